@@ -1,0 +1,130 @@
+"""The NFC tag on the lane's body and the reader behind it: what a caller may rely on.
+
+The tag carries exactly one NDEF record, a well-known URI record, since phones open only the first one. The reader's
+field is off between calls, so that phones can read the tag.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, Self, runtime_checkable
+
+from sco_drivers.errors import NfcError
+
+
+class NoTag(NfcError):
+    """No tag answers in the reader's field."""
+
+    retryable = True
+
+
+class SeveralTags(NfcError):
+    """More than one tag answers: something was put over ours, or a phone or card lies on the reader."""
+
+    retryable = True
+
+
+class ForeignTag(NfcError):
+    """The tag in the field is not the one that was enrolled (another UID)."""
+
+
+class WrongContent(NfcError):
+    """The tag does not carry what it should; says what was found."""
+
+
+class TagTooSmall(NfcError):
+    """The record does not fit the tag; says how many bytes it takes and how many there are."""
+
+
+class TagLocked(NfcError):
+    """The tag is locked or asks for a password that we do not have."""
+
+
+class UnsupportedTag(NfcError):
+    """The thing in the field is no NFC Forum Type 2 tag with NDEF."""
+
+
+class TagWriteFailed(NfcError):
+    """A write was cut short or read back differently. `may_carry` says what a phone may now find on the tag."""
+
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        may_carry: tuple[str, ...] = (),
+        url: str = "",
+        hint: str = "",
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(message, url=url, hint=hint, retryable=retryable)
+        self.may_carry = may_carry
+
+
+@dataclass(frozen=True, slots=True)
+class TagContents:
+    """What a tag in the field carries.
+
+    Attributes:
+        uid: its serial number, 4 or 7 bytes.
+        product: "NTAG213", "NTAG215", "NTAG216" or "Type 2".
+        capacity: bytes that an NDEF message may have.
+        ndef: the octets of the NDEF message, empty when there is none.
+        uri: the link, when the message is exactly one well-known URI record; None otherwise.
+        writable: whether nothing known (lock bits, access byte, password) forbids a write.
+    """
+
+    uid: bytes
+    product: str
+    capacity: int
+    ndef: bytes
+    uri: str | None
+    writable: bool
+
+
+@runtime_checkable
+class TagReader(Protocol):
+    """A reader with one tag before it. Safe from several threads; one command at a time."""
+
+    @property
+    def url(self) -> str:
+        """The URL it was opened by."""
+        ...
+
+    def read(self) -> TagContents:
+        """Read the tag in the field, then turn the field off.
+
+        Raises:
+            NoTag, SeveralTags, UnsupportedTag, DeviceGone, DeviceTimeout, DeviceProtocolError.
+        """
+        ...
+
+    def verify(self, uri: str, *, uid: bytes | None = None) -> TagContents:
+        """Read the tag and compare its octets with one well-known URI record of `uri`.
+
+        Raises:
+            WrongContent: it carries something else. ForeignTag: `uid` was given and differs. And those of `read`.
+        """
+        ...
+
+    def write_uri(self, uri: str, *, uid: bytes | None = None) -> TagContents:
+        """Put one well-known URI record of `uri` on the tag, read it back, and return what was read.
+
+        Raises:
+            TagTooSmall, TagLocked, ForeignTag: before anything is written. TagWriteFailed: see its `may_carry`.
+            And those of `read`.
+        """
+        ...
+
+    def clear(self, *, uid: bytes | None = None) -> TagContents:
+        """Leave the tag with an empty NDEF message, read it back, and return what was read. Raises as `write_uri`."""
+        ...
+
+    def close(self) -> None:
+        """Give the reader back, field off. May be called twice."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...

@@ -1,0 +1,125 @@
+"""Device URL -> driver, imported on first use.
+
+`BACKENDS` maps a kind of device and a scheme to the module and function that opens it. Third parties add schemes by
+entry points in the groups `sco_drivers.printer`, `sco_drivers.nfc`, `sco_drivers.screen`, `sco_drivers.touch`: the name
+is the scheme, the object a callable that takes a `DeviceUrl` and returns an object of that kind's protocol.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from sco_drivers.errors import DriverUnavailable, UnknownScheme
+from sco_drivers.urls import DeviceUrl
+
+if TYPE_CHECKING:
+    from sco_drivers.nfc import TagReader
+    from sco_drivers.printer import Printer
+    from sco_drivers.screen import Screen
+    from sco_drivers.touch import Touch
+
+Kind = Literal["printer", "nfc", "screen", "touch"]
+Opener = Callable[[DeviceUrl], Any]
+
+BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
+    "printer": {
+        "tcp": ("sco_drivers.printer.escpos", "open_tcp"),
+        "usb": ("sco_drivers.printer.escpos", "open_usb"),
+        "serial": ("sco_drivers.printer.escpos", "open_serial"),
+        "lp": ("sco_drivers.printer.escpos", "open_lp"),
+        "sim": ("sco_drivers.sim.printer", "open_sim"),
+    },
+    "nfc": {
+        "pn532": ("sco_drivers.nfc.reader", "open_pn532"),
+        "usb": ("sco_drivers.nfc.reader", "open_usb"),
+        "udp": ("sco_drivers.nfc.reader", "open_udp"),
+        "sim": ("sco_drivers.sim.pn532", "open_sim"),
+    },
+    "screen": {
+        "fb": ("sco_drivers.screen.fbdev", "open_fb"),
+        "drm": ("sco_drivers.screen.drm", "open_drm"),
+        "sim": ("sco_drivers.sim.screen", "open_sim"),
+        "none": ("sco_drivers.screen.nothing", "open_nothing"),
+    },
+    "touch": {
+        "evdev": ("sco_drivers.touch.evdev", "open_evdev"),
+        "sim": ("sco_drivers.sim.touch", "open_sim"),
+        "none": ("sco_drivers.touch.nothing", "open_nothing"),
+    },
+}
+
+
+def schemes(kind: Kind) -> list[str]:
+    """The schemes known for `kind`, built in and by entry points, sorted."""
+    from importlib.metadata import entry_points
+
+    return sorted({*BACKENDS[kind], *(point.name for point in entry_points(group=f"sco_drivers.{kind}"))})
+
+
+def _opener(kind: Kind, url: DeviceUrl) -> Opener:
+    if url.scheme in BACKENDS[kind]:
+        module, function = BACKENDS[kind][url.scheme]
+        try:
+            return cast(Opener, getattr(importlib.import_module(module), function))
+        except ImportError as error:
+            raise DriverUnavailable(
+                f"the driver {module} cannot be loaded: {error}", url=url.text, hint="pip install sco-paymaster"
+            ) from error
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=f"sco_drivers.{kind}", name=url.scheme):
+        try:
+            return cast(Opener, point.load())
+        except Exception as error:  # a third party's module may raise anything while it loads
+            raise DriverUnavailable(f"the driver {point.value} cannot be loaded: {error}", url=url.text) from error
+    raise UnknownScheme(
+        f"no {kind} driver has the scheme {url.scheme!r}", url=url.text, hint="known: " + ", ".join(schemes(kind))
+    )
+
+
+def _open(kind: Kind, text: str) -> Any:
+    url = DeviceUrl.parse(text)
+    device = _opener(kind, url)(url)
+    if url.spied:
+        from sco_drivers.spy import spy_on
+
+        return spy_on(kind, device, url)
+    return device
+
+
+def open_printer(url: str) -> Printer:
+    """Open the receipt printer at `url` (`tcp`, `usb`, `serial`, `lp`, `sim`).
+
+    Raises:
+        DeviceError: see `sco_drivers.errors`.
+    """
+    return cast("Printer", _open("printer", url))
+
+
+def open_nfc(url: str) -> TagReader:
+    """Open the NFC reader at `url` (`pn532`, `usb`, `udp`, `sim`).
+
+    Raises:
+        DeviceError: see `sco_drivers.errors`.
+    """
+    return cast("TagReader", _open("nfc", url))
+
+
+def open_screen(url: str) -> Screen:
+    """Open the screen at `url` (`fb`, `drm`, `sim`, `none`).
+
+    Raises:
+        DeviceError: see `sco_drivers.errors`.
+    """
+    return cast("Screen", _open("screen", url))
+
+
+def open_touch(url: str) -> Touch:
+    """Open the touch panel at `url` (`evdev`, `sim`, `none`).
+
+    Raises:
+        DeviceError: see `sco_drivers.errors`.
+    """
+    return cast("Touch", _open("touch", url))

@@ -1,0 +1,1 @@
+"""The test bench: conformance suites for any device URL, simulated or real."""

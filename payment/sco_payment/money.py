@@ -1,0 +1,49 @@
+"""Sums: whole kopecks inside, Decimal roubles at the wire, Russian notation for people."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+_ROUBLES = re.compile(r"(\d{1,9})(?:[.,](\d{1,2}))?")
+NO_BREAK_SPACE = "\u00a0"
+
+
+def kopecks_from_text(text: str) -> int:
+    """What a person types ("253", "2.53", "2,5") in kopecks.
+
+    Raises:
+        ValueError: not a positive sum of roubles with at most two digits of kopecks.
+    """
+    match = _ROUBLES.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a sum: write roubles with at most two digits of kopecks, e.g. 253 or 2.53")
+    kopecks = int(match[1]) * 100 + int((match[2] or "0").ljust(2, "0"))
+    if kopecks == 0:
+        raise ValueError("the sum must be more than zero")
+    return kopecks
+
+
+def kopecks_from_wire(value: Decimal) -> int:
+    """PayMaster's `10.5000` in kopecks.
+
+    Raises:
+        ValueError: a fraction of a kopeck, or no finite number.
+    """
+    if not value.is_finite():
+        raise ValueError(f"{value} is not a sum")
+    kopecks = value * 100
+    if kopecks != kopecks.to_integral_value():
+        raise ValueError(f"{value} has a fraction of a kopeck")
+    return int(kopecks)
+
+
+def roubles(kopecks: int) -> Decimal:
+    """Kopecks as a Decimal of roubles with two digits."""
+    return (Decimal(kopecks) / 100).quantize(Decimal("0.01"))
+
+
+def for_people(kopecks: int, *, sign: str = "₽") -> str:
+    """`123456` -> `1 234,56 ₽`, with no-break spaces."""
+    whole, fraction = divmod(kopecks, 100)
+    return f"{whole:,}".replace(",", NO_BREAK_SPACE) + f",{fraction:02d}{NO_BREAK_SPACE}{sign}"

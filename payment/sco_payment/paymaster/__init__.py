@@ -1,0 +1,1 @@
+"""PayMaster: wire types, the client, and (as an extra) the simulator."""

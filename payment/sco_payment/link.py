@@ -1,0 +1,154 @@
+"""SBP payment links: parse, verify, judge against a payment. Pure; it never opens a link.
+
+A link is *verified* when its shape, checksum, sum and currency all agree with the payment; *unverifiable* when it is an
+https link that carries too little to check (another host, no crc): presentable, with a warning; *refused* when anything
+in it contradicts itself or the payment: no customer sees it.
+
+Source of the format: the links that NSPK and banks publish; the checksum is CRC-16/CCITT-FALSE over all that stands
+before `&crc=`, in four hex digits.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+HOST = "qr.nspk.ru"
+MAX_LENGTH = 512
+"""Characters. A published link has 105; a longer one than this would not scan from a receipt."""
+
+_QRC_ID = re.compile(r"[A-Z][SD][A-Z0-9]{30}")
+_BANK = re.compile(r"\d{12}")
+_SUM = re.compile(r"\d{1,12}")
+_CRC = re.compile(r"[0-9A-Fa-f]{4}")
+
+
+class Verdict(Enum):
+    """What may be done with a link."""
+
+    VERIFIED = "verified"
+    UNVERIFIABLE = "unverifiable"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class SbpLink:
+    """The parts of an SBP link. `sum_kopecks` and `currency` are None where a static link lacks them."""
+
+    text: str
+    qrc_id: str
+    static: bool
+    bank: str | None
+    sum_kopecks: int | None
+    currency: str | None
+    crc: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with its reason, and the parts when the link is an SBP one."""
+
+    verdict: Verdict
+    reason: str
+    link: SbpLink | None = None
+
+
+class LinkRefused(ValueError):
+    """The link contradicts the standard, itself or the payment; the message says how."""
+
+
+def crc_of(text: str) -> str:
+    """CRC-16/CCITT-FALSE of `text` (all of the link before `&crc=`), four upper-case hex digits."""
+    return f"{binascii.crc_hqx(text.encode('ascii'), 0xFFFF):04X}"
+
+
+def parse(text: str) -> SbpLink | None:
+    """The parts of `text`, or None when it is an https link of another host.
+
+    Raises:
+        LinkRefused: not an https link that a phone would open, or an SBP link whose parts contradict each other.
+    """
+    parts = _split(text)
+    if parts.hostname != HOST:
+        return None
+    fields = _fields(parts.query)
+    qrc_id = parts.path.removeprefix("/")
+    if not _QRC_ID.fullmatch(qrc_id):
+        raise LinkRefused(f"{qrc_id!r} is not a QRC id: 32 characters A-Z and 0-9, the second S or D")
+    static = qrc_id[1] == "S"
+    kind = fields.get("type")
+    if kind is not None and kind != ("01" if static else "02"):
+        raise LinkRefused(f"type={kind} contradicts the QRC id, which is {'static (01)' if static else 'dynamic (02)'}")
+    for name, form in (("bank", _BANK), ("sum", _SUM), ("crc", _CRC)):
+        if name in fields and not form.fullmatch(fields[name]):
+            raise LinkRefused(f"{name}={fields[name]!r} is malformed")
+    crc = fields.get("crc")
+    if crc is not None:
+        body, _, tail = text.partition("&crc=")
+        if tail != crc:
+            raise LinkRefused("crc is not the last part of the link")
+        if crc_of(body) != crc.upper():
+            raise LinkRefused(f"crc {crc} does not fit the link, which gives {crc_of(body)}: it was altered on the way")
+    return SbpLink(
+        text=text,
+        qrc_id=qrc_id,
+        static=static,
+        bank=fields.get("bank"),
+        sum_kopecks=int(fields["sum"]) if "sum" in fields else None,
+        currency=fields.get("cur"),
+        crc=crc,
+    )
+
+
+def judge(text: str, *, kopecks: int | None = None, currency: str = "RUB") -> Judgement:
+    """Judge `text` against a payment of `kopecks` in `currency`; without `kopecks` only the link itself is judged."""
+    try:
+        link = parse(text)
+    except LinkRefused as refusal:
+        return Judgement(Verdict.REFUSED, str(refusal))
+    if link is None:
+        return Judgement(Verdict.UNVERIFIABLE, f"the link is not of {HOST}: neither sum nor crc can be checked")
+    if link.currency is not None and link.currency != currency:
+        return Judgement(Verdict.REFUSED, f"the link is in {link.currency}, the payment in {currency}", link)
+    if kopecks is not None and link.sum_kopecks is not None and link.sum_kopecks != kopecks:
+        return Judgement(
+            Verdict.REFUSED, f"the link asks for {link.sum_kopecks} kopecks, the payment is {kopecks}", link
+        )
+    if link.crc is None:
+        return Judgement(Verdict.UNVERIFIABLE, "the link carries no crc", link)
+    if link.sum_kopecks is None and not link.static:
+        return Judgement(Verdict.UNVERIFIABLE, "the dynamic link carries no sum", link)
+    return Judgement(Verdict.VERIFIED, "shape, crc, sum and currency agree", link)
+
+
+def _split(text: str) -> SplitResult:
+    if not text:
+        raise LinkRefused("the link is empty")
+    if len(text) > MAX_LENGTH:
+        raise LinkRefused(f"the link has {len(text)} characters, at most {MAX_LENGTH} can be presented")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise LinkRefused("the link has characters that no link may have")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise LinkRefused(f"not a link: {error}") from None
+    if parts.scheme != "https" or not parts.hostname:
+        raise LinkRefused("not an https link: phones would not open it")
+    if parts.username is not None or parts.password is not None:
+        raise LinkRefused("the link carries a user name, which hides where it leads")
+    if parts.hostname == HOST and (port is not None or parts.fragment or not text.startswith(f"https://{HOST}/")):
+        raise LinkRefused(f"the link is not of the form https://{HOST}/QRC?...")
+    return parts
+
+
+def _fields(query: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name in fields:
+            raise LinkRefused(f"{name} stands twice in the link")
+        fields[name] = value
+    return fields

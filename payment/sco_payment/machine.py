@@ -1,0 +1,884 @@
+"""The life of one attempt: a PayMaster payment for one leg of an order. Pure: no clock, no I/O, no randomness.
+
+`step(state, event)` returns the next state and the effects to perform; `due(state)` says when a `Tick` is wanted. All
+that may happen stands in `TABLE`: phase -> event -> (handler, phases it may lead to). An event that the table does not
+name for a phase changes nothing; an answer to a request other than the latest (`seq`) changes nothing either.
+
+What holds, whatever the bank, the network, the customer, the clock and the power do:
+
+1. Goods are released (`Finish(PAID)`) only from the phase PAID, and the runner has that phase on disk first.
+2. Money without goods always ends as a case that a person sees.
+3. At most one payable attempt a leg at any time: `gate` lets a new one begin only when the bank has closed the old one.
+4. `SendCancel` is sent at most once an attempt; without the bank's word the outcome is never UNPAID.
+5. Every attempt comes to a settled phase, or to a case, by the invoice's end plus the grace.
+6. A leg that may be paid can be neither deleted nor replaced (`gate` again).
+7. No link is presented whose sum, currency or checksum contradicts the attempt; on a plate, no link but the plate's own.
+
+Time is in ms since the epoch on the lane's clock; sums are in kopecks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from sco_payment import link as links
+
+PAID_NUMBER = 5
+UNPAID_NUMBER = 6
+
+
+class Phase(Enum):
+    """Where an attempt stands."""
+
+    CREATING = "creating"  # the bank is asked for a payment
+    FINDING = "finding"  # a create may have happened: the order is looked for at the bank
+    PRESENTING = "presenting"  # the link is being put before the customer
+    WAITING = "waiting"  # the customer may pay; the bank is polled
+    ASKING = "asking"  # the bank is silent: the customer chooses between Повторить and Отменить
+    CANCELLING = "cancelling"  # the one cancellation is on its way
+    CONFIRMING = "confirming"  # cancelled, refused, unanswered or expired: the bank's last word is awaited
+    WATCHING = "watching"  # the customer has an outcome; the bank is still watched, to the invoice's end plus grace
+    PAID = "paid"  # final: the bank has the full sum
+    UNPAID = "unpaid"  # final: the bank has closed it unpaid, or it never came to be
+    PAID_LATE = "paid_late"  # final: money came after the outcome was given; a case is open
+    UNSETTLED = "unsettled"  # final: the bank never gave its word, or contradicts itself; a case is open
+
+
+FINAL = frozenset({Phase.PAID, Phase.UNPAID, Phase.PAID_LATE, Phase.UNSETTLED})
+FOREGROUND = frozenset(set(Phase) - FINAL - {Phase.WATCHING})
+
+
+class Outcome(Enum):
+    """What the lane is told, once an attempt."""
+
+    PAID = "paid"
+    UNPAID = "unpaid"
+    UNKNOWN = "unknown"
+    NOT_PRESENTED = "not_presented"
+
+
+class Mode(Enum):
+    """The display mode of the settings."""
+
+    PRINT = 0
+    SCREEN = 1
+    PLATE = 2
+
+
+class Why(Enum):
+    """Why the attempt is being ended."""
+
+    NONE = "none"
+    CUSTOMER = "customer"
+    EXPIRED = "expired"
+    NOT_PRESENTED = "not_presented"
+    LINK_REFUSED = "link_refused"
+    NOT_CREATED = "not_created"
+    DECLINED = "declined"
+    RESTART = "restart"
+
+
+class Cancel(Enum):
+    """What has become of the one cancellation."""
+
+    NOT_ASKED = "not_asked"
+    ASKED = "asked"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+
+
+class CaseReason(Enum):
+    """Why a person must decide."""
+
+    CANCEL_REFUSED = "cancel_refused"
+    CANCEL_UNANSWERED = "cancel_unanswered"
+    EXPIRED_UNCONFIRMED = "expired_unconfirmed"
+    CREATE_UNKNOWN = "create_unknown"
+    AMOUNT_MISMATCH = "amount_mismatch"
+    CANCEL_PAY_RACE = "cancel_pay_race"
+    LATE_MONEY = "late_money"
+    PAID_AFTER_RESTART = "paid_after_restart"
+    GOODS_UNCERTAIN = "goods_uncertain"
+
+
+class View(Enum):
+    """What stands before the customer."""
+
+    WAIT = "wait"
+    PAY = "pay"
+    DIALOG = "dialog"
+    PAID = "paid"
+    UNPAID = "unpaid"
+    ATTENDANT = "attendant"
+
+
+# --- what an attempt is -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The schedule, in ms. Retries are data of the core, never hidden in a library."""
+
+    poll_ms: int = 3_000
+    poll_timeout_ms: int = 90_000
+    create_window_ms: int = 20_000
+    create_retry_ms: int = 2_000
+    present_ms: int = 40_000
+    confirm_ms: int = 15_000
+    watch_ms: int = 30_000
+    grace_ms: int = 600_000
+    dialog_again: bool = False
+    poll_in_dialog: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What never changes about an attempt. `plate_link` is set when a static plate or tag is armed by `sticker_id`."""
+
+    key: str
+    order_no: str
+    kopecks: int
+    currency: str
+    mode: Mode
+    begun_at: int
+    expires_at: int
+    sticker_id: str | None = None
+    plate_link: str | None = None
+    timing: Timing = Timing()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where an attempt stands, with all that the next step needs."""
+
+    plan: Plan
+    phase: Phase = Phase.CREATING
+    payment_id: str | None = None
+    link: str | None = None
+    why: Why = Why.NONE
+    cancel: Cancel = Cancel.NOT_ASKED
+    outcome: Outcome | None = None
+    case: CaseReason | None = None
+    delivered: bool = False
+    may_exist: bool = False  # a create may have reached the bank
+    presented: bool = False  # the customer may have seen the link
+    asked: bool = False  # the dialog has been shown
+    # clockwork: lost in a crash without harm
+    seq: int = 0  # number of the latest request; answers to others are stale
+    busy: bool = False  # that request is under way
+    next_at: int = 0  # when the next request is due
+    until: int = 0  # when the phase ends by itself
+    word_at: int = 0  # when the bank last said how the payment stands
+
+
+# --- events -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has come for what `due` named."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The bank answered a create with a payment."""
+
+    at: int
+    seq: int
+    payment_id: str
+    number: int
+    kopecks: int
+    currency: str
+    link: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateFailed:
+    """A create gave no payment. `may_exist`: it may have happened all the same. `final`: asking again cannot help."""
+
+    at: int
+    seq: int
+    detail: str
+    may_exist: bool
+    final: bool
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BankWord:
+    """The bank says how the payment stands: `number` of the mission's order states, `word` as the bank wrote it."""
+
+    at: int
+    seq: int
+    payment_id: str
+    number: int
+    word: str
+    kopecks: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class BankSilent:
+    """No word on the payment: no network, an error, "too many requests", "not found"."""
+
+    at: int
+    seq: int
+    detail: str
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FoundNothing:
+    """The bank answered and lists no payment of the order."""
+
+    at: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAnswered:
+    """The fate of the cancellation: ACCEPTED, REFUSED or UNANSWERED."""
+
+    at: int
+    seq: int
+    result: Cancel
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """The link is before the customer, or may be: `evidence` says how that is known."""
+
+    at: int
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class PresentFailed:
+    """It is certain that no customer can see the link."""
+
+    at: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The customer chose Повторить."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelWanted:
+    """The customer chose Отменить, or the attendant interrupts."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The lane has started again and found this attempt in the journal."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The lane's own software has taken the outcome."""
+
+    at: int
+
+
+Event = (
+    Tick
+    | Created
+    | CreateFailed
+    | BankWord
+    | BankSilent
+    | FoundNothing
+    | CancelAnswered
+    | Presented
+    | PresentFailed
+    | Retry
+    | CancelWanted
+    | Recovered
+    | Delivered
+)
+ANSWERS = (Created, CreateFailed, BankWord, BankSilent, FoundNothing, CancelAnswered)
+
+
+# --- effects ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SendCreate:
+    """POST the payment with the plan's key and `expires`."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendPoll:
+    """GET the payment."""
+
+    seq: int
+    payment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendFind:
+    """List payments since the attempt began and pick the one of this order and key."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendCancel:
+    """PUT the cancellation. Once an attempt."""
+
+    seq: int
+    payment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Put the link before the customer by the plan's mode."""
+
+    link: str
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Take the link away: clear a dynamic tag, no code on the screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Change what stands on the lane's screen."""
+
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """A person must decide. At most one open case an attempt: a second reason is added to the first."""
+
+    reason: CaseReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteCase:
+    """Something new that the reader of the case must know."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Tell the lane. Once an attempt."""
+
+    outcome: Outcome
+    why: Why
+
+
+Effect = SendCreate | SendPoll | SendFind | SendCancel | Present | Withdraw | Show | OpenCase | NoteCase | Finish
+Step = tuple[State, tuple[Effect, ...]]
+
+
+def begin(plan: Plan) -> Step:
+    """The first step of an attempt that `gate` has let through."""
+    state = State(
+        plan,
+        until=min(plan.begun_at + plan.timing.create_window_ms, plan.expires_at),
+        word_at=plan.begun_at,
+    )
+    state, send = _send_create(state)
+    return state, (Show(View.WAIT), *send)
+
+
+def step(state: State, event: Event) -> Step:
+    """What becomes of `state` when `event` happens, and what must then be done, in this order."""
+    if isinstance(event, ANSWERS):
+        if event.seq != state.seq or not state.busy:
+            return state, ()
+        state = replace(state, busy=False)
+    rule = TABLE[state.phase].get(type(event))
+    if rule is None:
+        return state, ()
+    after, effects = rule.handler(state, event)
+    if (
+        after.phase is not state.phase and after.phase not in rule.leads_to
+    ):  # the table is the documentation: keep it true
+        raise AssertionError(f"{state.phase.value} --{type(event).__name__}--> {after.phase.value} is not in the table")
+    return after, effects
+
+
+def due(state: State) -> int | None:
+    """When a `Tick` is wanted, in ms; None when the attempt is final or only an answer can move it."""
+    if state.phase in FINAL or (state.busy and state.phase not in _RUNS_WHILE_ASKING):
+        return None  # while a request is under way its answer comes first: the client bounds every call in time
+    times = [state.until]
+    if not state.busy and state.phase is not Phase.PRESENTING:
+        times.append(state.next_at)
+    if state.phase is Phase.WAITING and _may_ask(state):
+        times.append(state.word_at + state.plan.timing.poll_timeout_ms)
+    return min(times)
+
+
+def significant(before: State | None, after: State, effects: Iterable[Effect]) -> bool:
+    """Whether the step must be on disk before its effects are performed: all but the mere turning of the clockwork."""
+    if before is None or any(not isinstance(effect, SendPoll | SendFind) for effect in effects):
+        return True
+    return _without_clockwork(before) != _without_clockwork(after)
+
+
+def gate(order_no: str, sticker_id: str | None, others: Iterable[State]) -> str | None:
+    """Why no new attempt may begin for `order_no` (on the plate `sticker_id`), given the others of the journal; or None."""
+    for other in others:
+        same_order = other.plan.order_no == order_no
+        if same_order and other.phase in (Phase.PAID, Phase.PAID_LATE):
+            return f"order {order_no} is already paid (attempt {other.plan.key})"
+        if other.phase in (Phase.PAID, Phase.UNPAID, Phase.PAID_LATE):
+            continue
+        if same_order:
+            return f"order {order_no} may still be paid by attempt {other.plan.key}, which the bank has not closed"
+        if sticker_id is not None and other.plan.sticker_id == sticker_id:
+            return (
+                f"the plate {sticker_id} may still be armed for order {other.plan.order_no} (attempt {other.plan.key}), "
+                "which the bank has not closed"
+            )
+    return None
+
+
+# --- steps in common ----------------------------------------------------------------------------------------------
+
+
+def _without_clockwork(state: State) -> State:
+    return replace(state, seq=0, busy=False, next_at=0, until=0, word_at=0)
+
+
+def _send_create(state: State) -> Step:
+    state = replace(state, seq=state.seq + 1, busy=True)
+    return state, (SendCreate(state.seq),)
+
+
+def _send_poll(state: State) -> Step:
+    """Ask how the payment stands: by its id, or by the order where the id was never learnt."""
+    if state.busy:
+        return state, ()
+    state = replace(state, seq=state.seq + 1, busy=True)
+    if state.payment_id is None:
+        return state, (SendFind(state.seq),)
+    return state, (SendPoll(state.seq, state.payment_id),)
+
+
+def _send_cancel(state: State, why: Why) -> Step:
+    """The one cancellation. An answer still under way to an earlier request is stale from here on."""
+    assert state.payment_id is not None and state.cancel is Cancel.NOT_ASKED
+    state = replace(state, phase=Phase.CANCELLING, cancel=Cancel.ASKED, why=why, seq=state.seq + 1, busy=True)
+    assert state.payment_id is not None
+    return state, (Withdraw(), Show(View.WAIT), SendCancel(state.seq, state.payment_id))
+
+
+def _confirm(state: State, at: int, **changes: object) -> Step:
+    """Wait for the bank's last word, for a while."""
+    state = replace(
+        state,
+        phase=Phase.CONFIRMING,
+        until=at + state.plan.timing.confirm_ms,
+        next_at=at + state.plan.timing.poll_ms,
+        **changes,  # type: ignore[arg-type]
+    )
+    return _send_poll(state)
+
+
+def _find(state: State, at: int) -> Step:
+    state = replace(
+        state,
+        phase=Phase.FINDING,
+        may_exist=True,
+        until=at + state.plan.timing.confirm_ms,
+        next_at=at + state.plan.timing.create_retry_ms,
+    )
+    return _send_poll(state)
+
+
+def _full_sum(state: State, event: BankWord | Created) -> bool:
+    return event.kopecks == state.plan.kopecks and event.currency == state.plan.currency
+
+
+def _finish(state: State, outcome: Outcome, view: View, *before: Effect) -> Step:
+    return replace(state, outcome=outcome), (*before, Withdraw(), Show(view), Finish(outcome, state.why))
+
+
+def _paid(state: State) -> Step:
+    return _finish(replace(state, phase=Phase.PAID), Outcome.PAID, View.PAID)
+
+
+def _unpaid(state: State) -> Step:
+    """The bank's word, or the certainty that nothing was ever created."""
+    state = replace(state, phase=Phase.UNPAID, why=Why.DECLINED if state.why is Why.NONE else state.why)
+    not_presented = not state.presented and state.why in (Why.NOT_PRESENTED, Why.LINK_REFUSED, Why.NOT_CREATED)
+    return _finish(state, Outcome.NOT_PRESENTED if not_presented else Outcome.UNPAID, View.UNPAID)
+
+
+def _case(state: State, phase: Phase, reason: CaseReason, detail: str, at: int) -> Step:
+    """A person must decide; the customer is sent to the attendant. Watching goes on where the bank may still speak."""
+    if phase is Phase.WATCHING:
+        state = _watch(state, at)
+    state = replace(state, phase=phase, case=reason)
+    return _finish(state, Outcome.UNKNOWN, View.ATTENDANT, OpenCase(reason, detail))
+
+
+def _watch(state: State, at: int) -> State:
+    timing = state.plan.timing
+    end = max(state.plan.expires_at + timing.grace_ms, at)
+    return replace(state, phase=Phase.WATCHING, until=end, next_at=min(at + timing.watch_ms, end))
+
+
+def _final_word(state: State, event: BankWord | Created) -> Step | None:
+    """The step for the bank's final word while the customer still waits; None when the word is not final."""
+    if event.number == UNPAID_NUMBER:
+        return _unpaid(state)
+    if event.number != PAID_NUMBER:
+        return None
+    if not _full_sum(state, event):
+        found = f"the bank took {event.kopecks} kopecks {event.currency}, the attempt is {state.plan.kopecks} {state.plan.currency}"
+        return _case(state, Phase.UNSETTLED, CaseReason.AMOUNT_MISMATCH, found, event.at)
+    if state.cancel is Cancel.ACCEPTED:
+        return _case(
+            state,
+            Phase.PAID_LATE,
+            CaseReason.CANCEL_PAY_RACE,
+            "the bank accepted the cancellation and says paid",
+            event.at,
+        )
+    if state.why is Why.RESTART:
+        return _case(
+            state, Phase.PAID_LATE, CaseReason.PAID_AFTER_RESTART, "paid; the lane restarted before it knew", event.at
+        )
+    return _paid(state)
+
+
+# --- handlers -----------------------------------------------------------------------------------------------------
+
+
+def _created(state: State, event: Created) -> Step:
+    state = replace(state, payment_id=event.payment_id, link=event.link, may_exist=True, word_at=event.at)
+    final = _final_word(state, event)
+    if final is not None:
+        return final
+    if state.why is Why.CUSTOMER:
+        return _send_cancel(state, Why.CUSTOMER)
+    if event.at >= state.plan.expires_at:
+        return _send_cancel(state, Why.NOT_PRESENTED)
+    if event.link is None or not _full_sum(state, event):
+        return _send_cancel(state, Why.LINK_REFUSED)
+    judgement = links.judge(event.link, kopecks=state.plan.kopecks, currency=state.plan.currency)
+    foreign_plate = state.plan.plate_link is not None and event.link != state.plan.plate_link
+    if judgement.verdict is links.Verdict.REFUSED or foreign_plate:
+        return _send_cancel(state, Why.LINK_REFUSED)
+    state = replace(state, phase=Phase.PRESENTING, until=event.at + state.plan.timing.present_ms)
+    return state, (Present(event.link, judgement.verdict is links.Verdict.VERIFIED),)
+
+
+def _create_failed(state: State, event: CreateFailed) -> Step:
+    state = replace(state, may_exist=state.may_exist or event.may_exist)
+    if not state.may_exist and (event.final or state.why is Why.CUSTOMER):
+        return _unpaid(replace(state, why=Why.CUSTOMER if state.why is Why.CUSTOMER else Why.NOT_CREATED))
+    if event.final:
+        return _find(replace(state, why=Why.NOT_CREATED if state.why is Why.NONE else state.why), event.at)
+    return replace(state, next_at=event.at + max(state.plan.timing.create_retry_ms, event.wait_ms)), ()
+
+
+def _creating_tick(state: State, event: Tick) -> Step:
+    if event.at >= state.until:
+        state = replace(state, why=Why.NOT_CREATED if state.why is Why.NONE else state.why)
+        return _find(state, event.at) if state.may_exist else _unpaid(state)
+    if event.at >= state.next_at:
+        return _send_create(state)  # the same key and body: the bank answers with the same payment
+    return state, ()
+
+
+def _creating_cancel(state: State, event: CancelWanted) -> Step:
+    """Without an id there is nothing to cancel yet: the wish is carried out when the answer comes."""
+    if state.busy or state.may_exist:
+        return replace(state, why=Why.CUSTOMER), ()
+    return _unpaid(replace(state, why=Why.CUSTOMER))
+
+
+def _finding_word(state: State, event: BankWord) -> Step:
+    state = replace(state, payment_id=event.payment_id)
+    final = _final_word(state, event)
+    return final if final is not None else _send_cancel(state, state.why)
+
+
+def _ask_later(state: State, event: BankSilent | FoundNothing | BankWord) -> Step:
+    """No final word: ask again at the phase's pace, later if the bank asked for it."""
+    timing = state.plan.timing
+    pace = timing.watch_ms if state.phase is Phase.WATCHING else timing.poll_ms
+    wait = event.wait_ms if isinstance(event, BankSilent) else 0
+    return replace(state, next_at=event.at + max(pace, wait)), ()
+
+
+def _finding_tick(state: State, event: Tick) -> Step:
+    if event.at >= state.until:
+        return _case(
+            state,
+            Phase.WATCHING,
+            CaseReason.CREATE_UNKNOWN,
+            "the bank may hold a payment that it never named",
+            event.at,
+        )
+    return _ask_if_due(state, event)
+
+
+def _ask_if_due(state: State, event: Tick) -> Step:
+    return _send_poll(state) if event.at >= state.next_at else (state, ())
+
+
+def _presented(state: State, event: Presented | Tick) -> Step:
+    """From here the customer may pay. A presentation that never reported counts as seen."""
+    timing = state.plan.timing
+    if isinstance(event, Tick) and event.at < state.until:
+        return state, ()
+    state = replace(
+        state,
+        phase=Phase.WAITING,
+        presented=True,
+        next_at=event.at + timing.poll_ms,
+        word_at=event.at,
+        until=state.plan.expires_at,
+    )
+    return state, (Show(View.PAY),)
+
+
+def _not_presented(state: State, event: PresentFailed) -> Step:
+    return _send_cancel(state, Why.NOT_PRESENTED)
+
+
+def _customer_cancels(state: State, event: CancelWanted) -> Step:
+    """Where it may be seen already (a ticket half out, an armed plate) the outcome is told as the customer's choice."""
+    return _send_cancel(replace(state, presented=True), Why.CUSTOMER)
+
+
+def _waiting_word(state: State, event: BankWord) -> Step:
+    final = _final_word(state, event)
+    if final is not None:
+        return final
+    was_asking = state.phase is Phase.ASKING
+    state, _ = _ask_later(replace(state, phase=Phase.WAITING, word_at=event.at), event)
+    return state, ((Show(View.PAY),) if was_asking else ())
+
+
+def _may_ask(state: State) -> bool:
+    return not state.asked or state.plan.timing.dialog_again
+
+
+def _waiting_tick(state: State, event: Tick) -> Step:
+    if event.at >= state.plan.expires_at:
+        confirming, send = _confirm(state, event.at, why=Why.EXPIRED)
+        return confirming, (Withdraw(), Show(View.WAIT), *send)
+    silent = event.at - state.word_at >= state.plan.timing.poll_timeout_ms
+    if state.phase is Phase.WAITING and silent and _may_ask(state):
+        state = replace(state, phase=Phase.ASKING, asked=True)
+        return state, (Show(View.DIALOG),)
+    if state.phase is Phase.ASKING and not state.plan.timing.poll_in_dialog:
+        return replace(state, next_at=state.until), ()
+    return _ask_if_due(state, event)
+
+
+def _retry(state: State, event: Retry) -> Step:
+    state = replace(state, phase=Phase.WAITING, word_at=event.at, next_at=event.at + state.plan.timing.poll_ms)
+    state, send = _send_poll(state)
+    return state, (Show(View.PAY), *send)
+
+
+def _cancel_answered(state: State, event: CancelAnswered) -> Step:
+    return _confirm(state, event.at, cancel=event.result)
+
+
+def _confirming_word(state: State, event: BankWord) -> Step:
+    final = _final_word(state, event)
+    if final is not None:
+        return final
+    if state.why is Why.RESTART and state.cancel is Cancel.NOT_ASKED:
+        return _send_cancel(state, Why.RESTART)
+    return _ask_later(replace(state, word_at=event.at), event)
+
+
+def _confirming_tick(state: State, event: Tick) -> Step:
+    if event.at < state.until:
+        return _ask_if_due(state, event)
+    if (
+        state.cancel is Cancel.ACCEPTED
+    ):  # the bank's word on the cancellation; its last word on the payment is watched for
+        never_seen = not state.presented and state.why in (Why.NOT_PRESENTED, Why.LINK_REFUSED, Why.NOT_CREATED)
+        outcome = Outcome.NOT_PRESENTED if never_seen else Outcome.UNPAID
+        return _finish(_watch(state, event.at), outcome, View.UNPAID)
+    if state.cancel is Cancel.REFUSED:
+        reason, detail = CaseReason.CANCEL_REFUSED, "the bank refused the cancellation and gives no final state"
+    elif state.cancel is Cancel.UNANSWERED:
+        reason, detail = CaseReason.CANCEL_UNANSWERED, "the cancellation was sent once and never answered"
+    else:
+        reason, detail = CaseReason.EXPIRED_UNCONFIRMED, "the bank gave no final state when the lane stopped waiting"
+    return _case(state, Phase.WATCHING, reason, detail, event.at)
+
+
+def _watching_word(state: State, event: BankWord) -> Step:
+    adopted = replace(state, payment_id=event.payment_id)
+    if event.number == PAID_NUMBER:
+        detail = f"the bank has {event.kopecks} kopecks {event.currency} of attempt {state.plan.key}; the goods were not released"
+        after = replace(adopted, phase=Phase.PAID_LATE, case=state.case or CaseReason.LATE_MONEY)
+        return after, ((OpenCase(CaseReason.LATE_MONEY, detail) if state.case is None else NoteCase(detail)),)
+    if event.number == UNPAID_NUMBER:
+        note = () if state.case is None else (NoteCase("the bank has closed the payment unpaid"),)
+        return replace(adopted, phase=Phase.UNPAID), note
+    if state.cancel is Cancel.NOT_ASKED and state.payment_id is None and event.at < state.plan.expires_at:
+        adopted = replace(adopted, cancel=Cancel.ASKED, seq=state.seq + 1, busy=True)
+        return adopted, (SendCancel(adopted.seq, event.payment_id),)
+    return _watch_on(adopted, event)
+
+
+def _watching_cancel_answered(state: State, event: CancelAnswered) -> Step:
+    return _send_poll(replace(state, cancel=event.result, next_at=event.at + state.plan.timing.poll_ms))
+
+
+def _watching_nothing(state: State, event: FoundNothing) -> Step:
+    """After the invoice's end and grace the bank's list is its word: what is not there by then never came to be."""
+    if event.at < state.until:
+        return _ask_later(state, event)
+    return replace(state, phase=Phase.UNPAID), (NoteCase("the bank lists no payment of this order"),)
+
+
+def _watch_on(state: State, event: BankSilent | BankWord) -> Step:
+    """No final word yet. At the end of the watch it is handed to a person."""
+    if event.at < state.until:
+        return _ask_later(state, event)
+    detail = "the bank gave no final word by the invoice's end and grace: ask PayMaster about this payment"
+    after = replace(state, phase=Phase.UNSETTLED, case=state.case or CaseReason.EXPIRED_UNCONFIRMED)
+    return after, ((OpenCase(CaseReason.EXPIRED_UNCONFIRMED, detail) if state.case is None else NoteCase(detail)),)
+
+
+def _watching_tick(state: State, event: Tick) -> Step:
+    """The last question is asked at the end of the watch; its answer, or silence, ends the attempt."""
+    return _send_poll(state) if event.at >= min(state.next_at, state.until) else (state, ())
+
+
+def _recover_creating(state: State, event: Recovered) -> Step:
+    return _find(replace(state, why=Why.RESTART, busy=False), event.at)
+
+
+def _recover_shown(state: State, event: Recovered) -> Step:
+    state, send = _confirm(replace(state, busy=False, presented=True), event.at, why=Why.RESTART)
+    return state, (Withdraw(), *send)
+
+
+def _recover_confirming(state: State, event: Recovered) -> Step:
+    cancel = Cancel.UNANSWERED if state.cancel is Cancel.ASKED else state.cancel
+    return _recover_shown(replace(state, cancel=cancel), event)
+
+
+def _recover_watching(state: State, event: Recovered) -> Step:
+    cancel = Cancel.UNANSWERED if state.cancel is Cancel.ASKED else state.cancel
+    return _send_poll(_watch(replace(state, busy=False, cancel=cancel), event.at))
+
+
+def _recover_paid(state: State, event: Recovered) -> Step:
+    if state.delivered or state.case is not None:
+        return state, ()
+    detail = "paid; the lane stopped before its software had taken the outcome: the goods may not have been released"
+    return replace(state, case=CaseReason.GOODS_UNCERTAIN), (OpenCase(CaseReason.GOODS_UNCERTAIN, detail),)
+
+
+def _delivered(state: State, event: Delivered) -> Step:
+    return (replace(state, delivered=True) if state.outcome is not None else state), ()
+
+
+# --- the table ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A handler, and the phases other than its own that it may lead to."""
+
+    handler: Callable[..., Step]
+    leads_to: frozenset[Phase] = frozenset()
+
+
+def _rule(handler: Callable[..., Step], *leads_to: Phase) -> Rule:
+    return Rule(handler, frozenset(leads_to))
+
+
+_ENDS = (Phase.PAID, Phase.UNPAID, Phase.PAID_LATE, Phase.UNSETTLED)
+_DELIVERED = {Delivered: _rule(_delivered)}
+_RUNS_WHILE_ASKING = frozenset({Phase.WAITING, Phase.ASKING})
+
+TABLE: dict[Phase, dict[type, Rule]] = {
+    Phase.CREATING: {
+        Created: _rule(_created, Phase.PRESENTING, Phase.CANCELLING, *_ENDS),
+        CreateFailed: _rule(_create_failed, Phase.FINDING, Phase.UNPAID),
+        CancelWanted: _rule(_creating_cancel, Phase.UNPAID),
+        Tick: _rule(_creating_tick, Phase.FINDING, Phase.UNPAID),
+        Recovered: _rule(_recover_creating, Phase.FINDING),
+    },
+    Phase.FINDING: {
+        BankWord: _rule(_finding_word, Phase.CANCELLING, *_ENDS),
+        BankSilent: _rule(_ask_later),
+        FoundNothing: _rule(_ask_later),
+        Tick: _rule(_finding_tick, Phase.WATCHING),
+        Recovered: _rule(_recover_creating),
+    },
+    Phase.PRESENTING: {
+        Presented: _rule(_presented, Phase.WAITING),
+        PresentFailed: _rule(_not_presented, Phase.CANCELLING),
+        CancelWanted: _rule(_customer_cancels, Phase.CANCELLING),
+        Tick: _rule(_presented, Phase.WAITING),
+        Recovered: _rule(_recover_shown, Phase.CONFIRMING),
+    },
+    Phase.WAITING: {
+        BankWord: _rule(_waiting_word, *_ENDS),
+        BankSilent: _rule(_ask_later),
+        CancelWanted: _rule(_customer_cancels, Phase.CANCELLING),
+        Tick: _rule(_waiting_tick, Phase.ASKING, Phase.CONFIRMING),
+        Recovered: _rule(_recover_shown, Phase.CONFIRMING),
+    },
+    Phase.ASKING: {
+        BankWord: _rule(_waiting_word, Phase.WAITING, *_ENDS),
+        BankSilent: _rule(_ask_later),
+        Retry: _rule(_retry, Phase.WAITING),
+        CancelWanted: _rule(_customer_cancels, Phase.CANCELLING),
+        Tick: _rule(_waiting_tick, Phase.CONFIRMING),
+        Recovered: _rule(_recover_shown, Phase.CONFIRMING),
+    },
+    Phase.CANCELLING: {
+        CancelAnswered: _rule(_cancel_answered, Phase.CONFIRMING),
+        Recovered: _rule(_recover_confirming, Phase.CONFIRMING),
+    },
+    Phase.CONFIRMING: {
+        BankWord: _rule(_confirming_word, Phase.CANCELLING, *_ENDS),
+        BankSilent: _rule(_ask_later),
+        Tick: _rule(_confirming_tick, Phase.WATCHING),
+        Recovered: _rule(_recover_confirming),
+    },
+    Phase.WATCHING: {
+        BankWord: _rule(_watching_word, Phase.PAID_LATE, Phase.UNPAID, Phase.UNSETTLED),
+        BankSilent: _rule(_watch_on, Phase.UNSETTLED),
+        FoundNothing: _rule(_watching_nothing, Phase.UNPAID),
+        CancelAnswered: _rule(_watching_cancel_answered),
+        Tick: _rule(_watching_tick),
+        Recovered: _rule(_recover_watching),
+        **_DELIVERED,
+    },
+    Phase.PAID: {Recovered: _rule(_recover_paid), **_DELIVERED},
+    Phase.UNPAID: {**_DELIVERED},
+    Phase.PAID_LATE: {**_DELIVERED},
+    Phase.UNSETTLED: {**_DELIVERED},
+}

@@ -136,7 +136,11 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What never changes about an attempt. `plate_link` is set when a static plate or tag is armed by `sticker_id`."""
+    """What never changes about an attempt.
+
+    `plate_link` is set when a static plate or tag is armed by `sticker_id`. The order's total is `kopecks`, this leg,
+    plus `paid_otherwise`, the legs before it: they add up by construction.
+    """
 
     key: str
     order_no: str
@@ -147,6 +151,7 @@ class Plan:
     expires_at: int
     sticker_id: str | None = None
     plate_link: str | None = None
+    paid_otherwise: int = 0
     timing: Timing = Timing()
 
 
@@ -440,7 +445,7 @@ def significant(before: State | None, after: State, effects: Iterable[Effect]) -
 
 
 def gate(order_no: str, sticker_id: str | None, others: Iterable[State]) -> str | None:
-    """Why no new attempt may begin for `order_no` (on the plate `sticker_id`), given the others of the journal; or None."""
+    """Why no attempt may begin for `order_no` (on the plate `sticker_id`), given the others; None when it may."""
     for other in others:
         same_order = other.plan.order_no == order_no
         if same_order and other.phase in (Phase.PAID, Phase.PAID_LATE):
@@ -451,8 +456,8 @@ def gate(order_no: str, sticker_id: str | None, others: Iterable[State]) -> str 
             return f"order {order_no} may still be paid by attempt {other.plan.key}, which the bank has not closed"
         if sticker_id is not None and other.plan.sticker_id == sticker_id:
             return (
-                f"the plate {sticker_id} may still be armed for order {other.plan.order_no} (attempt {other.plan.key}), "
-                "which the bank has not closed"
+                f"the plate {sticker_id} may still be armed for order {other.plan.order_no}: "
+                f"the bank has not closed attempt {other.plan.key}"
             )
     return None
 
@@ -481,10 +486,10 @@ def _send_poll(state: State) -> Step:
 
 def _send_cancel(state: State, why: Why) -> Step:
     """The one cancellation. An answer still under way to an earlier request is stale from here on."""
-    assert state.payment_id is not None and state.cancel is Cancel.NOT_ASKED
+    if state.payment_id is None or state.cancel is not Cancel.NOT_ASKED:
+        raise AssertionError(f"no cancellation can be sent from {state}")
     state = replace(state, phase=Phase.CANCELLING, cancel=Cancel.ASKED, why=why, seq=state.seq + 1, busy=True)
-    assert state.payment_id is not None
-    return state, (Withdraw(), Show(View.WAIT), SendCancel(state.seq, state.payment_id))
+    return state, (Withdraw(), Show(View.WAIT), SendCancel(state.seq, str(state.payment_id)))
 
 
 def _confirm(state: State, at: int, **changes: object) -> Step:
@@ -550,7 +555,8 @@ def _final_word(state: State, event: BankWord | Created) -> Step | None:
     if event.number != PAID_NUMBER:
         return None
     if not _full_sum(state, event):
-        found = f"the bank took {event.kopecks} kopecks {event.currency}, the attempt is {state.plan.kopecks} {state.plan.currency}"
+        ours = f"{state.plan.kopecks} {state.plan.currency}"
+        found = f"the bank took {event.kopecks} {event.currency} (kopecks), the attempt is {ours}"
         return _case(state, Phase.UNSETTLED, CaseReason.AMOUNT_MISMATCH, found, event.at)
     if state.cancel is Cancel.ACCEPTED:
         return _case(
@@ -735,7 +741,7 @@ def _confirming_tick(state: State, event: Tick) -> Step:
 def _watching_word(state: State, event: BankWord) -> Step:
     adopted = replace(state, payment_id=event.payment_id)
     if event.number == PAID_NUMBER:
-        detail = f"the bank has {event.kopecks} kopecks {event.currency} of attempt {state.plan.key}; the goods were not released"
+        detail = f"the bank has {event.kopecks} {event.currency} (kopecks); the goods were not released"
         after = replace(adopted, phase=Phase.PAID_LATE, case=state.case or CaseReason.LATE_MONEY)
         return after, ((OpenCase(CaseReason.LATE_MONEY, detail) if state.case is None else NoteCase(detail)),)
     if event.number == UNPAID_NUMBER:
@@ -818,7 +824,7 @@ def _rule(handler: Callable[..., Step], *leads_to: Phase) -> Rule:
 
 
 _ENDS = (Phase.PAID, Phase.UNPAID, Phase.PAID_LATE, Phase.UNSETTLED)
-_DELIVERED = {Delivered: _rule(_delivered)}
+_DELIVERED: dict[type, Rule] = {Delivered: _rule(_delivered)}
 _RUNS_WHILE_ASKING = frozenset({Phase.WAITING, Phase.ASKING})
 
 TABLE: dict[Phase, dict[type, Rule]] = {

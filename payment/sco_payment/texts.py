@@ -1,0 +1,74 @@
+"""The words on the lane. The Russian ones of the mission are exact; the other language is a setting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """All words that a customer may read."""
+
+    payment_type: str
+    wait: str
+    pay: str
+    scan_ticket: str
+    scan_plate: str
+    use_qr: str
+    dialog: str
+    retry: str
+    cancel: str
+    paid: str
+    unpaid: str
+    attendant: str
+    case: str
+    out_of_service: str
+    time_left: str
+    pay_until: str
+    order: str
+    to_pay: str
+
+
+RUSSIAN = Texts(
+    payment_type="Оплата по QR-коду/NFC СБП",
+    wait="Пожалуйста, подождите",
+    pay="Для оплаты используйте NFC или отсканируйте QR-код",
+    scan_ticket="Отсканируйте QR-код на чеке",
+    scan_plate="Отсканируйте QR-код с наклейки или считайте NFC-метку",
+    use_qr="NFC-метка недоступна, используйте QR-код",
+    dialog="Оплата не завершена, нет связи с процессингом",
+    retry="Повторить",
+    cancel="Отменить",
+    paid="Оплата прошла успешно",
+    unpaid="Оплата не выполнена",
+    attendant="Позовите сотрудника магазина",
+    case="Обращение № {number}",
+    out_of_service="Касса временно не работает",
+    time_left="Осталось",
+    pay_until="Оплатите до {time}",
+    order="Заказ № {number}",
+    to_pay="К оплате",
+)
+
+ENGLISH = Texts(
+    payment_type="Pay by QR code / NFC (SBP)",
+    wait="Please wait",
+    pay="Use NFC or scan the QR code to pay",
+    scan_ticket="Scan the QR code on the receipt",
+    scan_plate="Scan the QR code on the sticker or tap the NFC tag",
+    use_qr="The NFC tag is not available, use the QR code",
+    dialog="The payment is not finished: no connection to the processing centre",
+    retry="Try again",
+    cancel="Cancel",
+    paid="Paid",
+    unpaid="Not paid",
+    attendant="Please call an attendant",
+    case="Case No. {number}",
+    out_of_service="This checkout is out of service",
+    time_left="Time left",
+    pay_until="Pay before {time}",
+    order="Order No. {number}",
+    to_pay="To pay",
+)
+
+LANGUAGES = {"ru": RUSSIAN, "en": ENGLISH}

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import msgspec
 
-from sco_payment.machine import FINAL, Effect, Event, NoteCase, OpenCase, Phase, State
+from sco_payment.machine import Effect, Event, NoteCase, OpenCase, Phase, State, needs_recovery
 
 SCHEMA_VERSION = 1
 _GENESIS = "0" * 64
@@ -42,11 +42,11 @@ CREATE INDEX records_by_attempt ON records (attempt, n);
 CREATE TABLE attempts (
     key TEXT PRIMARY KEY,
     order_no TEXT NOT NULL,
-    final INTEGER NOT NULL,
+    open INTEGER NOT NULL,
     state TEXT NOT NULL
 ) STRICT;
 CREATE INDEX attempts_by_order ON attempts (order_no);
-CREATE INDEX attempts_open ON attempts (final) WHERE final = 0;
+CREATE INDEX attempts_open ON attempts (key) WHERE open = 1;
 CREATE TABLE cases (
     number INTEGER PRIMARY KEY,
     attempt TEXT NOT NULL UNIQUE,
@@ -239,8 +239,8 @@ class Journal:
             self._append(db, at, key, "begin" if event is None else "step", body)
             db.execute(
                 "INSERT INTO attempts VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (key) DO UPDATE SET final = excluded.final, state = excluded.state",
-                (key, state.plan.order_no, int(state.phase in FINAL), msgspec.json.encode(state).decode()),
+                "ON CONFLICT (key) DO UPDATE SET open = excluded.open, state = excluded.state",
+                (key, state.plan.order_no, int(needs_recovery(state)), msgspec.json.encode(state).decode()),
             )
             for effect in effects:
                 if isinstance(effect, OpenCase):
@@ -300,8 +300,8 @@ class Journal:
     # --- reading ---------------------------------------------------------------------------------------------
 
     def attempts(self, *, open_only: bool = False) -> list[State]:
-        """The states of all attempts, or of those that are not final, oldest first."""
-        rows = self._all("SELECT state FROM attempts WHERE final <= ? ORDER BY rowid", 0 if open_only else 1)
+        """The states of all attempts, or of those that a starting lane must look after, oldest first."""
+        rows = self._all("SELECT state FROM attempts WHERE open >= ? ORDER BY rowid", int(open_only))
         return [msgspec.json.decode(row[0], type=State) for row in rows]
 
     def attempt(self, key: str) -> State | None:
@@ -316,7 +316,7 @@ class Journal:
         """
         rows = self._all(
             "SELECT a.state, c.closed_at FROM attempts a LEFT JOIN cases c ON c.attempt = a.key "
-            "WHERE a.order_no = ? OR a.final = 0 OR (c.number IS NOT NULL AND c.closed_at IS NULL) ORDER BY a.rowid",
+            "WHERE a.order_no = ? OR a.open = 1 OR (c.number IS NOT NULL AND c.closed_at IS NULL) ORDER BY a.rowid",
             order_no,
         )
         states = [(msgspec.json.decode(row[0], type=State), row[1]) for row in rows]

@@ -10,9 +10,9 @@ What holds, whatever the bank, the network, the customer, the clock and the powe
 2. Money without goods always ends as a case that a person sees.
 3. At most one payable attempt a leg at any time: `gate` lets a new one begin only when the bank has closed the old one.
 4. `SendCancel` is sent at most once an attempt; without the bank's word the outcome is never UNPAID.
-5. Every attempt comes to a settled phase, or to a case, by the invoice's end plus the grace.
+5. Every attempt comes to a final phase, or to a case, by the invoice's end plus the grace.
 6. A leg that may be paid can be neither deleted nor replaced (`gate` again).
-7. No link is presented whose sum, currency or checksum contradicts the attempt; on a plate, no link but the plate's own.
+7. No link is presented whose sum, currency or checksum contradicts the attempt; on a plate, none but the plate's own.
 
 Time is in ms since the epoch on the lane's clock; sums are in kopecks.
 """
@@ -442,6 +442,13 @@ def significant(before: State | None, after: State, effects: Iterable[Effect]) -
     if before is None or any(not isinstance(effect, SendPoll | SendFind) for effect in effects):
         return True
     return _without_clockwork(before) != _without_clockwork(after)
+
+
+def needs_recovery(state: State) -> bool:
+    """Whether a lane that starts again must do something about the attempt."""
+    if state.phase is Phase.PAID:
+        return not state.delivered and state.case is None
+    return state.phase not in FINAL
 
 
 def gate(order_no: str, sticker_id: str | None, others: Iterable[State]) -> str | None:

@@ -131,10 +131,7 @@ _DRAWINGS = {
 class ScreenUI:
     """The lane's screens on a driver's screen, with its touch panel."""
 
-    def __init__(
-        self, screen: Screen, touch: Touch | None, texts: Texts, *, clock_offset: Callable[[], float] | None = None
-    ) -> None:
-        """`clock_offset` gives lane time minus wall time in s, where a demo's time runs otherwise."""
+    def __init__(self, screen: Screen, touch: Touch | None, texts: Texts) -> None:
         self._screen = screen
         self._touch = touch
         self._texts = texts

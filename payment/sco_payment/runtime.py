@@ -1,0 +1,125 @@
+"""Time and threads of a lane, behind one small protocol, so that a test can put both under a seed.
+
+`ThreadRuntime` is the real one: lane time starts at the wall clock and runs by the monotonic one, so that a clock that
+is set while a customer pays moves no deadline.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, Literal, Protocol, TypeVar
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Channel = Literal["bank", "devices"]
+
+
+class Runtime(Protocol[T]):
+    """What the runner needs of time and threads. Messages are `T`."""
+
+    def now(self) -> int:
+        """Lane time, ms since the epoch; never runs back."""
+        ...
+
+    def wall(self, at: int) -> float:
+        """The wall clock, in s since the epoch, when lane time is `at`."""
+        ...
+
+    def submit(self, channel: Channel, work: Callable[[], T | None]) -> None:
+        """Do `work` elsewhere and deliver what it returns as a message. Work on `devices` keeps its order."""
+        ...
+
+    def post(self, message: T) -> None:
+        """Deliver `message`. From any thread, and from a signal handler."""
+        ...
+
+    def receive(self, until: int | None) -> T | None:
+        """The next message, or None when lane time reaches `until` first."""
+        ...
+
+    def pause(self, ms: int) -> None:
+        """Let `ms` of lane time pass; messages wait."""
+        ...
+
+    def close(self) -> None:
+        """Wait a moment for work under way, then let go."""
+        ...
+
+
+class ThreadRuntime(Generic[T]):
+    """Real threads and the machine's clocks.
+
+    Args:
+        speed: how many seconds of lane time pass in a second; 1 but for demos and tests.
+    """
+
+    def __init__(self, speed: float = 1.0) -> None:
+        if speed <= 0:
+            raise ValueError("speed must be more than zero")
+        self._speed = speed
+        self._wall_at_start = time.time()
+        self._started = time.monotonic()
+        # SimpleQueue.put is reentrant: a signal handler may post while a put is under way.
+        self._inbox: queue.SimpleQueue[T] = queue.SimpleQueue()
+        self._device_work: queue.SimpleQueue[Callable[[], T | None] | None] = queue.SimpleQueue()
+        self._devices: threading.Thread | None = None
+
+    def now(self) -> int:
+        """Lane time, ms since the epoch."""
+        return round((self._wall_at_start + (time.monotonic() - self._started) * self._speed) * 1000)
+
+    def wall(self, at: int) -> float:
+        """The wall clock when lane time is `at`."""
+        return time.time() + (at - self.now()) / 1000 / self._speed
+
+    def submit(self, channel: Channel, work: Callable[[], T | None]) -> None:
+        """A thread for each bank request, since a cancellation waits for no poll; one for all devices."""
+        if channel == "bank":
+            threading.Thread(target=self._do, args=(work,), name="sco-bank", daemon=True).start()
+            return
+        if self._devices is None:
+            self._devices = threading.Thread(target=self._serve_devices, name="sco-devices", daemon=True)
+            self._devices.start()
+        self._device_work.put(work)
+
+    def _serve_devices(self) -> None:
+        while (work := self._device_work.get()) is not None:
+            self._do(work)
+
+    def _do(self, work: Callable[[], T | None]) -> None:
+        message = work()
+        if message is not None:
+            self._inbox.put(message)
+
+    def post(self, message: T) -> None:
+        """Deliver `message`."""
+        self._inbox.put(message)
+
+    def receive(self, until: int | None) -> T | None:
+        """The next message, or None at `until`."""
+        try:
+            if until is None:
+                return self._inbox.get()
+            wait = (until - self.now()) / 1000 / self._speed
+            return self._inbox.get(timeout=wait) if wait > 0 else self._inbox.get_nowait()
+        except queue.Empty:
+            return None
+
+    def pause(self, ms: int) -> None:
+        """Sleep."""
+        time.sleep(ms / 1000 / self._speed)
+
+    def close(self) -> None:
+        """Let the devices finish what was asked of them, for 5 s at most."""
+        if self._devices is None:
+            return
+        self._device_work.put(None)
+        self._devices.join(5.0)
+        if self._devices.is_alive():
+            log.warning("a device is still at work and is left to it")
+        self._devices = None

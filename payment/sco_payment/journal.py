@@ -372,6 +372,10 @@ class Journal:
         problems += [f"attempt {key} is missing from the table of attempts" for key in latest]
         return problems
 
+    def count(self) -> int:
+        """How many rows there are."""
+        return int(self._all("SELECT count(*) FROM records")[0][0])
+
     def _all(self, query: str, *parameters: object) -> list[Any]:
         with self._mutex, self._sqlite():
             return self._db.execute(query, parameters).fetchall()

@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 Message = tuple[str, m.Event]
 _JOURNAL_TRIES = 10
 _JOURNAL_RETRY_MS = 1_000
+REFUNDS_ELSEWHERE = (
+    "На кассах самообслуживания нет функциональности возврата чека. Для осуществления возврата средств воспользуйтесь "
+    "кассами pos/touch. (A self-checkout makes no refunds: use a pos/touch till.)"
+)
 _CANCELLABLE = frozenset({m.Phase.CREATING, m.Phase.PRESENTING, m.Phase.WAITING})
 
 
@@ -83,7 +87,7 @@ class Observer(Protocol):
     def __call__(self, name: str, data: Mapping[str, Any]) -> None: ...
 
 
-def _nobody(name: str, data: Mapping[str, Any]) -> None:
+def nobody(name: str, data: Mapping[str, Any]) -> None:
     """The observer of a lane that nobody watches."""
 
 
@@ -110,7 +114,7 @@ class Lane:
         presenter: Presenter,
         ui: LaneUI,
         runtime: Runtime[Message],
-        observer: Observer = _nobody,
+        observer: Observer = nobody,
         new_key: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self.settings = settings
@@ -183,10 +187,7 @@ class Lane:
         Raises:
             RefundRefused: always; says where refunds are made.
         """
-        raise RefundRefused(
-            f"На кассах самообслуживания нет возврата чека (заказ {order_no}): верните деньги на кассе pos/touch. "
-            "A self-checkout makes no refunds: use a pos/touch till."
-        )
+        raise RefundRefused(f"{order_no}: {REFUNDS_ELSEWHERE}")
 
     def _plan(self, order: Order) -> m.Plan:
         number, settings = order.number, self.settings

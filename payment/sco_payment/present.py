@@ -14,6 +14,7 @@ from datetime import datetime
 from sco_drivers.errors import DeviceError
 from sco_drivers.nfc import TagReader, TagWriteFailed
 from sco_drivers.printer import Line, Printer, PrintOutcome, Style, Ticket
+from sco_payment.devices import Held
 from sco_payment.machine import Mode, Plan
 from sco_payment.money import for_people
 from sco_payment.settings import Settings
@@ -45,8 +46,8 @@ class Presenter:
         settings: Settings,
         texts: Texts,
         *,
-        printer: Printer | None,
-        nfc: TagReader | None,
+        printer: Held[Printer] | None,
+        nfc: Held[TagReader] | None,
         wall: Callable[[int], float],
     ) -> None:
         self._settings = settings
@@ -69,9 +70,11 @@ class Presenter:
         if self._printer is None:
             return Presentation(False, "the lane has no printer")
         try:
-            result = self._printer.print_ticket(self._ticket(plan, link))
-        except DeviceError as error:  # refused before a byte was sent
+            result = self._printer.get().print_ticket(self._ticket(plan, link))
+        except DeviceError as error:  # it cannot be opened, or refused before a byte was sent
+            self._printer.lost(error)
             return Presentation(False, str(error))
+        self._printer.lost(result.error)
         if result.outcome is PrintOutcome.NOT_PRINTED:
             return Presentation(False, f"{result.evidence}: {result.error}" if result.error else result.evidence)
         return Presentation(True, f"ticket {result.outcome.value}: {result.evidence}")
@@ -102,8 +105,9 @@ class Presenter:
         if self._nfc is None:
             return Presentation(True, "on the plate")
         try:
-            self._nfc.verify(link, uid=self._uid)
+            self._nfc.get().verify(link, uid=self._uid)
         except DeviceError as error:
+            self._nfc.lost(error)
             log.error("the tag is not used for this payment: %s", error)
             return Presentation(True, f"on the plate; the tag is not used: {error}", tag_ok=False)
         return Presentation(True, "on the plate and the verified tag", tag_ok=True)
@@ -114,12 +118,14 @@ class Presenter:
         if self._nfc is None:
             return Presentation(on_screen, "the lane has no reader", tag_ok=False)
         try:
-            self._nfc.write_uri(link, uid=self._uid)
+            self._nfc.get().write_uri(link, uid=self._uid)
         except TagWriteFailed as error:
+            self._nfc.lost(error.__cause__)
             log.error("the tag was not written: %s", error)
             seen = on_screen or link in error.may_carry
             return Presentation(seen, f"the tag may carry {error.may_carry}: {error}", tag_ok=False)
         except DeviceError as error:
+            self._nfc.lost(error)
             log.error("the tag was not written: %s", error)
             return Presentation(on_screen, str(error), tag_ok=False)
         return Presentation(True, "on the tag, read back", tag_ok=True)
@@ -129,8 +135,9 @@ class Presenter:
         if self._nfc is None or not self._dynamic_tag:
             return None
         try:
-            self._nfc.clear(uid=self._uid)
+            self._nfc.get().clear(uid=self._uid)
         except DeviceError as error:
+            self._nfc.lost(error)
             log.error("the tag was not cleared: %s", error)
             return str(error)
         return None
@@ -139,7 +146,4 @@ class Presenter:
         """Give the devices back."""
         for device in (self._printer, self._nfc):
             if device is not None:
-                try:
-                    device.close()
-                except DeviceError as error:
-                    log.warning("closing: %s", error)
+                device.close()

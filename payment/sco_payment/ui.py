@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 from sco_drivers.errors import DeviceError
 from sco_drivers.screen import Button, Drawing, Scene, Screen
 from sco_drivers.touch import Tap, Touch
+from sco_payment.devices import Held
 from sco_payment.machine import View
 from sco_payment.money import for_people
 from sco_payment.texts import Texts
@@ -131,14 +132,13 @@ _DRAWINGS = {
 class ScreenUI:
     """The lane's screens on a driver's screen, with its touch panel."""
 
-    def __init__(self, screen: Screen, touch: Touch | None, texts: Texts) -> None:
+    def __init__(self, screen: Held[Screen], touch: Held[Touch] | None, texts: Texts) -> None:
         self._screen = screen
         self._touch = touch
         self._texts = texts
         self._mutex = threading.Lock()
         self._actions: dict[str, Callable[[], None]] = {}
-        if touch is not None:
-            touch.start(screen.size, self._tapped, self._touch_lost)
+        self._listening = False
 
     def show(self, screen: LaneScreen) -> None:
         """Draw it."""
@@ -184,12 +184,34 @@ class ScreenUI:
         """No tap of the scene before may act on this one."""
         with self._mutex:
             self._actions = {}
-        self._screen.show(scene)
+        try:
+            self._screen.get().show(scene)
+        except DeviceError as error:
+            if not self._screen.lost(error):
+                raise
+            self._screen.get().show(scene)  # it may be back already
         with self._mutex:
             self._actions = actions
+        self._listen()
+
+    def _listen(self) -> None:
+        """The panel is opened with the first scene, and again when it was lost; a lane without touch still shows."""
+        if self._touch is None or self._listening:
+            return
+        try:
+            self._touch.get().start(self._screen.get().size, self._tapped, self._touch_lost)
+        except DeviceError as error:
+            self._touch.lost(error)
+            log.error("the touch panel does not work: %s", error)
+        else:
+            self._listening = True
 
     def _tapped(self, tap: Tap) -> None:
-        action = self._screen.button_at(tap.x, tap.y)
+        try:
+            action = self._screen.get().button_at(tap.x, tap.y)
+        except DeviceError as error:
+            log.error("a tap is lost with the screen: %s", error)
+            return
         with self._mutex:
             act = self._actions.get(action) if action is not None else None
         if act is not None:
@@ -197,15 +219,15 @@ class ScreenUI:
 
     def _touch_lost(self, error: Exception) -> None:
         log.error("the touch panel is lost: %s", error)
+        self._listening = False
+        if self._touch is not None:
+            self._touch.lost(error)
 
     def close(self) -> None:
         """Give screen and touch panel back."""
-        for device in (self._touch, self._screen):
-            if device is not None:
-                try:
-                    device.close()
-                except DeviceError as error:
-                    log.warning("closing: %s", error)
+        if self._touch is not None:
+            self._touch.close()
+        self._screen.close()
 
 
 def _bound(answer: Callable[[Choice], None], choice: Choice) -> Callable[[], None]:

@@ -1,0 +1,84 @@
+"""Devices that come and go: opened when first used, opened again after they were lost.
+
+A lane starts with its printer unplugged and must print when it is plugged in; it never holds a payment for a device
+that the display mode does not need.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from sco_drivers.errors import DeviceClosed, DeviceError, DeviceGone
+
+log = logging.getLogger(__name__)
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+D = TypeVar("D", bound=_Closable)
+
+
+class Held(Generic[D]):
+    """One device of the lane. Safe from several threads.
+
+    Args:
+        opener: opens it; may raise DeviceError.
+        prepare: is called with each device that was opened, before it is used.
+    """
+
+    def __init__(self, opener: Callable[[], D], prepare: Callable[[D], None] | None = None) -> None:
+        self._opener = opener
+        self._prepare = prepare
+        self._mutex = threading.Lock()
+        self._device: D | None = None
+        self._closed = False
+
+    def get(self) -> D:
+        """The device, opened if need be.
+
+        Raises:
+            DeviceError: it cannot be opened. DeviceClosed: `close` was called.
+        """
+        with self._mutex:
+            if self._closed:
+                raise DeviceClosed("the lane has given its devices back")
+            if self._device is None:
+                device = self._opener()
+                try:
+                    if self._prepare is not None:
+                        self._prepare(device)
+                except BaseException:
+                    _close(device)
+                    raise
+                self._device = device
+            return self._device
+
+    def lost(self, error: BaseException | None) -> bool:
+        """Tell that a call gave `error`; the next `get` opens anew a device that is gone. Returns whether it is gone."""
+        if not isinstance(error, DeviceGone):
+            return False
+        with self._mutex:
+            device, self._device = self._device, None
+        if device is not None:
+            _close(device)
+        return True
+
+    def close(self) -> None:
+        """Give the device back."""
+        with self._mutex:
+            self._closed = True
+            device, self._device = self._device, None
+        if device is not None:
+            _close(device)
+
+
+def _close(device: _Closable) -> None:
+    try:
+        device.close()
+    except DeviceError as error:
+        log.warning("closing: %s", error)

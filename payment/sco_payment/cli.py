@@ -37,7 +37,7 @@ def _fail(message: str, status: int = _WRONG_USAGE) -> NoReturn:
     sys.exit(status)
 
 
-class _Sum(click.ParamType):
+class _Sum(click.ParamType[int]):
     name = "sum"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -333,10 +333,9 @@ def check(settings_file: str) -> None:
         open_client(loaded).close()
     except (TokenError, ValueError) as error:
         _fail(str(error))
-    mode = {0: "printed on the receipt tape", 1: "on the lane's screen", 2: f"{loaded.display.plate} plate or tag"}
-    click.echo(
-        f"{settings_file} is good: lane {loaded.lane.pos_id}, display mode {loaded.display.mode} ({mode[loaded.display.mode]})"
-    )
+    display = loaded.display
+    words = ("printed on the receipt tape", "on the lane's screen", f"{display.plate} plate or tag")[display.mode]
+    click.echo(f"{settings_file} is good: lane {loaded.lane.pos_id}, display mode {display.mode} ({words})")
 
 
 @settings.command()

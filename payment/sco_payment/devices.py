@@ -59,7 +59,7 @@ class Held(Generic[D]):
             return self._device
 
     def lost(self, error: BaseException | None) -> bool:
-        """Tell that a call gave `error`; the next `get` opens anew a device that is gone. Returns whether it is gone."""
+        """Tell that a call gave `error`; the next `get` opens anew a device that is gone. Returns whether it was."""
         if not isinstance(error, DeviceGone):
             return False
         with self._mutex:

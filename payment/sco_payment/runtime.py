@@ -114,6 +114,13 @@ class ThreadRuntime(Generic[T]):
         """Sleep."""
         time.sleep(ms / 1000 / self._speed)
 
+    def drain(self) -> None:
+        """Wait until the devices have done what was asked of them so far, for 5 s at most."""
+        if self._devices is not None:
+            done = threading.Event()
+            self._device_work.put(done.set)
+            done.wait(5.0)
+
     def close(self) -> None:
         """Let the devices finish what was asked of them, for 5 s at most."""
         if self._devices is None:

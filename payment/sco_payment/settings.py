@@ -76,7 +76,7 @@ class DisplaySettings:
     )
     plate: str = _setting(
         "static",
-        "mode 2. static: the lane arms the cash link that plate and tag carry; dynamic: each link is written to the tag",
+        "mode 2. static: the lane arms the cash link on plate and tag; dynamic: each link is written to the tag",
         among=("static", "dynamic"),
     )
     sticker_id: str = _setting("", "mode 2 static: the sticker to arm")

@@ -1,0 +1,243 @@
+"""One whole payment on an embedded PayMaster and simulated devices: what `sco-pay demo` runs.
+
+Nothing here is faked from inside: the lane is the one that ships, opened from settings; it talks HTTP to the simulated
+bank, ESC/POS over TCP to the printer, PN532 frames over a pty to the reader, and writes a memory-mapped screen. The
+scripted customer sees only what a customer sees: the picture of the paper, of the screen, the tag's memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zxingcpp
+from PIL import Image
+from sco_drivers.sim.pn532 import VirtualReader
+from sco_drivers.sim.screen import VirtualScreen
+from sco_drivers.sim.touch import VirtualTouch
+
+from sco_drivers.sim.printer import VirtualPrinter
+from sco_payment.assemble import open_lane
+from sco_payment.cli import outcome_line, outcome_words, run_payment
+from sco_payment.lane import Lane, Message, Order, Result
+from sco_payment.machine import Outcome
+from sco_payment.paymaster.simulator import PayMasterSimulator
+from sco_payment.runtime import ThreadRuntime
+from sco_payment.settings import TOKEN_VARIABLE, Settings, from_mapping
+from sco_payment.terminal import JsonLines, Lines
+from sco_payment.ui import Choice
+
+log = logging.getLogger(__name__)
+
+_SCREEN_SIZE = (1024, 768)
+_LOOK_S = 0.05
+_THINKS_S = 2.0  # lane time between seeing the code and paying
+_PATIENCE_S = 30.0  # wall time after which a customer who sees nothing has left
+
+
+def decode(picture: Image.Image) -> str | None:
+    """What a phone reads from the picture: one QR code, by a decoder that is not the encoder's library."""
+    found = [code.text for code in zxingcpp.read_barcodes(picture.convert("L")) if code.valid]
+    return found[0] if len(found) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The simulated devices and the simulated bank of one demo."""
+
+    paymaster: PayMasterSimulator
+    printer: VirtualPrinter
+    reader: VirtualReader
+    screen: VirtualScreen
+    touch: VirtualTouch
+
+    def what_is_seen(self, mode: int) -> str | None:
+        """The link as a customer of that display mode comes by it; None while there is none."""
+        if mode == 0:
+            tickets = self.printer.tickets
+            return decode(tickets[-1].image()) if tickets else None
+        if mode == 1:
+            return decode(self.screen.image())
+        return self.reader.tag.uri()
+
+
+class Customer(threading.Thread):
+    """Looks at the lane, scans, and does as the script says. Reports what was done in `story`."""
+
+    def __init__(
+        self, kind: str, dialog: str, mode: int, bench: Bench, lane: Lane, speed: float, stage: threading.Event
+    ) -> None:
+        super().__init__(name="customer", daemon=True)
+        self._kind = kind
+        self._dialog = Choice(dialog)
+        self._mode = mode
+        self._bench = bench
+        self._lane = lane
+        self._speed = speed
+        self._stage = stage  # set when the lane waits for the customer
+        self._over = threading.Event()
+        self.story: list[str] = []
+
+    def leave(self) -> None:
+        """The payment is over: stop looking."""
+        self._over.set()
+
+    def run(self) -> None:
+        """The customer's minute at the lane."""
+        link = self._look()
+        if link is None:
+            return
+        self._sleep(_THINKS_S)
+        phone = self._bench.paymaster.phone
+        match self._kind:
+            case "pays":
+                phone.pay(link)
+                self.story.append(f"scanned {link} and paid")
+            case "declines":
+                phone.decline(link)
+                self.story.append(f"scanned {link} and declined")
+            case "leaves":
+                self.story.append(f"scanned {link} and left")
+            case "pays-offline" | "pays-late":
+                self._bench.paymaster.go_offline()
+                phone.pay(link)
+                self.story.append(f"scanned {link} and paid while the lane had no network")
+                self._answer_dialog()
+
+    def _look(self) -> str | None:
+        """What can be scanned, once the lane says that it waits for the customer."""
+        end = time.monotonic() + _PATIENCE_S
+        while not self._over.is_set() and time.monotonic() < end:
+            if self._stage.is_set():
+                link = self._bench.what_is_seen(self._mode)
+                if link is not None:
+                    return link
+            self._over.wait(_LOOK_S)
+        if not self._over.is_set():
+            self.story.append("saw nothing to scan and left")
+        return None
+
+    def _answer_dialog(self) -> None:
+        """Tap the button on the touch panel. Retry finds the network again, but not for the one who pays late."""
+        while not self._over.wait(_LOOK_S):
+            spot = self._button(self._dialog.value) if self._button(Choice.RETRY.value) else None
+            if spot is None:
+                continue
+            if self._dialog is Choice.RETRY and self._kind == "pays-offline":
+                self._bench.paymaster.go_online()
+            self._bench.touch.tap(*spot)
+            self.story.append(f"tapped {self._dialog.value}")
+            return
+
+    def _button(self, action: str) -> tuple[int, int] | None:
+        box = self._bench.screen.button(action)
+        return None if box is None else (box.x + box.width // 2, box.y + box.height // 2)
+
+    def _sleep(self, lane_s: float) -> None:
+        self._over.wait(lane_s / self._speed)
+
+
+class Demo:
+    """One run. The arguments are those of `sco-pay demo`; sums in kopecks."""
+
+    def __init__(
+        self,
+        *,
+        mode: int,
+        plate: str,
+        customer: str,
+        dialog: str,
+        amount: int,
+        paid_otherwise: int,
+        speed: float,
+        out: Path,
+        as_json: bool,
+    ) -> None:
+        self._mode, self._plate = mode, plate
+        self._customer, self._dialog = customer, dialog
+        self._order = Order("42", amount, paid_otherwise)
+        self._speed, self._out = speed, out
+        self._lines = JsonLines(sys.stdout) if as_json else Lines(sys.stdout)
+        self._as_json = as_json
+        self._stage = threading.Event()
+
+    def run(self) -> int:
+        """Pay, save the pictures, tell the outcome; returns the exit status."""
+        self._out.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            runtime: ThreadRuntime[Message] = ThreadRuntime(self._speed)
+            paymaster = stack.enter_context(PayMasterSimulator(clock=lambda: runtime.now() / 1000, script="leaves"))
+            sticker = paymaster.bank.add_sticker() if self._mode == 2 and self._plate == "static" else None
+            bench = Bench(
+                paymaster,
+                stack.enter_context(VirtualPrinter()),
+                stack.enter_context(VirtualReader(uri=sticker.payload if sticker else None)),
+                stack.enter_context(VirtualScreen(size=_SCREEN_SIZE)),
+                stack.enter_context(VirtualTouch(size=_SCREEN_SIZE)),
+            )
+            settings = self._settings(bench, sticker)
+            lane = stack.enter_context(open_lane(settings, runtime=runtime, observer=self._observe))
+            return self._pay(lane, bench, runtime)
+
+    def _settings(self, bench: Bench, sticker: Any) -> Settings:
+        journal = self._out / "journal.db"
+        for suffix in ("", "-wal", "-shm", ".lock"):
+            journal.with_name(journal.name + suffix).unlink(missing_ok=True)
+        document: Mapping[str, Any] = {
+            "lane": {"pos_id": "KSO-1", "shop": "Магазин у дома"},
+            "paymaster": {"base_url": bench.paymaster.base_url, "merchant_id": bench.paymaster.merchant_id},
+            "display": {"mode": self._mode, "plate": self._plate}
+            | ({"sticker_id": sticker.id, "plate_link": sticker.payload} if sticker else {}),
+            "devices": {
+                "printer": bench.printer.url,
+                "nfc": bench.reader.url if self._mode == 2 else "",
+                "screen": bench.screen.url,
+                "touch": bench.touch.url,
+            },
+            "journal": {"path": str(journal)},
+        }
+        return from_mapping(document, {TOKEN_VARIABLE: bench.paymaster.token}, source="demo")
+
+    def _pay(self, lane: Lane, bench: Bench, runtime: ThreadRuntime[Message]) -> int:
+        self._say(f"a lane in display mode {self._mode}, a customer who {self._customer.replace('-', ' ')}")
+        customer = Customer(self._customer, self._dialog, self._mode, bench, lane, self._speed, self._stage)
+        customer.start()
+        last: list[Result] = []
+        status = run_payment(lane, self._order, last.append)
+        customer.leave()
+        customer.join(5.0)
+        runtime.drain()
+        self._save_pictures(bench)
+        for line in customer.story:
+            self._say(f"the customer {line}")
+        if self._customer == "pays-late" and last[-1].outcome is Outcome.UNKNOWN:
+            bench.paymaster.go_online()
+            self._say("the network is back; the lane watches on for late money")
+            lane.recover(follow=True)
+        self._say(f"at PayMaster: {bench.paymaster.bank.creates} created, {bench.paymaster.bank.cancels} cancelled")
+        self._say(f"pictures: {self._out}/screen.png, paper.png, tag.png")
+        if self._as_json:
+            self._lines("outcome", outcome_line(last[-1]))
+        else:
+            sys.stdout.write(outcome_words(last[-1]) + "\n")
+        return status
+
+    def _observe(self, name: str, data: Mapping[str, Any]) -> None:
+        if name == "state" and data["phase"] == "waiting":
+            self._stage.set()
+        self._lines(name, data)
+
+    def _say(self, text: str) -> None:
+        self._lines("note", {"text": text})
+
+    def _save_pictures(self, bench: Bench) -> None:
+        bench.screen.save_png(str(self._out / "screen.png"))
+        bench.printer.save_png(str(self._out / "paper.png"))
+        bench.reader.tag.render_png(str(self._out / "tag.png"))

@@ -1,0 +1,75 @@
+"""PayMaster's token: read from the environment or from a file that only its owner may read, and never shown."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import NoReturn, Self
+
+_VARIABLE = "SCO_PAYMASTER_TOKEN"  # the variable's name
+_LONGEST = 4096
+
+
+class TokenError(ValueError):
+    """The token is missing, unsafe or malformed. The message never holds it."""
+
+
+class Token:
+    """A bearer token. Its text stands in no repr, no traceback of locals and no pickle; only `header` gives it out."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: str) -> None:
+        text = secret.strip()
+        if not text or len(text) > _LONGEST or not text.isascii() or not text.isprintable() or " " in text:
+            raise TokenError("the token must be one word of printable ASCII characters")
+        self._secret = text
+
+    @classmethod
+    def from_environment(cls, name: str = _VARIABLE) -> Self:
+        """The token in the environment variable `name`.
+
+        Raises:
+            TokenError: it is not set, or malformed.
+        """
+        if not os.environ.get(name):
+            raise TokenError(f"{name} is not set")
+        return cls(os.environ[name])
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Self:
+        """The token in the file at `path`, which nobody but its owner may read.
+
+        Raises:
+            TokenError: no such file, not a plain file, readable by others, or malformed.
+        """
+        try:
+            with Path(path).open("rb") as file:
+                found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode):
+                    raise TokenError(f"{path} is not a plain file")
+                if found.st_mode & 0o077:
+                    mode = stat.S_IMODE(found.st_mode)
+                    raise TokenError(f"{path} has mode {mode:04o}: others may read it; chmod 600 {path}")
+                data = file.read(_LONGEST + 2)
+        except OSError as error:
+            raise TokenError(f"{path}: {error.strerror}") from None
+        try:
+            return cls(data.decode("ascii"))
+        except UnicodeDecodeError:
+            raise TokenError(f"{path} holds something else than one word of ASCII characters") from None
+
+    def header(self) -> str:
+        """The value of the Authorization header."""
+        return f"Bearer {self._secret}"
+
+    def hide(self, text: str) -> str:
+        """`text` without the token, should it stand in there."""
+        return text.replace(self._secret, "***")
+
+    def __repr__(self) -> str:
+        return "Token(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a token is not pickled")

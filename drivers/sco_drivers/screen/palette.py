@@ -1,0 +1,112 @@
+"""The colours of the scenes, as one table of 256 entries.
+
+A scene is painted into one byte a pixel: sixteen pairs of (ground, ink), each with sixteen shades between the two for
+smooth edges. That is all that a calm screen needs, and it makes the conversion to any pixel format one look-up, exact
+for odd formats as well as for common ones. Nothing here knows of a device.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import cache
+
+Rgb = tuple[int, int, int]
+
+PAGE: Rgb = (0xF4, 0xF6, 0xF8)
+WHITE: Rgb = (0xFF, 0xFF, 0xFF)
+INK: Rgb = (0x12, 0x1C, 0x26)
+MUTED: Rgb = (0x3F, 0x4B, 0x57)
+LINE: Rgb = (0x5F, 0x6B, 0x77)
+TRACK: Rgb = (0xD3, 0xDA, 0xE1)
+BLUE: Rgb = (0x0B, 0x57, 0xA8)
+GREEN: Rgb = (0x17, 0x73, 0x3A)
+RED: Rgb = (0xB3, 0x26, 0x1E)
+AMBER: Rgb = (0x8A, 0x50, 0x00)
+
+SHADES = 16
+"""Steps from the ground to the ink of a pair, both ends counted."""
+
+
+class Pair(IntEnum):
+    """A ground and an ink on it."""
+
+    PAGE_INK = 0
+    PAGE_MUTED = 1
+    PAGE_BLUE = 2
+    PAGE_TRACK = 3
+    PAGE_GREEN = 4
+    PAGE_RED = 5
+    PAGE_AMBER = 6
+    PAGE_LINE = 7
+    PAGE_WHITE = 8
+    WHITE_INK = 9
+    WHITE_BLUE = 10
+    WHITE_LINE = 11
+    BLUE_WHITE = 12
+    GREEN_WHITE = 13
+    RED_WHITE = 14
+    AMBER_WHITE = 15
+
+    @property
+    def ground(self) -> int:
+        """Index of the pure ground colour."""
+        return int(self) * SHADES
+
+    @property
+    def ink(self) -> int:
+        """Index of the pure ink colour."""
+        return int(self) * SHADES + SHADES - 1
+
+
+COLOURS: dict[Pair, tuple[Rgb, Rgb]] = {
+    Pair.PAGE_INK: (PAGE, INK),
+    Pair.PAGE_MUTED: (PAGE, MUTED),
+    Pair.PAGE_BLUE: (PAGE, BLUE),
+    Pair.PAGE_TRACK: (PAGE, TRACK),
+    Pair.PAGE_GREEN: (PAGE, GREEN),
+    Pair.PAGE_RED: (PAGE, RED),
+    Pair.PAGE_AMBER: (PAGE, AMBER),
+    Pair.PAGE_LINE: (PAGE, LINE),
+    Pair.PAGE_WHITE: (PAGE, WHITE),
+    Pair.WHITE_INK: (WHITE, INK),
+    Pair.WHITE_BLUE: (WHITE, BLUE),
+    Pair.WHITE_LINE: (WHITE, LINE),
+    Pair.BLUE_WHITE: (BLUE, WHITE),
+    Pair.GREEN_WHITE: (GREEN, WHITE),
+    Pair.RED_WHITE: (RED, WHITE),
+    Pair.AMBER_WHITE: (AMBER, WHITE),
+}
+
+WHITE_INDEX = Pair.WHITE_INK * SHADES
+"""Pure white."""
+
+
+@cache
+def table() -> tuple[Rgb, ...]:
+    """The 256 colours."""
+    colours: list[Rgb] = []
+    for pair in Pair:
+        ground, ink = COLOURS[pair]
+        for shade in range(SHADES):
+            share = shade / (SHADES - 1)
+            r, g, b = (round(a + (z - a) * share) for a, z in zip(ground, ink, strict=True))
+            colours.append((r, g, b))
+    return tuple(colours)
+
+
+@cache
+def shades(pair: Pair) -> tuple[int, ...]:
+    """Coverage 0..255 -> index, for `pair`."""
+    return tuple(int(pair) * SHADES + (level * (SHADES - 1) + 127) // 255 for level in range(256))
+
+
+def luminance(colour: Rgb) -> float:
+    """Relative luminance by WCAG 2.2, 0 (black) to 1 (white)."""
+    red, green, blue = (c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: Rgb, other: Rgb) -> float:
+    """Contrast ratio by WCAG 2.2, 1 to 21."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)

@@ -105,8 +105,11 @@ class Screen(Protocol):
         """
         ...
 
-    def button_at(self, x: int, y: int) -> str | None:
-        """The action of the shown scene's button at that point, in px as a person sees them; None for none."""
+    def button_at(self, x: int, y: int, pressed_at: float | None = None) -> str | None:
+        """The action of the shown scene's button at that point, in px as a person sees them; None for none.
+
+        `pressed_at` is the tap's: a touch that began before this scene stood answers nothing.
+        """
         ...
 
     def save_png(self, path: str) -> None:

@@ -87,7 +87,7 @@ class DrawnScreen:
         self._memory = memory
         self._surface = Surface(memory.geometry, rotation_of(url))
         self._guard_s = url.integer("guard_ms", guard_ms, least=0, most=5000) / 1000
-        self._canvas: Image = Image.new("L", self._surface.size)
+        self._canvas = Image.new("L", self._surface.size)
         self._lock = threading.RLock()
         self._wake = threading.Condition(self._lock)
         self._mover: threading.Thread | None = None
@@ -133,13 +133,13 @@ class DrawnScreen:
             self._ends_at = None if scene.deadline is None else now + scene.deadline - time.time()
             self._left = "" if self._ends_at is None else countdown_text(self._ends_at - now)
             try:
-                layout = lay_out(scene, self.size, matrix, max(4, len(self._left)))
+                layout = lay_out(scene, self.size, matrix, self._left)
             except ValueError as error:
                 raise UnsupportedScreen(str(error), url=self.url, hint="use a larger panel or shorter texts") from None
             self._scene, self._layout = scene, layout
             self._draw(layout, matrix)
             self._shown_at = time.monotonic()
-            if self._moves and self._mover is None:
+            if self._still_moves() and self._mover is None:
                 self._mover = threading.Thread(target=self._move, name=f"screen {self.url}", daemon=True)
                 self._mover.start()
             self._wake.notify_all()
@@ -257,16 +257,19 @@ class DrawnScreen:
         self._spinner_box = self._surface.to_device(aligned)
         self._turns = 0
 
-    @property
-    def _moves(self) -> bool:
-        return self._lost is None and (bool(self._turn) or (self._ends_at is not None and self._left != "0:00"))
+    def _still_moves(self) -> bool:
+        return (
+            not self._closed
+            and self._lost is None
+            and (bool(self._turn) or (self._ends_at is not None and self._left != "0:00"))
+        )
 
     def _move(self) -> None:
         """The thread: sleeps till the next thing moves, moves it, for as long as the screen is open."""
         with self._lock:
             due = time.monotonic()
             while not self._closed:
-                if not self._moves:
+                if not self._still_moves():
                     self._wake.wait()
                     due = time.monotonic()
                     continue
@@ -274,10 +277,9 @@ class DrawnScreen:
                 due = max(due + FRAME_S, now) if self._turn else self._next_second(now)
                 if due > now:
                     self._wake.wait(due - now)
-                if self._closed or not self._moves:
-                    continue
                 try:
-                    self._step()
+                    if self._still_moves():
+                        self._step()
                 except DeviceError as error:
                     self._lost = error  # the next `show` meets the same and tells the caller
 

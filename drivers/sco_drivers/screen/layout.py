@@ -49,16 +49,10 @@ class PlacedCode:
 
 @dataclass(frozen=True, slots=True)
 class PlacedCountdown:
-    """The digits of a countdown: cells of one width in `box`, `size` px high letters."""
+    """The digits of a countdown, `size` px high letters in `box`, right-aligned: digits have one width, so none moves."""
 
     box: Box
     size: int
-    cells: int
-
-    @property
-    def cell(self) -> int:
-        """Width of one cell in px."""
-        return self.box.width // self.cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +70,9 @@ class Layout:
     def boxes(self) -> list[Box]:
         """Every box that is drawn in; none lies over another."""
         found = [text.box for text in self.texts] + [button.box for button in self.buttons]
-        found += [box for box in (self.drawing_box, self.code and self.code.box) if box is not None]
-        if self.countdown is not None:
-            found.append(self.countdown.box)
+        if self.drawing_box is not None:
+            found.append(self.drawing_box)
+        found += [placed.box for placed in (self.code, self.countdown) if placed is not None]
         return found
 
 
@@ -89,18 +83,18 @@ def countdown_text(seconds: float) -> str:
 
 
 @lru_cache(maxsize=64)
-def lay_out(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, cells: int) -> Layout:
+def lay_out(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str) -> Layout:
     """Place `scene` on a glass of `size` px.
 
     Args:
         scene: what is shown.
         size: px as a person sees them.
         matrix: the scene's code, encoded; None when it has none.
-        cells: digits and colon of the countdown at its longest.
+        longest: what the countdown says at its longest; empty when there is none.
     """
     place = _beside if matrix is not None and size[0] >= size[1] * 1.15 else _column
     for percent in (100, 92, 84, 77, 70, 64, 58, 50, 42, 34, 26, 18):
-        layout = place(scene, size, matrix, cells, min(size) * percent / 10_000)
+        layout = place(scene, size, matrix, longest, min(size) * percent / 10_000)
         if layout is not None:
             return layout
     raise ValueError(f"scene {scene.name!r} does not fit {size[0]}x{size[1]}")
@@ -132,11 +126,11 @@ class _Meter:
 
     label: Paragraph | None
     size: int
-    cells: int
+    longest: str
 
     @property
     def digits_width(self) -> int:
-        return self.cells * width("0", self.size, True)
+        return width(self.longest, self.size, True)
 
     @property
     def gap(self) -> int:
@@ -151,7 +145,7 @@ class _Meter:
         return line_height(self.size)
 
 
-def _texts_of(scene: Scene, room: int, u: float, *, narrow: bool, cells: int, stack: _Stack) -> None:
+def _texts_of(scene: Scene, room: int, u: float, *, narrow: bool, longest: str, stack: _Stack) -> None:
     """Headline, lines, sum and countdown of `scene`, onto `stack`."""
     headline = fit(
         scene.headline, room, 6 if narrow else 3, round(7.6 * u), max(8, round((5.2 if narrow else 6) * u)), bold=True
@@ -164,7 +158,7 @@ def _texts_of(scene: Scene, room: int, u: float, *, narrow: bool, cells: int, st
     meter: _Meter | None = None
     if scene.deadline is not None:
         label = fit(scene.deadline_label, room, 1, round(5 * u), max(8, round(4 * u))) if scene.deadline_label else None
-        meter = _Meter(label, max(8, round(5.6 * u)), cells)
+        meter = _Meter(label, max(8, round(5.6 * u)), longest)
     if amount is not None:
         stack.add(amount.height, 3.6 * u, _Sum(amount))
     if meter is not None:
@@ -204,7 +198,7 @@ def _unstack(stack: _Stack, top: int) -> tuple[list[PlacedText], PlacedCountdown
                 box = Box(x, y + down, what.label.width, what.label.height)
                 texts.append(PlacedText(what.label, box, 0, muted=True))
                 x += what.label.width + what.gap
-            countdown = PlacedCountdown(Box(x, y, what.digits_width, height), what.size, what.cells)
+            countdown = PlacedCountdown(Box(x, y, what.digits_width, height), what.size)
         elif isinstance(what, _Picture):
             picture = Box(stack.x(what.side), y, what.side, what.side)
         elif isinstance(what, _Code):
@@ -249,7 +243,7 @@ def _place_buttons(
     return placed, top
 
 
-def _column(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, cells: int, u: float) -> Layout | None:
+def _column(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str, u: float) -> Layout | None:
     """Everything in one column in the middle; None when it does not fit at this scale."""
     wide, high = size
     margin = round(5 * u)
@@ -257,11 +251,11 @@ def _column(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, cells:
     buttons, floor = _place_buttons(scene.buttons, margin, high - margin, room, u, centred=True)
     stack = _Stack(margin, room, 0.5, [])
     if matrix is None and scene.drawing is not Drawing.NONE:
-        side = round((30 if scene.drawing is Drawing.TAP_OR_SCAN else 20) * u)
+        side = round((38 if scene.drawing is Drawing.TAP_OR_SCAN else 24) * u)
         if wide < high:
             side = round(side * 1.4)
         stack.add(side, 0, _Picture(side))
-    _texts_of(scene, room, u, narrow=wide < high, cells=cells, stack=stack)
+    _texts_of(scene, room, u, narrow=wide < high, longest=longest, stack=stack)
     space = floor - 2 * margin if buttons else high - 2 * margin
     if matrix is not None:
         gap = round(3 * u)
@@ -277,11 +271,12 @@ def _column(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, cells:
     return Layout(size, tuple(texts), scene.drawing, picture, code, countdown, tuple(buttons))
 
 
-def _beside(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, cells: int, u: float) -> Layout | None:
+def _beside(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str, u: float) -> Layout | None:
     """The code on the right as high as the glass, words on the left; None when the words do not fit at this scale."""
     assert matrix is not None
     wide, high = size
     margin = round(4 * u)
+    # Words keep three eighths of the width.
     module = min((high - margin) // matrix.full_size, (wide * 62 // 100) // matrix.full_size)
     if module < 1:
         return None
@@ -291,7 +286,7 @@ def _beside(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, cells:
     room = box.x - 2 * margin
     buttons, floor = _place_buttons(scene.buttons, margin, high - margin, room, u, centred=False)
     stack = _Stack(margin, room, 0.0, [])
-    _texts_of(scene, room, u, narrow=True, cells=cells, stack=stack)
+    _texts_of(scene, room, u, narrow=True, longest=longest, stack=stack)
     space = floor - 2 * margin if buttons else high - 2 * margin
     widest = max((what.width for _, _, what in stack.blocks if isinstance(what, Paragraph | _Meter)), default=0)
     if stack.height > space or widest > room:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NO_BREAK_SPACE = "\u00a0"
 _FONTS = Path(__file__).parent / "fonts"
 # A short word hangs badly at the end of a line, and a number parted from its sign reads as another thing.
-_SHORT_WORD = re.compile(r"(?<!\S)(\w{1,2}|или|для|при|№)[ ](?=\S)", re.IGNORECASE)
+_SHORT_WORD = re.compile(r"(?<!\S)(\w{1,2}|или|для|при|нет|№)[ ](?=\S)", re.IGNORECASE)
 
 LINE_HEIGHT = 1.22
 """Distance of base lines, in sizes of the font."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Self
 
-from sco_drivers.errors import DeviceClosed
-from sco_drivers.screen import Scene, ScreenError
+from sco_drivers.errors import DeviceClosed, ScreenError
+from sco_drivers.screen import Scene
 from sco_drivers.urls import DeviceUrl
 
 

@@ -44,13 +44,12 @@ def ink(canvas: Image, mask: Image, x: int, y: int, pair: Pair) -> None:
 
 
 def paint_countdown(placed: PlacedCountdown, text: str) -> Image:
-    """The digits `text` in the countdown's box, right-aligned in its cells."""
+    """The digits `text` in the countdown's box, right-aligned."""
     from PIL import Image
 
     image = Image.new("L", (placed.box.width, placed.box.height), Pair.PAGE_INK.ground)
-    for place, letter in enumerate(text.rjust(placed.cells)[-placed.cells :]):
-        mask = lettering.mask(letter, placed.size, True)
-        ink(image, mask, place * placed.cell + (placed.cell - mask.width) // 2, 0, Pair.PAGE_INK)
+    mask = lettering.mask(text, placed.size, True)
+    ink(image, mask, image.width - mask.width, 0, Pair.PAGE_INK)
     return image
 
 
@@ -77,8 +76,9 @@ def _paint_button(canvas: Image, placed: PlacedButton) -> None:
         border = max(2, round(box.height * 0.035))
         ink(canvas, _rounded(box.width, box.height, radius), box.x, box.y, Pair.PAGE_LINE)
         inner = _rounded(box.width - 2 * border, box.height - 2 * border, radius - border)
-        # The inside is white on the border's colour: the pair is kept as (white, line), so the mask is turned over.
-        ink(canvas, inner.point(list(range(255, -1, -1))), box.x + border, box.y + border, Pair.WHITE_LINE)
+        # The inside covers the border's colour; outside its own round corners the border stays.
+        mask = inner.point(palette.shades(Pair.LINE_WHITE))
+        canvas.paste(mask, (box.x + border, box.y + border), inner.point([0] + [255] * 255))
         pair = Pair.WHITE_INK
     label = placed.label
     mask = lettering.mask(label.lines[0], label.size, True)
@@ -117,7 +117,7 @@ def spinner(side: int) -> tuple[Image, ...]:
     fine = side * _FINE
     thick = fine * 11 // 100
     slots = 90
-    masks: list[Image] = []
+    masks = []
     for frame in range(SPINNER_FRAMES // 4):
         ring = Image.new("L", (fine, fine), 0)
         draw = ImageDraw.Draw(ring)

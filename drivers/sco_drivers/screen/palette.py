@@ -41,7 +41,7 @@ class Pair(IntEnum):
     PAGE_WHITE = 8
     WHITE_INK = 9
     WHITE_BLUE = 10
-    WHITE_LINE = 11
+    LINE_WHITE = 11
     BLUE_WHITE = 12
     GREEN_WHITE = 13
     RED_WHITE = 14
@@ -70,7 +70,7 @@ COLOURS: dict[Pair, tuple[Rgb, Rgb]] = {
     Pair.PAGE_WHITE: (PAGE, WHITE),
     Pair.WHITE_INK: (WHITE, INK),
     Pair.WHITE_BLUE: (WHITE, BLUE),
-    Pair.WHITE_LINE: (WHITE, LINE),
+    Pair.LINE_WHITE: (LINE, WHITE),
     Pair.BLUE_WHITE: (BLUE, WHITE),
     Pair.GREEN_WHITE: (GREEN, WHITE),
     Pair.RED_WHITE: (RED, WHITE),

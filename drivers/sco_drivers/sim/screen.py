@@ -3,8 +3,8 @@
 The scenes, the conversion and the rotation are those of a real display; what a plain file cannot have is ioctls. Any
 process may map the file and look: `VirtualScreen` is the glass.
 
-Parameters: `size` (1024x768), `format` (a name of `sco_drivers.screen.formats`, rgb565), `stride` bytes a row, and those
-of every screen (`rotate`, `mm`, `guard_ms`, 0 here, since scripts press faster than people).
+Parameters: `size` (1024x768), `format` (a name of `sco_drivers.screen.formats`, rgb565), `stride` bytes a row, and
+those of every screen (`rotate`, `mm`, `guard_ms`, 0 here, since scripts press faster than people).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
-from sco_drivers.errors import BadDeviceUrl, DeviceGone, DeviceNotFound, DevicePermission
-from sco_drivers.screen import Box, ScreenError
+from sco_drivers.errors import BadDeviceUrl, DeviceGone, DeviceNotFound, DevicePermission, ScreenError
+from sco_drivers.screen import Box
 from sco_drivers.screen.drawer import PARAMETERS, DrawnScreen, pair_of, panel_of, rotation_of
 from sco_drivers.screen.formats import FORMATS, PixelFormat
 from sco_drivers.screen.memory import Geometry

@@ -9,10 +9,20 @@ from typing import Protocol, Self, runtime_checkable
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """A finger put down and lifted at one place, in px of the screen as a person sees it."""
+    """A finger put down and lifted at one place, in px of the screen as a person sees it.
+
+    A keyboard has no place: its tap lies outside the glass, at x = -1 - n, y = -1, and means the n-th button, counted
+    from 0. `Screen.button_at` knows that.
+
+    Attributes:
+        x, y: px.
+        pressed_at: when the finger came down, by `time.monotonic()`; given to `Screen.button_at`, it keeps a touch that
+            began on one scene from answering the next.
+    """
 
     x: int
     y: int
+    pressed_at: float | None = None
 
 
 @runtime_checkable

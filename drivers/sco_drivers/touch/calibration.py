@@ -1,0 +1,106 @@
+"""A panel's raw coordinates -> px of the screen as a person sees it. Pure arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sco_drivers.errors import BadDeviceUrl
+from sco_drivers.urls import DeviceUrl
+
+PARAMETERS = ("rotate", "calibration", "swap_xy", "flip_x", "flip_y", "range", "debounce_ms")
+"""Query parameters of every panel."""
+
+Matrix = tuple[float, float, float, float, float, float]
+IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The least and greatest value that the panel reports."""
+
+    least: int = 0
+    most: int = 4095
+
+    def share(self, value: float) -> float:
+        """Where `value` lies between the two, 0 to 1 and beyond."""
+        return (value - self.least) / max(1, self.most - self.least)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How the panel sits on the glass.
+
+    Raw values become shares of their axes; `matrix` (a b c d e f, as libinput's LIBINPUT_CALIBRATION_MATRIX:
+    x' = a x + b y + c, y' = d x + e y + f) is applied; then axes are swapped and flipped; last, the picture's turn
+    by `rotate` degrees clockwise is undone, so that the point is where the person sees it.
+    """
+
+    x: Axis = Axis()
+    y: Axis = Axis()
+    rotate: int = 0
+    matrix: Matrix = IDENTITY
+    swap_xy: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @classmethod
+    def of(cls, url: DeviceUrl, x: Axis, y: Axis) -> Calibration:
+        """As the URL says, for axes as the device says.
+
+        Raises:
+            BadDeviceUrl: a parameter that cannot be understood.
+        """
+        text = url.params.get("calibration")
+        matrix = IDENTITY
+        if text is not None:
+            try:
+                values = tuple(float(word) for word in text.replace(",", " ").split())
+            except ValueError:
+                values = ()
+            if len(values) != 6 or not all(abs(value) < 1000 for value in values):
+                raise BadDeviceUrl(
+                    f"calibration={text!r} is not six numbers", url=url.text, hint="e.g. calibration=1,0,0,0,1,0"
+                )
+            matrix = values
+            if abs(matrix[0] * matrix[4] - matrix[1] * matrix[3]) < 1e-9:
+                raise BadDeviceUrl(f"calibration={text!r} maps the panel onto a line", url=url.text)
+        flags = {name: url.choice(name, "0", ("0", "1")) == "1" for name in ("swap_xy", "flip_x", "flip_y")}
+        rotate = int(url.choice("rotate", "0", ("0", "90", "180", "270")))
+        return cls(x, y, rotate, matrix, **flags)
+
+    def to_person(self, raw_x: float, raw_y: float, size: tuple[int, int]) -> tuple[int, int]:
+        """The px under a raw point, on a screen of `size` px as a person sees it; points beyond the edge are on it."""
+        u, v = self.x.share(raw_x), self.y.share(raw_y)
+        a, b, c, d, e, f = self.matrix
+        u, v = a * u + b * v + c, d * u + e * v + f
+        if self.swap_xy:
+            u, v = v, u
+        if self.flip_x:
+            u = 1 - u
+        if self.flip_y:
+            v = 1 - v
+        if self.rotate == 90:
+            u, v = v, 1 - u
+        elif self.rotate == 180:
+            u, v = 1 - u, 1 - v
+        elif self.rotate == 270:
+            u, v = 1 - v, u
+        wide, high = size
+        return min(max(int(u * wide), 0), wide - 1), min(max(int(v * high), 0), high - 1)
+
+
+def range_of(url: DeviceUrl, default: tuple[Axis, Axis]) -> tuple[Axis, Axis]:
+    """The URL's `range=XxY`: the greatest raw values of both axes, counted from 0; `default` when absent.
+
+    Raises:
+        BadDeviceUrl: not two whole numbers with an `x` between.
+    """
+    text = url.params.get("range")
+    if text is None:
+        return default
+    wide, cross, high = text.partition("x")
+    if not (cross and wide.isascii() and wide.isdigit() and high.isascii() and high.isdigit()):
+        raise BadDeviceUrl(f"range={text!r} is not MAXxMAX", url=url.text, hint="e.g. range=4095x4095")
+    if not (0 < int(wide) < 1 << 31 and 0 < int(high) < 1 << 31):
+        raise BadDeviceUrl(f"range={text} is out of range", url=url.text)
+    return Axis(0, int(wide)), Axis(0, int(high))

@@ -1,0 +1,52 @@
+"""`none://`: no touch panel. Never reports a tap; an integrator's own interface answers instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+from sco_drivers.errors import DeviceClosed
+from sco_drivers.touch import Tap
+from sco_drivers.urls import DeviceUrl
+
+
+class Nothing:
+    """A `Touch` that is never touched."""
+
+    def __init__(self, url: DeviceUrl) -> None:
+        self._url = url
+        self._closed = False
+
+    @property
+    def url(self) -> str:
+        """The URL it was opened by."""
+        return self._url.text
+
+    def start(self, size: tuple[int, int], on_tap: Callable[[Tap], None], on_lost: Callable[[Exception], None]) -> None:
+        """Nothing will be reported.
+
+        Raises:
+            DeviceClosed: `close` was called.
+        """
+        if self._closed:
+            raise DeviceClosed("the touch panel is closed", url=self.url)
+
+    def close(self) -> None:
+        """Forget it. May be called twice."""
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def open_nothing(url: DeviceUrl) -> Nothing:
+    """Open `none://`.
+
+    Raises:
+        BadDeviceUrl: it takes no parameters.
+    """
+    url.only()
+    return Nothing(url)

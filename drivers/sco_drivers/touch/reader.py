@@ -1,0 +1,142 @@
+"""The thread that reads input events from a descriptor and reports taps: shared by real and simulated panels."""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import threading
+import time
+from collections.abc import Callable
+from typing import Self
+
+from sco_drivers.errors import DeviceBusy, DeviceClosed, DeviceError, DeviceGone
+from sco_drivers.touch import Tap
+from sco_drivers.touch.calibration import Calibration
+from sco_drivers.touch.contact import DEBOUNCE_S, SLOP, Contact
+from sco_drivers.touch.events import EVENT, KEYS, Dropped, EventReader, KeyPressed, Report
+from sco_drivers.urls import DeviceUrl
+
+
+class EventTouch:
+    """A `Touch` over a descriptor that gives `struct input_event`.
+
+    Args:
+        url: as it was opened.
+        fd: an open, readable descriptor; closed with this object.
+        calibration: how the panel sits on the glass.
+        debounce_ms: a second contact within so many ms of a lift is a bounce.
+        on_wire: called with the raw bytes as they come; None for nobody. May be set later.
+    """
+
+    def __init__(self, url: DeviceUrl, fd: int, calibration: Calibration) -> None:
+        self._url = url
+        self._fd = fd
+        self._calibration = calibration
+        self._debounce_s = url.integer("debounce_ms", round(DEBOUNCE_S * 1000), least=0, most=2000) / 1000
+        self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+        self.on_wire: Callable[[str, bytes], None] | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL it was opened by."""
+        return self._url.text
+
+    def start(self, size: tuple[int, int], on_tap: Callable[[Tap], None], on_lost: Callable[[Exception], None]) -> None:
+        """Begin to report taps; see `sco_drivers.touch.Touch`.
+
+        Raises:
+            DeviceClosed: `close` was called. DeviceBusy: it was started before.
+        """
+        with self._lock:
+            if self._closed:
+                raise DeviceClosed("the touch panel is closed", url=self.url)
+            if self._thread is not None:
+                raise DeviceBusy("taps are reported to another caller already", url=self.url)
+            self._thread = threading.Thread(
+                target=self._run, args=(size, on_tap, on_lost), name=f"touch {self.url}", daemon=True
+            )
+            self._thread.start()
+
+    def close(self) -> None:
+        """Stop and give the device back. May be called twice, and from `on_tap`."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        os.write(self._stop_write, b"x")
+        if self._thread is None:
+            self._release()
+        elif self._thread is not threading.current_thread():
+            self._thread.join(timeout=5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _release(self) -> None:
+        for fd in (self._fd, self._stop_read, self._stop_write):
+            os.close(fd)
+
+    def _run(self, size: tuple[int, int], on_tap: Callable[[Tap], None], on_lost: Callable[[Exception], None]) -> None:
+        try:
+            lost = self._read(size, on_tap)
+        finally:
+            with self._lock:
+                self._closed = True
+            self._release()
+        if lost is not None:
+            on_lost(lost)
+
+    def _read(self, size: tuple[int, int], on_tap: Callable[[Tap], None]) -> DeviceError | None:
+        """Report taps until `close` (None) or until the panel leaves (why)."""
+        events = EventReader()
+        x, y = self._calibration.x, self._calibration.y
+        contact = Contact(SLOP * min(x.most - x.least, y.most - y.least), self._debounce_s)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._fd, selectors.EVENT_READ)
+            selector.register(self._stop_read, selectors.EVENT_READ)
+            while True:
+                ready = {key.fd for key, _ in selector.select()}
+                if self._stop_read in ready:
+                    return None
+                try:
+                    data = os.read(self._fd, 64 * EVENT.size)
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    word = "was unplugged" if error.errno == errno.ENODEV else f"cannot be read: {error.strerror}"
+                    return DeviceGone(f"the touch panel {word}", url=self.url, hint="plug it in and open it again")
+                if not data:
+                    return DeviceGone("the touch panel has left", url=self.url, hint="plug it in and open it again")
+                if self.on_wire is not None:
+                    self.on_wire("read", data)
+                now = time.monotonic()
+                for event in events.feed(data):
+                    tap = self._tap(event, contact, now, size)
+                    if tap is not None:
+                        on_tap(tap)
+                        if self._closed:
+                            return None
+
+    def _tap(
+        self, event: Report | KeyPressed | Dropped, contact: Contact, now: float, size: tuple[int, int]
+    ) -> Tap | None:
+        if isinstance(event, KeyPressed):
+            return Tap(-1 - KEYS[event.code], -1, now)
+        if isinstance(event, Dropped):
+            contact.lost()
+        elif event.down:
+            contact.down(event.x, event.y, now)
+            contact.move(event.x, event.y)
+        else:
+            found = contact.up(now)
+            if found is not None:
+                raw_x, raw_y, pressed_at = found
+                return Tap(*self._calibration.to_person(raw_x, raw_y, size), pressed_at)
+        return None

@@ -49,7 +49,7 @@ class PlacedCode:
 
 @dataclass(frozen=True, slots=True)
 class PlacedCountdown:
-    """The digits of a countdown, `size` px high letters in `box`, right-aligned: digits have one width, so none moves."""
+    """The digits of a countdown: letters of `size` px in `box`, right-aligned; digits have one width, so none moves."""
 
     box: Box
     size: int

@@ -1,0 +1,173 @@
+"""The Linux console behind a display: to graphics mode while we draw, and back to text on every kind of exit.
+
+In graphics mode the kernel neither writes text nor blinks a cursor over the picture. It is given back by `close`, at the
+interpreter's end, and on SIGTERM, SIGINT and SIGHUP where the program has no handler of its own (one that has is
+expected to end by `close` or by exit). After SIGKILL nothing of ours can run: a mark that outlives the process says
+that the graphics mode was ours, so that the next start takes the console over and its end gives it back as text.
+Without that mark a console in graphics mode belongs to somebody else and is refused.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import stat
+import struct
+import tempfile
+import threading
+import weakref
+from pathlib import Path
+from types import FrameType
+
+from sco_drivers.errors import DeviceBusy, DeviceNotFound
+
+KDSETMODE, KDGETMODE, VT_GETSTATE = 0x4B3A, 0x4B3B, 0x5603
+KD_TEXT, KD_GRAPHICS = 0, 1
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # Python's own SIGINT unwinds, and atexit runs
+_log = logging.getLogger(__name__)
+_held: weakref.WeakSet[Console] = weakref.WeakSet()
+_handlers_set = False
+
+
+class Console:
+    """A virtual terminal held in graphics mode. Use `Console.take`."""
+
+    def __init__(self, fd: int, mark: Path) -> None:
+        self._fd: int | None = fd
+        self._mark = mark
+        self._lock = threading.RLock()
+
+    @classmethod
+    def take(cls, tty: str, *, url: str = "", asked: bool = True) -> Console | None:
+        """Put the console `tty` into graphics mode.
+
+        Args:
+            tty: device; `/dev/tty0` is the one in front.
+            url: of the display, for messages.
+            asked: the caller named the console; when it is only our default, a machine without one is no error.
+
+        Returns:
+            None when there is no console to take (a container, no permission) and it was not asked for by name.
+
+        Raises:
+            DeviceBusy: another program (X, Wayland) has it in graphics mode. DeviceNotFound: no such console.
+        """
+        try:
+            fd = os.open(tty, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
+        except OSError as error:
+            return cls._none(tty, url, asked, error)
+        try:
+            mark = _mark_of(fd, tty)
+            data = bytearray(4)
+            fcntl.ioctl(fd, KDGETMODE, data)
+            mode = int.from_bytes(data, "little")
+            if mode == KD_GRAPHICS and not _is_ours(mark):
+                raise DeviceBusy(
+                    f"{tty} is in graphics mode already",
+                    url=url,
+                    hint="stop the desktop on it, or add tty=none to draw without taking the console",
+                )
+            _write_mark(mark)
+            fcntl.ioctl(fd, KDSETMODE, KD_GRAPHICS)
+        except OSError as error:
+            os.close(fd)
+            if isinstance(error, DeviceBusy):
+                raise
+            return cls._none(tty, url, asked, error)
+        console = cls(fd, mark)
+        _held.add(console)
+        _watch_exits()
+        return console
+
+    @staticmethod
+    def _none(tty: str, url: str, asked: bool, error: OSError) -> None:
+        if asked:
+            raise DeviceNotFound(
+                f"the console {tty} cannot be taken: {error.strerror}", url=url, hint="add the user to the group tty"
+            ) from None
+        _log.warning("%s: drawing without taking the console %s: %s", url, tty, error.strerror)
+
+    def give_back(self) -> None:
+        """Text mode again. May be called twice, from any thread and from a signal's handler."""
+        with self._lock:
+            fd, self._fd = self._fd, None
+        if fd is None:
+            return
+        try:
+            fcntl.ioctl(fd, KDSETMODE, KD_TEXT)
+            self._mark.unlink(missing_ok=True)
+        except OSError as error:
+            _log.error("the console could not be given back: %s", error)
+        finally:
+            os.close(fd)
+            _held.discard(self)
+
+
+def _mark_of(fd: int, tty: str) -> Path:
+    """The file that says that a console's graphics mode is ours; named by the console that `tty` stands for now."""
+    name = Path(tty).name
+    if name == "tty0":
+        state = bytearray(6)  # struct vt_stat: three unsigned shorts, the first the active terminal
+        fcntl.ioctl(fd, VT_GETSTATE, state)
+        name = f"tty{struct.unpack_from('=H', state)[0]}"
+    folder = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    return Path(folder) / f"sco-console-{os.getuid()}-{name}"
+
+
+def _is_ours(mark: Path) -> bool:
+    """Whether the mark is there, is a plain file of this user, and names a process that is dead or is this one."""
+    try:
+        found = mark.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
+            return False
+        pid, _, started = mark.read_text(encoding="ascii").partition(" ")
+        return int(pid) == os.getpid() or _started(int(pid)) != started
+    except (OSError, ValueError):
+        return False
+
+
+def _write_mark(mark: Path) -> None:
+    # A new file of our own, whatever lay there: nobody's link is followed in a shared folder.
+    mark.unlink(missing_ok=True)
+    fd = os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w", encoding="ascii") as file:
+        file.write(f"{os.getpid()} {_started(os.getpid())}")
+
+
+def _started(pid: int) -> str:
+    """When a process began, in the kernel's ticks, so that a number used again is not taken for it; empty when dead."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]
+
+
+def _watch_exits() -> None:
+    global _handlers_set
+    if not _handlers_set:
+        _handlers_set = True
+        atexit.register(give_all_back)
+    if threading.current_thread() is not threading.main_thread():
+        return  # handlers can be set by the main thread only; atexit and the mark remain
+    for number in _SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _on_signal)
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    """Give the consoles back, then end as if there were no handler."""
+    give_all_back()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def give_all_back() -> None:
+    """Every console that this process holds; at its end."""
+    for console in list(_held):
+        with contextlib.suppress(OSError):
+            console.give_back()

@@ -1,0 +1,405 @@
+"""`fb:///dev/fb0`: a Linux framebuffer, by its own ioctls (include/uapi/linux/fb.h). Little-endian, packed pixels.
+
+The pixel format comes from the bitfields and the visual, never from the depth alone; rows are `line_length` apart. Where
+there is room for two pages and the driver pans, a scene is drawn out of sight and shown at once. The mode is taken as
+it is: setting one is the system's business (see `drm://` for displays without a framebuffer).
+
+Parameters: those of every screen (`rotate`, `mm`, `guard_ms`) and `tty` (`/dev/tty0`; `none` leaves the console alone),
+`pages` (2; 1 never pans).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import stat
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sco_drivers.errors import DeviceBusy, DeviceError, DeviceGone, DeviceNotFound, DevicePermission, ScreenError
+from sco_drivers.screen import Box, UnsupportedScreen
+from sco_drivers.screen.console import Console
+from sco_drivers.screen.drawer import PARAMETERS, DrawnScreen, panel_of
+from sco_drivers.screen.formats import Bits, PixelFormat, from_bitfields
+from sco_drivers.screen.memory import Geometry
+from sco_drivers.urls import DeviceUrl
+
+FBIOGET_VSCREENINFO, FBIOPUT_VSCREENINFO, FBIOGET_FSCREENINFO = 0x4600, 0x4601, 0x4602
+FBIOPUTCMAP, FBIOPAN_DISPLAY, FBIOBLANK = 0x4605, 0x4606, 0x4611
+FBIO_WAITFORVSYNC = 0x40044620
+_TYPE_PACKED_PIXELS = 0
+_MONO01, _MONO10, _TRUECOLOR, _PSEUDOCOLOR, _DIRECTCOLOR = 0, 1, 2, 3, 4
+_UNBLANK = 0
+_ACTIVATE_VBL = 16
+
+VARIABLE = struct.Struct("=40I")
+"""struct fb_var_screeninfo: 160 bytes, all of them 32-bit words."""
+
+FIXED = struct.Struct("@16sLIIIIHHHILIIHHH0L")
+"""struct fb_fix_screeninfo: 80 bytes on a 64-bit machine, 68 on a 32-bit one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What we use of struct fb_var_screeninfo. `words` is the whole, for giving it back to the kernel."""
+
+    words: tuple[int, ...]
+
+    @classmethod
+    def parse(cls, data: bytes | bytearray) -> Variable:
+        """From the 160 bytes of the ioctl."""
+        return cls(VARIABLE.unpack(data))
+
+    def pack(self) -> bytearray:
+        """The 160 bytes for the ioctl."""
+        return bytearray(VARIABLE.pack(*self.words))
+
+    def with_words(self, **words: int) -> Variable:
+        """A copy with some words changed: `yres_virtual`, `xoffset`, `yoffset`, `activate`."""
+        places = {"yres_virtual": 3, "xoffset": 4, "yoffset": 5, "activate": 21}
+        changed = list(self.words)
+        for name, value in words.items():
+            changed[places[name]] = value
+        return replace(self, words=tuple(changed))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The visible px."""
+        return self.words[0], self.words[1]
+
+    @property
+    def yres_virtual(self) -> int:
+        """Rows that memory holds."""
+        return self.words[3]
+
+    @property
+    def offset(self) -> tuple[int, int]:
+        """The first visible px."""
+        return self.words[4], self.words[5]
+
+    @property
+    def bits(self) -> int:
+        """Bits a pixel."""
+        return self.words[6]
+
+    @property
+    def grayscale(self) -> int:
+        """0 colour, 1 gray, else a FOURCC."""
+        return self.words[7]
+
+    def field(self, number: int) -> Bits:
+        """Bitfield `number`: red, green, blue, alpha."""
+        return Bits(self.words[8 + 3 * number], self.words[9 + 3 * number])
+
+    @property
+    def panel_mm(self) -> tuple[int, int] | None:
+        """Width and height of the picture in mm; None where the driver does not know."""
+        high, wide = self.words[22], self.words[23]
+        return (wide, high) if 0 < wide < 0x7FFF and 0 < high < 0x7FFF else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What we use of struct fb_fix_screeninfo."""
+
+    name: str
+    start: int
+    length: int
+    type: int
+    visual: int
+    pan_step: int
+    line: int
+
+    @classmethod
+    def parse(cls, data: bytes | bytearray) -> Fixed:
+        """From the bytes of the ioctl."""
+        name, start, length, kind, _, visual, _, pan_step, _, line, *_ = FIXED.unpack(data)
+        return cls(name.split(b"\0")[0].decode("ascii", "replace"), start, length, kind, visual, pan_step, line)
+
+
+def format_of(variable: Variable, fixed: Fixed, url: str = "") -> PixelFormat:
+    """The pixel format that a framebuffer describes.
+
+    Raises:
+        UnsupportedScreen: planes, a FOURCC, or bitfields that make no sense; says what was found.
+    """
+    if fixed.type != _TYPE_PACKED_PIXELS:
+        raise UnsupportedScreen(f"{fixed.name}: pixels of type {fixed.type} are not packed", url=url)
+    if variable.grayscale > 1:
+        code = variable.grayscale.to_bytes(4, "little").decode("ascii", "replace")
+        raise UnsupportedScreen(f"{fixed.name}: pixels of the FOURCC {code!r}", url=url)
+    red, green, blue, alpha = (variable.field(number) for number in range(4))
+    if variable.bits == 8 and (variable.grayscale == 1 or fixed.visual == _PSEUDOCOLOR):
+        red = green = blue = Bits()  # the colour map is set to gray
+    form = from_bitfields(variable.bits, red, green, blue, alpha, inverted=fixed.visual == _MONO01)
+    if form is None:
+        fields = " ".join(f"{field.offset}:{field.length}" for field in (red, green, blue, alpha))
+        raise UnsupportedScreen(
+            f"{fixed.name}: {variable.bits} bits a pixel with the fields (offset:length) {fields}",
+            url=url,
+            hint="set another depth, e.g. by fbset -depth 32",
+        )
+    return form
+
+
+class FramebufferMemory:
+    """An open framebuffer as a display's memory.
+
+    Args:
+        url: as it was opened.
+        fd: of the device; closed with this object, and on failure.
+        pages: 2 to draw out of sight where there is room.
+        console: given back on closing; None for none.
+
+    Raises:
+        UnsupportedScreen: its pixels are none that we can draw. ScreenError: no framebuffer, or it cannot be mapped.
+    """
+
+    def __init__(self, url: DeviceUrl, fd: int, *, pages: int = 2, console: Console | None = None) -> None:
+        self._url = url
+        self._fd = fd
+        self._console = console
+        self._closed = False
+        self._vsync = True
+        self._first = self._variable = Variable.parse(self._ask(FBIOGET_VSCREENINFO, VARIABLE.size))
+        fixed = Fixed.parse(self._ask(FBIOGET_FSCREENINFO, FIXED.size))
+        form = format_of(self._variable, fixed, url.text)
+        wide, high = self._variable.size
+        x, y = self._variable.offset
+        if wide < 64 or high < 64 or fixed.line < form.row_bytes(wide):
+            raise UnsupportedScreen(
+                f"{fixed.name}: {wide}x{high} with rows of {fixed.line} bytes", url=url.text, hint="set a larger mode"
+            )
+        self._geometry = Geometry(wide, high, fixed.line, form, panel_of(url) or self._variable.panel_mm)
+        self._set_colours(form, fixed)
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(fd, FBIOBLANK, _UNBLANK)
+        self._page = fixed.line * high
+        two = pages == 2 and self._can_pan(fixed)
+        # Memory that does not begin on a page of the processor is mapped from the page's beginning.
+        ahead = fixed.start % mmap.PAGESIZE
+        try:
+            self._map = mmap.mmap(fd, fixed.length + ahead)
+        except (OSError, ValueError) as error:
+            raise ScreenError(f"{fixed.name}: {fixed.length} bytes cannot be mapped: {error}", url=url.text) from error
+        whole = memoryview(self._map)
+        if two:
+            starts = [ahead, ahead + self._page]
+            self._offsets = [0, high]
+        else:
+            starts = [ahead + y * fixed.line + x * form.bits // 8]
+            self._offsets = [y]
+        # The last row ends with its last px: the next page may begin within its stride.
+        need = self._page - fixed.line + form.row_bytes(wide)
+        if starts[-1] + need > len(whole):
+            whole.release()
+            self._map.close()
+            raise UnsupportedScreen(f"{fixed.name}: the picture does not fit {fixed.length} bytes", url=url.text)
+        self._pages = [whole[start : min(start + self._page, len(whole))] for start in starts]
+        self._whole = whole
+        self._seen = self._offsets.index(y) if y in self._offsets else 0
+
+    @property
+    def geometry(self) -> Geometry:
+        """As the device says."""
+        return self._geometry
+
+    @property
+    def pages(self) -> int:
+        """2 where scenes are drawn out of sight."""
+        return len(self._pages)
+
+    def front(self) -> memoryview:
+        """The page that is seen."""
+        return self._pages[self._seen]
+
+    def back(self) -> memoryview:
+        """The page that is not; where there is one only, that one, at the next vertical blank."""
+        if len(self._pages) == 1:
+            self._wait()
+        return self._pages[self._seen - 1]
+
+    def flip(self) -> None:
+        """Show the back page.
+
+        Raises:
+            DeviceGone: the display was unplugged.
+        """
+        if len(self._pages) == 1:
+            self.changed(())
+            return
+        target = 1 - self._seen
+        moved = self._variable.with_words(xoffset=0, yoffset=self._offsets[target], activate=_ACTIVATE_VBL)
+        try:
+            fcntl.ioctl(self._fd, FBIOPAN_DISPLAY, moved.pack())
+        except OSError as error:
+            raise self._failed(error) from error
+        self._variable, self._seen = moved, target
+        self._wait()  # until then the page that was seen still is
+
+    def changed(self, boxes: Sequence[Box]) -> None:
+        """The pixels are in place; asks whether the device still is.
+
+        Raises:
+            DeviceGone: the display was unplugged.
+        """
+        self._ask(FBIOGET_VSCREENINFO, VARIABLE.size)
+
+    def close(self) -> None:
+        """Unmap, give mode and console back. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            for view in (*self._pages, self._whole):
+                view.release()
+            self._map.close()
+            if self._variable is not self._first:
+                with contextlib.suppress(OSError):
+                    fcntl.ioctl(self._fd, FBIOPUT_VSCREENINFO, self._first.pack())
+        finally:
+            os.close(self._fd)
+            if self._console is not None:
+                self._console.give_back()
+
+    def _ask(self, request: int, size: int) -> bytearray:
+        data = bytearray(size)
+        try:
+            fcntl.ioctl(self._fd, request, data)
+        except OSError as error:
+            raise self._failed(error) from error
+        return data
+
+    def _failed(self, error: OSError) -> DeviceError:
+        if error.errno in (errno.ENODEV, errno.ENXIO, errno.EIO):
+            return DeviceGone("the display was unplugged", url=self._url.text, hint="plug it in and open it again")
+        if error.errno in (errno.ENOTTY, errno.EINVAL):
+            return ScreenError("not a framebuffer", url=self._url.text, hint="ls /dev/fb*; a plain file is sim://")
+        return ScreenError(f"the framebuffer refused: {error.strerror}", url=self._url.text)
+
+    def _wait(self) -> None:
+        """For the vertical blank, where the driver knows it."""
+        if self._vsync:
+            try:
+                fcntl.ioctl(self._fd, FBIO_WAITFORVSYNC, bytearray(4))
+            except OSError:
+                self._vsync = False
+
+    def _can_pan(self, fixed: Fixed) -> bool:
+        """Whether two pages fit and the driver pans; asks for the room when memory has it and the mode does not."""
+        high = self._geometry.height
+        if not fixed.pan_step or high % fixed.pan_step or fixed.length < 2 * self._page:
+            return False
+        try:
+            if self._variable.yres_virtual < 2 * high:
+                wanted = self._variable.with_words(yres_virtual=2 * high).pack()
+                fcntl.ioctl(self._fd, FBIOPUT_VSCREENINFO, wanted)
+                given = Variable.parse(wanted)
+                if given.size != self._variable.size or given.yres_virtual < 2 * high:
+                    fcntl.ioctl(self._fd, FBIOPUT_VSCREENINFO, self._first.pack())
+                    return False
+                self._variable = given
+            # A driver that cannot pan says so when it is asked to stay where it is.
+            fcntl.ioctl(self._fd, FBIOPAN_DISPLAY, self._variable.with_words(xoffset=0, yoffset=0).pack())
+        except OSError:
+            return False
+        self._variable = self._variable.with_words(xoffset=0, yoffset=0)
+        return True
+
+    def _set_colours(self, form: PixelFormat, fixed: Fixed) -> None:
+        """Straight ramps where the hardware looks colours up."""
+        if fixed.visual == _PSEUDOCOLOR and form.name == "gray8":
+            ramps = [8, 8, 8]
+        elif fixed.visual == _DIRECTCOLOR:
+            ramps = [form.red.length, form.green.length, form.blue.length]
+        else:
+            return
+        entries = 1 << max(ramps)
+        levels = [
+            (ctypes.c_uint16 * entries)(
+                *(min(entry, (1 << bits) - 1) * 0xFFFF // ((1 << bits) - 1) for entry in range(entries))
+            )
+            for bits in ramps
+        ]
+        colours = ColourMap(0, entries, *(ctypes.addressof(level) for level in levels), None)
+        with contextlib.suppress(OSError):  # a fixed map: the picture is still there, in other shades
+            fcntl.ioctl(self._fd, FBIOPUTCMAP, colours)
+
+
+class ColourMap(ctypes.Structure):
+    """struct fb_cmap."""
+
+    _fields_ = [
+        ("start", ctypes.c_uint32),
+        ("len", ctypes.c_uint32),
+        ("red", ctypes.c_void_p),
+        ("green", ctypes.c_void_p),
+        ("blue", ctypes.c_void_p),
+        ("transp", ctypes.c_void_p),
+    ]
+
+
+def open_node(url: DeviceUrl) -> int:
+    """Open a display's device node for reading and writing.
+
+    Raises:
+        DeviceNotFound, DevicePermission, DeviceBusy, ScreenError.
+    """
+    try:
+        fd = os.open(url.path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise DeviceNotFound("no such device", url=url.text, hint="ls /dev/fb* /dev/dri") from None
+    except PermissionError:
+        raise DevicePermission(
+            "this user may not open the display", url=url.text, hint="add the user to the group video"
+        ) from None
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            raise DeviceBusy("another program has the display", url=url.text) from None
+        if error.errno in (errno.ENODEV, errno.ENXIO):
+            raise DeviceNotFound("the display has left", url=url.text) from None
+        raise ScreenError(f"cannot be opened: {error.strerror}", url=url.text) from error
+    if not stat.S_ISCHR(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise ScreenError("not a device", url=url.text, hint="a plain file is sim:///path?size=WxH&format=NAME")
+    return fd
+
+
+def take_console(url: DeviceUrl) -> Console | None:
+    """The console that the URL's `tty` names; None for `tty=none` or when the default one cannot be taken.
+
+    Raises:
+        DeviceBusy, DeviceNotFound: see `Console.take`.
+    """
+    tty = url.params.get("tty", "/dev/tty0")
+    return None if tty == "none" else Console.take(tty, url=url.text, asked="tty" in url.params)
+
+
+def open_fb(url: DeviceUrl) -> DrawnScreen:
+    """Open `fb:///dev/fbN`.
+
+    Raises:
+        BadDeviceUrl, DeviceNotFound, DevicePermission, DeviceBusy, UnsupportedScreen, ScreenError.
+    """
+    url.only("tty", "pages", *PARAMETERS)
+    pages = url.integer("pages", 2, least=1, most=2)
+    fd = open_node(url)
+    console: Console | None = None
+    try:
+        console = take_console(url)
+        memory = FramebufferMemory(url, fd, pages=pages, console=console)
+    except BaseException:
+        os.close(fd)
+        if console is not None:
+            console.give_back()
+        raise
+    try:
+        return DrawnScreen(url, memory)
+    except BaseException:
+        memory.close()
+        raise

@@ -1,7 +1,7 @@
 """The Linux console behind a display: to graphics mode while we draw, and back to text on every kind of exit.
 
-In graphics mode the kernel neither writes text nor blinks a cursor over the picture. It is given back by `close`, at the
-interpreter's end, and on SIGTERM, SIGINT and SIGHUP where the program has no handler of its own (one that has is
+In graphics mode the kernel neither writes text nor blinks a cursor over the picture. It is given back by `close`, at
+the interpreter's end, and on SIGTERM, SIGINT and SIGHUP where the program has no handler of its own (one that has is
 expected to end by `close` or by exit). After SIGKILL nothing of ours can run: a mark that outlives the process says
 that the graphics mode was ours, so that the next start takes the console over and its end gives it back as text.
 Without that mark a console in graphics mode belongs to somebody else and is refused.

@@ -1,8 +1,8 @@
 """`fb:///dev/fb0`: a Linux framebuffer, by its own ioctls (include/uapi/linux/fb.h). Little-endian, packed pixels.
 
-The pixel format comes from the bitfields and the visual, never from the depth alone; rows are `line_length` apart. Where
-there is room for two pages and the driver pans, a scene is drawn out of sight and shown at once. The mode is taken as
-it is: setting one is the system's business (see `drm://` for displays without a framebuffer).
+The pixel format comes from the bitfields and the visual, never from the depth alone; rows are `line_length` apart.
+Where there is room for two pages and the driver pans, a scene is drawn out of sight and shown at once. The mode is
+taken as it is: setting one is the system's business (see `drm://` for displays without a framebuffer).
 
 Parameters: those of every screen (`rotate`, `mm`, `guard_ms`) and `tty` (`/dev/tty0`; `none` leaves the console alone),
 `pages` (2; 1 never pans).
@@ -202,7 +202,7 @@ class FramebufferMemory:
             raise UnsupportedScreen(f"{fixed.name}: the picture does not fit {fixed.length} bytes", url=url.text)
         self._pages = [whole[start : min(start + self._page, len(whole))] for start in starts]
         self._whole = whole
-        self._seen = self._offsets.index(y) if y in self._offsets else 0
+        self._seen = 0
 
     @property
     def geometry(self) -> Geometry:

@@ -19,6 +19,12 @@ LEAST_MODULE_MM = 0.5
 """Under this a phone at arm's length begins to fail to read a code from a screen."""
 
 
+_TRIALS = tuple((share, percent) for share in (62, 56, 50) for percent in (100, 92, 84, 77)) + tuple(
+    (50, percent) for percent in (70, 64, 58, 50, 42, 34, 26, 18)
+)
+"""What is tried in turn: the code's share of the width in percent, and the size of everything else in percent."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlacedText:
     """A paragraph in its box. `align` is the share of the spare width that stands left of a line: 0, 0.5."""
@@ -92,9 +98,14 @@ def lay_out(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longes
         matrix: the scene's code, encoded; None when it has none.
         longest: what the countdown says at its longest; empty when there is none.
     """
-    place = _beside if matrix is not None and size[0] >= size[1] * 1.15 else _column
-    for percent in (100, 92, 84, 77, 70, 64, 58, 50, 42, 34, 26, 18):
-        layout = place(scene, size, matrix, longest, min(size) * percent / 10_000)
+    beside = matrix is not None and size[0] >= size[1] * 1.15
+    for share, percent in _TRIALS:
+        u = min(size) * percent / 10_000
+        last = percent < 40  # smaller than that, a broken word is the lesser evil
+        if beside:
+            layout = _beside(scene, size, matrix, longest, u, share, broken=last)
+        else:
+            layout = _column(scene, size, matrix, longest, u, share, broken=last)
         if layout is not None:
             return layout
     raise ValueError(f"scene {scene.name!r} does not fit {size[0]}x{size[1]}")
@@ -111,6 +122,11 @@ class _Stack:
 
     def add(self, height: int, gap: float, what: object) -> None:
         self.blocks.append((height, round(gap) if self.blocks else 0, what))
+
+    @property
+    def broken(self) -> bool:
+        found = (what.paragraph if isinstance(what, _Sum) else what for _, _, what in self.blocks)
+        return any(isinstance(what, Paragraph) and what.broken for what in found)
 
     @property
     def height(self) -> int:
@@ -152,13 +168,15 @@ def _texts_of(scene: Scene, room: int, u: float, *, narrow: bool, longest: str, 
     )
     stack.add(headline.height, 3.2 * u, headline)
     for line in scene.lines:
-        words = fit(line, room, 4, round(5.0 * u), max(8, round(4.2 * u)))
+        words = fit(line, room, 4, round(5.4 * u), max(8, round(4.4 * u)))
         stack.add(words.height, 1.8 * u, words)
     amount = fit(scene.amount, room, 1, round(9.4 * u), max(8, round(5 * u)), bold=True) if scene.amount else None
     meter: _Meter | None = None
     if scene.deadline is not None:
-        label = fit(scene.deadline_label, room, 1, round(5 * u), max(8, round(4 * u))) if scene.deadline_label else None
-        meter = _Meter(label, max(8, round(5.6 * u)), longest)
+        label = (
+            fit(scene.deadline_label, room, 1, round(5.4 * u), max(8, round(4 * u))) if scene.deadline_label else None
+        )
+        meter = _Meter(label, max(8, round(6.2 * u)), longest)
     if amount is not None:
         stack.add(amount.height, 3.6 * u, _Sum(amount))
     if meter is not None:
@@ -243,7 +261,9 @@ def _place_buttons(
     return placed, top
 
 
-def _column(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str, u: float) -> Layout | None:
+def _column(
+    scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str, u: float, share: int, *, broken: bool
+) -> Layout | None:
     """Everything in one column in the middle; None when it does not fit at this scale."""
     wide, high = size
     margin = round(5 * u)
@@ -251,9 +271,9 @@ def _column(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longes
     buttons, floor = _place_buttons(scene.buttons, margin, high - margin, room, u, centred=True)
     stack = _Stack(margin, room, 0.5, [])
     if matrix is None and scene.drawing is not Drawing.NONE:
-        side = round((38 if scene.drawing is Drawing.TAP_OR_SCAN else 24) * u)
+        side = round((32 if scene.drawing is Drawing.TAP_OR_SCAN else 24) * u)
         if wide < high:
-            side = round(side * 1.4)
+            side = round(side * 1.6)
         stack.add(side, 0, _Picture(side))
     _texts_of(scene, room, u, narrow=wide < high, longest=longest, stack=stack)
     space = floor - 2 * margin if buttons else high - 2 * margin
@@ -261,23 +281,25 @@ def _column(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longes
         gap = round(3 * u)
         side = min(wide - margin, space - stack.height - gap)
         module = side // matrix.full_size
-        # The code comes first: words give way before it falls under three quarters of what the width would allow.
-        if module < 1 or module < (wide - margin) // matrix.full_size * 3 // 4:
+        # Words give way before the code falls under its share (which is of a wide glass; a tall one has more room).
+        least = 1 if broken else max(1, min(wide, high) * share * 5 // 4 // 100 // matrix.full_size)
+        if module < least:
             return None
         stack.blocks.insert(1, (module * matrix.full_size, gap, _Code(module * matrix.full_size, module)))
-    if stack.height > space:
+    if stack.height > space or (stack.broken and not broken):
         return None
     texts, countdown, picture, code = _unstack(stack, margin + (space - stack.height) // 2)
     return Layout(size, tuple(texts), scene.drawing, picture, code, countdown, tuple(buttons))
 
 
-def _beside(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str, u: float) -> Layout | None:
+def _beside(
+    scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str, u: float, share: int, *, broken: bool
+) -> Layout | None:
     """The code on the right as high as the glass, words on the left; None when the words do not fit at this scale."""
     assert matrix is not None
     wide, high = size
     margin = round(4 * u)
-    # Words keep three eighths of the width.
-    module = min((high - margin) // matrix.full_size, (wide * 62 // 100) // matrix.full_size)
+    module = min((high - margin) // matrix.full_size, (wide * share // 100) // matrix.full_size)
     if module < 1:
         return None
     side = module * matrix.full_size
@@ -289,7 +311,7 @@ def _beside(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longes
     _texts_of(scene, room, u, narrow=True, longest=longest, stack=stack)
     space = floor - 2 * margin if buttons else high - 2 * margin
     widest = max((what.width for _, _, what in stack.blocks if isinstance(what, Paragraph | _Meter)), default=0)
-    if stack.height > space or widest > room:
+    if stack.height > space or widest > room or (stack.broken and not broken):
         return None
     texts, countdown, _, _ = _unstack(stack, margin + (space - stack.height) // 2)
     return Layout(size, tuple(texts), Drawing.NONE, None, PlacedCode(box, module), countdown, tuple(buttons))

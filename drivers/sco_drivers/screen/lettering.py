@@ -57,11 +57,12 @@ def line_height(size: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A text, wrapped: `lines` at `size` px, the widest of them `width` px."""
+    """A text, wrapped: `lines` at `size` px. `broken` when a word had to be cut in two, or lines added."""
 
     lines: tuple[str, ...]
     size: int
     bold: bool
+    broken: bool = False
 
     @property
     def width(self) -> int:
@@ -81,11 +82,12 @@ def fit(text: str, room: int, most_lines: int, largest: int, least: int, *, bold
     When even `least` does not, words are broken and lines added rather than anything lost.
     """
     glued = _SHORT_WORD.sub(lambda match: match[1] + NO_BREAK_SPACE, text)
-    for size in range(max(largest, least), least - 1, -1):
-        lines = _wrap(glued.split(" "), room, size, bold)
-        if lines is not None and len(lines) <= most_lines:
-            return Paragraph(_balanced(glued, lines, size, bold), size, bold)
-    return Paragraph(_broken(glued, room, least, bold), least, bold)
+    for wording in (glued, text):
+        for size in range(max(largest, least), least - 1, -1):
+            lines = _wrap(wording.split(" "), room, size, bold)
+            if lines is not None and len(lines) <= most_lines:
+                return Paragraph(_balanced(wording, lines, size, bold), size, bold)
+    return Paragraph(_broken(text, room, least, bold), least, bold, broken=True)
 
 
 def _wrap(words: list[str], room: int, size: int, bold: bool) -> list[str] | None:

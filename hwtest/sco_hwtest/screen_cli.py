@@ -1,0 +1,90 @@
+"""`sco-hwtest screen`: walk the scenes on any screen, save a contact sheet, run the contract."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from sco_drivers.errors import DeviceError
+from sco_drivers.registry import open_screen
+from sco_hwtest.contracts.screen import CHECKS, look, scenes
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_GAP = 12
+_LONGEST_SIDE = 2400
+
+
+@click.group("screen")
+def screen_group() -> None:
+    """Screens: look at the scenes, check what a screen must do."""
+
+
+@screen_group.command()
+@click.argument("url")
+@click.option("--sheet", type=click.Path(dir_okay=False, writable=True), help="Save all scenes as one PNG.")
+@click.option("--seconds", default=0.0, show_default=True, type=click.FloatRange(0, 60), help="How long each stands.")
+@click.option("--scene", "only", multiple=True, help="Only this scene; may be given again.")
+def walk(url: str, sheet: str | None, seconds: float, only: tuple[str, ...]) -> None:
+    """Show each scene on URL, e.g. sim://?size=1024x768 or fb:///dev/fb0?rotate=90."""
+    chosen = [scene for scene in scenes() if not only or scene.name in only]
+    unknown = set(only) - {scene.name for scene in chosen}
+    if unknown:
+        known = ", ".join(scene.name for scene in scenes())
+        raise click.UsageError(f"no scene {', '.join(sorted(unknown))}; there are {known}")
+    pictures: list[Image] = []
+    try:
+        with open_screen(url) as screen:
+            for scene in chosen:
+                start = time.perf_counter()
+                screen.show(scene)
+                took = (time.perf_counter() - start) * 1000
+                module = getattr(screen, "module_mm", None) if scene.qr else None
+                note = f", {module:.2f} mm a module{' (under 0.5!)' if module < 0.5 else ''}" if module else ""
+                click.echo(f"{scene.name:16} {screen.size[0]}x{screen.size[1]} {took:6.1f} ms{note}")
+                if sheet:
+                    pictures.append(look(screen))
+                time.sleep(seconds)
+    except DeviceError as error:
+        raise click.ClickException(str(error)) from error
+    if sheet:
+        contact_sheet(pictures).save(sheet, format="PNG")
+        click.echo(f"saved {sheet}")
+
+
+@screen_group.command()
+@click.argument("url")
+def check(url: str) -> None:
+    """Run the contract of screens on URL; exit status 1 when something is not as it must be."""
+    failed = 0
+    for one in CHECKS:
+        try:
+            with open_screen(url) as screen:
+                one.run(screen)
+        except AssertionError as error:
+            failed += 1
+            click.echo(f"FAIL {one.name}: {error}")
+        except DeviceError as error:
+            raise click.ClickException(str(error)) from error
+        else:
+            click.echo(f"ok   {one.name}: {one.what}")
+    raise SystemExit(1 if failed else 0)
+
+
+def contact_sheet(pictures: list[Image]) -> Image:
+    """Pictures of one size on one sheet, three in a row, at most 2400 px on its longer side."""
+    from PIL import Image
+
+    wide, high = pictures[0].size
+    across = min(3, len(pictures))
+    rows = -(-len(pictures) // across)
+    sheet = Image.new("RGB", (across * (wide + _GAP) + _GAP, rows * (high + _GAP) + _GAP), (0x78, 0x80, 0x88))
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, across)
+        sheet.paste(picture, (_GAP + column * (wide + _GAP), _GAP + row * (high + _GAP)))
+    share = min(1.0, _LONGEST_SIDE / max(sheet.size))
+    small = (round(sheet.width * share), round(sheet.height * share))
+    return sheet.resize(small, Image.Resampling.LANCZOS) if share < 1 else sheet

@@ -1,0 +1,255 @@
+"""The framebuffer driver against a kernel that is played at the ioctl, with memory that is a mapped file.
+
+A plain file stands for the device's memory, `fcntl.ioctl` answers as include/uapi/linux/fb.h says.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sco_drivers.errors import DeviceBusy, DeviceGone, DeviceNotFound, ScreenError
+from sco_drivers.registry import open_screen
+from sco_drivers.screen import UnsupportedScreen, console, fbdev
+from sco_drivers.screen.drawer import DrawnScreen
+from sco_drivers.screen.formats import FORMATS, PixelFormat
+from sco_drivers.urls import DeviceUrl
+from sco_hwtest.contracts.screen import LINK, decoded, scenes
+
+
+class Kernel:
+    """One framebuffer: memory in a file, state as the kernel keeps it."""
+
+    def __init__(self, path: Path, form: PixelFormat, *, size=(640, 480), pages=1, pad=0, visual=2, start=0) -> None:
+        wide, high = size
+        self.line = form.row_bytes(wide) + pad
+        self.pan_step = 1
+        self.pans: list[int] = []
+        self.requests: list[int] = []
+        self.gone = False
+        self.virtual = high
+        self.pages = pages
+        self.visual = visual
+        self.start = start
+        self.length = self.line * high * pages
+        words = [0] * 40
+        words[0], words[1], words[2], words[3], words[6] = wide, high, wide, high, form.bits
+        for number, field in enumerate((form.red, form.green, form.blue, form.alpha)):
+            words[8 + 3 * number], words[9 + 3 * number] = field.offset, field.length
+        words[22], words[23] = 120, 160  # mm
+        self.words = words
+        whole = -(-(self.length + start % mmap.PAGESIZE) // mmap.PAGESIZE) * mmap.PAGESIZE
+        path.write_bytes(bytes(whole))
+        self.path = path
+
+    def ioctl(self, fd: int, request: int, data=0):
+        self.requests.append(request)
+        if self.gone:
+            raise OSError(errno.ENODEV, "No such device")
+        if request == fbdev.FBIOGET_VSCREENINFO:
+            data[:] = fbdev.VARIABLE.pack(*self.words)
+        elif request == fbdev.FBIOGET_FSCREENINFO:
+            values = (b"test fb", self.start, self.length, 0, 0, self.visual, 0, self.pan_step, 0, self.line, 0, 0, 0)
+            data[:] = fbdev.FIXED.pack(*values, 0, 0, 0)
+        elif request == fbdev.FBIOPUT_VSCREENINFO:
+            words = list(fbdev.VARIABLE.unpack(data))
+            if words[3] * self.line > self.length:
+                raise OSError(errno.EINVAL, "Invalid argument")
+            self.words = words
+        elif request == fbdev.FBIOPAN_DISPLAY:
+            offset = fbdev.VARIABLE.unpack(data)[5]
+            if offset + self.words[1] > self.words[3]:
+                raise OSError(errno.EINVAL, "Invalid argument")
+            self.words[5] = offset
+            self.pans.append(offset)
+        elif request == fbdev.FBIO_WAITFORVSYNC:
+            raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+        return 0
+
+    def open(self, monkeypatch: pytest.MonkeyPatch, query: str = "") -> DrawnScreen:
+        monkeypatch.setattr(fcntl, "ioctl", self.ioctl)
+        url = DeviceUrl.parse(f"fb://{self.path}?{query}")
+        return DrawnScreen(url, fbdev.FramebufferMemory(url, os.open(self.path, os.O_RDWR)), guard_ms=0)
+
+
+def test_structures_have_the_kernels_sizes() -> None:
+    assert fbdev.VARIABLE.size == 160
+    assert fbdev.FIXED.size == (80 if sys.maxsize > 1 << 32 else 68)
+
+
+@pytest.mark.parametrize("name", ["rgb565", "bgr565", "xrgb8888", "argb8888", "rgb888", "bgr888"])
+def test_format_comes_from_the_bitfields_and_the_code_reads(name: str, tmp_path, monkeypatch) -> None:
+    kernel = Kernel(tmp_path / "fb", FORMATS[name], pad=64)
+    with kernel.open(monkeypatch) as screen:
+        assert screen._memory.geometry.format is FORMATS[name]
+        screen.show(scenes()[1])
+        assert decoded(screen.image()) == [LINK]
+        assert screen.module_mm == pytest.approx(8 * 0.25, rel=0.3)
+
+
+def test_two_pages_are_panned_and_the_mode_is_given_back(tmp_path, monkeypatch) -> None:
+    kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"], pages=2)
+    before = list(kernel.words)
+    with kernel.open(monkeypatch) as screen:
+        assert screen._memory.pages == 2
+        for scene in scenes():
+            screen.show(scene)
+        assert kernel.pans[1:] == [480, 0] * 4 + [480]
+    assert kernel.words == before
+
+
+def test_two_pages_where_the_driver_cannot_pan_are_one(tmp_path, monkeypatch) -> None:
+    kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"], pages=2)
+    kernel.pan_step = 0
+    with kernel.open(monkeypatch) as screen:
+        assert screen._memory.pages == 1
+        screen.show(scenes()[1])
+        assert decoded(screen.image()) == [LINK]
+    assert kernel.pans == []
+
+
+def test_offsets_of_memory_and_of_the_picture_are_honoured(tmp_path, monkeypatch) -> None:
+    form = FORMATS["xrgb8888"]
+    kernel = Kernel(tmp_path / "fb", form, pages=2, start=0x1000_0100)
+    kernel.pan_step = 0
+    kernel.words[3], kernel.words[5] = 960, 7
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[1])
+        raw = kernel.path.read_bytes()[0x100 + 7 * kernel.line :]
+        seen = form.image(raw, 640, 480, kernel.line)
+        assert decoded(seen) == [LINK]
+
+
+def test_colour_map_is_set_where_colours_are_looked_up(tmp_path, monkeypatch) -> None:
+    kernel = Kernel(tmp_path / "fb", FORMATS["gray8"], visual=3)
+    for number in range(3):
+        kernel.words[9 + 3 * number] = 8
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[1])
+        assert decoded(screen.image()) == [LINK]
+    assert fbdev.FBIOPUTCMAP in kernel.requests
+
+
+def test_unplugged(tmp_path, monkeypatch) -> None:
+    kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"])
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[5])
+        kernel.gone = True
+        with pytest.raises(DeviceGone):
+            screen.show(scenes()[6])
+
+
+@pytest.mark.parametrize("change", [{6: 4}, {7: 0x34325258}, {8: 0, 9: 0, 11: 0}, {0: 2000}, {9: 7}])
+def test_what_cannot_be_drawn_says_what_was_found(change: dict[int, int], tmp_path, monkeypatch) -> None:
+    kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"])
+    for place, value in change.items():
+        kernel.words[place] = value
+    with pytest.raises(UnsupportedScreen, match="test fb"):
+        kernel.open(monkeypatch)
+
+
+def test_no_device_and_no_framebuffer() -> None:
+    with pytest.raises(DeviceNotFound):
+        open_screen("fb:///dev/no-such-fb")
+    with pytest.raises(ScreenError, match="not a framebuffer"):
+        open_screen("fb:///dev/null?tty=none")
+    with pytest.raises(ScreenError, match="not a device"):
+        open_screen("fb:///etc/hostname?tty=none")
+
+
+class Terminal:
+    """A virtual terminal at the ioctl."""
+
+    def __init__(self, mode: int = 0) -> None:
+        self.mode = mode
+
+    def ioctl(self, fd: int, request: int, data=0):
+        if request == console.VT_GETSTATE:
+            data[:2] = (3).to_bytes(2, "little")
+        elif request == console.KDGETMODE:
+            data[:] = self.mode.to_bytes(4, "little")
+        elif request == console.KDSETMODE:
+            self.mode = data
+        return 0
+
+
+@pytest.fixture
+def terminal(tmp_path, monkeypatch) -> Terminal:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "tty0").touch()
+    found = Terminal()
+    monkeypatch.setattr(fcntl, "ioctl", found.ioctl)
+    return found
+
+
+def test_console_goes_to_graphics_and_back(terminal: Terminal, tmp_path) -> None:
+    taken = console.Console.take(str(tmp_path / "tty0"))
+    assert terminal.mode == console.KD_GRAPHICS
+    assert [path.name for path in tmp_path.glob("sco-console-*")] == [f"sco-console-{os.getuid()}-tty3"]
+    taken.give_back()
+    taken.give_back()
+    assert terminal.mode == console.KD_TEXT
+    assert not list(tmp_path.glob("sco-console-*"))
+
+
+def test_somebody_elses_graphics_are_refused(terminal: Terminal, tmp_path) -> None:
+    terminal.mode = console.KD_GRAPHICS
+    with pytest.raises(DeviceBusy):
+        console.Console.take(str(tmp_path / "tty0"))
+    assert terminal.mode == console.KD_GRAPHICS
+
+
+def test_console_left_by_a_killed_run_is_taken_over(terminal: Terminal, tmp_path) -> None:
+    terminal.mode = console.KD_GRAPHICS
+    (tmp_path / f"sco-console-{os.getuid()}-tty3").write_text("999999999 12345")
+    taken = console.Console.take(str(tmp_path / "tty0"))
+    taken.give_back()
+    assert terminal.mode == console.KD_TEXT
+
+
+def test_no_console_is_an_error_only_when_asked_for(tmp_path) -> None:
+    assert console.Console.take(str(tmp_path / "none"), asked=False) is None
+    with pytest.raises(DeviceNotFound):
+        console.Console.take(str(tmp_path / "none"), asked=True)
+
+
+PROGRAM = """
+import fcntl, os, sys, time
+from sco_drivers.screen import console
+record = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def ioctl(fd, request, data=0):
+    if request == console.KDSETMODE:
+        os.write(record, b"text " if data == 0 else b"graphics ")
+    return 0
+fcntl.ioctl = ioctl
+held = console.Console.take(sys.argv[1])
+if sys.argv[3] == "exit":
+    sys.exit(0)
+if sys.argv[3] == "raise":
+    raise RuntimeError
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("way", ["exit", "raise", signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_console_is_given_back_on_every_exit(way: object, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "tty9").touch()
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "tty9"), str(tmp_path / "record"), str(way)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        if isinstance(way, signal.Signals):
+            assert process.stdout.readline() == b"ready\n"
+            process.send_signal(way)
+        process.wait(timeout=30)
+    assert (tmp_path / "record").read_text() == "graphics text "
+    if way in (signal.SIGTERM, signal.SIGHUP):
+        assert process.returncode == -way

@@ -1,0 +1,465 @@
+"""`drm:///dev/dri/card0`: a display by DRM/KMS dumb buffers, by plain ioctls (include/uapi/drm/drm.h, drm_mode.h).
+
+For machines without a framebuffer device. Two buffers: a scene is drawn into the one that is not shown. What stood on
+the display before is given back on closing. A display that is pulled out fails the next scene with `DeviceGone`; when
+it is there again, the scene after that is shown. No acceleration, no planes, no atomic mode setting.
+
+Parameters: those of every screen (`rotate`, `mm`, `guard_ms`), `connector` (`HDMI-A-1`; else the first that is
+connected), `mode` (`1920x1080` or `1920x1080@60`; else the one that the display prefers), `format` (`xrgb8888`,
+`rgb565`), `tty` (see `fb://`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import re
+from collections.abc import Sequence
+from ctypes import c_char, c_uint16, c_uint32, c_uint64
+from typing import TypeVar
+
+from sco_drivers.errors import (
+    BadDeviceUrl,
+    DeviceBusy,
+    DeviceError,
+    DeviceGone,
+    DeviceNotFound,
+    DevicePermission,
+    ScreenError,
+)
+from sco_drivers.screen import Box, ModeRefused, UnsupportedScreen
+from sco_drivers.screen.console import Console
+from sco_drivers.screen.drawer import PARAMETERS, DrawnScreen, panel_of
+from sco_drivers.screen.fbdev import open_node, take_console
+from sco_drivers.screen.formats import FORMATS
+from sco_drivers.screen.memory import Geometry
+from sco_drivers.urls import DeviceUrl
+
+_T = TypeVar("_T", bound=ctypes.Structure | c_uint32)
+
+
+class ModeInfo(ctypes.Structure):
+    """struct drm_mode_modeinfo."""
+
+    _fields_ = [
+        ("clock", c_uint32),
+        *((name, c_uint16) for name in ("hdisplay", "hsync_start", "hsync_end", "htotal", "hskew")),
+        *((name, c_uint16) for name in ("vdisplay", "vsync_start", "vsync_end", "vtotal", "vscan")),
+        ("vrefresh", c_uint32),
+        ("flags", c_uint32),
+        ("type", c_uint32),
+        ("name", c_char * 32),
+    ]
+
+
+class Resources(ctypes.Structure):
+    """struct drm_mode_card_res."""
+
+    _fields_ = [
+        *((name, c_uint64) for name in ("fb_ptr", "crtc_ptr", "connector_ptr", "encoder_ptr")),
+        *((name, c_uint32) for name in ("fbs", "crtcs", "connectors", "encoders")),
+        *((name, c_uint32) for name in ("min_width", "max_width", "min_height", "max_height")),
+    ]
+
+
+class Crtc(ctypes.Structure):
+    """struct drm_mode_crtc."""
+
+    _fields_ = [
+        ("connectors_ptr", c_uint64),
+        *((name, c_uint32) for name in ("connectors", "crtc_id", "fb_id", "x", "y", "gamma_size", "mode_valid")),
+        ("mode", ModeInfo),
+    ]
+
+
+class Encoder(ctypes.Structure):
+    """struct drm_mode_get_encoder."""
+
+    _fields_ = [
+        (name, c_uint32) for name in ("encoder_id", "encoder_type", "crtc_id", "possible_crtcs", "possible_clones")
+    ]
+
+
+class Connector(ctypes.Structure):
+    """struct drm_mode_get_connector."""
+
+    _fields_ = [
+        *((name, c_uint64) for name in ("encoders_ptr", "modes_ptr", "props_ptr", "prop_values_ptr")),
+        *((name, c_uint32) for name in ("modes", "props", "encoders", "encoder_id", "connector_id", "type", "type_id")),
+        *((name, c_uint32) for name in ("connection", "mm_width", "mm_height", "subpixel", "pad")),
+    ]
+
+
+class CreateDumb(ctypes.Structure):
+    """struct drm_mode_create_dumb."""
+
+    _fields_ = [
+        *((name, c_uint32) for name in ("height", "width", "bpp", "flags", "handle", "pitch")),
+        ("size", c_uint64),
+    ]
+
+
+class MapDumb(ctypes.Structure):
+    """struct drm_mode_map_dumb."""
+
+    _fields_ = [("handle", c_uint32), ("pad", c_uint32), ("offset", c_uint64)]
+
+
+class Framebuffer(ctypes.Structure):
+    """struct drm_mode_fb_cmd."""
+
+    _fields_ = [
+        (name, c_uint32) for name in ("fb_id", "width", "height", "pitch", "bpp", "depth", "handle")
+    ]
+
+
+class Dirty(ctypes.Structure):
+    """struct drm_mode_fb_dirty_cmd."""
+
+    _fields_ = [
+        *((name, c_uint32) for name in ("fb_id", "flags", "color", "clips")),
+        ("clips_ptr", c_uint64),
+    ]
+
+
+class Clip(ctypes.Structure):
+    """struct drm_clip_rect."""
+
+    _fields_ = [(name, c_uint16) for name in ("x1", "y1", "x2", "y2")]
+
+
+def _iowr(number: int, kind: type[ctypes.Structure] | type[c_uint32]) -> int:
+    return 0xC0000000 | ctypes.sizeof(kind) << 16 | ord("d") << 8 | number
+
+
+SET_MASTER, DROP_MASTER = 0x641E, 0x641F
+GET_RESOURCES = _iowr(0xA0, Resources)
+GET_CRTC, SET_CRTC = _iowr(0xA1, Crtc), _iowr(0xA2, Crtc)
+GET_ENCODER = _iowr(0xA6, Encoder)
+GET_CONNECTOR = _iowr(0xA7, Connector)
+ADD_FB = _iowr(0xAE, Framebuffer)
+RM_FB = _iowr(0xAF, c_uint32)
+DIRTY_FB = _iowr(0xB1, Dirty)
+CREATE_DUMB, MAP_DUMB = _iowr(0xB2, CreateDumb), _iowr(0xB3, MapDumb)
+DESTROY_DUMB = _iowr(0xB4, c_uint32)
+
+_CONNECTED = 1
+_PREFERRED = 1 << 3
+_DEPTHS = {"xrgb8888": (32, 24), "rgb565": (16, 16)}
+_TYPES = (
+    *("Unknown", "VGA", "DVI-I", "DVI-D", "DVI-A", "Composite", "SVIDEO", "LVDS", "Component", "DIN", "DP", "HDMI-A"),
+    *("HDMI-B", "TV", "eDP", "Virtual", "DSI", "DPI", "Writeback", "SPI", "USB"),
+)
+"""Names of DRM_MODE_CONNECTOR_*, as the kernel writes them in /sys/class/drm."""
+
+
+def connector_name(connector: Connector) -> str:
+    """As in /sys/class/drm: `HDMI-A-1`."""
+    kind = _TYPES[connector.type] if connector.type < len(_TYPES) else "Unknown"
+    return f"{kind}-{connector.type_id}"
+
+
+def choose_mode(modes: Sequence[ModeInfo], wanted: str) -> ModeInfo | None:
+    """The mode that `wanted` (`WxH` or `WxH@Hz`) names, the display's preferred one when empty; None for none."""
+    if not wanted:
+        return next((mode for mode in modes if mode.type & _PREFERRED), modes[0] if modes else None)
+    match = re.fullmatch(r"(\d+)x(\d+)(?:@(\d+))?", wanted)
+    if match is None:
+        return None
+    wide, high, rate = int(match[1]), int(match[2]), int(match[3] or 0)
+    fitting = [
+        mode for mode in modes if (mode.hdisplay, mode.vdisplay) == (wide, high) and (not rate or mode.vrefresh == rate)
+    ]
+    return max(fitting, key=lambda mode: mode.vrefresh, default=None)
+
+
+class _Buffer:
+    """A dumb buffer: made, mapped, and known as a framebuffer to scan out."""
+
+    def __init__(self, card: Card, wide: int, high: int, bits: int, depth: int) -> None:
+        self._card = card
+        dumb = card.call(CREATE_DUMB, CreateDumb(height=high, width=wide, bpp=bits))
+        self.handle = dumb.handle
+        self.pitch: int = dumb.pitch
+        self.fb_id = 0
+        self._map: mmap.mmap | None = None
+        try:
+            frame = Framebuffer(width=wide, height=high, pitch=dumb.pitch, bpp=bits, depth=depth, handle=dumb.handle)
+            self.fb_id = card.call(ADD_FB, frame).fb_id
+            offset = card.call(MAP_DUMB, MapDumb(handle=dumb.handle)).offset
+            try:
+                self._map = mmap.mmap(card.fd, dumb.size, offset=offset)
+            except (OSError, ValueError) as error:
+                raise ScreenError(f"a buffer cannot be mapped: {error}", url=card.url) from error
+        except BaseException:
+            self.close()
+            raise
+        self.rows = memoryview(self._map)[: self.pitch * high]
+
+    def close(self) -> None:
+        if self._map is not None:
+            self.rows.release()
+            self._map.close()
+            self._map = None
+        with contextlib.suppress(DeviceError):
+            if self.fb_id:
+                self._card.call(RM_FB, c_uint32(self.fb_id))
+        with contextlib.suppress(DeviceError):
+            self._card.call(DESTROY_DUMB, c_uint32(self.handle))
+
+
+class Card:
+    """An open card and its ioctls, with their failures told in our words. Closes `fd`."""
+
+    def __init__(self, url: str, fd: int) -> None:
+        self.url = url
+        self.fd = fd
+
+    def call(self, request: int, data: _T) -> _T:
+        """An ioctl that fills `data`.
+
+        Raises:
+            DeviceGone, DevicePermission, DeviceBusy, ScreenError.
+        """
+        try:
+            fcntl.ioctl(self.fd, request, data)
+        except OSError as error:
+            raise self.told(error) from error
+        return data
+
+    def told(self, error: OSError) -> DeviceError:
+        """`error` in our words."""
+        if error.errno in (errno.ENODEV, errno.ENXIO):
+            return DeviceGone("the display's card has left", url=self.url, hint="open it again")
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return DevicePermission(
+                "another program is master of the display", url=self.url, hint="stop the desktop or compositor"
+            )
+        if error.errno == errno.EBUSY:
+            return DeviceBusy("the display is in use", url=self.url, hint="stop the desktop or compositor")
+        if error.errno in (errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOSYS):
+            return UnsupportedScreen("the card sets no modes", url=self.url, hint="ls /dev/dri; try another card")
+        return ScreenError(f"the card refused: {error.strerror}", url=self.url)
+
+    def resources(self) -> tuple[list[int], list[int]]:
+        """Ids of the card's CRTCs and connectors."""
+        count = self.call(GET_RESOURCES, Resources())
+        crtcs, connectors = (c_uint32 * count.crtcs)(), (c_uint32 * count.connectors)()
+        got = self.call(
+            GET_RESOURCES,
+            Resources(
+                crtc_ptr=ctypes.addressof(crtcs),
+                connector_ptr=ctypes.addressof(connectors),
+                crtcs=count.crtcs,
+                connectors=count.connectors,
+            ),
+        )
+        # Fewer than asked for when something was plugged out in between; more are not written.
+        return list(crtcs[: got.crtcs]), list(connectors[: got.connectors])
+
+    def connector(self, number: int) -> tuple[Connector, list[ModeInfo], list[int]]:
+        """A connector, its modes and its encoders; the display is asked anew what it can."""
+        count = self.call(GET_CONNECTOR, Connector(connector_id=number))
+        modes, encoders = (ModeInfo * count.modes)(), (c_uint32 * count.encoders)()
+        got = self.call(
+            GET_CONNECTOR,
+            Connector(
+                connector_id=number,
+                modes=count.modes,
+                modes_ptr=ctypes.addressof(modes),
+                encoders=count.encoders,
+                encoders_ptr=ctypes.addressof(encoders),
+            ),
+        )
+        return got, list(modes[: got.modes]), list(encoders[: got.encoders])
+
+    def connected(self, number: int) -> bool:
+        """Whether a display is plugged in, as the kernel knows it now: with room for one mode it does not probe."""
+        mode = ModeInfo()
+        asked = Connector(connector_id=number, modes=1, modes_ptr=ctypes.addressof(mode))
+        return bool(self.call(GET_CONNECTOR, asked).connection == _CONNECTED)
+
+
+class DumbMemory:
+    """Two dumb buffers on one connector, as a display's memory. Closes `card.fd`, except when it cannot be made."""
+
+    def __init__(self, url: DeviceUrl, card: Card, *, console: Console | None = None) -> None:
+        self._card = card
+        self._console = console
+        self._closed = False
+        name = url.choice("format", "xrgb8888", tuple(_DEPTHS))
+        bits, depth = _DEPTHS[name]
+        crtcs, connectors = card.resources()
+        found, self._mode, encoders = self._choose(url, connectors)
+        self._connector = c_uint32(found.connector_id)
+        self._crtc = self._crtc_for(found, encoders, crtcs)
+        self._before = card.call(GET_CRTC, Crtc(crtc_id=self._crtc))
+        wide, high = self._mode.hdisplay, self._mode.vdisplay
+        self._buffers: list[_Buffer] = []
+        try:
+            for _ in range(2):
+                self._buffers.append(_Buffer(card, wide, high, bits, depth))
+            self._seen = 0
+            self._set(self._buffers[0])
+        except BaseException:
+            self._free()
+            raise
+        panel = panel_of(url) or ((found.mm_width, found.mm_height) if found.mm_width and found.mm_height else None)
+        self._geometry = Geometry(wide, high, self._buffers[0].pitch, FORMATS[name], panel)
+        self._dirty = True
+
+    def _choose(self, url: DeviceUrl, connectors: list[int]) -> tuple[Connector, ModeInfo, list[int]]:
+        wanted, wanted_mode = url.params.get("connector", ""), url.params.get("mode", "")
+        if wanted_mode and not re.fullmatch(r"\d+x\d+(@\d+)?", wanted_mode):
+            raise BadDeviceUrl(f"mode={wanted_mode!r} is not WIDTHxHEIGHT[@HZ]", url=url.text)
+        seen: list[str] = []
+        for number in connectors:
+            found, modes, encoders = self._card.connector(number)
+            name = connector_name(found)
+            seen.append(f"{name} {'connected' if found.connection == _CONNECTED else 'empty'}")
+            if found.connection != _CONNECTED or not modes or wanted not in ("", name):
+                continue
+            mode = choose_mode(modes, wanted_mode)
+            if mode is None:
+                can = ", ".join(dict.fromkeys(f"{mode.hdisplay}x{mode.vdisplay}" for mode in modes))
+                raise ModeRefused(f"{name} has no mode {wanted_mode}", url=url.text, hint=f"it has {can}")
+            return found, mode, encoders
+        raise DeviceNotFound(
+            f"no display is plugged in{f' at {wanted}' if wanted else ''}",
+            url=url.text,
+            hint="found: " + (", ".join(seen) or "no connectors"),
+        )
+
+    def _crtc_for(self, connector: Connector, encoders: list[int], crtcs: list[int]) -> int:
+        """The CRTC that drives the connector now, else the first that can."""
+        for encoder_id in (connector.encoder_id, *encoders):
+            if not encoder_id:
+                continue
+            encoder = self._card.call(GET_ENCODER, Encoder(encoder_id=encoder_id))
+            if encoder.crtc_id and encoder_id == connector.encoder_id:
+                return int(encoder.crtc_id)
+            for place, crtc in enumerate(crtcs):
+                if encoder.possible_crtcs >> place & 1:
+                    return crtc
+        raise UnsupportedScreen("nothing on the card can drive the connector", url=self._card.url)
+
+    def _set(self, buffer: _Buffer) -> None:
+        wanted = Crtc(
+            connectors_ptr=ctypes.addressof(self._connector),
+            connectors=1,
+            crtc_id=self._crtc,
+            fb_id=buffer.fb_id,
+            mode_valid=1,
+            mode=self._mode,
+        )
+        try:
+            fcntl.ioctl(self._card.fd, SET_CRTC, wanted)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ENOSPC, errno.ERANGE):
+                size = f"{self._mode.hdisplay}x{self._mode.vdisplay}@{self._mode.vrefresh}"
+                raise ModeRefused(
+                    f"the mode {size} was refused: {error.strerror}",
+                    url=self._card.url,
+                    hint="give another by mode=WxH",
+                ) from error
+            raise self._card.told(error) from error
+
+    @property
+    def geometry(self) -> Geometry:
+        """The mode and the buffers' pitch."""
+        return self._geometry
+
+    def front(self) -> memoryview:
+        """The buffer that is scanned out."""
+        return self._buffers[self._seen].rows
+
+    def back(self) -> memoryview:
+        """The other one."""
+        return self._buffers[1 - self._seen].rows
+
+    def flip(self) -> None:
+        """Scan the back buffer out.
+
+        Raises:
+            DeviceGone: the display or the card was pulled out. ModeRefused.
+        """
+        if not self._card.connected(self._connector.value):
+            raise DeviceGone(
+                "the display was unplugged", url=self._card.url, hint="plug it in; the next scene is shown"
+            )
+        self._set(self._buffers[1 - self._seen])
+        self._seen = 1 - self._seen
+        self.changed((Box(0, 0, self._geometry.width, self._geometry.height),))
+
+    def changed(self, boxes: Sequence[Box]) -> None:
+        """Tell drivers that copy (USB displays, virtual ones, e-paper) what to copy; the others need no telling.
+
+        Raises:
+            DeviceGone: the card was pulled out.
+        """
+        if not self._dirty or not boxes:
+            return
+        clips = (Clip * len(boxes))(*(Clip(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes))
+        told = Dirty(fb_id=self._buffers[self._seen].fb_id, clips=len(boxes), clips_ptr=ctypes.addressof(clips))
+        try:
+            fcntl.ioctl(self._card.fd, DIRTY_FB, told)
+        except OSError as error:
+            if error.errno in (errno.ENODEV, errno.ENXIO):
+                raise self._card.told(error) from error
+            self._dirty = False
+
+    def close(self) -> None:
+        """Show what was shown before, free the buffers, give the console back. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            with contextlib.suppress(OSError):
+                self._before.connectors_ptr = ctypes.addressof(self._connector)
+                self._before.connectors = 1 if self._before.mode_valid else 0
+                fcntl.ioctl(self._card.fd, SET_CRTC, self._before)
+            self._free()
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(self._card.fd, DROP_MASTER, 0)
+        finally:
+            os.close(self._card.fd)
+            if self._console is not None:
+                self._console.give_back()
+
+    def _free(self) -> None:
+        for buffer in self._buffers:
+            buffer.close()
+
+
+def open_drm(url: DeviceUrl) -> DrawnScreen:
+    """Open `drm:///dev/dri/cardN`.
+
+    Raises:
+        BadDeviceUrl, DeviceNotFound (no card, nothing plugged in), DevicePermission, DeviceBusy (a compositor is
+        master), ModeRefused, UnsupportedScreen, ScreenError.
+    """
+    url.only("connector", "mode", "format", "tty", *PARAMETERS)
+    fd = open_node(url)
+    console: Console | None = None
+    try:
+        console = take_console(url)
+        card = Card(url.text, fd)
+        try:
+            fcntl.ioctl(fd, SET_MASTER, 0)
+        except OSError as error:
+            raise card.told(error) from error
+        memory = DumbMemory(url, card, console=console)
+    except BaseException:
+        os.close(fd)
+        if console is not None:
+            console.give_back()
+        raise
+    try:
+        return DrawnScreen(url, memory)
+    except BaseException:
+        memory.close()
+        raise

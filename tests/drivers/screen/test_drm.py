@@ -1,0 +1,197 @@
+"""The DRM driver against a card that is played at the ioctl, with buffers in a mapped file."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+
+import pytest
+
+from sco_drivers.errors import DeviceGone, DeviceNotFound, DevicePermission, ScreenError
+from sco_drivers.registry import open_screen
+from sco_drivers.screen import ModeRefused, drm
+from sco_drivers.screen.drawer import DrawnScreen
+from sco_drivers.urls import DeviceUrl
+from sco_hwtest.contracts.screen import LINK, decoded, scenes
+
+BUFFER = 1 << 21
+
+
+def mode(wide: int, high: int, rate: int = 60, *, preferred: bool = False) -> drm.ModeInfo:
+    return drm.ModeInfo(hdisplay=wide, vdisplay=high, vrefresh=rate, type=8 if preferred else 0)
+
+
+class CardKernel:
+    """One card, one CRTC, an empty VGA connector and a panel; as drm_mode.h describes."""
+
+    def __init__(self, path) -> None:
+        path.write_bytes(bytes(4 * BUFFER))
+        self.path = path
+        self.modes = [mode(640, 480), mode(800, 480, preferred=True), mode(800, 480, 75)]
+        self.connection = 1
+        self.refuse = 0
+        self.dumb: dict[int, int] = {}
+        self.frames: dict[int, int] = {}
+        self.scanned = 77  # the console's
+        self.set: list[int] = []
+        self.dirty: list[tuple[int, int]] = []
+        self.next = 1
+
+    def _put(self, address: int, values, kind) -> None:
+        if address:
+            array = (kind * len(values))(*values)
+            ctypes.memmove(address, array, ctypes.sizeof(array))
+
+    def ioctl(self, fd: int, request: int, data=0):
+        if self.refuse:
+            raise OSError(self.refuse, os.strerror(self.refuse))
+        if request == drm.GET_RESOURCES:
+            self._put(data.crtc_ptr if data.crtcs else 0, [40], ctypes.c_uint32)
+            self._put(data.connector_ptr if data.connectors else 0, [30, 31], ctypes.c_uint32)
+            data.crtcs, data.connectors = 1, 2
+        elif request == drm.GET_CONNECTOR:
+            panel = data.connector_id == 31
+            modes = self.modes if panel and self.connection == 1 else []
+            if data.modes >= len(modes):
+                self._put(data.modes_ptr, modes, drm.ModeInfo)
+            self._put(data.encoders_ptr if data.encoders else 0, [50], ctypes.c_uint32)
+            data.modes, data.encoders, data.encoder_id = len(modes), 1, 0
+            data.type, data.type_id = (14, 1) if panel else (1, 1)
+            data.connection, data.mm_width, data.mm_height = (self.connection if panel else 2), 160, 96
+        elif request == drm.GET_ENCODER:
+            data.crtc_id, data.possible_crtcs = 0, 1
+        elif request == drm.GET_CRTC:
+            data.fb_id, data.mode_valid = self.scanned, 1
+        elif request == drm.SET_CRTC:
+            assert data.crtc_id == 40
+            self.scanned = data.fb_id
+            self.set.append(data.fb_id)
+        elif request == drm.CREATE_DUMB:
+            data.handle, self.next = self.next, self.next + 1
+            data.pitch = -(-data.width * data.bpp // 8 // 256) * 256
+            data.size = data.pitch * data.height
+            self.dumb[data.handle] = (data.handle - 1) * BUFFER
+        elif request == drm.MAP_DUMB:
+            data.offset = self.dumb[data.handle]
+        elif request == drm.ADD_FB:
+            data.fb_id = 100 + data.handle
+            self.frames[data.fb_id] = data.handle
+        elif request == drm.RM_FB:
+            del self.frames[data.value]
+        elif request == drm.DESTROY_DUMB:
+            del self.dumb[data.value]
+        elif request == drm.DIRTY_FB:
+            self.dirty.append((data.fb_id, data.clips))
+        return 0
+
+    def open(self, monkeypatch: pytest.MonkeyPatch, query: str = "") -> DrawnScreen:
+        monkeypatch.setattr(fcntl, "ioctl", self.ioctl)
+        url = DeviceUrl.parse(f"drm://{self.path}?{query}")
+        card = drm.Card(url.text, os.open(self.path, os.O_RDWR))
+        try:
+            return DrawnScreen(url, drm.DumbMemory(url, card), guard_ms=0)
+        except BaseException:
+            os.close(card.fd)
+            raise
+
+
+@pytest.fixture
+def kernel(tmp_path) -> CardKernel:
+    return CardKernel(tmp_path / "card")
+
+
+def test_requests_are_those_of_the_kernels_headers() -> None:
+    # Computed from the C headers' _IOWR on x86-64; the sizes of the structures are in bits 16..29.
+    assert {
+        "GET_RESOURCES": hex(drm.GET_RESOURCES),
+        "GET_CRTC": hex(drm.GET_CRTC),
+        "SET_CRTC": hex(drm.SET_CRTC),
+        "GET_ENCODER": hex(drm.GET_ENCODER),
+        "GET_CONNECTOR": hex(drm.GET_CONNECTOR),
+        "ADD_FB": hex(drm.ADD_FB),
+        "RM_FB": hex(drm.RM_FB),
+        "DIRTY_FB": hex(drm.DIRTY_FB),
+        "CREATE_DUMB": hex(drm.CREATE_DUMB),
+        "MAP_DUMB": hex(drm.MAP_DUMB),
+        "DESTROY_DUMB": hex(drm.DESTROY_DUMB),
+    } == {
+        "GET_RESOURCES": "0xc04064a0",
+        "GET_CRTC": "0xc06864a1",
+        "SET_CRTC": "0xc06864a2",
+        "GET_ENCODER": "0xc01464a6",
+        "GET_CONNECTOR": "0xc05064a7",
+        "ADD_FB": "0xc01c64ae",
+        "RM_FB": "0xc00464af",
+        "DIRTY_FB": "0xc01864b1",
+        "CREATE_DUMB": "0xc02064b2",
+        "MAP_DUMB": "0xc01064b3",
+        "DESTROY_DUMB": "0xc00464b4",
+    }
+    assert ctypes.sizeof(drm.ModeInfo) == 68
+    assert ctypes.sizeof(drm.Clip) == 8
+
+
+@pytest.mark.parametrize("query", ["", "format=rgb565&rotate=90", "connector=eDP-1&mode=640x480"])
+def test_code_reads_from_the_buffer_that_is_scanned_out(kernel: CardKernel, query: str, monkeypatch) -> None:
+    with kernel.open(monkeypatch, query) as screen:
+        geometry = screen._memory.geometry
+        assert (geometry.width, geometry.height) == ((640, 480) if "640" in query else (800, 480))
+        for scene in (scenes()[4], scenes()[1]):
+            screen.show(scene)
+            start = kernel.dumb[kernel.frames[kernel.scanned]]
+            raw = kernel.path.read_bytes()[start : start + geometry.stride * geometry.height]
+            assert decoded(screen._surface.picture(memoryview(raw))) == ([LINK] if scene.qr else [])
+        assert screen.module_mm is not None
+        assert kernel.dirty[-1] == (kernel.scanned, 1)
+
+
+def test_everything_is_given_back(kernel: CardKernel, monkeypatch) -> None:
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[0])
+    assert kernel.scanned == 77
+    assert not kernel.frames
+    assert not kernel.dumb
+
+
+def test_display_unplugged_and_plugged_in_again(kernel: CardKernel, monkeypatch) -> None:
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[5])
+        kernel.connection = 2
+        with pytest.raises(DeviceGone):
+            screen.show(scenes()[1])
+        kernel.connection = 1
+        screen.show(scenes()[1])
+        assert decoded(screen.image()) == [LINK]
+
+
+def test_nothing_plugged_in(kernel: CardKernel, monkeypatch) -> None:
+    kernel.connection = 2
+    with pytest.raises(DeviceNotFound, match="VGA-1 empty, eDP-1 empty"):
+        kernel.open(monkeypatch)
+
+
+def test_no_such_mode(kernel: CardKernel, monkeypatch) -> None:
+    with pytest.raises(ModeRefused, match="640x480, 800x480"):
+        kernel.open(monkeypatch, "mode=1920x1080")
+
+
+def test_compositor_is_master(kernel: CardKernel, monkeypatch) -> None:
+    kernel.refuse = errno.EACCES
+    with pytest.raises(DevicePermission):
+        kernel.open(monkeypatch)
+
+
+def test_rate_is_chosen() -> None:
+    modes = [mode(800, 480, 50), mode(800, 480, 60), mode(640, 480)]
+    assert drm.choose_mode(modes, "800x480").vrefresh == 60
+    assert drm.choose_mode(modes, "800x480@50").vrefresh == 50
+    assert drm.choose_mode(modes, "800x480@75") is None
+
+
+def test_not_a_card() -> None:
+    with pytest.raises(DeviceNotFound):
+        open_screen("drm:///dev/dri/no-such-card")
+    with pytest.raises(ScreenError):
+        open_screen("drm:///dev/null?tty=none")

@@ -165,6 +165,12 @@ class DrawnScreen:
                 return buttons[-1 - x].button.action if -1 - x < len(buttons) else None
             return next((placed.button.action for placed in buttons if placed.reach.holds(x, y)), None)
 
+    def button_box(self, action: str) -> Box | None:
+        """Where the shown scene's button of that action stands, in px as a person sees them; None when it has none."""
+        with self._lock:
+            placed = self._layout.buttons if self._layout is not None and not self._closed else ()
+            return next((button.box for button in placed if button.button.action == action), None)
+
     def save_png(self, path: str) -> None:
         """Write what the device's memory (not the scene) holds now to a PNG, as a person would see it."""
         with self._lock:

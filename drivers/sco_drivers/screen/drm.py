@@ -112,9 +112,7 @@ class MapDumb(ctypes.Structure):
 class Framebuffer(ctypes.Structure):
     """struct drm_mode_fb_cmd."""
 
-    _fields_ = [
-        (name, c_uint32) for name in ("fb_id", "width", "height", "pitch", "bpp", "depth", "handle")
-    ]
+    _fields_ = [(name, c_uint32) for name in ("fb_id", "width", "height", "pitch", "bpp", "depth", "handle")]
 
 
 class Dirty(ctypes.Structure):

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 from sco_drivers.errors import BadDeviceUrl, DeviceGone, DeviceNotFound, DevicePermission, ScreenError
 from sco_drivers.screen import Box
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _COUNTER = struct.Struct("=Q")
+_opened: WeakValueDictionary[str, SimulatedScreen] = WeakValueDictionary()
 
 
 def _file_size(geometry: Geometry) -> int:
@@ -163,6 +165,11 @@ class VirtualScreen:
             file.seek(_file_size(self.geometry) - _COUNTER.size)
             return int(_COUNTER.unpack(file.read(_COUNTER.size))[0])
 
+    def button(self, action: str) -> Box | None:
+        """Where the button of that action stands on a screen that this process has open; None when there is none."""
+        screen = _opened.get(str(self.path))
+        return None if screen is None else screen.button_box(action)
+
     def unplug(self) -> None:
         """Fault: the display leaves. What has it open meets `DeviceGone`."""
         self.path.unlink(missing_ok=True)
@@ -185,6 +192,7 @@ class SimulatedScreen(DrawnScreen):
     def __init__(self, url: DeviceUrl, memory: FileMemory, simulator: VirtualScreen) -> None:
         super().__init__(url, memory, guard_ms=0)
         self.simulator = simulator
+        _opened[str(simulator.path)] = self
 
     def close(self) -> None:
         """Black the screen and unmap the file; a temporary one is removed. May be called twice."""

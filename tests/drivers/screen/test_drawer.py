@@ -185,6 +185,16 @@ def test_none_takes_scenes_and_has_no_picture(tmp_path) -> None:
         screen.show(scenes()[0])
 
 
+def test_glass_knows_where_buttons_stand() -> None:
+    with VirtualScreen((640, 480)) as glass:
+        assert glass.button("retry") is None
+        with open_screen(glass.url) as screen:
+            screen.show(scenes()[4])
+            box = glass.button("retry")
+            assert screen.button_at(box.x, box.y) == "retry"
+            assert glass.button("pay") is None
+
+
 def test_glass_is_seen_from_outside(tmp_path) -> None:
     path = tmp_path / "fb"
     with VirtualScreen((640, 480), "bgr888", rotate=90, stride=2000, path=path) as glass:

@@ -1,4 +1,4 @@
-"""Link -> pixels in the mapped buffer: ours, the naive path, other conversions, and memcpy of the same bytes, in one run.
+"""Link -> pixels in the mapped buffer: ours, the naive path, other conversions, and memcpy, side by side in one run.
 
     python benchmarks/screen/bench_screen.py
 

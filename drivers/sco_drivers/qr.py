@@ -45,12 +45,15 @@ def encode(text: str, error_level: ErrorLevel = "M") -> QrMatrix:
     """
     import segno
 
+    from sco_drivers import qr_mask
+
     if not text:
         raise ValueError("there is nothing to encode")
     try:
-        symbol = segno.make_qr(text, error=error_level.lower(), boost_error=False)
+        symbol = segno.make_qr(text, error=error_level.lower(), mask=0, boost_error=False)
     except segno.DataOverflowError:
         raise ValueError(
             f"{len(text.encode())} bytes do not fit a QR code at level {error_level} (at most {MAX_BYTES[error_level]})"
         ) from None
-    return QrMatrix(text, error_level, tuple(bytes(row) for row in symbol.matrix))
+    rows = qr_mask.best(tuple(bytes(row) for row in symbol.matrix), int(symbol.version), error_level)
+    return QrMatrix(text, error_level, rows)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import segno
 import zxingcpp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sco_drivers import qr
+from sco_drivers import qr, qr_mask
 
 
 def picture(matrix: qr.QrMatrix, module: int = 4) -> Image.Image:
@@ -47,3 +50,40 @@ def test_too_long_and_empty_are_refused(level: qr.ErrorLevel, most: int) -> None
         qr.encode("a" * (most + 1), level)
     with pytest.raises(ValueError, match="nothing"):
         qr.encode("", level)
+
+
+def plain_penalty(rows: list[bytes]) -> int:
+    """Table 11 of ISO/IEC 18004, a line at a time."""
+    size = len(rows)
+    total = 10 * int(abs(sum(map(sum, rows)) * 100 / size**2 - 50) / 5)
+    for lines in (rows, [bytes(column) for column in zip(*rows, strict=True)]):
+        for line in lines:
+            for run in re.findall(b"\x00+|\x01+", line):
+                total += len(run) - 2 if len(run) >= 5 else 0
+            outside = bytes(4) + line + bytes(4)
+            for at in range(len(line) - 6):
+                if line[at : at + 7] == b"\1\0\1\1\1\0\1" and (
+                    not any(outside[at : at + 4]) or not any(outside[at + 11 : at + 15])
+                ):
+                    total += 40
+    for y in range(size - 1):
+        for x in range(size - 1):
+            total += 3 * (rows[y][x] == rows[y][x + 1] == rows[y + 1][x] == rows[y + 1][x + 1])
+    return total
+
+
+@given(
+    st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=150),
+    st.sampled_from(["L", "M", "Q", "H"]),
+)
+@settings(max_examples=15, deadline=None)
+def test_mask_is_the_one_that_the_standard_chooses(text: str, level: qr.ErrorLevel) -> None:
+    chosen = list(qr.encode(text, level).rows)
+    every = [
+        [bytes(row) for row in segno.make_qr(text, error=level.lower(), mask=mask, boost_error=False).matrix]
+        for mask in range(8)
+    ]
+    assert chosen in every
+    assert plain_penalty(chosen) == min(map(plain_penalty, every))
+    digits = "".join(str(cell) for row in chosen for cell in row)
+    assert qr_mask.penalty(digits, len(chosen)) == plain_penalty(chosen)

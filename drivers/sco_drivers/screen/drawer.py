@@ -281,8 +281,9 @@ class DrawnScreen:
                     continue
                 now = time.monotonic()
                 due = max(due + FRAME_S, now) if self._turn else self._next_second(now)
-                if due > now:
-                    self._wake.wait(due - now)
+                if due > now and self._wake.wait(due - now):
+                    due = time.monotonic()  # another scene, with its own times
+                    continue
                 try:
                     if self._still_moves():
                         self._step()

@@ -414,6 +414,8 @@ def step(state: State, event: Event) -> Step:
         if event.seq != state.seq or not state.busy:
             return state, ()
         state = replace(state, busy=False)
+    if isinstance(event, BankWord) and state.payment_id not in (None, event.payment_id):
+        event = BankSilent(event.at, event.seq, f"the bank answered about {event.payment_id}, not {state.payment_id}")
     rule = TABLE[state.phase].get(type(event))
     if rule is None:
         return state, ()
@@ -754,7 +756,7 @@ def _watching_word(state: State, event: BankWord) -> Step:
     if event.number == UNPAID_NUMBER:
         note = () if state.case is None else (NoteCase("the bank has closed the payment unpaid"),)
         return replace(adopted, phase=Phase.UNPAID), note
-    if state.cancel is Cancel.NOT_ASKED and state.payment_id is None and event.at < state.plan.expires_at:
+    if state.cancel is Cancel.NOT_ASKED and event.at < state.plan.expires_at:  # nobody stands before the lane any more
         adopted = replace(adopted, cancel=Cancel.ASKED, seq=state.seq + 1, busy=True)
         return adopted, (SendCancel(adopted.seq, event.payment_id),)
     return _watch_on(adopted, event)
@@ -830,13 +832,14 @@ def _rule(handler: Callable[..., Step], *leads_to: Phase) -> Rule:
     return Rule(handler, frozenset(leads_to))
 
 
-_ENDS = (Phase.PAID, Phase.UNPAID, Phase.PAID_LATE, Phase.UNSETTLED)
+_ENDS_BEFORE_CANCELLING = (Phase.PAID, Phase.UNPAID, Phase.UNSETTLED)
+_ENDS = (*_ENDS_BEFORE_CANCELLING, Phase.PAID_LATE)
 _DELIVERED: dict[type, Rule] = {Delivered: _rule(_delivered)}
 _RUNS_WHILE_ASKING = frozenset({Phase.WAITING, Phase.ASKING})
 
 TABLE: dict[Phase, dict[type, Rule]] = {
     Phase.CREATING: {
-        Created: _rule(_created, Phase.PRESENTING, Phase.CANCELLING, *_ENDS),
+        Created: _rule(_created, Phase.PRESENTING, Phase.CANCELLING, *_ENDS_BEFORE_CANCELLING),
         CreateFailed: _rule(_create_failed, Phase.FINDING, Phase.UNPAID),
         CancelWanted: _rule(_creating_cancel, Phase.UNPAID),
         Tick: _rule(_creating_tick, Phase.FINDING, Phase.UNPAID),
@@ -857,14 +860,14 @@ TABLE: dict[Phase, dict[type, Rule]] = {
         Recovered: _rule(_recover_shown, Phase.CONFIRMING),
     },
     Phase.WAITING: {
-        BankWord: _rule(_waiting_word, *_ENDS),
+        BankWord: _rule(_waiting_word, *_ENDS_BEFORE_CANCELLING),
         BankSilent: _rule(_ask_later),
         CancelWanted: _rule(_customer_cancels, Phase.CANCELLING),
         Tick: _rule(_waiting_tick, Phase.ASKING, Phase.CONFIRMING),
         Recovered: _rule(_recover_shown, Phase.CONFIRMING),
     },
     Phase.ASKING: {
-        BankWord: _rule(_waiting_word, Phase.WAITING, *_ENDS),
+        BankWord: _rule(_waiting_word, Phase.WAITING, *_ENDS_BEFORE_CANCELLING),
         BankSilent: _rule(_ask_later),
         Retry: _rule(_retry, Phase.WAITING),
         CancelWanted: _rule(_customer_cancels, Phase.CANCELLING),

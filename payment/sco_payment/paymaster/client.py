@@ -256,8 +256,8 @@ class PayMaster:
 
 
 def _never_left(error: Exception) -> bool:
-    """Whether the request certainly stayed here. A broken TLS session may break after it was sent; a refused certificate
-    is refused before."""
+    """Whether the request certainly stayed here. A TLS session may break after it was sent; a certificate is
+    refused before."""
     cause = error.reason if isinstance(error, MaxRetryError) else error
     if isinstance(cause, SSLError):
         import ssl

@@ -1,0 +1,133 @@
+"""Scripted outcomes of the simulator: what the customer does, and what the network and the bank do to a request.
+
+A script is words: `pays after=2`, `429 wait=5 first=2 on=get`, joined by `+`: `pays after=2 + cut-after on=create`.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Literal
+
+Call = Literal["create", "get", "cancel", "list"]
+CALLS: tuple[Call, ...] = ("create", "get", "cancel", "list")
+
+CUSTOMERS = {
+    "leaves": "does nothing; the invoice expires",
+    "pays": "pays `after` s after creation (0)",
+    "declines": "declines `after` s after creation (0)",
+    "pays-after-cancel": "the money arrives although the cancellation was taken",
+    "pays-at-cancel": "pays just before the cancellation arrives, which is then refused",
+    "pays-late": "the money arrives `after` s after the invoice's end (1)",
+}
+FAULTS = {
+    "500": "HTTP 500 before the request takes effect",
+    "500-after": "HTTP 500 although the request took effect",
+    "429": "too many requests, Retry-After `wait` s (5)",
+    "slow": "the answer comes after `wait` s (1)",
+    "cut-before": "the connection is cut before the request takes effect",
+    "cut-after": "the connection is cut after the request took effect",
+    "404": "not found",
+    "garbage": "HTTP 200 with a body that is no JSON, after the request took effect",
+}
+ALIASES = {
+    "cancel-refused": "cancel-refused",
+    "cancel-lost": "cut-after on=cancel",
+    "cancel-unanswered": "cut-before on=cancel",
+    "404-first": "404 on=get",
+}
+
+
+class BadScript(ValueError):
+    """A word of the script is not known; the message lists those that are."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """What happens to requests of the kinds `on`: the first `first` of them, or those within `within` s of creation."""
+
+    kind: str
+    on: tuple[Call, ...] = CALLS
+    first: int | None = None
+    within_s: float | None = None
+    wait_s: float = 0.0
+    met: int = 0
+
+
+@dataclass(slots=True)
+class Script:
+    """A parsed script."""
+
+    text: str = "leaves"
+    customer: str = "leaves"
+    after_s: float = 0.0
+    refuse_cancel: bool = False
+    faults: list[Fault] = field(default_factory=list)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def parse(cls, text: str) -> Script:
+        """Parse `text`. Raises BadScript."""
+        script = cls(text=text)
+        for part in text.split("+"):
+            words = part.split()
+            if not words:
+                raise BadScript(f"{text!r}: an empty part")
+            name, *rest = ALIASES.get(words[0], words[0]).split() + words[1:]
+            options = dict(_option(text, word) for word in rest)
+            if name == "cancel-refused":
+                script.refuse_cancel = True
+            elif name in CUSTOMERS:
+                script.customer = name
+                script.after_s = _number(text, options.pop("after", "1" if name == "pays-late" else "0"))
+            elif name in FAULTS:
+                script.faults.append(_fault(text, name, options))
+            else:
+                known = ", ".join([*CUSTOMERS, *FAULTS, *ALIASES])
+                raise BadScript(f"{name!r} is no word of a script; known: {known}")
+            if options:
+                raise BadScript(f"{name} has no option {', '.join(options)}")
+        return script
+
+    def fault_for(self, call: Call, age_s: float | None) -> Fault | None:
+        """The fault that this request meets, counted; `age_s` is the age of its payment."""
+        with self._mutex:
+            for fault in self.faults:
+                if call not in fault.on or (fault.first is not None and fault.met >= fault.first):
+                    continue
+                if fault.within_s is not None and (age_s is None or age_s > fault.within_s):
+                    continue
+                fault.met += 1
+                return fault
+        return None
+
+
+def _option(text: str, word: str) -> tuple[str, str]:
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise BadScript(f"{text!r}: {word!r} must be name=value")
+    return name, value
+
+
+def _number(text: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise BadScript(f"{text!r}: {value!r} is not a number") from None
+
+
+def _fault(text: str, name: str, options: dict[str, str]) -> Fault:
+    fault = Fault(name, wait_s=5.0 if name == "429" else 1.0)
+    if "on" in options:
+        calls = options.pop("on").split(",")
+        unknown = [call for call in calls if call not in CALLS]
+        if unknown:
+            raise BadScript(f"{text!r}: on={unknown[0]} is none of {', '.join(CALLS)}")
+        fault.on = tuple(call for call in CALLS if call in calls)
+    if "first" in options:
+        fault.first = int(_number(text, options.pop("first")))
+    if "s" in options:
+        fault.within_s = _number(text, options.pop("s"))
+    if "wait" in options:
+        fault.wait_s = _number(text, options.pop("wait"))
+    return fault

@@ -136,8 +136,13 @@ class DrawnScreen:
                 layout = lay_out(scene, self.size, matrix, self._left)
             except ValueError as error:
                 raise UnsupportedScreen(str(error), url=self.url, hint="use a larger panel or shorter texts") from None
+            self._scene = self._layout = None  # no button answers for a scene that does not stand
+            try:
+                self._draw(layout, matrix)
+            except DeviceError as error:
+                self._lost = error
+                raise
             self._scene, self._layout = scene, layout
-            self._draw(layout, matrix)
             self._shown_at = time.monotonic()
             if self._still_moves() and self._mover is None:
                 self._mover = threading.Thread(target=self._move, name=f"screen {self.url}", daemon=True)

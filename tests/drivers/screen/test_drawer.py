@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -36,6 +37,19 @@ def test_spinner_moves_and_touches_nothing_else(url: str) -> None:
         assert top >= box.y
         assert right <= box.x + box.width
         assert bottom <= box.y + box.height
+
+
+def test_a_turn_of_the_spinner_allocates_no_pixels() -> None:
+    with open_screen("sim://?size=1024x768&format=xrgb8888") as screen:
+        screen.show(Scene("wait", "Пожалуйста, подождите", drawing=Drawing.SPINNER))
+        with screen._lock:
+            screen._step()
+            tracemalloc.start()
+            for _ in range(40):
+                screen._step()
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        assert peak < 4096 < len(screen._turn[0])
 
 
 def test_spinner_stops_with_its_scene() -> None:
@@ -78,6 +92,8 @@ def test_unplugged_display_is_told_by_the_next_scene() -> None:
             screen.show(scenes()[1])
         assert found.value.url == glass.url
         assert found.value.retryable
+        assert screen.button_at(-1, -1, time.monotonic() + 60) is None
+        assert screen.scene is None
 
 
 def test_spinner_survives_nothing_but_kills_nothing_when_unplugged() -> None:

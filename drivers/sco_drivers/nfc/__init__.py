@@ -44,6 +44,12 @@ class UnsupportedTag(NfcError):
     """The thing in the field is no NFC Forum Type 2 tag with NDEF."""
 
 
+class TagGarbled(NfcError):
+    """What the tag answered arrived damaged, also when asked again: at the edge of the field, or something disturbs."""
+
+    retryable = True
+
+
 class TagWriteFailed(NfcError):
     """A write was cut short or read back differently. `may_carry` says what a phone may now find on the tag."""
 
@@ -73,6 +79,8 @@ class TagContents:
         ndef: the octets of the NDEF message, empty when there is none.
         uri: the link, when the message is exactly one well-known URI record; None otherwise.
         writable: whether nothing known (lock bits, access byte, password) forbids a write.
+        locked: whether lock bits or the access byte make any page of the data area read-only for ever.
+        protected: whether writing asks for a password.
     """
 
     uid: bytes
@@ -81,6 +89,8 @@ class TagContents:
     ndef: bytes
     uri: str | None
     writable: bool
+    locked: bool = False
+    protected: bool = False
 
 
 @runtime_checkable
@@ -96,7 +106,7 @@ class TagReader(Protocol):
         """Read the tag in the field, then turn the field off.
 
         Raises:
-            NoTag, SeveralTags, UnsupportedTag, DeviceGone, DeviceTimeout, DeviceProtocolError.
+            NoTag, SeveralTags, UnsupportedTag, TagGarbled, DeviceGone, DeviceTimeout, DeviceProtocolError.
         """
         ...
 
@@ -110,6 +120,8 @@ class TagReader(Protocol):
 
     def write_uri(self, uri: str, *, uid: bytes | None = None) -> TagContents:
         """Put one well-known URI record of `uri` on the tag, read it back, and return what was read.
+
+        Nothing is written when the tag carries it already.
 
         Raises:
             TagTooSmall, TagLocked, ForeignTag: before anything is written. TagWriteFailed: see its `may_carry`.

@@ -1,0 +1,88 @@
+"""The one NDEF message we put on a tag: a single well-known URI record, as octets.
+
+Encodes and strictly decodes that one shape (NFC Forum NDEF 1.0 and RTD URI 1.0). It refuses everything else: several
+records, chunks, ids, other types. Phones open only the first record, and comparing octets leaves nothing to opinion.
+"""
+
+from __future__ import annotations
+
+# RTD URI 1.0, table 3. Index is the abbreviation's code; code 0 is "no prefix".
+_PREFIXES = (
+    "",
+    "http://www.",
+    "https://www.",
+    "http://",
+    "https://",
+    "tel:",
+    "mailto:",
+    "ftp://anonymous:anonymous@",
+    "ftp://ftp.",
+    "ftps://",
+    "sftp://",
+    "smb://",
+    "nfs://",
+    "ftp://",
+    "dav://",
+    "news:",
+    "telnet://",
+    "imap:",
+    "rtsp://",
+    "urn:",
+    "pop:",
+    "sip:",
+    "sips:",
+    "tftp:",
+    "btspp://",
+    "btl2cap://",
+    "btgoep://",
+    "tcpobex://",
+    "irdaobex://",
+    "file://",
+    "urn:epc:id:",
+    "urn:epc:tag:",
+    "urn:epc:pat:",
+    "urn:epc:raw:",
+    "urn:epc:",
+    "urn:nfc:",
+)
+
+_FIRST_AND_LAST = 0xC0  # MB and ME
+_SHORT = 0x10
+_WELL_KNOWN = 0x01
+_URI_TYPE = b"U"
+
+
+def uri_message(uri: str) -> bytes:
+    """The NDEF message with one well-known URI record of `uri`.
+
+    Raises:
+        ValueError: `uri` is empty.
+    """
+    if not uri:
+        raise ValueError("a URI record needs a URI")
+    code = max(
+        (code for code, prefix in enumerate(_PREFIXES) if uri.startswith(prefix)),
+        key=lambda code: len(_PREFIXES[code]),
+    )
+    payload = bytes([code]) + uri[len(_PREFIXES[code]) :].encode()
+    if len(payload) < 256:
+        return bytes([_FIRST_AND_LAST | _SHORT | _WELL_KNOWN, len(_URI_TYPE), len(payload)]) + _URI_TYPE + payload
+    return (
+        bytes([_FIRST_AND_LAST | _WELL_KNOWN, len(_URI_TYPE)]) + len(payload).to_bytes(4, "big") + _URI_TYPE + payload
+    )
+
+
+def uri_of(message: bytes) -> str | None:
+    """The URI, when `message` is exactly one well-known URI record; None otherwise."""
+    if len(message) < 5 or message[0] & ~_SHORT != _FIRST_AND_LAST | _WELL_KNOWN or message[1] != len(_URI_TYPE):
+        return None
+    if message[0] & _SHORT:
+        length, body = message[2], message[3:]
+    else:
+        length, body = int.from_bytes(message[2:6], "big"), message[6:]
+    if length == 0 or len(body) != 1 + length or body[:1] != _URI_TYPE or body[1] >= len(_PREFIXES):
+        return None
+    try:
+        return _PREFIXES[body[1]] + body[2:].decode()
+    except UnicodeDecodeError:
+        return None

@@ -107,7 +107,8 @@ def geometry(wide: int, high: int, name: str) -> None:
                 "naive: segno PNG -> Pillow -> page -> buffer": naive,
             }
         )
-        table(f"{wide}x{high} {name}: link -> pixels in the mapped buffer", found, found["memcpy of the frame"])
+        frame_ms = found["memcpy of the frame"]
+        table(f"{wide}x{high} {name}: link -> pixels in the mapped buffer", found, frame_ms)
 
         canvas = Image.effect_noise((wide, high), 80)
         rgb = Image.frombytes("RGB", (wide, high), b"".join(bytes(palette.table()[v]) for v in canvas.tobytes()))
@@ -117,14 +118,14 @@ def geometry(wide: int, high: int, name: str) -> None:
             ways["bands and tables (luma-like)"] = lambda: to_565_bands(rgb)
         else:
             ways["Pillow: RGB -> BGRX"] = lambda: rgb.tobytes("raw", "BGRX")
-        table(f"{wide}x{high} {name}: conversion of a full scene", medians(ways), found["memcpy of the frame"])
+        table(f"{wide}x{high} {name}: conversion of a full scene", medians(ways), frame_ms)
         rows.release()
         memory.close()
 
     with open_screen(f"sim://?size={wide}x{high}&format={name}") as screen:
         scene = next(scene for scene in scenes() if scene.name == "qr")
         found = medians({"show(QR scene), all of it": lambda: screen.show(scene)})
-        table(f"{wide}x{high} {name}: a whole scene", found, 1)
+        table(f"{wide}x{high} {name}: a whole scene", found, frame_ms)
         screen.show(Scene("wait", "Пожалуйста, подождите", drawing=Drawing.SPINNER))
         frames, used, start = screen.simulator.frames, time.process_time(), time.perf_counter()
         time.sleep(4)

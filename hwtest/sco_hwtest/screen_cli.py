@@ -9,6 +9,7 @@ import click
 
 from sco_drivers.errors import DeviceError
 from sco_drivers.registry import open_screen
+from sco_drivers.screen.layout import LEAST_MODULE_MM
 from sco_hwtest.contracts.screen import CHECKS, look, scenes
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def walk(url: str, sheet: str | None, seconds: float, only: tuple[str, ...]) -> 
                 screen.show(scene)
                 took = (time.perf_counter() - start) * 1000
                 module = getattr(screen, "module_mm", None) if scene.qr else None
-                note = f", {module:.2f} mm a module{' (under 0.5!)' if module < 0.5 else ''}" if module else ""
+                note = (
+                    f", {module:.2f} mm a module{' (too small)' if module < LEAST_MODULE_MM else ''}" if module else ""
+                )
                 click.echo(f"{scene.name:16} {screen.size[0]}x{screen.size[1]} {took:6.1f} ms{note}")
                 if sheet:
                     pictures.append(look(screen))

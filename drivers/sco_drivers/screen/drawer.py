@@ -11,9 +11,9 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from sco_drivers import qr
-from sco_drivers.errors import DeviceClosed, DeviceError
+from sco_drivers.errors import BadDeviceUrl, DeviceClosed, DeviceError
 from sco_drivers.screen import Box, Drawing, Scene, UnsupportedScreen
-from sco_drivers.screen.layout import LEAST_MODULE_MM, Layout, countdown_text, lay_out
+from sco_drivers.screen.layout import Layout, countdown_text, lay_out
 from sco_drivers.screen.memory import Memory
 from sco_drivers.screen.surface import Rotation, Surface
 from sco_drivers.urls import DeviceUrl
@@ -55,8 +55,6 @@ def pair_of(url: DeviceUrl, name: str) -> tuple[int, int] | None:
     Raises:
         BadDeviceUrl: not two whole numbers above zero with an `x` between.
     """
-    from sco_drivers.errors import BadDeviceUrl
-
     text = url.params.get(name)
     if text is None:
         return None
@@ -77,7 +75,7 @@ class DrawnScreen:
 
     Attributes:
         module_mm: size of a module of the code that was shown last, in mm; None where the panel's size is not known.
-            Under `LEAST_MODULE_MM` phones begin to fail.
+            Under `layout.LEAST_MODULE_MM` phones begin to fail.
     """
 
     def __init__(self, url: DeviceUrl, memory: Memory, *, guard_ms: int = GUARD_MS) -> None:
@@ -323,8 +321,3 @@ class DrawnScreen:
                 changed.append(device)
         if changed:
             self._memory.changed(changed)
-
-
-def module_too_small(screen: DrawnScreen) -> bool:
-    """Whether the code that stands is known to be finer than phones read well."""
-    return screen.module_mm is not None and screen.module_mm < LEAST_MODULE_MM

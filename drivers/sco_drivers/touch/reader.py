@@ -25,8 +25,9 @@ class EventTouch:
         url: as it was opened.
         fd: an open, readable descriptor; closed with this object.
         calibration: how the panel sits on the glass.
-        debounce_ms: a second contact within so many ms of a lift is a bounce.
-        on_wire: called with the raw bytes as they come; None for nobody. May be set later.
+
+    Attributes:
+        on_wire: called with "read" and the raw bytes as they come; None for nobody.
     """
 
     def __init__(self, url: DeviceUrl, fd: int, calibration: Calibration) -> None:

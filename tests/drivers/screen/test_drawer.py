@@ -13,7 +13,7 @@ from PIL import ImageChops
 from sco_drivers.errors import BadDeviceUrl, DeviceClosed, DeviceGone, DeviceNotFound, ScreenError
 from sco_drivers.registry import open_screen
 from sco_drivers.screen import Button, Drawing, Scene, UnsupportedScreen
-from sco_drivers.screen.drawer import module_too_small
+from sco_drivers.screen.layout import LEAST_MODULE_MM
 from sco_drivers.sim.screen import VirtualScreen
 from sco_hwtest.contracts.screen import LINK, scenes
 
@@ -150,10 +150,9 @@ def test_size_of_a_module_is_known_where_the_panel_is() -> None:
     with open_screen("sim://?size=1024x768&mm=304x228") as screen:
         screen.show(scene)
         assert screen.module_mm == pytest.approx(12 * 304 / 1024, rel=0.15)
-        assert not module_too_small(screen)
     with open_screen("sim://?size=800x480&mm=40x24") as screen:
         screen.show(scene)
-        assert module_too_small(screen)
+        assert screen.module_mm < LEAST_MODULE_MM
 
 
 def test_a_glass_too_small_is_refused_and_the_last_scene_stays() -> None:

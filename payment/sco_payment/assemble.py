@@ -31,8 +31,8 @@ def open_token(settings: Settings) -> Token:
     return Token.from_environment(TOKEN_VARIABLE)
 
 
-def open_client(settings: Settings) -> PayMaster:
-    """PayMaster's client as the settings describe it; nothing is sent yet.
+def open_client(settings: Settings, token: Token | None = None) -> PayMaster:
+    """PayMaster's client as the settings describe it, with `token` or the settings' own; nothing is sent yet.
 
     Raises:
         TokenError, ValueError: token, address or CA file cannot be used.
@@ -40,7 +40,7 @@ def open_client(settings: Settings) -> PayMaster:
     paymaster = settings.paymaster
     return PayMaster(
         paymaster.base_url,
-        open_token(settings),
+        open_token(settings) if token is None else token,
         paymaster.merchant_id,
         connect_timeout_s=paymaster.connect_timeout_s,
         read_timeout_s=paymaster.read_timeout_s,
@@ -65,6 +65,7 @@ def open_lane(
     also_show_on: tuple[LaneUI, ...] = (),
     observer: Observer = nobody,
     runtime: Runtime[Message] | None = None,
+    token: Token | None = None,
 ) -> Lane:
     """A lane that is ready to pay. Devices are opened when first used; no request is sent yet.
 
@@ -74,11 +75,12 @@ def open_lane(
         also_show_on: further screens that show the same.
         observer: is told what happens.
         runtime: time and threads; real ones by default.
+        token: PayMaster's token, where it comes from elsewhere than the settings say.
 
     Raises:
         JournalError: the journal cannot be opened for writing. TokenError, ValueError: see `open_client`.
     """
-    client = open_client(settings)
+    client = open_client(settings, token)
     journal = Journal(settings.journal.path)
     runtime = ThreadRuntime() if runtime is None else runtime
     devices = settings.devices

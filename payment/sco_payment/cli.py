@@ -446,10 +446,13 @@ def demo(**options: Any) -> None:
 def simulate(host: str, port: int, script: str) -> None:
     """Run the PayMaster simulator with the customer's phone as a web page."""
     try:
-        from sco_payment.paymaster.simulator import serve
+        from sco_payment.paymaster.simulator import BadScript, serve
     except ImportError as error:
         _fail(f"the simulator is an extra: pip install 'sco-paymaster[simulator]' ({error})")
-    serve(host=host, port=port, script=script)
+    try:
+        serve(host=host, port=port, script=script)
+    except (BadScript, OSError) as error:
+        _fail(str(error))
 
 
 if __name__ == "__main__":

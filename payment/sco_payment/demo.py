@@ -15,24 +15,27 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zxingcpp
 from PIL import Image
-from sco_drivers.sim.pn532 import VirtualReader
 from sco_drivers.sim.screen import VirtualScreen
 from sco_drivers.sim.touch import VirtualTouch
 
-from sco_drivers.sim.printer import VirtualPrinter
 from sco_payment.assemble import open_lane
 from sco_payment.cli import outcome_line, outcome_words, run_payment
 from sco_payment.lane import Lane, Message, Order, Result
 from sco_payment.machine import Outcome
 from sco_payment.paymaster.simulator import PayMasterSimulator
+from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import TOKEN_VARIABLE, Settings, from_mapping
 from sco_payment.terminal import JsonLines, Lines
 from sco_payment.ui import Choice
+
+if TYPE_CHECKING:
+    from sco_drivers.sim.pn532 import VirtualReader
+    from sco_drivers.sim.printer import VirtualPrinter
 
 log = logging.getLogger(__name__)
 
@@ -48,24 +51,36 @@ def decode(picture: Image.Image) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def _printer() -> VirtualPrinter:
+    from sco_drivers.sim.printer import VirtualPrinter
+
+    return VirtualPrinter()
+
+
+def _reader(uri: str | None) -> VirtualReader:
+    from sco_drivers.sim.pn532 import VirtualReader
+
+    return VirtualReader(uri=uri)
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """The simulated devices and the simulated bank of one demo."""
 
     paymaster: PayMasterSimulator
-    printer: VirtualPrinter
-    reader: VirtualReader
+    printer: VirtualPrinter | None
+    reader: VirtualReader | None
     screen: VirtualScreen
     touch: VirtualTouch
 
     def what_is_seen(self, mode: int) -> str | None:
         """The link as a customer of that display mode comes by it; None while there is none."""
-        if mode == 0:
+        if mode == 0 and self.printer is not None:
             tickets = self.printer.tickets
             return decode(tickets[-1].image()) if tickets else None
-        if mode == 1:
-            return decode(self.screen.image())
-        return self.reader.tag.uri()
+        if mode == 2 and self.reader is not None:
+            return str(self.reader.tag.uri() or "") or None
+        return decode(self.screen.image())
 
 
 class Customer(threading.Thread):
@@ -177,13 +192,13 @@ class Demo:
             sticker = paymaster.bank.add_sticker() if self._mode == 2 and self._plate == "static" else None
             bench = Bench(
                 paymaster,
-                stack.enter_context(VirtualPrinter()),
-                stack.enter_context(VirtualReader(uri=sticker.payload if sticker else None)),
+                stack.enter_context(_printer()) if self._mode == 0 else None,
+                stack.enter_context(_reader(sticker.payload if sticker else None)) if self._mode == 2 else None,
                 stack.enter_context(VirtualScreen(size=_SCREEN_SIZE)),
-                stack.enter_context(VirtualTouch(size=_SCREEN_SIZE)),
+                stack.enter_context(VirtualTouch(_SCREEN_SIZE)),
             )
             settings = self._settings(bench, sticker)
-            lane = stack.enter_context(open_lane(settings, runtime=runtime, observer=self._observe))
+            lane = stack.enter_context(open_lane(settings, runtime=runtime, observer=self._observe, token=Token(paymaster.token)))
             return self._pay(lane, bench, runtime)
 
     def _settings(self, bench: Bench, sticker: Any) -> Settings:
@@ -196,8 +211,8 @@ class Demo:
             "display": {"mode": self._mode, "plate": self._plate}
             | ({"sticker_id": sticker.id, "plate_link": sticker.payload} if sticker else {}),
             "devices": {
-                "printer": bench.printer.url,
-                "nfc": bench.reader.url if self._mode == 2 else "",
+                "printer": bench.printer.url if bench.printer else "",
+                "nfc": bench.reader.url if bench.reader else "",
                 "screen": bench.screen.url,
                 "touch": bench.touch.url,
             },
@@ -222,7 +237,6 @@ class Demo:
             self._say("the network is back; the lane watches on for late money")
             lane.recover(follow=True)
         self._say(f"at PayMaster: {bench.paymaster.bank.creates} created, {bench.paymaster.bank.cancels} cancelled")
-        self._say(f"pictures: {self._out}/screen.png, paper.png, tag.png")
         if self._as_json:
             self._lines("outcome", outcome_line(last[-1]))
         else:
@@ -239,5 +253,11 @@ class Demo:
 
     def _save_pictures(self, bench: Bench) -> None:
         bench.screen.save_png(str(self._out / "screen.png"))
-        bench.printer.save_png(str(self._out / "paper.png"))
-        bench.reader.tag.render_png(str(self._out / "tag.png"))
+        saved = ["screen.png"]
+        if bench.printer is not None:
+            bench.printer.save_png(str(self._out / "paper.png"))
+            saved.append("paper.png")
+        if bench.reader is not None:
+            bench.reader.tag.render_png(str(self._out / "tag.png"))
+            saved.append("tag.png")
+        self._say(f"pictures in {self._out}: {', '.join(saved)}")

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import zxingcpp
 from PIL import Image
+
 from sco_drivers.sim.screen import VirtualScreen
 from sco_drivers.sim.touch import VirtualTouch
-
 from sco_payment.assemble import open_lane
 from sco_payment.cli import outcome_line, outcome_words, run_payment
 from sco_payment.lane import Lane, Message, Order, Result
@@ -84,17 +84,17 @@ class Bench:
 
 
 class Customer(threading.Thread):
-    """Looks at the lane, scans, and does as the script says. Reports what was done in `story`."""
+    """Looks at the lane, scans, and does as the script says. Reports what was done in `story`, photographs to `out`."""
 
     def __init__(
-        self, kind: str, dialog: str, mode: int, bench: Bench, lane: Lane, speed: float, stage: threading.Event
+        self, kind: str, dialog: str, mode: int, bench: Bench, *, speed: float, stage: threading.Event, out: Path
     ) -> None:
         super().__init__(name="customer", daemon=True)
+        self._out = out
         self._kind = kind
         self._dialog = Choice(dialog)
         self._mode = mode
         self._bench = bench
-        self._lane = lane
         self._speed = speed
         self._stage = stage  # set when the lane waits for the customer
         self._over = threading.Event()
@@ -133,6 +133,7 @@ class Customer(threading.Thread):
             if self._stage.is_set():
                 link = self._bench.what_is_seen(self._mode)
                 if link is not None:
+                    self._bench.screen.save_png(str(self._out / "screen-pay.png"))
                     return link
             self._over.wait(_LOOK_S)
         if not self._over.is_set():
@@ -147,6 +148,7 @@ class Customer(threading.Thread):
                 continue
             if self._dialog is Choice.RETRY and self._kind == "pays-offline":
                 self._bench.paymaster.go_online()
+            self._bench.screen.save_png(str(self._out / "screen-dialog.png"))
             self._bench.touch.tap(*spot)
             self.story.append(f"tapped {self._dialog.value}")
             return
@@ -186,6 +188,8 @@ class Demo:
     def run(self) -> int:
         """Pay, save the pictures, tell the outcome; returns the exit status."""
         self._out.mkdir(parents=True, exist_ok=True)
+        for old in self._out.glob("*.png"):
+            old.unlink()
         with contextlib.ExitStack() as stack:
             runtime: ThreadRuntime[Message] = ThreadRuntime(self._speed)
             paymaster = stack.enter_context(PayMasterSimulator(clock=lambda: runtime.now() / 1000, script="leaves"))
@@ -198,7 +202,9 @@ class Demo:
                 stack.enter_context(VirtualTouch(_SCREEN_SIZE)),
             )
             settings = self._settings(bench, sticker)
-            lane = stack.enter_context(open_lane(settings, runtime=runtime, observer=self._observe, token=Token(paymaster.token)))
+            lane = stack.enter_context(
+                open_lane(settings, runtime=runtime, observer=self._observe, token=Token(paymaster.token))
+            )
             return self._pay(lane, bench, runtime)
 
     def _settings(self, bench: Bench, sticker: Any) -> Settings:
@@ -222,7 +228,9 @@ class Demo:
 
     def _pay(self, lane: Lane, bench: Bench, runtime: ThreadRuntime[Message]) -> int:
         self._say(f"a lane in display mode {self._mode}, a customer who {self._customer.replace('-', ' ')}")
-        customer = Customer(self._customer, self._dialog, self._mode, bench, lane, self._speed, self._stage)
+        customer = Customer(
+            self._customer, self._dialog, self._mode, bench, speed=self._speed, stage=self._stage, out=self._out
+        )
         customer.start()
         last: list[Result] = []
         status = run_payment(lane, self._order, last.append)
@@ -253,7 +261,7 @@ class Demo:
 
     def _save_pictures(self, bench: Bench) -> None:
         bench.screen.save_png(str(self._out / "screen.png"))
-        saved = ["screen.png"]
+        saved = sorted(path.name for path in self._out.glob("screen*.png"))
         if bench.printer is not None:
             bench.printer.save_png(str(self._out / "paper.png"))
             saved.append("paper.png")

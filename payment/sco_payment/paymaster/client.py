@@ -22,6 +22,8 @@ from urllib3.exceptions import (
     MaxRetryError,
     NameResolutionError,
     NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
     SSLError,
 )
 
@@ -52,6 +54,14 @@ _BLOCK = 16 * 1024
 _NOT_AUTHORISED = frozenset({"not_authorized", "payment_token_revoked", "payment_token_blocked"})
 _OUR_FAULT = frozenset({"validation_error", "idempotency_key_violation"})
 _NEVER_LEFT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
+
+_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (NameResolutionError, "the bank's name cannot be resolved"),
+    (ConnectTimeoutError, "no connection to the bank in time"),
+    (NewConnectionError, "no connection to the bank"),
+    (ReadTimeoutError, "no answer in time"),
+    (ProtocolError, "the connection was cut"),
+)
 
 A = TypeVar("A")
 
@@ -221,10 +231,12 @@ class PayMaster:
         return answer.status, answer.headers, data
 
     def _words(self, error: Exception) -> str:
-        """The library's words without addresses of objects and without the token."""
-        reason = getattr(error, "reason", None) or error
-        text = str(reason).rpartition(": ")[2] or type(reason).__name__
-        return self._token.hide(f"{type(reason).__name__}: {text}")
+        """What happened, in the same words each time, without the library's addresses and without the token."""
+        cause = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
+        for kind, words in _WORDS:
+            if isinstance(cause, kind):
+                return words
+        return self._token.hide(f"{type(cause).__name__}: {cause}")
 
     def _failure(self, status: int, headers: Any, data: bytes) -> BankError:
         failure = wire.parse_failure(data)

@@ -124,6 +124,8 @@ class Radio:
     @contextlib.contextmanager
     def _guarded(self, *, opening: bool = False) -> Iterator[None]:
         """Turn whatever nfcpy raises into our errors, and let go of a reader that is in trouble."""
+        import termios
+
         import nfc.clf
         from nfc.clf.pn53x import Chipset
 
@@ -136,7 +138,16 @@ class Radio:
         except nfc.clf.CommunicationError as error:
             raise Garbled(str(error)) from error
         # nfcpy meets short or foreign frames with whatever its unpacking raises.
-        except (OSError, Chipset.Error, nfc.clf.Error, LookupError, ValueError, TypeError, AttributeError) as error:
+        except (
+            OSError,
+            termios.error,  # pyserial lets it through when the line has gone
+            Chipset.Error,
+            nfc.clf.Error,
+            LookupError,
+            ValueError,
+            TypeError,
+            AttributeError,
+        ) as error:
             self.drop()
             raise device_error(error, self.url, opening=opening, present=self._present) from error
 

@@ -332,7 +332,11 @@ class NfcpyReader:
                     carries.append((new,))
                 return self._contents(tag)
             self._permit(tag, plan.writes)
-            steps = ((plan.disable, (old, "")), (plan.body, ("",)), (plan.enable, ("", new)))
+            steps: tuple[tuple[Writes, tuple[str, ...]], ...] = (
+                (plan.disable, (old, "")),
+                (plan.body, ("",)),
+                (plan.enable, ("", new)),
+            )
             if not message:  # the only write of a clearing is its `enable`
                 steps = ((plan.disable, ()), (plan.body, ()), (plan.enable, (old, "")))
             elif not plan.disable and old:
@@ -507,7 +511,7 @@ def _load_libusb(url: DeviceUrl) -> None:
     """Give nfcpy's USB binding the system's libusb, else the one that the package libusb-package carries."""
     import ctypes
 
-    import usb1
+    import usb1  # type: ignore[import-untyped]
 
     try:
         usb1.loadLibrary()

@@ -38,6 +38,8 @@ def _os_error(number: int) -> OSError:
 class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
     """The serial line: exclusive, with deadlines on reads and writes, and resynchronising on the start code."""
 
+    tty: serial.Serial | None
+
     def open(self, port: str, baudrate: int = FIRST_BAUD) -> None:
         """Open `port`, or change the speed of the line when it is open already."""
         if self.tty is not None and self.tty.port == port:
@@ -48,6 +50,7 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
         self.tty = serial.Serial(port, baudrate, timeout=0, write_timeout=1.0, exclusive=True)
 
     def _take(self, count: int, deadline: float) -> bytes:
+        assert self.tty is not None
         self.tty.timeout = max(0.0, deadline - time.monotonic())
         return bytes(self.tty.read(count))
 

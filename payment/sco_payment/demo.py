@@ -57,7 +57,7 @@ def _printer() -> VirtualPrinter:
     return VirtualPrinter()
 
 
-def _reader(uri: str | None) -> VirtualReader:
+def _reader(uri: str) -> VirtualReader:
     from sco_drivers.sim.pn532 import VirtualReader
 
     return VirtualReader(uri=uri)
@@ -197,7 +197,7 @@ class Demo:
             bench = Bench(
                 paymaster,
                 stack.enter_context(_printer()) if self._mode == 0 else None,
-                stack.enter_context(_reader(sticker.payload if sticker else None)) if self._mode == 2 else None,
+                stack.enter_context(_reader(sticker.payload if sticker else "")) if self._mode == 2 else None,
                 stack.enter_context(VirtualScreen(size=_SCREEN_SIZE)),
                 stack.enter_context(VirtualTouch(_SCREEN_SIZE)),
             )

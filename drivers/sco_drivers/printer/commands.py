@@ -1,0 +1,98 @@
+"""ESC/POS commands as bytes. Those that python-escpos names come from its table; the others cite Epson's reference."""
+
+from __future__ import annotations
+
+from escpos import constants as _escpos
+
+from sco_drivers.qr import ErrorLevel
+
+INIT: bytes = _escpos.HW_INIT
+LINE_FEED: bytes = _escpos.CTL_LF
+CENTRE: bytes = _escpos.TXT_STYLE["align"]["center"]
+LEFT: bytes = _escpos.TXT_STYLE["align"]["left"]
+BOLD_ON: bytes = _escpos.TXT_STYLE["bold"][True]
+BOLD_OFF: bytes = _escpos.TXT_STYLE["bold"][False]
+SIZE_NORMAL: bytes = _escpos.TXT_SIZE + b"\x00"
+SIZE_DOUBLE: bytes = _escpos.TXT_SIZE + b"\x11"
+UTF8_ON: bytes = _escpos.FS + b"(C\x02\x00\x302"  # FS ( C fn 48: character encoding UTF-8
+CLEAR_BUFFERS: bytes = _escpos.DLE + _escpos.DC4 + bytes((8, 1, 3, 20, 1, 6, 2, 8))
+RECOVER_AND_FLUSH: bytes = _escpos.DLE + _escpos.ENQ + b"\x02"
+FULL_STATUS: bytes = _escpos.RT_STATUS + bytes((20,))  # CUSTOM
+STATUS_IN_ORDER: bytes = _escpos.GS + b"r1"  # answered when all before it was processed
+RETRACT: bytes = _escpos.GS + b"e\x02"  # CUSTOM
+EJECT: bytes = _escpos.GS + b"e\x05"  # CUSTOM
+
+ASB_ALL: bytes = _escpos.GS + b"a\x0f"
+ASB_OFF: bytes = _escpos.GS + b"a\x00"
+
+_LEVELS: dict[ErrorLevel, int] = {
+    "L": _escpos.QR_ECLEVEL_L,
+    "M": _escpos.QR_ECLEVEL_M,
+    "Q": _escpos.QR_ECLEVEL_Q,
+    "H": _escpos.QR_ECLEVEL_H,
+}
+
+
+def status(n: int) -> bytes:
+    """`DLE EOT n`: ask for real-time status 1 to 4."""
+    return _escpos.RT_STATUS + bytes((n,))
+
+
+def code_page(number: int) -> bytes:
+    """`ESC t n`."""
+    return _escpos.CODEPAGE_CHANGE + bytes((number,))
+
+
+def feed_dots(dots: int) -> bytes:
+    """`ESC J n`, as often as it takes for `dots`."""
+    whole, rest = divmod(dots, 255)
+    return (_escpos.ESC + b"J\xff") * whole + (_escpos.ESC + b"J" + bytes((rest,)) if rest else b"")
+
+
+def process_id(name: bytes) -> bytes:
+    """`GS ( H` fn 48: answer `37 22 name 00` when all before this has been printed. `name` is 4 bytes 0x20..0x7E."""
+    assert len(name) == 4
+    return _escpos.GS + b"(H\x06\x0000" + name
+
+
+def identity(n: int) -> bytes:
+    """`GS I n`: 66 maker, 67 model, 68 serial number, 65 firmware."""
+    return _escpos.GS + b"I" + bytes((n,))
+
+
+def cut(*, full: bool) -> bytes:
+    """`GS V 65/66 0`: feed to the blade, then cut."""
+    return _escpos.GS + (b"VA\x00" if full else b"VB\x00")
+
+
+def _qr(fn: int, parameters: bytes) -> bytes:
+    body = bytes((49, fn)) + parameters
+    return _escpos.GS + b"(k" + len(body).to_bytes(2, "little") + body
+
+
+def native_qr(text: str, *, level: ErrorLevel, module_dots: int) -> tuple[bytes, bytes]:
+    """`GS ( k` fn 65, 67, 69, 80 and, apart, fn 81: what prepares the symbol, and what prints it."""
+    prepare = (
+        _qr(65, bytes((48 + _escpos.QR_MODEL_2, 0)))
+        + _qr(67, bytes((module_dots,)))
+        + _qr(69, bytes((48 + _LEVELS[level],)))
+        + _qr(80, b"0" + text.encode("utf-8"))
+    )
+    return prepare, _qr(81, b"0")
+
+
+def raster(rows: list[bytes], *, doubled: bool) -> bytes:
+    """`GS v 0`: `rows` of packed bits, printed with each dot doubled both ways if `doubled`."""
+    start = _escpos.S_RASTER_Q if doubled else _escpos.S_RASTER_N
+    size = len(rows[0]).to_bytes(2, "little") + len(rows).to_bytes(2, "little")
+    return start + size + b"".join(rows)
+
+
+def looks_real_time(data: bytes) -> bool:
+    """Whether `data` holds what a printer would take for a real-time command wherever it stands."""
+    at = data.find(_escpos.DLE)
+    while 0 <= at < len(data) - 1:
+        if data[at + 1] in (0x04, 0x05, 0x14):
+            return True
+        at = data.find(_escpos.DLE, at + 1)
+    return False

@@ -1,0 +1,142 @@
+"""What a model of printer can do: python-escpos's capability data, plus what that data lacks.
+
+The capability file is read as plain JSON; python-escpos's own loader (YAML and a pickle in /tmp) is not imported. Ours
+adds the process id, ASB, buffer clearing, dpi where it is missing, and the limits of the printer's own QR codes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any, Literal
+
+Presenting = Literal["none", "custom"]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One model.
+
+    Attributes:
+        name: its name in python-escpos's data.
+        dpi: dots per inch of the head.
+        width_dots: printable width.
+        columns: characters of font A on a line.
+        code_pages: Python codec name -> number for `ESC t`.
+        native_qr: it draws QR codes itself (`GS ( k`).
+        largest_version: the largest version of such a code.
+        raster, raster_doubling: it knows `GS v 0`, and its double width and height.
+        cut: "partial", "full" or "none".
+        utf8: it knows `FS ( C`.
+        process_id: it answers `GS ( H`; None when that is found out by asking.
+        clear_buffers: it obeys `DLE DC4 8`; None when that is found out by asking.
+        asb: it knows `GS a`.
+        presenter: how a kiosk printer's presenter is spoken to.
+    """
+
+    name: str
+    dpi: int
+    width_dots: int
+    columns: int
+    code_pages: dict[str, int]
+    native_qr: bool
+    largest_version: int
+    raster: bool
+    raster_doubling: bool
+    cut: Literal["partial", "full", "none"]
+    utf8: bool
+    process_id: bool | None
+    clear_buffers: bool | None
+    asb: bool
+    presenter: Presenting
+
+
+_COMMON: dict[str, Any] = {
+    "dpi": 203,
+    "largest_version": 40,
+    "raster_doubling": True,
+    "utf8": False,
+    "process_id": None,
+    "clear_buffers": None,
+    "asb": True,
+    "presenter": "none",
+}
+_EPSON: dict[str, Any] = {"process_id": True, "clear_buffers": True}
+
+OVERLAY: dict[str, dict[str, Any]] = {
+    "TM-T88V": {**_EPSON, "dpi": 180},
+    "TM-T20II": _EPSON,
+    "TM-T20II-42col": _EPSON,
+    "TM-P80": _EPSON,
+    "TM-L90": {"dpi": 203},
+    "default": {"width_dots": 576, "columns": 48},
+    # Cheap 58 mm boards: no back channel worth the name beyond DLE EOT.
+    "POS-5890": {"process_id": False, "clear_buffers": False, "asb": False},
+    "NT-5890K": {"process_id": False, "clear_buffers": False, "asb": False},
+    "ZJ-5870": {"process_id": False, "clear_buffers": False, "asb": False},
+}
+"""What we know beyond python-escpos, model by model; it wins over that data."""
+
+OWN: dict[str, dict[str, Any]] = {
+    # Kiosk printers of CUSTOM (VKP80 and its kin): presenter, DLE EOT 20; not in python-escpos's data.
+    "CUSTOM-VKP80": {"like": "default", "presenter": "custom", "process_id": False, "clear_buffers": False}
+}
+"""Models of our own, made from one of python-escpos's."""
+
+
+@lru_cache(maxsize=1)
+def _capabilities() -> dict[str, Any]:
+    text = resources.files("escpos").joinpath("capabilities.json").read_text("utf-8")
+    profiles: dict[str, Any] = json.loads(text)["profiles"]
+    return profiles
+
+
+def names() -> list[str]:
+    """All profiles that can be asked for, sorted."""
+    return sorted({*_capabilities(), *OWN})
+
+
+@lru_cache(maxsize=16)
+def profile(name: str = "default", paper_mm: int | None = None, dpi: int | None = None) -> Profile:
+    """The profile `name`, for paper of `paper_mm` (80 or 58; the model's own when None) and `dpi` dots per inch.
+
+    Raises:
+        KeyError: no such profile.
+    """
+    own = dict(OWN.get(name, {}))
+    base = own.pop("like", name)
+    data = _capabilities()[base]
+    known = {**_COMMON, **_from_escpos(data), **OVERLAY.get(base, {}), **own}
+    if dpi is not None:
+        known["dpi"] = dpi
+    if paper_mm is not None:
+        # 72 mm and 48 mm of print: 576 and 384 dots at 203 dpi, a whole number of bytes at others.
+        at_203 = {80: 576, 58: 384}[paper_mm]
+        known["width_dots"] = at_203 if known["dpi"] == 203 else round(at_203 * known["dpi"] / 203 / 8) * 8
+        known["columns"] = known["width_dots"] // 12
+    return Profile(name=name, **known)
+
+
+def _from_escpos(data: dict[str, Any]) -> dict[str, Any]:
+    """The part of a python-escpos profile that it states; its "Unknown" is left out."""
+    features, media = data["features"], data["media"]
+    pages = {name.lower(): int(number) for number, name in reversed(data["codePages"].items())}
+    known: dict[str, Any] = {
+        "code_pages": {codec: pages[codec] for codec in ("cp866", "cp1251") if codec in pages},
+        "native_qr": features["qrCode"],
+        "raster": features["bitImageRaster"],
+        "cut": "partial" if features["paperPartCut"] else "full" if features["paperFullCut"] else "none",
+        "width_dots": 384,
+    }
+    pixels, dpi = media["width"].get("pixels"), media.get("dpi")
+    if isinstance(pixels, int):
+        known["width_dots"] = pixels
+    if isinstance(dpi, int):
+        known["dpi"] = dpi
+    known["columns"] = known["width_dots"] // 12
+    columns = data["fonts"]["0"]["columns"]
+    if columns * 12 <= known["width_dots"] and columns >= 24:
+        known["columns"] = columns
+    return known

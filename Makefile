@@ -5,7 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format pictures clean
+SEEDS ?= 20000
+SEED_BASE ?= 1
+CRASHES ?= 2
+
+.PHONY: help setup demo test explore soak lint format pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +29,12 @@ demo: $(STAMP) ## one whole payment on an embedded PayMaster and simulated devic
 
 test: $(STAMP) ## the tests
 	$(BIN)/python -m pytest
+
+explore: $(STAMP) ## every world of a payment, wider than the tests do: CRASHES=n
+	PYTHONPATH=tests/payment $(BIN)/python -m explore --crashes $(CRASHES)
+
+soak: $(STAMP) ## seeded runs of the whole lane with faults everywhere: SEEDS=n SEED_BASE=m
+	PYTHONPATH=tests/payment $(BIN)/python -m simulation --seeds $(SEEDS) --base $(SEED_BASE)
 
 lint: $(STAMP) ## format check, lint, strict types
 	$(BIN)/ruff format --check .

@@ -5,11 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-SEEDS ?= 20000
-SEED_BASE ?= 1
 CRASHES ?= 2
 
-.PHONY: help setup demo test explore soak lint format pictures clean
+.PHONY: help setup demo test explore lint format pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,9 +30,6 @@ test: $(STAMP) ## the tests
 
 explore: $(STAMP) ## every world of a payment, wider than the tests do: CRASHES=n
 	PYTHONPATH=tests/payment $(BIN)/python -m explore --crashes $(CRASHES)
-
-soak: $(STAMP) ## seeded runs of the whole lane with faults everywhere: SEEDS=n SEED_BASE=m
-	PYTHONPATH=tests/payment $(BIN)/python -m simulation --seeds $(SEEDS) --base $(SEED_BASE)
 
 lint: $(STAMP) ## format check, lint, strict types
 	$(BIN)/ruff format --check .

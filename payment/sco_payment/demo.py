@@ -244,7 +244,8 @@ class Demo:
             bench.paymaster.go_online()
             self._say("the network is back; the lane watches on for late money")
             lane.recover(follow=True)
-        self._say(f"at PayMaster: {bench.paymaster.bank.creates} created, {bench.paymaster.bank.cancels} cancelled")
+        bank = bench.paymaster.bank
+        self._lines("paymaster", {"creates": bank.creates, "cancels": bank.cancels, "refunds": bank.refunds})
         if self._as_json:
             self._lines("outcome", outcome_line(last[-1]))
         else:

@@ -86,6 +86,8 @@ class Lines:
                 text = f"link: {data['link']}" + ("" if data["verified"] else "  (it cannot be verified)")
             case "note":
                 text = str(data["text"])
+            case "paymaster":
+                text = f"at PayMaster: {data['creates']} created, {data['cancels']} cancellations"
             case "case":
                 text = f"case {data['number']} is open: a person must decide (sco-pay cases)"
             case _:

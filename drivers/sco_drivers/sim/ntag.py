@@ -179,7 +179,7 @@ class VirtualTag:
         self.commands[command[0]] += 1
         answer = self._answer(command)
         if answer is None:
-            if self.state is not State.HALT:
+            if not self._halted():  # HLTA is answered by silence too
                 self.state = State.IDLE
             return None
         self.air_us += TURNAROUND_US + (5 * BIT_US if len(answer) == 1 else frame_us(len(answer) + 2))
@@ -187,6 +187,9 @@ class VirtualTag:
         if len(answer) == 1 and answer != ACK:
             self.state = State.IDLE  # datasheet 8.4: a NAK ends the active state
         return answer
+
+    def _halted(self) -> bool:
+        return self.state is State.HALT
 
     def _answer(self, command: bytes) -> bytes | None:
         match command[0], len(command):

@@ -13,6 +13,7 @@ import socket
 import struct
 import tty
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 
 class Wire(ABC):
@@ -38,7 +39,7 @@ class Wire(ABC):
             self._more(selector)
             return self._sort(selector.select(timeout), fd)
 
-    def _more(self, selector: selectors.BaseSelector) -> None:
+    def _more(self, selector: selectors.BaseSelector) -> None:  # noqa: B027 - most wires have nothing more
         """Register what else must wake the thread."""
 
     def _sort(self, events: list[tuple[selectors.SelectorKey, int]], fd: int) -> int:

@@ -230,6 +230,7 @@ class PayMasterSimulator:
                 await asyncio.sleep(fault.wait_s)
             case Fault(kind="cut-before"):
                 self._wires.cut(request)
+                return Response(status_code=500)  # goes nowhere: the wire is cut
         return None
 
     def _after(self, request: Request, fault: Fault | None, answer: Response) -> Response:

@@ -1,0 +1,34 @@
+"""Renders the pictures that the README shows, from whole payments on the simulated lane: `make pictures`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent / "pictures"
+
+RUNS = (
+    # arguments of `sco-pay demo`, picture of the run, its name in the docs
+    (["--mode", "1", "--speed", "2"], "screen-pay.png", "pay.png"),
+    (["--mode", "0", "--speed", "2"], "paper.png", "paper.png"),
+    (["--mode", "2", "--speed", "2"], "tag.png", "tag.png"),
+    (["--mode", "1", "--customer", "pays-offline", "--speed", "20"], "screen-dialog.png", "dialog.png"),
+)
+
+
+def main() -> None:
+    """Run the payments and keep one picture of each."""
+    HERE.mkdir(exist_ok=True)
+    command = Path(sys.executable).parent / "sco-pay"
+    for arguments, picture, name in RUNS:
+        with tempfile.TemporaryDirectory() as out:
+            subprocess.run([command, "demo", *arguments, "--out", out], check=True, stdout=subprocess.DEVNULL)
+            shutil.copy(Path(out) / picture, HERE / name)
+            sys.stdout.write(f"docs/pictures/{name}\n")
+
+
+if __name__ == "__main__":
+    main()

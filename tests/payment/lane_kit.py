@@ -1,0 +1,82 @@
+"""A whole lane for tests: real HTTP, real journal, real devices' wires, time that runs faster."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sco_payment.assemble import open_lane
+from sco_payment.lane import Lane, Message
+from sco_payment.machine import View
+from sco_payment.paymaster.simulator import PayMasterSimulator
+from sco_payment.paymaster.token import Token
+from sco_payment.runtime import ThreadRuntime
+from sco_payment.settings import TOKEN_VARIABLE, from_mapping
+from sco_payment.ui import Choice, LaneDialog, LaneScreen, LaneUI
+
+SPEED = 20.0
+
+
+class OwnUI:
+    """An integrator's own screen: remembers what was shown, answers the dialog, and lets a test act on a view."""
+
+    def __init__(self, answer: Choice | None = None, on_pay: Callable[[LaneScreen], None] | None = None) -> None:
+        self.shown: list[LaneScreen | LaneDialog] = []
+        self.closed = False
+        self._answer = answer
+        self._on_pay = on_pay
+
+    def show(self, screen: LaneScreen) -> None:
+        self.shown.append(screen)
+        if screen.view is View.PAY and self._on_pay is not None:
+            self._on_pay(screen)
+
+    def ask(self, dialog: LaneDialog, answer: Callable[[Choice], None]) -> None:
+        self.shown.append(dialog)
+        if self._answer is not None:
+            threading.Timer(0.02, answer, (self._answer,)).start()
+
+    def close(self) -> None:
+        self.closed = True
+
+    @property
+    def headlines(self) -> list[str]:
+        return [one.headline for one in self.shown]
+
+    @property
+    def pay_screens(self) -> list[LaneScreen]:
+        return [one for one in self.shown if isinstance(one, LaneScreen) and one.view is View.PAY]
+
+
+def document(paymaster: PayMasterSimulator, journal: Path, **sections: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a test lane; sections are merged over the defaults."""
+    base: dict[str, dict[str, Any]] = {
+        "lane": {"pos_id": "KSO-7", "shop": "Магазин у дома"},
+        "paymaster": {
+            "base_url": paymaster.base_url,
+            "merchant_id": paymaster.merchant_id,
+            "connect_timeout_s": 2.0,
+            "read_timeout_s": 2.0,
+        },
+        "timing": {"invoice_life_s": 120.0, "poll_timeout_s": 30.0, "grace_s": 60.0},
+        "journal": {"path": str(journal)},
+    }
+    for name, values in sections.items():
+        base[name] = base.get(name, {}) | values
+    return base
+
+
+@contextlib.contextmanager
+def bench(
+    folder: Path, script: str = "leaves", *, ui: LaneUI | None = None, **sections: dict[str, Any]
+) -> Iterator[tuple[Lane, PayMasterSimulator]]:
+    """A lane and its simulated bank, both on the same fast clock."""
+    runtime: ThreadRuntime[Message] = ThreadRuntime(SPEED)
+    with PayMasterSimulator(clock=lambda: runtime.now() / 1000, script=script) as paymaster:
+        data = document(paymaster, folder / "journal.db", **sections)
+        settings = from_mapping(data, {TOKEN_VARIABLE: paymaster.token})
+        with open_lane(settings, ui=ui, runtime=runtime, token=Token(paymaster.token)) as lane:
+            yield lane, paymaster

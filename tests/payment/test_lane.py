@@ -1,0 +1,351 @@
+"""The mission's flow over real HTTP: outcome, number of creates and cancels, case, and what stood on the screen."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+import zxingcpp
+from lane_kit import OwnUI, bench
+
+from sco_drivers.sim.pn532 import VirtualReader
+from sco_drivers.sim.printer import VirtualPrinter
+from sco_drivers.sim.screen import VirtualScreen
+from sco_payment.lane import Order, PaymentRefused, RefundRefused, Result
+from sco_payment.machine import Outcome, Phase, Why
+from sco_payment.ui import Choice, LaneScreen
+
+WAIT = "Пожалуйста, подождите"
+PAY = "Для оплаты используйте NFC или отсканируйте QR-код"
+DIALOG = "Оплата не завершена, нет связи с процессингом"
+ORDER = Order("42", 25300)
+
+
+def cancel_at_once(screen: LaneScreen) -> None:
+    assert screen.cancel is not None
+    screen.cancel()
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "creates"),
+    [
+        ("pays after=2", Outcome.PAID, 1),
+        ("declines after=2", Outcome.UNPAID, 1),
+        ("leaves", Outcome.UNPAID, 1),
+        ("pays after=2 + cut-before on=create first=1", Outcome.PAID, 1),
+        ("pays after=6 + cut-after on=create first=1", Outcome.PAID, 1),
+        ("pays after=6 + garbage on=create first=1", Outcome.PAID, 1),
+        ("pays after=6 + 500-after on=create first=1", Outcome.PAID, 1),
+        ("pays after=2 + 429 wait=3 on=create first=1", Outcome.PAID, 1),
+        ("pays after=1 + 429 wait=6 on=get first=2", Outcome.PAID, 1),
+        ("pays after=1 + 500 on=get first=3", Outcome.PAID, 1),
+        ("pays after=8 + 404-first s=5", Outcome.PAID, 1),
+        ("pays after=2 + slow wait=0.2 on=get", Outcome.PAID, 1),
+        ("pays after=2 + cut-after on=get first=2", Outcome.PAID, 1),
+    ],
+)
+def test_what_customer_and_network_do(tmp_path: Path, script: str, outcome: Outcome, creates: int) -> None:
+    ui = OwnUI()
+    with bench(tmp_path, script, ui=ui) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.case) == (outcome, None)
+        assert (paymaster.bank.creates, paymaster.bank.cancels, paymaster.bank.refunds) == (creates, 0, 0)
+        assert ui.headlines[0] == WAIT
+        assert [screen.headline for screen in ui.pay_screens] == [PAY]
+        assert DIALOG not in ui.headlines
+        assert lane.journal.verify() == []
+    assert ui.closed
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "why", "reached", "reason"),
+    [
+        ("leaves", Outcome.UNPAID, Why.CUSTOMER, 1, None),
+        ("cancel-lost", Outcome.UNPAID, Why.CUSTOMER, 1, None),
+        ("cancel-refused", Outcome.UNKNOWN, Why.CUSTOMER, 1, "cancel_refused"),
+        ("cancel-unanswered", Outcome.UNKNOWN, Why.CUSTOMER, 0, "cancel_unanswered"),
+        ("pays-at-cancel", Outcome.PAID, Why.CUSTOMER, 1, None),
+        ("pays-after-cancel", Outcome.UNKNOWN, Why.CUSTOMER, 1, "cancel_pay_race"),
+        ("500 on=cancel", Outcome.UNKNOWN, Why.CUSTOMER, 0, "cancel_unanswered"),
+    ],
+)
+def test_the_customer_cancels_once(
+    tmp_path: Path, script: str, outcome: Outcome, why: Why, reached: int, reason: str | None
+) -> None:
+    ui = OwnUI(on_pay=cancel_at_once)
+    with bench(tmp_path, script, ui=ui) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.why) == (outcome, why)
+        assert paymaster.bank.cancels == reached
+        cases = lane.journal.cases()
+        assert [case.reason for case in cases] == ([] if reason is None else [reason])
+        if cases:
+            assert result.case == cases[0].number
+            last = ui.shown[-1]
+            assert isinstance(last, LaneScreen)
+            assert (last.headline, last.case) == ("Позовите сотрудника магазина", result.case)
+
+
+def test_network_fails_after_the_customer_paid_and_retry_finds_the_money(tmp_path: Path) -> None:
+    """The hard case of the mission: poll until the timeout, ask, Повторить, paid. The dialog texts are exact."""
+    ui = OwnUI(Choice.RETRY)
+    with bench(tmp_path, ui=ui) as (lane, paymaster):
+
+        def pay_offline(screen: LaneScreen) -> None:
+            if len(ui.pay_screens) == 1:
+                paymaster.go_offline()
+                paymaster.phone.pay(str(screen.link))
+            else:
+                paymaster.go_online()
+
+        ui._on_pay = pay_offline
+        result = lane.pay(ORDER)
+        assert (result.outcome, paymaster.bank.creates, paymaster.bank.cancels) == (Outcome.PAID, 1, 0)
+        dialogs = [one for one in ui.shown if one.headline == DIALOG]
+        assert [(one.retry, one.cancel) for one in dialogs] == [("Повторить", "Отменить")]  # type: ignore[union-attr]
+
+
+def test_network_fails_after_the_customer_paid_and_cancel_leaves_a_case(tmp_path: Path) -> None:
+    ui = OwnUI(Choice.CANCEL)
+    with bench(tmp_path, ui=ui) as (lane, paymaster):
+
+        def pay_offline(screen: LaneScreen) -> None:
+            paymaster.go_offline()
+            paymaster.phone.pay(str(screen.link))
+
+        ui._on_pay = pay_offline
+        result = lane.pay(ORDER)
+        assert (result.outcome, paymaster.bank.cancels) == (Outcome.UNKNOWN, 0)
+        assert [case.reason for case in lane.journal.cases()] == ["cancel_unanswered"]
+        with pytest.raises(PaymentRefused, match="may still be paid"):
+            lane.pay(ORDER)
+        paymaster.go_online()
+        assert [one.phase for one in lane.recover(follow=True)] == [Phase.PAID_LATE]
+        timeline = lane.journal.timeline(result.key)
+        assert any("the goods were not released" in str(record.body) for record in timeline)
+        with pytest.raises(PaymentRefused, match="already paid"):
+            lane.pay(ORDER)
+        assert paymaster.bank.creates == 1
+
+
+def test_an_unanswered_dialog_never_cancels(tmp_path: Path) -> None:
+    ui = OwnUI(None)
+    with bench(tmp_path, ui=ui) as (lane, paymaster):
+        ui._on_pay = lambda screen: paymaster.go_offline()
+        result = lane.pay(ORDER)
+        assert DIALOG in ui.headlines
+        assert (result.outcome, result.why) == (Outcome.UNKNOWN, Why.EXPIRED)
+        assert paymaster.bank.calls["cancel"] == 0
+
+
+def test_a_bank_that_says_not_yet_is_polled_without_a_dialog(tmp_path: Path) -> None:
+    ui = OwnUI(Choice.CANCEL)
+    with bench(tmp_path, "pays after=80", ui=ui) as (lane, _):
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        assert DIALOG not in ui.headlines
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "creates"),
+    [
+        ("cut-before on=create", Outcome.UNKNOWN, 0),
+        ("cut-after on=create", Outcome.NOT_PRESENTED, 1),  # found by the order, and cancelled
+        ("500-after on=create + 500 on=list", Outcome.UNKNOWN, 1),
+    ],
+)
+def test_a_create_whose_fate_is_unknown(tmp_path: Path, script: str, outcome: Outcome, creates: int) -> None:
+    with bench(tmp_path, script, ui=OwnUI()) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, paymaster.bank.creates) == (outcome, creates)
+        assert (result.case is not None) == (outcome is Outcome.UNKNOWN)
+
+
+def test_no_network_at_all_creates_nothing_and_leaves_no_case(tmp_path: Path) -> None:
+    with bench(tmp_path, ui=OwnUI()) as (lane, paymaster):
+        paymaster.close()
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.why, result.case) == (Outcome.NOT_PRESENTED, Why.NOT_CREATED, None)
+
+
+def test_the_bank_refuses_our_token(tmp_path: Path) -> None:
+    with bench(tmp_path, ui=OwnUI()) as (lane, paymaster):
+        paymaster.token = "another"
+        result = lane.pay(ORDER)
+        assert (result.outcome, paymaster.bank.creates, result.case) == (Outcome.NOT_PRESENTED, 0, None)
+
+
+# --- display modes ------------------------------------------------------------------------------------------------
+
+
+def read_code(picture: object) -> list[str]:
+    return [code.text for code in zxingcpp.read_barcodes(picture)]
+
+
+def test_mode_0_prints_the_code_and_the_paper_pays(tmp_path: Path) -> None:
+    ui = OwnUI()
+    with VirtualPrinter() as printer:
+        with bench(tmp_path, ui=ui, display={"mode": 0}, devices={"printer": printer.url}) as (lane, paymaster):
+
+            def scan(screen: LaneScreen) -> None:
+                png = io.BytesIO()
+                printer.tickets[-1].image().save(png, "PNG")
+                paymaster.phone.pay(png.getvalue())
+
+            ui._on_pay = scan
+            result = lane.pay(ORDER)
+            assert result.outcome is Outcome.PAID
+            (screen,) = ui.pay_screens
+            assert (screen.headline, screen.link, screen.kopecks) == (WAIT, None, 25300)
+        ticket = printer.tickets[0]
+        assert "Магазин у дома" in ticket.text
+        assert "253,00" in ticket.text
+        assert ticket.cut
+
+
+@pytest.mark.parametrize("fault", ["run_out_of_paper", "open_cover", "unplug"])
+def test_mode_0_a_printer_that_cannot_print_cancels(tmp_path: Path, fault: str) -> None:
+    with VirtualPrinter() as printer:
+        with bench(tmp_path, ui=OwnUI(), display={"mode": 0}, devices={"printer": printer.url}) as (lane, paymaster):
+            getattr(printer, fault)()
+            result = lane.pay(ORDER)
+            assert (result.outcome, result.why) == (Outcome.NOT_PRESENTED, Why.NOT_PRESENTED)
+            assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 1)
+        assert printer.codes == []
+
+
+def test_mode_1_the_screen_carries_the_very_link(tmp_path: Path) -> None:
+    with VirtualScreen((1024, 768)) as glass:
+        seen: list[str] = []
+        with bench(tmp_path, "pays after=6", devices={"screen": glass.url}) as (lane, paymaster):
+
+            def remember(name: str, data: object) -> None:
+                if name == "state" and isinstance(data, dict) and data["phase"] == "waiting":
+                    seen.extend(read_code(glass.image()))
+
+            lane._observer = remember
+            assert lane.pay(ORDER).outcome is Outcome.PAID
+            (payment,) = paymaster.bank.payments.values()
+            assert seen == [payment.link]
+
+
+def test_mode_1_without_its_screen_nothing_is_presented(tmp_path: Path) -> None:
+    devices = {"screen": f"fb://{tmp_path}/none"}
+    with bench(tmp_path, devices=devices) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, paymaster.bank.creates, paymaster.bank.cancels) == (Outcome.NOT_PRESENTED, 1, 1)
+
+
+def test_mode_2_static_arms_the_plate_and_verifies_the_tag(tmp_path: Path) -> None:
+    ui = OwnUI()
+    with bench_with_plate(tmp_path, ui) as (lane, paymaster, reader, payload):
+        ui._on_pay = lambda screen: paymaster.phone.pay(str(reader.tag.uri())) and None
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        assert ui.pay_screens[0].link == payload
+        assert ui.pay_screens[0].lines == ()
+        assert sum(reader.tag.page_writes.values()) == 0
+        assert lane.pay(Order("43", 100)).outcome is Outcome.PAID  # the plate is free again
+        assert paymaster.bank.creates == 2
+
+
+def test_mode_2_static_a_strange_tag_is_not_used(tmp_path: Path) -> None:
+    ui = OwnUI()
+    with bench_with_plate(tmp_path, ui) as (lane, paymaster, reader, _):
+        reader.tag.put_uri("https://evil.example/")
+        ui._on_pay = lambda screen: paymaster.phone.pay(str(screen.link)) and None
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        assert ui.pay_screens[0].lines == ("NFC-метка недоступна, используйте QR-код",)
+
+
+def bench_with_plate(tmp_path: Path, ui: OwnUI):
+    import contextlib
+
+    @contextlib.contextmanager
+    def opened():
+        from sco_payment.paymaster.simulator import Bank
+
+        payload = Bank(lambda: 0.0).add_sticker().payload  # what the plate carries is known before the lane is set up
+        with VirtualReader(uri=payload) as reader:
+            display = {"mode": 2, "plate": "static", "sticker_id": "st-000001", "plate_link": payload}
+            with bench(tmp_path, ui=ui, display=display, devices={"nfc": reader.url}) as (lane, paymaster):
+                assert paymaster.bank.add_sticker().payload == payload
+                yield lane, paymaster, reader, payload
+
+    return opened()
+
+
+def test_mode_2_dynamic_writes_the_link_and_clears_it(tmp_path: Path) -> None:
+    ui = OwnUI()
+    with VirtualReader() as reader:
+        display = {"mode": 2, "plate": "dynamic"}
+        with bench(tmp_path, ui=ui, display=display, devices={"nfc": reader.url}) as (lane, paymaster):
+            seen: list[str | None] = []
+
+            def tap(screen: LaneScreen) -> None:
+                seen.append(reader.tag.uri())
+                paymaster.phone.pay(str(reader.tag.uri()))
+
+            ui._on_pay = tap
+            assert lane.pay(ORDER).outcome is Outcome.PAID
+            (payment,) = paymaster.bank.payments.values()
+            assert seen == [payment.link]
+        assert reader.tag.uri() is None
+
+
+# --- orders, legs, refusals ---------------------------------------------------------------------------------------
+
+
+def test_a_mixed_payment_takes_the_remainder(tmp_path: Path) -> None:
+    with bench(tmp_path, "pays", ui=OwnUI()) as (lane, paymaster):
+        result = lane.pay(Order("42", 100000, paid_otherwise=30000))
+        assert (result.outcome, result.kopecks) == (Outcome.PAID, 70000)
+        assert [payment.kopecks for payment in paymaster.bank.payments.values()] == [70000]
+
+
+@pytest.mark.parametrize(
+    ("sections", "order", "words"),
+    [
+        ({"lane": {"profile": "16:9"}}, Order("1", 200, 100), "mixed payment"),
+        ({}, Order("1", 100, 100), "nothing is left"),
+        ({}, Order("", 100), "order number"),
+        ({}, Order("1", 0), "more than zero"),
+    ],
+)
+def test_what_may_not_begin(tmp_path: Path, sections: dict[str, dict[str, str]], order: Order, words: str) -> None:
+    with bench(tmp_path, ui=OwnUI(), **sections) as (lane, paymaster):
+        with pytest.raises(PaymentRefused, match=words):
+            lane.pay(order)
+        assert paymaster.bank.calls.total() == 0
+
+
+def test_a_paid_order_is_never_charged_again_and_a_declined_one_may_be(tmp_path: Path) -> None:
+    with bench(tmp_path, "declines", ui=OwnUI()) as (lane, paymaster):
+        assert lane.pay(ORDER).outcome is Outcome.UNPAID
+        paymaster.use("pays")
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        with pytest.raises(PaymentRefused, match="already paid"):
+            lane.pay(ORDER)
+        assert paymaster.bank.creates == 2
+
+
+def test_refunds_are_made_elsewhere(tmp_path: Path) -> None:
+    with bench(tmp_path, ui=OwnUI()) as (lane, _), pytest.raises(RefundRefused, match="pos/touch"):
+        lane.refund("42")
+
+
+def test_an_outcome_that_was_not_taken_becomes_a_case(tmp_path: Path) -> None:
+    """The lane's software dies with the goods not released: the next start finds money without goods."""
+
+    class Died(Exception):
+        pass
+
+    def die(result: Result) -> None:
+        raise Died
+
+    with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _), pytest.raises(Died):
+        lane.pay(ORDER, deliver=die)
+    with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _):
+        (result,) = lane.recover()
+        assert (result.outcome, result.phase) == (Outcome.PAID, Phase.PAID)
+        assert [case.reason for case in lane.journal.cases()] == ["goods_uncertain"]
+        assert lane.recover() == []

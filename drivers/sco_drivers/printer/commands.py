@@ -32,42 +32,51 @@ _LEVELS: dict[ErrorLevel, int] = {
     "H": _escpos.QR_ECLEVEL_H,
 }
 
+# python-escpos publishes no types.
+_RT_STATUS: bytes = _escpos.RT_STATUS
+_CODE_PAGE: bytes = _escpos.CODEPAGE_CHANGE
+_ESC: bytes = _escpos.ESC
+_GS: bytes = _escpos.GS
+_DLE: bytes = _escpos.DLE
+_RASTER_DOUBLE: bytes = _escpos.S_RASTER_Q
+_RASTER: bytes = _escpos.S_RASTER_N
+
 
 def status(n: int) -> bytes:
     """`DLE EOT n`: ask for real-time status 1 to 4."""
-    return _escpos.RT_STATUS + bytes((n,))
+    return _RT_STATUS + bytes((n,))
 
 
 def code_page(number: int) -> bytes:
     """`ESC t n`."""
-    return _escpos.CODEPAGE_CHANGE + bytes((number,))
+    return _CODE_PAGE + bytes((number,))
 
 
 def feed_dots(dots: int) -> bytes:
     """`ESC J n`, as often as it takes for `dots`."""
     whole, rest = divmod(dots, 255)
-    return (_escpos.ESC + b"J\xff") * whole + (_escpos.ESC + b"J" + bytes((rest,)) if rest else b"")
+    return (_ESC + b"J\xff") * whole + (_ESC + b"J" + bytes((rest,)) if rest else b"")
 
 
 def process_id(name: bytes) -> bytes:
     """`GS ( H` fn 48: answer `37 22 name 00` when all before this has been printed. `name` is 4 bytes 0x20..0x7E."""
     assert len(name) == 4
-    return _escpos.GS + b"(H\x06\x0000" + name
+    return _GS + b"(H\x06\x0000" + name
 
 
 def identity(n: int) -> bytes:
     """`GS I n`: 66 maker, 67 model, 68 serial number, 65 firmware."""
-    return _escpos.GS + b"I" + bytes((n,))
+    return _GS + b"I" + bytes((n,))
 
 
 def cut(*, full: bool) -> bytes:
     """`GS V 65/66 0`: feed to the blade, then cut."""
-    return _escpos.GS + (b"VA\x00" if full else b"VB\x00")
+    return _GS + (b"VA\x00" if full else b"VB\x00")
 
 
 def _qr(fn: int, parameters: bytes) -> bytes:
     body = bytes((49, fn)) + parameters
-    return _escpos.GS + b"(k" + len(body).to_bytes(2, "little") + body
+    return _GS + b"(k" + len(body).to_bytes(2, "little") + body
 
 
 def native_qr(text: str, *, level: ErrorLevel, module_dots: int) -> tuple[bytes, bytes]:
@@ -83,16 +92,16 @@ def native_qr(text: str, *, level: ErrorLevel, module_dots: int) -> tuple[bytes,
 
 def raster(rows: list[bytes], *, doubled: bool) -> bytes:
     """`GS v 0`: `rows` of packed bits, printed with each dot doubled both ways if `doubled`."""
-    start = _escpos.S_RASTER_Q if doubled else _escpos.S_RASTER_N
+    start = _RASTER_DOUBLE if doubled else _RASTER
     size = len(rows[0]).to_bytes(2, "little") + len(rows).to_bytes(2, "little")
     return start + size + b"".join(rows)
 
 
 def looks_real_time(data: bytes) -> bool:
     """Whether `data` holds what a printer would take for a real-time command wherever it stands."""
-    at = data.find(_escpos.DLE)
+    at = data.find(_DLE)
     while 0 <= at < len(data) - 1:
         if data[at + 1] in (0x04, 0x05, 0x14):
             return True
-        at = data.find(_escpos.DLE, at + 1)
+        at = data.find(_DLE, at + 1)
     return False

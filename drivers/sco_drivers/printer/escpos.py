@@ -120,7 +120,7 @@ class EscPosPrinter:
             wire.close()
 
     def _ask_status(self) -> PrinterStatus:
-        """Ask for the four real-time statuses one by one: nothing else tells their answers apart. Silence is UNKNOWN."""
+        """Ask for the four real-time statuses one by one: only so are their answers told apart."""
         status = PrinterStatus()
         for retry in (False, True):
             try:

@@ -1,6 +1,6 @@
-"""What a printer says, told apart by its fixed bits. One reader for real-time status, ASB, process ids, identity.
+"""What a printer says, told apart by its fixed bits. One reader for status, ASB, process ids, identity.
 
-Does no I/O. Bytes that no reply can begin with are counted as noise and dropped; a reply that is cut short is noise too.
+Does no I/O. Bytes that begin no reply are counted as noise and dropped; a reply that is cut short is noise too.
 Fixed bits (Epson, "Status transmission"): DLE EOT 0xx1xx10, first byte of ASB 0xx1xx00, its other bytes 0xx0xxxx,
 GS r 0xx0xxxx, blocks begin with 0x37 or 0x5F, XON 0x11, XOFF 0x13.
 """

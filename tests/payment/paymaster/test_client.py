@@ -1,0 +1,301 @@
+"""The client against the simulator, and against a raw socket that answers as no bank should."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pickle
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sco_payment.paymaster import wire
+from sco_payment.paymaster.client import PayMaster
+from sco_payment.paymaster.errors import (
+    BadRequest,
+    BankError,
+    BankRefused,
+    NoAnswer,
+    NotAuthorised,
+    NotSent,
+    PaymentNotFound,
+    TooManyRequests,
+)
+from sco_payment.paymaster.simulator import PayMasterSimulator
+from sco_payment.paymaster.token import Token, TokenError
+from sco_payment.paymaster.wire import NewPayment, WireError
+
+SECRET = "very-secret-token"
+
+
+def new_payment(kopecks: int = 25300, **changes: object) -> NewPayment:
+    values: dict[str, object] = {
+        "order_no": "42",
+        "description": "Магазин",
+        "amount_kopecks": kopecks,
+        "expires": datetime.now(UTC) + timedelta(minutes=5),
+    }
+    return NewPayment(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def bank() -> Iterator[PayMasterSimulator]:
+    with PayMasterSimulator(token=SECRET) as paymaster:
+        yield paymaster
+
+
+def client_of(bank: PayMasterSimulator) -> PayMaster:
+    return PayMaster(bank.base_url, Token(SECRET), bank.merchant_id, read_timeout_s=2.0)
+
+
+def test_create_get_cancel_list(bank: PayMasterSimulator) -> None:
+    client = client_of(bank)
+    payment = client.create_payment(new_payment(), "key-1")
+    assert (payment.status, payment.amount_kopecks, payment.currency, payment.order_no) == (
+        "Confirmation",
+        25300,
+        "RUB",
+        "42",
+    )
+    assert payment.link is not None
+    assert client.get_payment(payment.id) == payment
+    client.cancel_payment(payment.id)
+    assert client.get_payment(payment.id).status == "Cancelled"
+    now = datetime.now(UTC)
+    assert [one.id for one in client.list_payments(now - timedelta(hours=1), now + timedelta(hours=1))] == [payment.id]
+    assert client.last_clock_skew_s is not None
+    assert abs(client.last_clock_skew_s) < 60
+
+
+def test_lists_are_followed_page_by_page(bank: PayMasterSimulator) -> None:
+    client = client_of(bank)
+    ids = [client.create_payment(new_payment(order_no=str(n)), f"k{n}").id for n in range(60)]
+    now = datetime.now(UTC)
+    assert [one.id for one in client.list_payments(now - timedelta(hours=1), now + timedelta(hours=1))] == ids
+    assert bank.bank.calls["list"] == 2
+
+
+def test_idempotency(bank: PayMasterSimulator) -> None:
+    client, new = client_of(bank), new_payment()
+    first = client.create_payment(new, "key")
+    assert client.create_payment(new, "key") == first
+    with pytest.raises(BadRequest) as caught:
+        client.create_payment(new_payment(100), "key")
+    assert caught.value.code == "idempotency_key_violation"
+    assert bank.bank.creates == 1
+
+
+def test_a_sticker_takes_one_sum_at_a_time(bank: PayMasterSimulator) -> None:
+    client = client_of(bank)
+    sticker = client.create_sticker(description="plate")
+    payment = client.create_payment(new_payment(sticker_id=sticker.id), "a")
+    assert payment.link == sticker.payload == client.get_sticker(sticker.id).payload
+    with pytest.raises(BankRefused, match="pending"):
+        client.create_payment(new_payment(sticker_id=sticker.id), "b")
+    client.cancel_payment(payment.id)
+    client.create_payment(new_payment(sticker_id=sticker.id), "c")
+    client.activate_sticker(sticker.id, active=False)
+    with pytest.raises(BankRefused):
+        client.create_payment(new_payment(sticker_id=sticker.id), "d")
+
+
+def test_failures_are_told_apart(bank: PayMasterSimulator) -> None:
+    client = client_of(bank)
+    with pytest.raises(PaymentNotFound):
+        client.get_payment("nobody")
+    with pytest.raises(PaymentNotFound):
+        client.get_payment("../payments/x?y=1")
+    payment = client.create_payment(new_payment(), "k")
+    assert payment.link is not None
+    bank.phone.pay(payment.link)
+    with pytest.raises(BankRefused, match="Settled"):
+        client.cancel_payment(payment.id)
+    with pytest.raises(BadRequest) as caught:
+        client.create_payment(new_payment(0), "z")
+    assert caught.value.errors
+    bank.use("429 wait=7")
+    with pytest.raises(TooManyRequests) as waits:
+        client.get_payment(payment.id)
+    assert waits.value.wait_s == 7.0
+    bank.use("500")
+    with pytest.raises(NoAnswer):
+        client.get_payment(payment.id)
+    bank.token = "other"
+    with pytest.raises(NotAuthorised):
+        client.get_payment(payment.id)
+    bank.go_offline()
+    with pytest.raises(NoAnswer):
+        client.get_payment(payment.id)
+    bank.close()
+    with pytest.raises(NotSent):
+        client.get_payment(payment.id)
+
+
+class RawServer:
+    """Answers every connection with given octets, in pieces, then closes."""
+
+    def __init__(self, *pieces: bytes, pause_s: float = 0.0, hold: bool = False) -> None:
+        self._pieces, self._pause_s, self._hold = pieces, pause_s, hold
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._stop = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                wire_, _ = self._listener.accept()
+            except OSError:
+                return
+            with wire_, contextlib.suppress(OSError):
+                wire_.recv(65536)
+                for piece in self._pieces:
+                    wire_.sendall(piece)
+                    self._stop.wait(self._pause_s)
+                if self._hold:
+                    self._stop.wait(30)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._listener.close()
+
+
+def http(body: bytes, status: str = "200 OK", *more: str) -> bytes:
+    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *more, "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+GOOD = b'{"id":"1","status":"Confirmation","amount":{"value":253.0000,"currency":"RUB"},"new":{"x":[1]}}'
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        ([], "cut"),
+        ([b"garbage\r\n\r\n"], "cut"),
+        ([http(GOOD)[:-5]], "cut"),
+        ([http(b"<html>")], "not JSON"),
+        ([http(GOOD.replace(b'"1"', b"[]"))], "id must be a text"),
+        ([http(GOOD.replace(b"253.0000", b'"much"'))], "amount.value"),
+        ([http(GOOD.replace(b"253.0000", b"253.001"))], "fraction of a kopeck"),
+        ([http(GOOD.replace(b"253.0000", b"true"))], "amount.value"),
+        ([http(b"[" * 100_000)], "not JSON"),
+        ([http(b"", "302 Found", "Location: http://127.0.0.1:9/")], "302"),
+        ([http(b"oops", "503 Service Unavailable")], "503"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", *[b"x" * 1_000_000] * 6], "longer"),
+    ],
+)
+def test_answers_that_are_none_may_have_happened(pieces: list[bytes], words: str) -> None:
+    server = RawServer(*pieces)
+    client = PayMaster(server.url, Token(SECRET), "m", read_timeout_s=2.0)
+    try:
+        with pytest.raises(NoAnswer, match=words):
+            client.create_payment(new_payment(), "k")
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("drip", [False, True])
+def test_a_slow_bank_holds_no_call_for_ever(drip: bool) -> None:
+    pieces = [http(GOOD)[i : i + 1] for i in range(len(http(GOOD)))] if drip else []
+    server = RawServer(*pieces, pause_s=0.1 if drip else 0, hold=True)
+    client = PayMaster(server.url, Token(SECRET), "m", connect_timeout_s=0.5, read_timeout_s=0.5)
+    started = time.monotonic()
+    with pytest.raises(NoAnswer):
+        client.get_payment("1")
+    assert time.monotonic() - started < 20  # the whole drip would take longer than half a minute with its header
+    server.close()
+
+
+def test_unknown_fields_and_words_pass() -> None:
+    body = b"\xef\xbb\xbf" + GOOD.replace(b"Confirmation", b"Dancing").replace(b"253.0000", b'"253.00"')
+    payment = wire.parse_notification(body)
+    assert (payment.status, payment.amount_kopecks) == ("Dancing", 25300)
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=20).map(lambda noise: GOOD[: len(GOOD) // 2] + noise))
+def test_no_octets_give_anything_but_a_payment_or_our_error(body: bytes) -> None:
+    for parse in (wire.parse_notification, wire.parse_payment, wire.parse_page, wire.parse_sticker):
+        try:
+            parse(body)
+        except WireError:
+            continue
+    wire.parse_failure(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "status", "amount", "value"]), inner)
+    ),
+    max_leaves=9,
+)
+
+
+@given(JSON)
+def test_no_json_does_either(data: object) -> None:
+    try:
+        wire.payment_from(data)
+    except WireError as error:
+        assert str(error)  # noqa: PT017 - either is right
+
+
+@given(st.integers(1, 10**11))
+def test_sums_cross_the_wire_exactly(kopecks: int) -> None:
+    body = wire.encode_payment(new_payment(kopecks), "m", test_mode=False)
+    assert f'"value":{kopecks // 100}.{kopecks % 100:02d}'.encode() in body
+
+
+@pytest.mark.parametrize(
+    "url", ["http://paymaster.ru", "ftp://127.0.0.1", "paymaster.ru", "http://127.0.0.1.evil.example"]
+)
+def test_plain_http_goes_to_this_machine_only(url: str) -> None:
+    with pytest.raises(ValueError, match="https"):
+        PayMaster(url, Token(SECRET), "m")
+
+
+def test_a_certificate_that_is_not_trusted_is_never_sent_anything(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="certificate authorities"):
+        PayMaster("https://127.0.0.1:1", Token(SECRET), "m", ca_file=str(tmp_path / "none.pem"))
+
+
+def test_the_token_is_never_shown(bank: PayMasterSimulator, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    token = Token(SECRET)
+    assert SECRET not in repr(token) + str(token)
+    with pytest.raises(TypeError):
+        pickle.dumps(token)
+    client = PayMaster(bank.base_url, token, bank.merchant_id)
+    bank.token = "other"
+    try:
+        client.get_payment("1")
+    except BankError as error:
+        told = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format()) + repr(error)
+    assert SECRET not in told
+    assert SECRET not in caplog.text
+
+
+def test_token_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "token"
+    file.write_text(SECRET + "\n")
+    file.chmod(0o644)
+    with pytest.raises(TokenError, match="chmod 600"):
+        Token.from_file(file)
+    file.chmod(0o600)
+    assert Token.from_file(file).header() == f"Bearer {SECRET}"
+    file.write_text("two words")
+    with pytest.raises(TokenError, match="one word"):
+        Token.from_file(file)
+    with pytest.raises(TokenError, match="No such file"):
+        Token.from_file(tmp_path / "none")
+    monkeypatch.delenv("SCO_PAYMASTER_TOKEN", raising=False)
+    with pytest.raises(TokenError, match="not set"):
+        Token.from_environment()

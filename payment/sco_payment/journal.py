@@ -309,6 +309,11 @@ class Journal:
         rows = self._all("SELECT state FROM attempts WHERE key = ?", key)
         return msgspec.json.decode(rows[0][0], type=State) if rows else None
 
+    def of_order(self, order_no: str) -> list[State]:
+        """The states of all attempts of an order, oldest first."""
+        rows = self._all("SELECT state FROM attempts WHERE order_no = ? ORDER BY rowid", order_no)
+        return [msgspec.json.decode(row[0], type=State) for row in rows]
+
     def rivals(self, order_no: str) -> list[State]:
         """What `machine.gate` must look at for a new attempt: all of the order, and all that may still hold money.
 

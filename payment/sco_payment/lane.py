@@ -87,6 +87,18 @@ class Observer(Protocol):
     def __call__(self, name: str, data: Mapping[str, Any]) -> None: ...
 
 
+def _create_broken(seq: int, at: int, detail: str) -> m.Event:
+    return m.CreateFailed(at, seq, detail, may_exist=True, final=False)
+
+
+def _silent(seq: int, at: int, detail: str) -> m.Event:
+    return m.BankSilent(at, seq, detail)
+
+
+def _unanswered(seq: int, at: int, detail: str) -> m.Event:
+    return m.CancelAnswered(at, seq, m.Cancel.UNANSWERED, detail)
+
+
 def nobody(name: str, data: Mapping[str, Any]) -> None:
     """The observer of a lane that nobody watches."""
 
@@ -129,6 +141,7 @@ class Lane:
         self._running = threading.RLock()
         self._attempts: dict[str, m.State] = {}
         self._recovered = False
+        self._stuck: set[str] = set()  # attempts whose last step could not be put on disk
         self._foreground: str | None = None
         self._cases: dict[str, int] = {}
         self._heard: dict[str, str] = {}
@@ -161,6 +174,7 @@ class Lane:
             self.journal.record(None, state, effects, at=self._runtime.now())
             self._attempts[plan.key] = state
             self._foreground = plan.key
+            taken = False
             try:
                 self._tell_state(None, state)
                 self._perform(state, effects)
@@ -170,8 +184,11 @@ class Lane:
                 if deliver is not None:
                     deliver(result)
                 self._apply(plan.key, m.Delivered(self._runtime.now()))
+                taken = True
             finally:
                 self._foreground = None
+                if not taken and plan.key not in self._stuck:
+                    self._apply(plan.key, m.Recovered(self._runtime.now()))  # as if the lane had died there
                 self._forget_final()
         return result
 
@@ -296,17 +313,23 @@ class Lane:
 
     def _load_open(self) -> None:
         """Once a process: take the journal's open attempts over, and clear what a crash may have left on the tag."""
+        for key in list(self._stuck):
+            self._apply(key, m.Recovered(self._runtime.now()))
+            self._stuck.discard(key)
         if self._recovered:
             return
         for state in self.journal.attempts(open_only=True):
-            self._attempts[state.plan.key] = state
-            self._apply(state.plan.key, m.Recovered(self._runtime.now()))
+            if state.plan.key not in self._attempts:
+                self._attempts[state.plan.key] = state
+                self._apply(state.plan.key, m.Recovered(self._runtime.now()))
         self._recovered = True
         self._withdraw(None)
 
     def _forget_final(self) -> None:
         """A final attempt lives in the journal only."""
-        self._attempts = {key: state for key, state in self._attempts.items() if state.phase not in m.FINAL}
+        self._attempts = {
+            key: state for key, state in self._attempts.items() if state.phase not in m.FINAL or key in self._stuck
+        }
         for memory in (self._cases, self._heard):
             for key in [key for key in memory if key not in self._attempts]:
                 del memory[key]
@@ -348,6 +371,7 @@ class Lane:
             except JournalError as error:
                 log.critical("the journal cannot be written: %s", error)
                 if not remaining:
+                    self._stuck.add(key)  # an answer is lost with its step: the attempt starts over as after a crash
                     raise
                 self._runtime.pause(_JOURNAL_RETRY_MS)
             else:
@@ -404,15 +428,14 @@ class Lane:
         for effect in effects:
             match effect:
                 case m.SendCreate(seq=seq):
-                    self._ask(key, partial(self._bank.create, plan, seq))
+                    self._ask(key, partial(self._bank.create, plan, seq), partial(_create_broken, seq))
                 case m.SendPoll(seq=seq, payment_id=payment_id):
-                    self._ask(key, partial(self._bank.poll, payment_id, seq))
+                    self._ask(key, partial(self._bank.poll, payment_id, seq), partial(_silent, seq))
                 case m.SendFind(seq=seq):
-                    foreign = self._foreign_ids(plan)
-                    self._ask(key, partial(self._bank.find, plan, seq, foreign))
+                    self._ask(key, partial(self._find, plan, seq), partial(_silent, seq))
                 case m.SendCancel(seq=seq, payment_id=payment_id):
                     self._observer("cancel", {"attempt": key, "payment_id": payment_id})
-                    self._ask(key, partial(self._bank.cancel, payment_id, seq))
+                    self._ask(key, partial(self._bank.cancel, payment_id, seq), partial(_unanswered, seq))
                 case m.Present(link=link, verified=verified):
                     self._present(state, link, verified)
                 case m.Withdraw():
@@ -422,12 +445,23 @@ class Lane:
                 case m.Finish() | m.OpenCase() | m.NoteCase():
                     pass  # on disk by now; `pay` returns the outcome
 
-    def _ask(self, key: str, request: Callable[[], m.Event]) -> None:
-        self._runtime.submit("bank", lambda: (key, request()))
+    def _ask(self, key: str, request: Callable[[], m.Event], broken: Callable[[int, str], m.Event]) -> None:
+        """`broken` makes the event for a request that fails in an unforeseen way: no attempt waits for ever."""
 
-    def _foreign_ids(self, plan: m.Plan) -> list[str]:
-        others = self.journal.rivals(plan.order_no)
-        return [other.payment_id for other in others if other.payment_id and other.plan.key != plan.key]
+        def work() -> Message:
+            try:
+                return key, request()
+            except Exception as error:
+                log.exception("a request to the bank failed in an unforeseen way")
+                return key, broken(self._runtime.now(), f"unforeseen: {type(error).__name__}")
+
+        self._runtime.submit("bank", work)
+
+    def _find(self, plan: m.Plan, seq: int) -> m.Event:
+        """Payments of the order that belong to its other attempts are not ours."""
+        others = self.journal.of_order(plan.order_no)
+        foreign = [other.payment_id for other in others if other.payment_id and other.plan.key != plan.key]
+        return self._bank.find(plan, seq, foreign)
 
     def _present(self, state: m.State, link: str, verified: bool) -> None:
         plan = state.plan

@@ -12,6 +12,7 @@ from lane_kit import OwnUI, bench
 from sco_drivers.sim.pn532 import VirtualReader
 from sco_drivers.sim.printer import VirtualPrinter
 from sco_drivers.sim.screen import VirtualScreen
+from sco_payment.journal import JournalError
 from sco_payment.lane import Order, PaymentRefused, RefundRefused, Result
 from sco_payment.machine import Outcome, Phase, Why
 from sco_payment.ui import Choice, LaneScreen
@@ -342,10 +343,28 @@ def test_an_outcome_that_was_not_taken_becomes_a_case(tmp_path: Path) -> None:
     def die(result: Result) -> None:
         raise Died
 
-    with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _), pytest.raises(Died):
-        lane.pay(ORDER, deliver=die)
     with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _):
-        (result,) = lane.recover()
-        assert (result.outcome, result.phase) == (Outcome.PAID, Phase.PAID)
+        with pytest.raises(Died):
+            lane.pay(ORDER, deliver=die)
         assert [case.reason for case in lane.journal.cases()] == ["goods_uncertain"]
         assert lane.recover() == []
+
+
+def test_a_full_disk_in_mid_payment_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal fails while the customer pays: no goods; when the disk is well again the money becomes a case."""
+    ui = OwnUI()
+    with bench(tmp_path, ui=ui) as (lane, paymaster):
+        db = lane.journal._db
+
+        def pay_with_full_disk(screen: LaneScreen) -> None:
+            paymaster.phone.pay(str(screen.link))
+            db.execute("PRAGMA query_only=1")
+
+        ui._on_pay = pay_with_full_disk
+        with pytest.raises(JournalError, match="disk"):
+            lane.pay(ORDER)
+        db.execute("PRAGMA query_only=0")
+        (result,) = lane.recover()
+        assert (result.outcome, result.phase) == (Outcome.UNKNOWN, Phase.PAID_LATE)
+        assert [case.reason for case in lane.journal.cases()] == ["paid_after_restart"]
+        assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 0)

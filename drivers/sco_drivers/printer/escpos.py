@@ -69,6 +69,7 @@ class EscPosPrinter:
         self._serial = 0
         self._may_be_out: set[str] = set()
         self._kept: list[Reply] = []
+        self._left_over = False
 
     @property
     def url(self) -> str:
@@ -98,6 +99,9 @@ class EscPosPrinter:
             refusal = self._why_not_now()
             if refusal is not None:
                 return PrintResult(PrintOutcome.NOT_PRINTED, "the printer is not ready; nothing was sent", refusal)
+            if self._left_over:
+                self._flush()
+                self._left_over = False
             result = self._print(job)
             if result.outcome is not PrintOutcome.NOT_PRINTED:
                 self._may_be_out.add(ticket.ticket_id)
@@ -116,6 +120,7 @@ class EscPosPrinter:
 
     def _drop(self) -> None:
         wire, self._wire = self._wire, None
+        self._left_over = True  # the printer may hold half a command, or half a ticket
         if wire is not None:
             wire.close()
 

@@ -34,9 +34,8 @@ def open_sim(url: DeviceUrl) -> SimulatedPrinter:
         BadDeviceUrl: an unknown parameter.
     """
     url.only("paper_mm", "out", "profile", "dpi", "codec", "write_s", "done_s", "status_s")
-    simulator = VirtualPrinter(
-        paper_mm=url.integer("paper_mm", 80), dpi=url.integer("dpi", 203), out=url.params.get("out")
-    ).start()
+    paper_mm = int(url.choice("paper_mm", "80", ("58", "80")))
+    simulator = VirtualPrinter(paper_mm=paper_mm, dpi=url.integer("dpi", 203), out=url.params.get("out")).start()
     try:
         return SimulatedPrinter(url, simulator)
     except BaseException:

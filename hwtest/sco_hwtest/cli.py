@@ -1,0 +1,44 @@
+"""`sco-hwtest`: tests of a lane's devices at the bench, a group of commands a kind of device.
+
+Each group is imported when it is used, so that a missing library of one device stops no other.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+_GROUPS = {
+    "nfc": ("sco_hwtest.nfc_cli", "nfc_group", "The NFC reader and the tag on the lane's body."),
+    "printer": ("sco_hwtest.printer_cli", "printer_group", "The receipt printer."),
+    "screen": ("sco_hwtest.screen_cli", "screen_group", "The lane's screen."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a device's commands when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_GROUPS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _GROUPS:
+            return super().get_command(ctx, cmd_name)
+        module, name, words = _GROUPS[cmd_name]
+        try:
+            command: click.Command = getattr(importlib.import_module(module), name)
+        except ImportError as error:
+            raise click.ClickException(f"{cmd_name}: a library is missing: {error}") from error
+        command.short_help = words
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sco-paymaster")
+def main() -> None:
+    """Bench tests of a lane's devices, named by URL."""
+
+
+if __name__ == "__main__":
+    main()

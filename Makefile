@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-CRASHES ?= 2
+CRASHES ?= 1
 
 .PHONY: help setup demo test explore lint format pictures clean
 

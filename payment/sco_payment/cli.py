@@ -154,6 +154,8 @@ def pay(amount: int, settings_file: str, order_no: str, paid_otherwise: int, as_
     settings = _load_settings(settings_file)
     with _opened_lane(settings, as_json) as (lane, report):
         status = run_payment(lane, Order(order_no, amount, paid_otherwise), report)
+        if settings.devices.screen:
+            lane.linger()
     sys.exit(status)
 
 

@@ -192,6 +192,10 @@ class Lane:
                 self._forget_final()
         return result
 
+    def linger(self) -> None:
+        """Leave the outcome before the customer for `lane.result_s`. The outcome itself was delivered before."""
+        self._runtime.pause(round(self.settings.lane.result_s * 1000))
+
     def cancel(self) -> None:
         """The customer or the attendant cancels the payment under way. From any thread or a signal handler."""
         key = self._foreground

@@ -19,8 +19,10 @@ from sco_payment.ui import Choice, LaneDialog, LaneScreen
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
+    from rich.text import Text
 
 _REFRESH_PER_S = 8
+_ROWS_AROUND = 5  # border, headline, a further line
 
 
 def qr_in_characters(text: str) -> str:
@@ -110,6 +112,7 @@ class TerminalUI:
         self._content: LaneScreen | LaneDialog | None = None
         self._answer: Callable[[Choice], None] | None = None
         self._live: Live | None = None
+        self._closed = False
         self._reader: threading.Thread | None = None
 
     def show(self, screen: LaneScreen) -> None:
@@ -126,7 +129,7 @@ class TerminalUI:
     def _put(self, content: LaneScreen | LaneDialog, answer: Callable[[Choice], None] | None) -> None:
         with self._mutex:
             self._content, self._answer = content, answer
-            if self._live is None:
+            if self._live is None and not self._closed:
                 self._live = self._start()
 
     def _start(self) -> Live:
@@ -150,17 +153,26 @@ class TerminalUI:
         if isinstance(content, LaneScreen):
             rows += [Text(line) for line in content.lines]
             if content.link is not None:
-                rows.append(Text(qr_in_characters(content.link), style="white on black", no_wrap=True))
+                rows.append(self._code(content.link))
             if content.case is not None:
                 rows.append(Text(f"№ {content.case}", style="bold red"))
         else:
             rows.append(Text(f"[r] {content.retry}    [c] {content.cancel}", style="bold yellow"))
-        if content.kopecks is not None:
-            rows.append(Text(for_people(content.kopecks), style="bold green"))
+        title = [] if content.kopecks is None else [for_people(content.kopecks)]
         if content.expires_at is not None:
             left = max(0, round(content.expires_at - time.time()))
-            rows.append(Text(f"{left // 60}:{left % 60:02d}", style="cyan"))
-        return Panel(Group(*(Align.center(row) for row in rows)))
+            title.append(f"{left // 60}:{left % 60:02d}")
+        return Panel(Group(*(Align.center(row) for row in rows)), title="   ".join(title) or None)
+
+    def _code(self, link: str) -> Text:
+        """The code where it fits the window whole, else the link: half a code helps nobody."""
+        from rich.text import Text
+
+        code = qr_in_characters(link)
+        height = code.count("\n") + 1 + _ROWS_AROUND
+        if self._live is None or self._live.console.size.height < height:
+            return Text(f"{link}\n(a window of {height} rows shows it as a QR code)")
+        return Text(code, style="white on black", no_wrap=True)
 
     def _listen(self) -> None:
         for line in sys.stdin:
@@ -175,6 +187,7 @@ class TerminalUI:
     def close(self) -> None:
         """Leave the last picture on the terminal."""
         with self._mutex:
-            live, self._live = self._live, None
-        if live is not None:
-            live.stop()
+            self._closed = True
+            if self._live is not None:
+                self._live.stop()
+                self._live = None

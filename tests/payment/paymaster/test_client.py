@@ -190,7 +190,7 @@ GOOD = b'{"id":"1","status":"Confirmation","amount":{"value":253.0000,"currency"
         ([http(b"[" * 100_000)], "not JSON"),
         ([http(b"", "302 Found", "Location: http://127.0.0.1:9/")], "302"),
         ([http(b"oops", "503 Service Unavailable")], "503"),
-        ([b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", *[b"x" * 1_000_000] * 6], "longer"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", *[b"x" * 1_000_000] * 6], "longer|cut"),
     ],
 )
 def test_answers_that_are_none_may_have_happened(pieces: list[bytes], words: str) -> None:

@@ -102,9 +102,11 @@ class EscPosPrinter:
             if self._left_over:
                 self._flush()
                 self._left_over = False
-            result = self._print(job)
-            if result.outcome is not PrintOutcome.NOT_PRINTED:
-                self._may_be_out.add(ticket.ticket_id)
+            # Remembered before a byte goes out: whatever happens from here on, only knowledge takes it back.
+            self._may_be_out.add(ticket.ticket_id)
+            result = self._print(job, ticket.valid_until)
+            if result.outcome is PrintOutcome.NOT_PRINTED:
+                self._may_be_out.discard(ticket.ticket_id)
             return result
 
     def _check_open(self) -> None:
@@ -168,7 +170,7 @@ class EscPosPrinter:
             return error
         return _fault_of(status, self.url)
 
-    def _print(self, job: Job) -> PrintResult:
+    def _print(self, job: Job, valid_until: float | None) -> PrintResult:
         """Send the parts; what is on the paper is known by how far the bytes got."""
         scannable = job.code if job.plan.way == "native" else job.code[:1]
         before = job.head + job.code[: len(scannable) - 1]
@@ -179,12 +181,11 @@ class EscPosPrinter:
             taken = self._line().write(everything, self._write_s)
             if taken < len(everything):
                 return self._cut_short(taken, len(before), len(everything), job, self._fault_now())
-            return self._wait_done(job, name)
+            return self._wait_done(job, name, valid_until)
         except DeviceError as error:
+            # Any error, also one of connecting again to ask for the status: the ticket is on its way already, and how
+            # many of its bytes the printer got before the wire broke is not known.
             self._drop()
-            if not isinstance(error, DeviceGone):
-                raise
-            # How many bytes the printer got before the wire broke is not known.
             return PrintResult(PrintOutcome.UNKNOWN, f"the wire broke: {error.message}", error, job.replaced)
 
     def _cut_short(self, taken: int, harmless: int, whole: int, job: Job, fault: DeviceError | None) -> PrintResult:
@@ -202,7 +203,7 @@ class EscPosPrinter:
             )
         return PrintResult(PrintOutcome.UNKNOWN, f"it took {taken} of {whole} bytes; {told}", error, job.replaced)
 
-    def _wait_done(self, job: Job, name: bytes) -> PrintResult:
+    def _wait_done(self, job: Job, name: bytes, valid_until: float | None) -> PrintResult:
         wire = self._line()
         asked = commands.process_id(name) if self._profile.process_id is not False else b""
         asked += commands.STATUS_IN_ORDER
@@ -221,6 +222,8 @@ class EscPosPrinter:
                     in_order = True
                     give_up_on_id = time.monotonic() + (0.0 if self._profile.process_id is False else _GIVE_UP_ON_IDS_S)
             if not in_order:
+                if valid_until is not None and self._clock() >= valid_until:
+                    break
                 fault = self._fault_now()
                 if fault is not None:
                     flushed = self._flush()
@@ -232,8 +235,13 @@ class EscPosPrinter:
                 PrintOutcome.PRINTED, "all was processed in order and the printer reports no fault", None, job.replaced
             )
         silent = fault or DeviceTimeout("it did not say that it had finished", url=self.url)
+        # What it still holds must not come out when somebody serves it, perhaps long after the ticket's end.
+        told = "its buffer was cleared" if self._flush() else "its buffer may still hold the rest"
         return PrintResult(
-            PrintOutcome.UNKNOWN, "all bytes were taken, the end of printing was not told", silent, job.replaced
+            PrintOutcome.UNKNOWN,
+            f"all bytes were taken, the end of printing was not told; {told}",
+            silent,
+            job.replaced,
         )
 
     def _fault_now(self) -> DeviceError | None:

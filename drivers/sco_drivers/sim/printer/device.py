@@ -95,7 +95,7 @@ class VirtualPrinter:
         self._stopping = False
         self._stalled = False
         self._mute = False
-        self._plugged = True
+        self._plugged = self._wire_plugged = True
         self._triggers: list[tuple[int, Callable[[], None]]] = []
         self._pending = bytearray()
         self._wake_r, self._wake_w = -1, -1
@@ -324,9 +324,17 @@ class VirtualPrinter:
         self._wake()
 
     def _set_plugged(self, plugged: bool) -> None:
+        """Change the cable under the lock, and return when the wire has followed."""
         self._plugged = plugged
         if not plugged:
             self._pending.clear()
+        if self._wire is None or self._thread is None:
+            return
+        if threading.current_thread() is self._thread:
+            self._wire.set_plugged(plugged)
+        else:
+            self._wake()
+            self._changed.wait_for(lambda: self._wire_plugged == plugged, 5.0)
 
     # --- the thread ---
 
@@ -342,6 +350,7 @@ class VirtualPrinter:
             with self._changed:
                 machine = self._machine
                 wire.set_plugged(self._plugged)
+                self._wire_plugged = self._plugged
                 machine.run(time.monotonic())
                 if self._mute:
                     machine.output.clear()

@@ -420,9 +420,8 @@ def step(state: State, event: Event) -> Step:
     if rule is None:
         return state, ()
     after, effects = rule.handler(state, event)
-    if (
-        after.phase is not state.phase and after.phase not in rule.leads_to
-    ):  # the table is the documentation: keep it true
+    if after.phase is not state.phase and after.phase not in rule.leads_to:
+        # The table is the documentation: keep it true.
         raise AssertionError(f"{state.phase.value} --{type(event).__name__}--> {after.phase.value} is not in the table")
     return after, effects
 
@@ -495,10 +494,15 @@ def _send_poll(state: State) -> Step:
 
 def _send_cancel(state: State, why: Why) -> Step:
     """The one cancellation. An answer still under way to an earlier request is stale from here on."""
+    state, send = _ask_to_cancel(replace(state, phase=Phase.CANCELLING, why=why))
+    return state, (Withdraw(), Show(View.WAIT), *send)
+
+
+def _ask_to_cancel(state: State) -> Step:
     if state.payment_id is None or state.cancel is not Cancel.NOT_ASKED:
         raise AssertionError(f"no cancellation can be sent from {state}")
-    state = replace(state, phase=Phase.CANCELLING, cancel=Cancel.ASKED, why=why, seq=state.seq + 1, busy=True)
-    return state, (Withdraw(), Show(View.WAIT), SendCancel(state.seq, str(state.payment_id)))
+    state = replace(state, cancel=Cancel.ASKED, seq=state.seq + 1, busy=True)
+    return state, (SendCancel(state.seq, str(state.payment_id)),)
 
 
 def _confirm(state: State, at: int, **changes: object) -> Step:
@@ -539,8 +543,12 @@ def _paid(state: State) -> Step:
 def _unpaid(state: State) -> Step:
     """The bank's word, or the certainty that nothing was ever created."""
     state = replace(state, phase=Phase.UNPAID, why=Why.DECLINED if state.why is Why.NONE else state.why)
-    not_presented = not state.presented and state.why in (Why.NOT_PRESENTED, Why.LINK_REFUSED, Why.NOT_CREATED)
-    return _finish(state, Outcome.NOT_PRESENTED if not_presented else Outcome.UNPAID, View.UNPAID)
+    return _finish(state, _unpaid_outcome(state), View.UNPAID)
+
+
+def _unpaid_outcome(state: State) -> Outcome:
+    never_seen = not state.presented and state.why in (Why.NOT_PRESENTED, Why.LINK_REFUSED, Why.NOT_CREATED)
+    return Outcome.NOT_PRESENTED if never_seen else Outcome.UNPAID
 
 
 def _case(state: State, phase: Phase, reason: CaseReason, detail: str, at: int) -> Step:
@@ -732,12 +740,9 @@ def _confirming_word(state: State, event: BankWord) -> Step:
 def _confirming_tick(state: State, event: Tick) -> Step:
     if event.at < state.until:
         return _ask_if_due(state, event)
-    if (
-        state.cancel is Cancel.ACCEPTED
-    ):  # the bank's word on the cancellation; its last word on the payment is watched for
-        never_seen = not state.presented and state.why in (Why.NOT_PRESENTED, Why.LINK_REFUSED, Why.NOT_CREATED)
-        outcome = Outcome.NOT_PRESENTED if never_seen else Outcome.UNPAID
-        return _finish(_watch(state, event.at), outcome, View.UNPAID)
+    if state.cancel is Cancel.ACCEPTED:
+        # That is the bank's word on the cancellation; its last word on the payment is watched for.
+        return _finish(_watch(state, event.at), _unpaid_outcome(state), View.UNPAID)
     if state.cancel is Cancel.REFUSED:
         reason, detail = CaseReason.CANCEL_REFUSED, "the bank refused the cancellation and gives no final state"
     elif state.cancel is Cancel.UNANSWERED:
@@ -751,15 +756,23 @@ def _watching_word(state: State, event: BankWord) -> Step:
     adopted = replace(state, payment_id=event.payment_id)
     if event.number == PAID_NUMBER:
         detail = f"the bank has {event.kopecks} {event.currency} (kopecks); the goods were not released"
-        after = replace(adopted, phase=Phase.PAID_LATE, case=state.case or CaseReason.LATE_MONEY)
-        return after, ((OpenCase(CaseReason.LATE_MONEY, detail) if state.case is None else NoteCase(detail)),)
+        return _end_in_case(replace(adopted, phase=Phase.PAID_LATE), CaseReason.LATE_MONEY, detail)
     if event.number == UNPAID_NUMBER:
-        note = () if state.case is None else (NoteCase("the bank has closed the payment unpaid"),)
-        return replace(adopted, phase=Phase.UNPAID), note
+        return _end_unpaid(adopted, "the bank has closed the payment unpaid")
     if state.cancel is Cancel.NOT_ASKED and event.at < state.plan.expires_at:  # nobody stands before the lane any more
-        adopted = replace(adopted, cancel=Cancel.ASKED, seq=state.seq + 1, busy=True)
-        return adopted, (SendCancel(adopted.seq, event.payment_id),)
+        return _ask_to_cancel(adopted)
     return _watch_on(adopted, event)
+
+
+def _end_in_case(state: State, reason: CaseReason, detail: str) -> Step:
+    """The watch is over and a person must act: in a case of its own, or in the one that is open."""
+    if state.case is None:
+        return replace(state, case=reason), (OpenCase(reason, detail),)
+    return state, (NoteCase(detail),)
+
+
+def _end_unpaid(state: State, detail: str) -> Step:
+    return replace(state, phase=Phase.UNPAID), (() if state.case is None else (NoteCase(detail),))
 
 
 def _watching_cancel_answered(state: State, event: CancelAnswered) -> Step:
@@ -770,7 +783,7 @@ def _watching_nothing(state: State, event: FoundNothing) -> Step:
     """After the invoice's end and grace the bank's list is its word: what is not there by then never came to be."""
     if event.at < state.until:
         return _ask_later(state, event)
-    return replace(state, phase=Phase.UNPAID), (NoteCase("the bank lists no payment of this order"),)
+    return _end_unpaid(state, "the bank lists no payment of this order")
 
 
 def _watch_on(state: State, event: BankSilent | BankWord) -> Step:
@@ -778,8 +791,7 @@ def _watch_on(state: State, event: BankSilent | BankWord) -> Step:
     if event.at < state.until:
         return _ask_later(state, event)
     detail = "the bank gave no final word by the invoice's end and grace: ask PayMaster about this payment"
-    after = replace(state, phase=Phase.UNSETTLED, case=state.case or CaseReason.EXPIRED_UNCONFIRMED)
-    return after, ((OpenCase(CaseReason.EXPIRED_UNCONFIRMED, detail) if state.case is None else NoteCase(detail)),)
+    return _end_in_case(replace(state, phase=Phase.UNSETTLED), CaseReason.EXPIRED_UNCONFIRMED, detail)
 
 
 def _watching_tick(state: State, event: Tick) -> Step:
@@ -797,13 +809,16 @@ def _recover_shown(state: State, event: Recovered) -> Step:
 
 
 def _recover_confirming(state: State, event: Recovered) -> Step:
-    cancel = Cancel.UNANSWERED if state.cancel is Cancel.ASKED else state.cancel
-    return _recover_shown(replace(state, cancel=cancel), event)
+    return _recover_shown(_answer_lost(state), event)
 
 
 def _recover_watching(state: State, event: Recovered) -> Step:
-    cancel = Cancel.UNANSWERED if state.cancel is Cancel.ASKED else state.cancel
-    return _send_poll(_watch(replace(state, busy=False, cancel=cancel), event.at))
+    return _send_poll(_watch(replace(_answer_lost(state), busy=False), event.at))
+
+
+def _answer_lost(state: State) -> State:
+    """A cancellation that was under way when the lane died is never sent again, and its answer never comes."""
+    return replace(state, cancel=Cancel.UNANSWERED) if state.cancel is Cancel.ASKED else state
 
 
 def _recover_paid(state: State, event: Recovered) -> Step:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from escpos import constants as _escpos
 
 from sco_drivers.qr import ErrorLevel
@@ -13,7 +15,9 @@ LEFT: bytes = _escpos.TXT_STYLE["align"]["left"]
 BOLD_ON: bytes = _escpos.TXT_STYLE["bold"][True]
 BOLD_OFF: bytes = _escpos.TXT_STYLE["bold"][False]
 SIZE_NORMAL: bytes = _escpos.TXT_SIZE + b"\x00"
+SIZE_TALL: bytes = _escpos.TXT_SIZE + b"\x01"
 SIZE_DOUBLE: bytes = _escpos.TXT_SIZE + b"\x11"
+SINGLE_BYTE: bytes = _escpos.FS + b"."  # leaves the Chinese mode that many boards begin in, and return to by INIT
 UTF8_ON: bytes = _escpos.FS + b"(C\x02\x00\x302"  # FS ( C fn 48: character encoding UTF-8
 CLEAR_BUFFERS: bytes = _escpos.DLE + _escpos.DC4 + bytes((8, 1, 3, 20, 1, 6, 2, 8))
 RECOVER_AND_FLUSH: bytes = _escpos.DLE + _escpos.ENQ + b"\x02"
@@ -35,9 +39,9 @@ _LEVELS: dict[ErrorLevel, int] = {
 # python-escpos publishes no types.
 _RT_STATUS: bytes = _escpos.RT_STATUS
 _CODE_PAGE: bytes = _escpos.CODEPAGE_CHANGE
-_ESC: bytes = _escpos.ESC
 _GS: bytes = _escpos.GS
 _DLE: bytes = _escpos.DLE
+_LEAST_LINE_MM = 3.75  # 30 dots at 203 dpi; Epson's 1/6 inch is 4.23
 _RASTER_DOUBLE: bytes = _escpos.S_RASTER_Q
 _RASTER: bytes = _escpos.S_RASTER_N
 
@@ -52,10 +56,13 @@ def code_page(number: int) -> bytes:
     return _CODE_PAGE + bytes((number,))
 
 
-def feed_dots(dots: int) -> bytes:
-    """`ESC J n`, as often as it takes for `dots`."""
-    whole, rest = divmod(dots, 255)
-    return (_ESC + b"J\xff") * whole + (_ESC + b"J" + bytes((rest,)) if rest else b"")
+def feed_mm(mm: float) -> bytes:
+    """Blank lines that take `mm` or a little more, in the line spacing that `INIT` sets.
+
+    `ESC J` would be exact, and feeds whole dots on some printers, half ones on others (Epson, "GS P": y is 360 at 180
+    dots an inch), any other after a `GS P` that not every model knows.
+    """
+    return LINE_FEED * math.ceil(mm / _LEAST_LINE_MM)
 
 
 def process_id(name: bytes) -> bytes:
@@ -95,6 +102,11 @@ def raster(rows: list[bytes], *, doubled: bool) -> bytes:
     start = _RASTER_DOUBLE if doubled else _RASTER
     size = len(rows[0]).to_bytes(2, "little") + len(rows).to_bytes(2, "little")
     return start + size + b"".join(rows)
+
+
+def is_real_time(command: bytes) -> bool:
+    """Whether `command` is one that the printer obeys on arrival, also when it is offline or its buffer is full."""
+    return command.startswith(_DLE)
 
 
 def looks_real_time(data: bytes) -> bool:

@@ -2,23 +2,28 @@
 
 python-escpos gives the commands and the models' capabilities; the wires are ours (`transports`), since a lane needs
 deadlines, byte counts and no reset at opening. "Printed" rests on the process id (`GS ( H`), which the printer answers
-when the head has finished, or where the model lacks it on `GS r` answered in order with paper present.
+when the head has finished, or where the model lacks it on `GS r` answered in order with paper present. "Not printed"
+rests on the bytes that the device never got, or on a mark before the code that was not answered when the buffers were
+cleared; everything between is "unknown".
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, cast
 
-from sco_drivers.errors import BadDeviceUrl, DeviceClosed, DeviceError, DeviceGone, DeviceTimeout, PrinterError
+from sco_drivers.errors import BadDeviceUrl, DeviceClosed, DeviceError, DeviceTimeout, PrinterError
 from sco_drivers.printer import (
     CoverOpen,
     DuplicateTicket,
     PaperOut,
     Presence,
     PrinterFault,
+    PrinterHealth,
     PrinterStatus,
     PrintOutcome,
     PrintResult,
@@ -26,50 +31,123 @@ from sco_drivers.printer import (
     commands,
     transports,
 )
-from sco_drivers.printer.layout import Job, build, codec_of
+from sco_drivers.printer.conversation import Conversation, WireHook
+from sco_drivers.printer.layout import CodeWay, Job, build, codec_of
+from sco_drivers.printer.memory import Memory, memory_of
 from sco_drivers.printer.profile import Profile, names, profile
-from sco_drivers.printer.replies import Asb, Cleared, InOrder, ProcessId, RealTime, Reply, ReplyReader, with_real_time
+from sco_drivers.printer.replies import InOrder, ProcessId, Reply
 from sco_drivers.printer.transports import Transport
-from sco_drivers.urls import DeviceUrl
+from sco_drivers.urls import DeviceUrl, checked_by
 
-_COMMON = ("profile", "paper_mm", "dpi", "codec", "connect_s", "write_s", "done_s", "status_s")
-_FIRST_ID, _IDS = 0x2021, 4000
+if TYPE_CHECKING:
+    from sco_drivers.printer.presenter import EscPosPresenter
+
+PARAMETERS = (
+    *("profile", "paper_mm", "dpi", "codec", "qr", "drawer"),
+    *("connect_s", "write_s", "done_s", "status_s", "settle_s", "head_mm_s"),
+)
+"""Query parameters of every printer's URL."""
+
+_IDS = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+_LOOK_S = 0.25
+_LOOK_WITH_ASB_S = 1.0
+"""How often the state is asked for while a ticket prints: seldom when the printer tells by itself."""
 _GIVE_UP_ON_IDS_S = 2.0
-"""After the printer has answered a later status, a process id that still has not come will not come."""
+"""After a later status was answered, and the slowest head would have printed the ticket, no process id will come."""
+_FLAP_LOOK_S = 0.05
+_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a printer's URL says besides its address; `drawer_open_is_high` is None where there is no drawer."""
+
+    profile: Profile
+    codec: str
+    way: CodeWay | None
+    drawer_open_is_high: bool | None
+    connect_s: float
+    write_s: float
+    done_s: float
+    status_s: float
+    settle_s: float
+    head_mm_s: float
+
+    @classmethod
+    def of(cls, url: DeviceUrl) -> Options:
+        """Read from `url`.
+
+        Raises:
+            BadDeviceUrl: a parameter that cannot be understood.
+        """
+        model = profile_of(url)
+        try:
+            codec = codec_of(model, url.params.get("codec"))
+        except KeyError:
+            hint = "it has " + ", ".join(sorted({*model.code_pages, "utf-8"}))
+            raise url.wrong("codec", f"is no code page of the profile {model.name}", hint=hint) from None
+        drawer = url.choice("drawer", "", ("", "high", "low"))
+        return cls(
+            profile=model,
+            codec=codec,
+            way=cast(CodeWay | None, url.choice("qr", "", ("", "native", "raster-doubled", "raster")) or None),
+            drawer_open_is_high=None if not drawer else drawer == "high",
+            connect_s=url.number("connect_s", 3.0, least=0.1),
+            write_s=url.number("write_s", 10.0),
+            done_s=url.number("done_s", 20.0),
+            status_s=url.number("status_s", 0.5),
+            settle_s=url.number("settle_s", 0.3),
+            head_mm_s=url.number("head_mm_s", 40.0, least=1.0),
+        )
 
 
 class EscPosPrinter:
     """See `sco_drivers.printer.Printer`.
 
     Args:
-        url: the parsed URL. `profile`, `paper_mm`, `dpi`, `codec` choose the model; `connect_s`, `write_s`, `status_s`,
-            `done_s` are the deadlines in s for connecting, giving the bytes, a status, and the end of printing.
+        url: the parsed URL. `profile`, `paper_mm`, `dpi`, `codec`, `qr` choose the model and its ways; `drawer` says
+            which level of the drawer's pin means open; `connect_s`, `write_s`, `status_s`, `done_s` are the deadlines
+            in s for connecting, giving the bytes, a status, and the end of printing; `settle_s` is how long a fault
+            must last to be one; `head_mm_s` is the slowest that the head may be.
         connect: opens the wire; is called again after it was lost.
         clock: s since the epoch.
+        memory: what is remembered of the device; by default by its address, for the life of the process.
     """
 
     def __init__(
-        self, url: DeviceUrl, connect: Callable[[], Transport], clock: Callable[[], float] = time.time
+        self,
+        url: DeviceUrl,
+        connect: Callable[[], Transport],
+        clock: Callable[[], float] = time.time,
+        memory: Memory | None = None,
     ) -> None:
         self._url = url
-        self._connect = connect
         self._clock = clock
-        self._profile = _profile(url)
-        try:
-            self._codec = codec_of(self._profile, url.params.get("codec"))
-        except KeyError as error:
-            raise BadDeviceUrl(f"the profile {self._profile.name} has no code page {error}", url=url.text) from None
-        self._write_s = url.number("write_s", 10.0)
-        self._done_s = url.number("done_s", 20.0)
-        self._status_s = url.number("status_s", 0.5)
+        options = Options.of(url)
+        self._profile = options.profile
+        self._codec = options.codec
+        self._way = options.way
+        self._write_s = options.write_s
+        self._done_s = options.done_s
+        self._settle_s = options.settle_s
+        self._head_mm_s = options.head_mm_s
         self._mutex = threading.Lock()
-        self._reader = ReplyReader()
-        self._wire: Transport | None = connect()
         self._closed = False
-        self._serial = 0
-        self._may_be_out: set[str] = set()
-        self._kept: list[Reply] = []
-        self._left_over = False
+        self._memory = memory or memory_of(url)
+        self._answers_ids = self._profile.process_id
+        self._has_answered_ids = self._has_answered_in_order = False  # a profile promises, only an answer proves
+        self._talk = Conversation(
+            connect,
+            self._profile,
+            self._memory,
+            answer_s=options.status_s,
+            drawer_open_is_high=options.drawer_open_is_high,
+        )
+        self._presenter: EscPosPresenter | None = None
+        if self._profile.presenter != "none":
+            from sco_drivers.printer.presenter import EscPosPresenter
+
+            self._presenter = EscPosPresenter(self._talk, self._mutex, self._check_open)
 
     @property
     def url(self) -> str:
@@ -81,210 +159,303 @@ class EscPosPrinter:
         """What the model can do."""
         return self._profile
 
+    @property
+    def presenter(self) -> EscPosPresenter | None:
+        """See `Printer.presenter`."""
+        return self._presenter
+
+    @property
+    def on_wire(self) -> WireHook | None:
+        """Is told all bytes that pass, "->" to the printer and "<-" from it; None for nobody."""
+        return self._talk.on_wire
+
+    @on_wire.setter
+    def on_wire(self, hook: WireHook | None) -> None:
+        self._talk.on_wire = hook
+
     def status(self) -> PrinterStatus:
         """See `Printer.status`."""
         with self._mutex:
             self._check_open()
-            return self._ask_status()
+            return self._talk.status()
+
+    def health(self) -> PrinterHealth:
+        """See `Printer.health`."""
+        from sco_drivers.printer.health import examine
+
+        with self._mutex:
+            self._check_open()
+            return examine(self._talk, self._profile, self._next_id(), _fault_of, self.url)
 
     def print_ticket(self, ticket: Ticket) -> PrintResult:
         """See `Printer.print_ticket`."""
         with self._mutex:
             self._check_open()
-            if ticket.ticket_id in self._may_be_out:
+            if self._memory.may_be_out(ticket.ticket_id):
                 raise DuplicateTicket(f"ticket {ticket.ticket_id} has come out, or may have", url=self.url)
-            job = build(ticket, self._profile, codec=self._codec)
-            if ticket.valid_until is not None and self._clock() >= ticket.valid_until:
+            again = ticket.repeat if self._memory.was_tried(ticket.ticket_id) else None
+            job = build(
+                ticket, self._profile, codec=self._codec, way=self._way, heading=again, cut_first=self._memory.torn
+            )
+            if self._expired(ticket):
                 return PrintResult(PrintOutcome.NOT_PRINTED, "the ticket had expired before a byte was sent")
             refusal = self._why_not_now()
             if refusal is not None:
                 return PrintResult(PrintOutcome.NOT_PRINTED, "the printer is not ready; nothing was sent", refusal)
-            if self._left_over:
-                self._flush()
-                self._left_over = False
-            # Remembered before a byte goes out: whatever happens from here on, only knowledge takes it back.
-            self._may_be_out.add(ticket.ticket_id)
-            result = self._print(job, ticket.valid_until)
+            if self._expired(ticket):
+                return PrintResult(PrintOutcome.NOT_PRINTED, "the ticket expired before a byte was sent")
+            self._memory.sending(ticket.ticket_id)
+            result = self._print(job, ticket)
             if result.outcome is PrintOutcome.NOT_PRINTED:
-                self._may_be_out.discard(ticket.ticket_id)
+                self._memory.did_not_come_out(ticket.ticket_id, fragment=result.fragment)
+            self._memory.torn = result.fragment
+            self._memory.may_hold = result.may_come_later or not self._talk.connected
+            self._memory.owed = len(job.head) + len(job.code) if self._memory.may_hold else 0
             return result
 
     def _check_open(self) -> None:
         if self._closed:
             raise DeviceClosed("the printer was closed", url=self.url)
 
-    def _line(self) -> Transport:
-        if self._wire is None:
-            self._reader.reset()
-            self._kept = []
-            self._wire = self._connect()
-        return self._wire
+    def _expired(self, ticket: Ticket) -> bool:
+        return ticket.valid_until is not None and not self._clock() < ticket.valid_until
 
-    def _drop(self) -> None:
-        wire, self._wire = self._wire, None
-        self._left_over = True  # the printer may hold half a command, or half a ticket
-        if wire is not None:
-            wire.close()
-
-    def _ask_status(self) -> PrinterStatus:
-        """Ask for the four real-time statuses one by one: only so are their answers told apart."""
-        status = PrinterStatus()
-        for retry in (False, True):
-            try:
-                for n in (1, 2, 3, 4):
-                    answer = self._real_time(n)
-                    if answer is None:
-                        break
-                    status = with_real_time(status, n, answer)
-            except DeviceGone:
-                self._drop()
-                if retry:
-                    raise
-                continue
-            return status
-        return status
-
-    def _real_time(self, n: int) -> int | None:
-        wire = self._line()
-        late = self._replies(0.0)  # a status that came late answers an earlier question
-        self._kept = [reply for reply in late if not isinstance(reply, RealTime)]
-        if wire.write(commands.status(n), self._status_s) < len(commands.status(n)):
-            return None
-        end = time.monotonic() + self._status_s
-        kept, self._kept = self._kept, []
-        found: int | None = None
-        while found is None and (left := end - time.monotonic()) > 0:
-            for reply in self._replies(left):
-                if isinstance(reply, RealTime):
-                    found = reply.byte
-                else:
-                    kept.append(reply)
-        self._kept = kept  # a process id that came meanwhile is not lost
-        return found
+    # --- faults ---
 
     def _why_not_now(self) -> DeviceError | None:
         """Why the printer certainly cannot print now; None when it can, or when it does not say."""
         try:
-            status = self._ask_status()
+            fault = self._steady_fault(again=True)
+            if isinstance(fault, PrinterFault):
+                self._talk.recover()  # a cutter that was freed waits for this
+                fault = self._steady_fault()
+            if fault is None and not self._speaks():
+                return DeviceTimeout("it answers no question any more", url=self.url, hint="is it on? check the cable")
+            if fault is None and self._memory.may_hold:
+                self._talk.make_clean()
         except DeviceError as error:
             return error
-        return _fault_of(status, self.url)
+        return fault
 
-    def _print(self, job: Job, valid_until: float | None) -> PrintResult:
-        """Send the parts; what is on the paper is known by how far the bytes got."""
-        scannable = job.code if job.plan.way == "native" else job.code[:1]
-        before = job.head + job.code[: len(scannable) - 1]
-        everything = job.head + job.code + job.tail + job.cut
-        name = self._next_id()
-        taken = 0
-        try:
-            taken = self._line().write(everything, self._write_s)
-            if taken < len(everything):
-                return self._cut_short(taken, len(before), len(everything), job, self._fault_now())
-            return self._wait_done(job, name, valid_until)
-        except DeviceError as error:
-            # Any error, also one of connecting again to ask for the status: the ticket is on its way already, and how
-            # many of its bytes the printer got before the wire broke is not known.
-            self._drop()
-            return PrintResult(PrintOutcome.UNKNOWN, f"the wire broke: {error.message}", error, job.replaced)
-
-    def _cut_short(self, taken: int, harmless: int, whole: int, job: Job, fault: DeviceError | None) -> PrintResult:
-        """It took a part and no more. What it holds must not come out when it is served."""
-        flushed = self._flush()
-        self._drop()
-        error = fault or DeviceTimeout(f"it took {taken} of {whole} bytes in {self._write_s:g} s", url=self.url)
-        told = "its buffer was cleared" if flushed else "its buffer may still hold the rest"
-        if taken <= harmless:
-            return PrintResult(
-                PrintOutcome.NOT_PRINTED,
-                f"it took {taken} of {whole} bytes, none of them prints the code",
-                error,
-                job.replaced,
-            )
-        return PrintResult(PrintOutcome.UNKNOWN, f"it took {taken} of {whole} bytes; {told}", error, job.replaced)
-
-    def _wait_done(self, job: Job, name: bytes, valid_until: float | None) -> PrintResult:
-        wire = self._line()
-        asked = commands.process_id(name) if self._profile.process_id is not False else b""
-        asked += commands.STATUS_IN_ORDER
-        self._reader.expecting_in_order += 1
-        wire.write(asked, self._write_s)
-        end = time.monotonic() + self._done_s
-        give_up_on_id = end
-        in_order = False
-        while (now := time.monotonic()) < min(end, give_up_on_id):
-            for reply in self._replies(min(0.25, end - now)):
-                if isinstance(reply, ProcessId) and reply.id == name:
-                    return PrintResult(
-                        PrintOutcome.PRINTED, f"process id {name.decode('ascii')!r} answered", None, job.replaced
-                    )
-                if isinstance(reply, InOrder):
-                    in_order = True
-                    give_up_on_id = time.monotonic() + (0.0 if self._profile.process_id is False else _GIVE_UP_ON_IDS_S)
-            if not in_order:
-                if valid_until is not None and self._clock() >= valid_until:
-                    break
-                fault = self._fault_now()
-                if fault is not None:
-                    flushed = self._flush()
-                    told = "and its buffer was cleared" if flushed else "and its buffer may still hold the rest"
-                    return PrintResult(PrintOutcome.UNKNOWN, f"it stopped while printing, {told}", fault, job.replaced)
-        fault = self._fault_now()
-        if in_order and fault is None:
-            return PrintResult(
-                PrintOutcome.PRINTED, "all was processed in order and the printer reports no fault", None, job.replaced
-            )
-        silent = fault or DeviceTimeout("it did not say that it had finished", url=self.url)
-        # What it still holds must not come out when somebody serves it, perhaps long after the ticket's end.
-        told = "its buffer was cleared" if self._flush() else "its buffer may still hold the rest"
-        return PrintResult(
-            PrintOutcome.UNKNOWN,
-            f"all bytes were taken, the end of printing was not told; {told}",
-            silent,
-            job.replaced,
-        )
-
-    def _fault_now(self) -> DeviceError | None:
-        """A fault that the printer reports; silence is none."""
-        return _fault_of(self._ask_status(), self.url)
-
-    def _flush(self) -> bool:
-        """Clear the printer's buffers (`DLE DC4 8`), lest the code come out later. Returns whether it said yes."""
-        if self._profile.clear_buffers is False:
-            return False
-        try:
-            self._line().write(commands.CLEAR_BUFFERS, self._status_s)
-            return any(isinstance(reply, Cleared) for reply in self._replies(self._status_s))
-        except DeviceError:
-            return False
-
-    def _replies(self, timeout_s: float) -> list[Reply]:
-        """What the printer says within `timeout_s`, at once when it says something. ASB is asked for by nobody here."""
-        if self._kept:
-            kept, self._kept = self._kept, []
-            return kept
-        end = time.monotonic() + timeout_s
+    def _steady_fault(self, *, again: bool = False) -> PrinterError | None:
+        """A fault that the printer reports for `settle_s`; a flap is none, nor is silence. Raises DeviceError."""
+        end = time.monotonic() + self._settle_s
         while True:
-            data = self._line().read(max(0.0, end - time.monotonic()))
-            found: list[Reply] = [reply for reply in self._reader.feed(data) if not isinstance(reply, Asb)]
-            if found or time.monotonic() >= end:
-                return found
+            fault = _fault_of(self._talk.status(again=again), self.url)
+            left = end - time.monotonic()
+            if fault is None or left <= 0:
+                return fault
+            time.sleep(min(_FLAP_LOOK_S, left))
+
+    def _speaks(self) -> bool:
+        """Whether it answers, or is of a kind that may be silent for ever. Raises DeviceError.
+
+        A serial line to a printer that was switched off takes any ticket, and nobody ever sees it.
+        """
+        if not (self._talk.silent and (self._memory.answers or self._profile.process_id is True)):
+            return True
+        return any(self._talk.real_time(1) is not None for _ in range(_TRIES))
+
+    # --- one ticket ---
+
+    def _print(self, job: Job, ticket: Ticket) -> PrintResult:
+        """Send the job with a mark before the code and one at its end, and find out what is on the paper."""
+        by_id = self._answers_ids is True
+        proof = self._next_id() if by_id and not self._has_answered_ids else None
+        marks = _Marks(proof, self._next_id(), self._next_id(), by_id=by_id)
+        safe = marks.start + job.head + marks.before + (job.code[:-1] if job.plan.way == "native" else b"")
+        rest = (job.code[-1:] if job.plan.way == "native" else job.code) + job.tail + job.cut
+        end = marks.end(ask_id=self._answers_ids is not False)
+        self._talk.expect_in_order(marks.in_order_expected)
+        noise = self._talk.reader.noise
+        whole = len(safe) + len(rest) + len(end)
+        until = time.monotonic() + self._time_to_write(ticket)
+        code_given = False
+        hint = "look at its lamps and at the paper"
+        try:
+            taken = self._give(safe, until)
+            if taken == len(safe) and not self._expired(ticket):
+                code_given = True
+                taken += self._give(rest + end, until)
+            if taken == whole:
+                fault: DeviceError | None = self._wait(job, ticket, marks)
+                if marks.printed:
+                    return PrintResult(PrintOutcome.PRINTED, marks.evidence, None, job.replaced)
+                told = "all bytes were taken, " + ("it stopped while printing" if fault else "its end was not told")
+                silent = "it did not say that it had finished"
+                if by_id and marks.in_order and not self._has_answered_ids:
+                    hint = "it answers no process ids, which the profile promises: choose another profile"
+            else:
+                fault = self._steady_fault()
+                told = f"it took {taken} of {whole} bytes"
+                silent = (
+                    "it was closed meanwhile"
+                    if self._closed
+                    else f"it did not take all of the ticket within {self._write_s:g} s"
+                )
+            stopped = fault or DeviceTimeout(silent, url=self.url, hint=hint)
+            return self._give_up(job, marks, stopped, told, taken=taken, harmless=len(safe), noise=noise)
+        except DeviceError as error:
+            self._talk.drop()
+            if not code_given:
+                told = "the wire broke before anything was sent that prints the code"
+                return PrintResult(PrintOutcome.NOT_PRINTED, told, error, job.replaced, fragment=True)
+            # Any error, also one of asking for the status: the ticket is on its way already, and how many of its bytes
+            # the printer got before the wire broke is not known.
+            told = f"the wire broke: {error.message}; the printer may hold the rest"
+            return PrintResult(PrintOutcome.UNKNOWN, told, error, job.replaced, fragment=True, may_come_later=True)
+
+    def _give(self, data: bytes, until: float) -> int:
+        """How much of `data` was taken by `until`, monotonic s, or until the printer was closed. Raises DeviceError."""
+        taken = 0
+        while taken < len(data) and not self._closed and (left := until - time.monotonic()) > 0:
+            taken += self._talk.say(data[taken:], min(left, _LOOK_S))
+        return taken
+
+    def _time_to_write(self, ticket: Ticket) -> float:
+        """Not longer than the ticket lives."""
+        if ticket.valid_until is None:
+            return self._write_s
+        return max(0.0, min(self._write_s, ticket.valid_until - self._clock()))
+
+    def _wait(self, job: Job, ticket: Ticket, marks: _Marks) -> PrinterError | None:
+        """Wait for the end of printing: `marks` tells whether it came. The fault that stopped it, if one did."""
+        start = time.monotonic()
+        end = give_up_on_id = start + self._done_s
+        look_at = start + _LOOK_S
+        while not self._closed and not self._expired(ticket) and (now := time.monotonic()) < min(end, give_up_on_id):
+            self._learn(self._talk.hear(max(0.0, min(_LOOK_S, end - now, look_at - now))), marks)
+            if marks.printed:
+                return None
+            if marks.in_order and give_up_on_id == end:
+                # It has read the end of the ticket; many a head still prints then, and may yet run out of paper.
+                give_up_on_id = start + job.length_mm / self._head_mm_s
+                if self._answers_ids is not False:
+                    give_up_on_id = max(now + _GIVE_UP_ON_IDS_S, give_up_on_id)
+            fault = _fault_of(self._talk.seen, self.url)
+            if fault is not None or time.monotonic() >= look_at:
+                fault = self._steady_fault()
+                if fault is not None:
+                    return fault
+                look_at = time.monotonic() + (_LOOK_WITH_ASB_S if self._talk.asb_heard else _LOOK_S)
+        self._learn(self._talk.hear(0.0), marks)
+        if marks.printed:
+            return None
+        fault = self._steady_fault()
+        self._learn(self._talk.hear(0.0), marks)
+        if marks.in_order and fault is None and not self._closed:
+            if self._answers_ids is None:
+                self._answers_ids = False  # it answers what came later: it will not be asked again
+            if self._answers_ids is False and not self._talk.silent:
+                marks.printed_in_order()
+        return fault
+
+    def _learn(self, replies: list[Reply], marks: _Marks) -> None:
+        for reply in replies:
+            if isinstance(reply, ProcessId):
+                self._has_answered_ids |= marks.id_came(reply.id)
+            elif isinstance(reply, InOrder):
+                marks.in_order_came()
+                self._has_answered_in_order = True
+        if marks.printed:
+            self._answers_ids = True
+
+    def _give_up(
+        self, job: Job, marks: _Marks, error: DeviceError, told: str, *, taken: int, harmless: int, noise: int
+    ) -> PrintResult:
+        """It took the ticket and did not finish it: what it holds must not come out when somebody serves it."""
+        cleared = self._talk.clear()
+        if cleared:
+            self._learn(self._talk.hear(self._talk.answer_s), marks)
+            if isinstance(error, DeviceTimeout):  # a line that was held by the ticket's own bytes is free to ask now
+                error = _fault_of(self._talk.status(again=False), self.url) or error
+        else:
+            self._talk.drop()
+        if marks.printed:
+            return PrintResult(PrintOutcome.PRINTED, marks.evidence, None, job.replaced)
+        told += "; its buffer was cleared" if cleared else "; its buffer may still hold the rest"
+        if taken <= harmless:
+            outcome, told = PrintOutcome.NOT_PRINTED, f"{told}; none of the bytes it took prints the code"
+        elif cleared and self._never_reached(marks) and self._talk.reader.noise == noise:
+            outcome, told = PrintOutcome.NOT_PRINTED, f"{told} before the code was reached"
+        else:
+            outcome = PrintOutcome.UNKNOWN
+        return PrintResult(outcome, told, error, job.replaced, fragment=taken > 0, may_come_later=not cleared)
+
+    def _never_reached(self, marks: _Marks) -> bool:
+        """Whether the mark before the code is known not to have been reached: only of a printer that has answered one,
+        for instance the mark at the start of its first ticket. A profile's word is not enough: it may be the wrong one.
+        """
+        trusted = self._has_answered_ids if marks.by_id else self._has_answered_in_order
+        return trusted and not marks.reached
 
     def _next_id(self) -> bytes:
-        self._serial = (self._serial + 1) % _IDS
-        return f"{self._serial:04d}".encode("ascii")
+        """A name for a mark that no answer still under way can carry by chance, not even to another process's."""
+        return bytes(ord(_IDS[byte % len(_IDS)]) for byte in os.urandom(4))
 
     def close(self) -> None:
         """Give the wire back. May be called twice."""
         self._closed = True
         with self._mutex:
-            self._drop()
+            self._talk.drop(discard=self._memory.may_hold)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+@dataclass(slots=True)
+class _Marks:
+    """The questions sent within a ticket, and what was answered.
+
+    A mark before the code tells that the code may be on the paper, those at the end that all is: a process id where
+    the model answers it, and `GS r` before it, by which a model that ignores ids is found out. A mark at the start,
+    before anything is printed, proves that the printer answers ids, where that is not known yet.
+    """
+
+    start_id: bytes | None
+    before_id: bytes
+    end_id: bytes
+    by_id: bool
+    reached: bool = False
+    in_order: bool = False
+    printed: bool = False
+    evidence: str = ""
+
+    @property
+    def start(self) -> bytes:
+        return commands.process_id(self.start_id) if self.start_id else b""
+
+    @property
+    def before(self) -> bytes:
+        return commands.process_id(self.before_id) if self.by_id else commands.STATUS_IN_ORDER
+
+    def end(self, *, ask_id: bool) -> bytes:
+        return commands.STATUS_IN_ORDER + (commands.process_id(self.end_id) if ask_id else b"")
+
+    @property
+    def in_order_expected(self) -> int:
+        return 1 if self.by_id else 2
+
+    def id_came(self, name: bytes) -> bool:
+        """Whether it is one of ours."""
+        if name == self.before_id:
+            self.reached = True
+        elif name == self.end_id:
+            self.reached = self.printed = True
+            self.evidence = f"process id {name.decode('ascii')!r} answered"
+        return name in (self.start_id, self.before_id, self.end_id)
+
+    def in_order_came(self) -> None:
+        if self.by_id or self.reached:
+            self.in_order = True
+        self.reached = True
+
+    def printed_in_order(self) -> None:
+        self.printed = True
+        self.evidence = "all was read in order and the printer reported no fault for as long as the head takes"
 
 
 def _fault_of(status: PrinterStatus, url: str) -> PrinterError | None:
@@ -302,41 +473,81 @@ def _fault_of(status: PrinterStatus, url: str) -> PrinterError | None:
     return None
 
 
-def _profile(url: DeviceUrl) -> Profile:
+def profile_of(url: DeviceUrl) -> Profile:
+    """The profile that the URL's parameters choose. Raises BadDeviceUrl."""
     name = url.params.get("profile", "default")
     paper = url.integer("paper_mm", 0)
     dpi = url.integer("dpi", 0)
     if paper not in (0, 58, 80):
-        raise BadDeviceUrl(f"paper_mm={paper} is neither 58 nor 80", url=url.text)
+        raise url.wrong("paper_mm", "is neither 58 nor 80")
     if dpi not in (0, 180, 203):
-        raise BadDeviceUrl(f"dpi={dpi} is neither 180 nor 203", url=url.text)
+        raise url.wrong("dpi", "is neither 180 nor 203")
     try:
         return profile(name, paper or None, dpi or None)
     except KeyError:
-        hint = "known: " + ", ".join(names())
-        raise BadDeviceUrl(f"there is no profile {name!r}", url=url.text, hint=hint) from None
+        raise url.wrong("profile", "is no profile", hint="known: " + ", ".join(names())) from None
 
 
+def check_parameters(url: DeviceUrl, *more: str) -> None:
+    """What every printer's URL may say (`PARAMETERS`), besides the parameters `more`.
+
+    Raises:
+        BadDeviceUrl: a parameter that cannot be understood.
+    """
+    url.only(*PARAMETERS, *more)
+    Options.of(url)
+
+
+def _check_tcp(url: DeviceUrl) -> None:
+    if not url.host:
+        raise BadDeviceUrl("the host is missing", url=url.text, hint="e.g. tcp://10.0.0.5:9100")
+    check_parameters(url)
+
+
+def _check_usb(url: DeviceUrl) -> None:
+    from sco_drivers.printer.usb_wire import ids_of
+
+    ids_of(url)
+    check_parameters(url, "port")
+
+
+def _check_serial(url: DeviceUrl) -> None:
+    from sco_drivers.printer.serial_line import speed_of
+
+    url.device_file("serial:///dev/ttyUSB0?baud=115200")
+    speed_of(url)
+    check_parameters(url, "baud", "flow")
+
+
+def _check_lp(url: DeviceUrl) -> None:
+    url.device_file("lp:///dev/usb/lp0")
+    check_parameters(url)
+
+
+@checked_by(_check_tcp)
 def open_tcp(url: DeviceUrl) -> EscPosPrinter:
     """`tcp://host[:9100]`."""
-    url.only(*_COMMON)
-    connect_s = url.number("connect_s", 3.0)
+    connect_s = Options.of(url).connect_s
     return EscPosPrinter(url, lambda: transports.open_tcp_wire(url, connect_s))
 
 
+@checked_by(_check_usb)
 def open_usb(url: DeviceUrl) -> EscPosPrinter:
-    """`usb://vendor:product[/serial]`."""
-    url.only(*_COMMON)
-    return EscPosPrinter(url, lambda: transports.open_usb_wire(url))
+    """`usb://vendor:product[/serial][?port=1-2.3]`."""
+    from sco_drivers.printer.usb_wire import open_usb_wire
+
+    return EscPosPrinter(url, lambda: open_usb_wire(url))
 
 
+@checked_by(_check_serial)
 def open_serial(url: DeviceUrl) -> EscPosPrinter:
     """`serial:///dev/ttyUSB0?baud=115200&flow=dsrdtr`."""
-    url.only(*_COMMON, "baud", "flow")
-    return EscPosPrinter(url, lambda: transports.open_serial_wire(url))
+    from sco_drivers.printer.serial_line import open_serial_wire
+
+    return EscPosPrinter(url, lambda: open_serial_wire(url))
 
 
+@checked_by(_check_lp)
 def open_lp(url: DeviceUrl) -> EscPosPrinter:
     """`lp:///dev/usb/lp0`."""
-    url.only(*_COMMON)
     return EscPosPrinter(url, lambda: transports.open_lp_wire(url))

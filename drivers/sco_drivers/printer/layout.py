@@ -5,6 +5,7 @@ Refuses what does not fit before a byte is sent. Knows nothing of transports and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -67,6 +68,7 @@ class Job:
         replaced: characters printed as "?".
         plan: how the code is printed.
         lines: the lines of text as they are set, for logs and tests.
+        length_mm: paper that it takes, about.
     """
 
     head: bytes
@@ -76,6 +78,7 @@ class Job:
     replaced: str
     plan: CodePlan
     lines: tuple[str, ...]
+    length_mm: float
 
     @property
     def size(self) -> int:
@@ -137,6 +140,8 @@ def wrap(text: str, columns: int) -> list[str]:
 
 
 MOST_LINES = 200
+_LINE_MM = 25.4 / 6
+_TO_THE_BLADE_MM = 15.0
 
 
 def codec_of(profile: Profile, wanted: str | None) -> str:
@@ -146,7 +151,8 @@ def codec_of(profile: Profile, wanted: str | None) -> str:
         KeyError: the profile lacks `wanted`.
     """
     if wanted is None:
-        return next((codec for codec in ("cp866", "cp1251") if codec in profile.code_pages), "ascii")
+        fallback = "utf-8" if profile.utf8 else "ascii"
+        return next((codec for codec in ("cp866", "cp1251") if codec in profile.code_pages), fallback)
     if wanted == "utf-8" or wanted in profile.code_pages:
         return wanted
     raise KeyError(wanted)
@@ -155,16 +161,45 @@ def codec_of(profile: Profile, wanted: str | None) -> str:
 def plan_code(text: str, qr_mm: float, profile: Profile, way: CodeWay | None = None) -> CodePlan:
     """How to print a code of `text` within `qr_mm` (quiet zone included).
 
-    Level M, or a higher one that makes the symbol no larger; L only when M does not fit.
+    The printer's own code if it has one and the text holds no command for it, else a raster whose dots the printer
+    doubles, else a plain one, whose modules can be of an odd number of dots; `way` leaves no choice. Level M, or a
+    higher one that makes the symbol no larger; L only when M does not fit.
 
     Raises:
         TicketDoesNotFit: no level fits the paper or `qr_mm`, or there is nothing to encode.
     """
-    chosen: CodeWay = way or (
-        "native" if profile.native_qr else "raster-doubled" if profile.raster_doubling else "raster"
-    )
+    if not math.isfinite(qr_mm):
+        raise TicketDoesNotFit(f"qr_mm={qr_mm} is no length")
+    try:
+        octets = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise TicketDoesNotFit(f"the code's text cannot be written: {error.reason}") from error
+    ways = (way,) if way else _ways(profile)
+    if commands.looks_real_time(octets):  # which a printer would obey in the data of its own code
+        ways = tuple(one for one in ways if one != "native")
+    refusal: TicketDoesNotFit | None = None
+    for chosen in ways:
+        try:
+            return _plan(text, qr_mm, profile, chosen)
+        except TicketDoesNotFit as error:
+            refusal = refusal or error
+    raise refusal or TicketDoesNotFit(f"the profile {profile.name} can print no QR code", hint="choose another profile")
+
+
+def _ways(profile: Profile) -> tuple[CodeWay, ...]:
+    have: dict[CodeWay, bool] = {
+        "native": profile.native_qr,
+        "raster-doubled": profile.raster and profile.raster_doubling,
+        "raster": profile.raster,
+    }
+    return tuple(way for way, known in have.items() if known)
+
+
+def _plan(text: str, qr_mm: float, profile: Profile, chosen: CodeWay) -> CodePlan:
     if chosen != "native" and not profile.raster:
-        raise TicketDoesNotFit(f"the profile {profile.name} can print no QR code", hint="choose another profile")
+        raise TicketDoesNotFit(f"the profile {profile.name} prints no raster", hint="choose another profile")
+    if not text:
+        raise TicketDoesNotFit("there is no link to print")
     room = min(int(qr_mm * profile.dpi / 25.4), profile.width_dots)
     least = max(2, -(-int(LEAST_MODULE_MM * profile.dpi * 100) // 2540))
     step = 2 if chosen == "raster-doubled" else 1
@@ -185,9 +220,8 @@ def plan_code(text: str, qr_mm: float, profile: Profile, way: CodeWay | None = N
         if module >= least:
             return CodePlan(chosen, level, module, matrix)
         needed = matrix.full_size * least * 25.4 / profile.dpi
-        reason = (
-            f"the QR code takes {needed:.1f} mm with its quiet zone, and {room * 25.4 / profile.dpi:.1f} mm are given"
-        )
+        given = min(qr_mm, profile.width_dots * 25.4 / profile.dpi)
+        reason = f"the QR code takes {needed:.1f} mm with its quiet zone, and {given:.1f} mm are given"
     raise TicketDoesNotFit(reason, hint="give a larger qr_mm, wider paper, or a shorter link")
 
 
@@ -205,18 +239,14 @@ def _levels(text: str) -> list[ErrorLevel]:
 
 
 def packed_rows(plan: CodePlan) -> list[bytes]:
-    """The raster of a code with its quiet zone: packed bits, one row a line of dots (or of double dots)."""
+    """The raster of a code without its quiet zone: packed bits, one row a line of dots (or of double dots)."""
     scale = plan.module_dots // 2 if plan.way == "raster-doubled" else plan.module_dots
-    modules = plan.matrix.full_size
-    width = modules * scale
-    empty = bytes(modules)
-    side = bytes(QUIET_ZONE)
-    lines = [empty] * QUIET_ZONE + [side + row + side for row in plan.matrix.rows] + [empty] * QUIET_ZONE
+    width = plan.matrix.size * scale
     for shift in range(8):
         # Shifted by a dot or more if its bits would read as a real-time command, which a printer obeys anywhere.
         octets = (width + shift + 7) // 8
         rows = []
-        for line in lines:
+        for line in plan.matrix.rows:
             bits = "".join("1" * scale if module else "0" * scale for module in line)
             value = int(bits, 2) << (octets * 8 - width - shift)
             rows += [value.to_bytes(octets, "big")] * scale
@@ -249,11 +279,11 @@ def build(
     """
     encoder = _Encoder(codec)
     plan = plan_code(ticket.qr, ticket.qr_mm, profile, way)
-    settings = commands.INIT
+    settings = commands.INIT + (commands.ASB_ALL if profile.asb else b"")  # INIT ends the automatic status
     if codec == "utf-8":
         settings += commands.UTF8_ON
     elif codec in profile.code_pages:
-        settings += commands.code_page(profile.code_pages[codec])
+        settings += commands.SINGLE_BYTE + commands.code_page(profile.code_pages[codec])
     cut = b"" if profile.cut == "none" else commands.cut(full=profile.cut == "full")
     finish = cut or commands.LINE_FEED * 4
     above, lines_above = _text([heading, *ticket.above] if heading else ticket.above, encoder, profile)
@@ -263,17 +293,19 @@ def build(
             f"the ticket has {len(lines_above) + len(lines_below)} lines, and {MOST_LINES} are the most"
         )
     head = (commands.INIT + finish if cut_first else b"") + settings + above + commands.CENTRE
-    quiet = plan.module_dots * QUIET_ZONE
+    # The paper is the quiet zone: at the sides there is room for it, above and below it is fed.
+    quiet = commands.feed_mm(plan.module_dots * QUIET_ZONE * 25.4 / profile.dpi)
+    head += quiet
     if plan.way == "native":
-        # The printer draws no quiet zone; at the sides the paper gives it, above and below we feed it.
         prepare, code = commands.native_qr(ticket.qr, level=plan.level, module_dots=plan.module_dots)
-        head += commands.feed_dots(quiet) + prepare
-        tail = commands.feed_dots(quiet)
+        head += prepare
     else:
         code = commands.raster(packed_rows(plan), doubled=plan.way == "raster-doubled")
-        tail = b""
+    tail = quiet
     replaced = "".join(dict.fromkeys(encoder.missing))
-    return Job(head, code, tail + below, finish, replaced, plan, (*lines_above, *lines_below))
+    lines = (*lines_above, *lines_below)
+    length_mm = plan.side_dots * 25.4 / profile.dpi + len(lines) * _LINE_MM + _TO_THE_BLADE_MM
+    return Job(head, code, tail + below, finish, replaced, plan, lines, length_mm)
 
 
 def _text(lines: Sequence[Line], encoder: _Encoder, profile: Profile) -> tuple[bytes, list[str]]:
@@ -281,13 +313,19 @@ def _text(lines: Sequence[Line], encoder: _Encoder, profile: Profile) -> tuple[b
     set_lines: list[str] = []
     centred: bool | None = None
     for line in lines:
-        columns = profile.columns // 2 if line.style is Style.LARGE else profile.columns
         if line.centred is not centred:
             centred = line.centred
             out += commands.CENTRE if centred else commands.LEFT
-        before, after = _STYLES[line.style]
-        out += before
         normal = "\n".join(encoder.normal(part) for part in line.text.splitlines() or [""])
+        before, after = _STYLES[line.style]
+        columns = profile.columns
+        if line.style is Style.LARGE:
+            longest = max(map(len, normal.split("\n")))
+            if longest <= columns // 2 or longest > columns:
+                columns //= 2
+            else:  # a sum that would be broken in two is set as tall, and not as wide
+                before, after = _TALL
+        out += before
         for text in wrap(normal, columns):
             set_lines.append(text.replace("\u00a0", " "))
             out += encoder.octets(text) + commands.LINE_FEED
@@ -300,3 +338,4 @@ _STYLES: dict[Style, tuple[bytes, bytes]] = {
     Style.BOLD: (commands.BOLD_ON, commands.BOLD_OFF),
     Style.LARGE: (commands.SIZE_DOUBLE + commands.BOLD_ON, commands.BOLD_OFF + commands.SIZE_NORMAL),
 }
+_TALL = (commands.SIZE_TALL + commands.BOLD_ON, commands.BOLD_OFF + commands.SIZE_NORMAL)

@@ -1,18 +1,23 @@
-"""The wires to a printer: TCP, USB, serial line, usblp. Each moves bytes under a deadline and counts what was taken.
+"""The wires to a printer: what each promises, and those that are a file descriptor (TCP, usblp).
 
-Nothing here knows ESC/POS. Every failure is one of ours (`sco_drivers.errors`); no reset is sent at opening.
+A wire moves bytes under a deadline and counts what was taken. Nothing here knows ESC/POS. Every failure is one of ours
+(`sco_drivers.errors`); no reset is sent at opening. The serial line is `serial_line.py`, USB is `usb_wire.py`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
 import socket
+import stat
+import struct
 import time
-from typing import Any, Protocol
+from typing import Protocol
 
 from sco_drivers.errors import (
+    RULES_HINT,
     BadDeviceUrl,
     DeviceBusy,
     DeviceError,
@@ -20,23 +25,34 @@ from sco_drivers.errors import (
     DeviceNotFound,
     DevicePermission,
     DeviceTimeout,
-    DriverUnavailable,
 )
 from sco_drivers.urls import DeviceUrl
 
-_CHUNK = 1024
-_USB_PRINTER_CLASS = 7
-_RULES = "install the udev rules (sco-hwtest udev install) and join the group sco"
+CHUNK = 1024
+TCP_PORT = 9100
+_LOOK_AGAIN_S = 0.01
 
 
 class Transport(Protocol):
-    """One open wire."""
+    """One open wire. One thread at a time."""
 
     def write(self, data: bytes, timeout_s: float) -> int:
-        """Give as much of `data` as the device takes within `timeout_s`; returns how many bytes it took.
+        """Give as much of `data` as the device takes within `timeout_s`; returns how many bytes it took, at most.
+
+        What stands between (a kernel's buffer, a print server) may hold some of them; the device never got more.
 
         Raises:
-            DeviceGone: the wire broke; the bytes taken by then are lost to knowledge.
+            DeviceGone: the wire broke; how many bytes were taken by then is not known.
+        """
+        ...
+
+    def urge(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
+        """Give a real-time command, which a printer takes though it holds the line for all else; as `write` otherwise.
+
+        Args:
+            data: the command.
+            timeout_s: as in `write`.
+            discard: what waits on our side is dead: throw it away first.
         """
         ...
 
@@ -44,8 +60,8 @@ class Transport(Protocol):
         """What has come within `timeout_s`, as soon as there is anything; empty for silence. Raises DeviceGone."""
         ...
 
-    def close(self) -> None:
-        """Let go. Never raises."""
+    def close(self, *, discard: bool = False) -> None:
+        """Let go, at once. With `discard`, what the device has not taken yet is thrown away. Never raises."""
         ...
 
 
@@ -53,8 +69,8 @@ def from_os_error(error: OSError, url: str, *, opening: bool) -> DeviceError:
     """Our error for what the operating system said."""
     match error.errno:
         case errno.EACCES | errno.EPERM:
-            return DevicePermission("this user may not open it", url=url, hint=_RULES)
-        case errno.EBUSY:
+            return DevicePermission("this user may not open it", url=url, hint=RULES_HINT)
+        case errno.EBUSY | errno.EAGAIN:
             return DeviceBusy("another owner has it", url=url, hint="stop the other program; for usb, the usblp module")
         case errno.ENOENT | errno.ENODEV | errno.ENXIO | errno.ECONNREFUSED | errno.EHOSTUNREACH | errno.ENETUNREACH:
             kind = DeviceNotFound if opening else DeviceGone
@@ -70,272 +86,144 @@ def from_os_error(error: OSError, url: str, *, opening: bool) -> DeviceError:
 
 
 class FdTransport:
-    """A non-blocking file descriptor: a socket or /dev/usb/lp*."""
+    """A non-blocking file descriptor, which is owned and closed here."""
 
-    def __init__(self, fd: int, url: str, owner: Any = None) -> None:
+    def __init__(self, fd: int, url: str) -> None:
         os.set_blocking(fd, False)
-        self._fd, self._url, self._owner = fd, url, owner
+        self._fd, self._url = fd, url
+
+    def _until(self, event: int, end: float) -> int:
+        """What of `event` (or hang-up, or error) came by `end`, monotonic s; 0 for nothing."""
+        poll = select.poll()
+        poll.register(self._fd, event)
+        found = poll.poll(max(0.0, end - time.monotonic()) * 1000)
+        return found[0][1] if found else 0
 
     def write(self, data: bytes, timeout_s: float) -> int:
         """See `Transport`."""
         end = time.monotonic() + timeout_s
         taken = 0
         while taken < len(data):
+            size = self._may_send(end)
+            if not size or not self._until(select.POLLOUT, end):
+                break
             try:
-                if not select.select([], [self._fd], [], max(0.0, end - time.monotonic()))[1]:
-                    break
-                taken += os.write(self._fd, data[taken : taken + _CHUNK])
+                taken += self._write_now(data[taken : taken + size])
             except BlockingIOError:
-                continue
-            except (OSError, ValueError) as error:
-                raise _gone(error, self._url) from error
+                # usblp is ready for poll and busy for write while a transfer runs: look again, but not in a tight loop.
+                time.sleep(_LOOK_AGAIN_S)
+                if time.monotonic() >= end:
+                    break
         return taken
 
-    def read(self, timeout_s: float) -> bytes:
-        """See `Transport`."""
+    def _write_now(self, data: bytes) -> int:
+        """Bytes that were taken at once. Raises BlockingIOError for none, DeviceError."""
         try:
-            if not select.select([self._fd], [], [], max(0.0, timeout_s))[0]:
-                return b""
-            data = os.read(self._fd, 4096)
+            return os.write(self._fd, data)
         except BlockingIOError:
-            return b""
-        except (OSError, ValueError) as error:
-            raise _gone(error, self._url) from error
-        if not data and self._owner is not None:  # a socket that is at its end; usblp reads empty when it has nothing
-            raise DeviceGone("the printer closed the connection", url=self._url)
-        if not data:
-            time.sleep(min(timeout_s, 0.01))
-        return data
+            raise
+        except OSError as error:
+            raise from_os_error(error, self._url, opening=False) from error
 
-    def close(self) -> None:
-        """See `Transport`."""
-        try:
-            if self._owner is not None:
-                self._owner.close()
-            elif self._fd >= 0:
-                os.close(self._fd)
-        except OSError:
-            pass
-        self._fd = -1
+    def urge(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
+        """See `Transport`. A wire without flow control of its own has nothing to pass by, and keeps nothing back."""
+        return self.write(data, timeout_s)
 
-
-def _gone(error: Exception, url: str) -> DeviceError:
-    if isinstance(error, OSError):
-        return from_os_error(error, url, opening=False)
-    return DeviceGone("the connection was closed", url=url)
-
-
-class SerialTransport:
-    """A serial line by pyserial; flow control as the URL says: `flow=none|rtscts|dsrdtr|xonxoff`."""
-
-    def __init__(self, port: Any, url: str) -> None:
-        self._port, self._url = port, url
-
-    def write(self, data: bytes, timeout_s: float) -> int:
-        """See `Transport`. pyserial does not tell how much a write that timed out gave, so each piece is small."""
-        import serial
-
-        end = time.monotonic() + timeout_s
-        taken = 0
-        piece = 64
-        while taken < len(data) and time.monotonic() < end:
-            self._port.write_timeout = max(0.01, end - time.monotonic())
-            try:
-                taken += self._port.write(data[taken : taken + piece])
-            except serial.SerialTimeoutException:
-                break
-            except (serial.SerialException, OSError) as error:
-                raise DeviceGone(f"the serial line broke ({error})", url=self._url) from error
-        return taken
+    def _may_send(self, end: float) -> int:
+        """Bytes that may be given now; waits until there is room, 0 when there is none by `end`."""
+        return CHUNK
 
     def read(self, timeout_s: float) -> bytes:
         """See `Transport`."""
-        import serial
-
-        try:
-            self._port.timeout = max(0.0, timeout_s)
-            first = self._port.read(1)
-            return bytes(first + self._port.read(self._port.in_waiting)) if first else b""
-        except (serial.SerialException, OSError, TypeError) as error:
-            raise DeviceGone(f"the serial line broke ({error})", url=self._url) from error
-
-    def close(self) -> None:
-        """See `Transport`."""
-        import contextlib
-
-        with contextlib.suppress(Exception):
-            self._port.close()
-
-
-class UsbTransport:
-    """A USB printer by pyusb: interface and endpoints from the descriptors, the kernel's driver given back."""
-
-    def __init__(self, device: Any, interface: int, out: Any, back: Any, url: str, *, give_back: bool) -> None:
-        self._device, self._interface, self._out, self._in = device, interface, out, back
-        self._url, self._give_back = url, give_back
-
-    def write(self, data: bytes, timeout_s: float) -> int:
-        """See `Transport`."""
-        import usb.core
-
         end = time.monotonic() + timeout_s
-        taken = 0
-        while taken < len(data) and (left := end - time.monotonic()) > 0:
+        while seen := self._until(select.POLLIN, end):
             try:
-                taken += self._out.write(data[taken : taken + _CHUNK], timeout=max(1, round(left * 1000)))
-            except usb.core.USBTimeoutError:
+                data = os.read(self._fd, 4096)
+            except BlockingIOError:
+                data = b""
+            except OSError as error:
+                raise from_os_error(error, self._url, opening=False) from error
+            if data:
+                return data
+            self._nothing_came(hung_up=bool(seen & (select.POLLHUP | select.POLLERR | select.POLLNVAL)))
+            if time.monotonic() >= end:
                 break
-            except usb.core.USBError as error:
-                raise DeviceGone(f"the printer left the bus ({error})", url=self._url) from error
-        return taken
+        return b""
+
+    def _nothing_came(self, *, hung_up: bool) -> None:
+        """The descriptor was ready and gave nothing: usblp does so for an empty packet, a line that was pulled too."""
+        if hung_up:
+            raise DeviceGone("the device was unplugged", url=self._url, hint="check cable and power")
+        time.sleep(_LOOK_AGAIN_S)
+
+    def close(self, *, discard: bool = False) -> None:
+        """See `Transport`."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(OSError):
+                if discard:
+                    self._discard(fd)
+                os.close(fd)
+
+    def _discard(self, fd: int) -> None:
+        """Throw away what waits between us and the device. usblp does so when it is closed."""
+
+
+class TcpTransport(FdTransport):
+    """A connection to port 9100."""
+
+    def __init__(self, wire: socket.socket, url: str) -> None:
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, option):
+                wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        super().__init__(wire.detach(), url)
+
+    def _nothing_came(self, *, hung_up: bool) -> None:
+        raise DeviceGone("the printer closed the connection", url=self._url, hint="check cable and power")
+
+    def _discard(self, fd: int) -> None:
+        # A farewell would leave the kernel trying to deliver the rest, perhaps long after the ticket's end; a reset
+        # throws it away.
+        wire = socket.socket(fileno=os.dup(fd))
+        with wire:
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+class LpTransport(FdTransport):
+    """`/dev/usb/lp*`, by the kernel's usblp."""
 
     def read(self, timeout_s: float) -> bytes:
-        """See `Transport`."""
-        import usb.core
-
-        if self._in is None:
-            time.sleep(timeout_s)
-            return b""
+        """See `Transport`. A printer without a way back is silent."""
         try:
-            return bytes(self._in.read(self._in.wMaxPacketSize, timeout=max(1, round(timeout_s * 1000))))
-        except usb.core.USBTimeoutError:
-            return b""
-        except usb.core.USBError as error:
-            raise DeviceGone(f"the printer left the bus ({error})", url=self._url) from error
-
-    def close(self) -> None:
-        """See `Transport`."""
-        import contextlib
-
-        import usb.util
-
-        with contextlib.suppress(Exception):
-            usb.util.release_interface(self._device, self._interface)
-            if self._give_back:
-                self._device.attach_kernel_driver(self._interface)
-        with contextlib.suppress(Exception):
-            usb.util.dispose_resources(self._device)
+            return super().read(timeout_s)
+        except DeviceGone as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EINVAL:
+                time.sleep(timeout_s)
+                return b""
+            raise
 
 
 def open_tcp_wire(url: DeviceUrl, connect_s: float) -> Transport:
     """`tcp://host[:9100]`. Raises DeviceError."""
-    if not url.host:
-        raise BadDeviceUrl("the host is missing", url=url.text, hint="tcp://10.0.0.5:9100")
     try:
-        wire = socket.create_connection((url.host, url.port or 9100), connect_s)
+        wire = socket.create_connection((url.host, url.port or TCP_PORT), connect_s)
+    except UnicodeError as error:
+        raise BadDeviceUrl(f"the host {url.host!r} is no name ({error})", url=url.text) from error
     except OSError as error:
         raise from_os_error(error, url.text, opening=True) from error
-    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return FdTransport(wire.fileno(), url.text, wire)
+    return TcpTransport(wire, url.text)
 
 
 def open_lp_wire(url: DeviceUrl) -> Transport:
     """`lp:///dev/usb/lp0`. Raises DeviceError."""
-    if not url.path:
-        raise BadDeviceUrl("the path is missing", url=url.text, hint="lp:///dev/usb/lp0")
     try:
-        fd = os.open(url.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(url.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as error:
         raise from_os_error(error, url.text, opening=True) from error
-    return FdTransport(fd, url.text)
-
-
-def open_serial_wire(url: DeviceUrl) -> Transport:
-    """`serial:///dev/ttyUSB0?baud=115200&flow=dsrdtr`. Raises DeviceError."""
-    import serial
-
-    if not url.path:
-        raise BadDeviceUrl("the path is missing", url=url.text, hint="serial:///dev/ttyUSB0?baud=115200")
-    flow = url.choice("flow", "none", ("none", "rtscts", "dsrdtr", "xonxoff"))
-    baud = url.integer("baud", 9600, least=300, most=4_000_000)
-    try:
-        port = serial.Serial(
-            url.path,
-            baud,
-            exclusive=True,
-            rtscts=flow == "rtscts",
-            dsrdtr=flow == "dsrdtr",
-            xonxoff=flow == "xonxoff",
-        )
-    except serial.SerialException as error:
-        if "exclusively lock" in str(error):
-            raise DeviceBusy("another process has the line", url=url.text) from error
-        raise from_os_error(OSError(error.errno or errno.ENXIO, str(error)), url.text, opening=True) from error
-    except (OSError, ValueError) as error:
-        raise BadDeviceUrl(f"the line cannot be set up: {error}", url=url.text) from error
-    return SerialTransport(port, url.text)
-
-
-def open_usb_wire(url: DeviceUrl) -> Transport:
-    """`usb://04b8:0202[/serial]`. Raises DeviceError."""
-    import usb.core
-    import usb.util
-
-    vendor, _, product = url.host.partition(":")
-    try:
-        ids = int(vendor, 16), int(product, 16)
-    except ValueError:
-        raise BadDeviceUrl("write usb://vendor:product in hex", url=url.text, hint="usb://04b8:0202/serial") from None
-    serial_number = url.path.removeprefix("/")
-    try:
-        found = [
-            device
-            for device in usb.core.find(find_all=True, idVendor=ids[0], idProduct=ids[1], backend=_usb_backend())
-            if not serial_number or usb.util.get_string(device, device.iSerialNumber) == serial_number
-        ]
-    except usb.core.NoBackendError as error:
-        hint = "pip install libusb-package, or apt-get install libusb-1.0-0"
-        raise DriverUnavailable("libusb is missing", url=url.text, hint=hint) from error
-    except (usb.core.USBError, ValueError) as error:
-        raise DevicePermission(f"its serial number cannot be read ({error})", url=url.text, hint=_RULES) from error
-    if not found:
-        raise DeviceNotFound("no such printer is on the bus", url=url.text, hint="check cable and power; lsusb")
-    if len(found) > 1:
-        raise DeviceBusy(
-            f"{len(found)} of them are plugged in", url=url.text, hint="add /SERIAL to the URL", retryable=False
-        )
-    return _claim(found[0], url)
-
-
-def _usb_backend() -> Any:
-    """libusb from the package that carries one, else pyusb's own search."""
-    try:
-        import libusb_package
-    except ImportError:
-        return None
-    return libusb_package.get_libusb1_backend()
-
-
-def _claim(device: Any, url: DeviceUrl) -> Transport:
-    import usb.core
-    import usb.util
-
-    try:
-        for interface in device.get_active_configuration():
-            if interface.bInterfaceClass != _USB_PRINTER_CLASS:
-                continue
-            out = usb.util.find_descriptor(interface, custom_match=_bulk(usb.util.ENDPOINT_OUT))
-            back = usb.util.find_descriptor(interface, custom_match=_bulk(usb.util.ENDPOINT_IN))
-            if out is None:
-                continue
-            number = interface.bInterfaceNumber
-            give_back = device.is_kernel_driver_active(number)
-            if give_back:
-                device.detach_kernel_driver(number)
-            usb.util.claim_interface(device, number)
-            return UsbTransport(device, number, out, back, url.text, give_back=give_back)
-    except usb.core.USBError as error:
-        raise from_os_error(OSError(error.errno or errno.EIO, str(error)), url.text, opening=True) from error
-    raise DeviceNotFound("the device has no printer interface", url=url.text, hint="is it a printer?", retryable=False)
-
-
-def _bulk(direction: int) -> Any:
-    import usb.util
-
-    def matches(endpoint: Any) -> bool:
-        return bool(
-            usb.util.endpoint_direction(endpoint.bEndpointAddress) == direction
-            and usb.util.endpoint_type(endpoint.bmAttributes) == usb.util.ENDPOINT_TYPE_BULK
-        )
-
-    return matches
+    kind = os.fstat(fd).st_mode
+    if stat.S_ISREG(kind) or stat.S_ISBLK(kind):  # a wrong path must not cost somebody's file or disk
+        os.close(fd)
+        raise BadDeviceUrl("that is a file or a disk, no printer", url=url.text, hint="lp:///dev/usb/lp0")
+    return LpTransport(fd, url.text)

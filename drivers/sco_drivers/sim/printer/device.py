@@ -7,23 +7,26 @@ how the driver works: it sees bytes only.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import selectors
-import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sco_drivers.sim.printer.machine import INFINITE_MM, Machine, Traits
 from sco_drivers.sim.printer.roll import Code, Mark, Paper
-from sco_drivers.sim.printer.wire import GadgetWire, PtyWire, TcpWire, Wire
+from sco_drivers.sim.printer.wire import Wire, open_wire
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 4096
 
@@ -65,9 +68,13 @@ class VirtualPrinter:
         paper_mm: width of the roll: 80 or 58.
         dpi: dots per inch of the head: 203 or 180.
         roll_mm: paper left on the roll in mm; None for a roll without end.
-        wire: "tcp", "pty", or the path of a USB gadget's device file (`/dev/g_printer0`).
-        port: TCP port on 127.0.0.1; 0 for any.
+        wire: "tcp", "tcp://HOST:PORT", "pty", "pty:///LINK", "usb" (a bus in this process), or a USB
+            gadget's device file (`/dev/g_printer0`).
+        port: TCP port where `wire` names none; 0 for any.
+        udc: for a gadget: its `UDC` file in configfs, by which `unplug` takes it from the host.
         out: a directory in which each ticket is saved as a PNG when it is cut; None for none.
+        picture: a PNG of the roll, written anew at each cut; None for none.
+        keep_tickets: how many cut tickets the roll keeps; None for all.
         traits: any field of `Traits`: `head_mm_s`, `buffer_bytes`, `process_id`, ...
     """
 
@@ -79,7 +86,10 @@ class VirtualPrinter:
         roll_mm: float | None = None,
         wire: str = "tcp",
         port: int = 0,
+        udc: str | None = None,
         out: str | Path | None = None,
+        picture: str | Path | None = None,
+        keep_tickets: int | None = None,
         **traits: object,
     ) -> None:
         width = {80: 576, 58: 384}[int(paper_mm)]
@@ -87,9 +97,11 @@ class VirtualPrinter:
         self._machine = Machine(paper, Traits(**traits), INFINITE_MM if roll_mm is None else roll_mm)  # type: ignore[arg-type]
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._wire_kind, self._port = wire, port
+        self._machine.keep_tickets = keep_tickets
+        self._where, self._port, self._udc = wire, port, udc
         self._wire: Wire | None = None
         self._out = Path(out) if out else None
+        self._picture = Path(picture) if picture else None
         self._saved = 0
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -98,6 +110,8 @@ class VirtualPrinter:
         self._plugged = self._wire_plugged = True
         self._triggers: list[tuple[int, Callable[[], None]]] = []
         self._pending = bytearray()
+        self._late_s = 0.0
+        self._late: deque[tuple[float, bytes]] = deque()
         self._wake_r, self._wake_w = -1, -1
 
     # --- life ---
@@ -107,12 +121,7 @@ class VirtualPrinter:
         if self._thread:
             return self
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._wire_kind == "tcp":
-            self._wire = TcpWire(self._port)
-        elif self._wire_kind == "pty":
-            self._wire = PtyWire()
-        else:
-            self._wire = GadgetWire(self._wire_kind)
+        self._wire = open_wire(self._where, port=self._port, udc=self._udc)
         self._stopping = False
         self._thread = threading.Thread(target=self._serve, name="virtual-printer", daemon=True)
         self._thread.start()
@@ -144,6 +153,12 @@ class VirtualPrinter:
         """The device URL under which a driver finds it."""
         assert self._wire, "start() it first"
         return self._wire.url
+
+    @property
+    def wire(self) -> Wire:
+        """The wire that it hangs on."""
+        assert self._wire, "start() it first"
+        return self._wire
 
     # --- what is on the paper ---
 
@@ -208,10 +223,42 @@ class VirtualPrinter:
         return self._machine.flushes
 
     @property
+    def cuts(self) -> int:
+        """Cuts so far."""
+        return self._machine.cuts
+
+    @property
     def commands(self) -> list[str]:
         """Names of the last commands that it executed."""
         with self._lock:
             return [command.name for command in self._machine.commands]
+
+    def state(self) -> dict[str, Any]:
+        """How it is now, in plain values: sensors, paper, what waits, what came out."""
+        with self._lock:
+            machine, tickets = self._machine, self._split()
+            return {
+                "online": machine.online,
+                "plugged": self._plugged,
+                "cover_open": machine.cover_open,
+                "paper_out": machine.paper_out,
+                "paper_left_mm": None if machine.left_mm == INFINITE_MM else round(machine.left_mm, 1),
+                "cutter_jam": machine.cutter_jam,
+                "head_broken": machine.head_broken,
+                "stalled": self._stalled,
+                "mute": self._mute,
+                "in_output": machine.in_output,
+                "output_jam": machine.output_jam,
+                "taken": machine.taken,
+                "retracted": machine.retracted,
+                "received": machine.received,
+                "waiting": machine.waiting,
+                "idle": machine.idle,
+                "flushes": machine.flushes,
+                "cuts": machine.cuts,
+                "codes": [code.text for ticket in tickets for code in ticket.codes],
+                "torn_codes": [code.text for ticket in tickets for code in ticket.torn_codes],
+            }
 
     def wait_for(self, condition: Callable[[VirtualPrinter], bool], timeout_s: float = 5.0) -> bool:
         """Wait until `condition(self)` holds; whether it came to hold within `timeout_s`."""
@@ -276,7 +323,6 @@ class VirtualPrinter:
 
         def change() -> None:
             self._machine.power_cycle()
-            self._pending.clear()
             self._set_plugged(False)
 
         self._do(change)
@@ -292,6 +338,10 @@ class VirtualPrinter:
     def mute(self, mute: bool = True) -> None:
         """Answer nothing any more (or again), while printing as ever."""
         self._do(lambda: setattr(self, "_mute", mute))
+
+    def answer_late(self, late_s: float) -> None:
+        """Answer `late_s` after it is asked, as a busy print server does; 0 for at once."""
+        self._do(lambda: setattr(self, "_late_s", late_s))
 
     def send_garbage(self, data: bytes) -> None:
         """Send `data` to the driver, as a bad cable would."""
@@ -327,14 +377,19 @@ class VirtualPrinter:
         """Change the cable under the lock, and return when the wire has followed."""
         self._plugged = plugged
         if not plugged:
-            self._pending.clear()
+            self._forget_answers()
         if self._wire is None or self._thread is None:
             return
         if threading.current_thread() is self._thread:
             self._wire.set_plugged(plugged)
+            self._wire_plugged = plugged
         else:
             self._wake()
             self._changed.wait_for(lambda: self._wire_plugged == plugged, 5.0)
+
+    def _forget_answers(self) -> None:
+        self._pending.clear()
+        self._late.clear()
 
     # --- the thread ---
 
@@ -349,17 +404,22 @@ class VirtualPrinter:
         while not self._stopping:
             with self._changed:
                 machine = self._machine
-                wire.set_plugged(self._plugged)
+                try:
+                    wire.set_plugged(self._plugged)
+                except OSError as error:  # a gadget's controller may refuse; the printer goes on
+                    log.error("%s: plugging failed: %s", wire.url, error)
                 self._wire_plugged = self._plugged
                 machine.run(time.monotonic())
                 if self._mute:
                     machine.output.clear()
-                self._pending += machine.output
-                machine.output.clear()
+                self._answer(time.monotonic())
                 self._save_new()
                 self._changed.notify_all()
                 room = 0 if self._stalled else machine.room
-                due = machine.due()
+                due = min(
+                    (at for at in (machine.due(), self._late[0][0] if self._late else None) if at is not None),
+                    default=None,
+                )
                 pending = bool(self._pending)
             timeout = None if due is None else max(0.0, due - time.monotonic())
             ready = wire.wait(self._wake_r, timeout, want_read=room > 0, want_write=pending)
@@ -369,6 +429,14 @@ class VirtualPrinter:
                 self._write_pending(wire)
             if ready & selectors.EVENT_READ and room:
                 self._read_some(wire, room)
+
+    def _answer(self, now: float) -> None:
+        """Give what the machine says to the wire, when it is time."""
+        if self._machine.output:
+            self._late.append((now + self._late_s, bytes(self._machine.output)))
+            self._machine.output.clear()
+        while self._late and self._late[0][0] <= now:
+            self._pending += self._late.popleft()[1]
 
     def _write_pending(self, wire: Wire) -> None:
         with self._lock:
@@ -382,24 +450,22 @@ class VirtualPrinter:
                 limit = min(limit, max(1, self._triggers[0][0] - self._machine.received))
             data = wire.read(limit)
             if data is None:  # the other side went: what was to be answered to it goes nowhere
-                self._pending.clear()
+                self._forget_answers()
                 return
             self._machine.feed(data, time.monotonic())
             while self._triggers and self._triggers[0][0] <= self._machine.received:
                 self._triggers.pop(0)[1]()
 
     def _save_new(self) -> None:
-        if self._out is None:
+        cuts = self._machine.cuts
+        if self._saved == cuts or not (self._out or self._picture):
             return
-        cut = [ticket for ticket in self._split() if ticket.cut]
-        for ticket in cut[self._saved :]:
-            self._saved += 1
-            self._out.mkdir(parents=True, exist_ok=True)
-            ticket.save_png(self._out / f"receipt-{self._saved:03d}.png")
-
-
-def free_port() -> int:
-    """A TCP port on the loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        if self._out:
+            cut = [ticket for ticket in self._split() if ticket.cut]
+            for n, ticket in enumerate(cut, cuts - len(cut) + 1):
+                if n > self._saved:
+                    self._out.mkdir(parents=True, exist_ok=True)
+                    ticket.save_png(self._out / f"receipt-{n:03d}.png")
+        if self._picture:
+            self.save_png(self._picture)
+        self._saved = cuts

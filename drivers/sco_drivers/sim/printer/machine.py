@@ -25,7 +25,14 @@ class Traits:
         clear_buffer: obeys `DLE DC4 8`.
         asb: obeys `GS a`.
         status: answers `DLE EOT` and `GS r`.
+        reads_ahead: takes commands from the receive buffer while the head still prints, so that `GS r` is answered
+            before that has finished.
         native_qr, utf8: see their names.
+        double_byte: takes letters for Chinese until `FS .`, and again after `ESC @`, as boards for that market do.
+        motion_per_inch: vertical motion units an inch (`ESC J`, `ESC 3`), as long as `GS P` sets none; 0 for one a dot.
+            Epson's have two a dot.
+        xoff_offline: on a serial line, says XOFF (0x13) when it goes offline and XON (0x11) when it is back, as Epson's
+            do by default ("BUSY: receive buffer full or offline").
         presenter: a kiosk printer whose cut ticket waits in the output; obeys `GS e` and `DLE EOT 20`.
         head_mm_s: speed of the head; 0 for a head that takes no time.
         buffer_bytes: size of the receive buffer.
@@ -37,8 +44,12 @@ class Traits:
     clear_buffer: bool = True
     asb: bool = True
     status: bool = True
+    reads_ahead: bool = False
     native_qr: bool = True
     utf8: bool = True
+    double_byte: bool = False
+    motion_per_inch: int = 0
+    xoff_offline: bool = False
     presenter: bool = False
     head_mm_s: float = 0.0
     buffer_bytes: int = 4096
@@ -67,6 +78,8 @@ class Machine:
     output_jam: bool = False
     retracted: int = 0
     taken: int = 0
+    cuts: int = 0
+    keep_tickets: int | None = None
 
     _buffer: bytearray = field(default_factory=bytearray)
     _queue: deque[Mark | bytes] = field(default_factory=deque)
@@ -76,9 +89,16 @@ class Machine:
     _asb_mask: int = 0
     _asb_last: bytes = b""
     _cutter_error: bool = False
+    _held: bool = False
 
     def __post_init__(self) -> None:
-        self._editor = Editor(self.paper, utf8_capable=self.traits.utf8, native_qr=self.traits.native_qr)
+        self._editor = Editor(
+            self.paper,
+            utf8_capable=self.traits.utf8,
+            native_qr=self.traits.native_qr,
+            double_byte_first=self.traits.double_byte,
+            default_motion=self.traits.motion_per_inch,
+        )
 
     # --- what a person does to it ---
 
@@ -87,6 +107,7 @@ class Machine:
         self._drop_buffers()
         self._asb_mask = 0
         self.output.clear()
+        self._held = False
         self._cutter_error = self.cutter_jam
         self._scanner = RealTimeScanner()
 
@@ -109,8 +130,17 @@ class Machine:
 
     @property
     def room(self) -> int:
-        """Bytes that the receive buffer can still take."""
-        return max(0, self.traits.buffer_bytes - len(self._buffer))
+        """Bytes that the receive buffer can still take. A long command does not wait in it to be whole: as it comes, it
+        is taken out to the picture's or code's own memory."""
+        room = max(0, self.traits.buffer_bytes - len(self._buffer))
+        if not room and self.online and not self._queue and next_command(bytes(self._buffer)) is None:
+            return self.traits.buffer_bytes
+        return room
+
+    @property
+    def waiting(self) -> int:
+        """Bytes in the receive buffer."""
+        return len(self._buffer)
 
     @property
     def idle(self) -> bool:
@@ -135,16 +165,15 @@ class Machine:
     def run(self, now: float) -> None:
         """Let the editor and the head go on as far as they can by the time `now`."""
         while self.online:
-            if self._queue:
-                if not self._print_next(now):
-                    break
-                continue
-            command = next_command(bytes(self._buffer)) if self._buffer else None
-            if command is None:
+            command = None
+            if self._buffer and (not self._queue or self.traits.reads_ahead):
+                command = next_command(bytes(self._buffer))
+            if command is not None:
+                del self._buffer[: command.length]
+                self.commands.append(command)
+                self._execute(command)
+            elif not self._queue or not self._print_next(now):
                 break
-            del self._buffer[: command.length]
-            self.commands.append(command)
-            self._execute(command)
         self._tell_changes()
 
     def due(self) -> float | None:
@@ -179,21 +208,36 @@ class Machine:
             return False
         self.roll.append(mark)
         self._queue.popleft()
+        self.cuts += 1
+        self._forget_old()
         if self.traits.presenter:
             self.in_output = True
         return True
+
+    def _forget_old(self) -> None:
+        if self.keep_tickets is None:
+            return
+        cuts = [at for at, mark in enumerate(self.roll) if mark.kind == "cut"]
+        if len(cuts) > self.keep_tickets:
+            del self.roll[: cuts[-self.keep_tickets - 1] + 1]
 
     def _execute(self, command: Command) -> None:
         name, p = command.name, command.params
         if name == "GS (" and p[:1] == b"H" and len(p) >= 9 and p[3] == 48 and self.traits.process_id:
             self._queue.append(b"\x37\x22" + p[5:9] + b"\x00")
         elif name == "GS r" and self.traits.status:
-            self._queue.append(self._transmit_status(p[0]))
+            if self.traits.reads_ahead:
+                self.output += self._transmit_status(p[0])
+            else:
+                self._queue.append(self._transmit_status(p[0]))
         elif name == "GS I":
             self._queue.append(self._identity(p[0]))
         elif name == "GS a" and self.traits.asb:
             self._asb_mask = p[0]
             self._asb_last = b""
+        elif name == "ESC @":
+            self._asb_mask = 0  # its setting lasts until ESC @, a reset, or power off
+            self._queue.extend(self._editor.take(command))
         elif name == "GS e" and self.traits.presenter:
             self._present(p[0])
         else:
@@ -255,6 +299,9 @@ class Machine:
         )
 
     def _tell_changes(self) -> None:
+        if self.traits.xoff_offline and self._held is self.online:
+            self._held = not self.online
+            self.output.append(0x13 if self._held else 0x11)
         if self._asb_mask:
             now = self._asb()
             if now != self._asb_last:

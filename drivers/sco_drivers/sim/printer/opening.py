@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from sco_drivers.printer.escpos import EscPosPrinter
+from sco_drivers.printer.escpos import EscPosPrinter, check_parameters, profile_of
+from sco_drivers.printer.memory import Memory
 from sco_drivers.printer.transports import open_tcp_wire
 from sco_drivers.sim.printer.device import VirtualPrinter
-from sco_drivers.urls import DeviceUrl
+from sco_drivers.urls import DeviceUrl, checked_by
 
 
 class SimulatedPrinter(EscPosPrinter):
@@ -19,7 +20,7 @@ class SimulatedPrinter(EscPosPrinter):
         wire = DeviceUrl.parse(simulator.url)
         # The driver's own settings stand in the simulator's URL; the wire's address comes from the simulator.
         driver = replace(url, params={name: text for name, text in url.params.items() if name != "out"})
-        super().__init__(driver, partial(open_tcp_wire, wire, 3.0))
+        super().__init__(driver, partial(open_tcp_wire, wire, 3.0), memory=Memory())
 
     def close(self) -> None:
         """Close the driver, then the printer."""
@@ -27,15 +28,24 @@ class SimulatedPrinter(EscPosPrinter):
         self.simulator.stop()
 
 
+def _paper_mm(url: DeviceUrl) -> int:
+    return int(url.choice("paper_mm", "80", ("58", "80")))
+
+
+def _check(url: DeviceUrl) -> None:
+    _paper_mm(url)
+    check_parameters(url, "out")
+
+
+@checked_by(_check)
 def open_sim(url: DeviceUrl) -> SimulatedPrinter:
     """`sim://[?paper_mm=58&out=DIR]` and the driver's own parameters.
 
     Raises:
         BadDeviceUrl: an unknown parameter.
     """
-    url.only("paper_mm", "out", "profile", "dpi", "codec", "write_s", "done_s", "status_s")
-    paper_mm = int(url.choice("paper_mm", "80", ("58", "80")))
-    simulator = VirtualPrinter(paper_mm=paper_mm, dpi=url.integer("dpi", 203), out=url.params.get("out")).start()
+    dpi = profile_of(url).dpi
+    simulator = VirtualPrinter(paper_mm=_paper_mm(url), dpi=dpi, out=url.params.get("out")).start()
     try:
         return SimulatedPrinter(url, simulator)
     except BaseException:

@@ -106,26 +106,37 @@ class _QrMemory:
 
 @dataclass(slots=True)
 class Editor:
-    """The printer's line editor: takes commands, gives marks to print in order."""
+    """The printer's line editor: takes commands, gives marks to print in order.
+
+    Attributes:
+        utf8_capable, native_qr: it knows `FS ( C`, and draws QR codes.
+        double_byte_first: it takes letters for Chinese until `FS .`, and again after `ESC @`.
+        default_motion: vertical motion units an inch until `GS P`; 0 for one a dot.
+    """
 
     paper: Paper
     utf8_capable: bool = True
     native_qr: bool = True
+    double_byte_first: bool = False
+    default_motion: int = 0
     style: CharStyle = field(default_factory=CharStyle)
     align: int = 0
     margin: int = 0
     code_page: str = "cp437"
     utf8: bool = False
     spacing: int = 0
+    double_byte: bool = False
+    motion: int = 0
     runs: list[Run] = field(default_factory=list)
     _qr: _QrMemory = field(default_factory=_QrMemory)
     _graphics: Mark | None = None
+    _band: int = 0
     _decoder: codecs.IncrementalDecoder = field(
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
     )
 
     def __post_init__(self) -> None:
-        self.spacing = self._default_spacing()
+        self.reset()
 
     def _default_spacing(self) -> int:
         return round(self.paper.dpi / 6)
@@ -136,7 +147,8 @@ class Editor:
         self.code_page, self.spacing = "cp437", self._default_spacing()
         self.runs.clear()
         self._qr = _QrMemory()
-        self._graphics = None
+        self._graphics, self._band = None, 0
+        self.double_byte, self.motion = self.double_byte_first, self.default_motion or self.paper.dpi
         self._decoder.reset()
 
     def take(self, command: Command) -> list[Mark]:
@@ -147,7 +159,8 @@ class Editor:
     # --- text ---
 
     def _text(self, p: bytes) -> list[Mark]:
-        text = self._decoder.decode(p) if self.utf8 else p.decode(self.code_page, "replace")
+        one_byte = "gb18030" if self.double_byte else self.code_page
+        text = self._decoder.decode(p) if self.utf8 else p.decode(one_byte, "replace")
         marks: list[Mark] = []
         for char in text:
             if self._line_width() + self.style.cell[0] > self.paper.width_dots - self.margin:
@@ -169,6 +182,10 @@ class Editor:
         return [Mark("text", height, align=self.align, margin=self.margin, runs=runs)]
 
     def _line_feed(self, _: bytes) -> list[Mark]:
+        if self._band and not self.runs:  # the band was the line: only what the spacing has beyond it is fed
+            rest, self._band = max(0, self.spacing - self._band), 0
+            return [Mark("feed", rest)] if rest else []
+        self._band = 0
         return self._end_line()
 
     def _feed_lines(self, p: bytes) -> list[Mark]:
@@ -178,7 +195,15 @@ class Editor:
 
     def _feed_dots(self, p: bytes) -> list[Mark]:
         marks = self._end_line() if self.runs else []
-        return [*marks, *([Mark("feed", p[0])] if p[0] else [])]
+        return [*marks, *([Mark("feed", self._dots(p[0]))] if p[0] else [])]
+
+    def _dots(self, units: int) -> int:
+        """Vertical motion units as dots."""
+        return units * self.paper.dpi // self.motion
+
+    def _motion_units(self, p: bytes) -> list[Mark]:
+        self.motion = p[1] or self.default_motion or self.paper.dpi
+        return []
 
     def _tab(self, _: bytes) -> list[Mark]:
         used = sum(len(run.text) for run in self.runs)
@@ -231,12 +256,20 @@ class Editor:
         self.code_page = CODE_PAGES.get(p[0], "cp437")
         return []
 
+    def _double_byte_on(self, _: bytes) -> list[Mark]:
+        self.double_byte = self.double_byte_first
+        return []
+
+    def _double_byte_off(self, _: bytes) -> list[Mark]:
+        self.double_byte = False
+        return []
+
     def _default_line(self, _: bytes) -> list[Mark]:
         self.spacing = self._default_spacing()
         return []
 
     def _line_spacing(self, p: bytes) -> list[Mark]:
-        self.spacing = p[0]
+        self.spacing = self._dots(p[0])
         return []
 
     def _left_margin(self, p: bytes) -> list[Mark]:
@@ -279,6 +312,7 @@ class Editor:
                 bit = p[3 + x * tall + y // 8] >> (7 - y % 8) & 1
                 row += bytes((bit,)) * sx
             band += [bytes(row)] * sy
+        self._band = len(band)
         return self._bitmap(count * sx, tuple(band))
 
     def _graphics_store(self, body: bytes) -> list[Mark]:
@@ -341,7 +375,7 @@ class Editor:
         marks = self._end_line() if self.runs else []
         if len(p) > 1:
             # From the head to the blade there is a way, which the printer feeds by itself, plus n motion units.
-            marks.append(Mark("feed", self.blade_dots + p[1]))
+            marks.append(Mark("feed", self.blade_dots + self._dots(p[1])))
         return [*marks, Mark("cut", 0)]
 
     def _old_cut(self, _: bytes) -> list[Mark]:
@@ -378,9 +412,12 @@ _HANDLERS = {
     "ESC i": Editor._old_cut,
     "ESC m": Editor._old_cut,
     "FS (": Editor._fs_group,
+    "FS &": Editor._double_byte_on,
+    "FS .": Editor._double_byte_off,
     "GS !": Editor._size,
     "GS B": Editor._inverse,
     "GS L": Editor._left_margin,
+    "GS P": Editor._motion_units,
     "GS v": Editor._raster,
     "GS 8": Editor._gs8,
     "GS (": Editor._gs_group,

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import select
 import selectors
 import socket
 import struct
+import tempfile
 import tty
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -63,22 +65,22 @@ class Wire(ABC):
 
 
 class TcpWire(Wire):
-    """A listening socket on the loopback; serves one connection at a time, as a printer's port 9100 does."""
+    """A listening socket, on the loopback if not told otherwise; one connection at a time, as a printer's port 9100."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
         super().__init__()
-        self._port = port
+        self._host, self._port = host, port
         self._listener: socket.socket | None = None
         self._peer: socket.socket | None = None
         self._listen()
-        self.url = f"tcp://127.0.0.1:{self._port}"
+        self.url = f"tcp://{host}:{self._port}"
 
     def _listen(self) -> None:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # A small window, so that back-pressure reaches the driver as it would from a printer.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        listener.bind(("127.0.0.1", self._port))
+        listener.bind((self._host, self._port))
         listener.listen(4)
         listener.setblocking(False)
         self._port = listener.getsockname()[1]
@@ -148,12 +150,10 @@ class TcpWire(Wire):
 class PtyWire(Wire):
     """A pseudo-terminal in raw mode. Unplugged, it hangs up; plugged in, it has another name under a steady link."""
 
-    def __init__(self) -> None:
+    def __init__(self, link: str = "") -> None:
         super().__init__()
-        import tempfile
-
-        self._folder = tempfile.mkdtemp(prefix="virtual-printer-")
-        self.path = f"{self._folder}/tty"
+        self._folder = "" if link else tempfile.mkdtemp(prefix="virtual-printer-")
+        self.path = link or f"{self._folder}/tty"
         self.url = f"serial://{self.path}?baud=115200"
         self._master, self._slave = -1, -1
         self._open()
@@ -162,8 +162,7 @@ class PtyWire(Wire):
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)  # noqa: PTH108
+        self._unlink()
         Path(self.path).symlink_to(os.ttyname(self._slave))
         # The slave stays open here, so that a driver's closing it is no hang-up of ours.
 
@@ -187,9 +186,12 @@ class PtyWire(Wire):
             self._open()
         elif not plugged and self._master >= 0:
             self._close_ends()
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path)  # noqa: PTH108
+            self._unlink()
         self._plugged = plugged
+
+    def _unlink(self) -> None:
+        if Path(self.path).is_symlink():
+            Path(self.path).unlink()
 
     def _close_ends(self) -> None:
         for fd in (self._slave, self._master):
@@ -199,26 +201,59 @@ class PtyWire(Wire):
 
     def close(self) -> None:
         self._close_ends()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)  # noqa: PTH108
-        with contextlib.suppress(OSError):
-            os.rmdir(self._folder)  # noqa: PTH106
+        self._unlink()
+        if self._folder:
+            with contextlib.suppress(OSError):
+                Path(self._folder).rmdir()
+
+
+_GADGET_LOOK_S = 0.05
+"""How often a gadget's reader asks anew: a request that was pending while the host set the gadget up is lost."""
 
 
 class GadgetWire(Wire):
     """The device side of a USB printer gadget (`/dev/g_printer0`); the host sees a USB printer.
 
-    The descriptor never blocks: a read that is pending while the host configures the gadget anew would never return.
-    Unplugging is the bench's business (unbinding the gadget from its controller).
+    The descriptor never blocks, and its requests are made anew at each look. The kernel takes `q_len` requests of 8 KiB
+    beyond the receive buffer of the simulated printer, so back-pressure reaches the host that much later.
+
+    Args:
+        path: the gadget's device file.
+        udc: the gadget's `UDC` file in configfs; unplugging unbinds it. None when the bench unplugs by itself.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, udc: str | None = None) -> None:
         super().__init__()
         self.url = "lp:///dev/usb/lp0"
-        self._file = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._path = path
+        self._udc = Path(udc) if udc else None
+        self._controller = ""
+        self._file = -1
+        self._reopen()
+
+    def _reopen(self) -> None:
+        self._file = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def _fd(self) -> int:
         return self._file
+
+    def wait(self, wake: int, timeout: float | None, *, want_read: bool, want_write: bool) -> int:
+        timeout = _GADGET_LOOK_S if timeout is None else min(timeout, _GADGET_LOOK_S)
+        if self._file < 0 and self._plugged:
+            with contextlib.suppress(OSError):  # ENODEV until the host has set it up
+                self._reopen()
+        poll = select.poll()
+        poll.register(wake, select.POLLIN)
+        if self._file >= 0:
+            poll.register(self._file, select.POLLIN * want_read | select.POLLOUT * want_write)
+        seen = dict(poll.poll(timeout * 1000))
+        events = seen.get(self._file, 0)
+        if events & (select.POLLHUP | select.POLLERR):  # no host has set it up; poll would come back at once for ever
+            select.select([wake], [], [], timeout)
+            return 0
+        return (selectors.EVENT_READ if events & select.POLLIN else 0) | (
+            selectors.EVENT_WRITE if events & select.POLLOUT else 0
+        )
 
     def read(self, limit: int) -> bytes | None:
         try:
@@ -233,7 +268,51 @@ class GadgetWire(Wire):
             return 0
 
     def set_plugged(self, plugged: bool) -> None:
+        if plugged == self._plugged:
+            return
         self._plugged = plugged
+        if self._udc is None:
+            return
+        if plugged:
+            self._udc.write_text(self._controller + "\n")
+        else:
+            self._controller = self._udc.read_text().strip()
+            self.close()
+            self._udc.write_text("\n")
+
+    def _drain(self) -> None:
+        """Linux (6.1) frees a request that was read in part when the gadget is unbound, and uses it after all."""
+        with contextlib.suppress(OSError):
+            while os.read(self._file, 1 << 16):
+                pass
 
     def close(self) -> None:
-        os.close(self._file)
+        if self._file >= 0:
+            self._drain()
+            os.close(self._file)
+        self._file = -1
+
+
+def open_wire(where: str, *, port: int = 0, udc: str | None = None) -> Wire:
+    """The wire `where`: "tcp", "tcp://HOST:PORT", "pty", "pty:///LINK", "usb" (in this process only: see `usb_bus`),
+    "usb://SERIAL", or a gadget's device file.
+
+    Raises:
+        ValueError: another word.
+        OSError: it cannot be opened.
+    """
+    if where.startswith("/"):
+        return GadgetWire(where, udc)
+    kind, _, rest = where.partition("://")
+    if kind == "tcp":
+        host, _, number = rest.rpartition(":") if ":" in rest else (rest, "", "")
+        if number and not number.isdigit():
+            raise ValueError(f"{where!r}: {number!r} is no TCP port")
+        return TcpWire(int(number or port), host or "127.0.0.1")
+    if kind == "pty":
+        return PtyWire(rest)
+    if kind == "usb":
+        from sco_drivers.sim.printer.usb_bus import VirtualUsb
+
+        return VirtualUsb(rest) if rest else VirtualUsb()
+    raise ValueError(f"{where!r} is no wire: tcp://HOST:PORT, pty:///LINK, or /dev/g_printer0")

@@ -1,0 +1,81 @@
+"""The presenter of CUSTOM's kiosk printers: a ticket in the mouth, taken, drawn back, stuck."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from sco_drivers.printer import Presence, PresenterStatus, TicketEnd, commands
+from sco_drivers.printer.conversation import Conversation
+
+_LOOK_S = 0.2
+_MOVES_S = 3.0
+"""A ticket is drawn in or dropped within this time, or it is stuck."""
+
+
+class EscPosPresenter:
+    """See `sco_drivers.printer.TicketPresenter`.
+
+    Args:
+        talk: the printer's conversation.
+        mutex: its lock.
+        check_open: raises when the printer was closed.
+    """
+
+    def __init__(self, talk: Conversation, mutex: threading.Lock, check_open: Callable[[], None]) -> None:
+        self._talk = talk
+        self._mutex = mutex
+        self._check_open = check_open
+
+    def status(self) -> PresenterStatus:
+        """See `TicketPresenter.status`."""
+        with self._mutex:
+            self._check_open()
+            return self._talk.presenter()
+
+    def wait_taken(self, timeout_s: float) -> TicketEnd:
+        """See `TicketPresenter.wait_taken`."""
+        return self._until_gone(timeout_s, TicketEnd.TAKEN)
+
+    def retract(self) -> TicketEnd:
+        """See `TicketPresenter.retract`."""
+        return self._move(commands.RETRACT, TicketEnd.RETRACTED)
+
+    def eject(self) -> TicketEnd:
+        """See `TicketPresenter.eject`."""
+        return self._move(commands.EJECT, TicketEnd.EJECTED)
+
+    def _move(self, command: bytes, end: TicketEnd) -> TicketEnd:
+        before = _end_of(self.status())
+        if before is not TicketEnd.STILL_THERE:
+            return before
+        with self._mutex:
+            self._check_open()
+            self._talk.say(command, self._talk.answer_s)
+        return self._until_gone(_MOVES_S, end)
+
+    def _until_gone(self, timeout_s: float, gone: TicketEnd) -> TicketEnd:
+        end = time.monotonic() + timeout_s
+        seen = _end_of(self.status())
+        if seen is TicketEnd.NONE and gone is not TicketEnd.TAKEN:
+            return gone
+        there = False
+        while seen is TicketEnd.STILL_THERE:
+            there = True
+            left = end - time.monotonic()
+            if left <= 0:
+                return TicketEnd.STILL_THERE
+            time.sleep(min(_LOOK_S, left))
+            seen = _end_of(self.status())
+        return gone if seen is TicketEnd.NONE and there else seen
+
+
+def _end_of(status: PresenterStatus) -> TicketEnd:
+    if status.jammed is Presence.YES:
+        return TicketEnd.JAMMED
+    return {
+        Presence.YES: TicketEnd.STILL_THERE,
+        Presence.NO: TicketEnd.NONE,
+        Presence.UNKNOWN: TicketEnd.UNKNOWN,
+    }[status.ticket_in_output]

@@ -1,0 +1,143 @@
+"""A serial line to a printer: set up by pyserial, moved by our own reads and writes.
+
+pyserial neither tells how much of a write that timed out was given, nor knows DSR/DTR flow control on Linux, nor ever
+times out while closing a line that the printer holds.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import termios
+import time
+from collections.abc import Iterator
+
+from sco_drivers.errors import BadDeviceUrl, DeviceBusy
+from sco_drivers.printer.transports import FdTransport, Transport, from_os_error
+from sco_drivers.urls import DeviceUrl
+
+FLOWS = ("none", "rtscts", "dsrdtr", "xonxoff")
+_DSR_PIECE = 16
+"""Bytes given between two looks at DSR: less than a printer's reserve (16 to 256) once it says that it is busy."""
+_LOOK_S = 0.002
+_HELD_AFTER_S = 0.05
+"""A real-time command that has not gone out by then is taken to be held by the printer."""
+
+
+class SerialTransport(FdTransport):
+    """A serial line with flow control."""
+
+    def __init__(self, fd: int, url: str, *, dsrdtr: bool) -> None:
+        super().__init__(fd, url)
+        self._dsrdtr = dsrdtr
+
+    def _may_send(self, end: float) -> int:
+        if not self._dsrdtr:
+            return super()._may_send(end)
+        # What the kernel holds goes out even when DSR drops, so no more than a piece is ever held.
+        while self._waiting() or not self._dsr():
+            if time.monotonic() >= end:
+                return 0
+            time.sleep(_LOOK_S)
+        return _DSR_PIECE
+
+    def urge(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
+        """See `Transport`. A printer that is offline holds the line (Epson: "BUSY when offline", the default), and yet
+        obeys real-time commands: it could not be asked for the reason otherwise.
+        """
+        end = time.monotonic() + timeout_s
+        if discard:
+            self._discard(self._fd)
+        elif self._waiting():  # it holds off a ticket's bytes, which must not be pushed
+            return self.write(data, timeout_s)
+        taken = self.write(data, min(timeout_s, _HELD_AFTER_S))
+        if taken == len(data) and self._gone_out(min(end, time.monotonic() + _HELD_AFTER_S)):
+            return taken
+        with self._flow_control_off():
+            if taken < len(data) and self._until(select.POLLOUT, end):
+                with contextlib.suppress(BlockingIOError):
+                    taken += self._write_now(data[taken:])
+            self._gone_out(end)
+        return taken
+
+    def _gone_out(self, end: float) -> bool:
+        """Whether the kernel has nothing left to send, by `end`, monotonic s."""
+        while self._waiting():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_LOOK_S)
+        return True
+
+    @contextlib.contextmanager
+    def _flow_control_off(self) -> Iterator[None]:
+        """XON/XOFF and RTS/CTS; DSR/DTR is kept by `_may_send`."""
+        try:
+            before = termios.tcgetattr(self._fd)
+            without = [before[0] & ~termios.IXON, before[1], before[2] & ~termios.CRTSCTS, *before[3:]]
+            termios.tcsetattr(self._fd, termios.TCSANOW, without)
+        except termios.error as error:
+            raise from_os_error(OSError(*error.args), self._url, opening=False) from error
+        try:
+            yield
+        finally:
+            with contextlib.suppress(termios.error):  # pulled meanwhile, which the next call finds
+                termios.tcsetattr(self._fd, termios.TCSANOW, before)
+
+    def _waiting(self) -> int:
+        return _ioctl_int(self._fd, termios.TIOCOUTQ, self._url)
+
+    def _dsr(self) -> bool:
+        return bool(_ioctl_int(self._fd, termios.TIOCMGET, self._url) & termios.TIOCM_DSR)
+
+    def _discard(self, fd: int) -> None:
+        # Else closing a line that the printer holds waits for it, up to 30 s by the kernel's default.
+        with contextlib.suppress(termios.error):  # a line that was pulled
+            termios.tcflush(fd, termios.TCOFLUSH)
+
+
+def _ioctl_int(fd: int, request: int, url: str) -> int:
+    value = array.array("i", [0])
+    try:
+        fcntl.ioctl(fd, request, value)
+    except OSError as error:
+        raise from_os_error(error, url, opening=False) from error
+    return value[0]
+
+
+def speed_of(url: DeviceUrl) -> tuple[int, str]:
+    """The URL's `baud` and `flow`.
+
+    Raises:
+        BadDeviceUrl: a speed or a flow control that there is not.
+    """
+    return url.integer("baud", 9600, least=300, most=4_000_000), url.choice("flow", "none", FLOWS)
+
+
+def open_serial_wire(url: DeviceUrl) -> Transport:
+    """`serial:///dev/ttyUSB0?baud=115200&flow=dsrdtr`. Raises DeviceError."""
+    import serial
+
+    baud, flow = speed_of(url)
+    try:
+        port = serial.Serial(url.path, baud, exclusive=True, rtscts=flow == "rtscts", xonxoff=flow == "xonxoff")
+    except serial.SerialException as error:
+        if "exclusively lock" in str(error):
+            raise DeviceBusy("another process has the line", url=url.text, hint="stop it") from error
+        raise from_os_error(OSError(error.errno or errno.ENXIO, str(error)), url.text, opening=True) from error
+    except (OSError, ValueError, termios.error) as error:
+        raise BadDeviceUrl(f"the line cannot be set up: {error}", url=url.text) from error
+    fd = os.dup(port.fileno())  # the lock belongs to the open file, which stays open under our number
+    port.close()
+    if flow == "dsrdtr":
+        try:
+            fcntl.ioctl(fd, termios.TIOCMGET, array.array("i", [0]))
+        except OSError as error:
+            os.close(fd)
+            raise BadDeviceUrl(
+                f"flow=dsrdtr: the line has no modem signals ({error.strerror})", url=url.text, hint="flow=none"
+            ) from error
+    return SerialTransport(fd, url.text, dsrdtr=flow == "dsrdtr")

@@ -1,0 +1,236 @@
+"""A USB printer by pyusb: interface and endpoints from the descriptors, the kernel's driver off and given back."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sco_drivers.errors import (
+    RULES_HINT,
+    BadDeviceUrl,
+    DeviceBusy,
+    DeviceGone,
+    DeviceNotFound,
+    DevicePermission,
+    DriverUnavailable,
+)
+from sco_drivers.printer.transports import CHUNK, Transport, from_os_error
+from sco_drivers.urls import DeviceUrl
+
+backend: Any = None
+"""A pyusb backend to use instead of libusb: the simulator's bus. None for libusb."""
+
+_PRINTER_CLASS = 7
+_PROTOCOLS = (2, 3, 1)
+"""bInterfaceProtocol, best first: bidirectional, IEEE 1284.4, unidirectional. IPP over USB (4) is another language."""
+
+
+class UsbTransport:
+    """An interface that was claimed."""
+
+    def __init__(self, device: Any, interface: int, out: Any, back: Any, url: str, *, give_back: bool) -> None:
+        self._device, self._interface, self._out, self._in = device, interface, out, back
+        self._url, self._give_back = url, give_back
+
+    def write(self, data: bytes, timeout_s: float) -> int:
+        """See `Transport`."""
+        import usb.core
+
+        end = time.monotonic() + timeout_s
+        taken = 0
+        while taken < len(data) and (left := end - time.monotonic()) > 0:
+            try:
+                taken += self._out.write(data[taken : taken + CHUNK], timeout=_ms(left))
+            except usb.core.USBTimeoutError:
+                break
+            except usb.core.USBError as error:
+                raise self._gone(error, self._out) from error
+        return taken
+
+    def urge(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
+        """See `Transport`. A bulk endpoint that takes nothing takes no command either."""
+        return self.write(data, timeout_s)
+
+    def read(self, timeout_s: float) -> bytes:
+        """See `Transport`."""
+        import usb.core
+
+        if self._in is None:  # a printer without a way back is silent
+            time.sleep(timeout_s)
+            return b""
+        end = time.monotonic() + timeout_s
+        while True:
+            try:
+                data = bytes(self._in.read(self._in.wMaxPacketSize, timeout=_ms(end - time.monotonic())))
+            except usb.core.USBTimeoutError:
+                return b""
+            except usb.core.USBError as error:
+                raise self._gone(error, self._in) from error
+            if data or time.monotonic() >= end:
+                return data
+            time.sleep(0.002)  # an empty packet
+
+    def _gone(self, error: Any, endpoint: Any) -> DeviceGone:
+        if error.errno == errno.EPIPE:  # halted: what was under way is lost; the next opening finds it well
+            with contextlib.suppress(Exception):
+                endpoint.clear_halt()
+        return DeviceGone(f"the printer left the bus ({error})", url=self._url, hint="check cable and power")
+
+    def close(self, *, discard: bool = False) -> None:
+        """See `Transport`. Nothing waits on our side: each transfer was waited for."""
+        import usb.util
+
+        with contextlib.suppress(Exception):
+            usb.util.release_interface(self._device, self._interface)
+        with contextlib.suppress(Exception):
+            if self._give_back:
+                self._device.attach_kernel_driver(self._interface)
+        with contextlib.suppress(Exception):
+            usb.util.dispose_resources(self._device)
+
+
+def _ms(seconds: float) -> int:
+    """At least one: 0 means for ever to libusb."""
+    return max(1, round(seconds * 1000))
+
+
+def ids_of(url: DeviceUrl) -> tuple[int, int]:
+    """Vendor and product.
+
+    Raises:
+        BadDeviceUrl: they are not two hexadecimal numbers.
+    """
+    vendor, _, product = url.host.partition(":")
+    try:
+        return int(vendor, 16), int(product, 16)
+    except ValueError:
+        raise BadDeviceUrl("write usb://vendor:product in hex", url=url.text, hint="usb://04b8:0202/serial") from None
+
+
+def open_usb_wire(url: DeviceUrl) -> Transport:
+    """`usb://04b8:0202[/serial][?port=1-2.3]`. Raises DeviceError."""
+    import usb.core
+
+    ids = ids_of(url)
+    try:
+        found = list(usb.core.find(find_all=True, idVendor=ids[0], idProduct=ids[1], backend=backend or _libusb()))
+    except usb.core.NoBackendError as error:
+        hint = "pip install libusb-package, or apt-get install libusb-1.0-0"
+        raise DriverUnavailable("libusb is missing", url=url.text, hint=hint) from error
+    except usb.core.USBError as error:
+        raise from_os_error(OSError(error.errno or errno.EIO, str(error)), url.text, opening=True) from error
+    return _claim(_the_one(found, url), url)
+
+
+def _libusb() -> Any:
+    """libusb from the package that carries one, else pyusb's own search."""
+    try:
+        import libusb_package
+    except ImportError:
+        return None
+    return libusb_package.get_libusb1_backend()
+
+
+def _the_one(found: list[Any], url: DeviceUrl) -> Any:
+    """The device that the URL's serial number and port mean."""
+    port, serial = url.params.get("port"), url.path.removeprefix("/")
+    if port is not None:
+        found = [device for device in found if usb_port(device.bus, device.port_numbers) == port]
+    if serial:
+        seen = {device: _serial_of(device, url) for device in found}
+        matching = [device for device in found if seen[device] == serial]
+        if found and not matching:
+            there = ", ".join(repr(number) for number in seen.values())
+            raise DeviceNotFound(f"no such printer has that serial number; on the bus: {there}", url=url.text)
+        found = matching
+    if not found:
+        raise DeviceNotFound("no such printer is on the bus", url=url.text, hint="check cable and power; lsusb")
+    if len(found) > 1:
+        ports = ", ".join(usb_port(device.bus, device.port_numbers) for device in found)
+        raise DeviceBusy(
+            f"{len(found)} of them are plugged in at the ports {ports}",
+            url=url.text,
+            hint="add /SERIAL or ?port=PORT to the URL, see sco-hwtest discover",
+            retryable=False,
+        )
+    return found[0]
+
+
+def usb_port(bus: int, ports: Sequence[int] | None) -> str:
+    """A place on the bus as the kernel writes it: `1-1.2` is bus 1, port 1, port 2 of the hub there."""
+    return f"{bus}-{'.'.join(map(str, ports or ()))}"
+
+
+def _serial_of(device: Any, url: DeviceUrl) -> str | None:
+    import usb.core
+    import usb.util
+
+    try:
+        return usb.util.get_string(device, device.iSerialNumber) if device.iSerialNumber else None
+    except (usb.core.USBError, ValueError, NotImplementedError) as error:
+        raise DevicePermission(f"its serial number cannot be read ({error})", url=url.text, hint=RULES_HINT) from error
+
+
+def _claim(device: Any, url: DeviceUrl) -> Transport:
+    import usb.core
+    import usb.util
+
+    give_back, number, held = False, -1, False
+    try:
+        interface, out, back = _printer_interface(device, url)
+        number = interface.bInterfaceNumber
+        with contextlib.suppress(NotImplementedError):
+            if device.is_kernel_driver_active(number):
+                device.detach_kernel_driver(number)
+                give_back = True
+        usb.util.claim_interface(device, number)
+        if interface.bAlternateSetting:
+            device.set_interface_altsetting(number, interface.bAlternateSetting)
+        held = True
+    except usb.core.USBError as error:
+        raise from_os_error(OSError(error.errno or errno.EIO, str(error)), url.text, opening=True) from error
+    finally:
+        if not held:
+            with contextlib.suppress(Exception):
+                usb.util.release_interface(device, number)
+            with contextlib.suppress(Exception):
+                if give_back:
+                    device.attach_kernel_driver(number)
+            with contextlib.suppress(Exception):
+                usb.util.dispose_resources(device)
+    return UsbTransport(device, number, out, back, url.text, give_back=give_back)
+
+
+def _printer_interface(device: Any, url: DeviceUrl) -> tuple[Any, Any, Any]:
+    """The printer interface (with its alternate setting) that speaks both ways if there is one, and its endpoints."""
+    import usb.util
+
+    best: tuple[int, Any, Any, Any] | None = None
+    for interface in device.get_active_configuration():
+        if interface.bInterfaceClass != _PRINTER_CLASS or interface.bInterfaceProtocol not in _PROTOCOLS:
+            continue
+        out = usb.util.find_descriptor(interface, custom_match=_bulk(usb.util.ENDPOINT_OUT))
+        back = usb.util.find_descriptor(interface, custom_match=_bulk(usb.util.ENDPOINT_IN))
+        rank = _PROTOCOLS.index(interface.bInterfaceProtocol) + 10 * (back is None)
+        if out is not None and (best is None or rank < best[0]):
+            best = rank, interface, out, back
+    if best is None:
+        raise DeviceNotFound(
+            "the device has no printer interface", url=url.text, hint="is it a printer?", retryable=False
+        )
+    return best[1:]
+
+
+def _bulk(direction: int) -> Any:
+    import usb.util
+
+    def matches(endpoint: Any) -> bool:
+        return bool(
+            usb.util.endpoint_direction(endpoint.bEndpointAddress) == direction
+            and usb.util.endpoint_type(endpoint.bmAttributes) == usb.util.ENDPOINT_TYPE_BULK
+        )
+
+    return matches

@@ -1,0 +1,397 @@
+"""The wires themselves: deadlines on a stalled device, byte counts, what is thrown away, what is given back."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pty
+import socket
+import termios
+import threading
+import time
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sco_drivers import open_printer
+from sco_drivers.errors import (
+    BadDeviceUrl,
+    DeviceBusy,
+    DeviceError,
+    DeviceGone,
+    DeviceNotFound,
+    DevicePermission,
+    DeviceTimeout,
+)
+from sco_drivers.printer import PrintOutcome, Ticket
+from sco_drivers.printer.serial_line import open_serial_wire
+from sco_drivers.printer.transports import LpTransport, Transport, from_os_error, open_lp_wire, open_tcp_wire
+from sco_drivers.printer.usb_wire import open_usb_wire
+from sco_drivers.sim.printer import VirtualPrinter
+from sco_drivers.sim.printer.usb_bus import VirtualUsb
+from sco_drivers.urls import DeviceUrl
+
+MUCH = bytes(1 << 22)
+LINK = "https://qr.nspk.ru/AD1?type=02&sum=100&cur=RUB&crc=0000"
+
+
+def url(text: str) -> DeviceUrl:
+    return DeviceUrl.parse(text)
+
+
+@pytest.fixture
+def line() -> Iterator[tuple[int, str]]:
+    """The device's end of a serial line, and the name of ours."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    os.set_blocking(master, False)
+    yield master, os.ttyname(slave)
+    os.close(slave)
+    os.close(master)
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        yield server
+
+
+def tcp(listener: socket.socket) -> tuple[Transport, socket.socket]:
+    wire = open_tcp_wire(url(f"tcp://127.0.0.1:{listener.getsockname()[1]}"), 1.0)
+    return wire, listener.accept()[0]
+
+
+def within(wire: Transport, deadline_s: float) -> int:
+    start = time.monotonic()
+    taken = wire.write(MUCH, deadline_s)
+    assert time.monotonic() - start < deadline_s + 0.5
+    assert 0 < taken < len(MUCH)
+    return taken
+
+
+# --- tcp ---
+
+
+def test_tcp_stalled(listener: socket.socket) -> None:
+    wire, device = tcp(listener)
+    with device:
+        within(wire, 0.3)
+        start = time.monotonic()
+        assert wire.read(0.1) == b""
+        assert 0.09 < time.monotonic() - start < 0.5
+        wire.close()
+    wire.close()
+
+
+@pytest.mark.parametrize("discard", [True, False])
+def test_tcp_discards_what_the_printer_has_not_taken(listener: socket.socket, discard: bool) -> None:
+    wire, device = tcp(listener)
+    with device:
+        taken = within(wire, 0.3)
+        wire.close(discard=discard)
+        device.settimeout(5)
+        came, reset = 0, False
+        try:
+            while data := device.recv(1 << 20):
+                came += len(data)
+        except ConnectionResetError:
+            reset = True
+        assert (reset, came == taken) == (discard, not discard)
+
+
+def test_tcp_end_is_gone(listener: socket.socket) -> None:
+    wire, device = tcp(listener)
+    device.sendall(b"\x12")
+    assert wire.read(1.0) == b"\x12"
+    device.close()
+    with pytest.raises(DeviceGone, match="closed"):
+        wire.read(1.0)
+
+
+def test_tcp_nobody_answers() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        fill = [socket.socket() for _ in range(4)]
+        for one in fill:  # the queue of a printer that does not accept
+            one.setblocking(False)
+            one.connect_ex(server.getsockname())
+        start = time.monotonic()
+        with pytest.raises(DeviceTimeout):
+            open_tcp_wire(url(address), 0.3)
+        assert time.monotonic() - start < 1.0
+        for one in fill:
+            one.close()
+
+
+# --- serial ---
+
+
+@pytest.mark.parametrize("flow", ["none", "rtscts", "xonxoff"])
+def test_serial_stalled(line: tuple[int, str], flow: str) -> None:
+    _, name = line
+    wire = open_serial_wire(url(f"serial://{name}?baud=115200&flow={flow}"))
+    within(wire, 0.3)
+    start = time.monotonic()
+    wire.close(discard=True)
+    assert time.monotonic() - start < 0.5
+
+
+def test_serial_xonxoff_is_obeyed(line: tuple[int, str]) -> None:
+    master, name = line
+    wire = open_serial_wire(url(f"serial://{name}?flow=xonxoff"))
+    os.write(master, b"\x13")
+    time.sleep(0.05)
+    assert wire.write(b"ticket", 0.2) in (0, 6)  # the kernel may hold it
+    with pytest.raises(BlockingIOError):
+        os.read(master, 100)
+    os.write(master, b"\x11")
+    assert wire.write(b"!", 1.0) == 1
+    time.sleep(0.05)
+    assert os.read(master, 100).endswith(b"!")
+    wire.close()
+
+
+class Signals:
+    """Modem signals of a pty, which has none: played at the ioctl."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.dsr = True
+        self.asked = 0
+        real = fcntl.ioctl
+
+        def ioctl(fd: int, request: int, arg: Any = 0, *more: Any) -> Any:
+            if request != termios.TIOCMGET:
+                return real(fd, request, arg, *more)
+            self.asked += 1
+            arg[0] = termios.TIOCM_DSR if self.dsr else 0
+            return 0
+
+        monkeypatch.setattr(fcntl, "ioctl", ioctl)
+
+
+def test_serial_dsrdtr_holds_back(line: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    master, name = line
+    signals = Signals(monkeypatch)
+    wire = open_serial_wire(url(f"serial://{name}?baud=115200&flow=dsrdtr"))
+    signals.dsr = False
+    assert wire.write(bytes(100), 0.1) == 0
+    signals.dsr = True
+    assert wire.write(bytes(100), 1.0) == 100
+
+    def busy() -> None:
+        signals.dsr = False
+
+    threading.Timer(0.05, busy).start()
+    taken = wire.write(MUCH, 0.3)
+    came = 0
+    while True:
+        try:
+            came += len(os.read(master, 1 << 16))
+        except BlockingIOError:
+            break
+    assert 0 < taken < len(MUCH)
+    assert came == 100 + taken
+    wire.close()
+
+
+def test_serial_real_time_commands_go_though_dsr_is_low(line: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A printer without paper holds the line, and is to be asked why."""
+    master, name = line
+    signals = Signals(monkeypatch)
+    wire = open_serial_wire(url(f"serial://{name}?baud=115200&flow=dsrdtr"))
+    signals.dsr = False
+    assert wire.write(b"ticket", 0.05) == 0
+    assert wire.urge(b"\x10\x04\x01", 1.0) == 3
+    assert os.read(master, 100) == b"\x10\x04\x01"
+    assert wire.write(b"ticket", 0.05) == 0
+    wire.close()
+
+
+def test_serial_real_time_commands_go_though_xoff_was_said(line: tuple[int, str]) -> None:
+    master, name = line
+    wire = open_serial_wire(url(f"serial://{name}?baud=115200&flow=xonxoff"))
+    os.write(master, b"\x13")
+    time.sleep(0.05)
+    assert wire.urge(b"\x10\x04\x01", 1.0) == 3
+    assert os.read(master, 100) == b"\x10\x04\x01"
+    os.write(master, b"\x13")  # the flow control is on again
+    time.sleep(0.05)
+    assert wire.write(b"ticket", 0.1) in (0, 6)
+    with pytest.raises(BlockingIOError):
+        os.read(master, 100)
+    wire.close(discard=True)
+
+
+def test_serial_dsrdtr_needs_the_signals(line: tuple[int, str]) -> None:
+    with pytest.raises(BadDeviceUrl, match="modem signals"):
+        open_serial_wire(url(f"serial://{line[1]}?flow=dsrdtr"))
+
+
+def test_serial_is_ours_alone(line: tuple[int, str]) -> None:
+    address = url(f"serial://{line[1]}")
+    wire = open_serial_wire(address)
+    with pytest.raises(DeviceBusy):
+        open_serial_wire(address)
+    wire.close()
+    open_serial_wire(address).close()
+
+
+def test_serial_pulled() -> None:
+    master, slave = pty.openpty()
+    wire = open_serial_wire(url(f"serial://{os.ttyname(slave)}"))
+    os.close(slave)
+    os.close(master)
+    start = time.monotonic()
+    with pytest.raises(DeviceGone):
+        wire.read(2.0)
+    assert time.monotonic() - start < 1.0
+    with pytest.raises(DeviceGone):
+        wire.write(b"x", 1.0)
+    wire.close(discard=True)
+
+
+# --- usblp ---
+
+
+def test_lp_counts(tmp_path: Path) -> None:
+    fifo = tmp_path / "lp0"
+    os.mkfifo(fifo)
+    wire = open_lp_wire(url(f"lp://{fifo}"))
+    within(wire, 0.2)
+    wire.close()
+
+
+def test_lp_writes_into_no_file(tmp_path: Path) -> None:
+    """A wrong path must not cost a file: the lane's service may write anywhere."""
+    file = tmp_path / "passwd"
+    file.write_bytes(b"root")
+    with pytest.raises(BadDeviceUrl, match="no printer"):
+        open_printer(f"lp://{file}")
+    assert file.read_bytes() == b"root"
+
+
+def test_lp_of_a_printer_without_a_way_back_is_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fifo = tmp_path / "lp0"
+    os.mkfifo(fifo)
+    wire = open_lp_wire(url(f"lp://{fifo}"))
+    assert isinstance(wire, LpTransport)
+    wire.write(b"x", 1.0)
+
+    def refuse(*_: object) -> bytes:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "read", refuse)
+    start = time.monotonic()
+    assert wire.read(0.1) == b""
+    assert 0.09 < time.monotonic() - start < 0.5
+
+
+# --- usb ---
+
+
+def test_usb_takes_the_interface_and_gives_it_back() -> None:
+    with VirtualPrinter(wire="usb") as paper:
+        device = paper.wire
+        assert isinstance(device, VirtualUsb)
+        with open_printer(paper.url) as printer:
+            assert device.log == ["detach", "claim", "alternate 1"]
+            assert printer.print_ticket(Ticket("t1", LINK)).outcome is PrintOutcome.PRINTED
+        assert device.log == ["detach", "claim", "alternate 1", "release", "attach"]
+        assert device.kernel_driver
+
+
+def test_usb_found_again_after_it_was_unplugged() -> None:
+    with VirtualPrinter(wire="usb") as paper, open_printer(paper.url) as printer:
+        paper.unplug()
+        result = printer.print_ticket(Ticket("t1", LINK))
+        assert (result.outcome, type(result.error)) == (PrintOutcome.NOT_PRINTED, DeviceNotFound)
+        paper.plug_in()
+        assert printer.print_ticket(Ticket("t1", LINK)).outcome is PrintOutcome.PRINTED
+
+
+def test_usb_by_serial_number_or_port() -> None:
+    first, second = VirtualUsb("A1", "1-1"), VirtualUsb("B2", "1-2.4")
+    try:
+        for text in ("usb://04b8:0202/B2", "usb://04b8:0202?port=1-2.4", "usb://04b8:0202/B2?port=1-2.4"):
+            open_usb_wire(url(text)).close()
+        assert (first.log, len(second.log)) == ([], 15)
+        with pytest.raises(DeviceBusy, match=r"1-1, 1-2\.4.*port="):
+            open_usb_wire(url("usb://04b8:0202"))
+        with pytest.raises(DeviceNotFound, match="'A1', 'B2'"):
+            open_usb_wire(url("usb://04b8:0202/C3"))
+        with pytest.raises(DeviceNotFound, match="lsusb"):
+            open_usb_wire(url("usb://04b8:0202?port=3-1"))
+    finally:
+        first.close()
+        second.close()
+
+
+def test_usb_busy_gives_the_kernels_driver_back() -> None:
+    device = VirtualUsb()
+    try:
+        device.claimed = True
+        with pytest.raises(DeviceBusy):
+            open_usb_wire(url(device.url))
+        assert device.kernel_driver
+    finally:
+        device.close()
+
+
+def test_usb_without_permission_names_the_rules() -> None:
+    device = VirtualUsb(may_open=False)
+    try:
+        for text in (device.url, "usb://04b8:0202"):
+            with pytest.raises(DevicePermission, match=r"60-sco\.rules.*sco-hwtest udev install"):
+                open_usb_wire(url(text))
+    finally:
+        device.close()
+
+
+def test_usb_stalled() -> None:
+    device = VirtualUsb()
+    try:
+        wire = open_usb_wire(url(device.url))
+        within(wire, 0.2)
+        start = time.monotonic()
+        assert wire.read(0.1) == b""
+        assert 0.09 < time.monotonic() - start < 0.5
+        device.set_plugged(False)
+        with pytest.raises(DeviceGone, match="left the bus"):
+            wire.write(b"x", 1.0)
+        with pytest.raises(DeviceGone, match="left the bus"):
+            wire.read(1.0)
+        wire.close()
+    finally:
+        device.close()
+
+
+# --- errors ---
+
+
+@pytest.mark.parametrize(
+    ("number", "opening", "kind", "words"),
+    [
+        (errno.EACCES, True, DevicePermission, "60-sco.rules"),
+        (errno.EPERM, True, DevicePermission, "udev install"),
+        (errno.EBUSY, True, DeviceBusy, "usblp"),
+        (errno.ENOENT, True, DeviceNotFound, "cable"),
+        (errno.ENODEV, False, DeviceGone, "cable"),
+        (errno.EIO, False, DeviceGone, "broke"),
+        (errno.ECONNRESET, False, DeviceGone, "broke"),
+        (errno.ETIMEDOUT, True, DeviceTimeout, "in time"),
+    ],
+)
+def test_what_the_system_says(number: int, opening: bool, kind: type[DeviceError], words: str) -> None:
+    error = from_os_error(OSError(number, os.strerror(number)), "lp:///dev/usb/lp0", opening=opening)
+    assert type(error) is kind
+    assert words in str(error)
+    assert error.url == "lp:///dev/usb/lp0"

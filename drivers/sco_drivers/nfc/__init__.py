@@ -6,7 +6,7 @@ field is off between calls, so that phones can read the tag.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, Self, runtime_checkable
 
 from sco_drivers.errors import NfcError
@@ -81,6 +81,9 @@ class TagContents:
         writable: whether nothing known (lock bits, access byte, password) forbids a write.
         locked: whether lock bits or the access byte make any page of the data area read-only for ever.
         protected: whether writing asks for a password.
+        damaged: whether its structure makes no sense, as after a write that was cut short. Phones find no link then;
+            the next write or clearing mends it.
+        worn: how often the call wrote the page that it wrote most often; 0 for a call that only read.
     """
 
     uid: bytes
@@ -91,6 +94,8 @@ class TagContents:
     writable: bool
     locked: bool = False
     protected: bool = False
+    damaged: bool = False
+    worn: int = field(default=0, compare=False)
 
 
 @runtime_checkable
@@ -110,11 +115,12 @@ class TagReader(Protocol):
         """
         ...
 
-    def verify(self, uri: str, *, uid: bytes | None = None) -> TagContents:
-        """Read the tag and compare its octets with one well-known URI record of `uri`.
+    def verify(self, uri: str | None, *, uid: bytes | None = None) -> TagContents:
+        """Read the tag and compare its octets with one well-known URI record of `uri`, or with no message for None.
 
         Raises:
             WrongContent: it carries something else. ForeignTag: `uid` was given and differs. And those of `read`.
+            ValueError: `uri` is no link.
         """
         ...
 
@@ -125,7 +131,7 @@ class TagReader(Protocol):
 
         Raises:
             TagTooSmall, TagLocked, ForeignTag: before anything is written. TagWriteFailed: see its `may_carry`.
-            And those of `read`.
+            And those of `read`. ValueError: `uri` is no link (empty, or with spaces or control characters).
         """
         ...
 

@@ -32,14 +32,16 @@ class TagKey:
         """Read the key from the file at `path`.
 
         Raises:
-            BadDeviceUrl: no such file, readable by others, or too short.
+            BadDeviceUrl: no such file, no plain file, readable by others, or too short.
         """
         file = Path(path)
         try:
             mode = file.stat().st_mode
+            if not stat.S_ISREG(mode):  # a pipe or /dev/urandom would never end
+                raise BadDeviceUrl(f"the key {path!r} is no file", url=url, hint="head -c 32 /dev/urandom > FILE")
             secret = file.read_bytes()
         except OSError as error:
-            raise BadDeviceUrl(f"the key file cannot be read: {error}", url=url) from None
+            raise BadDeviceUrl(f"the key file {path!r} cannot be read: {error.strerror}", url=url) from error
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise BadDeviceUrl(f"the key file {path} can be read by others", url=url, hint=f"chmod 600 {path}")
         try:

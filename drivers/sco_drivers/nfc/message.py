@@ -6,6 +6,8 @@ records, chunks, ids, other types. Phones open only the first record, and compar
 
 from __future__ import annotations
 
+import re
+
 # RTD URI 1.0, table 3. Index is the abbreviation's code; code 0 is "no prefix".
 _PREFIXES = (
     "",
@@ -46,6 +48,7 @@ _PREFIXES = (
     "urn:nfc:",
 )
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")  # RFC 3986, 3.1
 _FIRST_AND_LAST = 0xC0  # MB and ME
 _SHORT = 0x10
 _WELL_KNOWN = 0x01
@@ -56,10 +59,10 @@ def uri_message(uri: str) -> bytes:
     """The NDEF message with one well-known URI record of `uri`.
 
     Raises:
-        ValueError: `uri` is empty.
+        ValueError: `uri` names no scheme, or has spaces or characters that no link has: a phone would open nothing.
     """
-    if not uri:
-        raise ValueError("a URI record needs a URI")
+    if not _SCHEME.match(uri) or not uri.isprintable() or " " in uri:
+        raise ValueError(f"{uri!r} is no link: it does not begin like https:, or has spaces or control characters")
     code = max(
         (code for code, prefix in enumerate(_PREFIXES) if uri.startswith(prefix)),
         key=lambda code: len(_PREFIXES[code]),

@@ -1,11 +1,7 @@
-"""One reader's field: find a tag, talk to it, look for a second one, switch off.
+"""The reader itself: opened when first needed, opened again after it failed, and its errors as ours.
 
-The only module that calls nfcpy to talk to tags. It knows nothing of memory or NDEF, and no exception of nfcpy leaves
-it: a tag that is silent or garbled raises `Silent` or `Garbled`, a reader in trouble raises a `DeviceError`.
-
-nfcpy spends four reader commands on each tag command: it reads three chip registers, writes them, and sets a response
-timeout. On the PN53x family all three stand as we need them after a tag is found, so after `select` each tag command
-is one InCommunicateThru through nfcpy's public chip object. Other readers go through `exchange`.
+It knows nothing of memory or NDEF, nor how a kind of reader takes a tag: that is its `Air`. No exception of nfcpy
+leaves it: a tag that is silent or garbled raises `Silent` or `Garbled`, a reader in trouble raises a `DeviceError`.
 """
 
 from __future__ import annotations
@@ -13,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sco_drivers.errors import (
     DeviceBusy,
@@ -26,42 +22,12 @@ from sco_drivers.errors import (
     DeviceProtocolError,
     DeviceTimeout,
 )
+from sco_drivers.nfc.air import FIELD_OFF_S, Air, Garbled, Selected, Silent
 
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
 
 log = logging.getLogger(__name__)
-
-_TAG_TIMEOUT = 0.0256  # seconds; longer than the slowest answer, a WRITE of about 5 ms
-_RF_TIMEOUT_CODE = 9  # the chip's name for 25.6 ms: 100 us * 2 ** (n - 1)
-_ERROR_TIMEOUT = 0x01
-_IN_DESELECT = 0x44
-
-
-class Silent(Exception):
-    """The tag does not answer."""
-
-
-class Garbled(Exception):
-    """The tag's answer arrived damaged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """A tag that was found: its UID, and whether it is a Type 2 tag (a phone or a bank card is not)."""
-
-    uid: bytes
-    is_type2: bool
-
-
-def crc_a(data: bytes) -> bytes:
-    """ISO/IEC 14443-3 CRC_A of `data`, as it is sent."""
-    crc = 0x6363
-    for octet in data:
-        octet ^= crc & 0xFF
-        octet = (octet ^ octet << 4) & 0xFF
-        crc = (crc >> 8) ^ (octet << 8) ^ (octet << 3) ^ (octet >> 4)
-    return crc.to_bytes(2, "little")
 
 
 def device_error(error: Exception, url: str, *, opening: bool, present: Callable[[], bool]) -> DeviceError:
@@ -72,28 +38,58 @@ def device_error(error: Exception, url: str, *, opening: bool, present: Callable
         present: whether the device still exists.
     """
     number = getattr(error, "errno", None)
+    if number == errno.EIO and isinstance(error.__context__, OSError):
+        number = error.__context__.errno  # nfcpy says EIO for whatever kept an acknowledgement away
     text = str(error)
     if number in (errno.EACCES, errno.EPERM):
         return DevicePermission(
-            "this user may not open the reader", url=url, hint="install the udev rules, or join the group dialout"
+            "this user may not open the reader",
+            url=url,
+            hint="put the user into the group sco and install the rules 60-sco.rules: `sco-hwtest udev install`",
         )
     if number == errno.EBUSY or "exclusively lock" in text:
-        return DeviceBusy("another process or object owns the reader", url=url)
+        return DeviceBusy(
+            "another process or object owns the reader", url=url, hint="stop the lane, or whatever else holds it"
+        )
     if not present():
         if opening:
-            return DeviceNotFound("there is no such device", url=url, hint="check the cable and the path")
+            return DeviceNotFound("there is no such device", url=url, hint="check the cable and the name")
         return DeviceGone("the reader has left", url=url, hint="check its cable")
+    if opening and (number == errno.ENOTTY or "Inappropriate ioctl" in text):
+        return DeviceNotFound("this is no serial line", url=url, hint="check the name")
     if opening:
+        why = "" if number == errno.ENODEV else f" ({text})"
         return DeviceNotFound(
-            f"nothing that we know as an NFC reader answers ({text})",
+            f"nothing that we know as an NFC reader answers{why}",
             url=url,
-            hint="check wiring and power, and that a PN532 is set to HSU (UART)",
+            hint="pull it out and plug it in again"
+            if url.startswith("usb:")
+            else "check wiring and power, and that a PN532 is set to HSU (UART)",
         )
     if number == errno.ENODEV:
         return DeviceGone("the reader has left", url=url, hint="check its cable")
     if number == errno.ETIMEDOUT:
         return DeviceTimeout("the reader did not answer", url=url)
     return DeviceProtocolError(f"the reader answered what its protocol does not know ({text or type(error)})", url=url)
+
+
+def _air_of(frontend: ContactlessFrontend) -> Air:
+    from nfc.clf import pn53x
+
+    if isinstance(frontend.device, pn53x.Device):
+        from sco_drivers.nfc.air_pn53x import Pn53xAir
+
+        return Pn53xAir(frontend)
+
+    from sco_drivers.nfc import port100  # memory that the most usual readers need not spend
+
+    if isinstance(frontend.device, port100.Device):
+        from sco_drivers.nfc.air_port100 import Port100Air
+
+        return Port100Air(frontend.device.chipset)
+    from sco_drivers.nfc.air_nfcpy import NfcpyAir
+
+    return NfcpyAir(frontend)
 
 
 class Radio:
@@ -119,7 +115,9 @@ class Radio:
         self._connect = connect
         self._present = present
         self._frontend: ContactlessFrontend | None = None
-        self._chipset: Any = None
+        self._air: Air | None = None
+        self._field_on = False
+        self._off_since = 0.0  # monotonic
 
     @contextlib.contextmanager
     def _guarded(self, *, opening: bool = False) -> Iterator[None]:
@@ -160,17 +158,13 @@ class Radio:
         if self._frontend is not None:
             return
         with self._guarded(opening=True):
-            from nfc.clf import pn53x
-
             self._frontend = self._connect()
-            device = self._frontend.device
-            if isinstance(device, pn53x.Device):
-                self._chipset = device.chipset
-                self._chipset.rf_configuration(0x02, bytes([0x0A, 0x0B, _RF_TIMEOUT_CODE]))
+            self._air = _air_of(self._frontend)
+        self._field_on, self._off_since = False, time.monotonic()
 
     def drop(self) -> None:
         """Let go of the reader, field off if it still listens. The next `open` starts afresh. Never raises."""
-        frontend, self._frontend, self._chipset = self._frontend, None, None
+        frontend, self._frontend, self._air = self._frontend, None, None
         if frontend is None or frontend.device is None:
             return
         transport = getattr(getattr(frontend.device, "chipset", None), "transport", None)
@@ -186,20 +180,17 @@ class Radio:
         """Switch the field off and on and take one tag in it: any, or the one with `uid`.
 
         Raises:
-            Silent: there is none. DeviceError.
+            Silent: there is none. Garbled, Overlap: what answers cannot be made out. DeviceError.
         """
-        from nfc.clf import RemoteTarget
-
         self.open()
-        assert self._frontend is not None
-        wanted = {} if uid is None else {"sel_req": uid}
+        assert self._air is not None
+        if self._field_on:
+            self.mute()
+        # A tag that did not lose its power still sleeps, or still waits for the commands of before.
+        time.sleep(max(0.0, self._off_since + FIELD_OFF_S - time.monotonic()))
+        self._field_on = True
         with self._guarded():
-            target = self._frontend.sense(RemoteTarget("106A", **wanted))
-            if target is None:
-                raise Silent
-            if target.sdd_res is None:  # a Type 1 tag: it has a four-byte RID instead
-                return Selected(bytes(target.rid_res[2:6]), False)
-            return Selected(bytes(target.sdd_res), target.sel_res[0] & 0x60 == 0)
+            return self._air.select(uid)
 
     def command(self, data: bytes) -> bytes:
         """Send `data` to the selected tag and return its answer without CRC.
@@ -207,46 +198,19 @@ class Radio:
         Raises:
             Silent, Garbled: nothing, or damage, came back. DeviceError.
         """
-        assert self._frontend is not None, "select a tag first"
-        if self._chipset is None:
-            with self._guarded():
-                answer = self._frontend.exchange(bytearray(data), _TAG_TIMEOUT)
-                if answer is None:
-                    raise Silent
-                return bytes(answer)
-        from nfc.clf.pn53x import Chipset
-
+        assert self._air is not None, "select a tag first"
         with self._guarded():
-            try:
-                answer = bytes(self._chipset.in_communicate_thru(bytearray(data), _TAG_TIMEOUT + 0.1))
-            except Chipset.Error as error:
-                # 0x7F and 0xFF are the chip's and nfcpy's words for a reader that did not understand.
-                if error.errno in (0x7F, 0xFF):
-                    raise
-                raise (Silent() if error.errno == _ERROR_TIMEOUT else Garbled(str(error))) from error
-        if len(answer) > 2:  # a lone ACK or NAK nibble carries no CRC
-            if crc_a(answer[:-2]) != answer[-2:]:
-                raise Garbled("CRC_A")
-            return answer[:-2]
-        return answer
+            return self._air.command(data)
 
     def another(self) -> bytes | None:
         """Put the selected tag to sleep and look whether a second one answers; its UID, or None.
 
-        Only the PN53x family can do it through nfcpy; with other readers the answer is always None.
-
         Raises:
-            DeviceError.
+            Garbled, Overlap: something answers that cannot be made out. DeviceError.
         """
-        if self._chipset is None:
-            return None
-        from nfc.clf.pn53x import Chipset
-
+        assert self._air is not None, "select a tag first"
         with self._guarded():
-            with contextlib.suppress(Chipset.Error):  # a tag that has left cannot be put to sleep
-                self._chipset.command(_IN_DESELECT, b"\x01", timeout=0.25)
-            found = self._chipset.in_list_passive_target(1, 0, b"")
-            return None if found is None else bytes(found[4:])
+            return self._air.another()
 
     def mute(self) -> None:
         """Switch the field off, so that phones can read the tag.
@@ -257,3 +221,4 @@ class Radio:
         if self._frontend is not None:
             with self._guarded():
                 self._frontend.sense()  # without targets it only mutes
+            self._field_on, self._off_since = False, time.monotonic()

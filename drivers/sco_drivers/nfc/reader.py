@@ -1,10 +1,4 @@
-"""Readers that nfcpy knows, behind the `TagReader` protocol: PN532 on a serial line, USB readers, nfcpy's UDP.
-
-    pn532:///dev/ttyS1?baud=921600     PN532 (HSU); baud: 115200, 230400, 460800 or 921600
-    usb://072f:2200  usb://            ACR122U, PN533, RC-S380, ...; without vendor and product the first one found
-    udp://127.0.0.1:54321              nfcpy's link over UDP, for benches
-
-All take `key=FILE` (the shop's key, for tags with a password) and `attempts=N` (how often a write may be tried).
+"""Readers that nfcpy knows, behind the `TagReader` protocol; `sco_drivers.nfc.opening` opens them by their URLs.
 
 A call switches the field on, does its work with exactly one tag, and switches the field off. After a fault of the
 reader it is opened afresh by the next call, so a reader that was unplugged may come back. Nothing is retried for ever
@@ -13,14 +7,14 @@ and no tag other than a lone Type 2 tag is ever written.
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Self
 
-from sco_drivers.errors import BadDeviceUrl, DeviceClosed, DeviceError, DriverUnavailable
+from sco_drivers.errors import DeviceClosed, DeviceError, DeviceProtocolError, DeviceTimeout, NfcError
 from sco_drivers.nfc import (
     ForeignTag,
     NoTag,
@@ -33,14 +27,14 @@ from sco_drivers.nfc import (
     UnsupportedTag,
     WrongContent,
 )
+from sco_drivers.nfc.air import Garbled, Overlap, Silent
 from sco_drivers.nfc.keys import TagKey
 from sco_drivers.nfc.message import uri_message, uri_of
-from sco_drivers.nfc.radio import Garbled, Radio, Silent
+from sco_drivers.nfc.radio import Radio
+from sco_drivers.nfc.tag import HEAD_PAGES, SelectedTag, identify
 from sco_drivers.nfc.type2 import (
     GENERIC,
-    NTAG213,
     PAGE,
-    Image,
     Model,
     NotNdef,
     TooLong,
@@ -48,104 +42,38 @@ from sco_drivers.nfc.type2 import (
     find_ndef,
     lock_writes,
     message_in,
-    model_of,
+    mirror_writes,
     needs_pages,
+    ntag_of,
     pages_of,
     password_writes,
     plan_message,
 )
-from sco_drivers.urls import DeviceUrl
 
 if TYPE_CHECKING:
-    from nfc.clf import ContactlessFrontend
-
     from sco_drivers.sim.pn532 import VirtualReader
 
-_READ, _WRITE, _FAST_READ, _GET_VERSION, _PWD_AUTH = 0x30, 0xA2, 0x3A, 0x60, 0x1B
-_ACKNOWLEDGE = b"\x0a"
-_HEAD_PAGES = 16
+_LOOK_FOR_A_STICKER = "look for a sticker put over the tag"
+_READER_FAILED = (DeviceTimeout, DeviceProtocolError)
 Protection = Literal["none", "password", "forever"]
 
 
-class _Tag:
-    """The selected tag: commands of NTAG21x and Type 2, and what has been read of its memory."""
+@dataclass(slots=True)
+class _Tries:
+    """What the tries of one call have done to the tag.
 
-    def __init__(self, radio: Radio, uid: bytes, model: Model | None) -> None:
-        self.radio = radio
-        self.uid = uid
-        self.model = model
-        self.pages: dict[int, bytes] = {}
+    Attributes:
+        may_carry: the links that a phone may find, "" for none; None while nothing was written.
+        written: how often each page was written.
+    """
+
+    may_carry: tuple[str, ...] | None = None
+    written: Counter[int] = field(default_factory=Counter)
 
     @property
-    def image(self) -> Image:
-        return Image(self.model, self.pages)
-
-    def _asked(self, command: bytes, size: int) -> bytes:
-        """An answer of `size` bytes to a command that may safely be repeated."""
-        for last in (False, True):
-            try:
-                answer = self.radio.command(command)
-            except Garbled:
-                if last:
-                    raise
-                continue
-            if len(answer) == size:
-                return answer
-            if len(answer) == 1:
-                raise UnsupportedTag(f"the tag refuses command {command.hex()} (answer {answer.hex()})")
-            if last:
-                raise Garbled(f"{len(answer)} bytes instead of {size}")
-        raise AssertionError("unreachable")
-
-    def load(self, first: int, stop: int) -> None:
-        """Read pages `first`..`stop` (without `stop`)."""
-        step = self.radio.longest_read if self.model is not None else PAGE
-        for start in range(first, stop, step):
-            if self.model is None:
-                data = self._asked(bytes([_READ, start]), 4 * PAGE)
-            else:
-                end = min(start + step, stop)
-                data = self._asked(bytes([_FAST_READ, start, end - 1]), (end - start) * PAGE)
-            for i in range(0, len(data), PAGE):
-                self.pages[start + i // PAGE] = data[i : i + PAGE]
-
-    def survey(self, need: int = 0) -> None:
-        """Read what tells the tag's state, and the whole message; at least up to page `need`."""
-        self.pages.clear()
-        if self.model is NTAG213:
-            self.load(0, NTAG213.pages)  # state and content in one command
-            return
-        self.load(0, max(need, _HEAD_PAGES))
-        if self.model is not None:
-            self.load(self.model.lock_page, self.model.config_page + 2)
-        self.whole(lambda image: message_in(image, find_ndef(image)))
-
-    def whole(self, look: Callable[[Image], object]) -> None:
-        """Read on until `look` finds every page that it asks for."""
-        while True:
-            try:
-                look(self.image)
-            except KeyError as missing:
-                first = int(missing.args[0])
-                end = self.image.data_end // PAGE
-                self.load(first, max(first + 1, min(end, first + self.radio.longest_read)))
-            else:
-                return
-
-    def write(self, page: int, data: bytes) -> None:
-        answer = self.radio.command(bytes([_WRITE, page]) + data)
-        if answer != _ACKNOWLEDGE:
-            raise TagLocked(f"the tag refuses to write page {page} (answer {answer.hex()})")
-        self.pages[page] = data
-
-    def authenticate(self, key: TagKey) -> None:
-        password, acknowledge = key.password(self.uid)
-        try:
-            answer = self.radio.command(bytes([_PWD_AUTH]) + password)
-        except Silent:
-            answer = b""
-        if answer != acknowledge:
-            raise TagLocked("the tag asks for a password, and the one from our key file is not it")
+    def worn(self) -> int:
+        """How often the page was written that was written most often."""
+        return max(self.written.values(), default=0)
 
 
 class NfcpyReader:
@@ -155,7 +83,8 @@ class NfcpyReader:
         url: as the caller gave it.
         radio: the reader's field.
         key: the shop's key, for tags with a password.
-        attempts: how often a write may be tried in one call; each goes on from what the tag then carries.
+        attempts: how often a write may be tried in one call; each goes on from what the tag then carries. With more
+            than one, whatever else the reader failed in is done once more too.
         simulator: the simulated reader that belongs to it and is closed with it, when it is one (`sim://`).
     """
 
@@ -187,70 +116,77 @@ class NfcpyReader:
     # -- the field ---------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _field(self, uid: bytes | None, *, alone_first: bool = False) -> Iterator[_Tag]:
+    def _field(self, uid: bytes | None) -> Iterator[SelectedTag]:
         """The field switched on, with the one tag in it; off again behind it, whatever happens.
+
+        A second tag is looked for at the end, or before by `_make_sure`.
 
         Args:
             uid: the tag's enrolled serial number, if it matters.
-            alone_first: look for a second tag before anything is done with the first one, not after.
         """
         with self._lock:
             if self._closed:
                 raise DeviceClosed("the reader was closed", url=self._url)
             try:
-                tag = self._select(uid, alone_first)
+                tag = self._select(uid)
                 yield tag
-                if not alone_first:
+                if not tag.alone:
                     self._expect_alone(tag.uid)
             except BaseException as error:
                 with suppress(DeviceError):
                     self._radio.mute()
+                if None in self._models.values():  # or is it an NTAG that could not be heard when it was asked?
+                    self._models.clear()
                 if isinstance(error, Silent):
                     raise NoTag("the tag does not answer", url=self._url, hint="check that it lies in place") from error
+                if isinstance(error, Overlap):
+                    raise SeveralTags(
+                        f"several tags answer at once ({error})", url=self._url, hint=_LOOK_FOR_A_STICKER
+                    ) from error
                 if isinstance(error, Garbled):
-                    raise TagGarbled(f"the tag's answer is damaged: {error}", url=self._url) from error
+                    raise TagGarbled(
+                        f"the tag's answer is damaged: {error}",
+                        url=self._url,
+                        hint="look for a second tag, and for metal near it",
+                    ) from error
                 if isinstance(error, NotNdef):
-                    raise UnsupportedTag(str(error), url=self._url, hint="format it as an NDEF tag") from error
+                    raise UnsupportedTag(str(error), url=self._url, hint=error.hint) from error
                 if isinstance(error, DeviceError) and not error.url:
                     error.url = self._url
                 raise
             self._radio.mute()
 
-    def _select(self, uid: bytes | None, alone_first: bool) -> _Tag:
+    def _select(self, uid: bytes | None) -> SelectedTag:
         found = self._radio.select()
         if not found.is_type2:
             raise UnsupportedTag("a phone, a bank card or another kind of tag lies on the reader")
-        if alone_first and self._expect_alone(found.uid):
-            self._radio.select(found.uid)
         if uid is not None and found.uid != uid:
             self._expect_alone(found.uid)
             raise ForeignTag(f"a tag {found.uid.hex()} is there instead of {uid.hex()}")
         if found.uid not in self._models:
-            try:
-                version = self._radio.command(bytes([_GET_VERSION]))
-            except Silent:
-                version = b""
-            model = model_of(version)
-            if model is None:  # what does not know the command goes to sleep over it
-                self._radio.select(found.uid)
-            self._models = {found.uid: model}
-        return _Tag(self._radio, found.uid, self._models[found.uid])
+            self._models = {found.uid: identify(self._radio, found.uid)}
+        return SelectedTag(self._radio, found.uid, self._models[found.uid])
 
-    def _expect_alone(self, uid: bytes) -> bool:
+    def _expect_alone(self, uid: bytes) -> None:
+        """Puts the tag to sleep."""
         other = self._radio.another()
         if other is not None and other != uid:
-            raise SeveralTags(
-                f"a second tag {other.hex()} lies with {uid.hex()}", hint="look for a sticker put over the tag"
-            )
-        return True
+            second = f"a second tag {other.hex()}" if other else "a tag of another kind"
+            raise SeveralTags(f"{second} lies with {uid.hex()}", hint=_LOOK_FOR_A_STICKER)
+
+    def _make_sure(self, tag: SelectedTag) -> None:
+        """Before anything is written: nothing else lies there. The tag is awake again afterwards."""
+        self._expect_alone(tag.uid)
+        tag.alone = True
+        self._radio.select(tag.uid)
 
     # -- what it says ------------------------------------------------------------------------------------------------
 
-    def _contents(self, tag: _Tag) -> TagContents:
+    def _contents(self, tag: SelectedTag) -> TagContents:
         image = tag.image
         layout = find_ndef(image)
         message = message_in(image, layout)
-        area = range(layout.tlv // PAGE, layout.end // PAGE)
+        area = range(layout.place // PAGE, layout.end // PAGE)
         locked = image.access_forbids_write or not image.locked_pages().isdisjoint(area)
         protected = any(image.protected(page) for page in area)
         return TagContents(
@@ -262,24 +198,50 @@ class NfcpyReader:
             writable=not locked and (not protected or self._key is not None),
             locked=locked,
             protected=protected,
+            damaged=layout.damaged,
         )
 
     def read(self) -> TagContents:
         """See `TagReader.read`."""
+        return self._again(self._read)
+
+    def _read(self) -> TagContents:
         with self._field(None) as tag:
             tag.survey()
             return self._contents(tag)
 
-    def verify(self, uri: str, *, uid: bytes | None = None) -> TagContents:
+    def _again(self, call: Callable[[], TagContents]) -> TagContents:
+        """Once more where the reader failed and not the tag: a lost octet costs no customer his tag."""
+        try:
+            return call()
+        except _READER_FAILED:
+            if self._attempts == 1:
+                raise
+        return call()
+
+    def verify(self, uri: str | None, *, uid: bytes | None = None) -> TagContents:
         """See `TagReader.verify`."""
-        message = uri_message(uri)
+        message = b"" if uri is None else uri_message(uri)
+        return self._again(lambda: self._verify(message, uid))
+
+    def _verify(self, message: bytes, uid: bytes | None) -> TagContents:
         with self._field(uid) as tag:
-            tag.survey(need=_HEAD_PAGES + len(message) // PAGE)
+            tag.survey(need=HEAD_PAGES + len(message) // PAGE)
+            self._refuse_a_mirror(tag)
             contents = self._contents(tag)
             self._expect(contents, message)
             return contents
 
+    def _refuse_a_mirror(self, tag: SelectedTag) -> None:
+        """What is written to such a tag is not what a phone finds."""
+        if tag.image.mirrors:
+            raise UnsupportedTag(
+                "the tag lays its serial number or counter over what is read", hint="provision it, or use a fresh tag"
+            )
+
     def _expect(self, contents: TagContents, message: bytes) -> None:
+        if contents.damaged:
+            raise WrongContent("the tag's structure makes no sense: a write was cut short", hint="write or clear it")
         if contents.ndef != message:
             found = contents.uri or (f"octets {contents.ndef[:24].hex()}..." if contents.ndef else "no message")
             raise WrongContent(f"the tag carries {found}", url=self._url)
@@ -295,30 +257,33 @@ class NfcpyReader:
         return self._put(b"", uid)
 
     def _put(self, message: bytes, uid: bytes | None) -> TagContents:
-        carries: list[tuple[str, ...]] = []
+        tries = _Tries()
         failure: DeviceError | None = None
         for _ in range(self._attempts):
             try:
-                return self._put_once(message, uid, carries)
+                return replace(self._put_once(message, uid, tries), worn=tries.worn)
             except DeviceError as error:
                 failure = error
-                if not carries:  # nothing has been written: the tag is as it was
+                if tries.may_carry is None and not isinstance(error, _READER_FAILED):
                     raise
                 if not error.retryable:
                     break
         assert failure is not None
+        if tries.may_carry is None:  # nothing has been written: the tag is as it was
+            raise failure
         raise TagWriteFailed(
             f"the write was cut short: {failure.message}",
-            may_carry=tuple(dict.fromkeys(uri for state in carries[-1:] for uri in state)),
+            may_carry=tries.may_carry,
             url=self._url,
             hint=failure.hint,
             retryable=failure.retryable,
         ) from failure
 
-    def _put_once(self, message: bytes, uid: bytes | None, carries: list[tuple[str, ...]]) -> TagContents:
-        """One try; appends to `carries` what a phone may find on the tag, before each step that changes it."""
-        with self._field(uid, alone_first=True) as tag:
-            tag.survey(need=_HEAD_PAGES + len(message) // PAGE)
+    def _put_once(self, message: bytes, uid: bytes | None, tries: _Tries) -> TagContents:
+        """One try; notes in `tries` what a phone may find on the tag, before each step that changes it."""
+        with self._field(uid) as tag:
+            tag.survey(need=HEAD_PAGES + len(message) // PAGE)
+            self._refuse_a_mirror(tag)
             layout = find_ndef(tag.image)
             old = uri_of(message_in(tag.image, layout)) or ""
             new = uri_of(message) or ""
@@ -328,9 +293,10 @@ class NfcpyReader:
             except TooLong as error:
                 raise TagTooSmall(str(error), hint="use a larger tag, e.g. NTAG215") from error
             if not plan.writes:
-                if carries:
-                    carries.append((new,))
+                if tries.may_carry is not None:
+                    tries.may_carry = (new,)
                 return self._contents(tag)
+            self._make_sure(tag)
             self._permit(tag, plan.writes)
             steps: tuple[tuple[Writes, tuple[str, ...]], ...] = (
                 (plan.disable, (old, "")),
@@ -338,29 +304,33 @@ class NfcpyReader:
                 (plan.enable, ("", new)),
             )
             if not message:  # the only write of a clearing is its `enable`
-                steps = ((plan.disable, ()), (plan.body, ()), (plan.enable, (old, "")))
-            elif not plan.disable and old:
-                steps = ((plan.disable, ()), (plan.body, (old, "")), (plan.enable, ("", new)))
+                steps = ((plan.enable, (old, "")),)
             for writes, may_carry in steps:
                 for page, data in writes:
-                    if not carries or carries[-1] != may_carry:
-                        carries.append(may_carry)
-                    tag.write(page, data)
-            carries.append((new,))
-            return self._read_back(tag, plan.writes, message, carries)
+                    tries.may_carry = tuple(dict.fromkeys(may_carry))
+                    tries.written[page] += 1
+                    try:
+                        tag.write(page, data)
+                    except TagLocked:
+                        if tries.written.total() == 1:  # and it is as it was
+                            tries.may_carry = None
+                            tries.written.clear()
+                        raise
+            tries.may_carry = (new,)
+            return self._read_back(tag, plan.writes, message, tries)
 
-    def _read_back(self, tag: _Tag, writes: Writes, message: bytes, carries: list[tuple[str, ...]]) -> TagContents:
+    def _read_back(self, tag: SelectedTag, writes: Writes, message: bytes, tries: _Tries) -> TagContents:
         changed = pages_of(writes)
         written = dict(writes)
         tag.load(min(changed), max(changed) + 1)
         contents = self._contents(tag)
         wrong = [page for page in changed if tag.pages[page] != written[page]]
-        if wrong or contents.ndef != message:
-            carries.append((contents.uri or "",))
-            raise TagWriteFailed(f"pages {wrong} read back differently", may_carry=(contents.uri or "",))
+        if wrong or contents.damaged or contents.ndef != message:
+            tries.may_carry = (contents.uri or "",)
+            raise TagWriteFailed(f"pages {wrong} read back differently", may_carry=tries.may_carry)
         return contents
 
-    def _permit(self, tag: _Tag, writes: Writes) -> None:
+    def _permit(self, tag: SelectedTag, writes: Writes) -> None:
         """Refuse writes that the tag would refuse, before the first one; give the password where it is asked for."""
         image = tag.image
         locked = sorted(image.locked_pages().intersection(pages_of(writes)))
@@ -368,13 +338,18 @@ class NfcpyReader:
             raise TagLocked(
                 f"the tag is locked for ever (pages {locked or 'all, by its access byte'})", hint="use a fresh tag"
             )
-        if any(image.protected(page) for page in pages_of(writes)):
+        self._unlock(tag, pages_of(writes))
+
+    def _unlock(self, tag: SelectedTag, pages: Iterable[int]) -> None:
+        if any(map(tag.image.protected, pages)):
             if self._key is None:
                 raise TagLocked("the tag asks for a password", hint="add key=FILE to the reader's URL")
             tag.authenticate(self._key)
 
     def provision(self, uri: str, *, protection: Protection, uid: bytes | None = None) -> TagContents:
         """Make a tag a lane's own: write `uri`, protect it against writing, and read all of it back.
+
+        A run that was cut short is ended by the next one.
 
         Args:
             uri: the lane's static link; with protection "password" it may be empty: the lane writes links later.
@@ -383,28 +358,77 @@ class NfcpyReader:
 
         Raises:
             TagLocked: "password" without a key file, or the tag is locked. TagWriteFailed. Those of `write_uri`.
+            ValueError: "forever" without a link.
         """
         if protection == "password" and self._key is None:
             raise TagLocked("a password needs a key", url=self._url, hint="add key=FILE to the reader's URL")
+        if protection == "forever" and not uri:
+            raise ValueError("a tag that is locked without a link carries none for ever")
         with self._lock:
+            self._again(lambda: self._prepare(uid, protection))
             contents = self.write_uri(uri, uid=uid) if uri else self.clear(uid=uid)
-            if protection == "none" or (protection == "forever" and contents.locked):
+            if protection == "none":
                 return contents
-            self._protect(contents.uid, protection)
-            after = self._verified(contents, protection)
-            if protection == "password" and not after.protected:
-                raise TagWriteFailed("the tag took the password and does not ask for it", url=self._url)
-            return after
+            try:
+                return self._again(lambda: self._protected(contents, protection))
+            except NfcError as error:
+                if not error.retryable or (isinstance(error, TagWriteFailed) and error.may_carry):
+                    raise
+                raise TagWriteFailed(
+                    f"the protection was cut short: {error.message}",
+                    may_carry=(contents.uri or "",),
+                    url=self._url,
+                    hint="provision it again",
+                ) from error
 
-    def _protect(self, uid: bytes, protection: Protection) -> None:
-        with self._field(uid, alone_first=True) as tag:
+    def _prepare(self, uid: bytes | None, protection: Protection) -> TagContents:
+        """Refuse a tag that cannot be protected so, before anything is written; end its mirroring."""
+        with self._field(uid) as tag:
             tag.survey()
-            if protection == "forever":
-                writes = lock_writes(tag.image)
-            else:
-                assert self._key is not None
-                writes = password_writes(tag.image, *self._key.password(uid))
-            self._permit(tag, writes)
+            self._protecting(tag, protection)
+            writes = mirror_writes(tag.image)
+            if writes:
+                self._refuse_a_frozen(tag, writes)
+                self._make_sure(tag)
+                self._unlock(tag, pages_of(writes))
+                for page, data in writes:
+                    tag.write(page, data)
+            return self._contents(tag)
+
+    def _protecting(self, tag: SelectedTag, protection: Protection) -> Writes:
+        image = tag.image
+        if protection == "none":
+            return []
+        if protection == "forever":
+            writes = lock_writes(image)
+        else:
+            assert self._key is not None
+            proven = image.protected(ntag_of(image).password_page)
+            writes = password_writes(image, *self._key.password(tag.uid), proven=proven)
+        self._refuse_a_frozen(tag, writes)
+        return writes
+
+    def _refuse_a_frozen(self, tag: SelectedTag, writes: Writes) -> None:
+        config = ntag_of(tag.image).config_page
+        if tag.image.configuration_is_frozen and not {config, config + 1}.isdisjoint(pages_of(writes)):
+            raise TagLocked("the tag's configuration is frozen for ever", hint="use a fresh tag")
+
+    def _protected(self, contents: TagContents, protection: Protection) -> TagContents:
+        self._protect(contents, protection)
+        return self._verified(contents, protection)
+
+    def _protect(self, contents: TagContents, protection: Protection) -> None:
+        with self._field(contents.uid) as tag:
+            tag.survey()
+            now = self._contents(tag)
+            if now.ndef != contents.ndef:  # a stranger's phone was there; what is burnt now stays
+                raise TagWriteFailed(f"the tag carries {now.uri or 'no link'} by now", may_carry=(now.uri or "",))
+            writes = self._protecting(tag, protection)
+            self._make_sure(tag)
+            pages = pages_of(writes)
+            if protection == "password":  # the password that stands is given even where it is not written again
+                pages.append(ntag_of(tag.image).password_page)
+            self._unlock(tag, pages)
             for page, data in writes:
                 tag.write(page, data)
 
@@ -413,7 +437,8 @@ class NfcpyReader:
         with self._field(contents.uid) as tag:
             tag.survey()
             after = self._contents(tag)
-            if after.ndef != contents.ndef or (protection == "forever" and not after.locked):
+            protected = not lock_writes(tag.image) if protection == "forever" else after.protected
+            if after.ndef != contents.ndef or not protected:
                 raise TagWriteFailed("the tag is not as it was provisioned", may_carry=(after.uri or "",))
             if protection == "password":
                 assert self._key is not None
@@ -436,109 +461,3 @@ class NfcpyReader:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-# -- URLs ------------------------------------------------------------------------------------------------------------
-
-COMMON = ("key", "attempts")
-
-
-def _load_nfcpy(url: DeviceUrl) -> None:
-    try:
-        import nfc.clf  # noqa: F401
-    except (ImportError, OSError) as error:
-        raise DriverUnavailable(f"nfcpy cannot be loaded: {error}", url=url.text, hint="pip install nfcpy") from error
-
-
-def build(url: DeviceUrl, radio: Radio, *, simulator: VirtualReader | None = None) -> NfcpyReader:
-    """The reader over `radio`, with the options that every NFC URL takes (`COMMON`).
-
-    Raises:
-        DeviceError: an option is wrong, or the reader cannot be opened.
-    """
-    key = TagKey.load(url.params["key"], url=url.text) if "key" in url.params else None
-    attempts = url.integer("attempts", 2, least=1, most=5)
-    return NfcpyReader(url.text, radio, key=key, attempts=attempts, simulator=simulator)
-
-
-def serial_radio(url: DeviceUrl, path: str, baud: int) -> Radio:
-    """The field of a PN532 on the serial line `path`."""
-    _load_nfcpy(url)
-    from sco_drivers.nfc import uart
-
-    if baud not in uart.BAUDS:
-        raise BadDeviceUrl(f"baud={baud} is not one of {', '.join(map(str, uart.BAUDS))}", url=url.text)
-    return Radio(url.text, lambda: uart.connect(path, baud), Path(path).exists)
-
-
-def open_pn532(url: DeviceUrl) -> NfcpyReader:
-    """Open a PN532 on a serial line: `pn532:///dev/ttyS1?baud=921600` (the default speed is 921600).
-
-    Raises:
-        DeviceError: it cannot be opened.
-    """
-    url.only("baud", *COMMON)
-    if not url.path or url.host:
-        raise BadDeviceUrl("no serial line is named", url=url.text, hint="e.g. pn532:///dev/ttyS1?baud=921600")
-    return build(url, serial_radio(url, url.path, url.integer("baud", 921600)))
-
-
-def open_usb(url: DeviceUrl) -> NfcpyReader:
-    """Open a USB reader: `usb://072f:2200`, or `usb://` for the first one found.
-
-    Raises:
-        DeviceError: it cannot be opened.
-    """
-    url.only(*COMMON)
-    if url.host and not re.fullmatch(r"[0-9a-fA-F]{4}:[0-9a-fA-F]{4}", url.host):
-        raise BadDeviceUrl("not a vendor and product", url=url.text, hint="e.g. usb://072f:2200")
-    _load_nfcpy(url)
-    _load_libusb(url)
-    path = f"usb:{url.host}" if url.host else "usb"
-
-    def connect() -> ContactlessFrontend:
-        import nfc
-
-        frontend = nfc.ContactlessFrontend()
-        if not frontend.open(path):
-            raise OSError("no reader found")
-        return frontend
-
-    return build(url, Radio(url.text, connect, lambda: True))
-
-
-def _load_libusb(url: DeviceUrl) -> None:
-    """Give nfcpy's USB binding the system's libusb, else the one that the package libusb-package carries."""
-    import ctypes
-
-    import usb1  # type: ignore[import-untyped]
-
-    try:
-        usb1.loadLibrary()
-    except OSError:
-        try:
-            import libusb_package
-
-            usb1.loadLibrary(ctypes.CDLL(str(libusb_package.get_library_path())))
-        except (ImportError, OSError) as error:
-            raise DriverUnavailable(
-                f"libusb cannot be loaded: {error}", url=url.text, hint="apt-get install libusb-1.0-0"
-            ) from error
-
-
-def open_udp(url: DeviceUrl) -> NfcpyReader:
-    """Open nfcpy's link over UDP: `udp://127.0.0.1:54321`.
-
-    Raises:
-        DeviceError: the host is not known.
-    """
-    url.only(*COMMON)
-    _load_nfcpy(url)
-    path = f"udp:{url.host or 'localhost'}:{url.port or 54321}"
-
-    def connect() -> ContactlessFrontend:
-        import nfc
-
-        return nfc.ContactlessFrontend(path)
-
-    return build(url, Radio(url.text, connect, lambda: True))

@@ -13,6 +13,16 @@ PAGE = 4
 FIRST_USER_PAGE = 4
 _CC_PAGE = 3
 _NULL, _LOCK_CONTROL, _MEMORY_CONTROL, _NDEF, _TERMINATOR = 0x00, 0x01, 0x02, 0x03, 0xFE
+_CONTROL_SIZE = 3
+_SECTOR_PAGES = 256  # READ and WRITE name a page by one byte; further ones take SECTOR_SELECT
+# CFG0, datasheet 8.5.7: MIRROR, RFUI, MIRROR_PAGE as the factory sets them: no mirror; AUTH0 follows.
+_MIRROR_CONF, _NO_MIRROR = 0xC0, bytes.fromhex("040000")
+# ACCESS: PROT asks for the password when reading too, CFGLCK freezes it, AUTHLIM counts wrong ones.
+_PROT_AND_AUTHLIM, _CONFIG_LOCK = 0x87, 0x40
+_NO_PASSWORD = 0xFF
+# AUTH0 of a tag with a password: lock bits and capability container too. With only the user pages behind it, anybody
+# with a phone could lock the tag for ever.
+_FIRST_PROTECTED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,7 @@ class Model:
         user_end: first page behind the user memory; also the page of the dynamic lock bits.
         lock_pages_per_bit: pages that one dynamic lock bit holds.
         version: what the tag answers to GET_VERSION.
+        control: the lock control TLV that the factory puts first; empty for none.
     """
 
     product: str
@@ -32,6 +43,7 @@ class Model:
     user_end: int
     lock_pages_per_bit: int
     version: bytes
+    control: bytes = b""
 
     @property
     def lock_page(self) -> int:
@@ -43,8 +55,13 @@ class Model:
         """Page of CFG0 (MIRROR, AUTH0); CFG1 (ACCESS), PWD and PACK follow."""
         return self.user_end + 1
 
+    @property
+    def password_page(self) -> int:
+        """Page of PWD; PACK follows."""
+        return self.config_page + 2
 
-NTAG213 = Model("NTAG213", 45, 40, 2, bytes.fromhex("0004040201000f03"))
+
+NTAG213 = Model("NTAG213", 45, 40, 2, bytes.fromhex("0004040201000f03"), bytes.fromhex("0103a00c34"))
 NTAG215 = Model("NTAG215", 135, 130, 16, bytes.fromhex("0004040201001103"))
 NTAG216 = Model("NTAG216", 231, 226, 16, bytes.fromhex("0004040201001303"))
 MODELS = (NTAG213, NTAG215, NTAG216)
@@ -57,7 +74,11 @@ def model_of(version: bytes) -> Model | None:
 
 
 class NotNdef(ValueError):
-    """The memory holds no NDEF structure; `str()` says why."""
+    """The memory holds no NDEF structure that we can use; `str()` says why, `hint` what to do."""
+
+    def __init__(self, message: str, hint: str = "use an NTAG213, NTAG215 or NTAG216") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +111,12 @@ class Image:
         """
         container = self.pages[_CC_PAGE]
         if container[0] != 0xE1 or container[1] >> 4 != 1:
-            raise NotNdef(f"no NDEF capability container (page 3 holds {container.hex()})")
+            raise NotNdef(f"no NDEF capability container (page 3 holds {container.hex()})", "format it as an NDEF tag")
         end = FIRST_USER_PAGE * PAGE + container[2] * 8
         if self.model is not None and end > self.model.user_end * PAGE:
             raise NotNdef(f"the capability container declares {container[2] * 8} bytes, more than the tag has")
+        if end > _SECTOR_PAGES * PAGE:
+            raise NotNdef(f"the capability container declares {container[2] * 8} bytes, more than one sector has")
         return end
 
     @property
@@ -115,8 +138,26 @@ class Image:
     def first_protected_page(self) -> int:
         """AUTH0: the first page that asks for the password, 0xFF when none does or the model has no password."""
         if self.model is None or self.model.config_page not in self.pages:
-            return 0xFF
+            return _NO_PASSWORD
         return self.pages[self.model.config_page][3]
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether the tag lays its serial number or counter in ASCII over what is read: datasheet 8.7."""
+        return (
+            self.model is not None
+            and self.model.config_page in self.pages
+            and bool(self.pages[self.model.config_page][0] & _MIRROR_CONF)
+        )
+
+    @property
+    def configuration_is_frozen(self) -> bool:
+        """Whether CFG0 and CFG1 can never be changed again, as far as they were read."""
+        return (
+            self.model is not None
+            and self.model.config_page + 1 in self.pages
+            and bool(self.pages[self.model.config_page + 1][0] & _CONFIG_LOCK)
+        )
 
     def protected(self, page: int) -> bool:
         """Whether writing `page` asks for the password."""
@@ -125,19 +166,27 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the NDEF message stands in the data area.
+    """Where the NDEF message stands in the data area, and where the next one belongs.
 
     Attributes:
-        tlv: byte offset of the NDEF TLV's type byte.
-        length: bytes of the message.
-        start: byte offset of the message.
+        start: byte offset of the message that a phone finds.
+        length: its bytes; 0 for none.
+        place: byte offset where the TLV of the next message belongs: right behind the control TLVs of the format. Its
+            length byte lies in the same page, and the record's payload length in a later one: see `Plan`.
+        gap: the byte in front of `place` that must hold a NULL TLV, or no phone would come to `place`; None for none.
         end: first byte behind the data area.
+        stands: whether an NDEF TLV stands at `place` and nowhere before it.
+        damaged: whether the TLVs make no sense, as when a page was torn in the middle of its own programming. There is
+            no message then.
     """
 
-    tlv: int
-    length: int
     start: int
+    length: int
+    place: int
     end: int
+    gap: int | None = None
+    stands: bool = False
+    damaged: bool = False
 
     @property
     def stop(self) -> int:
@@ -146,20 +195,21 @@ class Layout:
 
     @property
     def capacity(self) -> int:
-        """The longest message that fits behind this TLV's type byte (three length bytes from 255 on)."""
-        room = self.end - self.tlv - 2
+        """The longest message that fits behind the type byte at `place` (three length bytes from 255 on)."""
+        room = self.end - self.place - 2
         return room if room < 255 else max(254, room - 2)
 
 
 def find_ndef(image: Image) -> Layout:
-    """Find the NDEF TLV; a data area without one is laid out as an empty message at its first free byte.
+    """Find the NDEF TLV. Unknown TLVs are skipped, as the specification asks and phones do.
 
     Raises:
-        NotNdef: no capability container, or TLVs that run over the data area.
+        NotNdef: no capability container.
         KeyError: a page that is needed has not been read; the argument is its number.
     """
     end = image.data_end
-    at = FIRST_USER_PAGE * PAGE
+    at = free = FIRST_USER_PAGE * PAGE
+    senseless = False
     while at < end:
         kind = image.octets(at, at + 1)[0]
         if kind == _NULL:
@@ -167,21 +217,29 @@ def find_ndef(image: Image) -> Layout:
             continue
         if kind == _TERMINATOR:
             break
-        if at + 2 > end:
-            raise NotNdef(f"a TLV at byte {at} has no length")
-        length, start = image.octets(at + 1, at + 2)[0], at + 2
+        length, start = (image.octets(at + 1, at + 2)[0], at + 2) if at + 2 <= end else (0, end + 1)
         if length == 0xFF:
-            if at + 4 > end:
-                raise NotNdef(f"a TLV at byte {at} has no length")
-            length, start = int.from_bytes(image.octets(at + 2, at + 4), "big"), at + 4
+            length, start = (
+                (int.from_bytes(image.octets(at + 2, at + 4), "big"), at + 4) if at + 4 <= end else (0, end + 1)
+            )
         if start + length > end:
-            raise NotNdef(f"the TLV of type {kind} at byte {at} has {length} bytes, more than the tag")
+            senseless = True
+            break
         if kind == _NDEF:
-            return Layout(at, length, start, end)
+            place, gap = _placed(free)
+            return Layout(start, length, place, end, gap, stands=at == place)
         at = start + length
-    # A blank tag, all zero: NULL TLVs to the end.
-    first = FIRST_USER_PAGE * PAGE if at >= end else at
-    return Layout(first, 0, first + 2, end)
+        if kind in (_LOCK_CONTROL, _MEMORY_CONTROL) and length == _CONTROL_SIZE and not senseless:
+            free = at
+        else:
+            senseless = True
+    place, gap = _placed(free)
+    return Layout(place + 2, 0, place, end, gap, damaged=senseless)
+
+
+def _placed(free: int) -> tuple[int, int | None]:
+    """`Layout.place` and `Layout.gap`: behind a NULL TLV where type and length would lie in different pages."""
+    return (free + 1, free) if free % PAGE == PAGE - 1 else (free, None)
 
 
 def message_in(image: Image, layout: Layout) -> bytes:
@@ -200,11 +258,14 @@ Writes = list[tuple[int, bytes]]
 class Plan:
     """The page writes that put a message on the tag, in the order that survives a torn write.
 
-    `disable` makes the message empty, `body` lays the new one behind it, `enable` gives it its length. Cut anywhere,
-    a phone finds the old message, none, or the new one. So the page with the length is the only one ever written
-    twice, and only when a message stood there before: it must say "empty" while the body is neither the old nor the
-    new. Even a length page torn in the middle of its own programming shows no mixed link, since the record carries
-    its own length: shorter is no record, longer is the same record.
+    `disable` makes the message empty, `body` lays the new one behind it, `enable` gives it its length and, on a tag
+    that was formatted otherwise, opens the way to it: `Layout.gap`. Cut anywhere, a phone finds the old message, none,
+    or the new one. So the page with the length is the only one ever written twice, and only when
+    a message stood there before: it must say "empty" while the body is neither the old nor the new.
+
+    That page may also be torn in the middle of its own programming, and hold anything. The body is wholly old or wholly
+    new at that moment, and the record's own length lies in another page: a shorter message is no record, a longer one
+    is the same record. What it then says makes the layout senseless at worst, and the next plan writes it anew.
     """
 
     disable: Writes
@@ -221,7 +282,7 @@ def plan_message(image: Image, layout: Layout, message: bytes) -> Plan:
     """Plan the writes that replace the message at `layout` by `message`; only pages that differ, none when equal.
 
     Args:
-        image: must hold every page from the TLV to the end of the longer of both messages.
+        image: must hold every page up to `needs_pages`.
 
     Raises:
         TooLong: `message` does not fit.
@@ -229,91 +290,139 @@ def plan_message(image: Image, layout: Layout, message: bytes) -> Plan:
     """
     if len(message) > layout.capacity:
         raise TooLong(f"{len(message)} bytes do not fit into {layout.capacity}")
-    header = bytes([_NDEF]) + (
-        bytes([len(message)]) if len(message) < 255 else b"\xff" + len(message).to_bytes(2, "big")
-    )
-    start = layout.tlv + len(header)
-    stop = start + len(message)
+    octets = _tlv(message)
     # A terminator is optional when the message fills the area.
-    tail = bytes([_TERMINATOR]) if stop < layout.end else b""
+    if layout.place + len(octets) < layout.end:
+        octets += bytes([_TERMINATOR])
 
-    first = layout.tlv // PAGE
-    # The byte whose value decides between "empty" and "a message": the first byte of the length.
-    switch = (layout.tlv + 1) // PAGE
-    last = (stop + len(tail) - 1) // PAGE
-    old = {page: image.pages[page] for page in range(first, last + 1)}
+    head = layout.place // PAGE  # the page of type and length
+    pages = range(head, -(-(layout.place + len(octets)) // PAGE))
+    old = {page: image.pages[page] for page in pages}
+    memory = bytearray(b"".join(old.values()))
+    before = layout.place % PAGE
+    memory[:before] = _in_front(image, layout, bytes(memory[:before]))
+    memory[before : before + len(octets)] = octets
+    new = {page: bytes(memory[i * PAGE : (i + 1) * PAGE]) for i, page in enumerate(pages)}
 
-    def paged(octets: bytes) -> dict[int, bytes]:
-        memory = bytearray(b"".join(old[page] for page in range(first, last + 1)))
-        offset = layout.tlv - first * PAGE
-        memory[offset : offset + len(octets)] = octets
-        return {first + i: bytes(memory[i * PAGE : (i + 1) * PAGE]) for i in range(last - first + 1)}
-
-    new = paged(header + message + tail)
-    empty_already = old[switch][(layout.tlv + 1) % PAGE] == 0
-    if not message and layout.length == 0 and empty_already and old[first][layout.tlv % PAGE] == _NDEF:
-        return Plan([], [], [])
+    enable = [(head, new[head]), *_bridged(image, layout)]
+    off = bytearray(new[head])
+    off[before + 1] = 0
+    is_off = layout.stands and old[head][: before + 2] == off[: before + 2]
+    body = [(page, new[page]) for page in pages if page != head and new[page] != old[page]]
     if not message:
         # Only the page of the length: the octets behind an empty message mean nothing, and each write wears a page.
-        return Plan([], [], [(page, new[page]) for page in sorted({first, switch}) if new[page] != old[page]])
-    body = [(page, new[page]) for page in range(first, last + 1) if page != switch and new[page] != old[page]]
-    if not body and new[switch] == old[switch]:
+        return Plan([], [], [] if is_off else enable)
+    if layout.stands and not body and new[head] == old[head]:
         return Plan([], [], [])
-    off = bytearray(new[switch])
-    off[(layout.tlv + 1) % PAGE] = 0
-    # Already empty: the page is written once, at the end.
-    disable = [] if empty_already else [(switch, bytes(off))]
-    return Plan(disable, body, [(switch, new[switch])])
+    # Where it says "empty" already, the page is written once, at the end.
+    return Plan([] if is_off else [(head, bytes(off))], body, enable)
+
+
+def _bridged(image: Image, layout: Layout) -> Writes:
+    """The write that puts the NULL TLV in front of the message; none where it stands."""
+    if layout.gap is None:
+        return []
+    page = layout.gap // PAGE
+    old = image.pages[page]
+    return [] if old[-1] == _NULL else [(page, old[:-1] + bytes([_NULL]))]
+
+
+def _tlv(message: bytes) -> bytes:
+    size = bytes([len(message)]) if len(message) < 255 else b"\xff" + len(message).to_bytes(2, "big")
+    return bytes([_NDEF]) + size + message
+
+
+def _in_front(image: Image, layout: Layout, octets: bytes) -> bytes:
+    """What stands in front of the TLV in its page: the end of the factory's control TLV, which a torn write spoils."""
+    control = image.model.control if image.model is not None else b""
+    factory = layout.place == FIRST_USER_PAGE * PAGE + len(control) and image.pages[FIRST_USER_PAGE] == control[:PAGE]
+    return control[-len(octets) :] if factory and octets else octets
 
 
 def needs_pages(layout: Layout, message: bytes) -> int:
     """First page behind those that `plan_message` looks at."""
-    stop = layout.tlv + (2 if len(message) < 255 else 4) + len(message) + 1
+    stop = layout.place + len(_tlv(message)) + 1
     return -(-min(max(stop, layout.stop), layout.end) // PAGE)
 
 
 def lock_writes(image: Image) -> Writes:
-    """The writes that make the whole user memory of an NTAG21x read-only for ever, capability container included.
+    """The writes that make the whole user memory of an NTAG21x read-only for ever, capability container and
+    configuration included; none when it is. What a run that was cut short has done already is left out, so that the
+    next one ends its work.
+
+    Lock bits leave the configuration open: anybody with a phone could make the tag ask for a password before it is
+    read, or mirror its serial number into the link. So the configuration is frozen too.
 
     Raises:
         NotNdef: a generic tag; its lock bits are not known well enough to burn them.
     """
-    if image.model is None:
-        raise NotNdef("the lock bits of a generic Type 2 tag are not known; use an NTAG213, 215 or 216")
-    model = image.model
+    model = ntag_of(image)
     container = image.pages[_CC_PAGE]
     bits = -(-(model.user_end - 16) // model.lock_pages_per_bit)
     dynamic = ((1 << bits) - 1).to_bytes(2, "little") + b"\x00\x00"
-    return [
-        (_CC_PAGE, container[:3] + bytes([container[3] | 0x0F])),
-        (model.lock_page, dynamic),
-        (2, b"\x00\x00\xff\xff"),  # last: it locks page 3 too
-    ]
+    locked = image.locked_pages()
+    writes = []
+    if not image.access_forbids_write and _CC_PAGE not in locked:
+        writes.append((_CC_PAGE, container[:3] + bytes([container[3] | 0x0F])))
+    if not locked.issuperset(range(16, model.user_end)):
+        writes.append((model.lock_page, dynamic))
+    if not locked.issuperset(range(_CC_PAGE, 16)):
+        writes.append((2, b"\x00\x00\xff\xff"))  # behind the container: it locks page 3 too
+    if not image.configuration_is_frozen:
+        access = image.pages[model.config_page + 1]
+        frozen = bytes([access[0] & ~_PROT_AND_AUTHLIM & 0xFF | _CONFIG_LOCK]) + access[1:]
+        # AUTH0 first: with none behind a password, no torn ACCESS keeps a phone from reading.
+        writes += _unless_there(image, model.config_page, _NO_MIRROR + bytes([_NO_PASSWORD]))
+        writes.append((model.config_page + 1, frozen))
+    return writes
 
 
-def password_writes(image: Image, password: bytes, acknowledge: bytes) -> Writes:
-    """The writes that ask for `password` before any user page can be written; reading stays free.
+def password_writes(image: Image, password: bytes, acknowledge: bytes, *, proven: bool) -> Writes:
+    """The writes that ask for `password` before anything on the tag can be written; reading stays free.
 
     AUTHLIM stays 0: with a limit, anybody with a phone could lock us out for ever by guessing wrongly.
     AUTH0 comes last, so that a torn run never leaves a tag that asks for an unknown password.
 
     Args:
         password: 4 bytes. acknowledge: 2 bytes.
+        proven: whether the tag has already taken this password. It is not written again then: torn, it would be one
+            that nobody knows.
 
     Raises:
         NotNdef: a generic tag has no password.
     """
-    if image.model is None:
-        raise NotNdef("a generic Type 2 tag has no password; use an NTAG213, 215 or 216")
-    config = image.model.config_page
+    model = ntag_of(image)
+    config = model.config_page
     access = image.pages[config + 1]
-    mirror = image.pages[config]
+    secrets = [] if proven else [(model.password_page, password), (model.password_page + 1, acknowledge + b"\x00\x00")]
     return [
-        (config + 2, password),
-        (config + 3, acknowledge + b"\x00\x00"),
-        (config + 1, bytes([access[0] & ~0x87 & 0xFF]) + access[1:]),  # PROT = 0 (write only), AUTHLIM = 0
-        (config, mirror[:3] + bytes([FIRST_USER_PAGE])),
+        *secrets,
+        *_unless_there(image, config + 1, bytes([access[0] & ~_PROT_AND_AUTHLIM & 0xFF]) + access[1:]),
+        *_unless_there(image, config, _NO_MIRROR + bytes([_FIRST_PROTECTED])),
     ]
+
+
+def mirror_writes(image: Image) -> Writes:
+    """The writes that end the mirroring of serial number and counter; none where there is none."""
+    if not image.mirrors:
+        return []
+    config = ntag_of(image).config_page
+    return [(config, _NO_MIRROR + image.pages[config][3:])]
+
+
+def ntag_of(image: Image) -> Model:
+    """The model, of which lock bits and configuration are known.
+
+    Raises:
+        NotNdef: a generic tag.
+    """
+    if image.model is None:
+        raise NotNdef("a generic Type 2 tag has no password and no lock bits that we know")
+    return image.model
+
+
+def _unless_there(image: Image, page: int, data: bytes) -> Writes:
+    return [] if image.pages[page] == data else [(page, data)]
 
 
 def pages_of(writes: Iterable[tuple[int, bytes]]) -> list[int]:

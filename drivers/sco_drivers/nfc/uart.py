@@ -7,6 +7,7 @@ the chip at every speed. It refuses lines that another process holds.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -18,17 +19,22 @@ import nfc.clf.pn532
 import nfc.clf.transport
 import serial
 
+from sco_drivers.nfc.demoted import Demoted
+from sco_drivers.nfc.opening import BAUDS
+
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
 
 log = logging.getLogger(__name__)
+_quiet = Demoted(log)
 
 FIRST_BAUD = 115200
-BAUDS = (115200, 230400, 460800, 921600)
 _START = b"\x00\x00\xff"
 _ACK = b"\x00\x00\xff\x00\xff\x00"
 # PN532 user manual 7.2.11: two 0x55 and some silence wake the chip's high speed UART from power down.
 _WAKE_UP = b"\x55\x55" + bytes(14)
+# The chip acknowledges within 15 ms; the rest is for a busy machine and for converters between USB and serial.
+_LEAST_MS = 250
 
 
 def _os_error(number: int) -> OSError:
@@ -58,14 +64,14 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
         """One whole frame.
 
         Args:
-            timeout: ms until its first byte; the rest must follow within 100 ms more.
+            timeout: ms until its first byte, `_LEAST_MS` at least; the rest must follow within 100 ms more.
 
         Raises:
             OSError: ETIMEDOUT when nothing came, EIO when what came is no whole frame.
         """
         if self.tty is None:
             raise _os_error(errno.ENODEV)
-        deadline = time.monotonic() + max(timeout, 50) / 1000
+        deadline = time.monotonic() + max(timeout, _LEAST_MS) / 1000
         frame = bytearray(self._take(len(_ACK), deadline))
         if not frame:
             raise _os_error(errno.ETIMEDOUT)
@@ -122,28 +128,55 @@ def _answers(line: Line, chipset: Any) -> bool:
     return False
 
 
+def _set_speed(line: Line, chipset: Any, speed: int) -> bool:
+    """Bring both sides to `speed`, and back to where they were if octets do not come whole; whether they do."""
+    before = line.baudrate
+    port = line.port
+    try:
+        chipset.set_serial_baudrate(speed)
+        line.open(port, speed)
+        time.sleep(0.001)
+        if _answers(line, chipset) and chipset.diagnose("line"):
+            return True
+    except (OSError, nfc.clf.pn532.Chipset.Error) as error:
+        if isinstance(error, serial.SerialException):
+            raise
+        log.debug("%d baud: %s", speed, error)
+    log.warning("%s does not hold %d baud", port, speed)
+    # The chip may hear us though we do not hear it. It changes its speed at our acknowledgement.
+    with contextlib.suppress(OSError, nfc.clf.pn532.Chipset.Error):
+        chipset.set_serial_baudrate(before)
+    chipset.send_ack()
+    time.sleep(0.002)
+    line.open(port, before)
+    if not _answers(line, chipset):
+        raise _os_error(errno.ENODEV)
+    return False
+
+
 def connect(path: str, baud: int) -> ContactlessFrontend:
-    """Find the PN532 at the end of `path`, bring the line up to `baud`, switch the field off.
+    """Find the PN532 at the end of `path`, bring the line to the highest speed up to `baud` that both sides hold,
+    switch the field off.
 
     Raises:
         OSError: ENODEV when nothing that speaks PN532 answers; others as the operating system reports them.
     """
     line = Line(path)
     try:
-        chipset = nfc.clf.pn532.Chipset(line, logger=log)
-        for speed in BAUDS:
+        chipset = nfc.clf.pn532.Chipset(line, logger=_quiet)
+        # A chip fresh from power is at the first speed, one that a killed process left is at ours.
+        for speed in dict.fromkeys((FIRST_BAUD, baud, *BAUDS)):
             line.open(path, speed)
             if _answers(line, chipset):
                 break
         else:
             raise _os_error(errno.ENODEV)
         chipset.sam_configuration("normal")
-        if line.baudrate != baud:
-            chipset.set_serial_baudrate(baud)
-            line.open(path, baud)
-            time.sleep(0.001)
+        for speed in sorted((speed for speed in BAUDS if speed <= baud), reverse=True):
+            if line.baudrate == speed or _set_speed(line, chipset, speed):
+                break
         frontend = nfc.clf.ContactlessFrontend()
-        frontend.device = nfc.clf.pn532.Device(chipset, logger=log)
+        frontend.device = nfc.clf.pn532.Device(chipset, logger=_quiet)
     except BaseException:
         line.close()
         raise

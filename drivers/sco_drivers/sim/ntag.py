@@ -7,6 +7,7 @@ It knows nothing of readers; `sco_drivers.sim.pn532` puts it into a field.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 
@@ -32,12 +33,46 @@ def frame_us(size: int) -> float:
     return (size * 9 + 2) * BIT_US
 
 
+# What a page may hold when its programming was cut: it is erased, then bits are set, in no order that is documented.
+TEARS: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "erased": lambda old, new: bytes(4),
+    "all ones": lambda old, new: b"\xff" * 4,
+    "some bits programmed": lambda old, new: bytes(octet & 0x5A for octet in new),
+    "other bits programmed": lambda old, new: bytes(octet & 0xA5 for octet in new),
+    "old and new mixed": lambda old, new: bytes((a & 0x0F) | (b & 0xF0) for a, b in zip(old, new, strict=True)),
+    "not wholly erased": lambda old, new: bytes(a | b for a, b in zip(old, new, strict=True)),
+    "first half": lambda old, new: new[:2] + old[2:],
+    "second half": lambda old, new: old[:2] + new[2:],
+    "whole": lambda old, new: new,
+}
+
+
 class State(Enum):
     """ISO/IEC 14443-3 type A states that matter here."""
 
     IDLE = "idle"
+    READY_1 = "ready 1"  # asked for the first half of its UID
+    READY_2 = "ready 2"
     ACTIVE = "active"
     HALT = "halt"
+
+
+class Pages(Mapping[int, bytes]):
+    """A memory by its pages, each read when it is asked for."""
+
+    def __init__(self, memory: bytearray) -> None:
+        self._memory = memory
+
+    def __getitem__(self, page: int) -> bytes:
+        if not 0 <= page < len(self):
+            raise KeyError(page)
+        return bytes(self._memory[page * 4 : page * 4 + 4])
+
+    def __len__(self) -> int:
+        return len(self._memory) // 4
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self)))
 
 
 class VirtualTag:
@@ -45,6 +80,7 @@ class VirtualTag:
 
     Attributes:
         memory: all its bytes, as a bytearray; change them as you like.
+        pages: the same by pages, to look at.
         page_writes: how often each page was programmed.
         commands: how often each command byte arrived.
         mute: it hears and does not answer.
@@ -59,6 +95,7 @@ class VirtualTag:
             raise ValueError("an NTAG has a UID of 7 bytes")
         self.uid = uid
         self.memory = bytearray(self._pages * 4)
+        self.pages = Pages(self.memory)
         self.memory[0:3] = uid[:3]
         self.memory[3] = 0x88 ^ uid[0] ^ uid[1] ^ uid[2]
         self.memory[4:8] = uid[3:]
@@ -81,7 +118,7 @@ class VirtualTag:
         self._failed_passwords = 0
         self._powerless = False
         self._tear_in: int | None = None
-        self._tear_garbles = False
+        self._tear_leaves: Callable[[bytes, bytes], bytes] | None = None
         self._leave_in: int | None = None
         if uri:
             self.put_uri(uri)
@@ -104,7 +141,7 @@ class VirtualTag:
 
     def uri(self) -> str | None:
         """What a phone opens: the URI of the first record of the first NDEF TLV; None when there is none."""
-        data = bytes(self.memory[16 : 16 + self.memory[14] * 8])
+        data = self._mirrored()[16 : 16 + self.memory[14] * 8] + b"\xfe\xfe\xfe\xfe"
         at = 0
         while at < len(data) and data[at] not in (0x03, 0xFE):
             at += 1 if data[at] == 0 else 2 + data[at + 1]
@@ -126,13 +163,14 @@ class VirtualTag:
         prefix = {0: "", 1: "http://www.", 2: "https://www.", 3: "http://", 4: "https://"}.get(payload[0])
         return None if prefix is None else prefix + payload[1:].decode("utf-8", "replace")
 
-    def tear(self, after_writes: int, *, garble: bool = False) -> None:
+    def tear(self, after_writes: int, left: Callable[[bytes, bytes], bytes] | None = None) -> None:
         """Take the tag's power at a page write to come: after `after_writes` whole ones.
 
         Args:
-            garble: the page that was being written is left half programmed instead of untouched.
+            left: old and new octets -> what is left in the page that was being written; None leaves it untouched.
+                `TEARS` has some. Lock bits and capability container are never torn: the datasheet promises it.
         """
-        self._tear_in, self._tear_garbles = after_writes, garble
+        self._tear_in, self._tear_leaves = after_writes, left
 
     def leave_after(self, commands: int) -> None:
         """Take the tag's power after `commands` more commands; it comes back when the field is switched on again."""
@@ -148,6 +186,11 @@ class VirtualTag:
         at = self._config
         self.memory[at + 3] = first_page
         self.memory[at + 8 : at + 14] = password + acknowledge
+
+    def mirror(self, page: int, byte: int = 0, *, counter: bool = False) -> None:
+        """Lay the tag's serial number, or its counter, in ASCII over what is read from `page` and `byte` on."""
+        self.memory[self._config] = (0x80 if counter else 0x40) | byte << 4 | 0x04
+        self.memory[self._config + 2] = page
 
     def render_png(self, path: str | Path) -> None:
         """Draw the tag: its UID, the link a phone would open, and its pages in hex."""
@@ -223,13 +266,23 @@ class VirtualTag:
             if self.memory[self._config + 4] & 0x10:  # NFC_CNT_EN
                 self.counter = min(self.counter + 1, 0xFFFFFF)
         secret = (self._config + 8) // 4
+        memory = self._mirrored()
         data = bytearray()
         for page in range(first, first + count):
             page %= self._pages
             if not self._trusted and self.memory[self._config + 4] & 0x80 and page >= self._auth0:
                 return NAK_ARGUMENT
-            data += bytes(4) if page >= secret else self.memory[page * 4 : page * 4 + 4]
+            data += bytes(4) if page >= secret else memory[page * 4 : page * 4 + 4]
         return bytes(data)
+
+    def _mirrored(self) -> bytes:
+        """The memory as it is read: datasheet 8.7, ASCII mirror."""
+        kind, page = self.memory[self._config] >> 6, self.memory[self._config + 2]
+        text = {1: self.uid.hex(), 2: f"{self.counter:06x}", 3: f"{self.uid.hex()}x{self.counter:06x}"}.get(kind, "")
+        at = page * 4 + (self.memory[self._config] >> 4 & 3)
+        if page < 4 or at + len(text) > self._user_end * 4:
+            return bytes(self.memory)
+        return bytes(self.memory[:at]) + text.upper().encode() + bytes(self.memory[at + len(text) :])
 
     @property
     def _auth0(self) -> int:
@@ -252,9 +305,8 @@ class VirtualTag:
         at = page * 4
         if self._tear_in is not None:
             if self._tear_in == 0:
-                if self._tear_garbles:
-                    # Erased, and only some of the bits programmed again.
-                    self.memory[at : at + 4] = bytes(octet & 0x5A for octet in data)
+                if self._tear_leaves is not None and page not in (2, 3, self._user_end):
+                    self.memory[at : at + 4] = self._tear_leaves(bytes(self.memory[at : at + 4]), data)
                     self.page_writes[page] += 1
                 self._tear_in, self._powerless = None, True
                 return None

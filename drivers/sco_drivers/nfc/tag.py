@@ -1,0 +1,177 @@
+"""A selected tag: the commands of NTAG21x and Type 2, and what has been read of its memory so far.
+
+It knows no NDEF beyond how far to read, and neither field nor errors of a caller: `Silent` and `Garbled` pass through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sco_drivers.nfc import TagGarbled, TagLocked, TagWriteFailed, UnsupportedTag
+from sco_drivers.nfc.air import Garbled, Silent
+from sco_drivers.nfc.keys import TagKey
+from sco_drivers.nfc.radio import Radio
+from sco_drivers.nfc.type2 import NTAG213, PAGE, Image, Model, find_ndef, message_in, model_of
+
+_READ, _WRITE, _FAST_READ, _GET_VERSION, _PWD_AUTH = 0x30, 0xA2, 0x3A, 0x60, 0x1B
+_ACKNOWLEDGE = b"\x0a"
+_REFUSALS = (b"\x00", b"\x04", b"\x05")  # NTAG21x, 9.3: argument, authentication, EEPROM; 1 is damage on the air
+_NOT_PROGRAMMED = b"\x05"
+HEAD_PAGES = 16
+"""Pages that hold a tag's state and the head of its message."""
+
+
+def identify(radio: Radio, uid: bytes) -> Model | None:
+    """What the selected tag is; None for a generic one. It is selected again behind a question that it did not take.
+
+    Asked twice: a lost answer must not make a generic tag of an NTAG, of whose locks and password nothing is known.
+
+    Raises:
+        Silent, Garbled: it does not answer to anything, or nothing that can be made out. DeviceError.
+    """
+    for _ in range(2):
+        try:
+            version = radio.command(bytes([_GET_VERSION]))
+        except Silent:
+            version = b""
+        model = model_of(version)
+        if model is not None:
+            return model
+        radio.select(uid)  # what does not know the command goes to sleep over it
+        if len(version) > 1:  # an answer, of a kind that we do not know
+            break
+    return None
+
+
+class SelectedTag:
+    """The tag that the reader has selected.
+
+    Args:
+        radio: the reader's field, in which it was selected.
+        uid: its serial number.
+        model: what it is; None for a generic Type 2 tag.
+
+    Attributes (and the arguments):
+        pages: what has been read of its memory: page number -> 4 bytes.
+        alone: whether a second tag was looked for.
+    """
+
+    def __init__(self, radio: Radio, uid: bytes, model: Model | None) -> None:
+        self.radio = radio
+        self.uid = uid
+        self.model = model
+        self.pages: dict[int, bytes] = {}
+        self.alone = False
+        self._longest_read = radio.longest_read
+
+    @property
+    def image(self) -> Image:
+        return Image(self.model, self.pages)
+
+    def _asked(self, command: bytes, size: int) -> bytes:
+        """An answer of `size` bytes to a command that may safely be repeated."""
+        for last in (False, True):
+            try:
+                answer = self.radio.command(command)
+            except Garbled:
+                if last:
+                    raise
+                continue
+            if len(answer) == size:
+                return answer
+            if answer in _REFUSALS:
+                raise UnsupportedTag(
+                    f"the tag refuses command {command.hex()} (answer {answer.hex()})",
+                    hint="it may ask for a password before it is read: use a tag of the shop's own",
+                )
+            if len(answer) != 1:
+                if last:
+                    raise Garbled(f"{len(answer)} bytes instead of {size}")
+                continue
+            # The command arrived damaged: the tag has said so and gone to sleep.
+            if last:
+                raise TagGarbled(
+                    f"the tag cannot make out command {command.hex()} (answer {answer.hex()})",
+                    hint="look for a second tag, and for metal near it",
+                )
+            self.radio.select(self.uid)
+        raise AssertionError("unreachable")
+
+    def load(self, first: int, stop: int) -> None:
+        """Read pages `first`..`stop` (without `stop`), with FAST_READ where the tag has it.
+
+        An answer that arrives damaged twice is asked for in halves: not every reader can take a long one.
+        """
+        while first < stop:
+            if self.model is None:
+                data = self._asked(bytes([_READ, first]), 4 * PAGE)
+            else:
+                end = min(first + self._longest_read, stop)
+                try:
+                    data = self._asked(bytes([_FAST_READ, first, end - 1]), (end - first) * PAGE)
+                except Garbled:
+                    if end - first <= PAGE:
+                        raise
+                    self._longest_read = (end - first + 1) // 2
+                    continue
+            for i in range(0, len(data), PAGE):
+                self.pages[first + i // PAGE] = data[i : i + PAGE]
+            first += len(data) // PAGE
+
+    def survey(self, need: int = 0) -> None:
+        """Read what tells the tag's state, and the whole message; up to page `need` at least, if there are so many."""
+        self.pages.clear()
+        if self.model is NTAG213:
+            self.load(0, NTAG213.pages)  # state and content, in one command where the reader can
+            return
+        if self.model is None:
+            self.load(0, HEAD_PAGES)
+            self.load(HEAD_PAGES, min(need, self.image.data_end // PAGE))
+        else:
+            self.load(0, min(max(need, HEAD_PAGES), self.model.user_end))
+            self.load(self.model.lock_page, self.model.config_page + 2)
+        self.whole(lambda image: message_in(image, find_ndef(image)))
+
+    def whole(self, look: Callable[[Image], object]) -> None:
+        """Read on until `look` finds every page that it asks for."""
+        while True:
+            try:
+                look(self.image)
+            except KeyError as missing:
+                first = int(missing.args[0])
+                end = self.image.data_end // PAGE
+                self.load(first, max(first + 1, min(end, first + self._longest_read)))
+            else:
+                return
+
+    def write(self, page: int, data: bytes) -> None:
+        """Write a page.
+
+        Raises:
+            TagLocked: the tag refuses; the page is as it was. TagWriteFailed: it could not be programmed.
+            Silent, Garbled, DeviceError: nobody knows what it holds.
+        """
+        answer = self.radio.command(bytes([_WRITE, page]) + data)
+        if answer == _NOT_PROGRAMMED:
+            raise TagWriteFailed(
+                f"the tag could not program page {page} (answer {answer.hex()})",
+                hint="bring it nearer to the reader, or use a fresh one: this one may be worn out",
+            )
+        if answer != _ACKNOWLEDGE and answer not in _REFUSALS:
+            raise Garbled(f"{answer.hex()} in answer to a write")
+        if answer != _ACKNOWLEDGE:
+            raise TagLocked(f"the tag refuses to write page {page} (answer {answer.hex()})")
+        self.pages[page] = data
+
+    def authenticate(self, key: TagKey) -> None:
+        """Give the tag the password from our key.
+
+        Raises:
+            TagLocked: it is another one. Silent, Garbled, DeviceError.
+        """
+        password, acknowledge = key.password(self.uid)
+        answer = self.radio.command(bytes([_PWD_AUTH]) + password)
+        if answer not in _REFUSALS and len(answer) != len(acknowledge):
+            raise Garbled(f"{answer.hex()} in answer to a password")
+        if answer != acknowledge:
+            raise TagLocked("the tag asks for a password, and the one from our key file is not it")

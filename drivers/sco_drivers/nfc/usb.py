@@ -1,0 +1,191 @@
+"""USB readers that nfcpy drives, found and opened so that a person hears why one cannot be had.
+
+Asked for "any reader", nfcpy passes over one that may not be opened or is busy, and then says that there is none. This
+looks at the bus itself and opens one device by its address, where nfcpy reports what stands in the way.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from sco_drivers.errors import DriverUnavailable
+from sco_drivers.urls import DeviceUrl
+
+if TYPE_CHECKING:
+    from nfc.clf import ContactlessFrontend
+
+_LONGEST_MS = 1000  # a frame of 300 bytes takes less than 1 ms
+_STALE_MS = 20  # what waits in the reader is there at once
+_MOST_STALE = 16
+_ABORT_MS = 100
+# In place of nfcpy's modules of those names.
+_OUR_DRIVERS = {"pn533": "sco_drivers.nfc.pn533", "rcs380": "sco_drivers.nfc.port100"}
+
+
+def load_libusb(url: DeviceUrl) -> None:
+    """Give nfcpy's USB binding the system's libusb, else the one that the package libusb-package carries.
+
+    Raises:
+        DriverUnavailable: there is neither.
+    """
+    import ctypes
+
+    import usb1  # type: ignore[import-untyped]
+
+    try:
+        usb1.loadLibrary()
+    except OSError:
+        try:
+            import libusb_package
+
+            usb1.loadLibrary(ctypes.CDLL(str(libusb_package.get_library_path())))
+        except (ImportError, OSError) as error:
+            raise DriverUnavailable(
+                f"libusb cannot be loaded: {error}", url=url.text, hint="apt-get install libusb-1.0-0"
+            ) from error
+
+
+def readers(wanted: str) -> list[tuple[str, int, int]]:
+    """The readers on the bus: the module of nfcpy's driver or of ours over it, bus, address.
+
+    Args:
+        wanted: vendor and product in hexadecimal, as `072f:2200`; empty for every one that nfcpy drives.
+    """
+    from nfc.clf import device, transport
+
+    found = transport.USB.find(f"usb:{wanted}" if wanted else "usb") or []
+    return [
+        (_OUR_DRIVERS.get(name, f"nfc.clf.{name}"), bus, address)
+        for vendor, product, bus, address in found
+        if (name := device.usb_device_map.get((vendor, product)))
+    ]
+
+
+class _Listed:
+    """A device of the bus. The names that it cannot give are missing in the one way that nfcpy bears.
+
+    The strings of a PN533 are gone once it has been at work, and how it fails to give them is the host controller's
+    business as well.
+    """
+
+    def __init__(self, device: Any) -> None:
+        self._device = device
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._device, name)
+
+    def getManufacturer(self) -> str | None:  # noqa: N802 - its name there
+        return self._name(self._device.getManufacturer)
+
+    def getProduct(self) -> str | None:  # noqa: N802
+        return self._name(self._device.getProduct)
+
+    @staticmethod
+    def _name(ask: Callable[[], str | None]) -> str | None:
+        import usb1
+
+        try:
+            return ask()
+        except (usb1.USBErrorNoDevice, usb1.USBErrorAccess):
+            raise
+        except usb1.USBError as error:
+            raise usb1.USBErrorIO from error
+
+
+class _Context:
+    """libusb's context, with such devices in it."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def getDeviceList(self, **options: bool) -> list[_Listed]:  # noqa: N802
+        return [_Listed(device) for device in self._context.getDeviceList(**options)]
+
+
+def _wire(bus: int, address: int) -> Any:
+    """nfcpy's transport, with deadlines both ways and without the answers of the past.
+
+    Its own waits for ever when a reader takes no more data. An answer that came too late for whoever asked stays in
+    the reader; it would be taken for that of the next command, and each later one would be one behind, at the next
+    opening too.
+    """
+    import usb1
+    from nfc.clf import pn53x, transport
+
+    class Wire(transport.USB):  # type: ignore[misc]
+        context: Any
+
+        def open(self, usb_bus: int, dev_adr: int) -> None:
+            self.context = _Context(self.context)
+            super().open(usb_bus, dev_adr)
+            with suppress(usb1.USBErrorTimeout):
+                self._forget()
+
+        def _forget(self) -> None:
+            """Read what waits in the reader, until its deadline says that nothing does."""
+            for _ in range(_MOST_STALE):
+                self.usb_dev.bulkRead(self.usb_inp.getAddress(), 512, _STALE_MS)
+
+        def read(self, timeout: int = 0) -> bytearray:
+            frame: bytearray = super().read(timeout or _LONGEST_MS)
+            return frame
+
+        def write(self, frame: bytearray, timeout: int = 0) -> None:
+            if frame == pn53x.Chipset.ACK:
+                self._abort(frame)
+            else:
+                super().write(frame, timeout or _LONGEST_MS)
+
+        def _abort(self, frame: bytearray) -> None:
+            """End what the chip is at. A PN533 that has just had an ACK has nothing to end, and takes no second."""
+            try:
+                super().write(frame, _ABORT_MS)
+            except OSError as error:
+                if error.errno != errno.ETIMEDOUT:
+                    raise
+            with suppress(usb1.USBError):  # the next command meets it too
+                self._forget()
+
+    return Wire(bus, address)
+
+
+def connect(wanted: str) -> ContactlessFrontend:
+    """Open the first reader that can be opened.
+
+    Raises:
+        OSError: ENODEV for none; else why the last one cannot be opened.
+    """
+    import nfc.clf
+    import usb1
+
+    trouble = OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+    for driver, bus, address in readers(wanted):
+        if not os.access(f"/dev/bus/usb/{bus:03}/{address:03}", os.R_OK | os.W_OK):
+            trouble = OSError(errno.EACCES, os.strerror(errno.EACCES))
+            continue
+        wire = None
+        try:
+            wire = _wire(bus, address)
+            device = importlib.import_module(driver).init(wire)
+        except (OSError, usb1.USBError) as error:
+            trouble = error if isinstance(error, OSError) else OSError(errno.EIO, str(error))
+            if wire is not None:
+                wire.close()
+            continue
+        except BaseException:
+            if wire is not None:
+                wire.close()
+            raise
+        device._path = f"usb:{bus:03}:{address:03}"  # noqa: SLF001 - nfcpy speaks of it by that
+        frontend = nfc.clf.ContactlessFrontend()
+        frontend.device = device
+        return frontend
+    raise trouble

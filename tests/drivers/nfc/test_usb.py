@@ -1,0 +1,266 @@
+"""What every USB reader keeps, over the octets of its endpoints: see `sco_drivers.sim.usb_bus`."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nfc.clf.device
+import pytest
+from fault_sweep import Action, sweep
+
+from sco_drivers import open_nfc
+from sco_drivers.errors import DeviceBusy, DeviceGone, DeviceNotFound, DevicePermission, DeviceTimeout
+from sco_drivers.nfc import NoTag, SeveralTags, TagLocked, TagReader
+from sco_drivers.sim.acr122 import VirtualAcr122
+from sco_drivers.sim.ntag import VirtualTag
+from sco_drivers.sim.pn532_chip import Fault
+from sco_drivers.sim.pn533 import VirtualPn533
+from sco_drivers.sim.rcs380 import VirtualRcs380
+from sco_drivers.sim.usb_bus import usb_bus
+
+OLD = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
+NEW = OLD.replace("LJL2", "LJX9")
+SECOND = bytes.fromhex("04ffeeddccbbaa")
+
+Bench = VirtualAcr122 | VirtualPn533 | VirtualRcs380
+Make = Callable[..., Bench]
+PN53X: tuple[Make, ...] = (VirtualAcr122, VirtualPn533)
+READERS: tuple[Make, ...] = (*PN53X, VirtualRcs380)
+FRAMED: tuple[type[VirtualPn533 | VirtualRcs380], ...] = (VirtualPn533, VirtualRcs380)
+# A transfer from the host that asks for the firmware's version.
+QUESTIONS = {
+    VirtualAcr122: bytes.fromhex("6f050000000000000000 ff00480000"),
+    VirtualPn533: bytes.fromhex("0000ff02fed4022a00"),
+    VirtualRcs380: bytes.fromhex("0000ffffff0200fed6200a00"),
+}
+
+
+@pytest.fixture(params=READERS, ids=lambda make: make.__name__)
+def make(request: pytest.FixtureRequest) -> Make:
+    found: Make = request.param
+    return found
+
+
+@pytest.fixture
+def bench(make: Make) -> Bench:
+    return make(uri=OLD)
+
+
+@pytest.fixture
+def url(bench: Bench) -> Iterator[str]:
+    with bench.on_the_bus() as url:
+        yield url
+
+
+@pytest.fixture
+def reader(url: str) -> Iterator[TagReader]:
+    with open_nfc(url) as reader:
+        yield reader
+
+
+@pytest.mark.parametrize("tag", ["ntag213", "ntag215", "ntag216"])
+def test_a_link_is_written_read_and_cleared(make: Make, tag: str) -> None:
+    bench = make(VirtualTag(tag))
+    with bench.on_the_bus() as url, open_nfc(url) as nfc:
+        assert nfc.write_uri(OLD, uid=bench.tag.uid).uri == OLD
+        assert bench.tag.uri() == OLD
+        assert nfc.verify(OLD).product == tag.upper()
+        assert not bench.field_on
+        assert nfc.clear().uri is None
+        assert bench.tag.uri() is None
+        assert bench.unknown == 0, "the driver said something that the reader does not know"
+
+
+def test_a_long_link_on_a_large_tag_and_on_a_generic_one(make: Make) -> None:
+    long = "https://example.org/" + "x" * 400
+    generic = VirtualTag(uri=OLD)
+    generic.fast = False
+    for tag, link in ((VirtualTag("ntag216"), long), (generic, NEW)):
+        bench = make(tag)
+        with bench.on_the_bus() as url, open_nfc(url) as nfc:
+            assert nfc.write_uri(link).uri == link
+            assert nfc.verify(link).uri == link
+            assert (tag.uri(), bench.field_on, bench.unknown) == (link, False, 0)
+
+
+def test_what_must_not_be_written_is_not(bench: Bench, reader: TagReader) -> None:
+    bench.tags.append(VirtualTag(uid=SECOND))
+    for call in (reader.read, reader.clear, lambda: reader.write_uri(NEW)):
+        with pytest.raises(SeveralTags):
+            call()
+        assert not bench.field_on
+    bench.tags.pop()
+    bench.tag.protect(b"1234", b"56")
+    with pytest.raises(TagLocked, match="password"):
+        reader.write_uri(NEW)
+    bench.tag.lock()
+    with pytest.raises(TagLocked, match="for ever"):
+        reader.write_uri(NEW)
+    assert reader.verify(OLD).locked
+    assert not bench.tag.page_writes
+    bench.tags.clear()
+    with pytest.raises(NoTag):
+        reader.read()
+    assert not bench.field_on
+
+
+@pytest.mark.parametrize("make", PN53X, ids=lambda make: make.__name__)
+def test_a_collision_that_is_not_made_out_is_no_tag_and_no_trouble_of_the_reader(
+    bench: Bench, reader: TagReader
+) -> None:
+    reader.read()
+    opened = bench.commands[0x00]
+    bench.inject(Fault.AIR_NOISE, at_command=1)
+    with pytest.raises(NoTag):
+        reader.read()
+    assert reader.read().uri == OLD
+    assert bench.commands[0x00] == opened, "the reader was opened anew"
+
+
+def test_a_tag_with_the_shops_password(make: Make, tmp_path: Path) -> None:
+    key = tmp_path / "tag.key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    bench = make()
+    with bench.on_the_bus() as url, open_nfc(f"{url}?key={key}") as nfc:
+        assert nfc.provision(OLD, protection="password").protected  # type: ignore[attr-defined]
+        assert nfc.write_uri(NEW).uri == NEW
+        with pytest.raises(DeviceBusy):
+            open_nfc(url)
+    with bench.on_the_bus() as url, open_nfc(url) as other:
+        with pytest.raises(TagLocked):
+            other.write_uri(OLD)
+        assert other.verify(NEW).protected
+
+
+def test_any_reader_will_do(bench: Bench) -> None:
+    with bench.on_the_bus(), open_nfc("usb://") as nfc:
+        assert nfc.read().uri == OLD
+
+
+def test_one_owner_and_hot_unplug(bench: Bench, url: str, reader: TagReader) -> None:
+    for other in (url, "usb://"):
+        with pytest.raises(DeviceBusy, match="stop the lane"):
+            open_nfc(other)
+    bench.unplug()
+    with pytest.raises((DeviceGone, DeviceNotFound)):
+        reader.read()
+    with pytest.raises(DeviceNotFound):
+        reader.read()
+    bench.replug()
+    assert reader.read().uri == OLD
+
+
+def test_a_reader_replugged_between_two_calls_is_another_on_the_bus(bench: Bench, reader: TagReader) -> None:
+    bench.unplug()
+    bench.replug()
+    with pytest.raises(DeviceGone):
+        reader.read()
+    assert reader.read().uri == OLD
+
+
+def test_an_answer_that_came_too_late_is_not_taken_for_the_next(bench: Bench, url: str) -> None:
+    """It waits in the reader, whoever opens it next."""
+    for late in range(1, 4):
+        for _ in range(late):
+            bench.bulk_out(QUESTIONS[type(bench)])
+        with open_nfc(url) as nfc:
+            assert nfc.read().uri == OLD
+
+
+@pytest.mark.parametrize("late", [1, 2])
+@pytest.mark.parametrize("kind", FRAMED)
+def test_a_command_that_takes_too_long_is_ended_and_leaves_no_answer_behind(
+    kind: type[VirtualPn533 | VirtualRcs380], late: int
+) -> None:
+    """With 1 the answer has come when the host ends the command, with 2 it never comes."""
+    bench = kind(uri=OLD)
+    with bench.on_the_bus() as url, open_nfc(url + "?attempts=1") as nfc:
+        nfc.read()
+        bench.late = late
+        with pytest.raises(DeviceTimeout, match="did not answer"):
+            nfc.read()
+        bench.late = 0
+        assert nfc.read().uri == OLD
+    assert bench.bulk_in() is None
+
+
+def test_no_permission_names_the_rules(bench: Bench, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nfc.clf.device.os, "access", lambda path, mode: False)
+    for wanted in (url, "usb://"):
+        with pytest.raises(DevicePermission, match=r"60-sco\.rules.*sco-hwtest udev install") as caught:
+            open_nfc(wanted)
+        assert caught.value.__cause__ is not None
+        assert caught.value.__cause__.errno == errno.EACCES  # type: ignore[attr-defined]
+
+
+def test_an_empty_bus_is_told(bench: Bench, url: str) -> None:
+    bench.unplug()
+    for wanted in (url, "usb://"):
+        with pytest.raises(DeviceNotFound, match="no such device"):
+            open_nfc(wanted)
+
+
+def test_two_alike_on_one_bus_are_taken_in_turn(make: Make) -> None:
+    left, right = make(uri=OLD), make(uri=NEW)
+    with usb_bus(left, right), open_nfc("usb://") as first:
+        with open_nfc(left.identity.url) as second:
+            assert (first.read().uri, second.read().uri) == (OLD, NEW)
+            with pytest.raises(DeviceBusy):
+                open_nfc("usb://")
+        left.unplug()
+        with open_nfc("usb://") as only:
+            assert only.read().uri == NEW
+
+
+def test_of_two_kinds_on_one_bus_the_url_picks_one() -> None:
+    benches = [make(uri=f"https://example.org/{make.__name__}") for make in READERS]
+    for order in (benches, benches[::-1]):
+        with usb_bus(*order):
+            for bench in benches:
+                with open_nfc(bench.identity.url) as nfc:
+                    assert nfc.read().uri == bench.tag.uri()
+
+
+def test_a_word_that_is_lost_costs_nobody_the_tag(bench: Bench, reader: TagReader) -> None:
+    reader.read()
+    for fault in (Fault.DEAF, Fault.SILENT, Fault.CORRUPT, Fault.SHORT, Fault.ERROR_FRAME):
+        for at in (0, 2, 4):
+            bench.inject(fault, at_command=at)
+            assert reader.verify(OLD).uri == OLD
+            bench.inject(fault, at_command=at)
+            reader.write_uri(NEW)
+            assert bench.tag.uri() == NEW
+            reader.write_uri(OLD)
+
+
+@pytest.mark.parametrize("fault", [Fault.DEAF, Fault.SILENT])
+def test_a_reader_that_says_nothing_is_told_as_that(bench: Bench, url: str, fault: Fault) -> None:
+    with open_nfc(url + "?attempts=1") as nfc:
+        nfc.read()
+        bench.inject(fault)
+        with pytest.raises(DeviceTimeout, match="did not answer"):
+            nfc.read()
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("action", ["write", "verify"])
+def test_every_fault_at_every_command_is_typed_and_survived(
+    bench: Bench, url: str, action: Action, fault: Fault
+) -> None:
+    failed = sweep(bench, url, fault, action, OLD, NEW)
+    # Noise at one frame costs an RC-S380 no reading: each is heard once more.
+    borne = (type(bench), action, fault) == (VirtualRcs380, "verify", Fault.AIR_NOISE)
+    assert (failed == 0) == borne
+
+
+def test_tags_lose_their_power_whenever_the_field_goes_off(bench: Bench, reader: TagReader) -> None:
+    """Else one that was put to sleep would not answer when the field is on again (NFC Forum Digital: 5 ms)."""
+    reader.read()
+    reader.verify(OLD)
+    reader.write_uri(NEW)
+    reader.clear()
+    assert bench.switched_on >= 6
+    assert bench.shortest_off_s >= 0.005

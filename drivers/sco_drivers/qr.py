@@ -1,4 +1,4 @@
-"""Text -> QR matrix -> whatever rows a device wants. Symbols are ISO/IEC 18004 model 2, by segno."""
+"""Text -> QR matrix -> whatever rows a device wants. Symbols are ISO/IEC 18004 model 2, as segno makes them."""
 
 from __future__ import annotations
 
@@ -43,17 +43,26 @@ def encode(text: str, error_level: ErrorLevel = "M") -> QrMatrix:
     Raises:
         ValueError: empty text, or text too long for a version 40 symbol at that level.
     """
+    from sco_drivers import qr_mask, qr_symbol
+
+    if not text:
+        raise ValueError("there is nothing to encode")
+    version, first = qr_symbol.first_mask(text, error_level) or _general(text, error_level)
+    size = 17 + 4 * version
+    chosen = qr_mask.best(first, qr_symbol.changes(version, error_level), size)
+    return QrMatrix(text, error_level, qr_mask.unpacked(chosen, size))
+
+
+def _general(text: str, error_level: ErrorLevel) -> tuple[int, tuple[int, int]]:
+    """Version and symbol with mask 0, of any text."""
     import segno
 
     from sco_drivers import qr_mask
 
-    if not text:
-        raise ValueError("there is nothing to encode")
     try:
         symbol = segno.make_qr(text, error=error_level.lower(), mask=0, boost_error=False)
     except segno.DataOverflowError:
         raise ValueError(
             f"{len(text.encode())} bytes do not fit a QR code at level {error_level} (at most {MAX_BYTES[error_level]})"
         ) from None
-    rows = qr_mask.best(tuple(bytes(row) for row in symbol.matrix), int(symbol.version), error_level)
-    return QrMatrix(text, error_level, rows)
+    return int(symbol.version), qr_mask.packed(symbol.matrix)

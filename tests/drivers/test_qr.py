@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 import segno
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sco_drivers import qr, qr_mask
+from sco_drivers import qr, qr_mask, qr_symbol
 
 
 def picture(matrix: qr.QrMatrix, module: int = 4) -> Image.Image:
@@ -87,3 +89,36 @@ def test_mask_is_the_one_that_the_standard_chooses(text: str, level: qr.ErrorLev
     assert plain_penalty(chosen) == min(map(plain_penalty, every))
     digits = "".join(str(cell) for row in chosen for cell in row)
     assert qr_mask.penalty(digits, len(chosen)) == plain_penalty(chosen)
+
+
+@pytest.mark.parametrize("level", ["L", "M", "Q", "H"])
+@pytest.mark.parametrize("version", range(1, 41))
+def test_byte_mode_symbols_are_those_of_the_general_encoder(version: int, level: qr.ErrorLevel) -> None:
+    room = qr_symbol.room(version, level)
+    lengths = {room - room // 8, room - 1, room} if version < 12 else {room}
+    for length in lengths:
+        text = "".join(chr(0x21 + (5 * at + version) % 94) for at in range(length))
+        made = segno.make_qr(text, error=level.lower(), mask=0, boost_error=False)
+        assert qr_symbol.first_mask(text, level) == (made.version, qr_mask.packed(made.matrix))
+
+
+@pytest.mark.parametrize(("version", "level"), [(1, "L"), (2, "M"), (6, "M"), (7, "Q"), (13, "H"), (22, "L")])
+def test_masks_are_those_of_the_general_encoder(version: int, level: str) -> None:
+    made = [
+        qr_mask.packed(segno.make_qr("a", version=version, error=level.lower(), mask=mask, boost_error=False).matrix)
+        for mask in range(8)
+    ]
+    rows, columns = made[0]
+    assert list(qr_symbol.changes(version, level)) == [(one[0] ^ rows, one[1] ^ columns) for one in made]
+
+
+def test_texts_of_other_modes_are_left_to_the_general_encoder() -> None:
+    for text in ("0123456789", "HTTPS://QR.NSPK.RU/A", "Оплата", "é"):
+        assert qr_symbol.first_mask(text, "M") is None
+        assert [one.text for one in zxingcpp.read_barcodes(picture(qr.encode(text)))] == [text]
+
+
+def test_a_link_loads_no_general_encoder() -> None:
+    program = "import sys; from sco_drivers import qr; qr.encode('https://qr.nspk.ru/A'); print('segno' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "False"

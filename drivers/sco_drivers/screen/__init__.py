@@ -105,6 +105,14 @@ class Screen(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Look whether the display is still there. Draws nothing: when it is back, `show` again what is to stand.
+
+        Raises:
+            DeviceGone: the display was unplugged. DeviceClosed: `close` was called. ScreenError.
+        """
+        ...
+
     def button_at(self, x: int, y: int, pressed_at: float | None = None) -> str | None:
         """The action of the shown scene's button at that point, in px as a person sees them; None for none.
 

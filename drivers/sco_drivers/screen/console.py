@@ -1,9 +1,9 @@
 """The Linux console behind a display: to graphics mode while we draw, and back to text on every kind of exit.
 
 In graphics mode the kernel neither writes text nor blinks a cursor over the picture. It is given back by `close`, at
-the interpreter's end, and on SIGTERM, SIGINT and SIGHUP where the program has no handler of its own (one that has is
-expected to end by `close` or by exit). After SIGKILL nothing of ours can run: a mark that outlives the process says
-that the graphics mode was ours, so that the next start takes the console over and its end gives it back as text.
+the interpreter's end, and on SIGTERM, SIGINT, SIGHUP and SIGQUIT where the program has no handler of its own (one that
+has is expected to end by `close` or by exit). After SIGKILL nothing of ours can run: a mark that outlives the process
+says that the graphics mode was ours, so that the next start takes the console over and its end gives it back as text.
 Without that mark a console in graphics mode belongs to somebody else and is refused.
 """
 
@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import fcntl
 import logging
 import os
 import signal
 import stat
 import struct
-import tempfile
 import threading
 import weakref
 from pathlib import Path
@@ -27,7 +27,7 @@ from sco_drivers.errors import DeviceBusy, DeviceNotFound
 
 KDSETMODE, KDGETMODE, VT_GETSTATE = 0x4B3A, 0x4B3B, 0x5603
 KD_TEXT, KD_GRAPHICS = 0, 1
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # Python's own SIGINT unwinds, and atexit runs
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)  # Python's own SIGINT unwinds to atexit
 _log = logging.getLogger(__name__)
 _held: weakref.WeakSet[Console] = weakref.WeakSet()
 _handlers_set = False
@@ -57,7 +57,8 @@ class Console:
             DeviceBusy: another program (X, Wayland) has it in graphics mode. DeviceNotFound: no such console.
         """
         try:
-            fd = os.open(tty, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
+            # For writing only: the group tty, whose member a lane is, may do no more with a console (mode 0620).
+            fd = os.open(tty, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
         except OSError as error:
             return cls._none(tty, url, asked, error)
         try:
@@ -80,16 +81,19 @@ class Console:
             return cls._none(tty, url, asked, error)
         console = cls(fd, mark)
         _held.add(console)
-        _watch_exits()
+        watch_exits()
         return console
 
     @staticmethod
     def _none(tty: str, url: str, asked: bool, error: OSError) -> None:
+        # Opening a console is a matter of its group; changing its mode, of it being the process's own terminal.
+        hint = {
+            errno.EACCES: "add the user to the group tty",
+            errno.EPERM: "give the service TTYPath= and StandardInput=tty, or the capability CAP_SYS_TTY_CONFIG",
+        }.get(error.errno or 0, "name another by tty=, or none by tty=none")
         if asked:
-            raise DeviceNotFound(
-                f"the console {tty} cannot be taken: {error.strerror}", url=url, hint="add the user to the group tty"
-            ) from None
-        _log.warning("%s: drawing without taking the console %s: %s", url, tty, error.strerror)
+            raise DeviceNotFound(f"the console {tty} cannot be taken: {error.strerror}", url=url, hint=hint) from None
+        _log.warning("%s: drawing without taking the console %s: %s (%s)", url, tty, error.strerror, hint)
 
     def give_back(self) -> None:
         """Text mode again. May be called twice, from any thread and from a signal's handler."""
@@ -114,7 +118,8 @@ def _mark_of(fd: int, tty: str) -> Path:
         state = bytearray(6)  # struct vt_stat: three unsigned shorts, the first the active terminal
         fcntl.ioctl(fd, VT_GETSTATE, state)
         name = f"tty{struct.unpack_from('=H', state)[0]}"
-    folder = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    # Not by `tempfile`: it loads 1 MiB of compressors and random numbers for the name of a folder.
+    folder = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
     return Path(folder) / f"sco-console-{os.getuid()}-{name}"
 
 
@@ -147,7 +152,12 @@ def _started(pid: int) -> str:
     return text.rpartition(")")[2].split()[19]
 
 
-def _watch_exits() -> None:
+def watch_exits() -> None:
+    """Be ready to give consoles back when the process ends.
+
+    `Console.take` does it by itself in the main thread. A program that opens its screen in another thread calls this
+    in the main one, before: Python lets nobody else set handlers of signals.
+    """
     global _handlers_set
     if not _handlers_set:
         _handlers_set = True

@@ -6,20 +6,23 @@ pictures made beforehand, the countdown's digits once a second. Nothing else of 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Self
 
 from sco_drivers import qr
-from sco_drivers.errors import BadDeviceUrl, DeviceClosed, DeviceError
+from sco_drivers.errors import DeviceClosed, DeviceError, DeviceGone, ScreenError
 from sco_drivers.screen import Box, Drawing, Scene, UnsupportedScreen
-from sco_drivers.screen.layout import Layout, countdown_text, lay_out
+from sco_drivers.screen.layout import LEAST_MODULE_MM, Layout, countdown_text, finger, lay_out
 from sco_drivers.screen.memory import Memory
-from sco_drivers.screen.surface import Rotation, Surface
+from sco_drivers.screen.surface import Moving, Rotation, Surface
 from sco_drivers.urls import DeviceUrl
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_log = logging.getLogger(__name__)
 
 PARAMETERS = ("rotate", "mm", "guard_ms")
 """Query parameters that every screen with memory takes."""
@@ -60,10 +63,30 @@ def pair_of(url: DeviceUrl, name: str) -> tuple[int, int] | None:
         return None
     wide, cross, high = text.partition("x")
     if not (cross and wide.isascii() and wide.isdigit() and high.isascii() and high.isdigit()):
-        raise BadDeviceUrl(f"{name}={text!r} is not WIDTHxHEIGHT", url=url.text)
+        raise url.wrong(name, "is not WIDTHxHEIGHT")
     if not (0 < int(wide) <= 16384 and 0 < int(high) <= 16384):
-        raise BadDeviceUrl(f"{name}={text} is out of range 1x1..16384x16384", url=url.text)
+        raise url.wrong(name, "is out of range 1x1..16384x16384")
     return int(wide), int(high)
+
+
+def guard_of(url: DeviceUrl, default: int = GUARD_MS) -> int:
+    """The URL's `guard_ms`.
+
+    Raises:
+        BadDeviceUrl: no whole number, or out of range.
+    """
+    return url.integer("guard_ms", default, least=0, most=5000)
+
+
+def check_parameters(url: DeviceUrl) -> None:
+    """What the URL of every screen with memory may say.
+
+    Raises:
+        BadDeviceUrl: a parameter that cannot be understood.
+    """
+    rotation_of(url)
+    panel_of(url)
+    guard_of(url)
 
 
 class DrawnScreen:
@@ -79,13 +102,11 @@ class DrawnScreen:
     """
 
     def __init__(self, url: DeviceUrl, memory: Memory, *, guard_ms: int = GUARD_MS) -> None:
-        from PIL import Image
-
         self._url = url
         self._memory = memory
         self._surface = Surface(memory.geometry, rotation_of(url))
-        self._guard_s = url.integer("guard_ms", guard_ms, least=0, most=5000) / 1000
-        self._canvas = Image.new("L", self._surface.size)
+        self._button_height = finger(self._surface.size, self._density())
+        self._guard_s = guard_of(url, guard_ms) / 1000
         self._lock = threading.RLock()
         self._wake = threading.Condition(self._lock)
         self._mover: threading.Thread | None = None
@@ -96,10 +117,10 @@ class DrawnScreen:
         self._shown_at = 0.0
         self._ends_at: float | None = None
         self._left = ""
-        self._turn: list[bytes] = []
-        self._spinner_box = Box(0, 0, 0, 0)
+        self._spinner: Moving | None = None
         self._turns = 0
         self.module_mm: float | None = None
+        self._told_small = False
 
     @property
     def url(self) -> str:
@@ -128,14 +149,16 @@ class DrawnScreen:
             self._check_open()
             self._lost = None  # a display that was plugged in again may be tried again
             now = time.monotonic()
-            self._ends_at = None if scene.deadline is None else now + scene.deadline - time.time()
-            self._left = "" if self._ends_at is None else countdown_text(self._ends_at - now)
+            ends_at = None if scene.deadline is None else now + scene.deadline - time.time()
+            left = "" if ends_at is None else countdown_text(ends_at - now)
             try:
-                layout = lay_out(scene, self.size, matrix, self._left)
-            except ValueError as error:
+                layout = lay_out(scene, self.size, matrix, left, self._button_height)
+            except ValueError as error:  # the scene that stands goes on, its countdown too
                 raise UnsupportedScreen(str(error), url=self.url, hint="use a larger panel or shorter texts") from None
+            self._ends_at, self._left = ends_at, left
             self._scene = self._layout = None  # no button answers for a scene that does not stand
             try:
+                self._memory.check()  # the pages of a display that has left are not to be written
                 self._draw(layout, matrix)
             except DeviceError as error:
                 self._lost = error
@@ -146,6 +169,48 @@ class DrawnScreen:
                 self._mover = threading.Thread(target=self._move, name=f"screen {self.url}", daemon=True)
                 self._mover.start()
             self._wake.notify_all()
+
+    @property
+    def rotation(self) -> Rotation:
+        """Degrees clockwise by which the picture is turned on its way into memory."""
+        return self._surface.rotation
+
+    def mark(self, x: int, y: int) -> None:
+        """An empty page with a cross at that px, as a person sees it: where to tap, for calibrating a panel.
+
+        Raises:
+            DeviceGone: the display was unplugged. DeviceClosed: `close` was called. ValueError: too near to an edge.
+        """
+        from sco_drivers.screen import paint
+
+        with self._lock:
+            self._check_open()
+            self._memory.check()
+            self._lost = self._ends_at = self._scene = self._layout = self._spinner = None
+            cross = paint.cross(min(self.size) // 12)
+            box = Box(x - cross.width // 2, y - cross.height // 2, cross.width, cross.height)
+            if min(box.x, box.y) < 0 or box.x + box.width > self.size[0] or box.y + box.height > self.size[1]:
+                raise ValueError(f"a cross at {x}, {y} does not fit the glass")
+            rows = self._memory.back()
+            self._surface.page(rows, paint.GROUND)
+            self._surface.put(rows, box, cross)
+            self._memory.flip()
+
+    def check(self) -> None:
+        """Look whether the display is still there.
+
+        Raises:
+            DeviceGone: it was unplugged. DeviceClosed: `close` was called. ScreenError: it failed in another way.
+        """
+        with self._lock:
+            self._check_open()
+            if self._lost is not None:
+                raise self._lost
+            try:
+                self._memory.check()
+            except DeviceError as error:
+                self._lost = error
+                raise
 
     def button_at(self, x: int, y: int, pressed_at: float | None = None) -> str | None:
         """The action of the shown scene's button at that point; None for none.
@@ -198,7 +263,9 @@ class DrawnScreen:
             self._mover.join(timeout=5)
         with self._lock:
             try:
-                self._black()
+                if not isinstance(self._lost, DeviceGone):
+                    self._memory.check()
+                    self._black()
             except DeviceError:
                 pass  # an unplugged display is black already
             finally:
@@ -225,52 +292,48 @@ class DrawnScreen:
         """The whole scene, into the back page, and show it."""
         from sco_drivers.screen import paint
 
-        surface, canvas = self._surface, self._canvas
-        paint.paint(layout, canvas)
-        if layout.countdown is not None:
-            box = layout.countdown.box
-            canvas.paste(paint.paint_countdown(layout.countdown, self._left), (box.x, box.y))
-        self._turn = []
-        if layout.drawing is Drawing.SPINNER and layout.drawing_box is not None:
-            self._make_spinner(layout.drawing_box)
-        code = layout.code
-        coarse = surface.geometry.format.bits < 8
-        if code is not None and matrix is not None and coarse:
-            canvas.paste(paint.paint_code(matrix, code.module), (code.box.x, code.box.y))
-        whole = Box(0, 0, surface.geometry.width, surface.geometry.height)
+        surface, code = self._surface, layout.code
+        self._spinner = None
         rows = self._memory.back()
-        surface.blit(rows, whole, surface.native(canvas))
-        if code is not None and matrix is not None:
-            if not coarse:
-                surface.blit_code(rows, surface.to_device(code.box), matrix, code.module)
+        placed = (code.box, matrix, code.module) if code is not None and matrix is not None else None
+        surface.page(rows, paint.GROUND, placed)
+        for box, image in paint.pieces(layout):
+            surface.put(rows, box, image)
+        if layout.countdown is not None:
+            surface.put(rows, layout.countdown.box, paint.paint_countdown(layout.countdown, self._left))
+        if layout.drawing is Drawing.SPINNER and layout.drawing_box is not None:
+            box = layout.drawing_box
+            self._spinner = surface.moving(box, paint.spinner(box.width))
+            self._turns = 0
+            self._spinner.show(rows, 0)
+        if code is not None:
             self.module_mm = self._module_mm(code.module)
+            if self.module_mm is not None and self.module_mm < LEAST_MODULE_MM and not self._told_small:
+                self._told_small = True
+                _log.warning(
+                    "%s: a module of the code is %.2f mm, less than %.1f: phones will fail to read it",
+                    self.url,
+                    self.module_mm,
+                    LEAST_MODULE_MM,
+                )
         self._memory.flip()
 
-    def _module_mm(self, module: int) -> float | None:
+    def _density(self) -> float | None:
+        """Px a mm, of the axis that has more; None where the panel's size is not known."""
         geometry = self._memory.geometry
         if geometry.panel_mm is None:
             return None
-        return module * min(geometry.panel_mm[0] / geometry.width, geometry.panel_mm[1] / geometry.height)
+        return max(geometry.width / geometry.panel_mm[0], geometry.height / geometry.panel_mm[1])
 
-    def _make_spinner(self, box: Box) -> None:
-        """All pictures of the spinner as native rows, so that a turn costs copies only."""
-        from sco_drivers.screen import paint
-
-        aligned = self._surface.byte_aligned(box)
-        ground = self._canvas.crop((aligned.x, aligned.y, aligned.x + aligned.width, aligned.y + aligned.height))
-        self._turn = []
-        for frame in paint.spinner(box.width):
-            ground.paste(frame, (box.x - aligned.x, box.y - aligned.y))
-            self._turn.append(self._surface.native(ground))
-        self._canvas.paste(paint.spinner(box.width)[0], (box.x, box.y))
-        self._spinner_box = self._surface.to_device(aligned)
-        self._turns = 0
+    def _module_mm(self, module: int) -> float | None:
+        density = self._density()
+        return None if density is None else module / density
 
     def _still_moves(self) -> bool:
         return (
             not self._closed
             and self._lost is None
-            and (bool(self._turn) or (self._ends_at is not None and self._left != "0:00"))
+            and (self._spinner is not None or (self._ends_at is not None and self._left != "0:00"))
         )
 
     def _move(self) -> None:
@@ -283,7 +346,7 @@ class DrawnScreen:
                     due = time.monotonic()
                     continue
                 now = time.monotonic()
-                due = max(due + FRAME_S, now) if self._turn else self._next_second(now)
+                due = max(due + FRAME_S, now) if self._spinner is not None else self._next_second(now)
                 if due > now and self._wake.wait(due - now):
                     due = time.monotonic()  # another scene, with its own times
                     continue
@@ -292,6 +355,9 @@ class DrawnScreen:
                         self._step()
                 except DeviceError as error:
                     self._lost = error  # the next `show` meets the same and tells the caller
+                except Exception as error:  # no memory, a mistake of ours: the next scene is to move all the same
+                    _log.exception("%s: the picture stands still", self.url)
+                    self._lost = ScreenError(f"cannot be drawn: {error}", url=self.url)
 
     def _next_second(self, now: float) -> float:
         assert self._ends_at is not None
@@ -301,10 +367,9 @@ class DrawnScreen:
     def _step(self) -> None:
         rows = self._memory.front()
         changed: list[Box] = []
-        if self._turn:
-            self._turns = (self._turns + 1) % len(self._turn)
-            self._surface.blit(rows, self._spinner_box, self._turn[self._turns])
-            changed.append(self._spinner_box)
+        if self._spinner is not None:
+            self._turns = (self._turns + 1) % len(self._spinner.frames)
+            changed.append(self._spinner.show(rows, self._turns))
         layout = self._layout
         if self._ends_at is not None and layout is not None and layout.countdown is not None:
             left = countdown_text(self._ends_at - time.monotonic())
@@ -312,12 +377,7 @@ class DrawnScreen:
                 from sco_drivers.screen import paint
 
                 self._left = left
-                box = layout.countdown.box
-                self._canvas.paste(paint.paint_countdown(layout.countdown, left), (box.x, box.y))
-                aligned = self._surface.byte_aligned(box)
-                part = self._canvas.crop((aligned.x, aligned.y, aligned.x + aligned.width, aligned.y + aligned.height))
-                device = self._surface.to_device(aligned)
-                self._surface.blit(rows, device, self._surface.native(part))
-                changed.append(device)
+                image = paint.paint_countdown(layout.countdown, left)
+                changed.append(self._surface.put(rows, layout.countdown.box, image))
         if changed:
             self._memory.changed(changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sco_drivers.screen import Drawing, palette
@@ -59,11 +60,12 @@ class Pen:
         image.paste(mask.point(palette.shades(pair)), (0, 0), mask.point([0] + [255] * 255))
 
 
-def draw(drawing: Drawing, side: int, fine: int) -> Image:
-    """`drawing` on the page's ground, `side` px square, drawn `fine` times larger and reduced."""
+def draw(drawing: Drawing, side: int) -> Image:
+    """`drawing` on the page's ground, `side` px square; drawn larger and reduced, which makes its edges smooth."""
     from PIL import Image
 
     image = Image.new("L", (side, side), Pair.PAGE_INK.ground)
+    fine = 4 if side <= 320 else 3 if side <= 480 else 2  # a layer takes (side x fine) squared bytes while it is drawn
 
     def pen() -> Pen:
         return Pen(side, fine)
@@ -90,38 +92,53 @@ def draw(drawing: Drawing, side: int, fine: int) -> Image:
             ground.lay_on(image, Pair.PAGE_AMBER)
             sign.lay_on(image, Pair.AMBER_WHITE)
         case Drawing.WRENCH:
-            _wrench(pen(), image)
+            _wrench(pen, image)
         case Drawing.TAP_OR_SCAN:
-            _tap_or_scan(side, fine, image)
+            _tap_or_scan(pen, image)
         case Drawing.NONE | Drawing.SPINNER:
             pass
     return image
 
 
-def _wrench(pen: Pen, image: Image) -> None:
-    pen.line([(0.26, 0.74), (0.62, 0.38)], 0.17)
-    pen.disc(0.68, 0.32, 0.225)
-    pen.polygon([(0.64, 0.36), (0.80, -0.02), (1.02, 0.20)], fill=0)  # the jaw
-    pen.disc(0.665, 0.335, 0.075, fill=0)
-    pen.disc(0.26, 0.74, 0.045, fill=0)
-    pen.lay_on(image, Pair.PAGE_MUTED)
+def _wrench(pen: Callable[[], Pen], image: Image) -> None:
+    ground, sign = pen(), pen()
+    ground.disc(0.5, 0.5, 0.5)
+    sign.line([(0.32, 0.68), (0.57, 0.43)], 0.115)
+    sign.disc(0.62, 0.38, 0.155)
+    sign.polygon([(0.595, 0.405), (0.705, 0.145), (0.855, 0.295)], fill=0)  # the jaw
+    sign.disc(0.61, 0.39, 0.052, fill=0)
+    sign.disc(0.32, 0.68, 0.03, fill=0)
+    ground.lay_on(image, Pair.PAGE_LINE)
+    sign.lay_on(image, Pair.LINE_WHITE)
 
 
-def _tap_or_scan(side: int, fine: int, image: Image) -> None:
-    """A phone held to a plate: waves between them, and a code on the plate."""
-    body, glass, tick, waves, plate, face, code = (Pen(side, fine) for _ in range(7))
-    body.box(0.03, 0.10, 0.36, 0.80, 0.065)
-    glass.box(0.065, 0.165, 0.29, 0.67, 0.02)
-    tick.line([(0.14, 0.51), (0.19, 0.56), (0.29, 0.45)], 0.035)
+def _tap_or_scan(pen: Callable[[], Pen], image: Image) -> None:
+    """A phone held to a plate: waves between them, and a code on the plate. One layer at a time: they are large."""
+    layer = pen()
     for radius in (0.10, 0.18, 0.26):
-        waves.arc(0.37, 0.5, radius, -38, 38, 0.036)
-    plate.box(0.66, 0.24, 0.34, 0.52, 0.05)
-    face.box(0.685, 0.265, 0.29, 0.47, 0.03)
+        layer.arc(0.37, 0.5, radius, -38, 38, 0.036)
+    layer.lay_on(image, Pair.PAGE_BLUE)
+    for box, radius, pair in (
+        ((0.03, 0.10, 0.36, 0.80), 0.065, Pair.PAGE_INK),  # the phone
+        ((0.065, 0.165, 0.29, 0.67), 0.02, Pair.PAGE_WHITE),
+        ((0.66, 0.24, 0.34, 0.52), 0.05, Pair.PAGE_BLUE),  # the plate
+        ((0.685, 0.265, 0.29, 0.47), 0.03, Pair.BLUE_WHITE),
+    ):
+        layer = pen()
+        layer.box(*box, radius)
+        layer.lay_on(image, pair)
+    layer = pen()
+    # The corners of a camera's finder: what a phone shows while it looks for a code.
+    for x, across in ((0.125, 0.055), (0.295, -0.055)):
+        for y, down in ((0.415, 0.055), (0.585, -0.055)):
+            layer.line([(x + across, y), (x, y), (x, y + down)], 0.03)
+    layer.lay_on(image, Pair.WHITE_BLUE)
+    layer = pen()
     # Three finder patterns and a few modules: read by people as "a code", and by no phone.
     for x, y in ((0.715, 0.355), (0.855, 0.355), (0.715, 0.545)):
-        code.box(x, y, 0.10, 0.10, 0.008)
-        code.box(x + 0.022, y + 0.022, 0.056, 0.056, fill=0)
-        code.box(x + 0.036, y + 0.036, 0.028, 0.028)
+        layer.box(x, y, 0.10, 0.10, 0.008)
+        layer.box(x + 0.022, y + 0.022, 0.056, 0.056, fill=0)
+        layer.box(x + 0.036, y + 0.036, 0.028, 0.028)
     for x, y in (
         (0.86, 0.55),
         (0.915, 0.55),
@@ -131,11 +148,5 @@ def _tap_or_scan(side: int, fine: int, image: Image) -> None:
         (0.83, 0.50),
         (0.78, 0.49),
     ):
-        code.box(x, y, 0.028, 0.028)
-    waves.lay_on(image, Pair.PAGE_BLUE)
-    body.lay_on(image, Pair.PAGE_INK)
-    glass.lay_on(image, Pair.PAGE_WHITE)
-    tick.lay_on(image, Pair.WHITE_BLUE)
-    plate.lay_on(image, Pair.PAGE_BLUE)
-    face.lay_on(image, Pair.BLUE_WHITE)
-    code.lay_on(image, Pair.WHITE_INK)
+        layer.box(x, y, 0.028, 0.028)
+    layer.lay_on(image, Pair.WHITE_INK)

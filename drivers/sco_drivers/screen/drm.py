@@ -2,7 +2,8 @@
 
 For machines without a framebuffer device. Two buffers: a scene is drawn into the one that is not shown. What stood on
 the display before is given back on closing. A display that is pulled out fails the next scene with `DeviceGone`; when
-it is there again, the scene after that is shown. No acceleration, no planes, no atomic mode setting.
+it is there again, the scene after that is shown; one that lacks the mode is to be opened anew. No acceleration, no
+planes, no atomic mode setting.
 
 Parameters: those of every screen (`rotate`, `mm`, `guard_ms`), `connector` (`HDMI-A-1`; else the first that is
 connected), `mode` (`1920x1080` or `1920x1080@60`; else the one that the display prefers), `format` (`xrgb8888`,
@@ -14,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import mmap
 import os
 import re
@@ -23,7 +23,7 @@ from ctypes import c_char, c_uint16, c_uint32, c_uint64
 from typing import TypeVar
 
 from sco_drivers.errors import (
-    BadDeviceUrl,
+    FIND_HINT,
     DeviceBusy,
     DeviceError,
     DeviceGone,
@@ -33,11 +33,11 @@ from sco_drivers.errors import (
 )
 from sco_drivers.screen import Box, ModeRefused, UnsupportedScreen
 from sco_drivers.screen.console import Console
-from sco_drivers.screen.drawer import PARAMETERS, DrawnScreen, panel_of
-from sco_drivers.screen.fbdev import open_node, take_console
+from sco_drivers.screen.drawer import PARAMETERS, DrawnScreen, check_parameters, panel_of
+from sco_drivers.screen.fbdev import ioctl, open_node, take_console
 from sco_drivers.screen.formats import FORMATS
 from sco_drivers.screen.memory import Geometry
-from sco_drivers.urls import DeviceUrl
+from sco_drivers.urls import DeviceUrl, checked_by
 
 _T = TypeVar("_T", bound=ctypes.Structure | c_uint32)
 
@@ -145,8 +145,9 @@ DIRTY_FB = _iowr(0xB1, Dirty)
 CREATE_DUMB, MAP_DUMB = _iowr(0xB2, CreateDumb), _iowr(0xB3, MapDumb)
 DESTROY_DUMB = _iowr(0xB4, c_uint32)
 
-_CONNECTED = 1
+_CONNECTED, _UNKNOWN = 1, 3
 _PREFERRED = 1 << 3
+_INTERLACED = 1 << 4
 _DEPTHS = {"xrgb8888": (32, 24), "rgb565": (16, 16)}
 _TYPES = (
     *("Unknown", "VGA", "DVI-I", "DVI-D", "DVI-A", "Composite", "SVIDEO", "LVDS", "Component", "DIN", "DP", "HDMI-A"),
@@ -172,7 +173,12 @@ def choose_mode(modes: Sequence[ModeInfo], wanted: str) -> ModeInfo | None:
     fitting = [
         mode for mode in modes if (mode.hdisplay, mode.vdisplay) == (wide, high) and (not rate or mode.vrefresh == rate)
     ]
-    return max(fitting, key=lambda mode: mode.vrefresh, default=None)
+    return max(fitting, key=lambda mode: (not mode.flags & _INTERLACED, mode.vrefresh), default=None)
+
+
+def _look_of(mode: ModeInfo) -> tuple[int, int, int]:
+    """What makes two displays' modes the same to us: px and Hz; the timings behind them may differ a little."""
+    return mode.hdisplay, mode.vdisplay, mode.vrefresh
 
 
 class _Buffer:
@@ -187,7 +193,15 @@ class _Buffer:
         self._map: mmap.mmap | None = None
         try:
             frame = Framebuffer(width=wide, height=high, pitch=dumb.pitch, bpp=bits, depth=depth, handle=dumb.handle)
-            self.fb_id = card.call(ADD_FB, frame).fb_id
+            try:
+                self.fb_id = card.call(ADD_FB, frame).fb_id
+            except ScreenError as error:
+                if not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.EINVAL:
+                    raise
+                name = next(name for name, both in _DEPTHS.items() if both == (bits, depth))
+                raise UnsupportedScreen(
+                    f"the card shows no {name} pixels", url=card.url, hint="leave out format, or give another"
+                ) from error
             offset = card.call(MAP_DUMB, MapDumb(handle=dumb.handle)).offset
             try:
                 self._map = mmap.mmap(card.fd, dumb.size, offset=offset)
@@ -224,7 +238,7 @@ class Card:
             DeviceGone, DevicePermission, DeviceBusy, ScreenError.
         """
         try:
-            fcntl.ioctl(self.fd, request, data)
+            ioctl(self.fd, request, data)
         except OSError as error:
             raise self.told(error) from error
         return data
@@ -240,7 +254,7 @@ class Card:
         if error.errno == errno.EBUSY:
             return DeviceBusy("the display is in use", url=self.url, hint="stop the desktop or compositor")
         if error.errno in (errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOSYS):
-            return UnsupportedScreen("the card sets no modes", url=self.url, hint="ls /dev/dri; try another card")
+            return UnsupportedScreen("the card sets no modes", url=self.url, hint=f"{FIND_HINT}; try another card")
         return ScreenError(f"the card refused: {error.strerror}", url=self.url)
 
     def resources(self) -> tuple[list[int], list[int]]:
@@ -261,25 +275,28 @@ class Card:
 
     def connector(self, number: int) -> tuple[Connector, list[ModeInfo], list[int]]:
         """A connector, its modes and its encoders; the display is asked anew what it can."""
-        count = self.call(GET_CONNECTOR, Connector(connector_id=number))
-        modes, encoders = (ModeInfo * count.modes)(), (c_uint32 * count.encoders)()
-        got = self.call(
-            GET_CONNECTOR,
-            Connector(
-                connector_id=number,
-                modes=count.modes,
-                modes_ptr=ctypes.addressof(modes),
-                encoders=count.encoders,
-                encoders_ptr=ctypes.addressof(encoders),
-            ),
-        )
-        return got, list(modes[: got.modes]), list(encoders[: got.encoders])
+        got = self.call(GET_CONNECTOR, Connector(connector_id=number))
+        while True:
+            modes, encoders = (ModeInfo * got.modes)(), (c_uint32 * got.encoders)()
+            got = self.call(
+                GET_CONNECTOR,
+                Connector(
+                    connector_id=number,
+                    modes=len(modes),
+                    modes_ptr=ctypes.addressof(modes),
+                    encoders=len(encoders),
+                    encoders_ptr=ctypes.addressof(encoders),
+                ),
+            )
+            # Where there is more than room was given for, nothing is written: another display was plugged in meanwhile.
+            if got.modes <= len(modes) and got.encoders <= len(encoders):
+                return got, list(modes[: got.modes]), list(encoders[: got.encoders])
 
     def connected(self, number: int) -> bool:
         """Whether a display is plugged in, as the kernel knows it now: with room for one mode it does not probe."""
         mode = ModeInfo()
         asked = Connector(connector_id=number, modes=1, modes_ptr=ctypes.addressof(mode))
-        return bool(self.call(GET_CONNECTOR, asked).connection == _CONNECTED)
+        return self.call(GET_CONNECTOR, asked).connection in (_CONNECTED, _UNKNOWN)
 
 
 class DumbMemory:
@@ -289,7 +306,7 @@ class DumbMemory:
         self._card = card
         self._console = console
         self._closed = False
-        name = url.choice("format", "xrgb8888", tuple(_DEPTHS))
+        name = _format(url)
         bits, depth = _DEPTHS[name]
         crtcs, connectors = card.resources()
         found, self._mode, encoders = self._choose(url, connectors)
@@ -309,17 +326,19 @@ class DumbMemory:
         panel = panel_of(url) or ((found.mm_width, found.mm_height) if found.mm_width and found.mm_height else None)
         self._geometry = Geometry(wide, high, self._buffers[0].pitch, FORMATS[name], panel)
         self._dirty = True
+        self._was_out = False
 
     def _choose(self, url: DeviceUrl, connectors: list[int]) -> tuple[Connector, ModeInfo, list[int]]:
-        wanted, wanted_mode = url.params.get("connector", ""), url.params.get("mode", "")
-        if wanted_mode and not re.fullmatch(r"\d+x\d+(@\d+)?", wanted_mode):
-            raise BadDeviceUrl(f"mode={wanted_mode!r} is not WIDTHxHEIGHT[@HZ]", url=url.text)
+        wanted, wanted_mode = url.params.get("connector", ""), _mode(url)
         seen: list[str] = []
-        for number in connectors:
-            found, modes, encoders = self._card.connector(number)
+        asked = [self._card.connector(number) for number in connectors]
+        # Some panels cannot tell whether they are there: after those that can.
+        asked.sort(key=lambda one: one[0].connection != _CONNECTED)
+        for found, modes, encoders in asked:
             name = connector_name(found)
-            seen.append(f"{name} {'connected' if found.connection == _CONNECTED else 'empty'}")
-            if found.connection != _CONNECTED or not modes or wanted not in ("", name):
+            state = {_CONNECTED: "connected", _UNKNOWN: "cannot tell"}.get(found.connection, "empty")
+            seen.append(f"{name} {state}")
+            if found.connection not in (_CONNECTED, _UNKNOWN) or not modes or wanted not in ("", name):
                 continue
             mode = choose_mode(modes, wanted_mode)
             if mode is None:
@@ -333,17 +352,19 @@ class DumbMemory:
         )
 
     def _crtc_for(self, connector: Connector, encoders: list[int], crtcs: list[int]) -> int:
-        """The CRTC that drives the connector now, else the first that can."""
+        """The CRTC that drives the connector now, else one that can and drives no other display, else any that can."""
+        able: list[int] = []
         for encoder_id in (connector.encoder_id, *encoders):
             if not encoder_id:
                 continue
             encoder = self._card.call(GET_ENCODER, Encoder(encoder_id=encoder_id))
             if encoder.crtc_id and encoder_id == connector.encoder_id:
                 return int(encoder.crtc_id)
-            for place, crtc in enumerate(crtcs):
-                if encoder.possible_crtcs >> place & 1:
-                    return crtc
-        raise UnsupportedScreen("nothing on the card can drive the connector", url=self._card.url)
+            able += [crtc for place, crtc in enumerate(crtcs) if encoder.possible_crtcs >> place & 1]
+        if not able:
+            raise UnsupportedScreen("nothing on the card can drive the connector", url=self._card.url)
+        idle = (crtc for crtc in able if not self._card.call(GET_CRTC, Crtc(crtc_id=crtc)).mode_valid)
+        return next(idle, able[0])
 
     def _set(self, buffer: _Buffer) -> None:
         wanted = Crtc(
@@ -355,7 +376,12 @@ class DumbMemory:
             mode=self._mode,
         )
         try:
-            fcntl.ioctl(self._card.fd, SET_CRTC, wanted)
+            try:
+                ioctl(self._card.fd, SET_CRTC, wanted)
+            except PermissionError:
+                # Somebody was master meanwhile (a switch of consoles); when he has left it is ours again.
+                ioctl(self._card.fd, SET_MASTER, 0)
+                ioctl(self._card.fd, SET_CRTC, wanted)
         except OSError as error:
             if error.errno in (errno.EINVAL, errno.ENOSPC, errno.ERANGE):
                 size = f"{self._mode.hdisplay}x{self._mode.vdisplay}@{self._mode.vrefresh}"
@@ -385,13 +411,29 @@ class DumbMemory:
         Raises:
             DeviceGone: the display or the card was pulled out. ModeRefused.
         """
-        if not self._card.connected(self._connector.value):
-            raise DeviceGone(
-                "the display was unplugged", url=self._card.url, hint="plug it in; the next scene is shown"
-            )
+        self.check()
         self._set(self._buffers[1 - self._seen])
         self._seen = 1 - self._seen
         self.changed((Box(0, 0, self._geometry.width, self._geometry.height),))
+
+    def check(self) -> None:
+        """Ask for the connector's state.
+
+        Raises:
+            DeviceGone: the display or the card was pulled out, or another display was plugged in that lacks the mode.
+        """
+        if not self._card.connected(self._connector.value):
+            self._was_out = True
+            raise DeviceGone(
+                "the display was unplugged", url=self._card.url, hint="plug it in; the next scene is shown"
+            )
+        if self._was_out:
+            _, modes, _ = self._card.connector(self._connector.value)
+            if _look_of(self._mode) not in map(_look_of, modes):
+                raise DeviceGone(
+                    "another display was plugged in", url=self._card.url, hint="open it again; it is drawn in its mode"
+                )
+            self._was_out = False
 
     def changed(self, boxes: Sequence[Box]) -> None:
         """Tell drivers that copy (USB displays, virtual ones, e-paper) what to copy; the others need no telling.
@@ -404,11 +446,12 @@ class DumbMemory:
         clips = (Clip * len(boxes))(*(Clip(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes))
         told = Dirty(fb_id=self._buffers[self._seen].fb_id, clips=len(boxes), clips_ptr=ctypes.addressof(clips))
         try:
-            fcntl.ioctl(self._card.fd, DIRTY_FB, told)
+            ioctl(self._card.fd, DIRTY_FB, told)
         except OSError as error:
             if error.errno in (errno.ENODEV, errno.ENXIO):
                 raise self._card.told(error) from error
-            self._dirty = False
+            # A driver without it says so; what else there may be (no memory, another master) passes.
+            self._dirty = error.errno not in (errno.ENOSYS, errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL)
 
     def close(self) -> None:
         """Show what was shown before, free the buffers, give the console back. May be called twice."""
@@ -419,10 +462,10 @@ class DumbMemory:
             with contextlib.suppress(OSError):
                 self._before.connectors_ptr = ctypes.addressof(self._connector)
                 self._before.connectors = 1 if self._before.mode_valid else 0
-                fcntl.ioctl(self._card.fd, SET_CRTC, self._before)
+                ioctl(self._card.fd, SET_CRTC, self._before)
             self._free()
             with contextlib.suppress(OSError):
-                fcntl.ioctl(self._card.fd, DROP_MASTER, 0)
+                ioctl(self._card.fd, DROP_MASTER, 0)
         finally:
             os.close(self._card.fd)
             if self._console is not None:
@@ -433,6 +476,26 @@ class DumbMemory:
             buffer.close()
 
 
+def _format(url: DeviceUrl) -> str:
+    return url.choice("format", "xrgb8888", tuple(_DEPTHS))
+
+
+def _mode(url: DeviceUrl) -> str:
+    wanted = url.params.get("mode", "")
+    if wanted and not re.fullmatch(r"\d+x\d+(@\d+)?", wanted):
+        raise url.wrong("mode", "is not WIDTHxHEIGHT[@HZ]")
+    return wanted
+
+
+def _check(url: DeviceUrl) -> None:
+    url.only("connector", "mode", "format", "tty", *PARAMETERS)
+    url.device_file("drm:///dev/dri/card0")
+    _format(url)
+    _mode(url)
+    check_parameters(url)
+
+
+@checked_by(_check)
 def open_drm(url: DeviceUrl) -> DrawnScreen:
     """Open `drm:///dev/dri/cardN`.
 
@@ -440,14 +503,13 @@ def open_drm(url: DeviceUrl) -> DrawnScreen:
         BadDeviceUrl, DeviceNotFound (no card, nothing plugged in), DevicePermission, DeviceBusy (a compositor is
         master), ModeRefused, UnsupportedScreen, ScreenError.
     """
-    url.only("connector", "mode", "format", "tty", *PARAMETERS)
     fd = open_node(url)
     console: Console | None = None
     try:
         console = take_console(url)
         card = Card(url.text, fd)
         try:
-            fcntl.ioctl(fd, SET_MASTER, 0)
+            ioctl(fd, SET_MASTER, 0)
         except OSError as error:
             raise card.told(error) from error
         memory = DumbMemory(url, card, console=console)

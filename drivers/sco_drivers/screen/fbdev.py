@@ -5,29 +5,41 @@ Where there is room for two pages and the driver pans, a scene is drawn out of s
 taken as it is: setting one is the system's business (see `drm://` for displays without a framebuffer).
 
 Parameters: those of every screen (`rotate`, `mm`, `guard_ms`) and `tty` (`/dev/tty0`; `none` leaves the console alone),
-`pages` (2; 1 never pans).
+`pages` (2; 1 never pans), `detect` (1; 0 for a display that its card cannot detect).
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import mmap
 import os
 import stat
 import struct
+import time
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sco_drivers.errors import DeviceBusy, DeviceError, DeviceGone, DeviceNotFound, DevicePermission, ScreenError
+from sco_drivers.errors import (
+    FIND_HINT,
+    RULES_HINT,
+    DeviceBusy,
+    DeviceError,
+    DeviceGone,
+    DeviceNotFound,
+    DevicePermission,
+    ScreenError,
+)
 from sco_drivers.screen import Box, UnsupportedScreen
+from sco_drivers.screen.connectors import Connectors
 from sco_drivers.screen.console import Console
-from sco_drivers.screen.drawer import PARAMETERS, DrawnScreen, panel_of
+from sco_drivers.screen.drawer import PARAMETERS, DrawnScreen, check_parameters, panel_of
 from sco_drivers.screen.formats import Bits, PixelFormat, from_bitfields
 from sco_drivers.screen.memory import Geometry
-from sco_drivers.urls import DeviceUrl
+from sco_drivers.urls import DeviceUrl, checked_by
 
 FBIOGET_VSCREENINFO, FBIOPUT_VSCREENINFO, FBIOGET_FSCREENINFO = 0x4600, 0x4601, 0x4602
 FBIOPUTCMAP, FBIOPAN_DISPLAY, FBIOBLANK = 0x4605, 0x4606, 0x4611
@@ -42,6 +54,9 @@ VARIABLE = struct.Struct("=40I")
 
 FIXED = struct.Struct("@16sLIIIIHHHILIIHHH0L")
 """struct fb_fix_screeninfo: 80 bytes on a 64-bit machine, 68 on a 32-bit one."""
+
+COLOUR_MAP = struct.Struct("@IIPPPP")
+"""struct fb_cmap: start, count, addresses of 16-bit levels of red, green, blue and transparency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +162,11 @@ def format_of(variable: Variable, fixed: Fixed, url: str = "") -> PixelFormat:
     return form
 
 
+def _mode_in(variable: bytearray) -> bytes:
+    """What of struct fb_var_screeninfo says where a pixel lies and how: sizes, depth, bitfields; not the offsets."""
+    return bytes(variable[:16] + variable[24:80])
+
+
 class FramebufferMemory:
     """An open framebuffer as a display's memory.
 
@@ -155,17 +175,28 @@ class FramebufferMemory:
         fd: of the device; closed with this object, and on failure.
         pages: 2 to draw out of sight where there is room.
         console: given back on closing; None for none.
+        connectors: of the card behind it, closed with this object; None where a pulled cable cannot be seen.
 
     Raises:
         UnsupportedScreen: its pixels are none that we can draw. ScreenError: no framebuffer, or it cannot be mapped.
     """
 
-    def __init__(self, url: DeviceUrl, fd: int, *, pages: int = 2, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        url: DeviceUrl,
+        fd: int,
+        *,
+        pages: int = 2,
+        console: Console | None = None,
+        connectors: Connectors | None = None,
+    ) -> None:
         self._url = url
+        self._connectors = connectors
         self._fd = fd
         self._console = console
         self._closed = False
         self._vsync = True
+        self._scratch = bytearray(VARIABLE.size)
         self._first = self._variable = Variable.parse(self._ask(FBIOGET_VSCREENINFO, VARIABLE.size))
         fixed = Fixed.parse(self._ask(FBIOGET_FSCREENINFO, FIXED.size))
         form = format_of(self._variable, fixed, url.text)
@@ -177,8 +208,7 @@ class FramebufferMemory:
             )
         self._geometry = Geometry(wide, high, fixed.line, form, panel_of(url) or self._variable.panel_mm)
         self._set_colours(form, fixed)
-        with contextlib.suppress(OSError):
-            fcntl.ioctl(fd, FBIOBLANK, _UNBLANK)
+        self._unblank()
         self._page = fixed.line * high
         two = pages == 2 and self._can_pan(fixed)
         # Memory that does not begin on a page of the processor is mapped from the page's beginning.
@@ -203,6 +233,7 @@ class FramebufferMemory:
         self._pages = [whole[start : min(start + self._page, len(whole))] for start in starts]
         self._whole = whole
         self._seen = 0
+        self._mode = _mode_in(self._ask(FBIOGET_VSCREENINFO, VARIABLE.size))
 
     @property
     def geometry(self) -> Geometry:
@@ -230,17 +261,28 @@ class FramebufferMemory:
         Raises:
             DeviceGone: the display was unplugged.
         """
+        if self._console is None:
+            self._unblank()  # the console's timer, which we do not hold, may have blanked it
+        self.check()
         if len(self._pages) == 1:
-            self.changed(())
             return
         target = 1 - self._seen
         moved = self._variable.with_words(xoffset=0, yoffset=self._offsets[target], activate=_ACTIVATE_VBL)
-        try:
-            fcntl.ioctl(self._fd, FBIOPAN_DISPLAY, moved.pack())
-        except OSError as error:
-            raise self._failed(error) from error
+        self._call(FBIOPAN_DISPLAY, moved.pack())
         self._variable, self._seen = moved, target
         self._wait()  # until then the page that was seen still is
+
+    def check(self) -> None:
+        """Ask the device for its mode, and its card whether a display is in it.
+
+        Raises:
+            DeviceGone: the display was unplugged, or another program has set another mode.
+        """
+        self._call(FBIOGET_VSCREENINFO, self._scratch)
+        if _mode_in(self._scratch) != self._mode:
+            raise DeviceGone("another mode was set", url=self._url.text, hint="open it again; it is drawn in that mode")
+        if self._connectors is not None and not self._connectors.any_display():
+            raise DeviceGone("the display was unplugged", url=self._url.text, hint="plug it in and open it again")
 
     def changed(self, boxes: Sequence[Box]) -> None:
         """The pixels are in place; asks whether the device still is.
@@ -248,7 +290,7 @@ class FramebufferMemory:
         Raises:
             DeviceGone: the display was unplugged.
         """
-        self._ask(FBIOGET_VSCREENINFO, VARIABLE.size)
+        self.check()
 
     def close(self) -> None:
         """Unmap, give mode and console back. May be called twice."""
@@ -260,33 +302,45 @@ class FramebufferMemory:
                 view.release()
             self._map.close()
             if self._variable is not self._first:
-                with contextlib.suppress(OSError):
-                    fcntl.ioctl(self._fd, FBIOPUT_VSCREENINFO, self._first.pack())
+                # Only what was changed is changed back: a display may go dark for seconds when its mode is set.
+                taller = self._variable.yres_virtual != self._first.yres_virtual
+                with contextlib.suppress(DeviceError, OSError):
+                    self.check()  # a mode that another program set is not ours to change back
+                    ioctl(self._fd, FBIOPUT_VSCREENINFO if taller else FBIOPAN_DISPLAY, self._first.pack())
         finally:
             os.close(self._fd)
+            if self._connectors is not None:
+                self._connectors.close()
             if self._console is not None:
                 self._console.give_back()
 
+    def _unblank(self) -> None:
+        with contextlib.suppress(OSError):
+            ioctl(self._fd, FBIOBLANK, _UNBLANK)
+
     def _ask(self, request: int, size: int) -> bytearray:
         data = bytearray(size)
+        self._call(request, data)
+        return data
+
+    def _call(self, request: int, data: bytearray) -> None:
         try:
-            fcntl.ioctl(self._fd, request, data)
+            ioctl(self._fd, request, data)
         except OSError as error:
             raise self._failed(error) from error
-        return data
 
     def _failed(self, error: OSError) -> DeviceError:
         if error.errno in (errno.ENODEV, errno.ENXIO, errno.EIO):
             return DeviceGone("the display was unplugged", url=self._url.text, hint="plug it in and open it again")
         if error.errno in (errno.ENOTTY, errno.EINVAL):
-            return ScreenError("not a framebuffer", url=self._url.text, hint="ls /dev/fb*; a plain file is sim://")
+            return ScreenError("not a framebuffer", url=self._url.text, hint=f"{FIND_HINT}; a plain file is sim://")
         return ScreenError(f"the framebuffer refused: {error.strerror}", url=self._url.text)
 
     def _wait(self) -> None:
         """For the vertical blank, where the driver knows it."""
         if self._vsync:
             try:
-                fcntl.ioctl(self._fd, FBIO_WAITFORVSYNC, bytearray(4))
+                ioctl(self._fd, FBIO_WAITFORVSYNC, bytearray(4))
             except OSError:
                 self._vsync = False
 
@@ -298,14 +352,15 @@ class FramebufferMemory:
         try:
             if self._variable.yres_virtual < 2 * high:
                 wanted = self._variable.with_words(yres_virtual=2 * high).pack()
-                fcntl.ioctl(self._fd, FBIOPUT_VSCREENINFO, wanted)
+                ioctl(self._fd, FBIOPUT_VSCREENINFO, wanted)
                 given = Variable.parse(wanted)
-                if given.size != self._variable.size or given.yres_virtual < 2 * high:
-                    fcntl.ioctl(self._fd, FBIOPUT_VSCREENINFO, self._first.pack())
+                line = Fixed.parse(self._ask(FBIOGET_FSCREENINFO, FIXED.size)).line
+                if given.size != self._variable.size or given.yres_virtual < 2 * high or line != fixed.line:
+                    ioctl(self._fd, FBIOPUT_VSCREENINFO, self._first.pack())
                     return False
                 self._variable = given
             # A driver that cannot pan says so when it is asked to stay where it is.
-            fcntl.ioctl(self._fd, FBIOPAN_DISPLAY, self._variable.with_words(xoffset=0, yoffset=0).pack())
+            ioctl(self._fd, FBIOPAN_DISPLAY, self._variable.with_words(xoffset=0, yoffset=0).pack())
         except OSError:
             return False
         self._variable = self._variable.with_words(xoffset=0, yoffset=0)
@@ -321,27 +376,31 @@ class FramebufferMemory:
             return
         entries = 1 << max(ramps)
         levels = [
-            (ctypes.c_uint16 * entries)(
-                *(min(entry, (1 << bits) - 1) * 0xFFFF // ((1 << bits) - 1) for entry in range(entries))
-            )
+            array("H", [min(entry, (1 << bits) - 1) * 0xFFFF // ((1 << bits) - 1) for entry in range(entries)])
             for bits in ramps
         ]
-        colours = ColourMap(0, entries, *(ctypes.addressof(level) for level in levels), None)
+        colours = COLOUR_MAP.pack(0, entries, *(level.buffer_info()[0] for level in levels), 0)
         with contextlib.suppress(OSError):  # a fixed map: the picture is still there, in other shades
-            fcntl.ioctl(self._fd, FBIOPUTCMAP, colours)
+            ioctl(self._fd, FBIOPUTCMAP, colours)
 
 
-class ColourMap(ctypes.Structure):
-    """struct fb_cmap."""
+def ioctl(fd: int, request: int, data: Any) -> None:
+    """An ioctl that a signal does not cut short (displays' calls may wait for a vertical blank), nor a busy driver.
 
-    _fields_ = [
-        ("start", ctypes.c_uint32),
-        ("len", ctypes.c_uint32),
-        ("red", ctypes.c_void_p),
-        ("green", ctypes.c_void_p),
-        ("blue", ctypes.c_void_p),
-        ("transp", ctypes.c_void_p),
-    ]
+    Raises:
+        OSError: as the kernel says.
+    """
+    for _ in range(1000):
+        try:
+            fcntl.ioctl(fd, request, data)
+            return
+        except InterruptedError:
+            continue
+        except OSError as error:
+            if error.errno != errno.EAGAIN:
+                raise
+            time.sleep(0.001)
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 def open_node(url: DeviceUrl) -> int:
@@ -353,10 +412,10 @@ def open_node(url: DeviceUrl) -> int:
     try:
         fd = os.open(url.path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise DeviceNotFound("no such device", url=url.text, hint="ls /dev/fb* /dev/dri") from None
+        raise DeviceNotFound("no such device", url=url.text, hint=FIND_HINT) from None
     except PermissionError:
         raise DevicePermission(
-            "this user may not open the display", url=url.text, hint="add the user to the group video"
+            "this user may not open the display", url=url.text, hint=f"{RULES_HINT}, or the group video"
         ) from None
     except OSError as error:
         if error.errno == errno.EBUSY:
@@ -380,21 +439,43 @@ def take_console(url: DeviceUrl) -> Console | None:
     return None if tty == "none" else Console.take(tty, url=url.text, asked="tty" in url.params)
 
 
+def _pages(url: DeviceUrl) -> int:
+    return url.integer("pages", 2, least=1, most=2)
+
+
+def _detects(url: DeviceUrl) -> bool:
+    return url.integer("detect", 1, least=0, most=1) == 1
+
+
+def _check(url: DeviceUrl) -> None:
+    url.only("tty", "pages", "detect", *PARAMETERS)
+    url.device_file("fb:///dev/fb0")
+    _pages(url)
+    _detects(url)
+    check_parameters(url)
+
+
+@checked_by(_check)
 def open_fb(url: DeviceUrl) -> DrawnScreen:
     """Open `fb:///dev/fbN`.
 
     Raises:
         BadDeviceUrl, DeviceNotFound, DevicePermission, DeviceBusy, UnsupportedScreen, ScreenError.
     """
-    url.only("tty", "pages", *PARAMETERS)
-    pages = url.integer("pages", 2, least=1, most=2)
     fd = open_node(url)
     console: Console | None = None
+    connectors = Connectors(os.fstat(fd).st_rdev) if _detects(url) else None
     try:
+        if connectors is not None and not connectors.any_display():
+            raise DeviceNotFound(
+                "no display is connected", url=url.text, hint="plug it in; one that the card cannot detect: detect=0"
+            )
         console = take_console(url)
-        memory = FramebufferMemory(url, fd, pages=pages, console=console)
+        memory = FramebufferMemory(url, fd, pages=_pages(url), console=console, connectors=connectors)
     except BaseException:
         os.close(fd)
+        if connectors is not None:
+            connectors.close()
         if console is not None:
             console.give_back()
         raise

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+_BAND = 1 << 16
+"""Pixels that are converted at once: what stands between the palette and the native rows stays in the cache."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bits:
     """Where a colour stands in the pixel's word: `length` bits from bit `offset` (0 is the lowest) up."""
@@ -90,6 +94,14 @@ class PixelFormat:
 
     def rows(self, image: Image) -> bytes:
         """A palette image (mode L, indices of `palette.table`) as native rows without padding between them."""
+        wide, high = image.size
+        lines = max(1, _BAND // wide)
+        if lines >= high:
+            return self._band(image)
+        tops = range(0, high, lines)
+        return b"".join([self._band(image.crop((0, top, wide, min(high, top + lines)))) for top in tops])
+
+    def _band(self, image: Image) -> bytes:
         if self.bits == 1:
             return image.point(_words(self), "1").tobytes()
         if self.bits == 8:

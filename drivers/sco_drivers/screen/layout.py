@@ -1,13 +1,15 @@
 """Where everything of a scene stands on a glass of any size. Pure arithmetic: no drawing, no device.
 
-Two arrangements: a scene with a code gives the code all the room it can use (beside the words on a wide glass, under
-them on a tall one); any other scene is a column in the middle. Buttons stand at the bottom, the first on the left.
+A scene with a code gives the code all the room it can use (beside the words on a wide glass, under them on a tall one);
+one that says what to do at the plate has its drawing beside the words, and the buttons under it; any other scene is a
+column in the middle. Buttons stand at the bottom, the first on the left, and no finger is too large for them.
 Sizes are in hundredths of the glass's shorter side, so that a text has the same share of every panel; where they do
 not all fit, all of them shrink together and nothing is left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,11 +20,25 @@ from sco_drivers.screen.lettering import Paragraph, fit, line_height, width
 LEAST_MODULE_MM = 0.5
 """Under this a phone at arm's length begins to fail to read a code from a screen."""
 
+LEAST_BUTTON_MM = 15.0
+"""Under this a finger begins to miss a button."""
 
-_TRIALS = tuple((share, percent) for share in (62, 56, 50) for percent in (100, 92, 84, 77)) + tuple(
-    (50, percent) for percent in (70, 64, 58, 50, 42, 34, 26, 18)
+_USUAL_DENSITY = 84 / LEAST_BUTTON_MM
+"""Px a mm of the densest panels that lanes have (7 inch at 800x480, 15.6 inch at 1920x1080): where it is not known."""
+
+_ROOMY = 0.94
+"""Words without a code beside them leave some of their room empty."""
+
+_SMALLER = tuple((50, percent) for percent in (70, 64, 58, 50, 42, 34, 26, 18))
+_TRIALS = (
+    *((share, percent) for share in (70, 66) for percent in (100, 92, 88)),
+    *((share, percent) for share in (62, 56, 50) for percent in (100, 92, 84, 77)),
+    *_SMALLER,
 )
 """What is tried in turn: the code's share of the width in percent, and the size of everything else in percent."""
+
+_TRIALS_WITHOUT_CODE = tuple((44, percent) for percent in (132, 124, 116, 108, 100, 92, 84, 77)) + _SMALLER
+"""Without a code the words have the room to be read from further off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +104,19 @@ def countdown_text(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
+def finger(size: tuple[int, int], density: float | None) -> int:
+    """How many px high a button is at least, on a glass of `size` px with `density` px a mm (None: not known).
+
+    On a glass so small that it would fill with buttons they are smaller.
+    """
+    share = 0.175 if density is None else 0.22
+    return round(min(LEAST_BUTTON_MM * (density or _USUAL_DENSITY), share * min(size)))
+
+
 @lru_cache(maxsize=64)
-def lay_out(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str) -> Layout:
+def lay_out(
+    scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str, button_height: int = 0
+) -> Layout:
     """Place `scene` on a glass of `size` px.
 
     Args:
@@ -97,18 +124,31 @@ def lay_out(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longes
         size: px as a person sees them.
         matrix: the scene's code, encoded; None when it has none.
         longest: what the countdown says at its longest; empty when there is none.
+        button_height: px that a button is high at least, see `finger`; given up only when nothing else fits.
+
+    Raises:
+        ValueError: it does not fit.
     """
-    beside = matrix is not None and size[0] >= size[1] * 1.15
-    for share, percent in _TRIALS:
-        u = min(size) * percent / 10_000
-        last = percent < 40  # smaller than that, a broken word is the lesser evil
-        if beside:
-            layout = _beside(scene, size, matrix, longest, u, share, broken=last)
-        else:
-            layout = _column(scene, size, matrix, longest, u, share, broken=last)
-        if layout is not None:
-            return layout
+    for arrange in _arrangements(scene, size, matrix):
+        for share, percent in _TRIALS if matrix is not None else _TRIALS_WITHOUT_CODE:
+            last = percent < 40  # smaller than that, a broken word and a small button are the lesser evil
+            least = 0 if last else button_height
+            layout = arrange(scene, size, matrix, longest, min(size) * percent / 10_000, share, least, broken=last)
+            if layout is not None:
+                return layout
     raise ValueError(f"scene {scene.name!r} does not fit {size[0]}x{size[1]}")
+
+
+def _arrangements(
+    scene: Scene, size: tuple[int, int], matrix: QrMatrix | None
+) -> Iterator[Callable[..., Layout | None]]:
+    """How the scene may be arranged on that glass, the best first."""
+    if size[0] >= size[1] * 1.15:
+        if matrix is not None:
+            yield _beside_code
+        elif scene.drawing is Drawing.TAP_OR_SCAN:
+            yield _beside_drawing
+    yield _column
 
 
 @dataclass(slots=True)
@@ -125,8 +165,13 @@ class _Stack:
 
     @property
     def broken(self) -> bool:
-        found = (what.paragraph if isinstance(what, _Sum) else what for _, _, what in self.blocks)
-        return any(isinstance(what, Paragraph) and what.broken for what in found)
+        return any(words.broken for _, _, what in self.blocks for words in _words_of(what))
+
+    @property
+    def width(self) -> int:
+        """Of the widest words."""
+        wide = [words.width for _, _, what in self.blocks for words in _words_of(what)]
+        return max(wide + [what.width for _, _, what in self.blocks if isinstance(what, _Meter)], default=0)
 
     @property
     def height(self) -> int:
@@ -138,11 +183,12 @@ class _Stack:
 
 @dataclass(frozen=True, slots=True)
 class _Meter:
-    """The countdown with the words before it, in one row or two."""
+    """The countdown with the words before it: beside it, or above it where they are long."""
 
     label: Paragraph | None
     size: int
     longest: str
+    above: bool = False
 
     @property
     def digits_width(self) -> int:
@@ -154,11 +200,24 @@ class _Meter:
 
     @property
     def width(self) -> int:
-        return self.digits_width + (self.label.width + self.gap if self.label else 0)
+        if self.label is None or self.above:
+            return max(self.digits_width, self.label.width if self.label else 0)
+        return self.label.width + self.gap + self.digits_width
 
     @property
     def height(self) -> int:
-        return line_height(self.size)
+        return line_height(self.size) + (self.label.height if self.label is not None and self.above else 0)
+
+
+def _meter(scene: Scene, room: int, u: float, longest: str) -> _Meter:
+    bare = _Meter(None, max(8, round(6.2 * u)), longest)
+    if not scene.deadline_label:
+        return bare
+    largest, least = round(5.4 * u), max(8, round(4 * u))
+    label = fit(scene.deadline_label, room - bare.gap - bare.digits_width, 1, largest, least)
+    if not label.broken:
+        return _Meter(label, bare.size, longest)
+    return _Meter(fit(scene.deadline_label, room, 3, largest, least), bare.size, longest, above=True)
 
 
 def _texts_of(scene: Scene, room: int, u: float, *, narrow: bool, longest: str, stack: _Stack) -> None:
@@ -171,12 +230,7 @@ def _texts_of(scene: Scene, room: int, u: float, *, narrow: bool, longest: str, 
         words = fit(line, room, 4, round(5.4 * u), max(8, round(4.4 * u)))
         stack.add(words.height, 1.8 * u, words)
     amount = fit(scene.amount, room, 1, round(9.4 * u), max(8, round(5 * u)), bold=True) if scene.amount else None
-    meter: _Meter | None = None
-    if scene.deadline is not None:
-        label = (
-            fit(scene.deadline_label, room, 1, round(5.4 * u), max(8, round(4 * u))) if scene.deadline_label else None
-        )
-        meter = _Meter(label, max(8, round(6.2 * u)), longest)
+    meter = _meter(scene, room, u, longest) if scene.deadline is not None else None
     if amount is not None:
         stack.add(amount.height, 3.6 * u, _Sum(amount))
     if meter is not None:
@@ -186,6 +240,14 @@ def _texts_of(scene: Scene, room: int, u: float, *, narrow: bool, longest: str, 
 @dataclass(frozen=True, slots=True)
 class _Sum:
     paragraph: Paragraph
+
+
+def _words_of(what: object) -> tuple[Paragraph, ...]:
+    """The paragraphs of a stack's block."""
+    if isinstance(what, _Meter):
+        return () if what.label is None else (what.label,)
+    words = what.paragraph if isinstance(what, _Sum) else what
+    return (words,) if isinstance(words, Paragraph) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,14 +271,17 @@ def _unstack(stack: _Stack, top: int) -> tuple[list[PlacedText], PlacedCountdown
     for height, gap, what in stack.blocks:
         y += gap
         if isinstance(what, _Meter):
-            x = stack.x(what.width)
-            if what.label is not None:
+            x, down = stack.x(what.width), 0
+            if what.label is not None and what.above:
+                box = Box(stack.x(what.label.width), y, what.label.width, what.label.height)
+                texts.append(PlacedText(what.label, box, stack.align, muted=True))
+                x, down = stack.x(what.digits_width), what.label.height
+            elif what.label is not None:
                 # Both stand on one base line.
-                down = what.size - what.label.size
-                box = Box(x, y + down, what.label.width, what.label.height)
+                box = Box(x, y + what.size - what.label.size, what.label.width, what.label.height)
                 texts.append(PlacedText(what.label, box, 0, muted=True))
                 x += what.label.width + what.gap
-            countdown = PlacedCountdown(Box(x, y, what.digits_width, height), what.size)
+            countdown = PlacedCountdown(Box(x, y + down, what.digits_width, height - down), what.size)
         elif isinstance(what, _Picture):
             picture = Box(stack.x(what.side), y, what.side, what.side)
         elif isinstance(what, _Code):
@@ -231,22 +296,33 @@ def _unstack(stack: _Stack, top: int) -> tuple[list[PlacedText], PlacedCountdown
     return texts, countdown, picture, code
 
 
+def _labels(buttons: tuple[Button, ...], room: int, largest: int, least: int) -> list[Paragraph]:
+    """The words of the buttons, all of one size: on one line where they fit, else on more."""
+    for lines in (1, 2, 3):
+        labels = [fit(button.label, room, lines, largest, least, bold=True) for button in buttons]
+        if not any(label.broken for label in labels):
+            break
+    size = min(label.size for label in labels)
+    return [fit(button.label, room, lines, size, size, bold=True) for button in buttons]
+
+
 def _place_buttons(
-    buttons: tuple[Button, ...], left: int, bottom: int, room: int, u: float, *, centred: bool
-) -> tuple[list[PlacedButton], int]:
-    """Buttons in a row that ends at `bottom` (one under another where the row is too narrow), and their top."""
+    buttons: tuple[Button, ...], left: int, bottom: int, room: int, u: float, least: int, *, centred: bool
+) -> tuple[list[PlacedButton], int] | None:
+    """Buttons in a row that ends at `bottom` (one under another where the row is too narrow), and their top; None
+    when their words do not fit. They are `least` px high or more."""
     if not buttons:
         return [], bottom
-    gap, height, inset = round(3 * u), round(13 * u), round(4 * u)
-    labels = [
-        fit(button.label, room - 2 * inset, 1, round(5.6 * u), max(8, round(4.4 * u)), bold=True) for button in buttons
-    ]
-    size = min(label.size for label in labels)
-    labels = [fit(button.label, room, 1, size, size, bold=True) for button in buttons]
+    height = max(round(13 * u), least)
+    gap, inset = max(round(3 * u), height // 5), round(4 * u)
+    labels = _labels(buttons, room - 2 * inset, max(8, round(0.43 * height)), max(8, round(4.4 * u)))
+    if any(label.width > room - 2 * inset for label in labels):
+        return None
+    height = max(height, max(label.height for label in labels) + 2 * round(1.5 * u))
     widest = max(label.width for label in labels) + 2 * inset
     in_row = len(buttons) * widest + (len(buttons) - 1) * gap <= room
     across = len(buttons) if in_row else 1
-    wide = min(max(widest, round(48 * u)), (room - (across - 1) * gap) // across)
+    wide = min(max(widest, round(48 * u), 3 * least), (room - (across - 1) * gap) // across)
     rows = -(-len(buttons) // across)
     total = wide * across + gap * (across - 1)
     x0 = left + (room - total) // 2 if centred else left
@@ -262,18 +338,31 @@ def _place_buttons(
 
 
 def _column(
-    scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str, u: float, share: int, *, broken: bool
+    scene: Scene,
+    size: tuple[int, int],
+    matrix: QrMatrix | None,
+    longest: str,
+    u: float,
+    share: int,
+    button_height: int,
+    *,
+    broken: bool,
 ) -> Layout | None:
     """Everything in one column in the middle; None when it does not fit at this scale."""
     wide, high = size
     margin = round(5 * u)
     room = wide - 2 * margin
-    buttons, floor = _place_buttons(scene.buttons, margin, high - margin, room, u, centred=True)
+    row = _place_buttons(scene.buttons, margin, high - margin, room, u, button_height, centred=True)
+    if row is None:
+        return None
+    buttons, floor = row
     stack = _Stack(margin, room, 0.5, [])
     if matrix is None and scene.drawing is not Drawing.NONE:
         side = round((32 if scene.drawing is Drawing.TAP_OR_SCAN else 24) * u)
         if wide < high:
             side = round(side * 1.6)
+        if scene.drawing is Drawing.SPINNER:  # every turn of it is kept in memory, and it is seen at any size
+            side = min(side, round((0.15 if scene.lines else 0.24) * min(size)))
         stack.add(side, 0, _Picture(side))
     _texts_of(scene, room, u, narrow=wide < high, longest=longest, stack=stack)
     space = floor - 2 * margin if buttons else high - 2 * margin
@@ -282,21 +371,30 @@ def _column(
         side = min(wide - margin, space - stack.height - gap)
         module = side // matrix.full_size
         # Words give way before the code falls under its share (which is of a wide glass; a tall one has more room).
-        least = 1 if broken else max(1, min(wide, high) * share * 5 // 4 // 100 // matrix.full_size)
+        least = 1 if broken else max(1, min(wide, high) * share * 27 // 20 // 100 // matrix.full_size)
         if module < least:
             return None
         stack.blocks.insert(1, (module * matrix.full_size, gap, _Code(module * matrix.full_size, module)))
-    if stack.height > space or (stack.broken and not broken):
+    elif stack.height > _ROOMY * space and not broken:
+        return None
+    if stack.height > space or stack.width > room or (_broken(stack, buttons) and not broken):
         return None
     texts, countdown, picture, code = _unstack(stack, margin + (space - stack.height) // 2)
     return Layout(size, tuple(texts), scene.drawing, picture, code, countdown, tuple(buttons))
 
 
-def _beside(
-    scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str, u: float, share: int, *, broken: bool
+def _beside_code(
+    scene: Scene,
+    size: tuple[int, int],
+    matrix: QrMatrix,
+    longest: str,
+    u: float,
+    share: int,
+    button_height: int,
+    *,
+    broken: bool,
 ) -> Layout | None:
-    """The code on the right as high as the glass, words on the left; None when the words do not fit at this scale."""
-    assert matrix is not None
+    """The code on the right as high as the glass, words and buttons on the left; None when they do not fit."""
     wide, high = size
     margin = round(4 * u)
     module = min((high - margin) // matrix.full_size, (wide * share // 100) // matrix.full_size)
@@ -306,12 +404,57 @@ def _beside(
     edge = min((high - side) // 2, margin)
     box = Box(wide - side - edge, (high - side) // 2, side, side)
     room = box.x - 2 * margin
-    buttons, floor = _place_buttons(scene.buttons, margin, high - margin, room, u, centred=False)
+    top = max(margin, box.y)  # what is at the bottom ends where the code does
+    row = _place_buttons(scene.buttons, margin, high - top, room, u, button_height, centred=False)
+    if row is None:
+        return None
+    buttons, floor = row
     stack = _Stack(margin, room, 0.0, [])
     _texts_of(scene, room, u, narrow=True, longest=longest, stack=stack)
-    space = floor - 2 * margin if buttons else high - 2 * margin
-    widest = max((what.width for _, _, what in stack.blocks if isinstance(what, Paragraph | _Meter)), default=0)
-    if stack.height > space or widest > room or (stack.broken and not broken):
+    space = floor - top - (margin if buttons else 0)
+    if stack.height > space or stack.width > room or (_broken(stack, buttons) and not broken):
+        return None
+    texts, countdown, _, _ = _unstack(stack, top + (space - stack.height) // 2)
+    return Layout(size, tuple(texts), Drawing.NONE, None, PlacedCode(box, module), countdown, tuple(buttons))
+
+
+def _beside_drawing(
+    scene: Scene,
+    size: tuple[int, int],
+    _matrix: None,
+    longest: str,
+    u: float,
+    share: int,
+    button_height: int,
+    *,
+    broken: bool,
+) -> Layout | None:
+    """Words on the left; the drawing and under it the buttons on the right; None when they do not fit."""
+    wide, high = size
+    margin = round(4 * u)
+    across = min(wide * share // 100, high - 2 * margin)
+    left = wide - margin - across
+    row = _place_buttons(scene.buttons, left, high - margin, across, u, button_height, centred=True)
+    if row is None:
+        return None
+    buttons, floor = row
+    above = (floor if buttons else high) - 2 * margin
+    side = min(across, above)
+    if side < across // 3:
+        return None
+    box = Box(left + (across - side) // 2, margin + (above - side) // 2, side, side)
+    room = left - 2 * margin
+    stack = _Stack(margin, room, 0.0, [])
+    _texts_of(scene, room, u, narrow=True, longest=longest, stack=stack)
+    space = high - 2 * margin
+    if stack.height > (1 if broken else _ROOMY) * space or stack.width > room:
+        return None
+    if _broken(stack, buttons) and not broken:
         return None
     texts, countdown, _, _ = _unstack(stack, margin + (space - stack.height) // 2)
-    return Layout(size, tuple(texts), Drawing.NONE, None, PlacedCode(box, module), countdown, tuple(buttons))
+    return Layout(size, tuple(texts), scene.drawing, box, None, countdown, tuple(buttons))
+
+
+def _broken(stack: _Stack, buttons: list[PlacedButton]) -> bool:
+    """Whether a word had to be cut in two."""
+    return stack.broken or any(button.label.broken for button in buttons)

@@ -58,6 +58,14 @@ class Memory(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Ask whether the display is there; cheap.
+
+        Raises:
+            DeviceGone: it was unplugged.
+        """
+        ...
+
     def changed(self, boxes: Sequence[Box]) -> None:
         """The front page has changed in these places (device px); tells a device that must be told.
 

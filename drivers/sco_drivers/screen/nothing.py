@@ -9,7 +9,7 @@ from typing import Self
 
 from sco_drivers.errors import DeviceClosed, ScreenError
 from sco_drivers.screen import Scene
-from sco_drivers.urls import DeviceUrl
+from sco_drivers.urls import DeviceUrl, checked_by
 
 
 class Nothing:
@@ -41,6 +41,15 @@ class Nothing:
             raise DeviceClosed("the screen is closed", url=self.url)
         self.scene = scene
 
+    def check(self) -> None:
+        """It is always there.
+
+        Raises:
+            DeviceClosed: `close` was called.
+        """
+        if self._closed:
+            raise DeviceClosed("the screen is closed", url=self.url)
+
     def button_at(self, x: int, y: int, pressed_at: float | None = None) -> str | None:
         """Always None, but for a keyboard's choice of the n-th button (x = -1 - n, y = -1)."""
         if self.scene is None or y != -1 or not 0 <= -1 - x < len(self.scene.buttons):
@@ -66,13 +75,22 @@ class Nothing:
         self.close()
 
 
+def _size(url: DeviceUrl) -> tuple[int, int]:
+    from sco_drivers.screen.drawer import pair_of
+
+    return pair_of(url, "size") or (1024, 768)
+
+
+def _check(url: DeviceUrl) -> None:
+    url.only("size")
+    _size(url)
+
+
+@checked_by(_check)
 def open_nothing(url: DeviceUrl) -> Nothing:
     """Open `none://`.
 
     Raises:
         BadDeviceUrl: parameters that it does not know.
     """
-    from sco_drivers.screen.drawer import pair_of
-
-    url.only("size")
-    return Nothing(url, pair_of(url, "size") or (1024, 768))
+    return Nothing(url, _size(url))

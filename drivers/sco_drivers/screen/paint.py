@@ -1,13 +1,14 @@
-"""A placed scene -> a palette image (one byte a pixel, see `palette`). Knows nothing of devices or pixel formats."""
+"""A placed scene -> palette images (one byte a pixel, see `palette`). Knows nothing of devices or pixel formats."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import cos, radians, sin
 from typing import TYPE_CHECKING
 
 from sco_drivers.qr import QUIET_ZONE, QrMatrix
-from sco_drivers.screen import Drawing, lettering, palette
+from sco_drivers.screen import Box, Drawing, lettering, palette
 from sco_drivers.screen.layout import Layout, PlacedButton, PlacedCountdown
 from sco_drivers.screen.palette import Pair
 
@@ -17,30 +18,40 @@ if TYPE_CHECKING:
 SPINNER_FRAMES = 20
 """Pictures of one turn of the spinner."""
 
+GROUND = Pair.PAGE_INK.ground
+"""The page's colour, as an index of the palette."""
+
+RING = 0.11
+"""How thick the spinner's ring is, as a share of its width."""
+
 _FINE = 4
 """Shapes are drawn this many times larger and reduced, which makes their edges smooth."""
 
 
-def paint(layout: Layout, canvas: Image) -> None:
-    """Paint all that stands still (no digits of the countdown, no spinner, no code) over the whole `canvas`."""
-    canvas.paste(Pair.PAGE_INK.ground, (0, 0, *canvas.size))
+def pieces(layout: Layout) -> Iterator[tuple[Box, Image]]:
+    """All that stands still on the page (no digits of the countdown, no spinner, no code), a palette image a box."""
     for text in layout.texts:
         pair = Pair.PAGE_MUTED if text.muted else Pair.PAGE_INK
         height = lettering.line_height(text.paragraph.size)
         for number, line in enumerate(text.paragraph.lines):
-            mask = lettering.mask(line, text.paragraph.size, text.paragraph.bold)
-            x = text.box.x + round((text.box.width - mask.width) * text.align)
-            ink(canvas, mask, x, text.box.y + number * height, pair)
+            image = written(line, text.paragraph.size, text.paragraph.bold, pair)
+            x = text.box.x + round((text.box.width - image.width) * text.align)
+            yield Box(x, text.box.y + number * height, image.width, image.height), image
     if layout.drawing_box is not None and layout.drawing is not Drawing.SPINNER:
-        box = layout.drawing_box
-        canvas.paste(picture(layout.drawing, box.width), (box.x, box.y))
+        yield layout.drawing_box, picture(layout.drawing, layout.drawing_box.width)
     for button in layout.buttons:
-        _paint_button(canvas, button)
+        yield button.box, _button(button)
 
 
-def ink(canvas: Image, mask: Image, x: int, y: int, pair: Pair) -> None:
-    """Lay a coverage mask on the canvas in the colours of `pair`; what was under it is taken to be its ground."""
-    canvas.paste(mask.point(palette.shades(pair)), (x, y))
+@lru_cache(maxsize=32)
+def written(text: str, size: int, bold: bool, pair: Pair) -> Image:
+    """One line of text in the colours of `pair`; kept, since the same words come with every payment."""
+    return inked(lettering.drawn(text, size, bold), pair)
+
+
+def inked(mask: Image, pair: Pair) -> Image:
+    """A coverage mask in the colours of `pair`."""
+    return mask.point(palette.shades(pair))
 
 
 def paint_countdown(placed: PlacedCountdown, text: str) -> Image:
@@ -48,8 +59,21 @@ def paint_countdown(placed: PlacedCountdown, text: str) -> Image:
     from PIL import Image
 
     image = Image.new("L", (placed.box.width, placed.box.height), Pair.PAGE_INK.ground)
-    mask = lettering.mask(text, placed.size, True)
-    ink(image, mask, image.width - mask.width, 0, Pair.PAGE_INK)
+    digits = inked(lettering.drawn(text, placed.size, True), Pair.PAGE_INK)
+    image.paste(digits, (image.width - digits.width, 0))
+    return image
+
+
+def cross(side: int) -> Image:
+    """A cross that is met by a finger in its middle; an odd number of px a side."""
+    from PIL import Image, ImageDraw
+
+    side |= 1
+    image = Image.new("L", (side, side), GROUND)
+    draw = ImageDraw.Draw(image)
+    half, thick = side // 2, max(1, side // 24)
+    draw.rectangle((0, half - thick, side, half + thick), fill=Pair.PAGE_INK.ink)
+    draw.rectangle((half - thick, 0, half + thick, side), fill=Pair.PAGE_INK.ink)
     return image
 
 
@@ -67,27 +91,28 @@ def paint_code(matrix: QrMatrix, module: int) -> Image:
     return image.resize((full * module, full * module), Image.Resampling.NEAREST)
 
 
-def _paint_button(canvas: Image, placed: PlacedButton) -> None:
+def _button(placed: PlacedButton) -> Image:
     box, radius = placed.box, round(placed.box.height * 0.2)
     if placed.button.primary:
-        ink(canvas, _rounded(box.width, box.height, radius), box.x, box.y, Pair.PAGE_BLUE)
-        pair = Pair.BLUE_WHITE
+        image, pair = inked(_rounded(box.width, box.height, radius), Pair.PAGE_BLUE), Pair.BLUE_WHITE
     else:
         border = max(2, round(box.height * 0.035))
-        ink(canvas, _rounded(box.width, box.height, radius), box.x, box.y, Pair.PAGE_LINE)
+        image, pair = inked(_rounded(box.width, box.height, radius), Pair.PAGE_LINE), Pair.WHITE_INK
         inner = _rounded(box.width - 2 * border, box.height - 2 * border, radius - border)
         # The inside covers the border's colour; outside its own round corners the border stays.
-        mask = inner.point(palette.shades(Pair.LINE_WHITE))
-        canvas.paste(mask, (box.x + border, box.y + border), inner.point([0] + [255] * 255))
-        pair = Pair.WHITE_INK
+        image.paste(inked(inner, Pair.LINE_WHITE), (border, border), inner.point([0] + [255] * 255))
     label = placed.label
-    mask = lettering.mask(label.lines[0], label.size, True)
+    step = lettering.line_height(label.size)
     # Centred on the height of capitals, not on the line: it is capitals that the eye sees.
-    y = box.y + (box.height - round(label.size * 0.71)) // 2 - (label.size - round(label.size * 0.71))
-    ink(canvas, mask, box.x + (box.width - mask.width) // 2, y, pair)
+    capitals = round(label.size * 0.71)
+    y = (box.height - capitals - (len(label.lines) - 1) * step) // 2 - (label.size - capitals)
+    for number, line in enumerate(label.lines):
+        words = written(line, label.size, True, pair)
+        image.paste(words, ((box.width - words.width) // 2, y + number * step))
+    return image
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _rounded(width: int, height: int, radius: int) -> Image:
     """Coverage of a rectangle with rounded corners. Only the corners are drawn fine."""
     from PIL import Image, ImageDraw
@@ -109,18 +134,28 @@ def _rounded(width: int, height: int, radius: int) -> Image:
     return image
 
 
-@lru_cache(maxsize=4)
-def spinner(side: int) -> tuple[Image, ...]:
+def spinner(side: int) -> Iterator[Image]:
     """The pictures of one turn of the spinner: a ring whose ink runs out behind its head."""
+    from PIL.Image import Transpose
+
+    for turn in (None, Transpose.ROTATE_270, Transpose.ROTATE_180, Transpose.ROTATE_90):
+        for image in _quarter(side):
+            yield image.transpose(turn) if turn is not None else image
+
+
+@lru_cache(maxsize=2)  # a payment by ticket has it in two sizes
+def _quarter(side: int) -> tuple[Image, ...]:
+    """The pictures of a quarter of a turn; the others are these, turned."""
     from PIL import Image, ImageDraw
 
     fine = side * _FINE
-    thick = fine * 11 // 100
+    thick = round(fine * RING)
     slots = 90
-    masks = []
+    images = []
+    ring = Image.new("L", (fine, fine), 0)
+    draw = ImageDraw.Draw(ring)
     for frame in range(SPINNER_FRAMES // 4):
-        ring = Image.new("L", (fine, fine), 0)
-        draw = ImageDraw.Draw(ring)
+        ring.paste(0, (0, 0, fine, fine))
         head = 360 * frame / SPINNER_FRAMES
         for slot in range(slots):
             start = head + 360 * slot / slots
@@ -129,14 +164,13 @@ def spinner(side: int) -> tuple[Image, ...]:
         reach = (fine - thick) / 2
         x, y = fine / 2 + reach * cos(radians(head)), fine / 2 + reach * sin(radians(head))
         draw.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), fill=255)
-        masks.append(ring.reduce(_FINE).point(palette.shades(Pair.PAGE_BLUE)))
-    turns = (None, Image.Transpose.ROTATE_270, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_90)
-    return tuple(mask.transpose(turn) if turn is not None else mask for turn in turns for mask in masks)
+        images.append(ring.reduce(_FINE).point(palette.fine_blue()))
+    return tuple(images)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def picture(drawing: Drawing, side: int) -> Image:
     """A drawing as a palette image of `side` x `side` px on the page's ground."""
     from sco_drivers.screen import drawings
 
-    return drawings.draw(drawing, side, _FINE)
+    return drawings.draw(drawing, side)

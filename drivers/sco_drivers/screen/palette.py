@@ -17,11 +17,13 @@ WHITE: Rgb = (0xFF, 0xFF, 0xFF)
 INK: Rgb = (0x12, 0x1C, 0x26)
 MUTED: Rgb = (0x3F, 0x4B, 0x57)
 LINE: Rgb = (0x5F, 0x6B, 0x77)
-TRACK: Rgb = (0xD3, 0xDA, 0xE1)
 BLUE: Rgb = (0x0B, 0x57, 0xA8)
 GREEN: Rgb = (0x17, 0x73, 0x3A)
 RED: Rgb = (0xB3, 0x26, 0x1E)
 AMBER: Rgb = (0x8A, 0x50, 0x00)
+HALF_PAGE: Rgb = (0xEC, 0xF1, 0xF5)
+HALF_INK: Rgb = (0x03, 0x52, 0xA5)
+"""Half a shade on from page to blue, and half a shade beyond blue: shades between those of `PAGE_BLUE`."""
 
 SHADES = 16
 """Steps from the ground to the ink of a pair, both ends counted."""
@@ -33,7 +35,7 @@ class Pair(IntEnum):
     PAGE_INK = 0
     PAGE_MUTED = 1
     PAGE_BLUE = 2
-    PAGE_TRACK = 3
+    HALF_BLUE = 3
     PAGE_GREEN = 4
     PAGE_RED = 5
     PAGE_AMBER = 6
@@ -62,7 +64,7 @@ COLOURS: dict[Pair, tuple[Rgb, Rgb]] = {
     Pair.PAGE_INK: (PAGE, INK),
     Pair.PAGE_MUTED: (PAGE, MUTED),
     Pair.PAGE_BLUE: (PAGE, BLUE),
-    Pair.PAGE_TRACK: (PAGE, TRACK),
+    Pair.HALF_BLUE: (HALF_PAGE, HALF_INK),
     Pair.PAGE_GREEN: (PAGE, GREEN),
     Pair.PAGE_RED: (PAGE, RED),
     Pair.PAGE_AMBER: (PAGE, AMBER),
@@ -98,6 +100,17 @@ def table() -> tuple[Rgb, ...]:
 def shades(pair: Pair) -> tuple[int, ...]:
     """Coverage 0..255 -> index, for `pair`."""
     return tuple(int(pair) * SHADES + (level * (SHADES - 1) + 127) // 255 for level in range(256))
+
+
+@cache
+def fine_blue() -> tuple[int, ...]:
+    """Coverage 0..255 -> index, page to blue in twice as many steps: for a long gradient, where steps are seen."""
+    steps = 2 * (SHADES - 1)
+    found = []
+    for level in range(256):
+        step = (level * steps + 127) // 255
+        found.append(int(Pair.HALF_BLUE if step % 2 else Pair.PAGE_BLUE) * SHADES + step // 2)
+    return tuple(found)
 
 
 def luminance(colour: Rgb) -> float:

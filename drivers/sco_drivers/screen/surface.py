@@ -5,17 +5,52 @@ Everything here is px and bytes; scenes are `drawer`'s business.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from sco_drivers.qr import QUIET_ZONE, QrMatrix
-from sco_drivers.screen import Box
+from sco_drivers.screen import Box, palette
 from sco_drivers.screen.memory import Geometry, Rows
+from sco_drivers.screen.paint import RING, paint_code
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Rotation = Literal[0, 90, 180, 270]
 """Degrees clockwise by which the picture is turned on its way into memory, as the kernel's `fbcon=rotate` counts."""
+
+_PIECE = 1 << 16
+"""Bytes that are copied at once: they stay in the processor's cache."""
+
+
+def _canvas(size: tuple[int, int]) -> Image:
+    from PIL import Image
+
+    return Image.new("L", size)
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """Pictures that take turns in one place, as native bytes.
+
+    Attributes:
+        box: the place, in the device's px.
+        frames: the pictures; of each only the bytes at `pieces`.
+        pieces: slices of memory, and of a frame.
+    """
+
+    box: Box
+    frames: tuple[bytes, ...]
+    pieces: tuple[tuple[slice, slice], ...]
+
+    def show(self, rows: Rows, number: int) -> Box:
+        """Copy picture `number` into memory. Returns the box that was written, in the device's px."""
+        with memoryview(self.frames[number]) as frame:
+            for place, source in self.pieces:
+                rows[place] = frame[source]
+        return self.box
 
 
 class Surface:
@@ -27,6 +62,8 @@ class Surface:
         size = geometry.width, geometry.height
         self.size: tuple[int, int] = size if rotation in (0, 180) else (size[1], size[0])
         """Width and height in px as a person sees them."""
+        self._shared = _canvas(self.size) if geometry.format.bits < 8 else None
+        # Where pixels share a byte with their neighbours the whole picture is kept, to write whole bytes.
 
     def to_device(self, box: Box) -> Box:
         """A person's box in the device's px."""
@@ -59,20 +96,99 @@ class Surface:
         turns = {90: Transpose.ROTATE_90, 180: Transpose.ROTATE_180, 270: Transpose.ROTATE_270}
         return image.transpose(turns[self.rotation]) if self.rotation else image
 
-    def byte_aligned(self, box: Box) -> Box:
-        """The smallest box around `box` (a person's px) whose rows begin and end on whole bytes of memory."""
-        if self.geometry.format.bits >= 8:
-            return box
-        device = self.to_device(box)
-        left = device.x // 8 * 8
-        right = min(-(-(device.x + device.width) // 8) * 8, self.geometry.width)
-        return self.to_person(Box(left, device.y, right - left, device.height))
+    def page(self, rows: Rows, ground: int, code: tuple[Box, QrMatrix, int] | None = None) -> None:
+        """Fill the whole of `rows` with the palette's colour `ground`, and a code in its place: each row once.
 
-    def native(self, image: Image) -> bytes:
+        Args:
+            rows: where to.
+            ground: index of `palette.table`.
+            code: its box (a person's px), its matrix, px a module.
+        """
+        if self._shared is not None:
+            self._shared.paste(ground, (0, 0, *self.size))
+            if code is not None:
+                self._shared.paste(paint_code(code[1], code[2]), (code[0].x, code[0].y))
+            self._blit(rows, Box(0, 0, self.geometry.width, self.geometry.height), self._native(self._shared))
+            return
+        geometry = self.geometry
+        pixel = geometry.format.native(palette.table()[ground])
+        blank = (pixel * geometry.width).ljust(geometry.stride, b"\0")
+        at, bottom = 0, 0
+        if code is not None:
+            box = self.to_device(code[0])
+            at = _repeat(rows, at, blank, box.y)
+            left, right = pixel * box.x, (pixel * (geometry.width - box.x - box.width)).ljust(geometry.stride, b"\0")
+            for line, count in self._code_lines(code[1], code[2]):
+                at = _repeat(rows, at, (left + line + right)[: geometry.stride], count)
+            bottom = box.y + box.height
+        _repeat(rows, at, blank, geometry.height - bottom)
+
+    def _code_lines(self, matrix: QrMatrix, module: int) -> Iterator[tuple[bytes, int]]:
+        """The code's native rows, from above, with its quiet zone, and how many times each stands there."""
+        form = self.geometry.format
+        light, dark = form.native((255, 255, 255)) * module, form.native((0, 0, 0)) * module
+        # Two bytes that the light px do not hold stand for the modules while they are put in.
+        marks = bytes(itertools.islice((byte for byte in range(256) if byte not in light), 2))
+        table = bytes.maketrans(b"\0\1", marks)
+        border, blank = light * QUIET_ZONE, light * matrix.full_size
+        # A turned code is the code of a turned matrix: a quarter turn clockwise is "upside down, then transposed".
+        turned: Iterable[bytes] = matrix.rows
+        for _ in range(self.rotation // 90):
+            turned = [bytes(column) for column in zip(*list(turned)[::-1], strict=True)]
+        yield blank, QUIET_ZONE * module
+        for row in turned:
+            cells = row.translate(table).replace(marks[:1], light).replace(marks[1:], dark)
+            yield border + cells + border, module
+        yield blank, QUIET_ZONE * module
+
+    def put(self, rows: Rows, box: Box, image: Image) -> Box:
+        """A palette image into its box (a person's px). Returns the box that was written, in the device's px."""
+        device, pixels = self._prepared(box, image)
+        self._blit(rows, device, pixels)
+        return device
+
+    def _prepared(self, box: Box, image: Image) -> tuple[Box, bytes]:
+        """A palette image for its box (a person's px), as device px and native rows."""
+        if self._shared is None:
+            return self.to_device(box), self._native(image)
+        self._shared.paste(image, (box.x, box.y))
+        device = self.to_device(box)
+        left, right = device.x // 8 * 8, min(-(-(device.x + device.width) // 8) * 8, self.geometry.width)
+        device = Box(left, device.y, right - left, device.height)
+        whole = self.to_person(device)
+        part = self._shared.crop((whole.x, whole.y, whole.x + whole.width, whole.y + whole.height))
+        return device, self._native(part)
+
+    def moving(self, box: Box, images: Iterable[Image]) -> Moving:
+        """Palette images that take turns in one box (a person's px), made ready so that a turn costs copies only.
+
+        They are rings on the page's ground, as wide as the box and `RING` of that thick; the ground is left out.
+        """
+        form, stride = self.geometry.format, self.geometry.stride
+        frames: list[bytes] = []
+        spans: list[tuple[int, int]] = []
+        for image in images:
+            device, pixels = self._prepared(box, image)
+            line = form.row_bytes(device.width)
+            if not spans:
+                spans = [(at, line) for at in range(0, len(pixels), line)]
+                if self._shared is None:
+                    spans = _ring_spans(device.width, device.height, form.bits // 8)
+            frames.append(b"".join([pixels[at : at + size] for at, size in spans]))
+        origin = device.y * stride + device.x * form.bits // 8
+        places, sources, taken = [], [], 0
+        for at, size in spans:
+            row, column = divmod(at, line)
+            places.append(slice(origin + row * stride + column, origin + row * stride + column + size))
+            sources.append(slice(taken, taken + size))
+            taken += size
+        return Moving(device, tuple(frames), tuple(zip(places, sources, strict=True)))
+
+    def _native(self, image: Image) -> bytes:
         """A palette image as native rows, turned."""
         return self.geometry.format.rows(self.turned(image))
 
-    def blit(self, rows: Rows, box: Box, pixels: bytes) -> None:
+    def _blit(self, rows: Rows, box: Box, pixels: bytes) -> None:
         """Copy native rows to the place of `box` (device px; on whole bytes)."""
         geometry = self.geometry
         line = geometry.format.row_bytes(box.width)
@@ -85,28 +201,40 @@ class Surface:
             rows[at : at + line] = source[start : start + line]
             at += geometry.stride
 
-    def blit_code(self, rows: Rows, box: Box, matrix: QrMatrix, module: int) -> None:
-        """Draw a code straight into memory at `box` (device px), `module` px a module. Formats of 8 bits and more."""
-        geometry = self.geometry
-        form, stride = geometry.format, geometry.stride
-        light, dark = form.native((255, 255, 255)) * module, form.native((0, 0, 0)) * module
-        tiles = (light, dark)
-        border = light * QUIET_ZONE
-        blank = light * matrix.full_size
-        line = len(blank)
-        at = box.y * stride + box.x * (form.bits // 8)
-        quiet = [blank] * QUIET_ZONE
-        # A turned code is the code of a turned matrix: a quarter turn clockwise is "upside down, then transposed".
-        turned: tuple[tuple[int, ...] | bytes, ...] = matrix.rows
-        for _ in range(self.rotation // 90):
-            turned = tuple(zip(*turned[::-1], strict=True))
-        body = [border + b"".join([tiles[cell] for cell in row]) + border for row in turned]
-        for row in (*quiet, *body, *quiet):
-            for _ in range(module):
-                rows[at : at + line] = row
-                at += stride
-
     def picture(self, rows: Rows) -> Image:
         """What memory holds, as an RGB image as a person sees it."""
         geometry = self.geometry
         return self.upright(geometry.format.image(rows, geometry.width, geometry.height, geometry.stride))
+
+
+def _repeat(rows: Rows, at: int, line: bytes, count: int) -> int:
+    """`line` into `rows`, `count` times from byte `at` on, in large pieces. Returns the byte behind it.
+
+    The last row of memory may end with its last px.
+    """
+    end = at + len(line) * count
+    block = line * min(count, max(1, _PIECE // len(line)))
+    while at < end:
+        size = min(len(block), end - at, len(rows) - at)
+        rows[at : at + size] = block[:size] if size < len(block) else block
+        at += len(block)
+    return end
+
+
+def _ring_spans(wide: int, high: int, pixel: int) -> list[tuple[int, int]]:
+    """Where a ring that fills a box lies in its native rows: first byte and count, once or twice a row."""
+    spans: list[tuple[int, int]] = []
+    outer, inner = wide / 2 + 1, wide * (0.5 - RING) - 2
+    for row in range(high):
+        down = abs(row + 0.5 - high / 2)
+        far = min(wide / 2, max(0.0, outer**2 - down**2) ** 0.5)
+        near = max(0.0, inner**2 - down**2) ** 0.5
+        left, right = int(wide / 2 - far), -int(-(wide / 2 + far) // 1)
+        hole_left, hole_right = -int(-(wide / 2 - near) // 1), int(wide / 2 + near)
+        at = row * wide * pixel
+        if hole_right - hole_left < 8:
+            spans.append((at + left * pixel, (right - left) * pixel))
+        else:
+            spans.append((at + left * pixel, (hole_left - left) * pixel))
+            spans.append((at + hole_right * pixel, (right - hole_right) * pixel))
+    return spans

@@ -19,17 +19,26 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
-from sco_drivers.errors import BadDeviceUrl, DeviceGone, DeviceNotFound, DevicePermission, ScreenError
+from sco_drivers.errors import DeviceGone, DeviceNotFound, DevicePermission, ScreenError
 from sco_drivers.screen import Box
-from sco_drivers.screen.drawer import PARAMETERS, DrawnScreen, pair_of, panel_of, rotation_of
+from sco_drivers.screen.drawer import (
+    PARAMETERS,
+    DrawnScreen,
+    check_parameters,
+    guard_of,
+    pair_of,
+    panel_of,
+    rotation_of,
+)
 from sco_drivers.screen.formats import FORMATS, PixelFormat
 from sco_drivers.screen.memory import Geometry
 from sco_drivers.screen.surface import Rotation, Surface
-from sco_drivers.urls import DeviceUrl
+from sco_drivers.urls import DeviceUrl, checked_by
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_NOWHERE = "/nonexistent/unplugged"
 _COUNTER = struct.Struct("=Q")
 _opened: WeakValueDictionary[str, SimulatedScreen] = WeakValueDictionary()
 
@@ -70,8 +79,17 @@ class FileMemory:
 
     def back(self) -> memoryview:
         """The only page."""
-        self._check()
+        self.check()
         return self._rows
+
+    def check(self) -> None:
+        """Ask whether the file is still there.
+
+        Raises:
+            DeviceGone: it was unlinked.
+        """
+        if os.fstat(self._fd).st_nlink == 0:
+            raise DeviceGone("the display was unplugged", url=self._url.text, hint="plug it in and open it again")
 
     def flip(self) -> None:
         """Count a frame.
@@ -79,17 +97,13 @@ class FileMemory:
         Raises:
             DeviceGone: the file was unlinked.
         """
-        self._check()
+        self.check()
         at = len(self._map) - _COUNTER.size
         _COUNTER.pack_into(self._map, at, _COUNTER.unpack_from(self._map, at)[0] + 1)
 
     def changed(self, boxes: Sequence[Box]) -> None:
         """Count a frame; the pixels are in the file already."""
         self.flip()
-
-    def _check(self) -> None:
-        if os.fstat(self._fd).st_nlink == 0:
-            raise DeviceGone("the display was unplugged", url=self._url.text, hint="plug it in and open it again")
 
     def close(self) -> None:
         """Unmap. May be called twice."""
@@ -171,8 +185,14 @@ class VirtualScreen:
         return None if screen is None else screen.button_box(action)
 
     def unplug(self) -> None:
-        """Fault: the display leaves. What has it open meets `DeviceGone`."""
+        """Fault: the display leaves. What has it open meets `DeviceGone`; who opens it, `DeviceNotFound`."""
         self.path.unlink(missing_ok=True)
+        self.path.symlink_to(_NOWHERE)
+
+    def plug(self) -> None:
+        """The display that left is there again, black, under the same URL."""
+        if self.path.is_symlink():
+            self.path.unlink()
 
     def close(self) -> None:
         """Remove the temporary file. May be called twice."""
@@ -200,19 +220,30 @@ class SimulatedScreen(DrawnScreen):
         self.simulator.close()
 
 
+def _glass(url: DeviceUrl) -> tuple[PixelFormat, tuple[int, int], int]:
+    """The format, the size in px and the bytes of a row."""
+    form: PixelFormat = FORMATS[url.choice("format", "rgb565", tuple(FORMATS))]
+    size = pair_of(url, "size") or (1024, 768)
+    if min(size) < 64:
+        raise url.wrong("size", "is too small for any scene")
+    tight = form.row_bytes(size[0])
+    return form, size, url.integer("stride", tight, least=tight, most=1 << 20)
+
+
+def _check(url: DeviceUrl) -> None:
+    url.only("size", "format", "stride", *PARAMETERS)
+    _glass(url)
+    check_parameters(url)
+
+
+@checked_by(_check)
 def open_sim(url: DeviceUrl) -> SimulatedScreen:
     """Open `sim://[/PATH]`.
 
     Raises:
         BadDeviceUrl: an unknown parameter, format or size. DeviceNotFound: no such directory. DevicePermission.
     """
-    url.only("size", "format", "stride", *PARAMETERS)
-    form: PixelFormat = FORMATS[url.choice("format", "rgb565", tuple(FORMATS))]
-    size = pair_of(url, "size") or (1024, 768)
-    if min(size) < 64:
-        raise BadDeviceUrl(f"size={size[0]}x{size[1]} is too small for any scene", url=url.text)
-    tight = form.row_bytes(size[0])
-    stride = url.integer("stride", tight, least=tight, most=1 << 20)
+    form, size, stride = _glass(url)
     glass = VirtualScreen(
         size,
         form.name,
@@ -220,11 +251,13 @@ def open_sim(url: DeviceUrl) -> SimulatedScreen:
         stride=stride,
         mm=panel_of(url),
         path=url.path or None,
-        guard_ms=url.integer("guard_ms", 0, least=0, most=5000),
+        guard_ms=guard_of(url, 0),
     )
     try:
         memory = FileMemory(url, glass.path, glass.geometry)
     except FileNotFoundError:
+        if glass.path.is_symlink():
+            raise DeviceNotFound("no display is plugged in", url=url.text, hint="VirtualScreen.plug") from None
         raise DeviceNotFound("no such directory", url=url.text, hint=f"mkdir -p {glass.path.parent}") from None
     except PermissionError:
         raise DevicePermission("this user may not write the file", url=url.text) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sco_drivers.errors import BadDeviceUrl
+from sco_drivers.touch.contact import DEBOUNCE_S
 from sco_drivers.urls import DeviceUrl
 
 PARAMETERS = ("rotate", "calibration", "swap_xy", "flip_x", "flip_y", "range", "debounce_ms")
@@ -58,12 +58,10 @@ class Calibration:
             except ValueError:
                 values = ()
             if len(values) != 6 or not all(abs(value) < 1000 for value in values):
-                raise BadDeviceUrl(
-                    f"calibration={text!r} is not six numbers", url=url.text, hint="e.g. calibration=1,0,0,0,1,0"
-                )
+                raise url.wrong("calibration", "is not six numbers", hint="e.g. calibration=1,0,0,0,1,0")
             matrix = values
             if abs(matrix[0] * matrix[4] - matrix[1] * matrix[3]) < 1e-9:
-                raise BadDeviceUrl(f"calibration={text!r} maps the panel onto a line", url=url.text)
+                raise url.wrong("calibration", "maps the panel onto a line")
         flags = {name: url.choice(name, "0", ("0", "1")) == "1" for name in ("swap_xy", "flip_x", "flip_y")}
         rotate = int(url.choice("rotate", "0", ("0", "90", "180", "270")))
         return cls(x, y, rotate, matrix, **flags)
@@ -89,6 +87,25 @@ class Calibration:
         return min(max(int(u * wide), 0), wide - 1), min(max(int(v * high), 0), high - 1)
 
 
+def check_parameters(url: DeviceUrl) -> None:
+    """What every panel's URL may say.
+
+    Raises:
+        BadDeviceUrl: a parameter that cannot be understood.
+    """
+    Calibration.of(url, *range_of(url, (Axis(), Axis())))
+    debounce_of(url)
+
+
+def debounce_of(url: DeviceUrl) -> float:
+    """The URL's `debounce_ms`, in s.
+
+    Raises:
+        BadDeviceUrl: no whole number, or out of range.
+    """
+    return url.integer("debounce_ms", round(DEBOUNCE_S * 1000), least=0, most=2000) / 1000
+
+
 def range_of(url: DeviceUrl, default: tuple[Axis, Axis]) -> tuple[Axis, Axis]:
     """The URL's `range=XxY`: the greatest raw values of both axes, counted from 0; `default` when absent.
 
@@ -100,7 +117,7 @@ def range_of(url: DeviceUrl, default: tuple[Axis, Axis]) -> tuple[Axis, Axis]:
         return default
     wide, cross, high = text.partition("x")
     if not (cross and wide.isascii() and wide.isdigit() and high.isascii() and high.isdigit()):
-        raise BadDeviceUrl(f"range={text!r} is not MAXxMAX", url=url.text, hint="e.g. range=4095x4095")
+        raise url.wrong("range", "is not MAXxMAX", hint="e.g. range=4095x4095")
     if not (0 < int(wide) < 1 << 31 and 0 < int(high) < 1 << 31):
-        raise BadDeviceUrl(f"range={text} is out of range", url=url.text)
+        raise url.wrong("range", "is out of range")
     return Axis(0, int(wide)), Axis(0, int(high))

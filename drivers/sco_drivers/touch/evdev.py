@@ -8,26 +8,44 @@ gets them, so that the desktop or console behind does not react).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import stat
 import struct
+import time
+from functools import partial
 
-from sco_drivers.errors import DeviceBusy, DeviceNotFound, DevicePermission, TouchError
-from sco_drivers.touch.calibration import PARAMETERS, Axis, Calibration, range_of
-from sco_drivers.touch.events import ABS_MT_POSITION_X, ABS_MT_POSITION_Y, ABS_X, ABS_Y
+from sco_drivers.errors import FIND_HINT, RULES_HINT, DeviceBusy, DeviceNotFound, DevicePermission, TouchError
+from sco_drivers.touch.calibration import PARAMETERS, Axis, Calibration, check_parameters, range_of
+from sco_drivers.touch.events import ABS_MT_POSITION_X, ABS_MT_POSITION_Y, ABS_MT_SLOT, ABS_X, ABS_Y, State
 from sco_drivers.touch.reader import EventTouch
-from sco_drivers.urls import DeviceUrl
+from sco_drivers.urls import DeviceUrl, checked_by
 
 _ABSINFO = struct.Struct("@6i")  # value, minimum, maximum, fuzz, flat, resolution
 _EVIOCGRAB = 0x40044590  # _IOW('E', 0x90, int)
+_EVIOCSCLOCKID = 0x400445A0  # _IOW('E', 0xa0, int)
+_SLOTS = 16
+_EVIOCGMTSLOTS = 0x8000450A | 4 * (1 + _SLOTS) << 16  # _IOC(_IOC_READ, 'E', 0x0a, length): a code, then its values
 
 
 def _eviocgabs(axis: int) -> int:
     return 0x80184540 + axis  # _IOR('E', 0x40 + axis, struct input_absinfo)
 
 
+def _check(url: DeviceUrl) -> None:
+    url.only("grab", *PARAMETERS)
+    url.device_file("evdev:///dev/input/event3")
+    _grab(url)
+    check_parameters(url)
+
+
+def _grab(url: DeviceUrl) -> bool:
+    return url.choice("grab", "1", ("0", "1")) == "1"
+
+
+@checked_by(_check)
 def open_evdev(url: DeviceUrl) -> EventTouch:
     """Open an input device.
 
@@ -35,15 +53,13 @@ def open_evdev(url: DeviceUrl) -> EventTouch:
         BadDeviceUrl, DeviceNotFound, DevicePermission, DeviceBusy (another process has grabbed it), TouchError (no
         input device).
     """
-    url.only("grab", *PARAMETERS)
-    grab = url.choice("grab", "1", ("0", "1")) == "1"
     try:
         fd = os.open(url.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise DeviceNotFound("no such input device", url=url.text, hint="see /dev/input/by-id") from None
+        raise DeviceNotFound("no such input device", url=url.text, hint=FIND_HINT) from None
     except PermissionError:
         raise DevicePermission(
-            "this user may not read the device", url=url.text, hint="add the user to the group input"
+            "this user may not read the device", url=url.text, hint=f"{RULES_HINT}, or the group input"
         ) from None
     except OSError as error:
         if error.errno in (errno.ENODEV, errno.ENXIO):
@@ -51,10 +67,10 @@ def open_evdev(url: DeviceUrl) -> EventTouch:
         raise TouchError(f"cannot be opened: {error.strerror}", url=url.text) from error
     try:
         if not stat.S_ISCHR(os.fstat(fd).st_mode):
-            raise TouchError("not an input device", url=url.text, hint="see /dev/input/by-id")
+            raise TouchError("not an input device", url=url.text, hint=FIND_HINT)
         x, y = range_of(url, _axes(fd))
         calibration = Calibration.of(url, x, y)
-        if grab:
+        if _grab(url):
             try:
                 fcntl.ioctl(fd, _EVIOCGRAB, 1)
             except OSError as error:
@@ -62,11 +78,42 @@ def open_evdev(url: DeviceUrl) -> EventTouch:
                     raise DeviceBusy(
                         "another process has grabbed it", url=url.text, hint="stop it, or add grab=0"
                     ) from None
-                raise TouchError("not an input device", url=url.text, hint="see /dev/input/by-id") from error
-        return EventTouch(url, fd, calibration)
+                raise TouchError("not an input device", url=url.text, hint=FIND_HINT) from error
+        with contextlib.suppress(OSError):  # else the time of reading is taken
+            fcntl.ioctl(fd, _EVIOCSCLOCKID, struct.pack("@i", time.CLOCK_MONOTONIC))
+        return EventTouch(url, fd, calibration, partial(_state, fd))
     except BaseException:
         os.close(fd)
         raise
+
+
+def _absolute(fd: int, code: int) -> tuple[int, int, int] | None:
+    """Value, least and most of an axis; None where the device has no such axis."""
+    data = bytearray(_ABSINFO.size)
+    try:
+        fcntl.ioctl(fd, _eviocgabs(code), data)
+    except OSError:
+        return None
+    value, least, most, *_ = _ABSINFO.unpack(data)
+    return value, least, most
+
+
+def _state(fd: int) -> State:
+    """Where the first finger was last, and the slot the kernel speaks of: it does not repeat what has not changed."""
+    places: list[int] = []
+    for single, multi in ((ABS_X, ABS_MT_POSITION_X), (ABS_Y, ABS_MT_POSITION_Y)):
+        axis = _absolute(fd, single)
+        if axis is not None:
+            places.append(axis[0])
+            continue
+        data = bytearray(struct.pack(f"@I{_SLOTS}i", multi, *[0] * _SLOTS))
+        try:
+            fcntl.ioctl(fd, _EVIOCGMTSLOTS, data)
+            places.append(struct.unpack_from("@i", data, 4)[0])
+        except OSError:
+            places.append(0)
+    slot = _absolute(fd, ABS_MT_SLOT)
+    return State(places[0], places[1], slot[0] if slot is not None else 0)
 
 
 def _axes(fd: int) -> tuple[Axis, Axis]:
@@ -75,14 +122,9 @@ def _axes(fd: int) -> tuple[Axis, Axis]:
     for single, multi in ((ABS_X, ABS_MT_POSITION_X), (ABS_Y, ABS_MT_POSITION_Y)):
         axis = Axis()
         for code in (single, multi):
-            data = bytearray(_ABSINFO.size)
-            try:
-                fcntl.ioctl(fd, _eviocgabs(code), data)
-            except OSError:
-                continue
-            _, least, most, *_ = _ABSINFO.unpack(data)
-            if most > least:
-                axis = Axis(least, most)
+            said = _absolute(fd, code)
+            if said is not None and said[2] > said[1]:
+                axis = Axis(*said[1:])
                 break
         found.append(axis)
     return found[0], found[1]

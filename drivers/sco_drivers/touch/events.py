@@ -5,8 +5,8 @@ multi-touch-protocol.rst. Pure: no file, no clock.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 EVENT = struct.Struct("@llHHi")
 """struct input_event of a 64-bit kernel and of a 32-bit one without 64-bit time: two longs, type, code, value."""
@@ -30,18 +30,20 @@ KEYS: dict[int, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one packet of events said: the finger's place and whether it is down."""
+    """What one packet of events said: the finger's place, whether it is down, and when, in s of its sender's clock."""
 
     x: int
     y: int
     down: bool
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPressed:
-    """A key went down (repeats are not reported)."""
+    """A key went down (repeats are not reported); `at` as of a `Report`."""
 
     code: int
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,49 +51,79 @@ class Dropped:
     """The kernel's buffer overflowed: what was known of the contact is not true any more."""
 
 
-class EventReader:
-    """Puts events together. Feed it bytes as they come; cuts may fall anywhere."""
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the kernel knows of a panel and sends only when it changes: the last place, and the slot it speaks of."""
 
-    def __init__(self) -> None:
+    x: int = 0
+    y: int = 0
+    slot: int = 0
+
+
+class EventReader:
+    """Puts events together. Feed it bytes as they come; cuts may fall anywhere.
+
+    Args:
+        state: asks the kernel for the panel's state, at the start and when events were lost; None for a plain stream.
+    """
+
+    def __init__(self, state: Callable[[], State] | None = None) -> None:
         self._rest = b""
-        self._x = self._y = 0
-        self._down = False
-        self._slot = 0
-        self._dropping = False
-        self._touched = False
+        self._state = state
+        self._x = self._y = self._slot = 0
+        self._down = self._dropping = self._touched = False
+        # A panel for many fingers that speaks of a single one as well means the oldest, until all are lifted. Then the
+        # slots are not followed: two fingers would lend each other their places.
+        self._single = False
+        self._ask()
+
+    def _ask(self) -> None:
+        if self._state is not None:
+            found = self._state()
+            self._x, self._y, self._slot = found.x, found.y, found.slot
 
     def feed(self, data: bytes) -> Iterator[Report | KeyPressed | Dropped]:
         """The reports that `data` completes."""
         data = self._rest + data
         whole = len(data) // EVENT.size * EVENT.size
         self._rest = data[whole:]
-        for _, _, kind, code, value in EVENT.iter_unpack(data[:whole]):
+        for seconds, micro, kind, code, value in EVENT.iter_unpack(data[:whole]):
             if kind == EV_SYN:
                 if code == SYN_DROPPED:
                     self._dropping = True
                 elif code == SYN_REPORT and self._dropping:
                     # Events up to and including this one are to be ignored.
                     self._dropping = self._touched = self._down = False
+                    self._ask()
                     yield Dropped()
                 elif code == SYN_REPORT and self._touched:
                     self._touched = False
-                    yield Report(self._x, self._y, self._down)
+                    yield Report(self._x, self._y, self._down, seconds + micro / 1_000_000)
             elif self._dropping:
                 continue
             elif kind == EV_KEY:
                 if code in (BTN_TOUCH, BTN_LEFT):
                     self._down, self._touched = value != 0, True
                 elif value == 1 and code in KEYS:
-                    yield KeyPressed(code)
+                    yield KeyPressed(code, seconds + micro / 1_000_000)
             elif kind == EV_ABS:
                 self._absolute(code, value)
 
     def _absolute(self, code: int, value: int) -> None:
-        if code == ABS_MT_SLOT:
+        if code in (ABS_X, ABS_Y):
+            self._single = True
+            if code == ABS_X:
+                self._x = value
+            else:
+                self._y = value
+            self._touched = True
+        elif code == ABS_MT_SLOT:
             self._slot = value
-        elif code in (ABS_X, ABS_MT_POSITION_X) and (code == ABS_X or self._slot == 0):
+        elif self._slot != 0 or self._single:
+            return
+        elif code == ABS_MT_POSITION_X:
             self._x, self._touched = value, True
-        elif code in (ABS_Y, ABS_MT_POSITION_Y) and (code == ABS_Y or self._slot == 0):
+        elif code == ABS_MT_POSITION_Y:
             self._y, self._touched = value, True
-        elif code == ABS_MT_TRACKING_ID and self._slot == 0:
+        elif code == ABS_MT_TRACKING_ID:
             self._down, self._touched = value >= 0, True

@@ -7,7 +7,7 @@ from typing import Self
 
 from sco_drivers.errors import DeviceClosed
 from sco_drivers.touch import Tap
-from sco_drivers.urls import DeviceUrl
+from sco_drivers.urls import DeviceUrl, checked_by
 
 
 class Nothing:
@@ -42,11 +42,11 @@ class Nothing:
         self.close()
 
 
+@checked_by(DeviceUrl.only)
 def open_nothing(url: DeviceUrl) -> Nothing:
     """Open `none://`.
 
     Raises:
         BadDeviceUrl: it takes no parameters.
     """
-    url.only()
     return Nothing(url)

@@ -12,10 +12,13 @@ from typing import Self
 
 from sco_drivers.errors import DeviceBusy, DeviceClosed, DeviceError, DeviceGone
 from sco_drivers.touch import Tap
-from sco_drivers.touch.calibration import Calibration
-from sco_drivers.touch.contact import DEBOUNCE_S, SLOP, Contact
-from sco_drivers.touch.events import EVENT, KEYS, Dropped, EventReader, KeyPressed, Report
+from sco_drivers.touch.calibration import Calibration, debounce_of
+from sco_drivers.touch.contact import SLOP, Contact
+from sco_drivers.touch.events import EVENT, KEYS, Dropped, EventReader, KeyPressed, Report, State
 from sco_drivers.urls import DeviceUrl
+
+OLDEST_S = 10.0
+"""An event's own time is believed when it is no older; else its clock is another one than ours."""
 
 
 class EventTouch:
@@ -25,16 +28,20 @@ class EventTouch:
         url: as it was opened.
         fd: an open, readable descriptor; closed with this object.
         calibration: how the panel sits on the glass.
+        state: see `EventReader`.
 
     Attributes:
         on_wire: called with "read" and the raw bytes as they come; None for nobody.
     """
 
-    def __init__(self, url: DeviceUrl, fd: int, calibration: Calibration) -> None:
+    def __init__(
+        self, url: DeviceUrl, fd: int, calibration: Calibration, state: Callable[[], State] | None = None
+    ) -> None:
         self._url = url
         self._fd = fd
         self._calibration = calibration
-        self._debounce_s = url.integer("debounce_ms", round(DEBOUNCE_S * 1000), least=0, most=2000) / 1000
+        self._state = state
+        self._debounce_s = debounce_of(url)
         self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -68,7 +75,7 @@ class EventTouch:
             if self._closed:
                 return
             self._closed = True
-        os.write(self._stop_write, b"x")
+            os.write(self._stop_write, b"x")  # under the lock: the thread gives the pipe back
         if self._thread is None:
             self._release()
         elif self._thread is not threading.current_thread():
@@ -96,7 +103,7 @@ class EventTouch:
 
     def _read(self, size: tuple[int, int], on_tap: Callable[[Tap], None]) -> DeviceError | None:
         """Report taps until `close` (None) or until the panel leaves (why)."""
-        events = EventReader()
+        events = EventReader(self._state)
         x, y = self._calibration.x, self._calibration.y
         contact = Contact(SLOP * min(x.most - x.least, y.most - y.least), self._debounce_s)
         with selectors.DefaultSelector() as selector:
@@ -128,15 +135,19 @@ class EventTouch:
     def _tap(
         self, event: Report | KeyPressed | Dropped, contact: Contact, now: float, size: tuple[int, int]
     ) -> Tap | None:
-        if isinstance(event, KeyPressed):
-            return Tap(-1 - KEYS[event.code], -1, now)
         if isinstance(event, Dropped):
             contact.lost()
-        elif event.down:
-            contact.down(event.x, event.y, now)
+            return None
+        # When it happened, not when a busy machine came to read it: a finger must not seem to come down on a scene
+        # that was drawn meanwhile.
+        when = event.at if now - OLDEST_S < event.at <= now else now
+        if isinstance(event, KeyPressed):
+            return Tap(-1 - KEYS[event.code], -1, when)
+        if event.down:
+            contact.down(event.x, event.y, when)
             contact.move(event.x, event.y)
         else:
-            found = contact.up(now)
+            found = contact.up(when)
             if found is not None:
                 raw_x, raw_y, pressed_at = found
                 return Tap(*self._calibration.to_person(raw_x, raw_y, size), pressed_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import tracemalloc
@@ -12,7 +13,8 @@ from PIL import ImageChops
 
 from sco_drivers.errors import BadDeviceUrl, DeviceClosed, DeviceGone, DeviceNotFound, ScreenError
 from sco_drivers.registry import open_screen
-from sco_drivers.screen import Button, Drawing, Scene, UnsupportedScreen
+from sco_drivers.screen import Button, Drawing, Scene, UnsupportedScreen, paint
+from sco_drivers.screen.formats import FORMATS
 from sco_drivers.screen.layout import LEAST_MODULE_MM
 from sco_drivers.sim.screen import VirtualScreen
 from sco_hwtest.contracts.screen import LINK, scenes
@@ -49,7 +51,7 @@ def test_a_turn_of_the_spinner_allocates_no_pixels() -> None:
                 screen._step()
             _, peak = tracemalloc.get_traced_memory()
             tracemalloc.stop()
-        assert peak < 4096 < len(screen._turn[0])
+        assert peak < 4096 < len(screen._spinner.frames[0])
 
 
 def test_spinner_stops_with_its_scene() -> None:
@@ -104,6 +106,19 @@ def test_spinner_survives_nothing_but_kills_nothing_when_unplugged() -> None:
         assert isinstance(screen._lost, DeviceGone)
 
 
+def test_the_thread_that_moves_things_outlives_what_nobody_foresaw(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_screen("sim://?size=320x240") as screen:
+        monkeypatch.setattr(screen._memory, "changed", lambda boxes: 1 / 0)
+        screen.show(Scene("wait", "Подождите", drawing=Drawing.SPINNER))
+        until(lambda: screen._lost is not None)
+        with pytest.raises(ScreenError, match="division by zero"):
+            screen.check()
+        monkeypatch.undo()
+        screen.show(Scene("wait", "Подождите", drawing=Drawing.SPINNER))
+        frames = screen.simulator.frames
+        until(lambda: screen.simulator.frames > frames + 1)
+
+
 def test_closing_blacks_the_glass() -> None:
     for form in ("rgb565", "mono", "mono-inverted"):
         with VirtualScreen((640, 480), form) as glass:
@@ -145,14 +160,18 @@ def test_scenes_from_many_threads_leave_one_whole_scene() -> None:
         assert difference is None or (box is not None and difference[0] >= box.x and difference[1] >= box.y)
 
 
-def test_size_of_a_module_is_known_where_the_panel_is() -> None:
+def test_size_of_a_module_is_known_where_the_panel_is(caplog: pytest.LogCaptureFixture) -> None:
     scene = scenes()[1]
     with open_screen("sim://?size=1024x768&mm=304x228") as screen:
         screen.show(scene)
-        assert screen.module_mm == pytest.approx(12 * 304 / 1024, rel=0.15)
+        assert screen.module_mm == pytest.approx(14 * 304 / 1024, rel=0.01)
     with open_screen("sim://?size=800x480&mm=40x24") as screen:
         screen.show(scene)
         assert screen.module_mm < LEAST_MODULE_MM
+        screen.show(scene)
+    assert [record.getMessage() for record in caplog.records if "phones will fail" in record.getMessage()] == [
+        f"{screen.url}: a module of the code is {screen.module_mm:.2f} mm, less than 0.5: phones will fail to read it"
+    ]
 
 
 def test_a_glass_too_small_is_refused_and_the_last_scene_stays() -> None:
@@ -162,6 +181,25 @@ def test_a_glass_too_small_is_refused_and_the_last_scene_stays() -> None:
         with pytest.raises(UnsupportedScreen):
             screen.show(Scene("x", "слово " * 5000))
         assert screen.image().tobytes() == seen.tobytes()
+
+
+def test_a_scene_that_is_refused_leaves_the_countdown_of_the_one_that_stands() -> None:
+    with open_screen("sim://?size=320x240") as screen:
+        screen.show(Scene("dialog", "Повторить?", deadline=time.time() + 2.0))
+        for deadline in (None, time.time() + 500):
+            with pytest.raises(UnsupportedScreen):
+                screen.show(Scene("x", "слово " * 5000, deadline=deadline))
+        frames = screen.simulator.frames
+        until(lambda: screen._left == "0:00")
+        assert screen.simulator.frames > frames
+
+
+@pytest.mark.parametrize("size", ["64x64", "128x64", "200x64", "100x4000", "16384x64"])
+def test_a_glass_too_small_is_refused_by_a_typed_error(size: str) -> None:
+    with open_screen(f"sim://?size={size}&format=mono") as screen:
+        for scene in scenes():
+            with contextlib.suppress(UnsupportedScreen):
+                screen.show(scene)
 
 
 @pytest.mark.parametrize(
@@ -221,3 +259,32 @@ def test_glass_is_seen_from_outside(tmp_path) -> None:
             assert glass.image().tobytes() == screen.image().tobytes()
             glass.save_png(tmp_path / "glass.png")
     assert path.exists()
+
+
+@pytest.mark.parametrize("rotate", [0, 90])
+@pytest.mark.parametrize("form", ["gray8", "rgb565", "bgr888", "xrgb8888", "mono"])
+@pytest.mark.parametrize("size", ["1024x768", "801x479"])
+def test_what_a_turn_copies_is_the_whole_picture(size: str, form: str, rotate: int) -> None:
+    """The ring's own pixels are all that is copied; what then stands is every picture as it was painted."""
+    with open_screen(f"sim://?size={size}&format={form}&rotate={rotate}") as screen:
+        screen.show(Scene("wait", "Пожалуйста, подождите", drawing=Drawing.SPINNER))
+        box = screen._layout.drawing_box
+        with screen._lock:
+            for number, image in enumerate(paint.spinner(box.width)):
+                screen._spinner.show(screen._memory.front(), number)
+                seen = screen.image().crop((box.x, box.y, box.x + box.width, box.y + box.height))
+                native = FORMATS[form].rows(image)
+                whole = FORMATS[form].image(native, box.width, box.height, FORMATS[form].row_bytes(box.width))
+                assert seen.tobytes() == whole.tobytes(), number
+
+
+@pytest.mark.parametrize("form", ["rgb565", "mono"])
+def test_a_cross_stands_where_it_is_asked_for_and_nothing_else_does(form: str) -> None:
+    with open_screen(f"sim://?size=640x480&format={form}&rotate=90") as screen:
+        screen.show(scenes()[4])
+        screen.mark(100, 333)
+        left, top, right, bottom = screen.image().convert("L").point([255] * 100 + [0] * 156).getbbox()
+        assert ((left + right - 1) / 2, (top + bottom - 1) / 2) == (100, 333)
+        assert screen.button_at(-1, -1, time.monotonic() + 60) is None
+        with pytest.raises(ValueError, match="does not fit"):
+            screen.mark(3, 3)

@@ -11,7 +11,7 @@ import pytest
 
 from sco_drivers.errors import DeviceGone, DeviceNotFound, DevicePermission, ScreenError
 from sco_drivers.registry import open_screen
-from sco_drivers.screen import ModeRefused, drm
+from sco_drivers.screen import ModeRefused, UnsupportedScreen, drm
 from sco_drivers.screen.drawer import DrawnScreen
 from sco_drivers.urls import DeviceUrl
 from sco_hwtest.contracts.screen import LINK, decoded, scenes
@@ -32,6 +32,7 @@ class CardKernel:
         self.modes = [mode(640, 480), mode(800, 480, preferred=True), mode(800, 480, 75)]
         self.connection = 1
         self.refuse = 0
+        self.depths = {16, 32}
         self.dumb: dict[int, int] = {}
         self.frames: dict[int, int] = {}
         self.scanned = 77  # the console's
@@ -76,6 +77,8 @@ class CardKernel:
         elif request == drm.MAP_DUMB:
             data.offset = self.dumb[data.handle]
         elif request == drm.ADD_FB:
+            if data.bpp not in self.depths:
+                raise OSError(errno.EINVAL, "Invalid argument")
             data.fb_id = 100 + data.handle
             self.frames[data.fb_id] = data.handle
         elif request == drm.RM_FB:
@@ -166,6 +169,24 @@ def test_display_unplugged_and_plugged_in_again(kernel: CardKernel, monkeypatch)
         assert decoded(screen.image()) == [LINK]
 
 
+def test_a_display_of_another_size_plugged_in_instead_is_not_sent_a_mode_it_lacks(
+    kernel: CardKernel, monkeypatch
+) -> None:
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[5])
+        kernel.connection = 2
+        with pytest.raises(DeviceGone, match="unplugged"):
+            screen.show(scenes()[1])
+        kernel.connection, kernel.modes = 1, [mode(720, 400, preferred=True), mode(640, 480)]
+        before = list(kernel.set)
+        for _ in range(2):
+            with pytest.raises(DeviceGone, match="another display"):
+                screen.show(scenes()[1])
+        assert kernel.set == before
+    with kernel.open(monkeypatch) as screen:
+        assert screen.size == (720, 400)
+
+
 def test_nothing_plugged_in(kernel: CardKernel, monkeypatch) -> None:
     kernel.connection = 2
     with pytest.raises(DeviceNotFound, match="VGA-1 empty, eDP-1 empty"):
@@ -195,3 +216,175 @@ def test_not_a_card() -> None:
         open_screen("drm:///dev/dri/no-such-card")
     with pytest.raises(ScreenError):
         open_screen("drm:///dev/null?tty=none")
+
+
+def refuse_once(kernel: CardKernel, number: int, code: int, times: int = 1):
+    """An ioctl that fails `times` times and then does as the kernel does."""
+    true, left = kernel.ioctl, [times]
+
+    def ioctl(fd: int, request: int, data=0):
+        if request == number and left[0]:
+            left[0] -= 1
+            raise OSError(code, os.strerror(code))
+        return true(fd, request, data)
+
+    kernel.ioctl = ioctl
+    return left
+
+
+@pytest.mark.parametrize("code", [errno.EINTR, errno.EAGAIN])
+def test_calls_that_a_signal_cut_short_are_made_again(kernel: CardKernel, code: int, monkeypatch) -> None:
+    for number in (drm.GET_RESOURCES, drm.CREATE_DUMB, drm.SET_CRTC, drm.DIRTY_FB):
+        refuse_once(kernel, number, code, times=3)
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[1])
+        assert decoded(screen.image()) == [LINK]
+        assert kernel.dirty
+
+
+def test_a_driver_that_is_always_busy_ends_in_an_error(kernel: CardKernel, monkeypatch) -> None:
+    refuse_once(kernel, drm.SET_CRTC, errno.EAGAIN, times=1 << 30)
+    with pytest.raises(ScreenError):
+        kernel.open(monkeypatch)
+    assert not kernel.dumb
+
+
+def test_mode_refused_by_the_card_frees_the_buffers(kernel: CardKernel, monkeypatch) -> None:
+    refuse_once(kernel, drm.SET_CRTC, errno.EINVAL)
+    with pytest.raises(ModeRefused, match="800x480@60"):
+        kernel.open(monkeypatch)
+    assert not kernel.dumb
+    assert not kernel.frames
+
+
+def test_master_that_was_lost_is_taken_again(kernel: CardKernel, monkeypatch) -> None:
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[0])
+        asked: list[int] = []
+        true = kernel.ioctl
+
+        def ioctl(fd: int, request: int, data=0):
+            asked.append(request)
+            if request == drm.SET_CRTC and drm.SET_MASTER not in asked:
+                raise OSError(errno.EACCES, "Permission denied")
+            return true(fd, request, data)
+
+        monkeypatch.setattr(fcntl, "ioctl", ioctl)
+        screen.show(scenes()[1])
+        assert decoded(screen.image()) == [LINK]
+
+
+def test_master_that_another_keeps_is_told(kernel: CardKernel, monkeypatch) -> None:
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[0])
+        for number in (drm.SET_MASTER, drm.SET_CRTC):
+            refuse_once(kernel, number, errno.EACCES, times=1 << 30)
+        monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
+        with pytest.raises(DevicePermission, match="master"):
+            screen.show(scenes()[1])
+
+
+def test_a_display_with_more_modes_plugged_in_between_two_questions(kernel: CardKernel, monkeypatch) -> None:
+    """Where there are more modes than room was given for, the kernel writes none: they must be asked for again."""
+    kernel.modes = [mode(640, 480)]
+    true, asked = kernel.ioctl, []
+
+    def ioctl(fd: int, request: int, data=0):
+        if request == drm.GET_CONNECTOR and data.connector_id == 31:
+            asked.append(data.modes)
+            if len(asked) == 2:
+                kernel.modes = [mode(640, 480), mode(800, 480, preferred=True), mode(1024, 600)]
+        return true(fd, request, data)
+
+    kernel.ioctl = ioctl
+    with kernel.open(monkeypatch) as screen:
+        assert screen.size == (800, 480)
+
+
+def test_a_panel_that_cannot_tell_whether_it_is_there_is_used(kernel: CardKernel, monkeypatch) -> None:
+    kernel.connection = 3
+    true = kernel.ioctl
+
+    def ioctl(fd: int, request: int, data=0):
+        if request == drm.GET_CONNECTOR and data.connector_id == 31:
+            kernel.connection = 1  # its modes are listed
+            try:
+                return true(fd, request, data)
+            finally:
+                kernel.connection = data.connection = 3
+        return true(fd, request, data)
+
+    kernel.ioctl = ioctl
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[1])
+        assert decoded(screen.image()) == [LINK]
+
+
+def test_progressive_modes_go_before_interlaced_ones() -> None:
+    modes = [mode(1920, 1080, 60), mode(1920, 1080, 120)]
+    modes[1].flags = 1 << 4
+    assert drm.choose_mode(modes, "1920x1080").vrefresh == 60
+
+
+def test_a_copy_that_failed_once_is_asked_for_again_but_not_of_a_driver_without_it(
+    kernel: CardKernel, monkeypatch
+) -> None:
+    with kernel.open(monkeypatch) as screen:
+        refuse_once(kernel, drm.DIRTY_FB, errno.ENOMEM)
+        monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
+        screen.show(scenes()[5])
+        told = len(kernel.dirty)
+        screen.show(scenes()[6])
+        assert len(kernel.dirty) == told + 1
+        left = refuse_once(kernel, drm.DIRTY_FB, errno.ENOSYS, times=5)
+        monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
+        screen.show(scenes()[5])
+        screen.show(scenes()[6])
+        assert left == [4]
+
+
+def test_an_idle_crtc_is_taken_before_another_displays(kernel: CardKernel, monkeypatch) -> None:
+    """Two CRTCs can drive the panel, and the first shows something on another display: that one is left alone."""
+    true, set_on = kernel.ioctl, []
+
+    def ioctl(fd: int, request: int, data=0):
+        if request == drm.GET_RESOURCES:
+            kernel._put(data.crtc_ptr if data.crtcs else 0, [40, 41], ctypes.c_uint32)
+            kernel._put(data.connector_ptr if data.connectors else 0, [30, 31], ctypes.c_uint32)
+            data.crtcs, data.connectors = 2, 2
+            return 0
+        if request == drm.GET_ENCODER:
+            data.crtc_id, data.possible_crtcs = 0, 3
+            return 0
+        if request == drm.GET_CRTC:
+            data.mode_valid = int(data.crtc_id == 40)
+            return 0
+        if request == drm.SET_CRTC:
+            set_on.append(data.crtc_id)
+            kernel.scanned = data.fb_id
+            return 0
+        return true(fd, request, data)
+
+    kernel.ioctl = ioctl
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[5])
+    assert set(set_on) == {41}
+
+
+def test_check_tells_of_an_unplugged_display_without_drawing(kernel: CardKernel, monkeypatch) -> None:
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[5])
+        screen.check()
+        kernel.connection = 2
+        with pytest.raises(DeviceGone):
+            screen.check()
+
+
+def test_a_format_that_the_card_lacks_is_named(kernel: CardKernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As bochs and most virtual cards: 32 bits only."""
+    kernel.depths = {32}
+    with pytest.raises(UnsupportedScreen, match="rgb565") as caught:
+        kernel.open(monkeypatch, "format=rgb565")
+    assert "format" in caught.value.hint
+    assert not kernel.dumb, "a buffer was left behind"
+    kernel.open(monkeypatch).close()

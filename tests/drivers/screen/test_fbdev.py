@@ -5,6 +5,7 @@ A plain file stands for the device's memory, `fcntl.ioctl` answers as include/ua
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import mmap
@@ -72,6 +73,10 @@ class Kernel:
             self.pans.append(offset)
         elif request == fbdev.FBIO_WAITFORVSYNC:
             raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+        elif request == fbdev.FBIOPUTCMAP:
+            start, count, *addresses, transparency = fbdev.COLOUR_MAP.unpack(data)
+            assert (start, transparency) == (0, 0)
+            self.colours = [list((ctypes.c_uint16 * count).from_address(address)) for address in addresses]
         return 0
 
     def open(self, monkeypatch: pytest.MonkeyPatch, query: str = "") -> DrawnScreen:
@@ -83,6 +88,7 @@ class Kernel:
 def test_structures_have_the_kernels_sizes() -> None:
     assert fbdev.VARIABLE.size == 160
     assert fbdev.FIXED.size == (80 if sys.maxsize > 1 << 32 else 68)
+    assert fbdev.COLOUR_MAP.size == (40 if sys.maxsize > 1 << 32 else 24)
 
 
 @pytest.mark.parametrize("name", ["rgb565", "bgr565", "xrgb8888", "argb8888", "rgb888", "bgr888"])
@@ -104,6 +110,38 @@ def test_two_pages_are_panned_and_the_mode_is_given_back(tmp_path, monkeypatch) 
             screen.show(scene)
         assert kernel.pans[1:] == [480, 0] * 4 + [480]
     assert kernel.words == before
+
+
+def test_memory_that_was_tall_enough_is_panned_back_without_setting_the_mode(tmp_path, monkeypatch) -> None:
+    kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"], pages=2)
+    kernel.words[3], kernel.words[5] = 960, 480
+    with kernel.open(monkeypatch) as screen:
+        assert screen._memory.pages == 2
+        screen.show(scenes()[5])
+    assert kernel.words[5] == 480
+    assert fbdev.FBIOPUT_VSCREENINFO not in kernel.requests
+
+
+def test_a_display_that_the_consoles_timer_blanked_is_lit_for_the_next_scene(tmp_path, monkeypatch) -> None:
+    kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"])
+    with kernel.open(monkeypatch) as screen:
+        before = kernel.requests.count(fbdev.FBIOBLANK)
+        screen.show(scenes()[5])
+        assert kernel.requests.count(fbdev.FBIOBLANK) == before + 1
+
+
+def test_the_memory_of_a_display_that_has_left_is_not_written(tmp_path, monkeypatch) -> None:
+    """Its pages may be gone with it, and a write would be a SIGBUS."""
+    kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"])
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[5])
+        seen = kernel.path.read_bytes()
+        kernel.gone = True
+        with pytest.raises(DeviceGone):
+            screen.show(scenes()[6])
+        with pytest.raises(DeviceGone):
+            screen.mark(320, 240)
+    assert kernel.path.read_bytes() == seen
 
 
 def test_two_pages_where_the_driver_cannot_pan_are_one(tmp_path, monkeypatch) -> None:
@@ -135,7 +173,7 @@ def test_colour_map_is_set_where_colours_are_looked_up(tmp_path, monkeypatch) ->
     with kernel.open(monkeypatch) as screen:
         screen.show(scenes()[1])
         assert decoded(screen.image()) == [LINK]
-    assert fbdev.FBIOPUTCMAP in kernel.requests
+    assert kernel.colours == [[level * 257 for level in range(256)]] * 3
 
 
 def test_unplugged(tmp_path, monkeypatch) -> None:
@@ -145,6 +183,24 @@ def test_unplugged(tmp_path, monkeypatch) -> None:
         kernel.gone = True
         with pytest.raises(DeviceGone):
             screen.show(scenes()[6])
+
+
+@pytest.mark.parametrize("change", [{0: 320}, {1: 400}, {3: 480}, {6: 32}, {8: 0}])
+def test_a_mode_that_another_program_set_is_not_drawn_into(change: dict[int, int], tmp_path, monkeypatch) -> None:
+    """Rows of another length would tear the picture; opened again the screen has the new mode."""
+    kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"], pages=2)
+    with kernel.open(monkeypatch) as screen:
+        screen.show(scenes()[5])
+        for place, value in change.items():
+            kernel.words[place] = value
+        seen = kernel.path.read_bytes()
+        with pytest.raises(DeviceGone, match="mode"):
+            screen.show(scenes()[1])
+        with pytest.raises(DeviceGone, match="mode"):
+            screen.check()
+        set_by_another = list(kernel.words)
+    assert kernel.path.read_bytes() == seen
+    assert kernel.words == set_by_another
 
 
 @pytest.mark.parametrize("change", [{6: 4}, {7: 0x34325258}, {8: 0, 9: 0, 11: 0}, {0: 2000}, {9: 7}])
@@ -170,8 +226,10 @@ class Terminal:
 
     def __init__(self, mode: int = 0) -> None:
         self.mode = mode
+        self.opened_for = -1
 
     def ioctl(self, fd: int, request: int, data=0):
+        self.opened_for = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
         if request == console.VT_GETSTATE:
             data[:2] = (3).to_bytes(2, "little")
         elif request == console.KDGETMODE:
@@ -200,6 +258,12 @@ def test_console_goes_to_graphics_and_back(terminal: Terminal, tmp_path) -> None
     assert not list(tmp_path.glob("sco-console-*"))
 
 
+def test_console_is_not_opened_for_reading(terminal: Terminal, tmp_path) -> None:
+    """A member of the group tty may write to a console and not read from it."""
+    console.Console.take(str(tmp_path / "tty0")).give_back()
+    assert terminal.opened_for == os.O_WRONLY
+
+
 def test_somebody_elses_graphics_are_refused(terminal: Terminal, tmp_path) -> None:
     terminal.mode = console.KD_GRAPHICS
     with pytest.raises(DeviceBusy):
@@ -221,8 +285,77 @@ def test_no_console_is_an_error_only_when_asked_for(tmp_path) -> None:
         console.Console.take(str(tmp_path / "none"), asked=True)
 
 
+@pytest.mark.parametrize(("code", "hint"), [(errno.EPERM, "CAP_SYS_TTY_CONFIG"), (errno.ENOTTY, "tty=none")])
+def test_a_console_that_will_not_change_its_mode_says_what_to_do(code: int, hint: str, tmp_path, monkeypatch) -> None:
+    def ioctl(fd: int, request: int, data=0):
+        if request == console.KDSETMODE:
+            raise OSError(code, os.strerror(code))
+        return 0
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    (tmp_path / "tty5").touch()
+    with pytest.raises(DeviceNotFound, match=hint):
+        console.Console.take(str(tmp_path / "tty5"))
+    assert console.Console.take(str(tmp_path / "tty5"), asked=False) is None
+
+
+def test_calls_that_a_signal_cut_short_are_made_again(tmp_path, monkeypatch) -> None:
+    kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"], pages=2)
+    true, left = kernel.ioctl, {fbdev.FBIOPAN_DISPLAY: 3, fbdev.FBIO_WAITFORVSYNC: 2, fbdev.FBIOGET_VSCREENINFO: 1}
+    waits: list[int] = []
+
+    def ioctl(fd: int, request: int, data=0):
+        if left.get(request):
+            left[request] -= 1
+            raise InterruptedError(errno.EINTR, "Interrupted system call")
+        if request == fbdev.FBIO_WAITFORVSYNC:
+            waits.append(request)
+            return 0
+        return true(fd, request, data)
+
+    kernel.ioctl = ioctl
+    with kernel.open(monkeypatch) as screen:
+        for scene in scenes()[5:8]:
+            screen.show(scene)
+    assert not any(left.values())
+    assert len(waits) == 3  # a signal does not end the waiting for good
+
+
+def test_rows_that_would_move_with_a_taller_memory_are_left_as_they_are(tmp_path, monkeypatch) -> None:
+    kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"], pages=2)
+    true, line = kernel.ioctl, kernel.line
+
+    def ioctl(fd: int, request: int, data=0):
+        kernel.line = line + 64 if kernel.words[3] > 480 else line
+        return true(fd, request, data)
+
+    kernel.length += 2 * 480 * 64
+    kernel.path.write_bytes(bytes(-(-kernel.length // mmap.PAGESIZE) * mmap.PAGESIZE))
+    kernel.ioctl = ioctl
+    with kernel.open(monkeypatch) as screen:
+        assert screen._memory.pages == 1
+        assert kernel.words[3] == 480
+        screen.show(scenes()[1])
+        assert decoded(screen.image()) == [LINK]
+
+
+def test_somebody_elses_mark_is_not_followed(terminal: Terminal, tmp_path) -> None:
+    """A link in the shared folder under our name neither proves that the console is ours nor is written through."""
+    victim = tmp_path / "victim"
+    victim.write_text("999999999 12345")
+    (tmp_path / f"sco-console-{os.getuid()}-tty3").symlink_to(victim)
+    terminal.mode = console.KD_GRAPHICS
+    with pytest.raises(DeviceBusy):
+        console.Console.take(str(tmp_path / "tty0"))
+    terminal.mode = console.KD_TEXT
+    console.Console.take(str(tmp_path / "tty0")).give_back()
+    assert victim.read_text() == "999999999 12345"
+
+
 PROGRAM = """
-import fcntl, os, sys, time
+import fcntl, os, signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it would be ignored, and be none
 from sco_drivers.screen import console
 record = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 def ioctl(fd, request, data=0):
@@ -230,26 +363,35 @@ def ioctl(fd, request, data=0):
         os.write(record, b"text " if data == 0 else b"graphics ")
     return 0
 fcntl.ioctl = ioctl
-held = console.Console.take(sys.argv[1])
+if sys.argv[4] == "thread":
+    import threading
+    console.watch_exits()
+    opener = threading.Thread(target=lambda: kept.append(console.Console.take(sys.argv[1])))
+    kept = []
+    opener.start()
+    opener.join()
+else:
+    held = console.Console.take(sys.argv[1])
 if sys.argv[3] == "exit":
     sys.exit(0)
 if sys.argv[3] == "raise":
     raise RuntimeError
 print("ready", flush=True)
-time.sleep(60)
+time.sleep(200)
 """
 
 
-@pytest.mark.parametrize("way", ["exit", "raise", signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_console_is_given_back_on_every_exit(way: object, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("where", ["main", "thread"])
+@pytest.mark.parametrize("way", ["exit", "raise", signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_console_is_given_back_on_every_exit(way: object, where: str, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     (tmp_path / "tty9").touch()
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "tty9"), str(tmp_path / "record"), str(way)]
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "tty9"), str(tmp_path / "record"), str(way), where]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         if isinstance(way, signal.Signals):
             assert process.stdout.readline() == b"ready\n"
             process.send_signal(way)
-        process.wait(timeout=30)
+        process.wait(timeout=100)
     assert (tmp_path / "record").read_text() == "graphics text "
-    if way in (signal.SIGTERM, signal.SIGHUP):
+    if way in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         assert process.returncode == -way

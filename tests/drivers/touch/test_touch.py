@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import queue
+import stat
+import struct
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +21,7 @@ from sco_drivers.screen import Box
 from sco_drivers.screen.formats import FORMATS
 from sco_drivers.screen.memory import Geometry
 from sco_drivers.screen.surface import Surface
+from sco_drivers.sim import uinput
 from sco_drivers.sim.touch import VirtualTouch
 from sco_drivers.touch import Tap
 from sco_drivers.touch.calibration import Axis, Calibration
@@ -80,6 +87,38 @@ def test_multi_touch_panel_follows_the_first_finger() -> None:
         + packet((3, 0x2F, 0), (3, 0x39, -1))
     )
     assert list(reader.feed(data)) == [Report(10, 20, True), Report(10, 20, False)]
+
+
+def test_a_palm_that_rests_on_the_panel_lends_its_place_to_no_tap() -> None:
+    """A palm in slot 1, then a finger in slot 0: the kernel's single-touch axes tell the palm's place."""
+    finger, palm = (3, 0x2F, 0), (3, 0x2F, 1)
+    data = (
+        packet(finger, (3, 0x39, 7), (3, 0x35, 10), (3, 0x36, 20), (1, 0x14A, 1), (3, 0, 10), (3, 1, 20))
+        + packet(palm, (3, 0x39, 8), (3, 0x35, 900), (3, 0x36, 900))
+        + packet(finger, (3, 0x39, -1), (3, 0, 900), (3, 1, 900))
+        # The finger is back elsewhere, and the palm stirs meanwhile.
+        + packet(finger, (3, 0x39, 9), (3, 0x35, 300), (3, 0x36, 40), palm, (3, 0x35, 905), (3, 0, 905))
+        + packet(finger, (3, 0x39, -1))
+        + packet(palm, (3, 0x39, -1), (1, 0x14A, 0))
+        # With both gone a finger is heard as ever.
+        + packet(finger, (3, 0x39, 10), (3, 0x35, 50), (3, 0x36, 60), (1, 0x14A, 1), (3, 0, 50), (3, 1, 60))
+        + packet((3, 0x39, -1), (1, 0x14A, 0))
+    )
+    contact, taps = Contact(slop=10, debounce_s=0), []
+    for at, report in enumerate(EventReader().feed(data)):
+        assert isinstance(report, Report)
+        if report.down:
+            contact.down(report.x, report.y, at)
+            contact.move(report.x, report.y)
+        else:
+            taps.append(contact.up(at))
+    assert [tap[:2] for tap in taps if tap] == [(50, 60)]
+
+
+def test_a_panel_without_single_touch_axes_is_followed_by_its_slots() -> None:
+    reader = EventReader()
+    data = packet((3, 0x39, 7), (3, 0x35, 10), (3, 0x36, 20)) + packet((3, 0x35, 12)) + packet((3, 0x39, -1))
+    assert list(reader.feed(data)) == [Report(10, 20, True), Report(12, 20, True), Report(12, 20, False)]
 
 
 def test_overflow_of_the_kernels_buffer_voids_the_contact() -> None:
@@ -222,6 +261,110 @@ def test_one_listener_only_and_close_from_it() -> None:
             touch.start((800, 480), print, print)
         touch.simulator.tap(1, 1)
         assert done.get(timeout=20) is True
+
+
+class InputKernel:
+    """An input device at the ioctl: a panel that was touched at (320, 120) before, its slot 0 spoken of last."""
+
+    def __init__(self, *, multi: bool, single: bool) -> None:
+        self.multi = multi
+        self.single = single
+        self.clock: int | None = None
+        self.grabbed = False
+
+    def ioctl(self, fd: int, request: int, data=0):
+        direction, size, number = request >> 30, request >> 16 & 0x3FFF, request & 0xFFFF
+        if request == 0x400445A0:
+            (self.clock,) = struct.unpack("@i", data)
+        elif request == 0x40044590:
+            self.grabbed = data == 1
+        elif (direction, number) == (2, 0x450A):
+            if not self.multi:
+                raise OSError(errno.EINVAL, "Invalid argument")
+            (code,) = struct.unpack_from("@I", data)
+            data[4:] = struct.pack(f"@{size // 4 - 1}i", {0x35: 320, 0x36: 120}[code], *[0] * (size // 4 - 2))
+        elif (direction, number >> 6) == (2, 0x4540 >> 6):
+            assert len(data) == size == 24
+            axes = {0: (320, 0, 800), 1: (120, 0, 480)} if self.single else {}
+            if self.multi:
+                axes |= {0x2F: (0, 0, 9), 0x35: (0, 0, 800), 0x36: (0, 0, 480)}
+            found = axes.get(number & 0x3F)
+            if found is None:
+                raise OSError(errno.EINVAL, "Invalid argument")
+            data[:] = struct.pack("@6i", *found, 0, 0, 0)
+        else:
+            raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+        return 0
+
+
+@pytest.mark.parametrize(("multi", "single"), [(False, True), (True, True), (True, False)])
+def test_evdev_knows_what_the_kernel_will_not_repeat(multi: bool, single: bool, tmp_path, monkeypatch) -> None:
+    kernel, taps = InputKernel(multi=multi, single=single), Taps()
+    with VirtualTouch((800, 480), most=800, path=tmp_path / "event0", multi=multi) as finger:
+        monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
+        monkeypatch.setattr(stat, "S_ISCHR", stat.S_ISFIFO)
+        with open_touch(f"evdev://{finger.path}") as touch:
+            assert kernel.grabbed
+            assert kernel.clock == time.CLOCK_MONOTONIC
+            touch.start((800, 480), taps.taps.put, taps.lost.put)
+            # The finger comes down where it was before: not a word of its place is sent.
+            contact = ((3, 0x39, 5),) if multi else ()
+            finger.send(*contact, (1, 0x14A, 1))
+            finger.lift()
+            assert taps.next() == (320, 120)
+            if multi:
+                finger.drop()
+                time.sleep(0.1)
+                finger.send((3, 0x39, 6), (1, 0x14A, 1))
+                finger.lift()
+                assert taps.next() == (320, 120)
+
+
+def test_a_tap_is_as_old_as_its_events_not_as_their_reading(tmp_path) -> None:
+    taps, fifo = Taps(), tmp_path / "fifo"
+    os.mkfifo(fifo)
+    fd = os.open(fifo, os.O_RDWR)
+    try:
+        with open_touch(f"sim://{fifo}?range=800x480") as touch:
+            touch.start((800, 480), taps.taps.put, taps.lost.put)
+            ago = time.monotonic() - 2.0
+            down, up = ((3, 0, 5), (1, 0x14A, 1), (0, 0, 0)), ((1, 0x14A, 0), (0, 0, 0))
+            for at, events in ((ago, down), (ago + 0.1, up)):
+                os.write(fd, b"".join(EVENT.pack(int(at), int(at % 1 * 1e6), *event) for event in events))
+            tap = taps.taps.get(timeout=20)
+            assert tap.pressed_at == pytest.approx(ago, abs=0.001)
+            # Another clock than ours says nothing; then it is now.
+            for events in (down, up):
+                os.write(fd, b"".join(EVENT.pack(1_700_000_000, 0, *event) for event in events))
+            assert taps.taps.get(timeout=20).pressed_at == pytest.approx(time.monotonic(), abs=15)
+    finally:
+        os.close(fd)
+
+
+def test_uinput_panel_is_described_as_the_kernel_asks(monkeypatch) -> None:
+    requests: list[tuple[int, object]] = []
+    written, kept = os.pipe()[::-1]
+
+    def ioctl(fd: int, request: int, data=0):
+        requests.append((request, bytes(data) if isinstance(data, bytes | bytearray) else data))
+        if request == uinput.UI_GET_SYSNAME:
+            data[:8] = b"input99\0"
+        return 0
+
+    monkeypatch.setattr(uinput.os, "open", lambda *args: written)
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    monkeypatch.setattr(uinput.UinputTouch, "_find_node", lambda self: Path("/dev/input/event9"))
+    with uinput.UinputTouch((800, 480), multi=True) as finger:
+        assert finger.url == "evdev:///dev/input/event9"
+        finger.tap(400, 240)
+        reports = list(EventReader().feed(os.read(kept, 4096)))
+        assert reports == [Report(2050, 2052, True), Report(2050, 2052, False)]
+    os.close(kept)
+    # Sizes and numbers as the C headers give them on x86-64.
+    assert (uinput.SETUP.size, uinput.ABS_SETUP.size) == (92, 28)
+    abs_x = struct.pack("@Hxx6i", 0, 0, 0, 4095, 0, 0, 0)
+    assert (0x401C5504, abs_x) in requests
+    assert [request for request, _ in requests][-3:] == [0x405C5503, 0x5501, 0x5502]
 
 
 def test_no_panel() -> None:

@@ -5,6 +5,6 @@ Importing this package imports no driver and no third-party library.
 """
 
 from sco_drivers.errors import DeviceError
-from sco_drivers.registry import open_nfc, open_printer, open_screen, open_touch
+from sco_drivers.registry import check_url, open_nfc, open_printer, open_screen, open_touch
 
-__all__ = ["DeviceError", "open_nfc", "open_printer", "open_screen", "open_touch"]
+__all__ = ["DeviceError", "check_url", "open_nfc", "open_printer", "open_screen", "open_touch"]

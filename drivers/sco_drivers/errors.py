@@ -24,6 +24,14 @@ the same call may go well if it is simply made again (`retryable`).
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+RULES_HINT = "install the rules 60-sco.rules (sco-hwtest udev install) and join the group sco"
+"""For devices that this user may not open."""
+
+FIND_HINT = "sco-hwtest discover tells what is there"
+"""For names behind which there is nothing."""
+
 
 class DeviceError(Exception):
     """Something about a device. Catch this to catch all of them.
@@ -51,7 +59,23 @@ class DeviceError(Exception):
 
 
 class BadDeviceUrl(DeviceError, ValueError):
-    """The URL cannot be understood; says which part."""
+    """The URL cannot be understood; says which part.
+
+    Args:
+        parameters: the query parameters that are wrong; none when it is another part.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str = "",
+        hint: str = "",
+        retryable: bool | None = None,
+        parameters: Collection[str] = (),
+    ) -> None:
+        super().__init__(message, url=url, hint=hint, retryable=retryable)
+        self.parameters = frozenset(parameters)
 
 
 class UnknownScheme(BadDeviceUrl):

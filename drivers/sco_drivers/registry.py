@@ -2,16 +2,18 @@
 
 `BACKENDS` maps a kind of device and a scheme to the module and function that opens it. Third parties add schemes by
 entry points in the groups `sco_drivers.printer`, `sco_drivers.nfc`, `sco_drivers.screen`, `sco_drivers.touch`: the name
-is the scheme, the object a callable that takes a `DeviceUrl` and returns an object of that kind's protocol.
+is the scheme, the object a callable that takes a `DeviceUrl` and returns an object of that kind's protocol. One that is
+decorated by `sco_drivers.urls.checked_by` lets its URLs be checked without a device.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from sco_drivers.errors import DriverUnavailable, UnknownScheme
+from sco_drivers.errors import BadDeviceUrl, DriverUnavailable, UnknownScheme
 from sco_drivers.urls import DeviceUrl
 
 if TYPE_CHECKING:
@@ -32,9 +34,9 @@ BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
         "sim": ("sco_drivers.sim.printer", "open_sim"),
     },
     "nfc": {
-        "pn532": ("sco_drivers.nfc.reader", "open_pn532"),
-        "usb": ("sco_drivers.nfc.reader", "open_usb"),
-        "udp": ("sco_drivers.nfc.reader", "open_udp"),
+        "pn532": ("sco_drivers.nfc.opening", "open_pn532"),
+        "usb": ("sco_drivers.nfc.opening", "open_usb"),
+        "udp": ("sco_drivers.nfc.opening", "open_udp"),
         "sim": ("sco_drivers.sim.pn532", "open_sim"),
     },
     "screen": {
@@ -87,6 +89,33 @@ def _open(kind: Kind, text: str) -> Any:
 
         return spy_on(kind, device, url)
     return device
+
+
+def check_url(kind: Kind, url: str) -> list[BadDeviceUrl]:
+    """What is wrong in `url` as the URL of a `kind`: scheme, form, and every parameter. Opens no device.
+
+    Says nothing of whether the device is there. Loads the driver's module.
+
+    Raises:
+        DriverUnavailable: the driver cannot be loaded.
+    """
+    try:
+        parsed = DeviceUrl.parse(url)
+        check = getattr(_opener(kind, parsed), "check", None)
+    except BadDeviceUrl as error:
+        return [error]
+    found: list[BadDeviceUrl] = []
+    while check is not None:
+        try:
+            check(parsed)
+        except BadDeviceUrl as error:
+            found.append(error)
+            rest = {name: text for name, text in parsed.params.items() if name not in error.parameters}
+            if len(rest) < len(parsed.params):  # without those that are told, the others can be looked at
+                parsed = replace(parsed, params=rest)
+                continue
+        break
+    return found
 
 
 def open_printer(url: str) -> Printer:

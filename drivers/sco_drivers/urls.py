@@ -5,18 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sco_drivers.errors import BadDeviceUrl
 
 SPY = "spy+"
+D = TypeVar("D")
+_DEVICE_FILES = frozenset({"serial", "lp", "pn532", "fb", "drm", "evdev"})
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceUrl:
-    """A parsed device URL. `text` is what the caller wrote (without `spy+`), for messages."""
+    """A parsed device URL.
+
+    `text` is what the caller wrote (without `spy+`), for messages; `host` of usb://04b8:0202 is both halves, 04b8:0202.
+    """
 
     text: str
     scheme: str
@@ -31,29 +38,36 @@ class DeviceUrl:
         """Parse `text`.
 
         Raises:
-            BadDeviceUrl: no scheme, a bad port, or a query parameter given twice.
+            BadDeviceUrl: no scheme, a bad port, a device file with two slashes before it (lp://dev/usb/lp0), a NUL in
+                the path, or a query parameter given twice.
         """
         spied = text.startswith(SPY)
         bare = text.removeprefix(SPY)
         try:
             parts = urlsplit(bare)
-            port = parts.port
+            # usb://04b8:0202 is vendor:product in hexadecimal, not host:port.
+            usb = parts.scheme == "usb"
+            port = None if usb else parts.port
         except ValueError as error:
             raise BadDeviceUrl(f"not a device URL: {error}", url=text) from None
         if not parts.scheme or "://" not in bare:
             raise BadDeviceUrl(
                 "not a device URL", url=text, hint="write scheme://..., e.g. tcp://10.0.0.5:9100 or fb:///dev/fb0"
             )
+        if parts.scheme in _DEVICE_FILES and parts.netloc:
+            raise BadDeviceUrl(
+                f"{parts.netloc!r} stands where a host would", url=text, hint=f"write {parts.scheme}:///dev/..."
+            )
+        path = unquote(parts.path)
+        if "\0" in path:
+            raise BadDeviceUrl("a NUL stands in the path", url=text)
         params: dict[str, str] = {}
         for key, value in parse_qsl(parts.query, keep_blank_values=True):
             if key in params:
                 raise BadDeviceUrl(f"parameter {key!r} stands twice", url=text)
             params[key] = value
-        # usb://04b8:0202 is vendor:product, not host:port; drivers of usb read `netloc` through `host`.
-        host = parts.netloc if parts.scheme == "usb" else (parts.hostname or "")
-        return cls(
-            bare, parts.scheme, host, None if parts.scheme == "usb" else port, unquote(parts.path), params, spied
-        )
+        host = parts.netloc if usb else (parts.hostname or "")
+        return cls(bare, parts.scheme, host, port, path, params, spied)
 
     def integer(self, name: str, default: int, *, least: int | None = None, most: int | None = None) -> int:
         """Query parameter `name` as a whole number within `least`..`most`, or `default` when absent.
@@ -67,16 +81,16 @@ class DeviceUrl:
         try:
             value = int(text)
         except ValueError:
-            raise BadDeviceUrl(f"{name}={text!r} is not a whole number", url=self.text) from None
+            raise self.wrong(name, "is not a whole number") from None
         if (least is not None and value < least) or (most is not None and value > most):
-            raise BadDeviceUrl(f"{name}={value} is out of range {least}..{most}", url=self.text)
+            raise self.wrong(name, f"is out of range {least}..{most}")
         return value
 
-    def number(self, name: str, default: float, *, least: float = 0.0) -> float:
-        """Query parameter `name` as a number not under `least`, or `default` when absent.
+    def number(self, name: str, default: float, *, least: float = 0.0, most: float = 86_400.0) -> float:
+        """Query parameter `name` as a number within `least`..`most` (a day in seconds), or `default` when absent.
 
         Raises:
-            BadDeviceUrl: not a finite number, or under `least`.
+            BadDeviceUrl: not a number, or out of range.
         """
         text = self.params.get(name)
         if text is None:
@@ -84,9 +98,9 @@ class DeviceUrl:
         try:
             value = float(text)
         except ValueError:
-            raise BadDeviceUrl(f"{name}={text!r} is not a number", url=self.text) from None
-        if not least <= value < float("inf"):
-            raise BadDeviceUrl(f"{name}={text} must be {least} or more", url=self.text)
+            raise self.wrong(name, "is not a number") from None
+        if not least <= value <= most:
+            raise self.wrong(name, f"is out of range {least:g}..{most:g}")
         return value
 
     def choice(self, name: str, default: str, among: tuple[str, ...]) -> str:
@@ -97,7 +111,7 @@ class DeviceUrl:
         """
         value = self.params.get(name, default)
         if value not in among:
-            raise BadDeviceUrl(f"{name}={value!r} is not one of {', '.join(among)}", url=self.text)
+            raise self.wrong(name, f"is not one of {', '.join(filter(None, among))}")
         return value
 
     def only(self, *known: str) -> None:
@@ -112,4 +126,38 @@ class DeviceUrl:
                 f"unknown parameter {', '.join(unknown)}",
                 url=self.text,
                 hint="known: " + (", ".join(sorted(known)) or "none"),
+                parameters=unknown,
             )
+
+    def device_file(self, example: str) -> None:
+        """Refuse a URL that names no file.
+
+        Raises:
+            BadDeviceUrl: shows `example`.
+        """
+        if not self.path:
+            raise BadDeviceUrl("the path is missing", url=self.text, hint=f"e.g. {example}")
+
+    def wrong(self, name: str, why: str, *, hint: str = "") -> BadDeviceUrl:
+        """The error of query parameter `name`, whose value is wrong because of `why`."""
+        return BadDeviceUrl(f"{name}={self.params[name]!r} {why}", url=self.text, hint=hint, parameters=(name,))
+
+
+def checked_by(check: Callable[[DeviceUrl], object]) -> Callable[[Callable[[DeviceUrl], D]], Callable[[DeviceUrl], D]]:
+    """Decorates what opens a device: `check` sees each URL first, and is asked alone by `sco_drivers.check_url`.
+
+    Args:
+        check: raises BadDeviceUrl for what is wrong in the URL itself. It opens nothing, and may run on a machine that
+            has no such device.
+    """
+
+    def decorate(opener: Callable[[DeviceUrl], D]) -> Callable[[DeviceUrl], D]:
+        @functools.wraps(opener)
+        def checked(url: DeviceUrl) -> D:
+            check(url)
+            return opener(url)
+
+        checked.check = check  # type: ignore[attr-defined]
+        return checked
+
+    return decorate

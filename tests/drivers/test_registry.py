@@ -10,6 +10,7 @@ import pytest
 
 from sco_drivers import registry
 from sco_drivers.errors import BadDeviceUrl, DriverUnavailable, UnknownScheme
+from sco_drivers.urls import DeviceUrl, checked_by
 
 OPENERS = (registry.open_printer, registry.open_nfc, registry.open_screen, registry.open_touch)
 
@@ -83,3 +84,104 @@ def test_importing_the_package_imports_no_driver() -> None:
     code = f"import sco_drivers, sys; print(sorted(m for m in sys.modules if m.split('.')[0] in {heavy}))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.strip() == "[]"
+
+
+PLACES = {
+    ("printer", "tcp"): "tcp://10.0.0.5:9100",
+    ("printer", "usb"): "usb://04b8:0202",
+    ("printer", "serial"): "serial:///dev/nowhere",
+    ("printer", "lp"): "lp:///dev/nowhere",
+    ("nfc", "pn532"): "pn532:///dev/nowhere",
+    ("nfc", "usb"): "usb://072f:2200",
+    ("nfc", "udp"): "udp://127.0.0.1:54321",
+    ("screen", "fb"): "fb:///dev/nowhere",
+    ("screen", "drm"): "drm:///dev/nowhere",
+    ("touch", "evdev"): "evdev:///dev/nowhere",
+}
+"""Where no device is; the schemes that are not here need no place."""
+ANY_TEXT = {"connector", "tty", "port", "key", "out", "uri"}
+"""Parameters of which only the device, or a file, can tell whether they are right."""
+EVERY = [(kind, scheme) for kind, schemes in registry.BACKENDS.items() for scheme in schemes]
+
+
+def url_of(kind: registry.Kind, scheme: str) -> str:
+    return PLACES.get((kind, scheme), f"{scheme}://")
+
+
+def known_parameters(kind: registry.Kind, scheme: str) -> list[str]:
+    (unknown,) = registry.check_url(kind, f"{url_of(kind, scheme)}?nonsense=1")
+    assert unknown.parameters == {"nonsense"}
+    return [name for name in unknown.hint.removeprefix("known: ").split(", ") if name != "none"]
+
+
+@pytest.mark.parametrize(("kind", "scheme"), EVERY)
+def test_a_url_is_checked_where_no_device_is(kind: registry.Kind, scheme: str) -> None:
+    assert registry.check_url(kind, url_of(kind, scheme)) == []
+    assert registry.check_url(kind, "spy+" + url_of(kind, scheme)) == []
+
+
+@pytest.mark.parametrize(("kind", "scheme"), EVERY)
+def test_every_wrong_parameter_is_told_at_once(kind: registry.Kind, scheme: str) -> None:
+    names = [name for name in known_parameters(kind, scheme) if name not in ANY_TEXT]
+    text = f"{url_of(kind, scheme)}?nonsense=1" + "".join(f"&{name}=gibberish" for name in names)
+    found = registry.check_url(kind, text)
+    assert sorted(name for error in found for name in error.parameters) == sorted(["nonsense", *names])
+    for error in found:
+        assert text in str(error)
+        assert error.parameters == {"nonsense"} or "gibberish" in error.message
+
+
+@pytest.mark.parametrize(("kind", "scheme"), EVERY)
+def test_what_is_told_of_a_url_is_what_opening_says(kind: registry.Kind, scheme: str) -> None:
+    opener = getattr(registry, f"open_{kind}")
+    for name in ["nonsense", *known_parameters(kind, scheme)]:
+        if name in ANY_TEXT:
+            continue
+        text = f"{url_of(kind, scheme)}?{name}=gibberish"
+        with pytest.raises(BadDeviceUrl) as raised:
+            opener(text)
+        assert [str(error) for error in registry.check_url(kind, text)] == [str(raised.value)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "word"),
+    [
+        ("printer", "tcp://", "host is missing"),
+        ("printer", "usb://epson", "in hex"),
+        ("printer", "lp://", "path is missing"),
+        ("printer", "serial://?baud=9600", "path is missing"),
+        ("printer", "tcp://10.0.0.5?codec=koi8-r", "it has "),
+        ("printer", "gopher://x", "known: lp, serial"),
+        ("printer", "tcp://x:99999", "not a device URL"),
+        ("nfc", "pn532://", "path is missing"),
+        ("nfc", "usb://reader", "vendor and product"),
+        ("nfc", "sim://?uid=0102", "7 bytes"),
+        ("screen", "fb://?rotate=90", "path is missing"),
+        ("screen", "drm://", "path is missing"),
+        ("touch", "evdev://", "path is missing"),
+        ("touch", "evdev:///dev/input/event0?calibration=0,0,0,0,0,0", "onto a line"),
+    ],
+)
+def test_what_else_is_wrong_in_a_url(kind: registry.Kind, text: str, word: str) -> None:
+    (found,) = registry.check_url(kind, text)
+    assert word in str(found)
+
+
+def test_a_third_partys_url_is_checked_where_it_lets_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    @checked_by(lambda url: url.only("tint"))
+    def open_acme(url: DeviceUrl) -> str:
+        opened.append(url)
+        return "opened"
+
+    third_party(monkeypatch, open_acme)
+    assert registry.check_url("screen", "acme://7?tint=1") == []
+    assert [error.parameters for error in registry.check_url("screen", "acme://7?tin=1")] == [{"tin"}]
+    with pytest.raises(BadDeviceUrl):
+        registry.open_screen("acme://7?tin=1")
+    assert not opened
+    assert registry.open_screen("acme://7?tint=1") == "opened"
+
+    third_party(monkeypatch, lambda url: "opened")  # which does not: its parameters are looked at when it is opened
+    assert registry.check_url("screen", "acme://7?tin=1") == []

@@ -26,9 +26,10 @@ def test_parts() -> None:
     assert url.choice("level", "L", ("L", "M")) == "M"
 
 
-def test_usb_names_vendor_and_product() -> None:
-    url = DeviceUrl.parse("usb://04b8:0202/SERIAL7")
-    assert (url.host, url.port, url.path) == ("04b8:0202", None, "/SERIAL7")
+@pytest.mark.parametrize("ids", ["04b8:0202", "054c:06c1", "04b8:0e15", "072F:FFFF"])
+def test_usb_names_vendor_and_product_in_hexadecimal(ids: str) -> None:
+    url = DeviceUrl.parse(f"usb://{ids}/SERIAL7")
+    assert (url.host, url.port, url.path) == (ids, None, "/SERIAL7")
 
 
 def test_absent_parameters_have_their_defaults() -> None:
@@ -46,6 +47,15 @@ def test_refused(text: str) -> None:
     with pytest.raises(BadDeviceUrl) as found:
         DeviceUrl.parse(text)
     assert isinstance(found.value, ValueError)
+
+
+@pytest.mark.parametrize("scheme", ["serial", "lp", "pn532", "fb", "drm", "evdev", "spy+fb"])
+def test_a_device_file_behind_two_slashes_is_no_host(scheme: str) -> None:
+    with pytest.raises(
+        BadDeviceUrl, match=f"'dev' stands where a host would.*write {scheme.removeprefix('spy+')}:///dev"
+    ):
+        DeviceUrl.parse(f"{scheme}://dev/x0?baud=9600")
+    assert DeviceUrl.parse(f"{scheme}:///dev/x0").path == "/dev/x0"
 
 
 @pytest.mark.parametrize("value", ["x", "1.5", "", "-1", "101", "1e3"])

@@ -1,14 +1,22 @@
 """PayMaster's client: one HTTP request a call, no retry, no redirect, every failure told by what it means for money.
 
-A call is bounded in time as a whole: a server that drips its answer holds no call much longer than the connect and read
-time-outs together. TLS is verified; plain http goes to this machine only.
+A call is bounded in time as a whole: a server that drips its answer, headers or body, holds no call longer than the
+connect and read time-outs together. Beside that each dead address of the bank's name may take a connect time-out, and
+the resolver its own time. No connection is kept: one that died unseen would leave a cancellation, which is
+sent once, without an answer. TLS is verified; plain http goes to this machine only.
 """
 
 from __future__ import annotations
 
+import http.client
+import io
 import logging
+import os
+import re
+import ssl
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeVar
@@ -26,6 +34,7 @@ from urllib3.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from urllib3.util.ssl_ import create_urllib3_context
 
 from sco_payment.paymaster import wire
 from sco_payment.paymaster.errors import (
@@ -48,9 +57,17 @@ MAX_ANSWER = 4 * 1024 * 1024
 """Bytes of an answer that are read at most."""
 MAX_PAGES = 100
 """Pages of a list that are read at most."""
+MAX_LIST_S = 60.0
+"""Seconds after which no further page of a list is asked for."""
+LONGEST_WAIT_S = 3600.0
+"""Seconds that a Retry-After can hold us off at most."""
 
+_LONGEST_WORDS = 300
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _BLOCK = 16 * 1024
+_DIGITS = re.compile(r"[0-9]+")
+_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+"""How OpenSSL names an authority in a folder of them."""
 _NOT_AUTHORISED = frozenset({"not_authorized", "payment_token_revoked", "payment_token_blocked"})
 _OUR_FAULT = frozenset({"validation_error", "idempotency_key_violation"})
 _NEVER_LEFT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
@@ -105,12 +122,17 @@ class PayMaster:
         self._merchant_id = merchant_id
         self._test_mode = test_mode
         self._deadline_s = connect_timeout_s + read_timeout_s
+        self._read_s = read_timeout_s
         self._timeout = urllib3.Timeout(connect=connect_timeout_s, read=read_timeout_s)
         self._pool = urllib3.PoolManager(
-            num_pools=2, maxsize=4, retries=False, cert_reqs="CERT_REQUIRED", ca_certs=ca_file, ssl_context=None
+            num_pools=2,
+            maxsize=4,
+            retries=False,
+            cert_reqs="CERT_REQUIRED",
+            # one for all connections: each would else read the authorities anew
+            ssl_context=_tls_context(ca_file) if parts.scheme == "https" else None,
         )
-        if ca_file is not None:
-            _check_ca_file(ca_file)
+        self._pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
     def create_payment(self, new: NewPayment, idempotency_key: str) -> Payment:
         """`POST /payments` for an SBP payment. The same `new` and key give the same payment, however often sent.
@@ -134,19 +156,27 @@ class PayMaster:
         Raises:
             BankError: BankRefused says that it is not cancelled; NoAnswer that it may be.
         """
-        self._call("PUT", f"/payments/{_segment(payment_id)}/cancel", lambda body: None)
+        path = f"/payments/{_segment(payment_id)}/cancel"
+        self._call("PUT", path, lambda body: wire.parse_cancelled(body, payment_id))
 
-    def list_payments(self, start: datetime, end: datetime) -> list[Payment]:
+    def list_payments(self, start: datetime, end: datetime, *, order_no: str | None = None) -> list[Payment]:
         """All payments created from `start` to `end` (aware), page by page.
 
+        `order_no` names the order that is looked for: what cannot be read of others then spoils nothing.
+
         Raises:
-            BankError: any page failed; there are no half lists.
+            BankError: any page failed, or all of them took more than `MAX_LIST_S`; there are no half lists.
         """
         query = {"merchantId": self._merchant_id, "start": wire.to_wire_time(start), "end": wire.to_wire_time(end)}
         found: list[Payment] = []
         seen: set[str] = set()
+        until = time.monotonic() + MAX_LIST_S
         for _ in range(MAX_PAGES):
-            page, cursor = self._call("GET", "/payments?" + urlencode(query), wire.parse_page)
+            if time.monotonic() > until:
+                raise NoAnswer(f"the bank's list took more than {MAX_LIST_S:.0f} s and has further pages")
+            page, cursor = self._call(
+                "GET", "/payments?" + urlencode(query), lambda body: wire.parse_page(body, order_no)
+            )
             found += page
             if cursor is None:
                 return found
@@ -179,7 +209,7 @@ class PayMaster:
         return self._call("PUT", f"/stickers/{_segment(sticker_id)}", wire.parse_sticker, body=body)
 
     def close(self) -> None:
-        """Drop kept-alive connections."""
+        """Let go of the connections."""
         self._pool.clear()
 
     def _call(
@@ -199,7 +229,7 @@ class PayMaster:
             try:
                 return parse(data)
             except wire.WireError as error:
-                raise NoAnswer(f"the bank's answer cannot be read: {error}", status=status) from None
+                raise NoAnswer(_readable(f"the bank's answer cannot be read: {error}"), status=status) from None
         raise self._failure(status, headers, data)
 
     def _exchange(
@@ -210,6 +240,7 @@ class PayMaster:
             headers["Content-Type"] = "application/json"
         if key is not None:
             headers["Idempotency-Key"] = key
+        _deadline.set((deadline, self._read_s))
         try:
             answer = self._pool.request(
                 method,
@@ -221,9 +252,9 @@ class PayMaster:
                 preload_content=False,
             )
             try:
-                data = _read(answer, deadline)
+                data = _read(answer)
             finally:
-                answer.close()  # a connection is not kept: one that died unseen would make a refusal look like silence
+                answer.close()
         except BankError:
             raise
         except (HTTPError, OSError, ValueError) as error:
@@ -233,6 +264,9 @@ class PayMaster:
     def _words(self, error: Exception) -> str:
         """What happened, in the same words each time, without the library's addresses and without the token."""
         cause = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
+        refusal = _refused_certificate(cause)
+        if refusal is not None:
+            return f"the bank's certificate is refused: {refusal}: check this machine's clock and paymaster.ca_file"
         for kind, words in _WORDS:
             if isinstance(cause, kind):
                 return words
@@ -241,7 +275,7 @@ class PayMaster:
     def _failure(self, status: int, headers: Any, data: bytes) -> BankError:
         failure = wire.parse_failure(data)
         words = failure.message or failure.code or f"HTTP {status}"
-        text = self._token.hide("; ".join([words, *failure.errors]))
+        text = _readable(self._token.hide("; ".join([words, *failure.errors])))
         if status == 429:
             return TooManyRequests(
                 text, wait_s=_wait(headers.get("Retry-After")), code=failure.code, errors=failure.errors
@@ -249,6 +283,7 @@ class PayMaster:
         kind: type[BankError]
         if status in (401, 403) or failure.code in _NOT_AUTHORISED:
             kind = NotAuthorised
+            text = f"PayMaster refused the token ({text}): see paymaster.token_file or SCO_PAYMASTER_TOKEN"
         elif status >= 500 or status < 400:
             kind = NoAnswer  # a redirect or a proxy's page is no word of the bank
         elif status == 404:
@@ -267,35 +302,123 @@ class PayMaster:
             self.last_clock_skew_s = moment.timestamp() - time.time()
 
 
+def _readable(text: str) -> str:
+    """The bank's words as a person's terminal and the journal can bear them."""
+    text = "".join(char if char.isprintable() else " " for char in text[: _LONGEST_WORDS + 1])
+    return text if len(text) <= _LONGEST_WORDS else text[:_LONGEST_WORDS] + "..."
+
+
 def _never_left(error: Exception) -> bool:
     """Whether the request certainly stayed here. A TLS session may break after it was sent; a certificate is
     refused before."""
     cause = error.reason if isinstance(error, MaxRetryError) else error
     if isinstance(cause, SSLError):
-        import ssl
-
-        return any(isinstance(arg, ssl.SSLCertVerificationError) for arg in cause.args)
+        return _refused_certificate(cause) is not None
     return isinstance(cause, _NEVER_LEFT)
 
 
-def _check_ca_file(path: str) -> None:
-    import ssl
+def _refused_certificate(error: Exception) -> str | None:
+    """Why the server's certificate was refused; None where that is not what happened."""
+    found = [arg for arg in error.args if isinstance(arg, ssl.SSLCertVerificationError)]
+    return found[0].verify_message.rstrip(".") if found else None
 
+
+def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Certificates are verified by the authorities in `ca_file`, or by the system's."""
+    context = create_urllib3_context()
     try:
-        ssl.create_default_context(cafile=path)
+        if ca_file is not None:
+            context.load_verify_locations(ca_file)
+        else:
+            _trust_the_system(context)
     except (OSError, ssl.SSLError) as error:
-        raise ValueError(f"{path}: no usable file of certificate authorities: {error}") from None
+        raise ValueError(f"{ca_file or 'ca-certificates'}: no usable certificate authorities: {error}") from None
+    return context
 
 
-def _read(answer: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+def _trust_the_system(context: ssl.SSLContext) -> None:
+    """By the folder of authorities, where there is one: OpenSSL reads the one that a chain needs.
+
+    The file of them all costs 1.2 MiB and 20 ms.
+    """
+    places = ssl.get_default_verify_paths()
+    folder = places.capath
+    if folder and "SSL_CERT_FILE" not in os.environ and any(_HASHED.fullmatch(at.name) for at in os.scandir(folder)):
+        context.load_verify_locations(capath=folder)
+        return
+    context.load_default_certs()
+    if not context.cert_store_stats()["x509_ca"]:
+        raise ValueError("this machine has no certificate authorities: apt-get install ca-certificates")
+
+
+def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
     data = b""
     for block in answer.stream(_BLOCK):
         data += block
         if len(data) > MAX_ANSWER:
             raise NoAnswer(f"the answer is longer than {MAX_ANSWER} bytes")
-        if time.monotonic() > deadline:
-            raise NoAnswer("the answer came too slowly")
     return data
+
+
+# --- one answer a connection, and a deadline for all of it ---------------------------------------------------------
+
+_deadline: ContextVar[tuple[float, float]] = ContextVar("deadline")
+"""Of the call under way, on the monotonic clock; and the seconds that an answer has at least."""
+
+
+class _UntilDeadline(io.RawIOBase):
+    """A socket's octets until the call's deadline: a time-out of the socket alone begins anew with every octet."""
+
+    def __init__(self, raw: io.RawIOBase, sock: Any) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._pace: float | None = sock.gettimeout()
+        deadline, least = _deadline.get()
+        # Whatever time dead addresses took before: what the bank says of a request that it has is heard.
+        self._deadline = max(deadline, time.monotonic() + least)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer came too slowly")
+        self._sock.settimeout(left if self._pace is None else min(left, self._pace))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_UntilDeadline(self.fp.detach(), sock))
+
+
+class _PlainConnection(urllib3.connection.HTTPConnection):
+    response_class = _Answer
+
+
+class _TlsConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Answer
+
+
+class _OnceEach:
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.close()
+        super()._put_conn(conn)  # type: ignore[misc]
+
+
+class _PlainPool(_OnceEach, urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(_OnceEach, urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
 
 
 def _segment(identifier: str) -> str:
@@ -307,16 +430,17 @@ def _segment(identifier: str) -> str:
 def _http_date(text: str | None) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text) if text else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _wait(text: str | None) -> float | None:
-    """Retry-After: seconds, or a date."""
+    """Retry-After: seconds, or a date; an hour at most, whatever a broken proxy writes."""
+    text = (text or "").strip()
     if not text:
         return None
-    if text.strip().isdigit():
-        return float(text)
+    if _DIGITS.fullmatch(text):
+        return min(float(text), LONGEST_WAIT_S)
     moment = _http_date(text)
-    return None if moment is None else max(0.0, moment.timestamp() - time.time())
+    return None if moment is None else min(max(0.0, moment.timestamp() - time.time()), LONGEST_WAIT_S)

@@ -1,6 +1,8 @@
 """PayMaster's API v2 on the wire: typed, tolerant of what is new, strict about what we rely on.
 
-Unknown fields and unknown status words pass; a wrong type in a field that we read is a `WireError` that names it.
+Unknown fields and unknown status words pass; a wrong type in a field that we rely on is a `WireError` that names it.
+What is only for people to read (`resultCode`, `message`, `created`) spoils no answer: where it cannot be read it is
+missing.
 Sums are whole kopecks here and Decimal roubles on the wire, never floats.
 """
 
@@ -41,7 +43,11 @@ class NewPayment:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment as the bank tells it. `status` is the bank's own word; `link` is what the QR shall say."""
+    """A payment as the bank tells it.
+
+    `status` is the bank's own word; `link` is what the QR shall say; `params` are the invoice's own, empty where the
+    bank does not tell them again.
+    """
 
     id: str
     status: str
@@ -53,6 +59,7 @@ class Payment:
     created: datetime | None = None
     link: str | None = None
     test_mode: bool = False
+    params: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,24 +145,37 @@ def payment_from(data: Any) -> Payment:
     top = _table(data, "payment")
     amount = _table(top.get("amount"), "amount")
     invoice = _table(top.get("invoice") or {}, "invoice")
+    params = _table(invoice.get("params") or {}, "invoice.params")
     confirmation = _table(top.get("confirmation") or {}, "confirmation")
     return Payment(
         id=_word(top, "id"),
         status=_word(top, "status"),
         amount_kopecks=_kopecks(amount.get("value"), "amount.value"),
         currency=_word(amount, "currency", "amount."),
-        result_code=_text(top, "resultCode"),
-        message=_text(top, "message"),
+        result_code=_remark(top, "resultCode"),
+        message=_remark(top, "message"),
         order_no=_text(invoice, "orderNo", "invoice."),
         created=_time(top, "created"),
         link=_text(confirmation, "paymentUrl", "confirmation."),
         test_mode=top.get("testMode") is True,
+        params={name: value for name, value in params.items() if isinstance(value, str)},
     )
 
 
 def parse_payment(body: bytes) -> Payment:
     """A payment out of an answer's body. Raises WireError."""
     return payment_from(parse_json(body))
+
+
+def parse_cancelled(body: bytes, payment_id: str) -> None:
+    """The answer to a cancellation, which promises no content: empty, or a JSON object, not about another payment.
+
+    A proxy's page is neither. Raises WireError.
+    """
+    if body.removeprefix(_BOM).strip():
+        found = _table(parse_json(body), "answer").get("id", payment_id)
+        if str(found) != payment_id:
+            raise WireError(f"it is about payment {found}")
 
 
 def parse_notification(body: bytes) -> Payment:
@@ -166,13 +186,35 @@ def parse_notification(body: bytes) -> Payment:
     return payment_from(parse_json(body))
 
 
-def parse_page(body: bytes) -> tuple[list[Payment], str | None]:
-    """One page of a list: its payments, and the cursor of the next page or None. Raises WireError."""
+def parse_page(body: bytes, order_no: str | None = None) -> tuple[list[Payment], str | None]:
+    """One page of a list: its payments, and the cursor of the next page or None.
+
+    Args:
+        body: the answer's.
+        order_no: what is looked for; an item that cannot be read is then passed over when it names another order.
+
+    Raises:
+        WireError: no page, or an item of it that cannot be read and may be what is looked for.
+    """
     top = _table(parse_json(body), "page")
     items = top.get("items")
     if not isinstance(items, list):
         raise WireError(f"items must be a list, found {_kind(items)}")
-    return [payment_from(item) for item in items], _text(top, "cursor") or None
+    found = []
+    for item in items:
+        try:
+            found.append(payment_from(item))
+        except WireError:
+            if order_no is None or _orders_number(item) in (None, order_no):
+                raise
+    return found, _text(top, "cursor") or None
+
+
+def _orders_number(item: Any) -> str | None:
+    """The order that a payment names, as far as it can be read."""
+    invoice = item.get("invoice") if isinstance(item, dict) else None
+    number = invoice.get("orderNo") if isinstance(invoice, dict) else None
+    return number if isinstance(number, str) else None
 
 
 def parse_sticker(body: bytes) -> Sticker:
@@ -237,12 +279,18 @@ def _kopecks(value: Any, name: str) -> int:
         raise WireError(f"{name}: {error}") from None
 
 
+def _remark(table: dict[str, Any], name: str) -> str | None:
+    """What is only for people to read."""
+    value = table.get(name)
+    return None if value is None or isinstance(value, dict | list) else str(value)
+
+
 def _time(table: dict[str, Any], name: str) -> datetime | None:
-    text = _text(table, name)
-    if text is None:
+    value = table.get(name)
+    if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(value)
     except ValueError:
-        raise WireError(f"{name} must be an ISO 8601 time, found {text!r}") from None
+        return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

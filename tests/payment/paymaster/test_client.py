@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import pickle
 import socket
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sco_payment.paymaster import client as paymaster_client
 from sco_payment.paymaster import wire
 from sco_payment.paymaster.client import PayMaster
 from sco_payment.paymaster.errors import (
@@ -83,6 +85,16 @@ def test_lists_are_followed_page_by_page(bank: PayMasterSimulator) -> None:
     assert bank.bank.calls["list"] == 2
 
 
+def test_a_list_that_takes_too_long_is_none(bank: PayMasterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = client_of(bank)
+    for n in range(60):
+        client.create_payment(new_payment(order_no=str(n)), f"k{n}")
+    monkeypatch.setattr(paymaster_client, "MAX_LIST_S", 0.0)
+    now = datetime.now(UTC)
+    with pytest.raises(NoAnswer, match="took more than 0 s"):
+        client.list_payments(now - timedelta(hours=1), now + timedelta(hours=1))
+
+
 def test_idempotency(bank: PayMasterSimulator) -> None:
     client, new = client_of(bank), new_payment()
     first = client.create_payment(new, "key")
@@ -143,6 +155,7 @@ class RawServer:
     """Answers every connection with given octets, in pieces, then closes."""
 
     def __init__(self, *pieces: bytes, pause_s: float = 0.0, hold: bool = False) -> None:
+        self.connections = 0
         self._pieces, self._pause_s, self._hold = pieces, pause_s, hold
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -155,6 +168,7 @@ class RawServer:
                 wire_, _ = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
             with wire_, contextlib.suppress(OSError):
                 wire_.recv(65536)
                 for piece in self._pieces:
@@ -203,6 +217,29 @@ def test_answers_that_are_none_may_have_happened(pieces: list[bytes], words: str
         server.close()
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(
+            json.dumps({"code": "x\r", "message": "\x1b[2Jno\n" + "x" * 90_000, "errors": ["y\x07"]}).encode(),
+            "500 Oops",
+        ),
+        http(json.dumps({"id": "\x1b[2J" + "x" * 90_000}).encode()),
+    ],
+    ids=["failure", "another payment"],
+)
+def test_the_banks_words_are_short_and_leave_a_terminal_alone(answer: bytes) -> None:
+    """They stand in the journal, in logs and on the administrator's terminal."""
+    server = RawServer(answer)
+    try:
+        with pytest.raises(NoAnswer) as caught:
+            PayMaster(server.url, Token(SECRET), "m").cancel_payment("p-1")
+    finally:
+        server.close()
+    assert str(caught.value).isprintable()
+    assert 2 < len(str(caught.value)) < 400
+
+
 @pytest.mark.parametrize("drip", [False, True])
 def test_a_slow_bank_holds_no_call_for_ever(drip: bool) -> None:
     pieces = [http(GOOD)[i : i + 1] for i in range(len(http(GOOD)))] if drip else []
@@ -211,7 +248,73 @@ def test_a_slow_bank_holds_no_call_for_ever(drip: bool) -> None:
     started = time.monotonic()
     with pytest.raises(NoAnswer):
         client.get_payment("1")
-    assert time.monotonic() - started < 20  # the whole drip would take longer than half a minute with its header
+    assert time.monotonic() - started < 5  # the whole drip would take longer than half a minute with its header
+    server.close()
+
+
+def test_dead_addresses_of_the_bank_cost_no_answer(bank: PayMasterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them together take longer to fail than a call may; the last one is the bank's."""
+    dead = [f"127.9.9.{n}" for n in range(1, 7)]
+
+    def resolve(host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in (*dead, "127.0.0.1")]
+
+    class Socket(socket.socket):
+        def connect(self, address: tuple[str, int]) -> None:  # type: ignore[override]
+            if address[0] in dead:
+                time.sleep(float(self.gettimeout() or 0.0))
+                raise TimeoutError("timed out")
+            super().connect(address)
+
+    client = PayMaster(bank.base_url, Token(bank.token), bank.merchant_id, connect_timeout_s=0.5, read_timeout_s=2.0)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "socket", Socket)
+    assert client.create_payment(new_payment(), "k").status == "Confirmation"
+    assert bank.bank.creates == 1
+
+
+def test_a_drip_of_the_body_holds_no_call_either() -> None:
+    head, _, body = http(GOOD).partition(b"\r\n\r\n")
+    pieces = [head + b"\r\n\r\n", *(body[i : i + 1] for i in range(len(body)))]
+    server = RawServer(*pieces, pause_s=0.1, hold=True)
+    client = PayMaster(server.url, Token(SECRET), "m", connect_timeout_s=0.5, read_timeout_s=0.5)
+    started = time.monotonic()
+    with pytest.raises(NoAnswer, match="in time"):
+        client.get_payment("1")
+    assert time.monotonic() - started < 5
+    server.close()
+
+
+def test_no_connection_is_kept() -> None:
+    """The server would keep it; one that dies unseen in between would cost the one cancellation its answer."""
+    server = RawServer(http(GOOD), hold=True)
+    client = PayMaster(server.url, Token(SECRET), "m", read_timeout_s=2.0)
+    pool = client._pool.connection_from_url(server.url)
+    assert client.get_payment("1").id == "1"
+    assert all(kept is None or kept.sock is None for kept in pool.pool.queue)
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<html>please accept our terms", "cannot be read"),
+        (GOOD.replace(b'"id":"1"', b'"id":"2"'), "about payment 2"),
+        (b"[]", "must be an object"),
+    ],
+)
+def test_a_page_or_another_payment_accepts_no_cancellation(body: bytes, words: str) -> None:
+    server = RawServer(http(body))
+    client = PayMaster(server.url, Token(SECRET), "m", read_timeout_s=2.0)
+    with pytest.raises(NoAnswer, match=words):
+        client.cancel_payment("1")
+    server.close()
+
+
+@pytest.mark.parametrize("body", [b"", b" ", b"{}", b"\xef\xbb\xbf{}", GOOD])
+def test_an_answer_of_the_bank_accepts_a_cancellation(body: bytes) -> None:
+    server = RawServer(http(body))
+    PayMaster(server.url, Token(SECRET), "m", read_timeout_s=2.0).cancel_payment("1")
     server.close()
 
 
@@ -221,13 +324,26 @@ def test_unknown_fields_and_words_pass() -> None:
     assert (payment.status, payment.amount_kopecks) == ("Dancing", 25300)
 
 
+def test_an_odd_payment_of_another_order_spoils_no_list() -> None:
+    """But one that may be what is looked for does: its silence is no word."""
+    odd = GOOD.replace(b"253.0000", b'"free"').replace(b'"new"', b'"invoice":{"orderNo":"42"},"new"')
+    page = b'{"items":[' + odd + b"," + GOOD + b"]}"
+    assert [one.id for one in wire.parse_page(page, "43")[0]] == ["1"]
+    for wanted in (None, "42"):
+        with pytest.raises(WireError, match=r"amount\.value"):
+            wire.parse_page(page, wanted)
+    for nameless in (b'{"invoice":{"orderNo":7}}', b'{"invoice":[]}', b"{}", b"[]", b"null"):
+        with pytest.raises(WireError):
+            wire.parse_page(b'{"items":[' + nameless + b"]}", "another")
+
+
 @given(st.binary(max_size=300) | st.binary(max_size=20).map(lambda noise: GOOD[: len(GOOD) // 2] + noise))
 def test_no_octets_give_anything_but_a_payment_or_our_error(body: bytes) -> None:
     for parse in (wire.parse_notification, wire.parse_payment, wire.parse_page, wire.parse_sticker):
-        try:
+        with contextlib.suppress(WireError):
             parse(body)
-        except WireError:
-            continue
+    with contextlib.suppress(WireError):
+        wire.parse_page(body, "42")
     wire.parse_failure(body)
 
 
@@ -246,6 +362,13 @@ def test_no_json_does_either(data: object) -> None:
         wire.payment_from(data)
     except WireError as error:
         assert str(error)  # noqa: PT017 - either is right
+
+
+@pytest.mark.parametrize("value", [17, 1.5, True, [], {}, "next Tuesday", None])
+@pytest.mark.parametrize("name", ["resultCode", "message", "created"])
+def test_what_is_only_for_people_spoils_no_answer(name: str, value: object) -> None:
+    data = {"id": "1", "status": "Settled", "amount": {"value": "253.00", "currency": "RUB"}, name: value}
+    assert wire.payment_from(data).status == "Settled"
 
 
 @given(st.integers(1, 10**11))

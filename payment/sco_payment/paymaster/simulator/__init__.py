@@ -8,12 +8,16 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from collections.abc import Callable
+from functools import partial
 
 from sco_payment.paymaster.simulator.bank import Bank, BankPayment, BankSticker
 from sco_payment.paymaster.simulator.phone import NothingToPay, Phone, Seen
 from sco_payment.paymaster.simulator.script import BadScript, Script
 from sco_payment.paymaster.simulator.server import PayMasterSimulator
+from sco_payment.paymaster.simulator.tls import TlsFront
 
 __all__ = [
     "BadScript",
@@ -25,29 +29,35 @@ __all__ = [
     "Phone",
     "Script",
     "Seen",
+    "TlsFront",
     "serve",
 ]
 
+_say = partial(print, flush=True)
 
-def serve(*, host: str, port: int, script: str, write: object = print) -> None:
-    """Run until Ctrl-C, saying on stdout where the API and the phone are, and what a lane's settings need.
+
+def serve(*, host: str, port: int, script: str, say: Callable[[str], None] = _say) -> None:
+    """Run until Ctrl-C or SIGTERM, saying where the API and the phone are, and what a lane's settings need.
 
     Raises:
         BadScript: the script has an unknown word. OSError: the port is taken.
     """
     with PayMasterSimulator(host=host, port=port, phone_port=port + 1 if port else 0, script=script) as paymaster:
         sticker = paymaster.bank.add_sticker(description="plate")
-        say = write if callable(write) else print
-        say(
-            f"PayMaster (simulated) on {paymaster.base_url}; the customer's phone on {paymaster.phone_url}\n"
-            f"script: {script}\n\n"
-            f"export SCO_PAYMASTER_TOKEN={paymaster.token}\n\n"
-            f'[paymaster]\nbase_url = "{paymaster.base_url}"\nmerchant_id = "{paymaster.merchant_id}"\n\n'
-            f'[display]   # for mode 2, static plate\nsticker_id = "{sticker.id}"\nplate_link = "{sticker.payload}"\n\n'
-            "Ctrl-C stops it."
-        )
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
+            say(
+                f"PayMaster (simulated) on {paymaster.base_url}; the customer's phone on {paymaster.phone_url}\n"
+                f"script: {script}\n\n"
+                f"export SCO_PAYMASTER_TOKEN={paymaster.token}\n\n"
+                f'[paymaster]\nbase_url = "{paymaster.base_url}"\nmerchant_id = "{paymaster.merchant_id}"\n\n'
+                f'[display]   # for mode 2, static plate\nsticker_id = "{sticker.id}"\n'
+                f'plate_link = "{sticker.payload}"\n\n'
+                "`sco-pay settings example --simulated` prints a whole file. Ctrl-C stops the simulator."
+            )
             while True:
                 time.sleep(3600)
         except KeyboardInterrupt:
             say("stopped")
+        finally:
+            signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,172 @@
+"""The client over real TLS: who is trusted, what an untrusted one hears, and that the deadline holds there too."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+import urllib3.connection
+
+from sco_payment.paymaster.client import PayMaster
+from sco_payment.paymaster.errors import BankError, NoAnswer, NotSent
+from sco_payment.paymaster.simulator import PayMasterSimulator, TlsFront
+from sco_payment.paymaster.token import Token
+from sco_payment.paymaster.wire import NewPayment
+
+
+@pytest.fixture(scope="module")
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def bank() -> Iterator[PayMasterSimulator]:
+    with PayMasterSimulator() as bank:
+        yield bank
+
+
+def certificate(folder: Path, ca: trustme.CA, name: str = "localhost", **more: datetime) -> Path:
+    path = folder / "server.pem"
+    ca.issue_cert(name, **more).private_key_and_cert_chain_pem.write_to_path(path)
+    return path
+
+
+def trusting(folder: Path, ca: trustme.CA, url: str, bank: PayMasterSimulator) -> PayMaster:
+    ca.cert_pem.write_to_path(folder / "ca.pem")
+    return PayMaster(
+        url,
+        Token(bank.token),
+        bank.merchant_id,
+        ca_file=str(folder / "ca.pem"),
+        connect_timeout_s=2.0,
+        read_timeout_s=2.0,
+    )
+
+
+def new_payment() -> NewPayment:
+    return NewPayment("42", "x", 25_300, datetime.now(UTC) + timedelta(minutes=5))
+
+
+def test_a_payment_over_tls(tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator) -> None:
+    with TlsFront(bank.base_url, certificate(tmp_path, ca)) as front:
+        client = trusting(tmp_path, ca, front.base_url, bank)
+        payment = client.create_payment(new_payment(), "k1")
+        assert client.get_payment(payment.id) == payment
+        client.cancel_payment(payment.id)
+        assert client.get_payment(payment.id).status == "Cancelled"
+        assert front.handshakes == 4, "a connection was kept"
+
+
+def untrusted(folder: Path, ca: trustme.CA, what: str) -> Path:
+    past = datetime.now(UTC) - timedelta(days=1)
+    match what:
+        case "of another authority":
+            return certificate(folder, trustme.CA())
+        case "of another host":
+            return certificate(folder, ca, "bank.example")
+        case _:
+            return certificate(folder, ca, not_after=past)
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("of another authority", "unable to get local issuer certificate"),
+        ("of another host", "not valid for 'localhost'"),
+        ("expired", "certificate has expired"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_is_never_sent_anything(
+    tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator, what: str, words: str
+) -> None:
+    with TlsFront(bank.base_url, untrusted(tmp_path, ca, what)) as front:
+        client = trusting(tmp_path, ca, front.base_url, bank)
+        with pytest.raises(NotSent, match="certificate") as caught:
+            client.create_payment(new_payment(), "k1")
+        assert words in str(caught.value)
+        assert "paymaster.ca_file" in str(caught.value)
+        assert (bank.bank.creates, front.handshakes) == (0, 0)
+
+
+def test_a_server_that_speaks_no_tls(tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator) -> None:
+    client = trusting(tmp_path, ca, bank.base_url.replace("http://", "https://"), bank)
+    with pytest.raises(BankError):
+        client.create_payment(new_payment(), "k1")
+    assert bank.bank.creates == 0
+
+
+def test_an_answer_that_is_cut_is_no_answer(tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator) -> None:
+    with TlsFront(bank.base_url, certificate(tmp_path, ca)) as front:
+        client = trusting(tmp_path, ca, front.base_url, bank)
+        for fault in ("cut-before", "cut-after"):
+            bank.use(f"leaves + {fault} on=create")
+            with pytest.raises(NoAnswer):
+                client.create_payment(new_payment(), "k1")
+        assert bank.bank.creates == 1
+
+
+def test_the_deadline_holds_over_tls(tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator) -> None:
+    with TlsFront(bank.base_url, certificate(tmp_path, ca)) as front:
+        client = trusting(tmp_path, ca, front.base_url, bank)
+        bank.use("leaves + slow wait=60 on=create")
+        begun = time.monotonic()
+        with pytest.raises(NoAnswer, match="in time"):
+            client.create_payment(new_payment(), "k1")
+        assert time.monotonic() - begun < 30
+
+
+def test_the_authorities_are_read_once(
+    tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another(**_: object) -> None:
+        raise AssertionError("a context of its own for each connection")
+
+    monkeypatch.setattr(urllib3.connection, "create_urllib3_context", another)
+    with TlsFront(bank.base_url, certificate(tmp_path, ca)) as front:
+        client = trusting(tmp_path, ca, front.base_url, bank)
+        for _ in range(3):
+            assert client.list_payments(datetime.now(UTC), datetime.now(UTC)) == []
+        assert front.handshakes == 3
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl names the authorities in a folder")
+@pytest.mark.parametrize("by_folder", [True, False])
+def test_the_systems_own_authorities(
+    tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator, monkeypatch: pytest.MonkeyPatch, by_folder: bool
+) -> None:
+    """A folder of them is not read as a whole; a file that the administrator names counts alone."""
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    if not by_folder:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with TlsFront(bank.base_url, certificate(tmp_path, ca)) as front:
+        client = PayMaster(front.base_url, Token(bank.token), bank.merchant_id)
+        context = client._pool.connection_pool_kw["ssl_context"]
+        assert context.cert_store_stats()["x509_ca"] == (0 if by_folder else 1)
+        client.create_payment(new_payment(), "k1")
+    with TlsFront(bank.base_url, certificate(tmp_path, trustme.CA())) as front, pytest.raises(NotSent):
+        PayMaster(front.base_url, Token(bank.token), bank.merchant_id).create_payment(new_payment(), "k1")
+
+
+def test_a_machine_without_authorities_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    with pytest.raises(ValueError, match="apt-get install ca-certificates"):
+        PayMaster("https://paymaster.ru", Token("t"), "m")
+
+
+@pytest.mark.parametrize("text", [None, "", "no certificate"])
+def test_a_file_of_authorities_that_is_none(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "ca.pem"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(ValueError, match="no usable certificate authorities"):
+        PayMaster("https://127.0.0.1:1", Token("t"), "m", ca_file=str(file))

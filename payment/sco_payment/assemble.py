@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 from functools import partial
+from pathlib import Path
 
 from sco_drivers import open_nfc, open_printer, open_screen, open_touch
+from sco_drivers.nfc.guard import GuardEvent
+from sco_drivers.nfc.wear import TagWear, Worn
 from sco_payment.acquirer import Bank
 from sco_payment.devices import Held
 from sco_payment.journal import Journal
-from sco_payment.lane import Lane, Message, Observer, nobody
+from sco_payment.lane import Lane, Message, Observer, nobody, unbreakable
 from sco_payment.machine import Plan
 from sco_payment.money import for_people
 from sco_payment.paymaster.client import PayMaster
@@ -18,6 +23,8 @@ from sco_payment.runtime import Runtime, ThreadRuntime
 from sco_payment.settings import TOKEN_VARIABLE, Settings
 from sco_payment.texts import LANGUAGES
 from sco_payment.ui import LaneUI, NoUI, ScreenUI, SeveralUIs
+
+log = logging.getLogger(__name__)
 
 
 def open_token(settings: Settings) -> Token:
@@ -54,6 +61,10 @@ def screen_ui(settings: Settings) -> LaneUI:
     devices = settings.devices
     if not devices.screen:
         return NoUI()
+    if devices.screen.removeprefix("spy+").startswith(("fb:", "drm:")):
+        from sco_drivers.screen.console import watch_exits
+
+        watch_exits()  # here, since the screen is opened in another thread
     touch = Held(partial(open_touch, devices.touch)) if devices.touch else None
     return ScreenUI(Held(partial(open_screen, devices.screen)), touch, LANGUAGES[settings.lane.language])
 
@@ -78,11 +89,16 @@ def open_lane(
         token: PayMaster's token, where it comes from elsewhere than the settings say.
 
     Raises:
-        JournalError: the journal cannot be opened for writing. TokenError, ValueError: see `open_client`.
+        JournalError: the journal cannot be opened for writing. TokenError, ValueError: see `open_client`. TypeError: a
+            screen without `show`, `ask` or `close`, which would be missed only in the middle of a payment.
     """
+    for given in (*also_show_on, *(() if ui is None else (ui,))):
+        _check_ui(given)
     client = open_client(settings, token)
     journal = Journal(settings.journal.path)
+    gc.collect()  # what the imports left behind; the devices' drivers then find room
     runtime = ThreadRuntime() if runtime is None else runtime
+    observer = unbreakable(observer)
     devices = settings.devices
     first = screen_ui(settings) if ui is None else ui
     return Lane(
@@ -95,6 +111,9 @@ def open_lane(
             describe=partial(_description, settings.lane.shop),
             callback_url=settings.paymaster.callback_url or None,
             pos_id=settings.lane.pos_id,
+            wall=runtime.wall,
+            clock_was_set_by=runtime.clock_was_set_by if isinstance(runtime, ThreadRuntime) else _never_set,
+            test_mode=settings.paymaster.test_mode,
         ),
         presenter=Presenter(
             settings,
@@ -102,11 +121,57 @@ def open_lane(
             printer=Held(partial(open_printer, devices.printer)) if devices.printer else None,
             nfc=Held(partial(open_nfc, devices.nfc)) if devices.nfc else None,
             wall=runtime.wall,
+            on_tag=partial(_tell_of_tag, observer),
+            wear=_tag_wear(settings, observer),
         ),
         ui=SeveralUIs(first, also_show_on) if also_show_on else first,
         runtime=runtime,
         observer=observer,
     )
+
+
+def _check_ui(ui: object) -> None:
+    if isinstance(ui, type):
+        raise TypeError(f"{ui.__name__} is a class: pass an object of it")
+    missing = [name for name in ("show", "ask", "close") if not callable(getattr(ui, name, None))]
+    if missing:
+        raise TypeError(f"{type(ui).__name__} is no screen of a lane: it has no {', '.join(missing)}")
+
+
+def _never_set() -> float:
+    """Of a test's clock."""
+    return 0.0
+
+
+def _tell_of_tag(observer: Observer, event: GuardEvent) -> None:
+    log.warning("the NFC tag: %s%s", event.error or "well again", "; out of use" if event.disabled else "")
+    observer(
+        "tag",
+        {
+            "found": None if event.error is None else str(event.error),
+            "disabled": event.disabled,
+            "needs_person": event.needs_person,
+        },
+    )
+
+
+def _tag_wear(settings: Settings, observer: Observer) -> TagWear | None:
+    """The count of a dynamic tag's writes, beside the journal. A simulated tag is a new one each time."""
+    nfc = settings.devices.nfc.removeprefix("spy+")
+    if settings.display.plate != "dynamic" or not nfc or nfc.startswith("sim:"):
+        return None
+    journal = Path(settings.journal.path)
+    return TagWear(journal.with_name(journal.name + ".tags"), partial(_tell_of_wear, observer))
+
+
+def _tell_of_wear(observer: Observer, worn: Worn) -> None:
+    log.error(
+        "the NFC tag %s was written %d times; it is made for %d: have it changed",
+        worn.uid.hex(),
+        worn.writes,
+        worn.life,
+    )
+    observer("tag_worn", {"uid": worn.uid.hex(), "writes": worn.writes, "life": worn.life})
 
 
 def _description(shop: str, plan: Plan) -> str:

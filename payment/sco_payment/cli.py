@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,12 +25,14 @@ from sco_payment.machine import Outcome
 from sco_payment.money import for_people, kopecks_from_text
 
 if TYPE_CHECKING:
+    from sco_payment.closings import Closing
     from sco_payment.journal import Case, Record
     from sco_payment.lane import Lane, Order, Result
-    from sco_payment.settings import Settings
+    from sco_payment.settings import DeviceSettings, Settings
 
 EXIT_STATUS = {Outcome.PAID: 0, Outcome.UNPAID: 3, Outcome.UNKNOWN: 4, Outcome.NOT_PRESENTED: 5}
 _WRONG_USAGE = 2
+_LANE_WRITES_S = 3.0
 _UNKNOWN = EXIT_STATUS[Outcome.UNKNOWN]
 
 
@@ -56,6 +60,7 @@ _settings_option = click.option(
 _json_option = click.option(
     "--json", "as_json", is_flag=True, help="JSON lines on stdout; the last one is the outcome."
 )
+_cases_as_json = click.option("--json", "as_json", is_flag=True, help="JSON: one object a case.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,11 +72,12 @@ def main(verbose: int) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
 
 
-def _load_settings(path: str) -> Settings:
+def _load_settings(path: str, *, token: bool = True) -> Settings:
+    """The settings at `path`, or the end with every mistake. Without `token` none is asked for: nothing is sent."""
     from sco_payment.settings import SettingsError, load
 
     try:
-        return load(path)
+        return load(path, token=token)
     except SettingsError as error:
         click.echo(f"sco-pay: {error.source} cannot be used:", err=True)
         for problem in error.problems:
@@ -86,6 +92,7 @@ def outcome_line(result: Result) -> dict[str, Any]:
         "outcome": "unpaid" if outcome is Outcome.NOT_PRESENTED else outcome.value,
         "presented": outcome is not Outcome.NOT_PRESENTED,
         "why": result.why.value,
+        "detail": result.detail,
         "case": result.case,
         "order": result.order_no,
         "amount": f"{result.kopecks / 100:.2f}",
@@ -104,7 +111,8 @@ def outcome_words(result: Result) -> str:
         case Outcome.UNPAID:
             return f"unpaid: {what} ({result.why.value})"
         case Outcome.NOT_PRESENTED:
-            return f"unpaid: {what}: nothing could be presented ({result.why.value})"
+            reason = f"{result.why.value}: {result.detail}" if result.detail else result.why.value
+            return f"unpaid: {what}: nothing could be presented ({reason})"
         case _:
             case = f"case {result.case}" if result.case is not None else "still open"
             return f"unknown: {what}: {case}; see `sco-pay cases` and `sco-pay recover`"
@@ -137,6 +145,9 @@ def run_payment(lane: Lane, order: Order, report: Callable[[Result], None]) -> i
             _fail(str(error))
         except JournalError as error:
             _fail(f"{error}\nThe outcome is unknown; run `sco-pay recover` when the journal can be written.", _UNKNOWN)
+        except OSError as error:  # of `report`: who should have heard the outcome does not listen, or the disk is full
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries, and fails, once more
+            _fail(f"the outcome could not be told ({error.strerror}); see `sco-pay cases`", _UNKNOWN)
     assert result.outcome is not None
     return EXIT_STATUS[result.outcome]
 
@@ -148,11 +159,13 @@ def run_payment(lane: Lane, order: Order, report: Callable[[Result], None]) -> i
 @click.option("--paid-otherwise", type=SUM, default=0, help="What legs before this one have paid of AMOUNT.")
 @_json_option
 def pay(amount: int, settings_file: str, order_no: str, paid_otherwise: int, as_json: bool) -> None:
-    """Take AMOUNT roubles (e.g. 253 or 2.53), the order's total, by SBP. Ctrl-C cancels."""
+    """Take AMOUNT, the order's total in roubles, 253 or 2.53, by SBP. Ctrl-C cancels."""
     from sco_payment.lane import Order
 
     settings = _load_settings(settings_file)
-    with _opened_lane(settings, as_json) as (lane, report):
+    with contextlib.ExitStack() as behind_the_lane, _opened_lane(settings, as_json) as (lane, report):
+        # Until it is closed: a signal's own effect would end the process with another status than the outcome's.
+        behind_the_lane.enter_context(_interruptible(lane))
         status = run_payment(lane, Order(order_no, amount, paid_otherwise), report)
         if settings.devices.screen:
             lane.linger()
@@ -162,8 +175,10 @@ def pay(amount: int, settings_file: str, order_no: str, paid_otherwise: int, as_
 @contextlib.contextmanager
 def _opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Callable[[Result], None]]]:
     """The lane with its live output, and what reports an outcome."""
+    from sco_payment import closings
     from sco_payment.assemble import open_lane
     from sco_payment.journal import JournalError
+    from sco_payment.lane import unbreakable
     from sco_payment.paymaster.token import TokenError
     from sco_payment.terminal import JsonLines, Lines, TerminalUI
 
@@ -188,6 +203,13 @@ def _opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Call
             click.echo(outcome_words(result))
 
     with lane:
+        decided = closings.waiting(lane.journal.path)  # which the lane writes down before it does anything else
+        waiting = [case.number for case in lane.journal.cases() if case.number not in decided]
+        if waiting and as_json:
+            unbreakable(lines)("open_cases", {"numbers": waiting})
+        elif waiting:
+            numbers = ", ".join(map(str, waiting))
+            click.echo(f"a person must decide: case {numbers}; see `sco-pay cases`", err=True)
         yield lane, report
 
 
@@ -200,7 +222,7 @@ def _quiet(name: str, data: object) -> None:
 @click.option("--follow", is_flag=True, help="Go on until every attempt is final.")
 @_json_option
 def recover(settings_file: str, follow: bool, as_json: bool) -> None:
-    """Finish or report every attempt that a stopped lane left open."""
+    """Finish or report every attempt that a stopped lane left open. Exit status 4 when one of them needs a person."""
     from sco_payment.journal import JournalError
 
     settings = _load_settings(settings_file)
@@ -213,77 +235,114 @@ def recover(settings_file: str, follow: bool, as_json: bool) -> None:
             report(result)
         if not results and not as_json:
             click.echo("nothing is open")
-    sys.exit(_UNKNOWN if any(result.outcome is Outcome.UNKNOWN for result in results) else 0)
+    # Paid is no reason to hand goods over here: the lane died at that, and whether it had done so a person must see.
+    sys.exit(_UNKNOWN if any(result.outcome is Outcome.UNKNOWN or result.case for result in results) else 0)
 
 
-@main.command()
+@main.command(short_help="List, show and close the cases that need a person.")
 @click.argument("number", type=int, required=False)
 @_settings_option
 @click.option("--all", "include_closed", is_flag=True, help="List closed cases too.")
+@click.option("--check", "check_only", is_flag=True, help="For monitoring: exit status 1 while a case is open.")
 @click.option("--close", "close_it", is_flag=True, help="Close case NUMBER.")
 @click.option("--operator", default="", help="Who closes it.")
 @click.option("--reason", default="", help="What was decided.")
-@_json_option
+@_cases_as_json
 def cases(
     number: int | None,
     settings_file: str,
     include_closed: bool,
+    check_only: bool,
     close_it: bool,
     operator: str,
     reason: str,
     as_json: bool,
 ) -> None:
     """List the cases that need a person; show the evidence of case NUMBER; close it."""
+    from sco_payment import closings
     from sco_payment.journal import Journal, JournalError
-    from sco_payment.runtime import ThreadRuntime
 
-    settings = _load_settings(settings_file)
+    settings = _load_settings(settings_file, token=False)
+    if check_only and (close_it or number is not None):
+        _fail("--check looks at all open cases; it takes no number and closes nothing")
     if close_it and number is None:
         _fail("name the case to close: sco-pay cases NUMBER --close --operator WHO --reason WHAT")
     try:
-        with Journal(settings.journal.path, read_only=not close_it) as journal:
+        if number is not None and close_it:
+            _close_case(settings.journal.path, number, operator, reason)
+        with Journal(settings.journal.path, read_only=True) as journal:
+            waiting = closings.waiting(journal.path)
             if number is None:
-                _print_cases(journal.cases(include_closed=include_closed), as_json)
-            elif close_it:
-                now = ThreadRuntime[None]().now()
-                closed = journal.close_case(number, operator=operator, resolution=reason, at=now)
-                _print_case(closed, journal.timeline(closed.attempt), as_json)
+                _print_cases(journal.cases(include_closed=include_closed), waiting, as_json)
+                if check_only and journal.cases():
+                    sys.exit(1)
             else:
                 case = journal.case(number)
-                _print_case(case, journal.timeline(case.attempt), as_json)
+                _print_case(case, waiting, journal.timeline(case.attempt), as_json)
     except (JournalError, ValueError) as error:
         _fail(str(error))
+
+
+def _close_case(path: str | Path, number: int, operator: str, reason: str) -> None:
+    """In the journal, or by way of the lane that has it open: that one writes it down when no payment is under way."""
+    from sco_payment import closings
+    from sco_payment.journal import Journal, JournalBusy, NoSuchCase
+
+    at = time.time_ns() // 1_000_000
+    try:
+        with Journal(path) as journal:
+            closings.write_down(journal)
+            journal.close_case(number, operator=operator, resolution=reason, at=at)
+            return
+    except JournalBusy:
+        pass
+    with Journal(path, read_only=True) as journal:
+        case = journal.case(number)
+        if case.closed_at is not None:
+            raise NoSuchCase(f"case {number} is closed already")
+        closings.hand_over(journal.path, closings.Closing(number, operator, reason, at, case.phase))
+        until = time.monotonic() + _LANE_WRITES_S
+        while journal.case(number).closed_at is None:
+            if time.monotonic() > until:
+                click.echo("the lane is at work and closes the case as soon as it is idle", err=True)
+                return
+            time.sleep(0.1)
 
 
 def _when(at: int) -> str:
     return datetime.fromtimestamp(at / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _print_cases(found: list[Case], as_json: bool) -> None:
+def _print_cases(found: list[Case], waiting: Mapping[int, Closing], as_json: bool) -> None:
     if as_json:
         for case in found:
-            click.echo(json.dumps(_plain(case), ensure_ascii=False))
+            click.echo(json.dumps(_case_data(case, waiting), ensure_ascii=False))
         return
     if not found:
         click.echo("no case is open")
     for case in found:
         state = "open" if case.closed_at is None else f"closed by {case.operator}"
+        if case.closed_at is None and case.number in waiting:
+            state += f"; closed by {waiting[case.number].operator}, which the lane has not written down yet"
         click.echo(
             f"case {case.number}  {_when(case.opened_at)}  order {case.order_no}  {for_people(case.kopecks)}  "
             f"{case.reason}  payment {case.payment_id or '?'} is {case.phase}  {state}"
         )
 
 
-def _print_case(case: Case, timeline: list[Record], as_json: bool) -> None:
+def _print_case(case: Case, waiting: Mapping[int, Closing], timeline: list[Record], as_json: bool) -> None:
     if as_json:
         click.echo(
-            json.dumps({**_plain(case), "timeline": [_plain(record) for record in timeline]}, ensure_ascii=False)
+            json.dumps(
+                {**_case_data(case, waiting), "timeline": [_plain(record) for record in timeline]}, ensure_ascii=False
+            )
         )
         return
-    _print_cases([case], as_json=False)
+    _print_cases([case], waiting, as_json=False)
     click.echo(f"  {case.detail}")
+    began = timeline[0].at if timeline else 0
     for record in timeline:
-        click.echo(f"  {_when(record.at)}  {_in_words(record)}")
+        click.echo(f"  {_when(record.at)}  {(record.at - began) / 1000:+9.1f} s  {_in_words(record)}")
     if case.closed_at is not None:
         click.echo(f"  {_when(case.closed_at)}  closed by {case.operator}: {case.resolution}")
 
@@ -300,6 +359,12 @@ def _in_words(record: Record) -> str:
             return str(body["text"])
         case _:
             return f"{record.kind}: {body.get('detail') or body.get('resolution') or ''}"
+
+
+def _case_data(case: Case, waiting: Mapping[int, Closing]) -> dict[str, Any]:
+    """A case for software; `decided_by` names who has closed it where the lane has not written that down yet."""
+    decision = waiting.get(case.number) if case.closed_at is None else None
+    return {**_plain(case), "decided_by": None if decision is None else decision.operator}
 
 
 def _plain(thing: object) -> dict[str, Any]:
@@ -323,18 +388,49 @@ def settings() -> None:
     """The lane's settings."""
 
 
+def _not_here(settings: Settings) -> list[str]:
+    """What the settings need of this machine, and it has not."""
+    from sco_payment.assemble import open_client
+
+    problems = []
+    try:
+        open_client(settings).close()
+    except ValueError as error:
+        problems.append(str(error))
+    journal = Path(settings.journal.path)
+    if journal.is_dir():
+        problems.append(f"journal.path: {journal} is a folder; name a file in it, e.g. {journal / 'journal.db'}")
+    elif not journal.parent.is_dir():
+        problems.append(
+            f"journal.path: {journal.parent}: there is no such folder; make it, on a disk that survives power loss"
+        )
+    return problems
+
+
+def _devices_that_fail(devices: DeviceSettings) -> list[str]:
+    """What each device says when it is opened and closed; empty when all can be opened."""
+    from sco_drivers import DeviceError, open_nfc, open_printer, open_screen, open_touch
+
+    problems = []
+    for name, opener in (("printer", open_printer), ("nfc", open_nfc), ("screen", open_screen), ("touch", open_touch)):
+        url = getattr(devices, name)
+        try:
+            if url:
+                opener(url).close()
+        except DeviceError as error:
+            problems.append(f"devices.{name}: {error}")
+    return problems
+
+
 @settings.command()
 @click.argument("settings_file", type=click.Path(dir_okay=False))
-def check(settings_file: str) -> None:
-    """Check SETTINGS_FILE as a whole; every problem is named at once."""
+@click.option("--devices", is_flag=True, help="Open each device too, and close it: not while the lane runs.")
+def check(settings_file: str, devices: bool) -> None:
+    """Check SETTINGS_FILE as a whole; every problem is named at once. Asks nothing of PayMaster."""
     loaded = _load_settings(settings_file)
-    from sco_payment.assemble import open_client
-    from sco_payment.paymaster.token import TokenError
-
-    try:
-        open_client(loaded).close()
-    except (TokenError, ValueError) as error:
-        _fail(str(error))
+    problems = _not_here(loaded) + (_devices_that_fail(loaded.devices) if devices else [])
+    if problems:
+        _fail("\n  - ".join([f"{settings_file} is good, but not for this machine:", *problems]))
     display = loaded.display
     words = ("printed on the receipt tape", "on the lane's screen", f"{display.plate} plate or tag")[display.mode]
     click.echo(f"{settings_file} is good: lane {loaded.lane.pos_id}, display mode {display.mode} ({words})")
@@ -351,12 +447,14 @@ def reference() -> None:
 
 
 @settings.command()
-@click.option("--mode", type=click.IntRange(0, 2), default=1, help="Display mode.")
-def example(mode: int) -> None:
+@click.option("--mode", type=click.IntRange(0, 2), default=1, show_default=True, help="Display mode.")
+@click.option("--simulated", is_flag=True, help="For `sco-pay simulate` and simulated devices: it pays as it is.")
+def example(mode: int, simulated: bool) -> None:
     """Print a settings file to start from."""
     from importlib.resources import files
 
-    text = files("sco_payment").joinpath("example.toml").read_text("utf-8")
+    name = "example_simulated.toml" if simulated else "example.toml"
+    text = files("sco_payment").joinpath(name).read_text("utf-8")
     click.echo(text.replace("mode = 1", f"mode = {mode}"), nl=False)
 
 
@@ -382,25 +480,31 @@ def journal() -> None:
 
 @journal.command()
 @_settings_option
-def verify(settings_file: str) -> None:
-    """Check that no row of the journal was changed, lost or cut off. Exit status 1 when one was."""
-    from sco_payment.journal import Journal, JournalError
+@click.option("--anchor", help="NUMBER:HASH that an earlier check printed; write it down where the lane cannot.")
+def verify(settings_file: str, anchor: str | None) -> None:
+    """Check that no row of the journal was changed, lost or cut off. Exit status 1 when one was.
 
-    settings = _load_settings(settings_file)
+    Who can write the file can also put back an old copy of it, or write it anew: only an anchor betrays that.
+    """
+    from sco_payment.journal import Journal, JournalError, WrongAnchor
+
+    settings = _load_settings(settings_file, token=False)
     try:
         with Journal(settings.journal.path, read_only=True) as opened:
-            problems = opened.verify()
-            count = opened.count()
-    except JournalError as error:
+            problems = opened.verify(anchor)
+            count, head = opened.count(), opened.head()
+    except (JournalError, WrongAnchor) as error:
         _fail(str(error))
     for problem in problems:
         click.echo(problem)
     if problems:
         sys.exit(1)
     click.echo(f"{count} rows, all in order")
+    if head:
+        click.echo(f"anchor {head}")
 
 
-@main.command()
+@main.command(short_help="One whole payment, all of it simulated.")
 @click.option("--mode", type=click.IntRange(0, 2), default=1, show_default=True, help="Display mode.")
 @click.option(
     "--plate", type=click.Choice(["static", "dynamic"]), default="static", show_default=True, help="Mode 2 only."
@@ -422,7 +526,11 @@ def verify(settings_file: str) -> None:
 @click.option("--amount", type=SUM, default="253.00", show_default=True, help="The order's total in roubles.")
 @click.option("--paid-otherwise", type=SUM, default=0, help="What other legs have paid of it (mode 1).")
 @click.option(
-    "--speed", type=click.FloatRange(0.1, 200), default=10.0, show_default=True, help="Seconds of lane time a second."
+    "--speed",
+    type=click.FloatRange(0.1, 200),
+    default=10.0,
+    show_default=True,
+    help="How much faster than on a lane the minutes pass.",
 )
 @click.option(
     "--out",
@@ -436,14 +544,28 @@ def demo(**options: Any) -> None:
     """One whole payment on an embedded PayMaster and simulated devices."""
     try:
         from sco_payment.demo import Demo
+        from sco_payment.lane import PaymentRefused
     except ImportError as error:
         _fail(f"the demo needs the simulator: pip install 'sco-paymaster[simulator]' ({error})")
-    sys.exit(Demo(**options).run())
+    try:
+        status = Demo(**options).run()
+    except PaymentRefused as refused:
+        _fail(str(refused))
+    except OSError as error:
+        _fail(f"the demo cannot be run: {error.strerror}: {error.filename or options['out']}")
+    sys.exit(status)
 
 
-@main.command()
+@main.command(short_help="A simulated PayMaster and the customer's phone.")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=8480, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65534),
+    default=8480,
+    show_default=True,
+    envvar="SCO_SIMULATOR_PORT",
+    help="Of the API; the phone has the next one. 0: free ones.",
+)
 @click.option("--script", default="leaves", show_default=True, help="Scripted outcome; the phone page pays by hand.")
 def simulate(host: str, port: int, script: str) -> None:
     """Run the PayMaster simulator with the customer's phone as a web page."""
@@ -453,8 +575,12 @@ def simulate(host: str, port: int, script: str) -> None:
         _fail(f"the simulator is an extra: pip install 'sco-paymaster[simulator]' ({error})")
     try:
         serve(host=host, port=port, script=script)
-    except (BadScript, OSError) as error:
+    except BadScript as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(
+            f"cannot listen on {host}, ports {port} and {port + 1}: {error.strerror}; --host and --port choose others"
+        )
 
 
 if __name__ == "__main__":

@@ -62,19 +62,21 @@ class Held(Generic[D]):
         """Tell that a call gave `error`; the next `get` opens anew a device that is gone. Returns whether it was."""
         if not isinstance(error, DeviceGone):
             return False
-        with self._mutex:
-            device, self._device = self._device, None
-        if device is not None:
-            _close(device)
+        self.release()
         return True
 
-    def close(self) -> None:
-        """Give the device back."""
+    def release(self) -> None:
+        """Give the device back; the next `get` opens it anew."""
         with self._mutex:
-            self._closed = True
             device, self._device = self._device, None
         if device is not None:
             _close(device)
+
+    def close(self) -> None:
+        """Give the device back for good."""
+        with self._mutex:
+            self._closed = True
+        self.release()
 
 
 def _close(device: _Closable) -> None:

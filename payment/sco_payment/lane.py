@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, Self
 
 from sco_drivers.errors import DeviceError
+from sco_payment import closings
 from sco_payment import machine as m
 from sco_payment.acquirer import Bank
 from sco_payment.journal import Journal, JournalError
@@ -30,11 +32,15 @@ log = logging.getLogger(__name__)
 
 Message = tuple[str, m.Event]
 _JOURNAL_TRIES = 10
+_MOST_KOPECKS = 10**12
+_PRINTER_CHECK_MS = 30_000
 _JOURNAL_RETRY_MS = 1_000
+_WATCH_S = 0.2
 REFUNDS_ELSEWHERE = (
     "На кассах самообслуживания нет функциональности возврата чека. Для осуществления возврата средств воспользуйтесь "
     "кассами pos/touch. (A self-checkout makes no refunds: use a pos/touch till.)"
 )
+_MAY_BE_PRESENTED = frozenset({m.Phase.PRESENTING, m.Phase.WAITING, m.Phase.ASKING})
 _CANCELLABLE = frozenset({m.Phase.CREATING, m.Phase.PRESENTING, m.Phase.WAITING})
 
 
@@ -69,6 +75,8 @@ class Result:
         case: number of the case that a person must decide; None for none.
         key, payment_id, order_no, kopecks: of the attempt.
         phase: where the attempt stands now.
+        detail: of one that was not presented: what kept it from that, in words for the staff; else, and where that is
+            not known, empty.
     """
 
     outcome: m.Outcome | None
@@ -79,12 +87,39 @@ class Result:
     order_no: str
     kopecks: int
     phase: m.Phase
+    detail: str = ""
 
 
 class Observer(Protocol):
     """Is told what happens, for logs and live output. Must not raise and must return soon."""
 
     def __call__(self, name: str, data: Mapping[str, Any]) -> None: ...
+
+
+def _is_number(text: str) -> bool:
+    return 1 <= len(text) <= 64 and text.isprintable() and text == text.strip()
+
+
+def check_order(order: Order, settings: Settings) -> None:
+    """Raises PaymentRefused for an order that no payment can be made of on a lane with these settings."""
+    number = order.number
+    if not isinstance(number, str) or not _is_number(number):
+        raise PaymentRefused(f"the order number {number!r} must be a text of 1 to 64 printable characters")
+    for name, value in (("kopecks", order.kopecks), ("paid_otherwise", order.paid_otherwise)):
+        if type(value) is not int or abs(value) > _MOST_KOPECKS:  # 19.99 * 100 is 1998.9999999999998
+            raise PaymentRefused(f"order {number}: {name} = {value!r} must be a whole number (int) of kopecks")
+    if order.kopecks <= 0 or order.paid_otherwise < 0:
+        raise PaymentRefused("the order's total must be more than zero, and what is paid otherwise not less than zero")
+    if order.kopecks <= order.paid_otherwise:
+        raise PaymentRefused(
+            f"order {number}: {for_people(order.paid_otherwise)} of {for_people(order.kopecks)} "
+            "are paid otherwise, nothing is left to pay"
+        )
+    if order.paid_otherwise and not (settings.lane.profile == "4:3" and settings.mode is m.Mode.SCREEN):
+        raise PaymentRefused(
+            "a mixed payment needs lane.profile 4:3 and display.mode 1; "
+            f"this lane has {settings.lane.profile} and mode {settings.display.mode}"
+        )
 
 
 def _create_broken(seq: int, at: int, detail: str) -> m.Event:
@@ -101,6 +136,18 @@ def _unanswered(seq: int, at: int, detail: str) -> m.Event:
 
 def nobody(name: str, data: Mapping[str, Any]) -> None:
     """The observer of a lane that nobody watches."""
+
+
+def unbreakable(observer: Observer) -> Observer:
+    """An observer whose exceptions are logged and go no further: whoever looks on ends no payment."""
+
+    def observe(name: str, data: Mapping[str, Any]) -> None:
+        try:
+            observer(name, data)
+        except Exception as error:
+            log.error("the observer failed at %r: %s: %s", name, type(error).__name__, error)
+
+    return observe
 
 
 class Lane:
@@ -141,15 +188,22 @@ class Lane:
         self._running = threading.RLock()
         self._attempts: dict[str, m.State] = {}
         self._recovered = False
-        self._stuck: set[str] = set()  # attempts whose last step could not be put on disk
+        self._stuck: dict[str, None] = {}  # attempts, in order, whose last step could not be put on disk
         self._foreground: str | None = None
+        self._cancel_wanted = False  # since `pay` was called; there may be no attempt to tell it yet
+        self._left_standing: str | None = None  # the attempt that a crash may have left on the screen
         self._cases: dict[str, int] = {}
         self._heard: dict[str, str] = {}
-        self._shown: tuple[str, LaneScreen] | None = None
+        self._closings_wait_for = ""
+        self._failed: dict[str, str] = {}
+        self._shown: tuple[str, LaneScreen, bool] | None = None
+        self._scenes = 0  # how many were asked for: a slow display shows the latest one only
         self._presented: Presentation | None = None
-        self._tag_dirty = True  # until it is known to be clear: a crash may have left a link on it
+        self._tag_check_at = 0
+        self._printer_check_at = 0
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
+        self._turns_by: int | None = None  # lane time by which a loop of ours comes round; None while none must
 
     # --- paying ----------------------------------------------------------------------------------------------
 
@@ -166,29 +220,38 @@ class Lane:
             JournalError: the journal cannot be written. Before the first step nothing was sent; after it the attempt is
                 in the journal as open, and `recover` finishes it.
         """
-        with self._running:
+        with self._turning():
+            if self._foreground is not None:  # the same thread once more: from `deliver`, or from an observer
+                raise PaymentRefused("a payment is under way: begin the next one when `pay` has returned")
+            self._cancel_wanted = False
             plan = self._plan(order)
             self._load_open()
             self._pass_gate(plan)
+            plan = self._plan(order)  # the gate takes its time: the schedule begins behind it
             state, effects = m.begin(plan)
             self.journal.record(None, state, effects, at=self._runtime.now())
             self._attempts[plan.key] = state
-            self._foreground = plan.key
+            self._foreground, self._left_standing = plan.key, None
             taken = False
             try:
                 self._tell_state(None, state)
                 self._perform(state, effects)
+                if self._cancel_wanted:
+                    self.cancel()
                 while self._attempts[plan.key].outcome is None:
                     self._turn(None)
                 result = self._result(self._attempts[plan.key])
+                self._turns_by = None  # how long that takes is not ours
                 if deliver is not None:
                     deliver(result)
                 self._apply(plan.key, m.Delivered(self._runtime.now()))
                 taken = True
             finally:
                 self._foreground = None
-                if not taken and plan.key not in self._stuck:
-                    self._apply(plan.key, m.Recovered(self._runtime.now()))  # as if the lane had died there
+                if plan.key in self._stuck:
+                    self._stop_asking(self._attempts[plan.key])
+                elif not taken:  # as if the lane had died there
+                    self._interrupted(self._attempts[plan.key])
                 self._forget_final()
         return result
 
@@ -198,9 +261,14 @@ class Lane:
 
     def cancel(self) -> None:
         """The customer or the attendant cancels the payment under way. From any thread or a signal handler."""
+        self._cancel_wanted = True  # before the look at the attempt: one of `pay` and this sees the other
         key = self._foreground
         if key is not None:
             self._runtime.post((key, m.CancelWanted(self._runtime.now())))
+
+    def enable_tag(self) -> None:
+        """A person has looked at the NFC tag that was put out of use: it may be used again if it is found well."""
+        self._presenter.enable_tag()
 
     def refund(self, order_no: str) -> None:
         """Refuse.
@@ -211,30 +279,14 @@ class Lane:
         raise RefundRefused(f"{order_no}: {REFUNDS_ELSEWHERE}")
 
     def _plan(self, order: Order) -> m.Plan:
-        number, settings = order.number, self.settings
-        if not number or len(number) > 64 or not number.isprintable() or number != number.strip():
-            raise PaymentRefused(f"the order number {number!r} must be 1 to 64 printable characters")
-        if order.kopecks <= 0 or order.paid_otherwise < 0:
-            raise PaymentRefused(
-                "the order's total must be more than zero, and what is paid otherwise not less than zero"
-            )
-        rest = order.kopecks - order.paid_otherwise
-        if rest <= 0:
-            raise PaymentRefused(
-                f"order {number}: {for_people(order.paid_otherwise)} of {for_people(order.kopecks)} "
-                "are paid otherwise, nothing is left to pay"
-            )
-        if order.paid_otherwise and not (settings.lane.profile == "4:3" and settings.mode is m.Mode.SCREEN):
-            raise PaymentRefused(
-                "a mixed payment needs lane.profile 4:3 and display.mode 1; "
-                f"this lane has {settings.lane.profile} and mode {settings.display.mode}"
-            )
+        settings = self.settings
+        check_order(order, settings)
         now = self._runtime.now()
         static = settings.mode is m.Mode.PLATE and settings.display.plate == "static"
         return m.Plan(
             key=self._new_key(),
-            order_no=number,
-            kopecks=rest,
+            order_no=order.number,
+            kopecks=order.kopecks - order.paid_otherwise,
             currency="RUB",
             mode=settings.mode,
             begun_at=now,
@@ -282,7 +334,7 @@ class Lane:
         Raises:
             JournalError: the journal cannot be written.
         """
-        with self._running:
+        with self._turning():
             self._load_open()
             keys = list(self._attempts)
             while any(self._unfinished(self._attempts[key], follow) for key in keys):
@@ -297,44 +349,107 @@ class Lane:
         return follow or state.outcome is None or state.busy
 
     def start(self) -> None:
-        """Look after open attempts in a thread of its own, whenever no payment is under way, until `close`."""
+        """Look after open attempts and the tag in a thread of its own, while no payment is under way, until `close`."""
         if self._watcher is None:
-            self._watcher = threading.Thread(target=self._watch, name="sco-watch", daemon=True)
-            self._watcher.start()
+            watcher = threading.Thread(target=self._watch, name="sco-watch", daemon=True)
+            watcher.start()
+            self._watcher = watcher
+            self._turns_by = self._runtime.now()
+
+    def overdue_s(self) -> float:
+        """How long ago the lane's own loop should have come round, in s; 0 while nothing is late. From any thread.
+
+        A watchdog asks it: `pay` and the thread of `start` hang, or have ended, when this grows. Ten seconds or so pass
+        while a full disk is waited for, and `deliver` does not count. A device or a screen that hangs is not seen here:
+        the payment goes on without it.
+        """
+        by = self._turns_by
+        return 0.0 if by is None else max(0.0, (self._runtime.now() - by) / 1000)
+
+    @contextmanager
+    def _turning(self) -> Iterator[None]:
+        """The one loop that runs now. Behind it only the watcher must come round, where there is one."""
+        with self._running:
+            self._turns_by = self._runtime.now()
+            try:
+                yield
+            finally:
+                idle = self._watcher is None or self._foreground is not None  # or back in `deliver`, which had called
+                self._turns_by = None if idle else self._runtime.now()
 
     def _watch(self) -> None:
-        while not self._closed.wait(0.2):
-            with self._running:
-                if self._closed.is_set():
-                    return
-                try:
-                    self._load_open()
-                    while self._turn(self._runtime.now()):
-                        pass
-                    self._forget_final()
-                except JournalError as error:
-                    log.critical("open attempts cannot be looked after: %s", error)
+        while not self._closed.wait(_WATCH_S):
+            try:
+                self.look_after()
+            except Exception:  # no thread to be had, a fault of ours: late money is watched for all the same
+                log.exception("open attempts could not be looked after this time")
+
+    def look_after(self) -> None:
+        """Do for open attempts and the tag what is due, and return at once; `start` calls it in a thread of its own.
+
+        For integrators with a loop of their own: to be called some times a second while no payment is under way.
+        """
+        with self._turning():
+            if self._closed.is_set():
+                return
+            try:
+                self._load_open()
+                while self._turn(self._runtime.now()):
+                    pass
+                self._forget_final()
+                self._look_at_tag()
+                self._look_at_printer()
+            except JournalError as error:
+                log.critical("open attempts cannot be looked after: %s", error)
+
+    def _write_down_closings(self) -> None:
+        """What persons have decided meanwhile: while no payment is under way, before the next one, and at the end."""
+        problem = ""
+        try:
+            closings.write_down(self.journal)
+        except JournalError as error:
+            problem = str(error)
+        if problem and problem != self._closings_wait_for:  # a full disk is not filled with this
+            log.critical("decisions on cases wait on: %s", problem)
+        self._closings_wait_for = problem
 
     def _load_open(self) -> None:
         """Once a process: take the journal's open attempts over, and clear what a crash may have left on the tag."""
+        self._write_down_closings()
         for key in list(self._stuck):
             self._apply(key, m.Recovered(self._runtime.now()))
-            self._stuck.discard(key)
+            self._stuck.pop(key, None)
         if self._recovered:
             return
+        self._cases.update({case.attempt: case.number for case in self.journal.cases()})
+        if self._cases:
+            log.warning("open cases, which a person must decide: %s", ", ".join(map(str, self._cases.values())))
         for state in self.journal.attempts(open_only=True):
             if state.plan.key not in self._attempts:
                 self._attempts[state.plan.key] = state
-                self._apply(state.plan.key, m.Recovered(self._runtime.now()))
+                self._interrupted(state)
         self._recovered = True
         self._withdraw(None)
 
+    def _interrupted(self, state: m.State) -> None:
+        """Go on with an attempt whose lane died, or whose software failed. No code of it stays on the screen, and its
+        customer, who may still stand there, sees what comes of it."""
+        key = state.plan.key
+        if state.phase is not m.Phase.WATCHING:
+            self._left_standing = key
+        if state.phase in m.FOREGROUND:
+            self._show(replace(state, phase=m.Phase.CONFIRMING), m.View.WAIT)
+        self._apply(key, m.Recovered(self._runtime.now()))
+        if self._attempts[key].phase is m.Phase.PAID and key in self._cases:
+            self._show(self._attempts[key], m.View.ATTENDANT)
+
     def _forget_final(self) -> None:
-        """A final attempt lives in the journal only."""
+        """A final attempt lives in the journal only, once `pay` is done with it."""
+        kept = {*self._stuck, self._foreground}
         self._attempts = {
-            key: state for key, state in self._attempts.items() if state.phase not in m.FINAL or key in self._stuck
+            key: state for key, state in self._attempts.items() if state.phase not in m.FINAL or key in kept
         }
-        for memory in (self._cases, self._heard):
+        for memory in (self._cases, self._heard, self._failed):
             for key in [key for key in memory if key not in self._attempts]:
                 del memory[key]
 
@@ -344,7 +459,9 @@ class Lane:
         """One message or one round of ticks. Returns whether anything happened before `until`."""
         dues = [due for state in self._attempts.values() if (due := m.due(state)) is not None]
         wake = min([*dues, *([] if until is None else [until])], default=None)
+        self._turns_by = wake  # without one nothing is due: it waits for an answer, or for a person
         message = self._runtime.receive(wake)
+        self._turns_by = self._runtime.now()
         if message is not None:
             key, event = message
             if key in self._attempts:
@@ -359,7 +476,7 @@ class Lane:
     def _apply(self, key: str, event: m.Event) -> None:
         before = self._attempts[key]
         after, effects = m.step(before, event)
-        self._note_word(key, event, before)
+        self._note_word(key, event)
         if m.significant(before, after, effects):
             self._record(event, after, effects)
         self._attempts[key] = after
@@ -375,7 +492,7 @@ class Lane:
             except JournalError as error:
                 log.critical("the journal cannot be written: %s", error)
                 if not remaining:
-                    self._stuck.add(key)  # an answer is lost with its step: the attempt starts over as after a crash
+                    self._stuck[key] = None  # an answer is lost with its step: the attempt starts over as after a crash
                     raise
                 self._runtime.pause(_JOURNAL_RETRY_MS)
             else:
@@ -384,31 +501,41 @@ class Lane:
                     self._observer("case", {"number": case, "attempt": key, "order": after.plan.order_no})
                 return
 
-    def _note_word(self, key: str, event: m.Event, state: m.State) -> None:
+    def _note_word(self, key: str, event: m.Event) -> None:
         """The bank's words go on the timeline when they change: a case must show what was asked and answered."""
         match event:
             case m.BankWord():
                 text = f"bank: {event.word} ({event.number}), {event.kopecks} {event.currency}"
+                if not event.proved:
+                    text += f"; that is payment {event.payment_id}, which agrees in order and sum and names no attempt"
             case m.BankSilent():
                 text = f"no word from the bank: {event.detail}"
             case m.FoundNothing():
                 text = "bank: no payment of this order"
             case m.CreateFailed():
                 text = f"create: {event.detail}"
+                self._failed[key] = event.detail
             case m.CancelAnswered():
                 text = f"cancel: {event.result.value} {event.detail}".rstrip()
             case m.Presented():
                 text = f"presented: {event.evidence}"
             case m.PresentFailed():
                 text = f"not presented: {event.detail}"
+                self._failed[key] = event.detail
             case _:
                 return
         if self._heard.get(key) == text:
             return
         self._heard[key] = text
+        self._remark(key, text, event.at)
+
+    def _remark(self, key: str | None, text: str, at: int) -> None:
+        """On the attempt's timeline, where it belongs to one; from any thread."""
         self._observer("note", {"attempt": key, "text": text})
+        if key is None:
+            return
         try:
-            self.journal.note(key, text, at=event.at)
+            self.journal.note(key, text, at=at)
         except JournalError as error:
             log.error("a remark is lost (%s): %s", text, error)
 
@@ -432,7 +559,7 @@ class Lane:
         for effect in effects:
             match effect:
                 case m.SendCreate(seq=seq):
-                    self._ask(key, partial(self._bank.create, plan, seq), partial(_create_broken, seq))
+                    self._ask(key, partial(self._create, plan, seq), partial(_create_broken, seq))
                 case m.SendPoll(seq=seq, payment_id=payment_id):
                     self._ask(key, partial(self._bank.poll, payment_id, seq), partial(_silent, seq))
                 case m.SendFind(seq=seq):
@@ -461,30 +588,45 @@ class Lane:
 
         self._runtime.submit("bank", work)
 
+    def _create(self, plan: m.Plan, seq: int) -> m.Event:
+        return self._bank.create(plan, seq, self._foreign(plan))
+
     def _find(self, plan: m.Plan, seq: int) -> m.Event:
-        """Payments of the order that belong to its other attempts are not ours."""
+        return self._bank.find(plan, seq, self._foreign(plan))
+
+    def _foreign(self, plan: m.Plan) -> list[str]:
+        """The ids of the order's other attempts: no answer about one of them is about this one."""
         others = self.journal.of_order(plan.order_no)
-        foreign = [other.payment_id for other in others if other.payment_id and other.plan.key != plan.key]
-        return self._bank.find(plan, seq, foreign)
+        return [other.payment_id for other in others if other.payment_id and other.plan.key != plan.key]
 
     def _present(self, state: m.State, link: str, verified: bool) -> None:
         plan = state.plan
         if not verified:
             log.warning("the bank's link cannot be verified and is presented all the same: %s", link)
         self._observer("link", {"attempt": plan.key, "link": link, "verified": verified})
-        self._tag_dirty = True
 
-        def work() -> Message:
-            presentation = self._presenter.present(plan, link)
-            self._presented = presentation
-            if presentation.seen and plan.mode is not m.Mode.PRINT:
-                presentation = self._put_on_screen(replace(state, phase=m.Phase.WAITING), presentation)
+        def work() -> Message | None:
+            if not self._may_be_presented(plan.key):
+                return None  # the devices were busy for so long that it is over
+            self._presented = None  # of the customer before
+            try:
+                presentation = self._presenter.present(plan, link)
+                self._presented = presentation
+                if presentation.seen and plan.mode is not m.Mode.PRINT and self._may_be_presented(plan.key):
+                    presentation = self._put_on_screen(replace(state, phase=m.Phase.WAITING), presentation)
+            except Exception as error:  # of a driver or screen of somebody else's; the customer may see the link
+                log.exception("presenting failed in an unforeseen way")
+                presentation = Presentation(True, f"unforeseen: {type(error).__name__}; it counts as seen")
             now = self._runtime.now()
             if presentation.seen:
                 return plan.key, m.Presented(now, presentation.evidence)
             return plan.key, m.PresentFailed(now, presentation.evidence)
 
         self._runtime.submit("devices", work)
+
+    def _may_be_presented(self, key: str) -> bool:
+        state = self._attempts.get(key)
+        return state is not None and state.phase in _MAY_BE_PRESENTED
 
     def _put_on_screen(self, state: m.State, presentation: Presentation) -> Presentation:
         """The code on the screen is part of presenting in modes 1 and 2; a plate is there without any screen."""
@@ -497,25 +639,54 @@ class Lane:
         return presentation
 
     def _withdraw(self, key: str | None) -> None:
-        if not self._tag_dirty:
-            return
-        self._tag_dirty = False
+        in_background = key if key != self._foreground else None
 
         def work() -> None:
-            problem = self._presenter.withdraw()
+            problem = self._presenter.withdraw(in_background)
             if problem is not None:
-                self._tag_dirty = True
-                self._observer("note", {"attempt": key, "text": f"the tag was not cleared: {problem}"})
+                self._remark(key, f"the tag was not cleared: {problem}", self._runtime.now())
 
         self._runtime.submit("devices", work)
 
-    def _show(self, state: m.State, view: m.View) -> None:
-        """Only the payment under way is on the screen; attempts watched in the background are not."""
-        if state.plan.key != self._foreground:
-            return
-        case = self._cases.get(state.plan.key)
+    def _stop_asking(self, state: m.State) -> None:
+        """The journal failed in mid-payment: nobody shall be asked to pay what cannot be written down."""
+        screen = LaneScreen(m.View.ATTENDANT, self._texts.attendant, (self._texts.out_of_service,))
+        self._scenes += 1
 
         def work() -> None:
+            try:
+                self._draw(state, screen)
+            except DeviceError as error:
+                log.error("the screen failed: %s", error)
+
+        self._runtime.submit("devices", work)
+        self._withdraw(None)
+
+    def _look_at_tag(self) -> None:
+        """Now and then, between payments."""
+        now = self._runtime.now()
+        if self._presenter.has_tag and now >= self._tag_check_at:
+            self._tag_check_at = now + round(self.settings.timing.tag_check_s * 1000)
+            self._runtime.submit("devices", self._presenter.check_tag)
+
+    def _look_at_printer(self) -> None:
+        now = self._runtime.now()
+        if self._presenter.has_printer and now >= self._printer_check_at:
+            self._printer_check_at = now + _PRINTER_CHECK_MS
+            self._runtime.submit("devices", self._presenter.check_printer)
+
+    def _show(self, state: m.State, view: m.View) -> None:
+        """Only the payment under way is on the screen, or the one that a crash interrupted and whose customer may still
+        stand there; attempts watched in the background are not."""
+        if state.plan.key != (self._foreground or self._left_standing):
+            return
+        case = self._cases.get(state.plan.key)
+        self._scenes += 1
+        latest = self._scenes
+
+        def work() -> None:
+            if latest != self._scenes:
+                return
             try:
                 if view is m.View.DIALOG:
                     self._ask_customer(state)
@@ -528,18 +699,22 @@ class Lane:
         self._runtime.submit("devices", work)
 
     def _draw(self, state: m.State, screen: LaneScreen) -> None:
-        shown = (state.plan.key, replace(screen, cancel=None))
+        shown = (state.plan.key, replace(screen, cancel=None), screen.cancel is not None)
         if self._shown == shown:
             return
+        self._shown = None  # where it fails, nobody knows what stands
         self._ui.show(screen)
         self._shown = shown
 
     def _ask_customer(self, state: m.State) -> None:
         key, texts, plan = state.plan.key, self._texts, state.plan
+        cancel = self._canceller(key)
 
         def answer(choice: Choice) -> None:
-            now = self._runtime.now()
-            self._runtime.post((key, m.Retry(now) if choice is Choice.RETRY else m.CancelWanted(now)))
+            if choice is Choice.RETRY:
+                self._runtime.post((key, m.Retry(self._runtime.now())))
+            else:
+                cancel()
 
         self._shown = None
         self._ui.ask(
@@ -566,8 +741,9 @@ class Lane:
         if mode is m.Mode.SCREEN:
             return texts.pay, (), state.link
         link = state.link if self.settings.display.qr_with_plate else None
-        tag_failed = self._presented is not None and self._presented.tag_ok is False
-        return texts.pay, ((texts.use_qr,) if tag_failed else () if link else (texts.scan_plate,)), link
+        if self._presented is not None and self._presented.tag_ok is False:
+            return texts.pay, ((texts.use_qr,) if link or state.plan.plate_link else ()), link
+        return texts.pay, (() if link else (texts.scan_plate,)), link
 
     def _deadline(self, plan: m.Plan) -> float:
         """To the whole second, so that the same screen is the same when asked for twice."""
@@ -586,19 +762,22 @@ class Lane:
             order_no=state.plan.order_no,
             kopecks=state.plan.kopecks,
             phase=state.phase,
+            detail=self._failed.get(state.plan.key, "") if state.outcome is m.Outcome.NOT_PRESENTED else "",
         )
 
     # --- end -------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Let the devices finish, then give all back. Open attempts stay in the journal."""
+        """Let the devices finish, then give all back, the journal too when a screen or driver raises at that. Open
+        attempts stay in the journal."""
         self._closed.set()
         if self._watcher is not None:
             self._watcher.join(5.0)
-        self._runtime.close()
-        self._presenter.close()
-        self._ui.close()
-        self.journal.close()
+        self._turns_by = None
+        with ExitStack() as closing:  # the last one named is the first one closed
+            for owned in (self.journal, self._ui, self._presenter, self._runtime):
+                closing.callback(owned.close)
+            closing.callback(self._write_down_closings)
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,8 @@ What holds, whatever the bank, the network, the customer, the clock and the powe
 1. Goods are released (`Finish(PAID)`) only from the phase PAID, and the runner has that phase on disk first.
 2. Money without goods always ends as a case that a person sees.
 3. At most one payable attempt a leg at any time: `gate` lets a new one begin only when the bank has closed the old one.
-4. `SendCancel` is sent at most once an attempt; without the bank's word the outcome is never UNPAID.
+4. `SendCancel` is sent at most once an attempt, and only for a payment that the bank proves to be its own; without the
+   bank's word the outcome is never UNPAID.
 5. Every attempt comes to a final phase, or to a case, by the invoice's end plus the grace.
 6. A leg that may be paid can be neither deleted nor replaced (`gate` again).
 7. No link is presented whose sum, currency or checksum contradicts the attempt; on a plate, none but the plate's own.
@@ -102,6 +103,7 @@ class CaseReason(Enum):
     LATE_MONEY = "late_money"
     PAID_AFTER_RESTART = "paid_after_restart"
     GOODS_UNCERTAIN = "goods_uncertain"
+    PAID_UNSHOWN = "paid_unshown"
 
 
 class View(Enum):
@@ -174,7 +176,7 @@ class State:
     # clockwork: lost in a crash without harm
     seq: int = 0  # number of the latest request; answers to others are stale
     busy: bool = False  # that request is under way
-    next_at: int = 0  # when the next request is due
+    next_at: int = 0  # when the next request is due: the pace runs from question to question
     until: int = 0  # when the phase ends by itself
     word_at: int = 0  # when the bank last said how the payment stands
 
@@ -216,7 +218,11 @@ class CreateFailed:
 
 @dataclass(frozen=True, slots=True)
 class BankWord:
-    """The bank says how the payment stands: `number` of the mission's order states, `word` as the bank wrote it."""
+    """The bank says how the payment stands: `number` of the mission's order states, `word` as the bank wrote it.
+
+    `proved`: the bank names the attempt, by its id or its key. Else only order number and sum agree, and the payment
+    may be another till's.
+    """
 
     at: int
     seq: int
@@ -225,6 +231,7 @@ class BankWord:
     word: str
     kopecks: int
     currency: str
+    proved: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,9 +387,10 @@ class OpenCase:
 
 @dataclass(frozen=True, slots=True)
 class NoteCase:
-    """Something new that the reader of the case must know."""
+    """Something new that the reader of the case must know. `reopens`: also where a person has closed it before."""
 
     detail: str
+    reopens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,6 +468,12 @@ def gate(order_no: str, sticker_id: str | None, others: Iterable[State]) -> str 
             return f"order {order_no} is already paid (attempt {other.plan.key})"
         if other.phase in (Phase.PAID, Phase.UNPAID, Phase.PAID_LATE):
             continue
+        if other.case is CaseReason.AMOUNT_MISMATCH:  # the bank's last word as well: no plate is armed for it any more
+            if same_order:
+                return (
+                    f"the bank took another sum for order {order_no} (attempt {other.plan.key}): a person must decide"
+                )
+            continue
         if same_order:
             return f"order {order_no} may still be paid by attempt {other.plan.key}, which the bank has not closed"
         if sticker_id is not None and other.plan.sticker_id == sticker_id:
@@ -482,11 +496,11 @@ def _send_create(state: State) -> Step:
     return state, (SendCreate(state.seq),)
 
 
-def _send_poll(state: State) -> Step:
+def _send_poll(state: State, at: int) -> Step:
     """Ask how the payment stands: by its id, or by the order where the id was never learnt."""
     if state.busy:
         return state, ()
-    state = replace(state, seq=state.seq + 1, busy=True)
+    state = replace(state, seq=state.seq + 1, busy=True, next_at=at + _pace(state))
     if state.payment_id is None:
         return state, (SendFind(state.seq),)
     return state, (SendPoll(state.seq, state.payment_id),)
@@ -511,21 +525,20 @@ def _confirm(state: State, at: int, **changes: object) -> Step:
         state,
         phase=Phase.CONFIRMING,
         until=at + state.plan.timing.confirm_ms,
-        next_at=at + state.plan.timing.poll_ms,
         **changes,  # type: ignore[arg-type]
     )
-    return _send_poll(state)
+    return _send_poll(state, at)
+
+
+def _pace(state: State) -> int:
+    """From one question to the next, in ms; a slow answer does not stretch it."""
+    timing = state.plan.timing
+    return timing.watch_ms if state.phase is Phase.WATCHING else timing.poll_ms
 
 
 def _find(state: State, at: int) -> Step:
-    state = replace(
-        state,
-        phase=Phase.FINDING,
-        may_exist=True,
-        until=at + state.plan.timing.confirm_ms,
-        next_at=at + state.plan.timing.create_retry_ms,
-    )
-    return _send_poll(state)
+    state = replace(state, phase=Phase.FINDING, may_exist=True, until=at + state.plan.timing.confirm_ms)
+    return _send_poll(state, at)
 
 
 def _full_sum(state: State, event: BankWord | Created) -> bool:
@@ -583,6 +596,10 @@ def _final_word(state: State, event: BankWord | Created) -> Step | None:
             "the bank accepted the cancellation and says paid",
             event.at,
         )
+    if isinstance(event, BankWord) and state.link is None and state.plan.plate_link is None:
+        # It was found by its number, or came without a link: the money may be another till's customer's.
+        found = f"payment {event.payment_id} is paid, and this lane never had its link to show: whose money is it?"
+        return _case(state, Phase.UNSETTLED, CaseReason.PAID_UNSHOWN, found, event.at)
     if state.why is Why.RESTART:
         return _case(
             state, Phase.PAID_LATE, CaseReason.PAID_AFTER_RESTART, "paid; the lane restarted before it knew", event.at
@@ -638,17 +655,18 @@ def _creating_cancel(state: State, event: CancelWanted) -> Step:
 
 
 def _finding_word(state: State, event: BankWord) -> Step:
+    """What is not proved may be another till's: its customer may be paying it, and its money pays nothing here."""
+    if not event.proved:
+        return _ask_later(state, event)
     state = replace(state, payment_id=event.payment_id)
     final = _final_word(state, event)
     return final if final is not None else _send_cancel(state, state.why)
 
 
 def _ask_later(state: State, event: BankSilent | FoundNothing | BankWord) -> Step:
-    """No final word: ask again at the phase's pace, later if the bank asked for it."""
-    timing = state.plan.timing
-    pace = timing.watch_ms if state.phase is Phase.WATCHING else timing.poll_ms
+    """No final word: ask again when the pace says so, later if the bank asked for it."""
     wait = event.wait_ms if isinstance(event, BankSilent) else 0
-    return replace(state, next_at=event.at + max(pace, wait)), ()
+    return replace(state, next_at=max(state.next_at, event.at + wait)), ()
 
 
 def _finding_tick(state: State, event: Tick) -> Step:
@@ -664,7 +682,7 @@ def _finding_tick(state: State, event: Tick) -> Step:
 
 
 def _ask_if_due(state: State, event: Tick) -> Step:
-    return _send_poll(state) if event.at >= state.next_at else (state, ())
+    return _send_poll(state, event.at) if event.at >= state.next_at else (state, ())
 
 
 def _presented(state: State, event: Presented | Tick) -> Step:
@@ -684,7 +702,8 @@ def _presented(state: State, event: Presented | Tick) -> Step:
 
 
 def _not_presented(state: State, event: PresentFailed) -> Step:
-    return _send_cancel(state, Why.NOT_PRESENTED)
+    """Also when it comes late, after the presentation counted as seen: it is told only where that is certain."""
+    return _send_cancel(replace(state, presented=False), Why.NOT_PRESENTED)
 
 
 def _customer_cancels(state: State, event: CancelWanted) -> Step:
@@ -719,8 +738,7 @@ def _waiting_tick(state: State, event: Tick) -> Step:
 
 
 def _retry(state: State, event: Retry) -> Step:
-    state = replace(state, phase=Phase.WAITING, word_at=event.at, next_at=event.at + state.plan.timing.poll_ms)
-    state, send = _send_poll(state)
+    state, send = _send_poll(replace(state, phase=Phase.WAITING, word_at=event.at), event.at)
     return state, (Show(View.PAY), *send)
 
 
@@ -753,6 +771,8 @@ def _confirming_tick(state: State, event: Tick) -> Step:
 
 
 def _watching_word(state: State, event: BankWord) -> Step:
+    if not event.proved:
+        return _watching_unproved(state, event)
     adopted = replace(state, payment_id=event.payment_id)
     if event.number == PAID_NUMBER:
         detail = f"the bank has {event.kopecks} {event.currency} (kopecks); the goods were not released"
@@ -764,11 +784,23 @@ def _watching_word(state: State, event: BankWord) -> Step:
     return _watch_on(adopted, event)
 
 
+def _watching_unproved(state: State, event: BankWord) -> Step:
+    """At the end of the watch the bank's list is whole: the one payment in it is the attempt's, or the attempt never
+    came to be. Closed unpaid it is the end of both; else a person must say whose it is."""
+    if not _is_last_question(state) or event.number not in (PAID_NUMBER, UNPAID_NUMBER):
+        return _watch_on(state, event)
+    adopted = replace(state, payment_id=event.payment_id)
+    if event.number == UNPAID_NUMBER:
+        return _end_unpaid(adopted, f"the one payment of this order and sum, {event.payment_id}, was closed unpaid")
+    detail = f"payment {event.payment_id} of this order and sum is paid, and may be another till's: whose money is it?"
+    return _end_in_case(replace(adopted, phase=Phase.UNSETTLED), CaseReason.PAID_UNSHOWN, detail)
+
+
 def _end_in_case(state: State, reason: CaseReason, detail: str) -> Step:
-    """The watch is over and a person must act: in a case of its own, or in the one that is open."""
+    """The watch is over and a person must act: in a case of its own, or in the one that was opened before."""
     if state.case is None:
         return replace(state, case=reason), (OpenCase(reason, detail),)
-    return state, (NoteCase(detail),)
+    return state, (NoteCase(detail, reopens=True),)
 
 
 def _end_unpaid(state: State, detail: str) -> Step:
@@ -776,27 +808,32 @@ def _end_unpaid(state: State, detail: str) -> Step:
 
 
 def _watching_cancel_answered(state: State, event: CancelAnswered) -> Step:
-    return _send_poll(replace(state, cancel=event.result, next_at=event.at + state.plan.timing.poll_ms))
+    return _send_poll(replace(state, cancel=event.result), event.at)
 
 
 def _watching_nothing(state: State, event: FoundNothing) -> Step:
     """After the invoice's end and grace the bank's list is its word: what is not there by then never came to be."""
-    if event.at < state.until:
+    if not _is_last_question(state):
         return _ask_later(state, event)
     return _end_unpaid(state, "the bank lists no payment of this order")
 
 
 def _watch_on(state: State, event: BankSilent | BankWord) -> Step:
     """No final word yet. At the end of the watch it is handed to a person."""
-    if event.at < state.until:
+    if not _is_last_question(state):
         return _ask_later(state, event)
     detail = "the bank gave no final word by the invoice's end and grace: ask PayMaster about this payment"
     return _end_in_case(replace(state, phase=Phase.UNSETTLED), CaseReason.EXPIRED_UNCONFIRMED, detail)
 
 
+def _is_last_question(state: State) -> bool:
+    """Whether what is answered was asked at the end of the watch: an answer may be long on its way."""
+    return state.next_at - _pace(state) >= state.until
+
+
 def _watching_tick(state: State, event: Tick) -> Step:
     """The last question is asked at the end of the watch; its answer, or silence, ends the attempt."""
-    return _send_poll(state) if event.at >= min(state.next_at, state.until) else (state, ())
+    return _send_poll(state, event.at) if event.at >= min(state.next_at, state.until) else (state, ())
 
 
 def _recover_creating(state: State, event: Recovered) -> Step:
@@ -813,7 +850,7 @@ def _recover_confirming(state: State, event: Recovered) -> Step:
 
 
 def _recover_watching(state: State, event: Recovered) -> Step:
-    return _send_poll(_watch(replace(_answer_lost(state), busy=False), event.at))
+    return _send_poll(_watch(replace(_answer_lost(state), busy=False), event.at), event.at)
 
 
 def _answer_lost(state: State) -> State:
@@ -875,6 +912,7 @@ TABLE: dict[Phase, dict[type, Rule]] = {
         Recovered: _rule(_recover_shown, Phase.CONFIRMING),
     },
     Phase.WAITING: {
+        PresentFailed: _rule(_not_presented, Phase.CANCELLING),
         BankWord: _rule(_waiting_word, *_ENDS_BEFORE_CANCELLING),
         BankSilent: _rule(_ask_later),
         CancelWanted: _rule(_customer_cancels, Phase.CANCELLING),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+_LARGEST = Decimal(10) ** 13  # roubles: what a broken number could make of memory and time is not tried
 _ROUBLES = re.compile(r"(\d{1,9})(?:[.,](\d{1,2}))?")
+_TOO_LARGE = re.compile(r"\d{10,}(?:[.,]\d{1,2})?")
 NO_BREAK_SPACE = "\u00a0"
 
 
@@ -16,6 +18,8 @@ def kopecks_from_text(text: str) -> int:
         ValueError: not a positive sum of roubles with at most two digits of kopecks.
     """
     match = _ROUBLES.fullmatch(text.strip())
+    if match is None and _TOO_LARGE.fullmatch(text.strip()):
+        raise ValueError(f"{text!r} is more than {for_people(10**11 - 1)}, the largest sum that can be asked for")
     if match is None:
         raise ValueError(f"{text!r} is not a sum: write roubles with at most two digits of kopecks, e.g. 253 or 2.53")
     kopecks = int(match[1]) * 100 + int((match[2] or "0").ljust(2, "0"))
@@ -28,9 +32,9 @@ def kopecks_from_wire(value: Decimal) -> int:
     """PayMaster's `10.5000` in kopecks.
 
     Raises:
-        ValueError: a fraction of a kopeck, or no finite number.
+        ValueError: a fraction of a kopeck, no finite number, or more than there is.
     """
-    if not value.is_finite():
+    if not value.is_finite() or abs(value) > _LARGEST:
         raise ValueError(f"{value} is not a sum")
     kopecks = value * 100
     if kopecks != kopecks.to_integral_value():

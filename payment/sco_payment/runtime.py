@@ -77,19 +77,39 @@ class ThreadRuntime(Generic[T]):
         """The wall clock when lane time is `at`."""
         return time.time() + (at - self.now()) / 1000 / self._speed
 
+    def clock_was_set_by(self) -> float:
+        """How far the wall clock was put forward, in s, since lane time began with it; less than zero for back."""
+        return (time.time() - self._wall_at_start) - (time.monotonic() - self._started)
+
     def submit(self, channel: Channel, work: Callable[[], T | None]) -> None:
-        """A thread for each bank request, since a cancellation waits for no poll; one for all devices."""
+        """A thread for each bank request, since a cancellation waits for no poll; one for all devices.
+
+        Where no thread can be had the bank is asked in this one, and the devices' work waits for the next try: an
+        attempt whose request never began would wait for ever.
+        """
         if channel == "bank":
-            threading.Thread(target=self._do, args=(work,), name="sco-bank", daemon=True).start()
+            try:
+                threading.Thread(target=self._do, args=(work,), name="sco-bank", daemon=True).start()
+            except RuntimeError as error:
+                log.critical("no thread for a request to the bank (%s): it holds up the lane's own", error)
+                self._do(work)
             return
-        if self._devices is None:
-            self._devices = threading.Thread(target=self._serve_devices, name="sco-devices", daemon=True)
-            self._devices.start()
         self._device_work.put(work)
+        if self._devices is None:
+            devices = threading.Thread(target=self._serve_devices, name="sco-devices", daemon=True)
+            try:
+                devices.start()
+            except RuntimeError as error:
+                log.critical("no thread for the devices (%s): their work waits", error)
+            else:
+                self._devices = devices
 
     def _serve_devices(self) -> None:
         while (work := self._device_work.get()) is not None:
-            self._do(work)
+            try:
+                self._do(work)
+            except Exception:  # a driver or screen of somebody else's: the payments after this one need the thread
+                log.exception("work on a device failed in an unforeseen way")
 
     def _do(self, work: Callable[[], T | None]) -> None:
         message = work()

@@ -15,12 +15,15 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from sco_payment import link as links
 from sco_payment.machine import Mode, Timing
+from sco_payment.texts import is_utf8
 
 TOKEN_VARIABLE = "SCO_PAYMASTER_TOKEN"  # noqa: S105 - the variable's name, not a token
+_IN_ENVIRONMENT = (str, int, float, bool)
+"""Types of settings that a variable can give."""
 
 
 class SettingsError(ValueError):
@@ -112,6 +115,7 @@ class TimingSettings:
         15.0, "how long the bank's last word is awaited before a case", least=1, most=120
     )
     watch_interval_s: float = _setting(30.0, "between two questions in the background", least=1, most=600)
+    tag_check_s: float = _setting(30.0, "between two looks at the NFC tag while no payment runs", least=1, most=3600)
     grace_s: float = _setting(600.0, "how long after the invoice's end late money is watched for", least=0, most=86400)
 
 
@@ -167,8 +171,14 @@ class Settings:
         )
 
 
-def load(path: str | Path, environment: Mapping[str, str] | None = None) -> Settings:
+def load(path: str | Path, environment: Mapping[str, str] | None = None, *, token: bool = True) -> Settings:
     """Read and validate the settings file at `path`.
+
+    Args:
+        path: of the TOML file.
+        environment: in place of the process's own.
+        token: whether PayMaster's token must be there and readable. False for what asks nothing of PayMaster, and where
+            the token comes from elsewhere.
 
     Raises:
         SettingsError: with every problem of the file and the environment at once.
@@ -186,13 +196,17 @@ def load(path: str | Path, environment: Mapping[str, str] | None = None) -> Sett
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(source, [f"is not TOML: {error}"]) from None
-    return from_mapping(data, os.environ if environment is None else environment, source=source)
+    return from_mapping(data, os.environ if environment is None else environment, source=source, token=token)
 
 
 def from_mapping(
-    data: Mapping[str, Any], environment: Mapping[str, str] | None = None, *, source: str = "settings"
+    data: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
+    *,
+    source: str = "settings",
+    token: bool = True,
 ) -> Settings:
-    """Validate settings that stand in nested mappings, as TOML gives them.
+    """Validate settings that stand in nested mappings, as TOML gives them; `token` as for `load`.
 
     Raises:
         SettingsError: with every problem at once.
@@ -209,7 +223,9 @@ def from_mapping(
             table = {}
         sections[name] = _read_section(name, kind, table, environment or {}, problems)
     settings = Settings(**sections)
-    _check_together(settings, environment or {}, problems)
+    _check_together(settings, problems)
+    if token:
+        _check_token(settings, environment or {}, problems)
     if problems:
         raise SettingsError(source, problems)
     return settings
@@ -250,11 +266,18 @@ def _read_section(
     entries = {entry.name: entry for entry in fields(kind)}
     for unknown in sorted(set(table) - set(entries)):
         problems.append(f"{name}.{unknown} is no setting; there are {', '.join(entries)}")
+    prefix = f"SCO_{name}_".upper()
+    for variable in sorted(variable for variable in environment if variable.startswith(prefix)):
+        key = variable.removeprefix(prefix).lower()
+        if key not in entries and variable != TOKEN_VARIABLE:
+            problems.append(f"{variable} is no setting; there are {', '.join(entries)}")
+        elif key in entries and hints[key] not in _IN_ENVIRONMENT:
+            problems.append(f"{variable}: a table stands in the file only, as [{name}.{key}]")
     values: dict[str, Any] = {}
     for key, entry in entries.items():
         variable = f"SCO_{name}_{key}".upper()
         where = f"{name}.{key}"
-        if variable in environment and hints[key] in (str, int, float, bool):
+        if variable in environment and hints[key] in _IN_ENVIRONMENT:
             where = variable
             raw: Any = _from_environment(environment[variable], hints[key])
         elif key in table:
@@ -295,6 +318,8 @@ def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
     if kind is str:
         if not isinstance(raw, str):
             return "must be a text in quotes"
+        if not is_utf8(raw):  # of the environment: PayMaster and the journal could not be told it
+            return "must be UTF-8 text"
         among = entry.metadata["among"]
         return None if not among or raw in among else f"must be one of {', '.join(among)}"
     if not isinstance(raw, Mapping) or not all(isinstance(value, int) and 1 <= value <= 6 for value in raw.values()):
@@ -302,7 +327,7 @@ def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
     return None
 
 
-def _check_together(settings: Settings, environment: Mapping[str, str], problems: list[str]) -> None:
+def _check_together(settings: Settings, problems: list[str]) -> None:
     """What no single field can tell."""
     display, devices, paymaster, timing = settings.display, settings.devices, settings.paymaster, settings.timing
     for where, value in (
@@ -311,15 +336,18 @@ def _check_together(settings: Settings, environment: Mapping[str, str], problems
         ("paymaster.merchant_id", paymaster.merchant_id),
         ("journal.path", settings.journal.path),
     ):
-        if not value:
+        if not value and not any(problem.startswith(f"{where} = ") for problem in problems):
             problems.append(f"{where} is missing")
-    url = urlsplit(paymaster.base_url)
-    if url.scheme not in ("https", "http") or not url.hostname:
+    url = _split(paymaster.base_url)
+    if url is None or url.scheme not in ("https", "http") or not url.hostname:
         problems.append(f"paymaster.base_url = {paymaster.base_url!r}: must be an https address")
     elif url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
         problems.append("paymaster.base_url: plain http is allowed only to this machine; write https")
-    if not paymaster.token_file and not environment.get(TOKEN_VARIABLE):
-        problems.append(f"there is no token: set {TOKEN_VARIABLE}, or paymaster.token_file to a file of mode 0600")
+    if paymaster.ca_file:
+        try:
+            Path(paymaster.ca_file).open("rb").close()
+        except OSError as error:
+            problems.append(f"paymaster.ca_file: {paymaster.ca_file}: {error.strerror}")
     if display.mode == Mode.PRINT.value and not devices.printer:
         problems.append("display.mode = 0 prints the code: devices.printer is missing")
     if display.mode == Mode.PLATE.value:
@@ -333,6 +361,10 @@ def _check_together(settings: Settings, environment: Mapping[str, str], problems
             problems.append(f"devices.nfc_uid = {devices.nfc_uid!r}: must be 4, 7 or 10 bytes in hex")
     if timing.invoice_life_s < timing.create_window_s + timing.poll_interval_s:
         problems.append("timing.invoice_life_s must be longer than create_window_s and one poll together")
+    if timing.poll_timeout_s <= timing.poll_interval_s:
+        problems.append(
+            "timing.poll_timeout_s must be longer than poll_interval_s: the bank is silent between two polls"
+        )
     for where, device in (
         ("printer", devices.printer),
         ("nfc", devices.nfc),
@@ -341,6 +373,31 @@ def _check_together(settings: Settings, environment: Mapping[str, str], problems
     ):
         if device:
             _check_device(where, device, problems)
+
+
+def _check_token(settings: Settings, environment: Mapping[str, str], problems: list[str]) -> None:
+    from sco_payment.paymaster.token import Token, TokenError
+
+    file, text = settings.paymaster.token_file, environment.get(TOKEN_VARIABLE)
+    try:
+        if file:
+            Token.from_file(file)
+        elif text:
+            Token(text)
+        else:
+            problems.append(f"there is no token: set {TOKEN_VARIABLE}, or paymaster.token_file to a file of mode 0600")
+    except TokenError as error:
+        problems.append(f"{'paymaster.token_file' if file else TOKEN_VARIABLE}: {error}")
+
+
+def _split(text: str) -> SplitResult | None:
+    """The parts of an address; None for what is none."""
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises for what is no port
+    except ValueError:
+        return None
+    return parts
 
 
 def _check_plate(settings: Settings, problems: list[str]) -> None:
@@ -362,16 +419,10 @@ def _check_plate(settings: Settings, problems: list[str]) -> None:
 
 
 def _check_device(where: str, url: str, problems: list[str]) -> None:
-    """The URL's form and scheme only: opening devices is not the settings' business."""
-    from sco_drivers.errors import BadDeviceUrl
-    from sco_drivers.registry import schemes
-    from sco_drivers.urls import DeviceUrl
+    """The URL itself, with every parameter: opening devices is not the settings' business."""
+    from sco_drivers import DeviceError, check_url
 
     try:
-        parsed = DeviceUrl.parse(url)
-    except BadDeviceUrl as error:
+        problems += [f"devices.{where}: {error}" for error in check_url(where, url)]  # type: ignore[arg-type]
+    except DeviceError as error:  # the driver cannot be loaded
         problems.append(f"devices.{where}: {error}")
-        return
-    known = schemes(where)  # type: ignore[arg-type]
-    if parsed.scheme not in known:
-        problems.append(f"devices.{where} = {url!r}: no driver has that scheme; known: {', '.join(known)}")

@@ -75,6 +75,12 @@ class Lines:
         "unsettled": "PayMaster never gave its word: see the case",
     }
 
+    _USE: Mapping[tuple[bool, bool], str] = {
+        (False, False): "",
+        (True, False): "; out of use until it is found well twice",
+        (True, True): "; out of use until a person has looked at it",
+    }
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._mutex = threading.Lock()
@@ -92,6 +98,10 @@ class Lines:
                 text = f"at PayMaster: {data['creates']} created, {data['cancels']} cancellations"
             case "case":
                 text = f"case {data['number']} is open: a person must decide (sco-pay cases)"
+            case "tag":
+                text = f"NFC tag: {data['found'] or 'well'}" + self._USE[data["disabled"], data["needs_person"]]
+            case "tag_worn":
+                text = f"NFC tag: written {data['writes']} times, made for {data['life']}: have it changed"
             case _:
                 return
         with self._mutex:
@@ -136,7 +146,12 @@ class TerminalUI:
         from rich.console import Console
         from rich.live import Live
 
-        live = Live(get_renderable=self._draw, console=Console(stderr=True), refresh_per_second=_REFRESH_PER_S)
+        live = Live(
+            get_renderable=self._draw,
+            console=Console(stderr=True),
+            refresh_per_second=_REFRESH_PER_S,
+            transient=True,  # a code that is paid or void must not stay in the scrollback
+        )
         live.start()
         return live
 

@@ -1,4 +1,4 @@
-"""The words on the lane. The Russian ones of the mission are exact; the other language is a setting."""
+"""Text: the words on the lane, in the mission's exact Russian or another language, and what text is."""
 
 from __future__ import annotations
 
@@ -72,3 +72,12 @@ ENGLISH = Texts(
 )
 
 LANGUAGES = {"ru": RUSSIAN, "en": ENGLISH}
+
+
+def is_utf8(text: str) -> bool:
+    """Whether `text` can be written down: what a terminal or the environment gave in other bytes cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

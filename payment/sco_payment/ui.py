@@ -22,6 +22,9 @@ from sco_payment.texts import Texts
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 1.0
+"""How often a lane looks whether its display and touch panel are there; costs a system call each time."""
+
 
 class Choice(Enum):
     """What the customer may choose."""
@@ -97,7 +100,8 @@ class NoUI:
 
 
 class SeveralUIs:
-    """Shows the same on several screens: the first one is the customer's, and its errors are the lane's."""
+    """Shows the same on several screens: the first one is the customer's, and its errors are the lane's. What another
+    one raises is logged and keeps nothing from the customer."""
 
     def __init__(self, first: LaneUI, others: Sequence[LaneUI]) -> None:
         self._first = first
@@ -105,20 +109,25 @@ class SeveralUIs:
 
     def show(self, screen: LaneScreen) -> None:
         """Show on all, the others first, so that they tell what was tried when the first one fails."""
-        for other in self._others:
-            other.show(screen)
+        self._on_others(lambda other: other.show(screen))
         self._first.show(screen)
 
     def ask(self, dialog: LaneDialog, answer: Callable[[Choice], None]) -> None:
         """Ask on all; each may answer, and the machine takes the first answer only."""
-        for other in self._others:
-            other.ask(dialog, answer)
+        self._on_others(lambda other: other.ask(dialog, answer))
         self._first.ask(dialog, answer)
 
     def close(self) -> None:
         """Close all."""
-        for ui in (self._first, *self._others):
-            ui.close()
+        self._on_others(lambda other: other.close())
+        self._first.close()
+
+    def _on_others(self, call: Callable[[LaneUI], None]) -> None:
+        for other in self._others:
+            try:
+                call(other)
+            except Exception as error:
+                log.error("a further screen failed: %s: %s", type(error).__name__, error)
 
 
 _DRAWINGS = {
@@ -130,15 +139,26 @@ _DRAWINGS = {
 
 
 class ScreenUI:
-    """The lane's screens on a driver's screen, with its touch panel."""
+    """The lane's screens on a driver's screen, with its touch panel.
+
+    A thread of its own looks after both once in `LOOK_S`: a display or panel that was pulled out in the middle of a
+    payment shows and hears again, what is to stand by then, as soon as it is plugged in.
+    """
 
     def __init__(self, screen: Held[Screen], touch: Held[Touch] | None, texts: Texts) -> None:
         self._screen = screen
         self._touch = touch
         self._texts = texts
+        self._drawing = threading.RLock()  # one at a time opens and draws; taps do not wait for it
         self._mutex = threading.Lock()
         self._actions: dict[str, Callable[[], None]] = {}
+        self._wanted: tuple[Scene, dict[str, Callable[[], None]]] | None = None
+        self._stands = False
         self._listening = False
+        self._tapped_size = (0, 0)
+        self._touch_fault = ""
+        self._closing = threading.Event()
+        self._keeper: threading.Thread | None = None
 
     def show(self, screen: LaneScreen) -> None:
         """Draw it."""
@@ -181,7 +201,30 @@ class ScreenUI:
         )
 
     def _put(self, scene: Scene, actions: dict[str, Callable[[], None]]) -> None:
-        """No tap of the scene before may act on this one."""
+        with self._drawing:
+            self._wanted = scene, actions
+            if self._keeper is None and not self._closing.is_set():
+                self._keep()
+            try:
+                self._stand()
+            finally:
+                self._listen()
+
+    def _keep(self) -> None:
+        """Without a thread to look after it the screen still shows; the next scene tries again."""
+        keeper = threading.Thread(target=self._look_after, name="lane screen", daemon=True)
+        try:
+            keeper.start()
+        except RuntimeError as error:
+            log.error("nobody looks after the screen: %s", error)
+        else:
+            self._keeper = keeper
+
+    def _stand(self) -> None:
+        """Draw what is wanted. No tap of the scene before may act on this one."""
+        assert self._wanted is not None
+        scene, actions = self._wanted
+        self._stands = False
         with self._mutex:
             self._actions = {}
         try:
@@ -192,39 +235,87 @@ class ScreenUI:
             self._screen.get().show(scene)  # it may be back already
         with self._mutex:
             self._actions = actions
+        self._stands = True
+
+    def _look_after(self) -> None:
+        told = ""
+        while not self._closing.wait(LOOK_S):
+            with self._drawing:
+                if self._closing.is_set():
+                    return
+                try:
+                    self._look()
+                except Exception as error:  # a mistake of ours or of a driver's; who looks after it goes on doing so
+                    if repr(error) != told:
+                        log.exception("the screen failed")
+                    told = repr(error)
+                    self._stands = False
+
+    def _look(self) -> None:
+        try:
+            if self._stands:
+                self._screen.get().check()
+            else:
+                self._stand()
+                log.warning("the screen is there again")
+        except DeviceError as error:
+            if self._stands:
+                log.error("the screen failed: %s", error)
+            self._stands = False
+            self._screen.lost(error)
         self._listen()
 
     def _listen(self) -> None:
-        """The panel is opened with the first scene, and again when it was lost; a lane without touch still shows."""
-        if self._touch is None or self._listening:
+        """The panel is opened with the first scene, again when it was lost, and again when a display of another size
+        was plugged in, to which its taps must be scaled; a lane without touch still shows."""
+        if self._touch is None or not self._stands:
             return
         try:
-            self._touch.get().start(self._screen.get().size, self._tapped, self._touch_lost)
+            size = self._screen.get().size
+        except DeviceError:  # it left just now; whoever looks next will find out
+            return
+        if self._listening:
+            if size == self._tapped_size:
+                return
+            self._touch.release()
+        self._listening = True  # before the panel can say that it is lost, which it may at once
+        self._tapped_size = size
+        try:
+            self._touch.get().start(size, self._tapped, self._touch_lost)
         except DeviceError as error:
+            self._listening = False
             self._touch.lost(error)
-            log.error("the touch panel does not work: %s", error)
+            if str(error) != self._touch_fault:
+                log.error("the touch panel does not work: %s", error)
+            self._touch_fault = str(error)
         else:
-            self._listening = True
+            self._touch_fault = ""
 
     def _tapped(self, tap: Tap) -> None:
+        with self._mutex:
+            actions = self._actions
         try:
-            action = self._screen.get().button_at(tap.x, tap.y)
+            action = self._screen.get().button_at(tap.x, tap.y, tap.pressed_at)
         except DeviceError as error:
             log.error("a tap is lost with the screen: %s", error)
             return
         with self._mutex:
-            act = self._actions.get(action) if action is not None else None
+            # What stands now may be another scene than the one that said what lies under the finger.
+            act = actions.get(action) if action is not None and self._actions is actions else None
         if act is not None:
             act()
 
     def _touch_lost(self, error: Exception) -> None:
         log.error("the touch panel is lost: %s", error)
-        self._listening = False
         if self._touch is not None:
             self._touch.lost(error)
+        self._listening = False
 
     def close(self) -> None:
         """Give screen and touch panel back."""
+        self._closing.set()
+        if self._keeper is not None:
+            self._keeper.join(5.0)
         if self._touch is not None:
             self._touch.close()
         self._screen.close()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sco_payment.assemble import open_lane
-from sco_payment.lane import Lane, Message
+from sco_payment.lane import Lane, Message, Observer, nobody
 from sco_payment.machine import View
 from sco_payment.paymaster.simulator import PayMasterSimulator
 from sco_payment.paymaster.token import Token
@@ -71,12 +75,40 @@ def document(paymaster: PayMasterSimulator, journal: Path, **sections: dict[str,
 
 @contextlib.contextmanager
 def bench(
-    folder: Path, script: str = "leaves", *, ui: LaneUI | None = None, **sections: dict[str, Any]
+    folder: Path,
+    script: str = "leaves",
+    *,
+    ui: LaneUI | None = None,
+    observer: Observer = nobody,
+    **sections: dict[str, Any],
 ) -> Iterator[tuple[Lane, PayMasterSimulator]]:
     """A lane and its simulated bank, both on the same fast clock."""
     runtime: ThreadRuntime[Message] = ThreadRuntime(SPEED)
     with PayMasterSimulator(clock=lambda: runtime.now() / 1000, script=script) as paymaster:
         data = document(paymaster, folder / "journal.db", **sections)
         settings = from_mapping(data, {TOKEN_VARIABLE: paymaster.token})
-        with open_lane(settings, ui=ui, runtime=runtime, token=Token(paymaster.token)) as lane:
+        with open_lane(settings, ui=ui, observer=observer, runtime=runtime, token=Token(paymaster.token)) as lane:
             yield lane, paymaster
+
+
+def settings_file(tmp_path: Path, paymaster: PayMasterSimulator) -> str:
+    """A settings file of a test lane; its name."""
+    lines = []
+    for section, values in document(paymaster, tmp_path / "journal.db").items():
+        lines.append(f"[{section}]")
+        lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+    path = tmp_path / "lane.toml"
+    path.write_text("\n".join(lines), "utf-8")
+    return str(path)
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`sco-pay` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "sco_payment.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        env={**os.environ, **environment},
+        check=False,
+    )

@@ -6,26 +6,17 @@ import json
 import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lane_kit import document
+from lane_kit import run, settings_file
 from test_link import DYNAMIC
 
+from sco_payment import machine as m
+from sco_payment.journal import Journal
 from sco_payment.paymaster.simulator import PayMasterSimulator
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    import os
-
-    return subprocess.run(
-        [sys.executable, "-m", "sco_payment.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=110,
-        env={**os.environ, **environment},
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("mode", ["0", "1", "2"])
@@ -66,7 +57,10 @@ def test_demo(tmp_path: Path, mode: str, customer: str, dialog: str, status: int
         (["pay", "1.234", "--settings", "x", "--order", "1"], 2, "not a sum"),
         (["settings", "check", "/nowhere.toml"], 2, "no such file"),
         (["simulate", "--script", "dances", "--port", "0"], 2, "known: leaves"),
+        (["simulate", "--host", "192.0.2.1", "--port", "0"], 2, "--host and --port choose others"),
         (["settings", "reference"], 0, "poll_timeout_s"),
+        (["demo", "--out", "/proc/nowhere"], 2, "/proc/nowhere"),
+        (["demo", "--amount", "99999999999"], 2, "is more than 999\u00a0999\u00a0999,99\u00a0₽, the largest sum"),
     ],
 )
 def test_commands(arguments: list[str], status: int, words: str) -> None:
@@ -76,14 +70,10 @@ def test_commands(arguments: list[str], status: int, words: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def settings_file(tmp_path: Path, paymaster: PayMasterSimulator) -> str:
-    lines = []
-    for section, values in document(paymaster, tmp_path / "journal.db").items():
-        lines.append(f"[{section}]")
-        lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
-    path = tmp_path / "lane.toml"
-    path.write_text("\n".join(lines), "utf-8")
-    return str(path)
+def test_no_command_of_the_list_is_cut_off() -> None:
+    commands = run("--help", COLUMNS="80").stdout.partition("Commands:\n")[2].splitlines()
+    assert len(commands) >= 9
+    assert not [line for line in commands if line.endswith("...")], "cut off: give it a short_help"
 
 
 def test_pay_and_what_stands_in_the_journal(tmp_path: Path) -> None:
@@ -101,7 +91,9 @@ def test_pay_and_what_stands_in_the_journal(tmp_path: Path) -> None:
         assert "nothing is open" in run("recover", "--settings", file, **token).stdout
 
 
-def started_payment(tmp_path: Path, paymaster: PayMasterSimulator) -> tuple[subprocess.Popen[str], str]:
+def started_payment(
+    tmp_path: Path, paymaster: PayMasterSimulator, **environment: str
+) -> tuple[subprocess.Popen[str], str]:
     """A payment in a process of its own, waiting for its customer."""
     import os
 
@@ -110,13 +102,26 @@ def started_payment(tmp_path: Path, paymaster: PayMasterSimulator) -> tuple[subp
         [sys.executable, "-m", "sco_payment.cli", "pay", "253", "--settings", file, "--order", "42", "--json"],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "SCO_PAYMASTER_TOKEN": paymaster.token},
+        env={**os.environ, "SCO_PAYMASTER_TOKEN": paymaster.token, **environment},
     )
     assert process.stdout is not None
     for line in process.stdout:
         if json.loads(line).get("phase") == "waiting":
             return process, file
     raise AssertionError("the payment never came to wait")
+
+
+def test_nobody_listens_any_more_when_the_customer_pays(tmp_path: Path) -> None:
+    """The payment goes on; that its outcome reached nobody is said by the exit status and a case."""
+    with PayMasterSimulator() as paymaster:
+        process, file = started_payment(tmp_path, paymaster)
+        assert process.stdout is not None
+        process.stdout.close()
+        (payment,) = paymaster.bank.payments.values()
+        assert paymaster.phone.pay(payment.link)
+        assert (process.wait(60), paymaster.bank.cancels) == (4, 0)
+        token = {"SCO_PAYMASTER_TOKEN": paymaster.token}
+        assert "goods_uncertain" in run("cases", "--settings", file, **token).stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -128,6 +133,23 @@ def test_an_interrupt_cancels_properly(tmp_path: Path, number: signal.Signals) -
         last = json.loads(output.splitlines()[-1])
         assert (process.returncode, last["outcome"], last["why"]) == (3, "unpaid", "customer")
         assert paymaster.bank.cancels == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_behind_the_outcome_changes_no_exit_status(tmp_path: Path, number: signal.Signals) -> None:
+    """While the customer still reads «Оплата прошла успешно»."""
+    with PayMasterSimulator() as paymaster:
+        shown = {"SCO_DEVICES_SCREEN": "none://", "SCO_LANE_RESULT_S": "5", "SCO_TIMING_POLL_INTERVAL_S": "0.2"}
+        process, _ = started_payment(tmp_path, paymaster, **shown)
+        (payment,) = paymaster.bank.payments.values()
+        assert paymaster.phone.pay(payment.link)
+        assert process.stdout is not None
+        outcomes = (line for line in process.stdout if json.loads(line)["event"] == "outcome")
+        assert json.loads(next(outcomes))["outcome"] == "paid"
+        for _ in range(3):  # at the end of `pay`, and behind it
+            process.send_signal(number)
+            time.sleep(0.3)
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("paid_meanwhile", [False, True])
@@ -162,3 +184,168 @@ def test_a_second_process_on_the_journal_is_refused(tmp_path: Path) -> None:
         assert f"process {process.pid} has it open" in done.stderr
         process.kill()
         process.wait()
+
+
+def test_a_person_without_the_token_reads_cases(tmp_path: Path) -> None:
+    """The administrator has the settings and the journal, not PayMaster's token."""
+    with PayMasterSimulator(script="pays") as paymaster:
+        file = settings_file(tmp_path, paymaster)
+        assert (
+            run("pay", "253", "--settings", file, "--order", "42", SCO_PAYMASTER_TOKEN=paymaster.token).returncode == 0
+        )
+        assert "no case is open" in run("cases", "--settings", file).stdout
+        assert "all in order" in run("journal", "verify", "--settings", file).stdout
+        done = run("pay", "253", "--settings", file, "--order", "43")
+        assert (done.returncode, "there is no token" in done.stderr) == (2, True)
+
+
+def test_an_open_case_is_seen(tmp_path: Path) -> None:
+    """In the list, in the exit status that monitoring looks at, and by whoever starts the lane; until it is closed."""
+    with PayMasterSimulator() as paymaster:
+        file = settings_file(tmp_path, paymaster)
+        token = {"SCO_PAYMASTER_TOKEN": paymaster.token}
+        with Journal(tmp_path / "journal.db") as journal:
+            assert journal.cases() == []
+        assert run("cases", "--check", "--settings", file).returncode == 0
+        plan = m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at=0, expires_at=60_000)
+        state, effects = m.begin(plan)
+        state, more = m.step(replace(state, phase=m.Phase.PAID, outcome=m.Outcome.PAID), m.Recovered(61_500))
+        with Journal(tmp_path / "journal.db") as journal:
+            journal.record(None, m.begin(plan)[0], effects, at=0)
+            assert journal.record(m.Recovered(61_500), state, more, at=61_500) == 1
+        listed = run("cases", "--check", "--settings", file)
+        assert (listed.returncode, "case 1" in listed.stdout) == (1, True)
+        assert "+61.5 s" in run("cases", "1", "--settings", file).stdout
+        assert "case 1" in run("recover", "--settings", file, **token).stderr
+        assert run("cases", "1", "--check", "--settings", file).returncode == 2
+        close = run("cases", "1", "--close", "--operator", "Иванова", "--reason", "отдали", "--settings", file)
+        assert close.returncode == 0, close.stderr
+        assert run("cases", "--check", "--settings", file).returncode == 0
+
+
+def test_recovery_of_a_paid_attempt_whose_goods_nobody_took_needs_a_person(tmp_path: Path) -> None:
+    with PayMasterSimulator() as paymaster:
+        file = settings_file(tmp_path, paymaster)
+        plan = m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at=0, expires_at=60_000)
+        state, effects = m.begin(plan)
+        with Journal(tmp_path / "journal.db") as journal:
+            journal.record(None, state, effects, at=0)
+            journal.record(m.Tick(1), replace(state, phase=m.Phase.PAID, outcome=m.Outcome.PAID), (), at=1)
+        done = run("recover", "--settings", file, "--json", SCO_PAYMASTER_TOKEN=paymaster.token)
+        last = json.loads(done.stdout.splitlines()[-1])
+        assert (done.returncode, last["outcome"], last["case"]) == (4, "paid", 1)
+
+
+def test_a_refused_token_is_told_in_the_outcome(tmp_path: Path) -> None:
+    with PayMasterSimulator(script="pays") as paymaster:
+        done = run("pay", "253", "--settings", settings_file(tmp_path, paymaster), "--order", "42",
+                   SCO_PAYMASTER_TOKEN="another")  # fmt: skip
+        assert done.returncode == 5
+        assert "PayMaster refused the token" in done.stdout
+        assert "see paymaster.token_file or SCO_PAYMASTER_TOKEN" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--mode", "2", "--paid-otherwise", "3"], "display.mode 1"), (["--paid-otherwise", "300"], "nothing is left")],
+)
+def test_a_demo_that_is_refused_writes_nothing(tmp_path: Path, arguments: list[str], words: str) -> None:
+    done = run("demo", *arguments, "--out", str(tmp_path / "out"))
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_demo_leaves_alone_what_is_not_its_own(tmp_path: Path) -> None:
+    """A lane's journal above all."""
+    kept = {name: name.encode() for name in ("journal.db", "journal.db-wal", "photo.png")}
+    for name, data in kept.items():
+        (tmp_path / name).write_bytes(data)
+    for _ in range(2):
+        assert run("demo", "--speed", "100", "--out", str(tmp_path)).returncode == 0
+    assert {name: (tmp_path / name).read_bytes() for name in kept} == kept
+    assert (tmp_path / "demo-journal.db").exists()
+
+
+def test_the_demos_picture_shows_the_time_that_a_lane_would_give(tmp_path: Path) -> None:
+    from sco_payment.demo import _LaneTime
+
+    runtime = _LaneTime(100.0)
+    left = runtime.wall(runtime.now() + 300_000) - time.time()
+    assert 290 < left <= 300.001
+
+
+def test_the_check_opens_the_devices_when_asked(tmp_path: Path) -> None:
+    file = tmp_path / "lane.toml"
+    file.write_text(run("settings", "example", "--simulated").stdout, "utf-8")
+    token = {"SCO_PAYMASTER_TOKEN": "simulator-token"}
+    assert run("settings", "check", "--devices", str(file), **token).returncode == 0
+    wrong = {
+        "SCO_DEVICES_PRINTER": "tcp://127.0.0.1:1",
+        "SCO_DEVICES_SCREEN": f"sim://{tmp_path}/none/screen",
+        "SCO_JOURNAL_PATH": str(tmp_path / "none" / "journal.db"),
+        **token,
+    }
+    done = run("settings", "check", str(file), **wrong)
+    assert (done.returncode, "devices." in done.stderr) == (2, False)
+    done = run("settings", "check", "--devices", str(file), **wrong)
+    assert done.returncode == 2
+    assert "devices.printer: tcp://127.0.0.1:1: nothing answers there" in done.stderr
+    assert f"devices.screen: sim://{tmp_path}/none/screen: no such directory" in done.stderr
+    assert f"journal.path: {tmp_path}/none: there is no such folder" in done.stderr
+
+
+def test_the_check_tells_all_mistakes_at_once(tmp_path: Path) -> None:
+    """The file's, the environment's, the token's and the device URLs': nobody should have to run it twice."""
+    file = tmp_path / "lane.toml"
+    file.write_text(run("settings", "example", "--simulated").stdout, "utf-8")
+    done = run(
+        *("settings", "check", str(file)),
+        SCO_PAYMASTER_TOKEN_FILE=str(tmp_path / "none.token"),
+        SCO_PAYMASTER_CA_FILE=str(tmp_path / "none.pem"),
+        SCO_DISPLAY_MODE="9",
+        SCO_DISPLAY_MOD="0",
+        SCO_DEVICES_PRINTER="tcp://10.0.0.5:9100?paper_mm=60&qr_mm=40",
+        SCO_DEVICES_SCREEN="fb:///dev/fb0?rotate=45",
+    )
+    assert done.returncode == 2
+    for word in (
+        f"paymaster.token_file: {tmp_path}/none.token: No such file",
+        f"paymaster.ca_file: {tmp_path}/none.pem: No such file",
+        "SCO_DISPLAY_MODE = 9",
+        "SCO_DISPLAY_MOD ",
+        "paper_mm='60' is neither 58 nor 80",
+        "unknown parameter qr_mm",
+        "rotate='45' is not one of 0, 90, 180, 270",
+    ):
+        assert word in done.stderr, word
+    assert "Traceback" not in done.stderr
+
+
+def test_the_simulated_example_pays_against_the_simulator(tmp_path: Path) -> None:
+    assert "[default: 8480;" in run("simulate", "--help").stdout  # the file's own
+    with PayMasterSimulator(script="pays") as paymaster:
+        for mode in ("0", "1", "2"):
+            text = run("settings", "example", "--simulated", "--mode", mode).stdout
+            assert f"mode = {mode}" in text
+            text = text.replace("http://127.0.0.1:8480", paymaster.base_url).replace(
+                "journal.db", str(tmp_path / f"{mode}.db")
+            )
+            (tmp_path / "lane.toml").write_text(text, "utf-8")
+            done = run("pay", "1", "--settings", str(tmp_path / "lane.toml"), "--order", "42",
+                       SCO_PAYMASTER_TOKEN="simulator-token", SCO_LANE_RESULT_S="0")  # fmt: skip
+            assert (done.returncode, "paid: order 42" in done.stdout) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_simulator_stops_when_told(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sco_payment.cli", "simulate", "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert "PayMaster (simulated) on http://127.0.0.1:" in process.stdout.readline()
+    for line in process.stdout:
+        if "Ctrl-C" in line:
+            break
+    process.send_signal(number)
+    rest, _ = process.communicate(timeout=60)
+    assert (process.returncode, rest) == (0, "stopped\n")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zxingcpp
@@ -12,9 +16,11 @@ from lane_kit import OwnUI, bench
 from sco_drivers.sim.pn532 import VirtualReader
 from sco_drivers.sim.printer import VirtualPrinter
 from sco_drivers.sim.screen import VirtualScreen
+from sco_payment.assemble import open_lane
 from sco_payment.journal import JournalError
 from sco_payment.lane import Order, PaymentRefused, RefundRefused, Result
-from sco_payment.machine import Outcome, Phase, Why
+from sco_payment.machine import Outcome, Phase, View, Why
+from sco_payment.paymaster.token import Token
 from sco_payment.ui import Choice, LaneScreen
 
 WAIT = "Пожалуйста, подождите"
@@ -83,6 +89,7 @@ def test_the_customer_cancels_once(
         assert [case.reason for case in cases] == ([] if reason is None else [reason])
         if cases:
             assert result.case == cases[0].number
+            lane._runtime.close()  # the screen has shown what it was asked to
             last = ui.shown[-1]
             assert isinstance(last, LaneScreen)
             assert (last.headline, last.case) == ("Позовите сотрудника магазина", result.case)
@@ -174,6 +181,8 @@ def test_the_bank_refuses_our_token(tmp_path: Path) -> None:
         paymaster.token = "another"
         result = lane.pay(ORDER)
         assert (result.outcome, paymaster.bank.creates, result.case) == (Outcome.NOT_PRESENTED, 0, None)
+        assert "PayMaster refused the token" in result.detail
+        assert "paymaster.token_file" in result.detail
 
 
 # --- display modes ------------------------------------------------------------------------------------------------
@@ -211,6 +220,7 @@ def test_mode_0_a_printer_that_cannot_print_cancels(tmp_path: Path, fault: str) 
             getattr(printer, fault)()
             result = lane.pay(ORDER)
             assert (result.outcome, result.why) == (Outcome.NOT_PRESENTED, Why.NOT_PRESENTED)
+            assert printer.url in result.detail
             assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 1)
         assert printer.codes == []
 
@@ -308,15 +318,79 @@ def test_a_mixed_payment_takes_the_remainder(tmp_path: Path) -> None:
     [
         ({"lane": {"profile": "16:9"}}, Order("1", 200, 100), "mixed payment"),
         ({}, Order("1", 100, 100), "nothing is left"),
+        ({"display": {"mode": 0}, "devices": {"printer": "tcp://127.0.0.1:9"}}, Order("1", 200, 100), "mixed payment"),
         ({}, Order("", 100), "order number"),
+        ({}, Order("1" * 65, 100), "order number"),
+        ({}, Order("1\n2", 100), "order number"),
+        ({}, Order(" 1", 100), "order number"),
         ({}, Order("1", 0), "more than zero"),
+        ({}, Order("1", 100, -1), "not less than zero"),
     ],
 )
-def test_what_may_not_begin(tmp_path: Path, sections: dict[str, dict[str, str]], order: Order, words: str) -> None:
+def test_what_may_not_begin(tmp_path: Path, sections: dict[str, dict[str, Any]], order: Order, words: str) -> None:
     with bench(tmp_path, ui=OwnUI(), **sections) as (lane, paymaster):
         with pytest.raises(PaymentRefused, match=words):
             lane.pay(order)
         assert paymaster.bank.calls.total() == 0
+
+
+def test_the_longest_number_and_the_smallest_rest_are_taken(tmp_path: Path) -> None:
+    with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _):
+        assert lane.pay(Order("1" * 64, 101, paid_otherwise=100)).outcome is Outcome.PAID
+        assert lane.pay(Order("2", 1)).outcome is Outcome.PAID
+
+
+def test_a_lane_that_has_served_keeps_nothing_of_it_in_memory(tmp_path: Path) -> None:
+    """It runs for weeks."""
+    with bench(tmp_path, "declines", ui=OwnUI()) as (lane, _):
+        for number in ("1", "2"):
+            assert lane.pay(Order(number, 100)).outcome is Outcome.UNPAID
+            assert (lane._attempts, lane._heard, lane._cases, lane._stuck) == ({}, {}, {}, {})
+
+
+def test_who_cancels_from_outside_ends_the_payment_under_way_and_no_later_one(tmp_path: Path) -> None:
+    """As a signal handler or the attendant's button does."""
+    ui = OwnUI(on_pay=lambda screen: lane.cancel())
+    with bench(tmp_path, ui=ui) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.why, paymaster.bank.cancels) == (Outcome.UNPAID, Why.CUSTOMER, 1)
+        ui._on_pay = None
+        paymaster.use("pays after=2")
+        lane.cancel()
+        assert lane.pay(Order("43", 100)).outcome is Outcome.PAID
+
+
+@pytest.mark.parametrize(
+    ("call", "script", "on_pay", "outcome", "cancels"),
+    [
+        ("create", "pays after=2", None, Outcome.PAID, 0),  # with the same key
+        ("poll", "pays after=2", None, Outcome.PAID, 0),
+        ("find", "leaves + cut-after on=create", None, Outcome.NOT_PRESENTED, 1),
+        ("cancel", "leaves", cancel_at_once, Outcome.UNPAID, 1),  # never a second one: the bank's word is asked for
+    ],
+)
+def test_a_request_that_fails_in_an_unforeseen_way_leaves_nobody_waiting(
+    tmp_path: Path,
+    call: str,
+    script: str,
+    on_pay: Callable[[LaneScreen], None] | None,
+    outcome: Outcome,
+    cancels: int,
+) -> None:
+    with bench(tmp_path, script, ui=OwnUI(on_pay=on_pay)) as (lane, paymaster):
+        request, failed = getattr(lane._bank, call), []
+
+        def fails_once(*about: object) -> object:
+            answer = request(*about)
+            if not failed:
+                failed.append(answer)
+                raise RuntimeError("nobody foresaw this")
+            return answer
+
+        setattr(lane._bank, call, fails_once)
+        result = lane.pay(ORDER)
+        assert failed
+        assert (result.outcome, paymaster.bank.creates, paymaster.bank.cancels) == (outcome, 1, cancels)
 
 
 def test_a_paid_order_is_never_charged_again_and_a_declined_one_may_be(tmp_path: Path) -> None:
@@ -363,8 +437,182 @@ def test_a_full_disk_in_mid_payment_loses_nothing(tmp_path: Path, monkeypatch: p
         ui._on_pay = pay_with_full_disk
         with pytest.raises(JournalError, match="disk"):
             lane.pay(ORDER)
+        lane._runtime.drain()
+        assert ui.shown[-1].headline == "Позовите сотрудника магазина"  # and no code to pay by any more
+        assert ui.shown[-1].lines == ("Касса временно не работает",)
         db.execute("PRAGMA query_only=0")
         (result,) = lane.recover()
         assert (result.outcome, result.phase) == (Outcome.UNKNOWN, Phase.PAID_LATE)
+        assert (lane._attempts, lane._cases, lane._stuck) == ({}, {}, {})  # it runs on for weeks
         assert [case.reason for case in lane.journal.cases()] == ["paid_after_restart"]
         assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 0)
+
+
+def test_a_lane_that_starts_again_names_the_case_of_an_open_attempt(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ui = OwnUI(Choice.CANCEL)
+    with bench(tmp_path, ui=ui) as (lane, paymaster):
+        ui._on_pay = lambda screen: paymaster.go_offline()
+        before = lane.pay(ORDER)
+        lane.journal.close()
+        with open_lane(lane.settings, ui=ui, runtime=lane._runtime, token=Token(paymaster.token)) as again:
+            (after,) = again.recover()
+        assert (after.outcome, after.phase) == (Outcome.UNKNOWN, Phase.WATCHING)
+        assert after.case == before.case == 1
+        assert [line for line in caplog.messages if line.startswith("open cases")] == [
+            "open cases, which a person must decide: 1"
+        ]
+
+
+def test_a_lane_that_starts_again_leaves_no_code_on_the_screen(tmp_path: Path) -> None:
+    """What the dead lane showed stands on the glass: nobody shall pay by it. Its customer sees the case."""
+    ui = OwnUI()
+    with bench(tmp_path, ui=ui) as (lane, paymaster):
+
+        def dies(screen: LaneScreen) -> None:
+            paymaster.phone.pay(str(screen.link))
+            lane.journal.close()
+
+        ui._on_pay = dies
+        with pytest.raises(JournalError):
+            lane.pay(ORDER)
+        lane._runtime.drain()
+        ui.shown.clear()
+        with open_lane(lane.settings, ui=ui, runtime=lane._runtime, token=Token(paymaster.token)) as again:
+            (result,) = again.recover()
+            lane._runtime.drain()
+    assert result.case == 1
+    assert [one.headline for one in ui.shown] == ["Пожалуйста, подождите", "Позовите сотрудника магазина"]
+    assert isinstance(ui.shown[-1], LaneScreen)
+    assert ui.shown[-1].case == 1
+
+
+def test_the_next_payment_of_an_order_first_asks_about_the_one_that_a_crash_left(tmp_path: Path) -> None:
+    ui = OwnUI()
+    with bench(tmp_path, ui=ui) as (lane, paymaster):
+        ui._on_pay = lambda screen: lane.journal.close()
+        with pytest.raises(JournalError):
+            lane.pay(ORDER)
+        lane._runtime.drain()
+        ui._on_pay = None
+        paymaster.use("pays after=2")
+        with open_lane(lane.settings, ui=ui, runtime=lane._runtime, token=Token(paymaster.token)) as again:
+            assert again.pay(ORDER).outcome is Outcome.PAID
+        assert (paymaster.bank.creates, paymaster.bank.cancels) == (2, 1)
+
+
+def test_an_order_that_waiting_cannot_help_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside another's attempt that the lane still watches."""
+    ui = OwnUI(Choice.CANCEL)
+    with bench(tmp_path, "pays after=2", ui=ui) as (lane, paymaster):
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        paymaster.use("leaves")
+        ui._on_pay = lambda screen: paymaster.go_offline()
+        assert lane.pay(Order("43", 100)).outcome is Outcome.UNKNOWN
+        waits: list[object] = []
+        monkeypatch.setattr(lane, "_turn", waits.append)
+        with pytest.raises(PaymentRefused, match="already paid"):
+            lane.pay(ORDER)
+        assert waits == []
+
+
+def test_goods_that_may_not_have_been_released_send_the_customer_to_the_attendant(tmp_path: Path) -> None:
+    ui = OwnUI(on_pay=lambda screen: paymaster.phone.pay(str(screen.link)))
+
+    def fails(result: Result) -> None:
+        raise RuntimeError("the lane's own software")
+
+    with bench(tmp_path, ui=ui) as (lane, paymaster):
+        with pytest.raises(RuntimeError):
+            lane.pay(ORDER, deliver=fails)
+        lane._runtime.drain()
+        assert isinstance(ui.shown[-1], LaneScreen)
+        assert (ui.shown[-1].headline, ui.shown[-1].case) == ("Позовите сотрудника магазина", 1)
+
+
+def test_an_idle_lane_looks_at_its_printer_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = {"printer": "tcp://127.0.0.1:9"}
+    with bench(tmp_path, ui=OwnUI(), display={"mode": 0}, devices=devices) as (lane, _):
+        looks: list[int] = []
+        now = [lane._runtime.now()]
+        monkeypatch.setattr(lane._runtime, "now", lambda: now[0])
+        monkeypatch.setattr(lane._presenter, "check_printer", lambda: looks.append(now[0]))
+        for later in (0, 1, 29_998, 1):
+            now[0] += later
+            lane.look_after()
+            lane._runtime.drain()
+        assert looks == [now[0] - 30_000, now[0]]
+
+
+class Slow(OwnUI):
+    """A display that hangs in the first scene until it is freed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.freed = threading.Event()
+
+    def show(self, screen: LaneScreen) -> None:
+        super().show(screen)
+        if screen.view is View.WAIT:
+            self.freed.wait(30)
+
+
+def test_a_lane_that_stops_shows_nothing_that_it_wanted_to_show_before(tmp_path: Path) -> None:
+    ui = Slow()
+    with bench(tmp_path, "declines after=5", ui=ui) as (lane, _):
+
+        def disk_full(result: Result) -> None:
+            lane.journal._db.execute("PRAGMA query_only=1")
+
+        with pytest.raises(JournalError):
+            lane.pay(ORDER, deliver=disk_full)
+        ui.freed.set()
+        lane._runtime.drain()
+        assert ui.headlines == ["Пожалуйста, подождите", "Позовите сотрудника магазина"]
+        lane.journal._db.execute("PRAGMA query_only=0")
+
+
+def test_a_closed_lane_watches_nothing_any_more(tmp_path: Path) -> None:
+    with bench(tmp_path, ui=OwnUI()) as (lane, _):
+        lane.start()
+        watcher = lane._watcher
+        assert watcher is not None
+        assert watcher.is_alive()
+    assert not watcher.is_alive()
+
+
+def test_what_an_observer_is_told(tmp_path: Path) -> None:
+    """Names and fields are read by programs."""
+    told: list[tuple[str, Mapping[str, Any]]] = []
+
+    def observe(name: str, data: Mapping[str, Any]) -> None:
+        told.append((name, dict(data)))
+
+    with bench(tmp_path, "cancel-refused", ui=OwnUI(on_pay=cancel_at_once), observer=observe) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        (payment,) = paymaster.bank.payments.values()
+        (attempt,) = lane.journal.attempts()
+    about = {"attempt": result.key, "order": "42", "expires_at": attempt.plan.expires_at / 1000}
+    states = [data for name, data in told if name == "state"]
+    assert states[0] == {**about, "phase": "creating", "payment_id": None}
+    assert states[1] == {**about, "phase": "presenting", "payment_id": payment.id}
+    phases = [data["phase"] for data in states]
+    assert [one for one, next_one in pairwise(phases) if one == next_one] == []
+    assert ("note", {"attempt": result.key, "text": "presented: on the screen"}) in told
+    told = [(name, data) for name, data in told if name in ("link", "cancel", "case")]
+    assert told == [
+        ("link", {"attempt": result.key, "link": payment.link, "verified": True}),
+        ("cancel", {"attempt": result.key, "payment_id": payment.id}),
+        ("case", {"number": result.case, "attempt": result.key, "order": "42"}),
+    ]
+
+
+def test_a_slow_display_shows_the_latest_scene_only(tmp_path: Path) -> None:
+    """Not one after the other what stood there in a payment that is over."""
+    ui = Slow()
+    with bench(tmp_path, "declines after=5", ui=ui) as (lane, _):
+        lane.pay(ORDER)
+        ui.freed.set()
+        lane._runtime.drain()
+        assert ui.headlines == ["Пожалуйста, подождите", "Оплата не выполнена"]

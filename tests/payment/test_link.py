@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sco_payment.link import MAX_LENGTH, Verdict, crc_of, judge
+from sco_payment.link import MAX_LENGTH, SbpLink, Verdict, crc_of, judge, parse
 
 PUBLISHED = (
     ("https://qr.nspk.ru/AS10003P3RH0LJ2A9ROO038L6NT5RU1M?type=01&bank=000000000001&sum=10000&cur=RUB&crc=F3D0", 10000),
@@ -50,12 +50,66 @@ BODY = DYNAMIC.rpartition("&crc=")[0]
         ("", "empty"),
         ("https://qr.nspk.ru/" + "A" * MAX_LENGTH, "at most"),
         (DYNAMIC + "\n", "characters"),
+        (DYNAMIC + "ё", "characters"),
+        (DYNAMIC.replace("AD1", "AD 1"), "characters"),
+        (with_crc(BODY.replace("bank=100000000001", "bank=1")), "bank='1' is malformed"),
+        (BODY + "&crc=D95", "crc='D95' is malformed"),
+        (BODY + "&crc=", "crc='' is malformed"),
+        (with_crc(BODY).replace("&crc=", "&x=1&crc="), "does not fit"),
+        (BODY.replace("&sum", "&crc=D959&sum"), "last part"),
+        ("https://[::1", "not a link"),
+        ("https://qr.nspk.ru:port/", "not a link"),
+        ("http://pay.example/i/1", "not an https link"),
+        ("https:///i/1", "not an https link"),
+        ("https://user@pay.example/", "user name"),
+        ("https://:secret@pay.example/", "user name"),
+        (DYNAMIC.replace("qr.nspk.ru/", "qr.nspk.ru:443/"), "not of the form"),
+        (DYNAMIC + "#part", "not of the form"),
+        (DYNAMIC.replace("qr.nspk.ru", "QR.nspk.ru"), "not of the form"),
+        (with_crc(BODY.replace("AD10001246", "AS10001246")), "type=02 contradicts the QRC id, which is static (01)"),
+        (with_crc(BODY.replace("type=02", "type=01")), "type=01 contradicts the QRC id, which is dynamic (02)"),
+        (DYNAMIC.replace("AD10001246OADML79D5OP9279JLPI2V6", "AD1"), "QRC id"),
     ],
 )
 def test_what_contradicts_is_refused(text: str, words: str) -> None:
     judgement = judge(text, kopecks=SUM)
     assert judgement.verdict is Verdict.REFUSED
     assert words in judgement.reason
+
+
+def test_the_parts_of_a_link() -> None:
+    qrc, crc = "AD10001246OADML79D5OP9279JLPI2V6", "D959"
+    assert parse(DYNAMIC) == SbpLink(DYNAMIC, qrc, False, "100000000001", 253, "RUB", crc)
+    static = PUBLISHED[0][0]
+    assert parse(static) == SbpLink(
+        static, "AS10003P3RH0LJ2A9ROO038L6NT5RU1M", True, "000000000001", 10_000, "RUB", "F3D0"
+    )
+    bare = f"https://qr.nspk.ru/{qrc}"
+    assert parse(bare) == SbpLink(bare, qrc, False, None, None, None, None)
+    assert parse("https://pay.example/") is None
+
+
+def test_the_longest_link() -> None:
+    longest = "https://pay.example/".ljust(512, "x")
+    assert judge(longest).verdict is Verdict.UNVERIFIABLE
+    assert judge(longest + "x").verdict is Verdict.REFUSED
+
+
+def test_a_link_alone_and_in_another_currency() -> None:
+    assert judge(DYNAMIC).verdict is Verdict.VERIFIED
+    assert judge(DYNAMIC, kopecks=SUM, currency="USD").verdict is Verdict.REFUSED
+    static = with_crc("https://qr.nspk.ru/AS10003P3RH0LJ2A9ROO038L6NT5RU1M?type=01&bank=000000000001")
+    found = judge(static, kopecks=SUM)
+    assert (found.verdict, found.link) == (Verdict.VERIFIED, parse(static))
+    assert judge(with_crc(BODY.replace("&sum=253", "")), kopecks=SUM).verdict is Verdict.UNVERIFIABLE
+    for refused in (judge(DYNAMIC, kopecks=254), judge(DYNAMIC, currency="USD"), judge(BODY)):
+        assert refused.link is not None
+
+
+def test_the_crc_is_written_with_all_its_digits() -> None:
+    assert crc_of("123456789") == "29B1"  # the check value that catalogues of CRCs give for CCITT-FALSE
+    assert crc_of("") == "FFFF"
+    assert {len(crc_of(f"https://qr.nspk.ru/{n}")) for n in range(2_000)} == {4}
 
 
 @pytest.mark.parametrize("text", ["https://pay.example/i/123", BODY, with_crc(BODY.replace("&sum=253&cur=RUB", ""))])

@@ -16,8 +16,11 @@ BOUNDS = [
     replace(SCENARIOS["screen"], life=1),
     replace(SCENARIOS["plate"], life=1, lies=False),
     replace(SCENARIOS["plate"], life=1, crashes=0),
+    replace(SCENARIOS["untold"], life=1, crashes=0),
+    replace(SCENARIOS["untold plate"], life=1, lies=False),
     replace(SCENARIOS["silent dialog"], life=2, lies=False),
     replace(SCENARIOS["screen"], life=2, crashes=0),
+    replace(SCENARIOS["screen"], life=1, lies=False, disk_fails=True, duplicates=True),
 ]
 
 
@@ -30,7 +33,9 @@ def report_of(scenario: Scenario) -> Report:
     return REPORTS[scenario]
 
 
-@pytest.mark.parametrize("scenario", BOUNDS, ids=lambda s: f"{s.name}-life{s.life}-crashes{s.crashes}")
+@pytest.mark.parametrize(
+    "scenario", BOUNDS, ids=lambda s: f"{s.name}-life{s.life}-crashes{s.crashes}{'-worse' * s.disk_fails}"
+)
 def test_every_world_keeps_the_invariants(scenario: Scenario) -> None:
     report = report_of(scenario)
     print(report.line())

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from sco_payment.settings import SettingsError, from_mapping, load, reference
@@ -47,6 +49,47 @@ def test_the_environment_wins_and_is_checked() -> None:
         from_mapping(GOOD, TOKEN | {"SCO_DISPLAY_MODE": "screen"})
 
 
+def test_a_mistyped_variable_is_told() -> None:
+    with pytest.raises(SettingsError) as caught:
+        from_mapping(GOOD, TOKEN | {"SCO_DISPLAY_MOD": "0", "SCO_PAYMASTER_STATES": "x", "SCO_SIMULATOR_PORT": "0"})
+    table, mistyped = caught.value.problems
+    assert mistyped.startswith("SCO_DISPLAY_MOD is no setting; there are mode, plate")
+    assert table.startswith("SCO_PAYMASTER_STATES: a table stands in the file only")
+
+
+def test_the_token_is_looked_at_where_it_is_needed(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    paymaster = GOOD["paymaster"] | {"token_file": str(file)}
+    with pytest.raises(SettingsError, match=r"paymaster\.token_file: .*token: No such file"):
+        from_mapping(GOOD | {"paymaster": paymaster}, TOKEN)  # the file wins over the environment
+    file.write_text("secret")
+    file.chmod(0o644)
+    with pytest.raises(SettingsError, match=r"paymaster\.token_file: .*others may read it"):
+        from_mapping(GOOD | {"paymaster": paymaster})
+    file.chmod(0o600)
+    assert from_mapping(GOOD | {"paymaster": paymaster}).paymaster.token_file == str(file)
+    with pytest.raises(SettingsError, match=r"SCO_PAYMASTER_TOKEN: the token must be one word"):
+        from_mapping(GOOD, {"SCO_PAYMASTER_TOKEN": "two words"})
+    file.unlink()
+    assert from_mapping(GOOD | {"paymaster": paymaster}, token=False) == from_mapping(
+        GOOD | {"paymaster": paymaster}, {"SCO_PAYMASTER_TOKEN": "two words"}, token=False
+    )
+    assert from_mapping(GOOD, token=False).paymaster.token_file == ""
+
+
+def test_an_environment_that_is_no_text_is_refused() -> None:
+    """What neither PayMaster nor the journal could be told: each payment would end in a case."""
+    with pytest.raises(SettingsError, match=r"SCO_LANE_SHOP = .*must be UTF-8 text"):
+        from_mapping(GOOD, TOKEN | {"SCO_LANE_SHOP": os.fsdecode(b"\xcc\xe0\xe3")})
+
+
+def test_a_silence_that_is_shorter_than_the_pace_of_questions_is_refused() -> None:
+    timing = {"poll_interval_s": 15.0, "poll_timeout_s": 15.0}
+    with pytest.raises(SettingsError, match="poll_timeout_s must be longer than poll_interval_s"):
+        from_mapping(GOOD | {"timing": timing}, TOKEN)
+    assert from_mapping(GOOD | {"timing": timing | {"poll_timeout_s": 15.1}}, TOKEN)
+
+
 @pytest.mark.parametrize(("content", "words"), [(b"\xff\xfe", "UTF-8"), (b"[lane", "TOML"), (None, "no such file")])
 def test_files_that_are_none(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "lane.toml"
@@ -64,6 +107,7 @@ ANY = st.recursive(
 NAMES = sorted({section for section, *_ in reference()})
 
 
+@hypothesis_settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine fails no test
 @given(st.dictionaries(st.sampled_from(NAMES), ANY, max_size=3))
 def test_no_content_gives_anything_but_settings_or_our_error(data: dict[str, object]) -> None:
     try:
@@ -88,6 +132,14 @@ def test_no_value_does_either(place: tuple[str, str], value: object) -> None:
 
 
 def test_the_docs_carry_the_reference() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "payment.md").read_text("utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "settings.md").read_text("utf-8")
     for section, name, default, meaning in reference():
         assert f"| `{section}.{name}` | `{default}` | {meaning} |" in text
+
+
+def test_a_wrong_value_is_not_missing_as_well() -> None:
+    with pytest.raises(SettingsError) as caught:
+        from_mapping({"paymaster": {"merchant_id": 5}}, {})
+    assert [text for text in caught.value.problems if "merchant_id" in text] == [
+        "paymaster.merchant_id = 5: must be a text in quotes"
+    ]

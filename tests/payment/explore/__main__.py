@@ -17,11 +17,18 @@ def main() -> int:
     parser.add_argument("--crashes", type=int, default=1)
     parser.add_argument("--life", type=int, default=3)
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--worse", action="store_true", help="the disk may fail and cancellations arrive twice")
     options = parser.parse_args()
     names = [options.scenario] if options.scenario else list(SCENARIOS)
     bad = 0
     for name in names:
-        scenario = replace(SCENARIOS[name], crashes=options.crashes, life=options.life)
+        scenario = replace(
+            SCENARIOS[name],
+            crashes=options.crashes,
+            life=options.life,
+            disk_fails=options.worse,
+            duplicates=options.worse,
+        )
         report = explore(scenario, limit=options.limit)
         print(report.line(), flush=True)
         if report.story is not None:

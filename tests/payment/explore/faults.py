@@ -173,6 +173,14 @@ def _restart_waits_on(state: m.State, event: m.Recovered) -> m.Step:
     return replace(state, phase=m.Phase.CANCELLING, busy=True), ()
 
 
+def _found_is_ours(state: m.State, event: m.BankWord) -> m.Step:
+    return m._finding_word(replace(state, link="as if it had been shown"), replace(event, proved=True))
+
+
+def _found_is_cancelled(state: m.State, event: m.BankWord) -> m.Step:
+    return m._finding_word(state, replace(event, proved=True))
+
+
 P = m.Phase
 FAULTS = [
     _fault("a cancellation that failed counts as cancelled", 4, rules={(P.CANCELLING, m.CancelAnswered): _closes}),
@@ -193,6 +201,9 @@ FAULTS = [
     ),
     _fault("a stale answer is accepted", 0, 1, 4, 5, functions={"step": _no_seq}),
     _fault("an answer about another payment is accepted", 1, functions={"step": _no_id}),
+    _fault("another till's money counts as this one's", 1, 7, rules={(P.FINDING, m.BankWord): _found_is_ours}),
+    _fault("what is found by number and sum is cancelled", 7, rules={(P.FINDING, m.BankWord): _found_is_cancelled}),
+    _fault("the end of the watch takes an answer of before", 4, functions={"_is_last_question": lambda state: True}),
     _fault("the sum is not compared", 1, functions={"_full_sum": lambda state, event: True}),
     _fault("the link is not judged", 7, rules={(P.CREATING, m.Created): _link_unjudged}),
     _fault("any plate's link will do", 7, rules={(P.CREATING, m.Created): _any_plate}, scenario="plate"),

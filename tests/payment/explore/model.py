@@ -6,11 +6,14 @@ what the machine believes: invariants are checked against the ground truth, whic
 What the world may do, at any moment and in any order:
 
 * bank: creates once per key; hands out a wrong link; takes another sum; declines; expires late; refuses a cancellation;
-  accepts one and is paid all the same; says "not found" or lists nothing of what it has; answers about another payment
+  accepts one and is paid all the same; says "not found" or lists nothing of what it has; answers about another
+  payment, or lists another till's of the same number and sum; tells the attempt again that it was given, or does not
 * network: loses a request, or its answer after it took effect; delivers a request after the client gave up; an answer
-  that was true when it was given arrives when it is true no longer; two answers arrive in the other order
+  that was true when it was given arrives when it is true no longer; two answers arrive in the other order; a
+  cancellation that was answered arrives a second time
 * customer: pays whenever the link was ever seen, in part, too late, or never; chooses Повторить or Отменить; leaves
 * devices: show and report, show and never report, report that nothing can have been seen
+* disk: cannot take a step; the runner then performs none of it, and starts the attempt over from what it knew before
 * power: is cut between any two of these, between a step's write and its effects, and between two effects
 
 The clock has whole ticks. It waits for what the lane must do at a tick; while the lane is down it waits for nothing.
@@ -66,8 +69,11 @@ class Scenario:
         plate: whether a static plate is armed, which any passer-by can pay as soon as the bank has the payment.
         life, grace: of the invoice, in ticks.
         call: ticks within which the client gives every call an answer.
-        crashes: how often the power may be cut.
+        crashes: how often the power may be cut, or a step not be written.
+        disk_fails: whether a step may not be written.
+        duplicates: whether a cancellation may arrive twice.
         lies: whether the bank may hand out wrong links, take other sums and answer about other payments.
+        tells: whether the bank tells again, in a list, the attempt that it was given with a payment.
     """
 
     name: str
@@ -76,7 +82,10 @@ class Scenario:
     grace: int = 2
     call: int = 1
     crashes: int = 1
+    disk_fails: bool = False
+    duplicates: bool = False
     lies: bool = True
+    tells: bool = True
     timing: m.Timing = TICKS
 
     def plan(self) -> m.Plan:
@@ -100,6 +109,8 @@ SCENARIOS = {
     for scenario in (
         Scenario("screen"),
         Scenario("plate", plate=True),
+        Scenario("untold", tells=False),
+        Scenario("untold plate", plate=True, tells=False),
         Scenario(
             "silent dialog",
             timing=replace(TICKS, dialog_again=True, poll_in_dialog=False, poll_timeout_ms=1),
@@ -118,6 +129,7 @@ class Violation(Exception):
 
 # What the bank holds of the attempt.
 NOTHING, OPEN, CLOSING, PAID, SHORT, CLOSED = "nothing", "open", "closing", "paid", "paid another sum", "closed"
+ANOTHERS = "another payment is "
 TAKES_MONEY = (OPEN, CLOSING)  # CLOSING: the cancellation was accepted, and a payment under way may still win
 
 
@@ -149,6 +161,7 @@ class World(NamedTuple):
     cancels: int
     crashes: int
     up_since: int
+    kept: int = -1  # the state in memory of a runner that could not write the step after it
 
 
 Move = tuple[str, World]
@@ -308,6 +321,11 @@ class Model:
             if call.reply is None:
                 for reply, after in self._arrives(rest, call.kind):
                     answered = call._replace(reply=reply)
+                    if call.kind == "cancel" and self.scenario.duplicates and not after.late_cancel:
+                        yield (
+                            f"the cancel reaches the bank, which answers: {reply}; a copy of it is still on its way",
+                            after._replace(calls=tuple(sorted((*after.calls, answered), key=str)), late_cancel=True),
+                        )
                     yield (
                         f"the {call.kind} reaches the bank, which answers: {reply}",
                         after._replace(calls=tuple(sorted((*after.calls, answered), key=str))),
@@ -334,9 +352,11 @@ class Model:
                 yield w.status if w.status in (PAID, SHORT, CLOSED) else OPEN, w
             yield "silent", w
             if self.scenario.lies and kind == "poll":
-                yield "another payment is paid", w
-            if kind == "find" and (w.status == NOTHING or w.now < self.plan.expires_at):
-                yield "nothing", w  # lists may lag behind while the invoice lives
+                yield ANOTHERS + PAID, w
+            if kind == "find" and (w.status == NOTHING or w.now < self.end):
+                yield "nothing", w  # lists may lag behind
+                if self.scenario.lies:  # another till's, under the same number and sum
+                    yield from ((ANOTHERS + status, w) for status in (OPEN, PAID, CLOSED))
 
     def _create_arrives(self, w: World) -> Iterator[tuple[str, World]]:
         if w.status != NOTHING:
@@ -352,7 +372,7 @@ class Model:
     def _deliver(self, w: World, call: Call, reply: str, label: str) -> Iterator[Move]:
         if w.memory < 0:
             return
-        event = _event(w, call, reply)
+        event = _event(w, call, reply, self.scenario.tells)
         for _, after in self._apply(w, event):
             yield label, after
 
@@ -395,8 +415,9 @@ class Model:
     def _down(self, w: World) -> Iterator[Move]:
         if w.now < self.end + 1:
             yield "time passes, the lane is down", w._replace(now=w.now + 1)
-        back = w._replace(memory=w.disk, up_since=w.now if w.now + self.slack > self.end else 0)
-        if not m.needs_recovery(self.machine.states[w.disk]):
+        known = w.disk if w.kept < 0 else w.kept
+        back = w._replace(memory=known, kept=-1, up_since=w.now if w.now + self.slack > self.end else 0)
+        if w.kept < 0 and not m.needs_recovery(self.machine.states[w.disk]):
             yield "the lane starts again and has nothing to look after", back
             return
         for _, after in self._apply(back, m.Recovered(w.now)):
@@ -408,11 +429,20 @@ class Model:
         memory, durable, effects = self.machine.step(w.memory, event)
         if memory == w.memory and not effects and must_act:
             raise Violation(5, f"a tick is due and changes nothing: the lane spins in {self._phase(w)}")
+        if durable >= 0 and self.scenario.disk_fails and w.crashes:
+            yield "", self._crashed(w)._replace(kept=w.memory)
         calls = w.calls
         if any(isinstance(effect, m.SendCreate | m.SendPoll | m.SendFind | m.SendCancel) for effect in effects):
             calls = tuple(call._replace(latest=False) for call in calls)
         after = w._replace(memory=memory, disk=w.disk if durable < 0 else durable, calls=calls)
+        had_case = self.machine.states[w.memory].case is not None
         for effect in effects:
+            if isinstance(effect, m.OpenCase) and had_case:
+                raise Violation(
+                    2, "a second case is opened for the attempt: the journal takes one, and the lane stands"
+                )
+            if isinstance(effect, m.NoteCase) and not had_case:
+                raise Violation(2, "a remark is made on a case that nobody has opened")
             if after.crashes and isinstance(effect, _REACH_OUT):
                 yield "", self._crashed(after)
             after = self._perform(after, effect)
@@ -549,7 +579,7 @@ _NUMBERS: dict[str, tuple[int, int]] = {
 }
 
 
-def _event(w: World, call: Call, reply: str) -> m.Event:
+def _event(w: World, call: Call, reply: str, tells: bool) -> m.Event:
     """What the client makes of a reply. An answer that came from an older request carries the older number."""
     seq = _LATEST if call.latest else 0
     at = w.now
@@ -566,7 +596,8 @@ def _event(w: World, call: Call, reply: str) -> m.Event:
         return m.BankSilent(at, seq, reply)
     if reply == "nothing":
         return m.FoundNothing(at, seq)
-    if reply == "another payment is paid":
-        return m.BankWord(at, seq, OTHER_ID, m.PAID_NUMBER, "Settled", KOPECKS, "RUB")
+    payment_id, proved = ID, tells or call.kind == "poll"
+    if reply.startswith(ANOTHERS):
+        payment_id, reply, proved = OTHER_ID, reply.removeprefix(ANOTHERS), call.kind == "poll"
     number, kopecks = _NUMBERS[reply]
-    return m.BankWord(at, seq, ID, number, reply, kopecks, "RUB")
+    return m.BankWord(at, seq, payment_id, number, reply, kopecks, "RUB", proved)

@@ -1,0 +1,132 @@
+"""What may go wrong in a seed's world, how often, and the count of what did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+HTTP = {
+    "refused": "the connection is refused",
+    "unreachable": "the connection comes to nothing until the time-out",
+    "no name": "the bank's name is not resolved",
+    "send cut": "the connection is cut while the request is sent",
+    "cut before": "the connection is cut before the bank has the request",
+    "cut after": "the connection is cut after the bank has done it",
+    "lost": "the request is lost on its way",
+    "answer lost": "the bank does it and the answer is lost",
+    "late": "the request reaches the bank up to a minute later",
+    "slow": "the bank does it at once and the answer takes up to 30 s",
+    "twice": "the request reaches the bank twice, the second time up to 30 s later",
+    "429": "too many requests, with Retry-After",
+    "500": "HTTP 5xx, not done",
+    "500 after": "HTTP 5xx, done all the same",
+    "redirect": "a captive portal answers with a redirect",
+    "garbage": "HTTP 200 and a page of HTML, done all the same",
+    "portal": "HTTP 200 and a captive portal's page, not done",
+    "404": "not found, although it is there",
+    "truncated": "the answer stops in the middle",
+    "drip": "the answer comes byte by byte",
+    "wrong payment": "the answer is about another payment",
+}
+DISK = {
+    "disk error": "one write fails with an I/O error",
+    "disk full": "no write works for some seconds",
+    "disk full for long": "no write works for minutes",
+    "disk read": "one read fails",
+}
+DEVICES = {
+    "paper out": "the roll ends in mid-ticket or before it",
+    "cover": "somebody opens the cover",
+    "printer mute": "the printer prints and says nothing",
+    "printer stalls": "the printer takes no bytes for a while",
+    "printer gone": "the printer's cable is pulled in mid-ticket, or before it",
+    "printer power": "the printer loses power in mid-ticket",
+    "reader": "one reader command meets a fault",
+    "reader gone": "the reader's cable is pulled",
+    "screen hangs": "the display takes up to a minute and a half to show a scene",
+    "screen gone": "the display leaves, for a while",
+    "touch gone": "the touch panel leaves",
+}
+POWER = {
+    "killed": "the process is killed at some moment",
+    "killed at disk": "the process is killed before or after a commit",
+    "killed at wire": "the process is killed as a request leaves",
+    "offline": "the lane's network is down for up to some minutes",
+    "clock skew": "the lane's clock is wrong from the beginning, by minutes or hours",
+    "clock jump": "the wall clock is set, by seconds or hours",
+    "till fails": "the lane's software fails while it takes the outcome",
+}
+BANK = {
+    "bank declines": "the bank rejects the payment",
+    "bank refuses cancel": "a cancellation of an open payment is refused",
+    "bank closes late": "a cancellation is accepted, and closes the payment later, or not before it is paid",
+    "bank other sum": "the bank takes another sum",
+    "bank pending": "the payment is in processing for up to half a minute",
+    "bank expires late": "the invoice ends at the bank up to a minute late",
+    "list lags": "the bank's list does not show young payments",
+    "get lags": "a young payment is not found by its id",
+    "bad link": "the bank gives a link of another sum, or none",
+    "new word": "the bank uses a status that nobody knows",
+    "namesake": "another lane of the merchant sells under the same order number",
+    "untold": "the bank's list does not tell again which attempt a payment was made for",
+    "crowd": "the merchant has many payments: the list has pages",
+}
+KINDS = {**HTTP, **DISK, **DEVICES, **POWER, **BANK}
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """What a world has for certain, beside what its seed draws: the display mode, kinds of faults with their rates, and
+    a request that always meets the same fault."""
+
+    mode: int | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    curse: tuple[str, str] | None = None
+
+
+class Faults:
+    """Which kinds a world has, drawn anew for each seed, so that some worlds meet one kind often and others many.
+
+    Attributes:
+        count: how often each kind happened.
+        fair: from then on nothing goes wrong any more.
+    """
+
+    def __init__(self, random: Random, focus: Focus) -> None:
+        self.random = random
+        self.count: Counter[str] = Counter()
+        self.fair = False
+        share = random.choice((0.0, 0.08, 0.2, 0.4))
+        self.rates = {kind: random.choice((0.02, 0.1, 0.3, 0.8)) for kind in KINDS if random.random() < share}
+        self.curse = (random.choice(("create", "get", "cancel", "list")), random.choice(tuple(HTTP)[3:]))
+        self._cursed = random.random() < 0.25
+        only = random.choice((1.0, 1.0, 0.3))
+        self.rates = {kind: rate * only for kind, rate in self.rates.items()} | focus.rates
+        if focus.curse is not None:
+            self.curse, self._cursed = focus.curse, True
+
+    def curse_of(self, call: str) -> str | None:
+        """In some worlds one kind of request always meets the same fault."""
+        if not self._cursed or self.fair or call != self.curse[0]:
+            return None
+        self.count[self.curse[1]] += 1
+        return self.curse[1]
+
+    def has(self, kind: str) -> bool:
+        """Whether it may happen in this world."""
+        return kind in self.rates and not self.fair
+
+    def strikes(self, kind: str, weight: float = 1.0) -> bool:
+        """Whether it happens now; counted when it does."""
+        if not self.has(kind) or self.random.random() >= self.rates[kind] * weight:
+            return False
+        self.count[kind] += 1
+        return True
+
+    def one_of(self, kinds: tuple[str, ...] | dict[str, str], weight: float = 1.0) -> str | None:
+        """The one of `kinds` that happens now, or None."""
+        found = [kind for kind in kinds if self.has(kind)]
+        self.random.shuffle(found)
+        return next((kind for kind in found if self.strikes(kind, weight)), None)

@@ -1,0 +1,184 @@
+"""What stands at the edge of a rule of the runner: the last value that counts, and the call that is not made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lane_kit import OwnUI, bench
+from test_lane_tag import watched
+
+from sco_drivers.errors import DeviceGone
+from sco_payment import machine as m
+from sco_payment.journal import Journal, JournalUnwritable
+from sco_payment.lane import Order, PaymentRefused
+from sco_payment.machine import Outcome
+from sco_payment.ui import LaneScreen
+
+ORDER = Order("42", 25_300)
+
+
+def test_the_largest_sum_is_taken_and_one_kopeck_more_is_not(tmp_path: Path) -> None:
+    with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _):
+        assert lane.pay(Order("42", 10**12)).outcome is Outcome.PAID
+        with pytest.raises(PaymentRefused, match="kopecks = 1000000000001 must be"):
+            lane.pay(Order("43", 10**12 + 1))
+        with pytest.raises(PaymentRefused, match="paid_otherwise = 1000000000001 must be"):
+            lane.pay(Order("43", 100, paid_otherwise=10**12 + 1))
+
+
+def test_a_create_that_always_fails_in_an_unforeseen_way_may_have_reached_the_bank(tmp_path: Path) -> None:
+    with bench(tmp_path, "leaves", ui=OwnUI()) as (lane, paymaster):
+        create = lane._bank.create
+
+        def breaks(*about: object) -> m.Event:
+            create(*about)  # type: ignore[arg-type]
+            raise RuntimeError("nobody foresaw this")
+
+        lane._bank.create = breaks  # type: ignore[method-assign, assignment]
+        assert lane.pay(ORDER).outcome is Outcome.NOT_PRESENTED
+        assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 1), "what reached the bank stays payable there"
+
+
+def test_keys_of_attempts_are_32_digits(tmp_path: Path) -> None:
+    with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _):
+        keys = {lane.pay(Order(number, 100)).key for number in ("1", "2")}
+        assert [len(bytes.fromhex(key)) for key in keys] == [16, 16]
+
+
+def test_an_outcome_that_was_taken_is_not_asked_about_as_if_the_lane_had_died(tmp_path: Path) -> None:
+    """It is watched at the watch's own pace."""
+    ui = OwnUI(on_pay=lambda screen: lane.cancel())
+    with bench(tmp_path, "leaves + cancel-unanswered + cut-after on=get", ui=ui) as (lane, paymaster):
+        asked: list[int] = []
+        result = lane.pay(ORDER, deliver=lambda _: asked.append(paymaster.bank.calls["get"]))
+        assert (result.outcome, result.phase) == (Outcome.UNKNOWN, m.Phase.WATCHING)
+        time.sleep(0.5)  # 10 s of the lane's time
+        assert asked == [paymaster.bank.calls["get"]]
+        assert lane._left_standing is None
+
+
+def test_the_outcome_stays_before_the_customer(tmp_path: Path) -> None:
+    with bench(tmp_path, "pays", ui=OwnUI(), lane={"result_s": 2.5}) as (lane, _):
+        paused: list[int] = []
+        lane._runtime.pause = paused.append  # type: ignore[method-assign]
+        lane.linger()
+        assert paused == [2500]
+
+
+def test_a_lane_that_starts_again_shows_nothing_of_what_was_settled_before(tmp_path: Path) -> None:
+    """The case of goods that may not have been released is told once, not to the customers of each later start."""
+    with Journal(tmp_path / "journal.db") as journal:
+        state, effects = m.begin(m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at=0, expires_at=60_000))
+        journal.record(None, state, effects, at=0)
+        paid = replace(state, phase=m.Phase.PAID, outcome=Outcome.PAID)
+        journal.record(m.Recovered(1), *m.step(paid, m.Recovered(1)), at=1)
+        assert [case.reason for case in journal.cases()] == ["goods_uncertain"]
+    ui = OwnUI()
+    with bench(tmp_path, ui=ui) as (lane, _):
+        assert lane.recover() == []
+        lane._runtime.drain()  # type: ignore[attr-defined]
+        assert ui.shown == []
+
+
+@pytest.mark.parametrize("failures", [1, 9])
+def test_a_disk_that_is_full_for_a_moment_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    with bench(tmp_path, "pays after=2", ui=OwnUI()) as (lane, paymaster):
+        tried = fails_to_record(lane.journal, monkeypatch, failures)
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        assert len(tried) == failures
+        assert (paymaster.bank.creates, paymaster.bank.cancels, lane.journal.verify()) == (1, 0, [])
+
+
+def test_a_disk_that_stays_full_is_tried_ten_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench(tmp_path, "pays after=2", ui=OwnUI()) as (lane, _):
+        tried = fails_to_record(lane.journal, monkeypatch, 1_000)
+        paused: list[int] = []
+        monkeypatch.setattr(lane._runtime, "pause", paused.append)
+        with pytest.raises(JournalUnwritable):
+            lane.pay(ORDER)
+        assert (len(tried), paused) == (10, [1_000] * 9)
+        monkeypatch.undo()
+
+
+def fails_to_record(journal: Journal, monkeypatch: pytest.MonkeyPatch, times: int) -> list[object]:
+    """From the attempt's second step on, `times` in all; the list gets an entry each."""
+    record, tried = journal.record, []
+
+    def record_or_not(event: m.Event | None, *rest: object, at: int) -> int | None:
+        if event is not None and len(tried) < times:
+            tried.append(event)
+            raise JournalUnwritable("no space left on device")
+        return record(event, *rest, at=at)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(journal, "record", record_or_not)
+    return tried
+
+
+def test_the_invoice_ends_at_a_whole_second_within_its_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench(tmp_path, ui=OwnUI()) as (lane, _):
+        monkeypatch.setattr(lane._runtime, "now", lambda: 1_700_000_000_900)
+        plan = lane._plan(ORDER)
+        assert (plan.begun_at, plan.expires_at) == (1_700_000_000_900, 1_700_000_120_000)
+        monkeypatch.undo()
+
+
+def test_the_tag_is_looked_at_in_its_own_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with watched(tmp_path, "dynamic") as it:
+        lane, clock, asked = it.lane, [1_000], []
+        monkeypatch.setattr(lane._runtime, "now", lambda: clock[0])
+        monkeypatch.setattr(lane._runtime, "submit", lambda channel, work: asked.append(clock[0]))
+        for clock[0] in (1_000, 1_000, 2_999, 3_000, 3_001, 5_000):
+            lane._look_at_tag()
+        assert asked == [1_000, 3_000, 5_000]
+        monkeypatch.undo()
+
+
+def test_the_sum_stands_where_it_belongs(tmp_path: Path) -> None:
+    ui = OwnUI()
+    with bench(tmp_path, "pays after=2", ui=ui) as (lane, _):
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        lane._runtime.close()
+        sums = [(one.view, one.kopecks) for one in ui.shown if isinstance(one, LaneScreen)]
+        assert sums == [(m.View.WAIT, None), (m.View.PAY, 25_300), (m.View.PAID, 25_300)]
+
+
+def test_a_screen_that_fails_is_told_to_the_observer(tmp_path: Path) -> None:
+    told: list[object] = []
+
+    class Unplugged(OwnUI):
+        def show(self, screen: LaneScreen) -> None:
+            if screen.view is m.View.PAID:
+                raise DeviceGone("unplugged")
+            super().show(screen)
+
+    def observe(name: str, data: Mapping[str, Any]) -> None:
+        if name == "note" and data["text"].startswith("the screen failed"):
+            told.append((data["attempt"], data["text"]))
+
+    with bench(tmp_path, "pays after=2", ui=Unplugged(), observer=observe) as (lane, _):
+        result = lane.pay(ORDER)
+        lane._runtime.close()
+        assert told == [(result.key, "the screen failed: unplugged")]
+
+
+def test_a_lane_is_closed_when_its_watch_has_ended(tmp_path: Path) -> None:
+    with bench(tmp_path, ui=OwnUI()) as (lane, _):
+        looks: list[bool] = []
+
+        def look() -> None:
+            looks.append(True)
+            time.sleep(0.5)
+
+        lane.look_after = look  # type: ignore[method-assign]
+        lane.start()
+        while not looks:
+            time.sleep(0.01)
+    assert lane._watcher is not None
+    assert not lane._watcher.is_alive()

@@ -1,0 +1,72 @@
+"""One attempt, one ticket: neither a restart of the lane nor a printer that was lost prints it a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lane_kit import OwnUI, bench
+
+from sco_drivers import open_printer
+from sco_drivers.printer import DuplicateTicket, Ticket, memory
+from sco_drivers.sim.printer import VirtualPrinter
+from sco_payment.devices import Held
+from sco_payment.lane import Order, nobody
+from sco_payment.machine import Phase
+
+
+class Killed(BaseException):
+    """The lane's process ends here."""
+
+
+def test_a_lane_that_dies_after_printing_does_not_print_again(tmp_path: Path) -> None:
+    with VirtualPrinter() as paper:
+        devices = {"printer": paper.url}
+        with bench(tmp_path, ui=OwnUI(), display={"mode": 0}, devices=devices) as (lane, _):
+
+            def die(name: str, data: Mapping[str, Any]) -> None:
+                if name == "state" and data["phase"] == "waiting":
+                    lane._observer = nobody
+                    raise Killed
+
+            lane._observer = die
+            with pytest.raises(Killed):
+                lane.pay(Order("42", 25300))
+            assert paper.wait_for(lambda one: len(one.codes) == 1)
+            memory.forget()  # a new process knows of no ticket; the journal knows of the attempt
+            received = paper.bytes_received
+            (result,) = lane.recover()
+            assert result.phase is not Phase.PRESENTING
+        assert len(paper.codes) == 1
+        assert paper.bytes_received == received
+
+
+def test_a_printer_that_was_lost_and_opened_again_knows_the_ticket() -> None:
+    with VirtualPrinter() as paper:
+        held = Held(lambda: open_printer(f"{paper.url}?status_s=0.1&done_s=0.5"))
+        paper.after(300, paper.unplug)
+        ticket = Ticket("attempt", "https://qr.nspk.ru/AD1?type=02&sum=100&cur=RUB&crc=0000")
+        result = held.get().print_ticket(ticket)
+        held.lost(result.error)
+        paper.plug_in()
+        with pytest.raises(DuplicateTicket):
+            held.get().print_ticket(ticket)
+        held.close()
+
+
+def test_an_idle_lane_clears_what_the_one_before_left_in_the_printer(tmp_path: Path) -> None:
+    """The lane died while its ticket waited for paper. By the time somebody changes the roll, it must be gone."""
+    with VirtualPrinter() as paper:
+        paper.run_out_of_paper()
+        with open_printer(paper.url) as printer:
+            printer._talk.say(b"\x1b@ an old ticket\n", 1.0)  # type: ignore[attr-defined]
+        memory.forget()
+        devices = {"printer": paper.url}
+        with bench(tmp_path, ui=OwnUI(), display={"mode": 0}, devices=devices) as (lane, _):
+            lane.look_after()
+            assert paper.wait_for(lambda one: one.flushes >= 2, 30.0)
+        paper.load_paper()
+        assert paper.wait_idle()
+        assert paper.text == ""

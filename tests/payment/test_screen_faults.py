@@ -1,0 +1,381 @@
+"""Faults of display and touch panel in the middle of a payment, at the wire: typed errors, and the payment goes on by
+what the mode allows. The lane's own screens, on mapped files, FIFOs and played kernels.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zxingcpp
+from lane_kit import bench
+
+from sco_drivers.errors import DeviceGone
+from sco_drivers.registry import open_screen, open_touch
+from sco_drivers.screen import Screen, console, fbdev
+from sco_drivers.sim.screen import VirtualScreen
+from sco_drivers.sim.touch import VirtualTouch
+from sco_hwtest.contracts.screen import scenes
+from sco_payment import ui
+from sco_payment.devices import Held
+from sco_payment.lane import Order
+from sco_payment.machine import Outcome, View
+from sco_payment.paymaster.simulator.bank import Bank
+from sco_payment.texts import RUSSIAN
+from sco_payment.ui import LaneScreen, ScreenUI
+
+ORDER = Order("42", 25300)
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ui, "LOOK_S", 0.05)
+
+
+def codes(glass: VirtualScreen) -> list[str]:
+    return [str(found.text) for found in zxingcpp.read_barcodes(glass.image())] if glass.path.exists() else []
+
+
+def until(true: Callable[[], Any], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.005)
+
+
+def at(lane: Any, phase: str, act: Callable[[], None]) -> None:
+    """Call `act` once, in a thread of its own, when the payment reaches `phase`."""
+    done: list[str] = []
+
+    def observe(name: str, data: object) -> None:
+        if name == "state" and isinstance(data, dict) and data["phase"] == phase and not done:
+            done.append(phase)
+            threading.Thread(target=act).start()
+
+    lane._observer = observe
+
+
+def test_display_pulled_out_for_good_and_the_customer_had_scanned(tmp_path: Path) -> None:
+    with (
+        VirtualScreen((800, 480)) as glass,
+        bench(tmp_path, "pays after=6", devices={"screen": glass.url}) as (lane, paymaster),
+    ):
+        at(lane, "waiting", glass.unplug)
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        assert (paymaster.bank.creates, paymaster.bank.cancels, lane.journal.cases()) == (1, 0, [])
+
+
+def test_display_pulled_out_and_plugged_in_shows_the_code_again(tmp_path: Path) -> None:
+    with (
+        VirtualScreen((800, 480)) as glass,
+        bench(tmp_path, "leaves", devices={"screen": glass.url}) as (lane, paymaster),
+    ):
+        seen: list[list[str]] = []
+
+        def out_and_in() -> None:
+            (payment,) = paymaster.bank.payments.values()
+            seen.append(codes(glass))
+            glass.unplug()
+            time.sleep(0.2)
+            glass.plug()
+            until(lambda: codes(glass) == [payment.link])
+            seen.append(codes(glass))
+            paymaster.phone.pay(payment.link)
+
+        at(lane, "waiting", out_and_in)
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        (payment,) = paymaster.bank.payments.values()
+        assert seen == [[payment.link]] * 2
+        assert paymaster.bank.cancels == 0
+
+
+def test_without_a_display_mode_1_is_not_presented(tmp_path: Path) -> None:
+    with VirtualScreen((800, 480)) as glass:
+        glass.unplug()
+        with bench(tmp_path, devices={"screen": glass.url}) as (lane, paymaster):
+            result = lane.pay(ORDER)
+            assert (result.outcome, paymaster.bank.cancels) == (Outcome.NOT_PRESENTED, 1)
+            said = [str(record.body) for record in lane.journal.timeline(result.key)]
+            assert any("no display is plugged in" in body for body in said)
+
+
+def test_without_a_display_mode_2_goes_on_by_the_plate(tmp_path: Path) -> None:
+    plate = Bank(lambda: 0.0).add_sticker().payload  # what the plate carries is known before the lane is set up
+    display = {"mode": 2, "plate": "static", "sticker_id": "st-000001", "plate_link": plate}
+    with VirtualScreen((800, 480)) as glass:
+        glass.unplug()
+        with bench(tmp_path, "pays after=2", devices={"screen": glass.url}, display=display) as (lane, paymaster):
+            paymaster.bank.add_sticker()
+            result = lane.pay(ORDER)
+            assert (result.outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
+            said = [str(record.body) for record in lane.journal.timeline(result.key)]
+            assert any("on the plate; no screen" in body for body in said)
+
+
+class Framebuffer:
+    """/dev/null played as a framebuffer, at the ioctl."""
+
+    def __init__(self, *, bits: int = 16, refuse: int = 0) -> None:
+        self.bits, self.refuse = bits, refuse
+
+    def ioctl(self, fd: int, request: int, data: Any = 0) -> int:
+        if self.refuse:
+            raise OSError(self.refuse, os.strerror(self.refuse))
+        if request == fbdev.FBIOGET_VSCREENINFO:
+            words = [800, 480, 800, 480, 0, 0, self.bits] + [0] * 33
+            data[:] = fbdev.VARIABLE.pack(*words)
+        elif request == fbdev.FBIOGET_FSCREENINFO:
+            data[:] = fbdev.FIXED.pack(b"odd fb", 0, 800 * 480, 0, 0, 2, 0, 0, 0, 400, 0, 0, 0, 0, 0, 0)
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("url", "device", "words"),
+    [
+        ("fb:///dev/no-such-fb", None, "no such device"),
+        ("fb:///dev/null?tty=none", Framebuffer(bits=4), "4 bits a pixel"),
+        ("fb:///dev/null?tty=none", Framebuffer(refuse=errno.ENODEV), "unplugged"),
+        ("drm:///dev/null?tty=none", Framebuffer(refuse=errno.EACCES), "master"),
+        ("drm:///dev/null?tty=none", Framebuffer(refuse=errno.EBUSY), "in use"),
+        ("fb:///dev/null?tty=none", PermissionError(errno.EACCES, "Permission denied"), "group video"),
+    ],
+)
+def test_a_display_that_cannot_be_opened_is_told_and_no_money_is_taken(
+    url: str, device: Framebuffer | OSError | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_open = os.open
+
+    def refused(path: Any, *rest: Any, **named: Any) -> int:
+        if str(path) == "/dev/null":
+            assert isinstance(device, OSError)
+            raise device
+        return true_open(path, *rest, **named)
+
+    if isinstance(device, Framebuffer):
+        monkeypatch.setattr(fcntl, "ioctl", device.ioctl)
+    elif device is not None:
+        monkeypatch.setattr(os, "open", refused)
+    with bench(tmp_path, devices={"screen": url}) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, paymaster.bank.creates, paymaster.bank.cancels) == (Outcome.NOT_PRESENTED, 1, 1)
+        said = [str(record.body) for record in lane.journal.timeline(result.key)]
+        assert any(words in body for body in said), said
+
+
+class Finger:
+    """A customer at the dialog: sees where a button stands, and taps it."""
+
+    def __init__(self, glass: VirtualScreen, touch: VirtualTouch) -> None:
+        self.glass, self.touch = glass, touch
+
+    def spot(self, action: str) -> tuple[int, int]:
+        until(lambda: self.glass.button(action) is not None)
+        box = self.glass.button(action)
+        assert box is not None
+        return box.x + box.width // 2, box.y + box.height // 2
+
+    def tap(self, action: str) -> None:
+        self.touch.tap(*self.spot(action))
+
+
+@pytest.mark.parametrize("rotate", [0, 90])
+@pytest.mark.parametrize("choice", ["retry", "cancel"])
+def test_a_finger_answers_the_dialog(choice: str, rotate: int, tmp_path: Path) -> None:
+    size = (800, 480) if rotate == 0 else (480, 800)
+    turn = None if rotate == 0 else (lambda u, v: (1 - v, u))
+    with (
+        VirtualScreen((800, 480), rotate=rotate) as glass,
+        VirtualTouch(size, multi=True, turn=turn) as panel,
+        bench(tmp_path, devices={"screen": glass.url, "touch": f"{panel.url}&rotate={rotate}"}) as (lane, paymaster),
+    ):
+        finger = Finger(glass, panel)
+
+        def offline() -> None:
+            (payment,) = paymaster.bank.payments.values()
+            paymaster.go_offline()
+            paymaster.phone.pay(payment.link)
+            at(lane, "asking", answer)
+
+        def answer() -> None:
+            until(lambda: glass.button("retry") is not None)
+            finger.tap(choice)
+            if choice == "retry":  # not before the tap: the bank's word would take the dialog away
+                paymaster.go_online()
+
+        at(lane, "waiting", offline)
+        result = lane.pay(ORDER)
+        if choice == "retry":
+            assert (result.outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
+        else:
+            assert result.outcome is Outcome.UNKNOWN
+            assert [case.reason for case in lane.journal.cases()] == ["cancel_unanswered"]
+
+
+def test_a_panel_pulled_out_and_plugged_in_while_the_dialog_stands_answers_it(tmp_path: Path) -> None:
+    with (
+        VirtualScreen((800, 480)) as glass,
+        VirtualTouch((800, 480)) as panel,
+        bench(tmp_path, devices={"screen": glass.url, "touch": panel.url}) as (lane, paymaster),
+    ):
+        finger = Finger(glass, panel)
+
+        def offline() -> None:
+            (payment,) = paymaster.bank.payments.values()
+            paymaster.go_offline()
+            paymaster.phone.pay(payment.link)
+            at(lane, "asking", out_and_in)
+
+        def out_and_in() -> None:
+            until(lambda: glass.button("retry") is not None)
+            panel.unplug()
+            until(lambda: not lane._ui._listening)
+            panel.plug()
+            until(lambda: lane._ui._listening)
+            finger.tap("retry")
+            paymaster.go_online()
+
+        at(lane, "waiting", offline)
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        assert paymaster.bank.cancels == 0
+
+
+def test_a_finger_that_came_down_on_the_code_presses_nothing_on_the_dialog(tmp_path: Path) -> None:
+    """The customer holds "Отменить" of the code's screen while the dialog takes its place, and lifts there."""
+    with (
+        VirtualScreen((800, 480)) as glass,
+        VirtualTouch((800, 480)) as panel,
+        bench(tmp_path, devices={"screen": glass.url, "touch": panel.url}) as (lane, paymaster),
+    ):
+        finger = Finger(glass, panel)
+        other: list[tuple[int, int]] = []
+
+        def hold() -> None:
+            until(lambda: lane._ui._listening)
+            panel.press(*held)
+            time.sleep(0.05)
+            paymaster.go_offline()
+            at(lane, "asking", lift)
+
+        def lift() -> None:
+            until(lambda: glass.button("retry") is not None)
+            assert finger.spot("cancel") == held
+            panel.lift()
+            time.sleep(0.3)
+            other.append((paymaster.bank.cancels, len(lane.journal.cases())))
+            paymaster.go_online()
+            (payment,) = paymaster.bank.payments.values()
+            paymaster.phone.pay(payment.link)
+            finger.tap("retry")
+
+        held = where_the_dialog_stands("cancel")
+        at(lane, "waiting", hold)
+        result = lane.pay(ORDER)
+        assert other == [(0, 0)]
+        assert (result.outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
+
+
+def where_the_dialog_stands(action: str) -> tuple[int, int]:
+    """Found out on a glass of the same size."""
+    with VirtualScreen((800, 480)) as glass, open_screen(glass.url) as screen:
+        screen.show(next(scene for scene in scenes() if scene.name == "dialog"))
+        box = glass.button(action)
+        assert box is not None
+        return box.x + box.width // 2, box.y + box.height // 2
+
+
+def test_a_lane_on_a_real_display_is_ready_to_give_the_console_back(tmp_path: Path) -> None:
+    """Its screen is opened in a thread, where no handler can be set: the lane's assembly does it."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        for number in kept:
+            signal.signal(number, signal.SIG_DFL)
+        with bench(tmp_path, devices={"screen": "fb:///dev/no-such-fb"}):
+            assert [signal.getsignal(number) for number in kept] == [console._on_signal] * 2
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def test_a_panel_that_is_lost_as_it_is_opened_is_opened_again() -> None:
+    """Its device was leaving: it says so before `start` has returned."""
+
+    class Leaving:
+        starts = 0
+
+        def start(self, size: object, on_tap: object, on_lost: Callable[[Exception], None]) -> None:
+            self.starts += 1
+            if self.starts == 1:
+                on_lost(DeviceGone("the panel was unplugged"))
+
+        def close(self) -> None:
+            pass
+
+    panel = Leaving()
+    with VirtualScreen((800, 480)) as glass:
+        shown = ScreenUI(Held(lambda: open_screen(glass.url)), Held(lambda: panel), RUSSIAN)
+        try:
+            shown.show(LaneScreen(View.WAIT, "Пожалуйста, подождите"))
+            until(lambda: panel.starts == 2)
+            assert shown._listening
+        finally:
+            shown.close()
+
+
+def test_who_looks_after_the_screen_outlives_what_nobody_foresaw() -> None:
+    """A driver of a third party may raise anything; a display that comes back shows again all the same."""
+    with VirtualScreen((800, 480)) as glass:
+        openings: list[float] = []
+
+        def opener() -> Screen:
+            openings.append(time.monotonic())
+            if len(openings) in (2, 3):
+                raise RuntimeError("no such thing was foreseen")
+            return open_screen(glass.url)
+
+        shown = ScreenUI(Held(opener), None, RUSSIAN)
+        try:
+            shown.show(LaneScreen(View.WAIT, "Пожалуйста, подождите"))
+            glass.unplug()
+            until(lambda: len(openings) > 3)
+            glass.plug()
+            until(lambda: glass.frames > 0)
+        finally:
+            shown.close()
+
+
+def test_taps_are_scaled_to_the_display_that_was_plugged_in_instead() -> None:
+    """The shop's spare display has another resolution; the panel on the glass is the same."""
+    cancelled: list[bool] = []
+    with (
+        VirtualScreen((800, 480)) as old,
+        VirtualScreen((1280, 800)) as new,
+        VirtualTouch((1280, 800)) as panel,
+    ):
+        plugged = [old.url]
+        shown = ScreenUI(Held(lambda: open_screen(plugged[0])), Held(lambda: open_touch(panel.url)), RUSSIAN)
+        try:
+            shown.show(LaneScreen(View.PAY, "Оплатите", cancel=lambda: cancelled.append(True)))
+            until(lambda: shown._listening)
+            plugged[0] = new.url
+            old.unplug()
+            finger, taps = Finger(new, panel), itertools.count()
+
+            def heard() -> bool:
+                x, y = finger.spot("cancel")
+                tap = next(taps)  # never twice the same place: a panel does not repeat where the finger was
+                panel.tap(x + tap, y + tap)
+                time.sleep(0.5)  # as a person taps; sooner, it would be a finger that trembles
+                return bool(cancelled)
+
+            until(heard)
+        finally:
+            shown.close()

@@ -1,0 +1,96 @@
+"""What a lane tells systemd, read from a real socket as systemd reads it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sco_payment.systemd import Notifier
+
+
+class Manager:
+    """The service manager's end of the line."""
+
+    def __init__(self, address: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind("\0" + address[1:] if address.startswith("@") else address)
+        self.socket.settimeout(5)
+        self.environment = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "60000", "WATCHDOG_PID": str(os.getpid())}
+
+    def heard(self) -> list[str]:
+        return self.socket.recv(4096).decode().splitlines()
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]:
+    address = str(tmp_path / "notify") if request.param == "path" else f"@sco-test-{os.getpid()}-{tmp_path.name}"
+    found = Manager(address)
+    yield found
+    found.socket.close()
+
+
+def test_ready_status_and_stopping_are_told(manager: Manager) -> None:
+    notifier = Notifier(manager.environment)
+    assert notifier.active
+    notifier.ready("waiting for a customer")
+    assert manager.heard() == ["READY=1", "STATUS=waiting for a customer"]
+    notifier.status("two\nlines")
+    assert manager.heard() == ["STATUS=two lines"]
+    notifier.stopping()
+    assert manager.heard() == ["STOPPING=1"]
+
+
+def test_the_watchdog_hears_as_long_as_the_lane_lives(manager: Manager) -> None:
+    lives = threading.Event()
+    lives.set()
+    notifier = Notifier(manager.environment)
+    assert notifier.watchdog_s == 0.06
+    with notifier.watch(lives.is_set):
+        for _ in range(3):
+            assert manager.heard() == ["WATCHDOG=1"]
+        lives.clear()
+        manager.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):  # noqa: PT012 - what was under way may still come
+            for _ in range(3):
+                manager.heard()
+        lives.set()
+        manager.socket.settimeout(5)
+        assert manager.heard() == ["WATCHDOG=1"]
+
+
+def test_a_question_that_fails_counts_as_no(manager: Manager) -> None:
+    def fails() -> bool:
+        raise RuntimeError("the loop is gone")
+
+    with Notifier(manager.environment).watch(fails):
+        manager.socket.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            manager.heard()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"NOTIFY_SOCKET": ""},
+        {"NOTIFY_SOCKET": "vsock:2:1234"},
+        {"NOTIFY_SOCKET": "/nowhere/notify"},
+        {"NOTIFY_SOCKET": "/nowhere/notify", "WATCHDOG_USEC": "soon"},
+    ],
+)
+def test_nobody_to_tell_disturbs_nobody(environment: dict[str, str]) -> None:
+    notifier = Notifier(environment)
+    notifier.ready()
+    notifier.stopping()
+    with notifier.watch(lambda: True):
+        pass
+
+
+def test_the_watchdog_of_another_process_is_none_of_ours(manager: Manager) -> None:
+    manager.environment["WATCHDOG_PID"] = "1"
+    assert Notifier(manager.environment).watchdog_s is None

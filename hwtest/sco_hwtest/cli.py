@@ -10,9 +10,13 @@ import importlib
 import click
 
 _GROUPS = {
+    "discover": ("sco_hwtest.discover_cli", "discover_command", "What is plugged in, its URL, and what is missing."),
     "nfc": ("sco_hwtest.nfc_cli", "nfc_group", "The NFC reader and the tag on the lane's body."),
     "printer": ("sco_hwtest.printer_cli", "printer_group", "The receipt printer."),
+    "run": ("sco_hwtest.run_cli", "run_command", "Is this device fit for a lane? Checks, figures, a report."),
+    "soak": ("sco_hwtest.soak_cli", "soak_command", "The same checks for hours."),
     "screen": ("sco_hwtest.screen_cli", "screen_group", "The lane's screen."),
+    "udev": ("sco_hwtest.udev_cli", "udev_group", "Names under /dev/sco and access for the group sco."),
 }
 
 
@@ -37,7 +41,7 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sco-paymaster")
 def main() -> None:
-    """Bench tests of a lane's devices, named by URL."""
+    """Bench tests of a lane's devices, named by URL. Begin with `sco-hwtest discover`."""
 
 
 if __name__ == "__main__":

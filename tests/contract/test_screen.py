@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+from fractions import Fraction
+
 import pytest
+from PIL import Image
 
 from sco_drivers.registry import open_screen
+from sco_drivers.screen import Screen
 from sco_drivers.screen.formats import FORMATS
-from sco_hwtest.contracts.screen import CHECKS, LINK, Check, code_reads, decoded, look, scenes
+from sco_hwtest.contracts.check import Check
+from sco_hwtest.contracts.eye import RAW_FORMATS, eye_on
+from sco_hwtest.contracts.screen import CHECKS, LINK, WORDS, code_reads, decoded, look, scenes
+from sco_payment.texts import LANGUAGES
 
 URLS = (
     "sim://?size=1024x768&format=rgb565",
@@ -20,7 +28,7 @@ URLS = (
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 @pytest.mark.parametrize("url", URLS)
-def test_contract(url: str, check: Check) -> None:
+def test_contract(url: str, check: Check[Screen]) -> None:
     with open_screen(url) as screen:
         check.run(screen)
 
@@ -50,3 +58,54 @@ def test_code_has_its_quiet_zone_and_is_as_large_as_the_glass_allows(size: str) 
         quiet.paste(255, (4 * module, 4 * module, 45 * module, 45 * module))
         assert quiet.getextrema() == (255, 255)
         assert 49 * module >= 0.55 * min(screen.size)
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_the_scenes_say_what_a_lane_says(language: str) -> None:
+    said = LANGUAGES[language]
+    words = asdict(WORDS[language])
+    assert words.pop("case") == said.case.format(number=123)
+    assert words == {name: getattr(said, name) for name in words}
+
+
+def expected_words(truth: Image.Image, form: str, rotate: int) -> list[list[int]]:
+    """What a device of that format and turn must hold when a person is to see `truth`: plain arithmetic, no table."""
+    _, *fields = RAW_FORMATS[form]
+    turned = truth.rotate(-rotate, expand=True)
+    opaque = {"argb8888": 0xFF000000, "abgr8888": 0xFF000000}.get(form, 0)
+    known: dict[tuple[int, ...], int] = {}
+
+    def word(colour: tuple[int, ...]) -> int:
+        if form in ("gray8", "mono", "mono-inverted"):
+            luma = (299 * colour[0] + 587 * colour[1] + 114 * colour[2] + 500) // 1000
+            return luma if form == "gray8" else int((luma >= 128) != (form == "mono-inverted"))
+        levels = (
+            int(Fraction(level * ((1 << length) - 1), 255) + Fraction(1, 2)) << offset
+            for level, (offset, length) in zip(colour, fields, strict=True)
+        )
+        return sum(levels) | opaque
+
+    for _, colour in turned.getcolors(1 << 24):
+        known[colour] = word(colour)
+    channels = iter(turned.tobytes())
+    pixels = list(zip(channels, channels, channels, strict=True))
+    return [[known[pixel] for pixel in pixels[at : at + turned.width]] for at in range(0, len(pixels), turned.width)]
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_every_format_and_turn_equals_the_reference_pixel_for_pixel(form: str, rotate: int) -> None:
+    """What a person sees on a true-colour display, converted and turned by the test itself, is what memory holds."""
+    qr_scene = replace(scenes()[1], deadline=None, deadline_label="")
+    size = (262, 175) if rotate in (0, 180) else (175, 262)
+    for scene in (qr_scene, scenes()[5]):
+        with open_screen("sim://?size=262x175&format=xrgb8888") as screen:
+            screen.show(scene)
+            truth = eye_on(screen)().picture()
+        stride = -(-size[0] * RAW_FORMATS[form][0] // 8) + 6
+        url = f"sim://?size={size[0]}x{size[1]}&format={form}&rotate={rotate}&stride={stride}"
+        with open_screen(url) as screen:
+            screen.show(scene)
+            raw = eye_on(screen)()
+        assert raw.words() == expected_words(truth, form, rotate)
+        assert decoded(raw.picture()) == ([LINK] if scene.qr else [])

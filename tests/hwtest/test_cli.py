@@ -9,11 +9,13 @@ from sco_drivers.sim.printer import VirtualPrinter
 from sco_hwtest.cli import main
 
 
-@pytest.mark.parametrize("group", ["nfc", "printer", "screen"])
+@pytest.mark.parametrize("group", ["nfc", "printer", "screen", "udev"])
 def test_every_device_has_its_commands(group: str) -> None:
     done = CliRunner().invoke(main, [group, "--help"])
     assert done.exit_code == 0
-    assert "Commands" in done.output
+    commands = done.output.partition("Commands:\n")[2].splitlines()
+    assert commands
+    assert not [line for line in commands if line.endswith("...")], "cut off: give it a short_help"
 
 
 def test_a_preview_of_the_ticket(tmp_path: Path) -> None:
@@ -38,3 +40,21 @@ def test_what_is_no_printer_is_said_in_one_line(url: str) -> None:
     assert done.exit_code == 1
     assert url in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["printer", "preview", "/nowhere/a.png"], "/nowhere/a.png cannot be written"),
+        (
+            ["screen", "walk", "sim://?size=640x480", "--scene", "paid", "--sheet", "/nowhere/a.png"],
+            "cannot be written",
+        ),
+        (["nfc", "write", "sim://", "not a link"], "is no link"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(arguments: list[str], words: str) -> None:
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, words in done.output, isinstance(done.exception, SystemExit)) == (1, True, True), (
+        done.output
+    )

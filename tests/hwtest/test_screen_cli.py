@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from sco_drivers.screen import console
 from sco_hwtest.contracts.screen import CHECKS, LINK, decoded
 from sco_hwtest.screen_cli import screen_group
 
@@ -36,3 +44,39 @@ def test_wrong_names_are_refused() -> None:
     done = CliRunner().invoke(screen_group, ["walk", "fb:///dev/no-such-fb"])
     assert done.exit_code == 1
     assert "no such device" in done.output
+
+
+def test_a_sheet_that_cannot_be_written_is_told_before_the_walk() -> None:
+    done = CliRunner().invoke(screen_group, ["walk", "sim://", "--sheet", "/no/such/folder/x.png"])
+    assert done.exit_code == 1
+    assert done.output == "Error: /no/such/folder/x.png cannot be written: no such directory\n"
+
+
+def test_without_a_decoder_the_contract_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zxingcpp", None)
+    done = CliRunner().invoke(screen_group, ["check", "sim://?size=640x480"])
+    assert done.exit_code == 1
+    assert "pip install 'sco-paymaster[simulator]'" in done.output
+
+
+def test_a_console_left_dark_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = [console.KD_GRAPHICS]
+
+    def ioctl(fd: int, request: int, data: Any = 0) -> int:
+        if request == console.KDGETMODE:
+            data[:] = modes[-1].to_bytes(4, "little")
+        elif request == console.KDSETMODE:
+            modes.append(data)
+        return 0
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    (tmp_path / "tty7").touch()
+    command = ["console", "--tty", str(tmp_path / "tty7")]
+    done = CliRunner().invoke(screen_group, command)
+    assert (done.exit_code, modes) == (1, [console.KD_GRAPHICS])  # somebody else's
+    assert "in graphics mode already" in done.output
+    (tmp_path / f"sco-console-{os.getuid()}-tty7").write_text("999999999 12345")  # ours, and its process is dead
+    done = CliRunner().invoke(screen_group, command)
+    assert (done.exit_code, modes[-1]) == (0, console.KD_TEXT)
+    assert not list(tmp_path.glob("sco-console-*"))

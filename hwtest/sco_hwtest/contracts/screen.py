@@ -1,6 +1,7 @@
 """What any screen must do, on any URL. Each check takes an open screen and raises AssertionError with what was found.
 
-Works through the public protocol and the device's own memory (`save_png`), so that it judges what a customer sees.
+Works through the public protocol and the device's own memory (`save_png`), so that it judges what a customer sees;
+where the memory can be read past the driver, it is (`eye`).
 Needs a decoder (zxing-cpp, the extra `simulator`) for the codes.
 """
 
@@ -8,13 +9,14 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sco_drivers.errors import DeviceClosed
 from sco_drivers.screen import Button, Drawing, Scene, Screen
+from sco_hwtest.contracts.check import Check
+from sco_hwtest.contracts.eye import eye_on
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,51 +24,83 @@ if TYPE_CHECKING:
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 """A published link of the usual length."""
 
-CANCEL = Button("cancel", "Отменить")
-RETRY = Button("retry", "Повторить", primary=True)
-PRESENT = "Для оплаты используйте NFC или отсканируйте QR-код"
-WAIT = "Пожалуйста, подождите"
 SUM = "253,00\u00a0₽"
-LEFT = "Осталось"
 
 
-def scenes(left_s: float = 277.0) -> tuple[Scene, ...]:
-    """Every scene of a payment, with `left_s` seconds on the countdowns."""
-    end = time.time() + left_s
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a lane says to its customer, in one language."""
+
+    wait: str
+    pay: str
+    scan_ticket: str
+    scan_plate: str
+    dialog: str
+    retry: str
+    cancel: str
+    paid: str
+    unpaid: str
+    attendant: str
+    case: str
+    out_of_service: str
+    time_left: str
+
+
+WORDS = {
+    "ru": Words(
+        wait="Пожалуйста, подождите",
+        pay="Для оплаты используйте NFC или отсканируйте QR-код",
+        scan_ticket="Отсканируйте QR-код на чеке",
+        scan_plate="Отсканируйте QR-код с наклейки или считайте NFC-метку",
+        dialog="Оплата не завершена, нет связи с процессингом",
+        retry="Повторить",
+        cancel="Отменить",
+        paid="Оплата прошла успешно",
+        unpaid="Оплата не выполнена",
+        attendant="Позовите сотрудника магазина",
+        case="Обращение № 123",
+        out_of_service="Касса временно не работает",
+        time_left="Осталось",
+    ),
+    "en": Words(
+        wait="Please wait",
+        pay="Use NFC or scan the QR code to pay",
+        scan_ticket="Scan the QR code on the receipt",
+        scan_plate="Scan the QR code on the sticker or tap the NFC tag",
+        dialog="The payment is not finished: no connection to the processing centre",
+        retry="Try again",
+        cancel="Cancel",
+        paid="Paid",
+        unpaid="Not paid",
+        attendant="Please call an attendant",
+        case="Case No. 123",
+        out_of_service="This checkout is out of service",
+        time_left="Time left",
+    ),
+}
+PRESENT = WORDS["ru"].pay
+CANCEL = Button("cancel", WORDS["ru"].cancel)
+RETRY = Button("retry", WORDS["ru"].retry, primary=True)
+
+
+def scenes(left_s: float = 277.0, language: str = "ru") -> tuple[Scene, ...]:
+    """Every scene of a payment as a lane shows it, with `left_s` seconds on the countdowns."""
+    end, say = time.time() + left_s, WORDS[language]
+    cancel, retry = Button("cancel", say.cancel), Button("retry", say.retry, primary=True)
+
+    def timed(name: str, headline: str, *lines: str, **rest: Any) -> Scene:
+        return Scene(name, headline, lines, SUM, deadline=end, deadline_label=say.time_left, **rest)
+
     return (
-        Scene("wait", WAIT, drawing=Drawing.SPINNER),
-        Scene("qr", PRESENT, amount=SUM, qr=LINK, buttons=(CANCEL,), deadline=end, deadline_label=LEFT),
-        Scene(
-            "plate",
-            PRESENT,
-            amount=SUM,
-            drawing=Drawing.TAP_OR_SCAN,
-            buttons=(CANCEL,),
-            deadline=end,
-            deadline_label=LEFT,
-        ),
-        Scene(
-            "paper",
-            WAIT,
-            ("Отсканируйте QR-код на чеке",),
-            amount=SUM,
-            drawing=Drawing.SPINNER,
-            buttons=(CANCEL,),
-            deadline=end,
-            deadline_label=LEFT,
-        ),
-        Scene(
-            "dialog",
-            "Оплата не завершена, нет связи с процессингом",
-            amount=SUM,
-            buttons=(RETRY, CANCEL),
-            deadline=end,
-            deadline_label=LEFT,
-        ),
-        Scene("paid", "Оплата прошла успешно", drawing=Drawing.TICK),
-        Scene("unpaid", "Оплата не выполнена", drawing=Drawing.CROSS),
-        Scene("attendant", "Позовите сотрудника магазина", ("Обращение № 123",), drawing=Drawing.ATTENDANT),
-        Scene("out-of-service", "Касса временно не работает", drawing=Drawing.WRENCH),
+        Scene("wait", say.wait, drawing=Drawing.SPINNER),
+        timed("qr", say.pay, qr=LINK, buttons=(cancel,)),
+        timed("plate", say.pay, say.scan_plate, drawing=Drawing.TAP_OR_SCAN, buttons=(cancel,)),
+        timed("paper", say.wait, say.scan_ticket, drawing=Drawing.SPINNER, buttons=(cancel,)),
+        timed("dialog", say.dialog, buttons=(retry, cancel)),
+        Scene("paid", say.paid, amount=SUM, drawing=Drawing.TICK),
+        Scene("unpaid", say.unpaid, drawing=Drawing.CROSS),
+        Scene("attendant", say.attendant, (say.case,), SUM, drawing=Drawing.ATTENDANT),
+        Scene("out-of-service", say.out_of_service, drawing=Drawing.WRENCH),
     )
 
 
@@ -115,6 +149,18 @@ def code_reads(screen: Screen) -> None:
     screen.show(_by_name("qr"))
     found = decoded(look(screen))
     assert found == [LINK], f"the decoder read {found}"
+
+
+def raw_memory_reads(screen: Screen) -> None:
+    """The device's memory, read and turned without the driver, shows the code and what the driver says it shows."""
+    read = eye_on(screen)
+    if read is None:
+        return
+    screen.show(Scene("qr", PRESENT, amount=SUM, qr=LINK, buttons=(CANCEL,)))
+    seen = read().picture()
+    found = decoded(seen)
+    assert found == [LINK], f"the decoder read {found}"
+    assert seen.tobytes() == look(screen).tobytes(), "the driver's picture of its memory is not what the memory holds"
 
 
 def code_goes(screen: Screen) -> None:
@@ -178,28 +224,12 @@ def closes_twice(screen: Screen) -> None:
     raise AssertionError("a closed screen took a scene")
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that a screen must do."""
-
-    run: Callable[[Screen], None]
-
-    @property
-    def name(self) -> str:
-        """For reports and for choosing it."""
-        return self.run.__name__.replace("_", "-")
-
-    @property
-    def what(self) -> str:
-        """In one sentence."""
-        return (self.run.__doc__ or "").strip()
-
-
-CHECKS: tuple[Check, ...] = tuple(
+CHECKS: tuple[Check[Screen], ...] = tuple(
     Check(run)
     for run in (
         shows_every_scene,
         code_reads,
+        raw_memory_reads,
         code_goes,
         long_codes_read,
         buttons_answer,

@@ -1,0 +1,30 @@
+"""One thing that a device must do: the form of every contract suite.
+
+A suite is a tuple of checks. Each takes an open device, works through the public protocol, and raises AssertionError
+with what was found. The last check of a suite leaves the device closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Device_contra = TypeVar("Device_contra", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Generic[Device_contra]):
+    """One thing that a device must do."""
+
+    run: Callable[[Device_contra], None]
+
+    @property
+    def name(self) -> str:
+        """For reports and for choosing it."""
+        return self.run.__name__.replace("_", "-")
+
+    @property
+    def what(self) -> str:
+        """In one sentence."""
+        return (self.run.__doc__ or "").strip()

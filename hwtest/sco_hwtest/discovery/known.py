@@ -1,0 +1,44 @@
+"""Vendor and product numbers that say more than a device itself does. Sources: usb.ids of linux-usb.org, nfcpy."""
+
+from __future__ import annotations
+
+NFC_READERS: dict[tuple[int, int], str] = {
+    (0x072F, 0x2200): "ACS ACR122U",
+    (0x04CC, 0x2533): "NXP PN533",
+    (0x04CC, 0x0531): "NXP PN531",
+    (0x04E6, 0x5591): "SCM SCL3711 (PN533)",
+    (0x04E6, 0x5593): "SCM SCL3712 (PN533)",
+    (0x054C, 0x0193): "Sony PN531",
+    (0x054C, 0x02E1): "Sony RC-S330/360/370",
+    (0x054C, 0x06C1): "Sony RC-S380",
+    (0x054C, 0x06C3): "Sony RC-S380",
+}
+"""USB readers that nfcpy opens."""
+
+SERIAL_ADAPTERS: dict[tuple[int, int], str] = {
+    (0x0403, 0x6001): "FTDI FT232R",
+    (0x0403, 0x6010): "FTDI FT2232",
+    (0x0403, 0x6015): "FTDI FT231X",
+    (0x067B, 0x2303): "Prolific PL2303",
+    (0x067B, 0x23A3): "Prolific PL2303GS",
+    (0x10C4, 0xEA60): "Silicon Labs CP210x",
+    (0x1A86, 0x5523): "WCH CH341",
+    (0x1A86, 0x7523): "WCH CH340",
+    (0x1A86, 0x55D4): "WCH CH9102",
+}
+
+PRINTER_VENDORS: dict[int, str] = {
+    0x04B8: "Epson",
+    0x0519: "Star",
+    0x0DD4: "CUSTOM",
+    0x1504: "Bixolon",
+    0x154F: "SNBC",
+    0x1CBE: "Posiflex",
+    0x1D90: "Citizen",
+    0x20D1: "RONGTA",
+    0x2730: "Citizen",
+}
+"""Makers of receipt printers, to recognise one that is not in USB printer class."""
+
+USB_CLASS_PRINTER = 0x07
+USB_CLASS_VENDOR = 0xFF

@@ -1,0 +1,183 @@
+"""Receipt printers and NFC readers on USB, and how to tell two alike apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from sco_hwtest.discovery.found import Address, Found, Looking, Problem
+from sco_hwtest.discovery.known import (
+    NFC_READERS,
+    PRINTER_VENDORS,
+    USB_CLASS_PRINTER,
+    USB_CLASS_VENDOR,
+)
+from sco_hwtest.discovery.sysfs import SysDevice
+from sco_hwtest.udev_rules import KERNEL_NFC
+
+_FOLDER = "/sys/bus/usb/devices"
+Identity = tuple[int, int, str | None]
+
+
+def identity(device: SysDevice) -> Identity:
+    """Vendor, product, serial number."""
+    return device.number("idVendor") or 0, device.number("idProduct") or 0, device.attr("serial") or None
+
+
+def environment(device: SysDevice, interface: SysDevice | None = None) -> dict[str, str]:
+    """The udev properties that a USB device (or what hangs on its `interface`) has, as usb_id and path_id give them."""
+    vendor, product, serial = identity(device)
+    interfaces = [
+        "".join(one.attr(f"bInterface{part}") or "00" for part in ("Class", "SubClass", "Protocol"))
+        for one in _interfaces(device)
+    ]
+    found = {
+        "ID_BUS": "usb",
+        "ID_VENDOR_ID": f"{vendor:04x}",
+        "ID_MODEL_ID": f"{product:04x}",
+        "ID_USB_INTERFACES": f":{':'.join(interfaces)}:",
+    }
+    if device.bus_place:
+        place = device if interface is None else interface
+        found["ID_PATH"] = f"{device.bus_place}-usb-0:{place.kernel.partition('-')[2]}"
+    return found | ({"ID_SERIAL_SHORT": serial} if serial else {})
+
+
+def describe(device: SysDevice, known: str | None = None) -> str:
+    """Maker, product, numbers, serial number."""
+    vendor, product, serial = identity(device)
+    said = " ".join(text for text in (device.attr("manufacturer"), device.attr("product")) if text)
+    name = known or said or "no name given"
+    return f"{name}, USB {vendor:04x}:{product:04x}" + (f", serial number {serial}" if serial else ", no serial number")
+
+
+def where(device: SysDevice) -> str:
+    """The port, as the kernel counts it."""
+    return f"USB port {device.kernel}"
+
+
+def devices(looking: Looking) -> list[SysDevice]:
+    """All USB devices but hubs."""
+    return [
+        device
+        for device in looking.machine.devices(_FOLDER)
+        if device.number("idVendor") is not None and device.number("bDeviceClass") != 0x09
+    ]
+
+
+def find(looking: Looking) -> Iterator[Found]:
+    """Printers and readers."""
+    plugged = devices(looking)
+    alike = Counter(identity(device) for device in plugged)
+    models = Counter(identity(device)[:2] for device in plugged)
+    for device in plugged:
+        vendor, product, _ = identity(device)
+        classes = [interface.number("bInterfaceClass") for interface in _interfaces(device)]
+        if (vendor, product) in NFC_READERS:
+            yield _reader(looking, device, models)
+        elif USB_CLASS_PRINTER in classes:
+            yield _printer(looking, device, models, alike)
+        elif vendor in PRINTER_VENDORS and classes and set(classes) == {USB_CLASS_VENDOR}:
+            yield _strange_printer(device)
+
+
+def _interfaces(device: SysDevice) -> list[SysDevice]:
+    return [one for one in device.below() if one.number("bInterfaceClass") is not None]
+
+
+def bus_file(device: SysDevice) -> str:
+    """Its file in /dev/bus/usb, also where the kernel's event file does not say it."""
+    return device.node or f"/dev/bus/usb/{int(device.attr('busnum') or 0):03d}/{int(device.attr('devnum') or 0):03d}"
+
+
+def _printer(looking: Looking, device: SysDevice, models: Counter[tuple[int, int]], alike: Counter[Identity]) -> Found:
+    vendor, product, serial = identity(device)
+    bare = f"usb://{vendor:04x}:{product:04x}"
+    notes: list[str] = []
+    if serial and alike[vendor, product, serial] == 1:
+        urls = [Address(f"{bare}/{quote(serial)}", "by its serial number, at any port")]
+    elif models[vendor, product] == 1:
+        urls = [Address(bare, "it has no serial number: only one of this model can be used so")]
+    else:
+        urls = [Address(f"{bare}?port={device.kernel}", "by its port: it must stay plugged in there")]
+        notes.append(
+            f"{models[vendor, product]} printers of this model are plugged in and "
+            + ("have the same serial number" if serial else "have no serial number")
+            + ": only the port tells them apart (or name each: sco-hwtest udev name --help)"
+        )
+    lp = next((child for child in device.all_below() if child.subsystem == "usbmisc" and child.node), None)
+    rule, given = looking.rule_for(device, environment(device))
+    node = bus_file(device)
+    problems = looking.held(node)
+    files = [looking.rights(node)]
+    if lp is not None and lp.node is not None:
+        lp_rule, lp_given = looking.rule_for(lp, environment(device, lp.parent("usb", "usb_interface")))
+        names = looking.stable(lp.node)
+        urls += [Address(f"lp://{name}", "through the kernel's usblp") for name in names]
+        if not names:
+            urls.append(
+                Address(
+                    f"lp://{lp.node}", "through the kernel's usblp; the number changes with the order of plugging in"
+                )
+            )
+        files.append(looking.rights(lp.node))
+        problems += looking.held(lp.node)
+        rule, given = (f"{rule}; {lp_rule}" if rule else lp_rule, lp_given) if lp_rule else (rule, given)
+    present = [file for file in files if file is not None]
+    if not present:
+        problems.append(
+            Problem(
+                f"{node} is not there", f"in a container, start it with --device={node} or -v /dev/bus/usb:/dev/bus/usb"
+            )
+        )
+    elif not any(file.may for file in present):
+        problems.append(looking.not_allowed(present[-1], given))
+    return Found(
+        "printer", describe(device), where(device), tuple(urls), tuple(present), rule, tuple(problems), tuple(notes)
+    )
+
+
+def _strange_printer(device: SysDevice) -> Found:
+    vendor = identity(device)[0]
+    return Found(
+        "printer",
+        describe(device),
+        where(device),
+        problems=(
+            Problem(
+                f"a {PRINTER_VENDORS[vendor]} device without a USB printer interface (it is in a vendor's own mode)",
+                "set its DIP switch or memory switch to USB printer class; see its manual",
+            ),
+        ),
+    )
+
+
+def _reader(looking: Looking, device: SysDevice, models: Counter[tuple[int, int]]) -> Found:
+    vendor, product, _ = identity(device)
+    node = bus_file(device)
+    rule, given = looking.rule_for(device, environment(device))
+    files, missing = looking.reach(node, given)
+    problems = looking.held(node)
+    for interface in _interfaces(device):
+        if interface.driver in KERNEL_NFC:
+            problems.append(
+                Problem(
+                    f"the kernel's own driver {interface.driver} has it",
+                    "sudo sco-hwtest udev install keeps it off; now, at once: "
+                    f"echo {interface.kernel} | sudo tee /sys/bus/usb/drivers/{interface.driver}/unbind",
+                )
+            )
+    problems += missing
+    count = models[vendor, product]
+    several = f"{count} readers of this model are plugged in: the driver opens the first that it finds; leave one"
+    return Found(
+        "nfc",
+        describe(device, NFC_READERS[vendor, product]),
+        where(device),
+        (Address(f"usb://{vendor:04x}:{product:04x}"),),
+        files,
+        rule,
+        tuple(problems),
+        (several,) if count > 1 else (),
+    )

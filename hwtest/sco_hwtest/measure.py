@@ -1,0 +1,370 @@
+"""Figures and pictures of one open device, and the questions that only eyes can answer about it.
+
+Each function takes an open device and fills in its report. It leaves a tag as it found it. Times are wall times of the
+public call, in ms unless the unit says otherwise.
+"""
+
+from __future__ import annotations
+
+import io
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from sco_hwtest import questions
+from sco_hwtest.questions import Answer, Person, Question
+from sco_hwtest.results import CheckResult, DeviceReport, Figure, Kind, Picture, Verdict
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from sco_drivers.nfc import TagContents, TagReader
+    from sco_drivers.printer import Printer, Ticket
+    from sco_drivers.screen import Screen
+
+LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
+"""A published link of the usual length; nobody can pay it."""
+
+_STATUS_ROUNDS = 20
+_READ_ROUNDS = 10
+_WRITE_ROUNDS = 3
+_SCENE_ROUNDS = 3
+_SPIN_S = 1.5
+_PAPER_PX = 360
+
+Measure = Callable[[Any, DeviceReport, Person], None]
+
+
+def median_ms(call: Callable[[], object], rounds: int) -> float:
+    """The median time of `call`, in ms."""
+    took = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        call()
+        took.append((time.perf_counter() - start) * 1000)
+    return statistics.median(took)
+
+
+def ask(report: DeviceReport, person: Person, question: Question) -> None:
+    """Put a question and enter its answer as a check of its own."""
+    start = time.perf_counter()
+    answer = person(question)
+    verdict = {Answer.YES: Verdict.PASSED, Answer.NO: Verdict.FAILED, Answer.NONE: Verdict.NOT_ANSWERED}[answer]
+    found, to_do = "", ""
+    if answer is Answer.NO:
+        found, to_do = "the person at the bench said no", question.if_no
+    elif answer is Answer.NONE:
+        found = "nobody answered"
+    report.checks.append(
+        CheckResult(question.name, question.text, verdict, time.perf_counter() - start, found, to_do, asked=True)
+    )
+
+
+def png_of(image: Image) -> bytes:
+    """The image as PNG."""
+    data = io.BytesIO()
+    image.save(data, "PNG", optimize=True)
+    return data.getvalue()
+
+
+# --- printer --------------------------------------------------------------------------------------------------------
+
+
+def _ticket() -> Ticket:
+    from sco_drivers.printer import Line, Style, Ticket
+
+    return Ticket(
+        f"hwtest-{time.time_ns()}",
+        LINK,
+        above=(
+            Line("ПРОВЕРКА ПЕЧАТИ", Style.BOLD),
+            Line("Оплата по QR-коду/NFC СБП"),
+            Line("2,53 руб.", Style.LARGE),
+        ),
+        below=(Line("Этот чек не для оплаты", Style.BOLD), Line("АБВГДЕЁЖЗИЙ абвгдеёжзий № 0123456789")),
+    )
+
+
+def printer(device: Printer, report: DeviceReport, person: Person) -> None:
+    """Status latency, print time, bytes; the paper; three questions. Prints one ticket."""
+    _health(device, report)
+    report.figures.append(Figure(f"status, median of {_STATUS_ROUNDS}", median_ms(device.status, _STATUS_ROUNDS), "ms"))
+    sent = _Counted(device)
+    ticket = _ticket()
+    start = time.perf_counter()
+    result = device.print_ticket(ticket)
+    took = time.perf_counter() - start
+    verdict = Verdict.PASSED if result.outcome.value == "printed" else Verdict.FAILED
+    report.checks.append(
+        CheckResult(
+            "prints-a-payment-ticket",
+            "A payment ticket is printed, and the printer tells that it has come out.",
+            verdict,
+            took,
+            "" if verdict is Verdict.PASSED else f"{result.outcome.value}: {result.error or result.evidence}",
+            getattr(result.error, "hint", ""),
+        )
+    )
+    if verdict is Verdict.PASSED:
+        report.about["known to be printed by"] = result.evidence
+        report.figures.append(Figure("a payment ticket, till it is known to be out", took, "s"))
+    if sent.total:
+        report.figures.append(Figure("bytes sent for it", sent.total, "B", "status questions included"))
+    if result.replaced:
+        report.about["letters that its code page lacks"] = result.replaced
+    _paper(device, report, ticket, printed=verdict is Verdict.PASSED)
+    if verdict is Verdict.PASSED:
+        for question in (questions.PAPER, questions.LETTERS, questions.CUT):
+            ask(report, person, question)
+
+
+def _health(device: Printer, report: DeviceReport) -> None:
+    """What it is and how it is, by its own words."""
+    health = device.health()
+    for entry in fields(health.identity):
+        if word := getattr(health.identity, entry.name):
+            report.about[entry.name] = word
+    for entry in fields(health.status):
+        report.about[entry.name.replace("_", " ")] = getattr(health.status, entry.name).value
+    report.about["ready"] = health.ready.value
+    report.about["tells when a ticket is out"] = health.tells_printed.value
+    if health.findings:
+        report.about["findings"] = "; ".join(health.findings)
+
+
+class _Counted:
+    """Counts what is sent from now on, where the device has a tap on its wire or is simulated."""
+
+    def __init__(self, device: Any) -> None:
+        self._simulator = getattr(device, "simulator", None)
+        self._before = 0 if self._simulator is None else self._simulator.bytes_received
+        self._tapped = 0
+        if self._simulator is None and getattr(device, "on_wire", self) is None:
+            device.on_wire = self._tap
+
+    def _tap(self, direction: str, data: bytes) -> None:
+        if direction == "->":
+            self._tapped += len(data)
+
+    @property
+    def total(self) -> int:
+        return self._tapped if self._simulator is None else int(self._simulator.bytes_received - self._before)
+
+
+def _paper(device: Any, report: DeviceReport, ticket: Ticket, *, printed: bool) -> None:
+    """The simulator's paper; beside a real printer, what the ticket should look like."""
+    from sco_drivers.sim.printer import SimulatedPrinter
+
+    simulator = getattr(device, "simulator", None)
+    if simulator is not None:
+        _read_the_paper(report, ticket, simulator.image())
+        report.pictures.append(Picture("The paper", png_of(simulator.image()), width=_PAPER_PX))
+    elif printed:
+        from sco_drivers import open_printer
+
+        with open_printer(f"sim://?paper_mm={_paper_mm(device)}") as virtual:
+            if isinstance(virtual, SimulatedPrinter):
+                virtual.print_ticket(ticket)
+                picture = png_of(virtual.simulator.image())
+                report.pictures.append(Picture("What the ticket should look like", picture, ours=True, width=_PAPER_PX))
+
+
+def _read_the_paper(report: DeviceReport, ticket: Ticket, paper: Image) -> None:
+    """On a simulated printer the decoder has eyes too."""
+    import zxingcpp
+
+    found = [str(code.text) for code in zxingcpp.read_barcodes(paper) if code.valid]
+    good = found == [ticket.qr]
+    report.checks.append(
+        CheckResult(
+            "decoder-reads-the-paper",
+            "A decoder reads the code on the paper, and it says what it should.",
+            Verdict.PASSED if good else Verdict.FAILED,
+            found="" if good else f"it reads {found or 'nothing'}",
+        )
+    )
+
+
+def _paper_mm(device: Any) -> int:
+    profile = getattr(device, "profile", None)
+    return 58 if getattr(profile, "width_dots", 576) < 500 else 80
+
+
+# --- NFC ------------------------------------------------------------------------------------------------------------
+
+
+def nfc(device: TagReader, report: DeviceReport, person: Person) -> None:
+    """Read, verify and write times; the tag's memory; whether a phone reads it. Puts the tag's own content back."""
+    contents = device.read()
+    report.about |= {
+        "tag": contents.product,
+        "UID": contents.uid.hex(" "),
+        "room for a message": f"{contents.capacity} bytes",
+        "protection": "locked for ever" if contents.locked else "password" if contents.protected else "open",
+        "carries": contents.uri or ("nothing" if not contents.ndef else "octets that are no link"),
+    }
+    report.figures.append(Figure(f"read, median of {_READ_ROUNDS}", median_ms(device.read, _READ_ROUNDS), "ms"))
+    carried = contents.uri
+    if contents.writable and (carried or not contents.ndef):
+        _write_times(device, report, contents)
+    elif carried:
+        took = median_ms(lambda: device.verify(carried), _READ_ROUNDS)
+        report.figures.append(Figure(f"verify, median of {_READ_ROUNDS}", took, "ms"))
+    report.dumps["Tag memory: the message"] = dump(device.read().ndef)
+    _tag_picture(device, report)
+    if carried:
+        ask(report, person, questions.PHONE)
+
+
+def _write_times(device: TagReader, report: DeviceReport, before: TagContents) -> None:
+    changed = LINK.replace("I2V6", "I2V7").replace("D959", "65D4")
+    took: list[float] = []
+    try:
+        device.write_uri(LINK, uid=before.uid)
+        same = median_ms(lambda: device.write_uri(LINK, uid=before.uid), _WRITE_ROUNDS)
+        verify = median_ms(lambda: device.verify(LINK, uid=before.uid), _READ_ROUNDS)
+        for link in (changed, LINK, changed):
+            took.append(median_ms(lambda link=link: device.write_uri(link, uid=before.uid), 1))  # type: ignore[misc]
+        report.dumps["Tag memory: while it carried the test link"] = dump(device.read().ndef)
+        _tag_picture(device, report)
+    finally:
+        if before.uri:
+            device.write_uri(before.uri, uid=before.uid)
+        else:
+            device.clear(uid=before.uid)
+    report.figures += [
+        Figure(f"verify a link, median of {_READ_ROUNDS}", verify, "ms"),
+        Figure(f"write a changed link and read it back, median of {len(took)}", statistics.median(took), "ms"),
+        Figure(f"write the link that stands there, median of {_WRITE_ROUNDS}", same, "ms", "nothing is written"),
+    ]
+
+
+def dump(data: bytes) -> str:
+    """Sixteen bytes a row: offset, hexadecimal, characters."""
+    rows = [
+        f"{at:03x}  {data[at : at + 16].hex(' '):47}  "
+        + "".join(chr(octet) if 32 <= octet < 127 else "." for octet in data[at : at + 16])
+        for at in range(0, len(data), 16)
+    ]
+    return "\n".join(rows) or "empty"
+
+
+def _tag_picture(device: Any, report: DeviceReport) -> None:
+    """A simulated tag's whole memory, once."""
+    simulator = getattr(device, "simulator", None)
+    if simulator is None or any(picture.caption == _TAG for picture in report.pictures):
+        return
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory(prefix="sco-hwtest-") as folder:
+        path = Path(folder) / "tag.png"
+        simulator.tag.render_png(str(path))
+        report.pictures.append(Picture(_TAG, path.read_bytes()))
+
+
+_TAG = "The simulated tag's memory"
+
+
+# --- screen ---------------------------------------------------------------------------------------------------------
+
+
+def screen(device: Screen, report: DeviceReport, person: Person) -> None:
+    """Time of each scene, size of a module, pictures a second of a spinner; all scenes as pictures; two questions."""
+    from sco_drivers.screen.layout import LEAST_MODULE_MM
+    from sco_hwtest.contracts.screen import look, scenes
+
+    wide, high = device.size
+    report.about["size"] = f"{wide}x{high} px"
+    took: dict[str, float] = {}
+    shots: dict[str, Image] = {}
+    for scene in scenes():
+        took[scene.name] = median_ms(lambda scene=scene: device.show(scene), _SCENE_ROUNDS)  # type: ignore[misc]
+        shots[scene.name] = look(device)
+        module = getattr(device, "module_mm", None) if scene.qr else None
+        if scene.qr and module is None:
+            report.about["size of the glass"] = (
+                "not known: add mm=WIDTHxHEIGHT to the URL to have the code's size judged"
+            )
+        elif module is not None:
+            report.figures.append(Figure("module of the code", module, "mm", f"{LEAST_MODULE_MM} or more"))
+            report.checks.append(
+                CheckResult(
+                    "code-is-large-enough",
+                    f"A module of the code is at least {LEAST_MODULE_MM} mm on the glass.",
+                    Verdict.PASSED if module >= LEAST_MODULE_MM else Verdict.FAILED,
+                    found="" if module >= LEAST_MODULE_MM else f"it is {module:.2f} mm",
+                    to_do="" if module >= LEAST_MODULE_MM else "use a larger display, or a lower resolution",
+                )
+            )
+    report.figures += [
+        Figure("a payment scene with its code, median", took["qr"], "ms"),
+        Figure("the slowest scene", max(took.values()), "ms", max(took, key=lambda name: took[name])),
+        Figure("any scene, median", statistics.median(took.values()), "ms"),
+    ]
+    _spin(device, report)
+    _scene_pictures(report, shots)
+    device.show(next(scene for scene in scenes() if scene.name == "qr"))
+    for question in (questions.SCREEN_CODE, questions.COLOURS):
+        ask(report, person, question)
+
+
+def _spin(device: Any, report: DeviceReport) -> None:
+    """Pictures a second while the spinner turns: counted by the simulator's glass."""
+    from sco_hwtest.contracts.screen import scenes
+
+    glass = getattr(device, "simulator", None)
+    if glass is None:
+        return
+    device.show(next(scene for scene in scenes() if scene.name == "wait"))
+    before, start = glass.frames, time.perf_counter()
+    time.sleep(_SPIN_S)
+    report.figures.append(
+        Figure("pictures a second of the spinner", (glass.frames - before) / (time.perf_counter() - start), "1/s")
+    )
+
+
+def _scene_pictures(report: DeviceReport, shots: dict[str, Image]) -> None:
+    from sco_hwtest.screen_cli import contact_sheet
+
+    report.pictures.append(Picture("The screen with the code", png_of(shots["qr"])))
+    report.pictures.append(Picture("The dialog", png_of(shots["dialog"])))
+    report.pictures.append(
+        Picture("All scenes, as the device's memory holds them", png_of(contact_sheet([*shots.values()])))
+    )
+
+
+# --- touch ----------------------------------------------------------------------------------------------------------
+
+
+def touch(device: Any, report: DeviceReport, person: Person) -> None:
+    """How long a tap takes to arrive, and how far off it is, on a panel with a virtual finger."""
+    import queue
+
+    finger = getattr(device, "simulator", None)
+    if finger is None:
+        return
+    taps: queue.Queue[tuple[float, Any]] = queue.Queue()
+    device.start(finger.size, lambda tap: taps.put((time.perf_counter(), tap)), lambda error: None)
+    took, off = [], 0
+    wide, high = finger.size
+    for n in range(_READ_ROUNDS):
+        x, y = (n * 97 + 31) % wide, (n * 61 + 17) % high
+        start = time.perf_counter()
+        finger.tap(x, y)
+        try:
+            arrived, tap = taps.get(timeout=5.0)
+        except queue.Empty:
+            raise AssertionError("a tap did not arrive in 5 s") from None
+        took.append((arrived - start) * 1000)
+        off = max(off, abs(tap.x - x), abs(tap.y - y))
+        time.sleep(0.1)  # longer than a bounce
+    report.figures += [
+        Figure(f"a tap's way to us, median of {_READ_ROUNDS}", statistics.median(took), "ms"),
+        Figure("greatest error of its place", off, "px"),
+    ]
+
+
+MEASURES: dict[Kind, Measure] = {"printer": printer, "nfc": nfc, "screen": screen, "touch": touch}

@@ -1,0 +1,123 @@
+"""How a run goes on: on a terminal by rich, which is imported only then, else in plain lines."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, ClassVar, Protocol, TextIO
+
+from sco_hwtest.report import KIND_WORDS
+from sco_hwtest.results import CheckResult, Kind, Verdict
+from sco_hwtest.runner import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
+
+_WORDS = {Verdict.PASSED: "ok", Verdict.FAILED: "FAIL", Verdict.NOT_ANSWERED: "open", Verdict.NOT_RUN: "NOT RUN"}
+
+
+class ProgressWithPause(Progress, Protocol):
+    """A progress that gives the terminal back for a question."""
+
+    def pause(self) -> None:
+        """Leave the terminal alone until something begins."""
+        ...
+
+
+class PlainLines:
+    """One line a check."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stdout if stream is None else stream
+        self._unrun = ""
+
+    def _say(self, text: str) -> None:
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def device(self, kind: Kind, url: str, checks: int) -> None:
+        """A heading."""
+        self._unrun = ""
+        self._say(f"{KIND_WORDS[kind]} {url}")
+
+    def begins(self, name: str) -> None:
+        """Nothing: a line for what has ended is enough."""
+
+    def ends(self, result: CheckResult) -> None:
+        """The outcome, what was found and what to do; a reason that holds for many is said once."""
+        if result.verdict is Verdict.NOT_RUN and result.found == self._unrun:
+            return
+        self._unrun = result.found if result.verdict is Verdict.NOT_RUN else ""
+        took = f" ({result.seconds:.2f} s)" if result.seconds >= 0.005 else ""
+        name = "the rest" if self._unrun and not result.to_do else result.name
+        self._say(f"  {_WORDS[result.verdict]:7} {name}{took}" + (f": {result.found}" if result.found else ""))
+        if result.to_do:
+            self._say(f"          do: {result.to_do}")
+
+    def pause(self) -> None:
+        """Nothing."""
+
+
+class LiveLines:
+    """The same in colour, with what runs now and how long below it."""
+
+    _STYLES: ClassVar = {
+        Verdict.PASSED: ("[green]✓[/]", ""),
+        Verdict.FAILED: ("[bold red]✗[/]", "red"),
+        Verdict.NOT_ANSWERED: ("[yellow]?[/]", "yellow"),
+        Verdict.NOT_RUN: ("[yellow]–[/]", "yellow"),
+    }
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+        self._done = self._total = 0
+        self._unrun = ""
+
+    def device(self, kind: Kind, url: str, checks: int) -> None:
+        """A heading."""
+        from rich.markup import escape
+
+        self.pause()
+        self._done, self._total, self._unrun = 0, checks, ""
+        self._console.print(f"\n[bold]{KIND_WORDS[kind]}[/] [cyan]{escape(url)}[/]", highlight=False)
+
+    def begins(self, name: str) -> None:
+        """Show what runs."""
+        text = f"{min(self._done + 1, self._total)}/{self._total} {name}"
+        if self._status is None:
+            self._status = self._console.status(text)
+            self._status.start()
+        else:
+            self._status.update(text)
+
+    def ends(self, result: CheckResult) -> None:
+        """The outcome."""
+        from rich.markup import escape
+
+        self._done += 1
+        if result.verdict is Verdict.NOT_RUN and result.found == self._unrun:
+            return
+        self._unrun = result.found if result.verdict is Verdict.NOT_RUN else ""
+        mark, style = self._STYLES[result.verdict]
+        name = "the rest" if self._unrun and not result.to_do else result.name
+        text = escape(f"{name}: {result.found}" if result.found else name)
+        took = f" [dim]{result.seconds:.2f} s[/]" if result.seconds >= 0.005 else ""
+        self._console.print(f"  {mark} " + (f"[{style}]{text}[/]" if style else text) + took, highlight=False)
+        if result.to_do:
+            self._console.print(f"    do: {escape(result.to_do)}", highlight=False)
+
+    def pause(self) -> None:
+        """Take the status line away."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def progress_for(stream: TextIO) -> ProgressWithPause:
+    """Live lines when `stream` is a terminal, else plain ones."""
+    if not stream.isatty():
+        return PlainLines(stream)
+    from rich.console import Console
+
+    return LiveLines(Console(file=stream))

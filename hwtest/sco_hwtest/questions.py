@@ -1,0 +1,85 @@
+"""What only a person at the bench can tell: the questions, and who answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Answer(Enum):
+    """A person's answer. NONE: nobody was asked, or nobody knew."""
+
+    YES = "yes"
+    NO = "no"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question whose good answer is yes.
+
+    Attributes:
+        name: stable, for scripts.
+        text: what to look at and what to judge.
+        if_no: what to do when the answer is no.
+    """
+
+    name: str
+    text: str
+    if_no: str = ""
+
+
+Person = Callable[[Question], Answer]
+
+
+def nobody(question: Question) -> Answer:
+    """For runs that nobody watches: no question is answered, and none counts as passed."""
+    return Answer.NONE
+
+
+def at_terminal(question: Question) -> Answer:
+    """Ask on the terminal: y, n, or s to leave it open. The end of the input leaves it open."""
+    import click
+
+    while True:
+        try:
+            text = click.prompt(f"  ? {question.text} [y/n/s]", prompt_suffix=" ", default="s", show_default=False)
+        except (click.Abort, EOFError):
+            return Answer.NONE
+        answer = {"y": Answer.YES, "n": Answer.NO, "s": Answer.NONE}.get(str(text).strip().lower()[:1])
+        if answer is not None:
+            return answer
+        click.echo("    y: yes, n: no, s: skip (counts as not answered)")
+
+
+PAPER = Question(
+    "code-on-paper",
+    "Take the ticket. Is its code whole, dark, square and readable by a phone, with white all round it?",
+    "clean the head; check the paper's side and width; set profile= and paper_mm= in the URL",
+)
+CUT = Question(
+    "ticket-is-cut",
+    "Is the ticket cut off below its last line, with no text lost?",
+    "check the cutter; set the profile= of the model",
+)
+LETTERS = Question(
+    "letters-on-paper",
+    "Are all Russian letters on the ticket right (АБВГДЕЁЖЗИЙ абвгдеёжзий №)?",
+    "set codec= in the URL, or the profile= of the model",
+)
+SCREEN_CODE = Question(
+    "code-on-screen",
+    "Look at the screen. Is the picture upright and not mirrored, and does a phone read its code from 30 cm?",
+    "set rotate= in the URL; clean the glass; lower the brightness where it glares",
+)
+COLOURS = Question(
+    "colours",
+    "Is the picture sharp and whole to all four edges, with clean colours (no stripes, no tint)?",
+    "check the cable and the mode; name the pixel format found in the report to us",
+)
+PHONE = Question(
+    "phone-reads-tag",
+    "Hold a phone (screen on, NFC on) to the tag. Does it offer to open a link of qr.nspk.ru?",
+    "move the tag away from metal; check that it is the tag in this report (UID)",
+)

@@ -1,0 +1,230 @@
+"""What a bench run found: checks, figures, pictures, one device after another, and what all of it amounts to.
+
+Plain data. `report` writes it as a page and as JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal
+
+Kind = Literal["printer", "nfc", "screen", "touch"]
+KINDS: tuple[Kind, ...] = ("printer", "nfc", "screen", "touch")
+FORMAT = 1
+"""Of the JSON document."""
+
+
+class Verdict(Enum):
+    """What came of a check."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_ANSWERED = "not answered"  # a question that no person answered
+    NOT_RUN = "not run"  # says why
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check or question.
+
+    Attributes:
+        name: stable, for scripts.
+        what: what the device must do, in one sentence.
+        verdict: what came of it.
+        seconds: how long it took.
+        found: what was found, where it did not pass.
+        to_do: what a person can do about it; empty when nothing is known.
+        asked: whether a person judged it.
+    """
+
+    name: str
+    what: str
+    verdict: Verdict
+    seconds: float = 0.0
+    found: str = ""
+    to_do: str = ""
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured number, e.g. `Figure("status, median of 20", 3.1, "ms")`."""
+
+    name: str
+    value: float
+    unit: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG with its caption.
+
+    Attributes:
+        caption: what it shows.
+        png: the file's bytes.
+        ours: whether it shows what should be seen, not what the device did.
+        width: px on the page; as wide as it is when 0.
+    """
+
+    caption: str
+    png: bytes
+    ours: bool = False
+    width: int = 0
+
+
+@dataclass(slots=True)
+class DeviceReport:
+    """What was found of one device.
+
+    Attributes:
+        kind, url: which device.
+        about: what it says of itself, label to words.
+        checks: in the order they ran; the first is `opens`.
+        figures, pictures: see their classes.
+        dumps: caption to text with fixed columns, e.g. a tag's memory.
+    """
+
+    kind: Kind
+    url: str
+    about: dict[str, str] = field(default_factory=dict)
+    checks: list[CheckResult] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    dumps: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its checks; NOT_RUN when there are none."""
+        return worst(check.verdict for check in self.checks)
+
+    def count(self, verdict: Verdict) -> int:
+        """How many checks have that verdict."""
+        return sum(check.verdict is verdict for check in self.checks)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `json.dumps`; pictures in base64."""
+        return {
+            "kind": self.kind,
+            "url": self.url,
+            "verdict": self.verdict.value,
+            "about": self.about,
+            "checks": [
+                {
+                    "name": check.name,
+                    "what": check.what,
+                    "verdict": check.verdict.value,
+                    "seconds": round(check.seconds, 4),
+                    "found": check.found,
+                    "to_do": check.to_do,
+                    "asked": check.asked,
+                }
+                for check in self.checks
+            ],
+            "figures": [
+                {"name": figure.name, "value": figure.value, "unit": figure.unit, "note": figure.note}
+                for figure in self.figures
+            ],
+            "pictures": [
+                {"caption": picture.caption, "png": base64.b64encode(picture.png).decode(), "ours": picture.ours}
+                for picture in self.pictures
+            ],
+            "dumps": self.dumps,
+        }
+
+
+_WORST = (Verdict.FAILED, Verdict.NOT_RUN, Verdict.NOT_ANSWERED, Verdict.PASSED)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Failed before not run, before not answered, before passed; NOT_RUN for nothing at all."""
+    found = set(verdicts)
+    return next((verdict for verdict in _WORST if verdict in found), Verdict.NOT_RUN)
+
+
+@dataclass(slots=True)
+class Report:
+    """A whole run.
+
+    Attributes:
+        devices: one report each.
+        machine: where it ran, label to words.
+        started: s since the epoch.
+        seconds: how long it took.
+        interrupted: whether a person stopped it before its end.
+    """
+
+    devices: list[DeviceReport] = field(default_factory=list)
+    machine: dict[str, str] = field(default_factory=dict)
+    started: float = field(default_factory=time.time)
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its devices; an interrupted run is at best NOT_RUN."""
+        verdict = worst(device.verdict for device in self.devices)
+        return worst((verdict, Verdict.NOT_RUN)) if self.interrupted else verdict
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check of every device passed and every question was answered well."""
+        return self.verdict is Verdict.PASSED
+
+    @property
+    def failures(self) -> list[tuple[DeviceReport, CheckResult]]:
+        """What did not pass, with its device."""
+        return [
+            (device, check) for device in self.devices for check in device.checks if check.verdict is Verdict.FAILED
+        ]
+
+    def count(self, verdict: Verdict) -> int:
+        """How many checks have that verdict."""
+        return sum(device.count(verdict) for device in self.devices)
+
+    @property
+    def summary(self) -> str:
+        """The outcome in one sentence."""
+        return summary_of([check.verdict for device in self.devices for check in device.checks], self.interrupted)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `json.dumps`."""
+        return {
+            "format": FORMAT,
+            "verdict": self.verdict.value,
+            "passed": self.passed,
+            "summary": self.summary,
+            "started": self.started,
+            "seconds": round(self.seconds, 3),
+            "interrupted": self.interrupted,
+            "machine": self.machine,
+            "devices": [device.as_json() for device in self.devices],
+        }
+
+
+def summary_of(verdicts: Sequence[Verdict], interrupted: bool) -> str:
+    """What a run's checks amount to, in one sentence."""
+    count = {verdict: verdicts.count(verdict) for verdict in Verdict}
+    stopped = "Stopped before the end. " if interrupted else ""
+    open_ends = [
+        _several(count[Verdict.NOT_RUN], "check was not run", "checks were not run"),
+        _several(count[Verdict.NOT_ANSWERED], "question was not answered", "questions were not answered"),
+    ]
+    rest = " and ".join(words for words in open_ends if words)
+    if count[Verdict.FAILED]:
+        text = f"{count[Verdict.FAILED]} of {len(verdicts)} checks failed" + (f"; {rest}" if rest else "")
+    elif rest:
+        text = f"Nothing failed, but {rest}"
+    elif verdicts and not interrupted:
+        text = f"All {len(verdicts)} checks passed"
+    else:
+        text = "Nothing was checked" if not verdicts else f"{len(verdicts)} checks passed"
+    return f"{stopped}{text}."
+
+
+def _several(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}" if count else ""

@@ -1,0 +1,111 @@
+"""A panel that sits on its glass in any way is found out by taps on crosses that are seen on the glass."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner
+
+from sco_drivers.errors import TouchError
+from sco_drivers.registry import open_screen, open_touch
+from sco_drivers.sim.screen import VirtualScreen
+from sco_drivers.sim.touch import VirtualTouch
+from sco_hwtest import calibrate
+from sco_hwtest.contracts.touch import TouchBench, taps_are_where_the_finger_is
+from sco_hwtest.screen_cli import screen_group
+
+Turn = Callable[[float, float], tuple[float, float]]
+
+MOUNTS: dict[str, Turn] = {
+    "as it should": lambda u, v: (u, v),
+    "mirrored": lambda u, v: (1 - u, v),
+    "upside down": lambda u, v: (1 - u, 1 - v),
+    "on its side": lambda u, v: (v, 1 - u),
+    "swapped": lambda u, v: (v, u),
+    "larger than the glass": lambda u, v: (0.1 + 0.8 * u, 0.15 + 0.7 * v),
+    "askew": lambda u, v: (0.1 + 0.8 * u + 0.05 * v, 0.12 + 0.75 * v),
+}
+GLUED: dict[int, Turn] = {
+    0: lambda u, v: (u, v),
+    90: lambda u, v: (1 - v, u),
+    270: lambda u, v: (v, 1 - u),
+}
+
+
+def follow(glass: VirtualScreen, finger: VirtualTouch, stop: threading.Event, *, miss: int = 0) -> None:
+    """A person: sees a cross, taps its middle, and waits for another one."""
+    last, taps = None, 0
+    while not stop.wait(0.03):
+        image = glass.image().convert("L") if glass.frames else None
+        box = image.point([255] * 100 + [0] * 156).getbbox() if image is not None else None
+        if box is None or box == last or box[2] - box[0] > 80:
+            continue
+        time.sleep(0.1)  # longer than a bounce
+        taps += 1
+        finger.tap((box[0] + box[2] - 1) // 2 + (miss if taps == 3 else 0), (box[1] + box[3] - 1) // 2)
+        last = box
+
+
+@pytest.mark.parametrize("rotate", GLUED)
+@pytest.mark.parametrize("mount", MOUNTS)
+def test_any_way_to_sit_is_found_out(mount: str, rotate: int) -> None:
+    size = (800, 480) if rotate == 0 else (480, 800)
+    stop = threading.Event()
+    with (
+        VirtualScreen((800, 480), rotate=rotate) as glass,
+        VirtualTouch(size, turn=lambda u, v: MOUNTS[mount](*GLUED[rotate](u, v))) as finger,
+        open_screen(glass.url) as screen,
+    ):
+        person = threading.Thread(target=follow, args=(glass, finger, stop))
+        person.start()
+        told: list[str] = []
+        try:
+            found = calibrate.calibrate(screen, f"{finger.url}&flip_x=1&debounce_ms=50", told.append, wait_s=20)
+        finally:
+            stop.set()
+            person.join()
+        assert len(told) == 5
+        assert found.off < 0.01
+        assert ("calibration=" in found.url) == (mount in ("larger than the glass", "askew"))
+        assert "debounce_ms=50" in found.url
+        with open_touch(found.url) as touch:
+            taps_are_where_the_finger_is(TouchBench(touch, finger, slack=3))
+
+
+def test_taps_beside_the_crosses_and_no_taps_are_told() -> None:
+    stop = threading.Event()
+    with (
+        VirtualScreen((800, 480)) as glass,
+        VirtualTouch((800, 480)) as finger,
+        open_screen(glass.url) as screen,
+    ):
+        with pytest.raises(TouchError, match="no tap came"):
+            calibrate.calibrate(screen, finger.url, lambda words: None, wait_s=0.2)
+        person = threading.Thread(target=follow, args=(glass, finger, stop), kwargs={"miss": -200})
+        screen.mark(400, 240)
+        person.start()
+        try:
+            with pytest.raises(TouchError, match="the taps fit no panel"):
+                calibrate.calibrate(screen, finger.url, lambda words: None, wait_s=20)
+        finally:
+            stop.set()
+            person.join()
+
+
+def test_the_command_says_what_to_put_into_the_settings() -> None:
+    stop = threading.Event()
+    with VirtualScreen((800, 480)) as glass, VirtualTouch((800, 480), turn=lambda u, v: (1 - u, v)) as finger:
+        person = threading.Thread(target=follow, args=(glass, finger, stop))
+        person.start()
+        try:
+            done = CliRunner().invoke(screen_group, ["calibrate", glass.url, finger.url, "--seconds", "20"])
+        finally:
+            stop.set()
+            person.join()
+        assert done.exit_code == 0, done.output
+        assert f'touch = "{finger.url}&flip_x=1"' in done.output
+    done = CliRunner().invoke(screen_group, ["calibrate", "none://", "sim://"])
+    assert (done.exit_code, "no crosses" in done.output) == (2, True)

@@ -1,0 +1,215 @@
+"""The udev commands on a file tree; what the rules do to real devices is tests/vm's business."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sco_hwtest import udev_rules
+from sco_hwtest.cli import main
+from sco_hwtest.udev_rules import BLACKLIST, KINDS, RULES, Tree, UdevProblem, links, naming_line
+
+
+def _udev(*words: str) -> Result:
+    return CliRunner().invoke(main, ["udev", *words])
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/group").write_text("root:x:0:\nsco:x:999:\n")
+    return tmp_path
+
+
+def test_an_image_gets_the_rules_and_they_are_found_again(image: Path) -> None:
+    before = _udev("check", "--root", str(image))
+    assert (before.exit_code, "60-sco.rules is missing" in before.output) == (1, True)
+    done = _udev("install", "--root", str(image))
+    assert done.exit_code == 0, done.output
+    for file in (RULES, BLACKLIST):
+        path = image / file.folder / file.name
+        assert path.read_text() == file.text()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    after = _udev("check", "--root", str(image))
+    assert (after.exit_code, "all is in place" in after.output) == (0, True), after.output
+    again = _udev("install", "--root", str(image))
+    assert "wrote" not in again.output, "what is in place is not written again"
+
+
+def test_rules_that_were_changed_are_told(image: Path) -> None:
+    _udev("install", "--root", str(image))
+    path = image / RULES.folder / RULES.name
+    path.write_text(path.read_text().replace("0660", "0666"))
+    done = _udev("check", "--root", str(image))
+    assert done.exit_code == 1
+    assert "not the one of this version" in done.output
+    _udev("install", "--root", str(image))
+    assert path.read_text() == RULES.text()
+
+
+def test_without_the_group_nothing_is_installed(tmp_path: Path) -> None:
+    done = _udev("install", "--root", str(tmp_path))
+    assert done.exit_code == 1
+    assert "--create-group" in done.output
+    assert not (tmp_path / RULES.folder / RULES.name).exists()
+
+
+def test_removing_leaves_nothing(image: Path) -> None:
+    _udev("install", "--root", str(image))
+    assert _udev("install", "--remove", "--root", str(image)).exit_code == 0
+    assert not (image / RULES.folder / RULES.name).exists()
+    assert not (image / BLACKLIST.folder / BLACKLIST.name).exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere; the virtual bench does this as a user")
+def test_without_rights_it_is_said(image: Path) -> None:
+    (image / "etc").chmod(0o555)
+    done = _udev("install", "--root", str(image))
+    assert (done.exit_code, "run it as root" in done.output) == (1, True)
+
+
+def test_a_place_that_cannot_be_written_is_said_in_one_line(image: Path) -> None:
+    (image / "etc/udev").write_text("a file where a folder should be")
+    done = _udev("install", "--root", str(image))
+    assert (done.exit_code, "cannot be" in done.output) == (1, True), done.output
+    assert "Traceback" not in done.output
+
+
+def test_a_machine_without_udev_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = _udev("install", "--create-group")
+    assert (done.exit_code, "udevadm is not on this machine" in done.output) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["", "Printer", "by-port", "../etc/passwd", "a b", 'x"', "1st"])
+def test_bad_names_are_refused(name: str) -> None:
+    with pytest.raises(UdevProblem, match="cannot be a name"):
+        naming_line(name, "/dev/null")
+    done = _udev("name", "--", name, "/dev/null")  # whether udev is there or not
+    assert (done.exit_code, "cannot be a name" in done.output) == (1, True)
+
+
+def test_a_device_that_is_not_there_cannot_be_named() -> None:
+    done = _udev("name", "printer", "/dev/usb/lp99", "--root", "/tmp")
+    assert (done.exit_code, "/dev/usb/lp99 is not there" in done.output) == (1, True)
+
+
+def test_names_given_by_hand_are_kept_and_take_the_plain_name_away(image: Path) -> None:
+    tree = Tree(image)
+    tree.give("printer", 'SUBSYSTEM=="usbmisc", ENV{ID_PATH}=="a", ENV{SCO_NAME}="printer"')
+    tree.give("left", 'SUBSYSTEM=="usbmisc", ENV{ID_PATH}=="b", ENV{SCO_NAME}="left"')
+    text = (image / udev_rules.NAMES).read_text()
+    assert 'ENV{SCO_TAKEN}=":printer:"' in text
+    assert sorted(tree.names()) == ["left", "printer"]
+    assert _udev("name", "printer", "--forget", "--root", str(image)).exit_code == 0
+    assert sorted(tree.names()) == ["left"]
+    assert "SCO_TAKEN" not in (image / udev_rules.NAMES).read_text()
+    lost = _udev("name", "printer", "--forget", "--root", str(image))
+    assert (lost.exit_code, "names in" in lost.output) == (1, True)
+
+
+def test_links_are_looked_at(tmp_path: Path) -> None:
+    folder, claims, node = tmp_path / "sco", tmp_path / "links", tmp_path / "lp0"
+    (folder / "by-port").mkdir(parents=True)
+    node.touch(0o600)
+    (folder / "printer").symlink_to(node)
+    (folder / "by-port/printer-pci-usb-0:1").symlink_to(node)
+    (folder / "nfc").symlink_to(tmp_path / "gone")
+    wanted = claims / "sco\\x2fprinter"
+    wanted.mkdir(parents=True)
+    for entry in (".lock", "c180:0", "c180:1"):
+        (wanted / entry).touch()
+    found = {link.name: link for link in links(folder, claims)}
+    assert next(iter(found)) == "nfc", "plain names come first"
+    assert (found["printer"].node, found["printer"].claims, found["printer"].openable) == (node, 2, True)
+    assert found["by-port/printer-pci-usb-0:1"].claims == 1
+    assert found["nfc"].node is None
+
+
+def test_names_are_looked_at_when_udev_has_come_to_rest(tmp_path: Path) -> None:
+    queue = tmp_path / "queue"
+    queue.touch()
+    threading.Timer(0.2, queue.unlink).start()
+    udev_rules.rest(queue)
+    assert not queue.exists()
+    queue.touch()
+    begun = time.monotonic()
+    udev_rules.rest(queue, seconds=0.1)
+    assert queue.exists(), "a udev that never rests is not waited for"
+    assert time.monotonic() - begun < 5
+
+
+def test_every_kind_is_handled_where_plain_names_are_given_away() -> None:
+    """udev cannot compare two variables, so the rules spell out each kind."""
+    text = RULES.text()
+    assert set(re.findall(r'ENV\{SCO_KIND\}="([a-z-]+)"', text)) == set(KINDS)
+    assert set(re.findall(r'ENV\{SCO_TAKEN\}=="\*:([a-z-]+):\*", ENV\{SCO_KIND\}=="\1"', text)) == set(KINDS)
+    modes = set(re.findall(r'MODE="(\d+)"', text))
+    assert modes == {"0660"}, "nothing is open to everybody"
+
+
+def test_every_jump_lands() -> None:
+    text = RULES.text()
+    assert set(re.findall(r'GOTO="(\w+)"', text)) == set(re.findall(r'LABEL="(\w+)"', text))
+
+
+def test_the_readers_of_nfcpy_are_all_there() -> None:
+    from nfc.clf import device
+
+    text = RULES.text()
+    for vendor, product in device.usb_device_map:
+        lines = [line for line in text.splitlines() if f'ATTR{{idVendor}}=="{vendor:04x}"' in line]
+        assert any(f"{product:04x}" in line and 'SCO_KIND}="nfc"' in line for line in lines), (
+            f"{vendor:04x}:{product:04x}"
+        )
+
+
+def test_the_wheel_carries_the_rules(tmp_path: Path) -> None:
+    from hatchling.builders.wheel import WheelBuilder
+
+    root = Path(__file__).parents[2]
+    wheel = next(WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"]))
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read(f"sco_hwtest/udev/{RULES.name}").decode() == RULES.text()
+        assert archive.read(f"sco_hwtest/udev/{BLACKLIST.name}").decode() == BLACKLIST.text()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
+def test_the_unit_is_understood_and_its_sandbox_is_tight(tmp_path: Path) -> None:
+    unit = tmp_path / "sco-lane.service"
+    unit.write_text(_udev("print", "--unit").output.replace("/opt/sco/bin/python", "/bin/true"))
+    verified = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    complaints = [line for line in verified.stderr.splitlines() if "sco-lane" in line]
+    assert (verified.returncode, complaints) == (0, []), verified.stderr
+    judged = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert judged.returncode == 0, judged.stdout[-300:]
+
+
+def test_the_unit_lets_the_lane_reach_what_the_rules_name() -> None:
+    text = _udev("print", "--unit").output
+    for devices in ("usb_device", "usb", "ttyUSB", "ttyACM", "fb", "drm", "input"):
+        assert f"DeviceAllow=char-{devices} r" in text, devices
+
+
+def test_the_unit_loads_the_drivers_of_the_devices_that_it_allows() -> None:
+    """systemd looks a kind of device up when the service starts, and allows none whose driver comes later."""
+    text = _udev("print", "--unit").output
+    for order in ("Wants", "After"):
+        named = " ".join(re.findall(rf"^{order}=(.*)$", text, re.MULTILINE)).split()
+        for module in ("cdc_acm", "usbserial", "drm"):
+            assert f"modprobe@{module}.service" in named, f"{order}: {module}"

@@ -1,0 +1,155 @@
+"""`make vm-test`: boot a guest with real kernel devices and run the suites on them; see docs/virtual-bench.md.
+
+Exit status: 0 all passed, or SCO_VM_SKIP=1 skips it all; 1 something failed; 77 the bench cannot be had here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from boot import Guest, GuestFailed, interpreter
+from fetch import Kit, Unavailable, fetch
+
+ROOT = Path(__file__).resolve().parents[2]
+CANNOT_BE_HAD = 77
+CONSOLE_LINES = 80
+
+
+def main() -> int:
+    """Fetch, boot, listen, judge."""
+    parser = argparse.ArgumentParser(description="Suites on real kernel devices, in QEMU.")
+    parser.add_argument("--only", action="append", default=[], metavar="WORD", help="checks with WORD in their name")
+    parser.add_argument("--out", type=Path, default=ROOT / "out/vm", help="where logs, results and pictures go")
+    parser.add_argument("--limit", type=float, default=1800, metavar="S", help="seconds that the whole may take")
+    options = parser.parse_args()
+    out: Path = options.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    for old in (*out.glob("*.png"), *out.glob("*.json"), *out.glob("*.log")):
+        old.unlink()
+    if os.environ.get("SCO_VM_SKIP") == "1":
+        return _skipped("SCO_VM_SKIP=1", 0)
+    start = time.monotonic()
+    try:
+        kit = fetch()
+    except Unavailable as error:
+        return _skipped(f"{error}\nSCO_VM_SKIP=1 allows a machine to go without it", CANNOT_BE_HAD)
+    print(f"QEMU and Linux {kit.release} are here after {time.monotonic() - start:.1f} s", flush=True)
+    return Run(kit, out, options.limit, options.only).go()
+
+
+def _skipped(why: str, status: int) -> int:
+    print(f"SKIPPED the whole virtual bench: {why}")
+    print("0 passed, 0 failed, all skipped")
+    return status
+
+
+class Run:
+    """One boot and what came of it."""
+
+    def __init__(self, kit: Kit, out: Path, limit_s: float, only: list[str]) -> None:
+        self._kit, self._out, self._limit, self._only = kit, out, limit_s, only
+        self.results: list[dict[str, Any]] = []
+        self._done = False
+        self._start = time.monotonic()
+
+    def go(self) -> int:
+        """Boot, listen to the end, write results.json, print the summary; the exit status."""
+        trouble = ""
+        with tempfile.TemporaryDirectory(prefix="sco-vm-") as folder:
+            guest: Guest | None = None
+            try:
+                guest = Guest(
+                    self._kit,
+                    repo=ROOT,
+                    python=interpreter(ROOT),
+                    program=[str(ROOT / "tests/vm/guest"), *self._only],
+                    out=self._out,
+                    run_folder=Path(folder),
+                )
+                for message in guest.messages(silence_s=300, whole_s=self._limit):
+                    self._take(message, guest)
+                    if self._done:
+                        break
+                else:
+                    trouble = "the guest ended before it was done"
+            except GuestFailed as error:
+                trouble = str(error)
+            finally:
+                if guest is not None:
+                    guest.stop()
+        return self._judge(trouble)
+
+    def _take(self, message: dict[str, Any], guest: Guest) -> None:
+        at = time.monotonic() - self._start
+        if "note" in message:
+            print(f"[{at:5.1f}] {message['note']}", flush=True)
+        elif "check" in message:
+            self.results.append(message)
+            words = {"passed": "ok  ", "failed": "FAIL", "skipped": "SKIPPED"}[message["outcome"]]
+            detail = f": {message['detail']}" if message["detail"] else ""
+            print(
+                f"[{at:5.1f}] {words} {message['device']} {message['check']} {message['seconds']} s{detail}", flush=True
+            )
+        elif "look" in message:
+            guest.answer(codes=self._look(guest, message["look"]))
+        elif message.get("done"):
+            self._done = True
+
+    def _look(self, guest: Guest, name: str) -> list[str]:
+        """Take a picture of the guest's display and read the codes on it: what a phone before the glass sees."""
+        import zxingcpp
+        from PIL import Image
+
+        raw = self._out / f"{name}.ppm"
+        guest.monitor("screendump", filename=str(raw))
+        with Image.open(raw) as image:
+            image.save(self._out / f"{name}.png")
+            found = [str(code.text) for code in zxingcpp.read_barcodes(image.convert("RGB"))]
+        raw.unlink()
+        return found
+
+    def _judge(self, trouble: str) -> int:
+        counts = Counter(result["outcome"] for result in self.results)
+        if trouble:
+            counts["failed"] += 1
+            print(f"FAIL the virtual bench itself: {trouble}")
+            print(f"its console is in {self._out / 'console.log'}")
+        seconds = round(time.monotonic() - self._start, 1)
+        document = {
+            "machine": platform.platform(),
+            "kernel": self._kit.release,
+            "seconds": seconds,
+            "trouble": trouble,
+            "counts": dict(counts),
+            "results": self.results,
+        }
+        (self._out / "results.json").write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n")
+        for result in self.results:
+            if result["outcome"] == "failed":
+                print(f"FAILED {result['device']} {result['check']}: {result['detail']}")
+        for result in self.results:
+            if result["outcome"] == "skipped":
+                print(f"SKIPPED {result['device']} {result['check']}: {result['detail']}")
+        if counts["failed"]:
+            self._print_console()
+        skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
+        print(f"{counts['passed']} passed, {counts['failed']} failed{skipped} in {seconds} s on real kernel devices")
+        return 1 if counts["failed"] or not counts["passed"] else 0
+
+    def _print_console(self) -> None:
+        """What the guest said about its failures: where the bench runs for others, its files are not at hand."""
+        lines = (self._out / "console.log").read_text(errors="replace").splitlines()
+        print(f"--- the last of {len(lines)} lines of the guest's console", *lines[-CONSOLE_LINES:], "---", sep="\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

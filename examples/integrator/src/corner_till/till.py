@@ -1,0 +1,102 @@
+"""The shop's receipt and how it is paid: any part by card, the rest by SBP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sco_payment.lane import Lane, Order, PaymentRefused, Result
+from sco_payment.machine import Outcome
+
+CardTerminal = Callable[[int], bool]
+"""Takes a sum in kopecks; whether it was paid."""
+
+
+class NotPayable(Exception):
+    """This receipt cannot be paid so; the message is for the customer."""
+
+
+@dataclass(slots=True)
+class Receipt:
+    """A customer's receipt. Sums in kopecks.
+
+    Attributes:
+        number: unique in the shop.
+        goods: name and price.
+        legs: what has been paid, by "card" or "sbp".
+        released: whether the customer may go.
+        case: number of the case with which it waits for a person; None for none.
+    """
+
+    number: str
+    goods: list[tuple[str, int]] = field(default_factory=list)
+    legs: list[tuple[str, int]] = field(default_factory=list)
+    released: bool = False
+    case: int | None = None
+
+    @property
+    def total(self) -> int:
+        """The sum of the goods."""
+        return sum(price for _, price in self.goods)
+
+    @property
+    def paid(self) -> int:
+        """The sum of the legs."""
+        return sum(kopecks for _, kopecks in self.legs)
+
+    @property
+    def rest(self) -> int:
+        """What is still to be paid."""
+        return self.total - self.paid
+
+
+class Till:
+    """One till: a receipt at a time.
+
+    Args:
+        lane: takes SBP payments.
+        card: takes card payments.
+    """
+
+    def __init__(self, lane: Lane, card: CardTerminal) -> None:
+        self._lane = lane
+        self._card = card
+
+    def pay_by_card(self, receipt: Receipt, kopecks: int) -> bool:
+        """One leg by card. Returns whether it was paid."""
+        self._check(receipt)
+        if not 0 < kopecks <= receipt.rest:
+            raise NotPayable(f"Можно оплатить от 0,01 до {receipt.rest / 100:.2f}")
+        if not self._card(kopecks):
+            return False
+        self._add(receipt, "card", kopecks)
+        return True
+
+    def pay_by_sbp(self, receipt: Receipt) -> Outcome | None:
+        """What is left, by SBP. Returns what came of it; with UNKNOWN the receipt waits for a person."""
+        self._check(receipt)
+
+        def deliver(result: Result) -> None:
+            """The outcome is on disk: now, and only now, may the goods go."""
+            if result.outcome is Outcome.PAID:
+                self._add(receipt, "sbp", result.kopecks)
+            elif result.outcome is Outcome.UNKNOWN:
+                receipt.case = result.case
+
+        order = Order(receipt.number, receipt.total, paid_otherwise=receipt.paid)
+        try:
+            return self._lane.pay(order, deliver=deliver).outcome
+        except PaymentRefused as error:
+            raise NotPayable("Этот чек сейчас нельзя оплатить по СБП") from error  # `error` is for the log
+
+    @staticmethod
+    def _check(receipt: Receipt) -> None:
+        if receipt.case is not None:
+            raise NotPayable(f"Позовите сотрудника магазина, обращение № {receipt.case}")
+        if receipt.released:
+            raise NotPayable("Чек уже оплачен")
+
+    @staticmethod
+    def _add(receipt: Receipt, means: str, kopecks: int) -> None:
+        receipt.legs.append((means, kopecks))
+        receipt.released = receipt.rest == 0

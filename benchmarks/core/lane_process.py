@@ -1,0 +1,37 @@
+"""A lane in a process of its own, to be measured from outside: `python -m benchmarks.core.lane_process FILE idle|pay`.
+
+It opens every device that the settings name, whatever the display mode, says `ready` on stdout, and then waits: for a
+customer to come (idle), or for one to pay (pay).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+
+def main() -> None:
+    """Waits until it is killed."""
+    from sco_payment.assemble import open_lane
+    from sco_payment.lane import Order
+    from sco_payment.settings import load
+
+    lane = open_lane(load(sys.argv[1]))
+    for held in (lane._presenter._printer, lane._presenter._nfc):
+        if held is not None:
+            held.get()
+    if sys.argv[2] == "pay":
+        order = Order(f"A-{time.time_ns()}", 25_300)
+        threading.Thread(target=lane.pay, args=(order,), daemon=True).start()
+        while not lane._attempts or next(iter(lane._attempts.values())).phase.value != "waiting":
+            time.sleep(0.05)
+    else:
+        lane.start()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

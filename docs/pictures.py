@@ -1,4 +1,4 @@
-"""Renders the pictures that the README shows, from whole payments on the simulated lane: `make pictures`."""
+"""Renders the pictures that README and docs show, from whole payments on the simulated lane: `make pictures`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ RUNS = (
     (["--mode", "1", "--customer", "pays-offline", "--speed", "20"], "screen-dialog.png", "dialog.png"),
 )
 
+SHEETS = (("1024x768", "scenes.png"), ("480x800", "scenes-tall.png"))
+
 
 def main() -> None:
     """Run the payments and keep one picture of each."""
@@ -28,6 +30,10 @@ def main() -> None:
             subprocess.run([command, "demo", *arguments, "--out", out], check=True, stdout=subprocess.DEVNULL)
             shutil.copy(Path(out) / picture, HERE / name)
             sys.stdout.write(f"docs/pictures/{name}\n")
+    for size, name in SHEETS:
+        walk = [command.with_name("sco-hwtest"), "screen", "walk", f"sim://?size={size}&format=xrgb8888", "--sheet"]
+        subprocess.run([*walk, HERE / name], check=True, stdout=subprocess.DEVNULL)
+        sys.stdout.write(f"docs/pictures/{name}\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,210 @@
+"""Makes the reference pages that come from the code: `make docs` runs it before Sphinx.
+
+`reference/settings.md` is kept in the repository and held by a test; `reference/commands.md`, `reference/modules.md`
+and `diagrams/modules.svg` are made anew for each build.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+import click
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+SETTINGS = HERE / "reference" / "settings.md"
+COMMANDS = HERE / "reference" / "commands.md"
+MODULES = HERE / "reference" / "modules.md"
+MODULES_PICTURE = HERE / "diagrams" / "modules.svg"
+BUILT = (COMMANDS, MODULES, MODULES_PICTURE)
+"""Not in the repository."""
+
+PACKAGES = {"sco_drivers": "drivers", "sco_payment": "payment", "sco_hwtest": "hwtest"}
+SCRIPTS = {"sco-pay": "sco_payment.cli", "sco-hwtest": "sco_hwtest.cli"}
+
+
+def settings() -> str:
+    """Every setting, as `sco-pay settings reference` prints them, a table a section."""
+    from sco_payment.settings import reference
+
+    parts = [
+        "# Settings",
+        "",
+        "A TOML file; `SCO_<SECTION>_<NAME>` in the environment overrides it. `sco-pay settings example` prints a file "
+        "to start from,\n`sco-pay settings check FILE` names every mistake at once, `sco-pay settings reference` "
+        "prints this list.",
+    ]
+    section = ""
+    for name, setting, default, meaning in reference():
+        if name != section:
+            section = name
+            parts += ["", f"## [{name}]", "", "| setting | default | meaning |", "|---|---|---|"]
+        parts.append(f"| `{name}.{setting}` | `{default}` | {meaning} |")
+    return "\n".join(parts) + "\n"
+
+
+def commands() -> str:
+    """The help of every command, as the program prints it."""
+    parts = ["# Commands"]
+    for script, module in SCRIPTS.items():
+        main: click.Command = importlib.import_module(module).main
+        for path, command in _commands(script, main):
+            context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+            level = "##" if path == script else "###"
+            parts += ["", f"{level} {path}", "", "```text", command.get_help(context).strip(), "```"]
+    return "\n".join(parts) + "\n"
+
+
+def _commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            if below is not None and not below.hidden:
+                yield from _commands(f"{path} {name}", below)
+
+
+# --- modules --------------------------------------------------------------------------------------------------------
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the three packages, by its dotted name."""
+    found = {}
+    for package, folder in PACKAGES.items():
+        for path in sorted((ROOT / folder / package).rglob("*.py")):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(path: Path, known: dict[str, Path]) -> set[str]:
+    """The modules among `known` that a module needs when it is loaded: neither for types alone, nor on first use."""
+    found = set()
+    for node in _loaded(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for name in node.names:
+                whole = f"{node.module}.{name.name}"
+                found.add(whole if whole in known else node.module)
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+    return found & set(known)
+
+
+def _loaded(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from _loaded(child)
+
+
+def modules_page() -> str:
+    """Each module with its own first sentence."""
+    parts = [
+        "# Modules",
+        "",
+        "The lane's modules and what each needs to be loaded (arrows that follow from others are left out):",
+        "",
+        "![Modules of sco_payment](../diagrams/modules.svg)",
+    ]
+    package = ""
+    for name, path in modules().items():
+        if name.split(".")[0] != package:
+            package = name.split(".")[0]
+            parts += ["", f"## {package}", "", "| module | what it is for |", "|---|---|"]
+        words = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split("\n\n")[0]
+        parts.append(f"| `{name}` | {words} |".replace("\n", " "))
+    return "\n".join(parts) + "\n"
+
+
+def modules_picture() -> str:
+    """The modules of a lane in layers: each stands above all that it needs."""
+    known = modules()
+    names = [
+        name
+        for name in known
+        if (name.startswith("sco_payment.") and ".simulator" not in name and name != "sco_payment.demo")
+        or name in ("sco_drivers.errors", *(f"sco_drivers.{kind}" for kind in ("nfc", "printer", "screen", "touch")))
+    ]
+    needs = {name: imports(known[name], known) & set(names) - {name} for name in names}
+    reach: dict[str, set[str]] = {}
+
+    def below(name: str) -> set[str]:
+        if name not in reach:
+            reach[name] = set().union(needs[name], *(below(one) for one in needs[name]))
+        return reach[name]
+
+    depth: dict[str, int] = {}
+
+    def layer(name: str) -> int:
+        if name not in depth:
+            depth[name] = 1 + max((layer(one) for one in needs[name]), default=-1)
+        return depth[name]
+
+    layers: dict[int, list[str]] = {}
+    for name in names:
+        if needs[name] or any(name in other for other in needs.values()):
+            layers.setdefault(layer(name), []).append(name)
+    direct = {
+        (name, one)
+        for name in names
+        for one in needs[name]
+        if not any(one in below(other) for other in needs[name] - {one})
+    }
+    return _layered(layers, direct)
+
+
+def _layered(layers: dict[int, list[str]], arrows: set[tuple[str, str]]) -> str:
+    wide, step, gap = 150, 92, 14
+    across = max(len(row) for row in layers.values()) * (wide + gap) + gap
+    place: dict[str, tuple[float, float]] = {}
+    top = max(layers)
+    for level in sorted(layers):
+        under = {name: [place[one][0] for begin, one in arrows if begin == name] for name in layers[level]}
+        row = sorted(layers[level], key=lambda name: (sum(under[name]) / len(under[name]) if under[name] else 0, name))
+        room = across / len(row)
+        for n, name in enumerate(row):
+            place[name] = (room * (n + 0.5), 30 + (top - level) * step)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {60 + top * step}" role="img" '
+        'aria-label="Modules of a lane and what each needs">',
+        "<style>text{font:12px system-ui,'DejaVu Sans',Arial,sans-serif;text-anchor:middle;fill:#14213d}"
+        "path{fill:none;stroke:#94a3b8}rect{fill:#eef2ff;stroke:#1d4ed8;rx:7px}"
+        ".driver rect{fill:#dcfce7;stroke:#15803d}</style>",
+        f'<rect width="{across}" height="{60 + top * step}" style="fill:#fff;stroke:none;rx:0"/>',
+    ]
+    for begin, end in sorted(arrows):
+        (x1, y1), (x2, y2) = place[begin], place[end]
+        parts.append(
+            f'<path d="M{x1:.0f} {y1 + 14:.0f}C{x1:.0f} {y1 + 60:.0f} {x2:.0f} {y2 - 60:.0f} {x2:.0f} {y2 - 14:.0f}"/>'
+        )
+    for name, (x, y) in place.items():
+        kind = "driver" if name.startswith("sco_drivers") else "payment"
+        parts.append(
+            f'<g class="{kind}"><rect x="{x - wide / 2:.0f}" y="{y - 14:.0f}" width="{wide}" height="28"/>'
+            f'<text x="{x:.0f}" y="{y + 4:.0f}">{escape(name.removeprefix("sco_payment."))}</text></g>'
+        )
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def main() -> None:
+    """Write all of them."""
+    for path, text in (
+        (SETTINGS, settings()),
+        (COMMANDS, commands()),
+        (MODULES, modules_page()),
+        (MODULES_PICTURE, modules_picture()),
+    ):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

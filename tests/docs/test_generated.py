@@ -1,0 +1,104 @@
+"""What the documentation draws, lists and quotes is what the code has."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from dataclasses import astuple
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from docpages import ROOT, Page, pages
+
+from sco_payment.machine import TABLE, CaseReason, Phase
+from sco_payment.texts import RUSSIAN
+
+
+def script(name: str) -> ModuleType:
+    """A module of docs/, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_settings_page_is_the_code_s() -> None:
+    generate = script("generate")
+    assert generate.SETTINGS.read_text("utf-8") == generate.settings(), "make diagrams"
+
+
+def test_the_diagram_is_the_table_s() -> None:
+    diagrams = script("diagrams")
+    drawn = diagrams.states()
+    assert diagrams.STATES.read_text("utf-8") == drawn, "make diagrams"
+    for phase in Phase:
+        assert f">{phase.value}</text>" in drawn
+    assert diagrams.arrows() == {
+        (start, end): [event.__name__ for event, rule in rules.items() if end in rule.leads_to]
+        for start, rules in TABLE.items()
+        for end in {end for rule in rules.values() for end in rule.leads_to}
+    }
+
+
+def test_the_pages_made_for_each_build_can_be_made() -> None:
+    generate = script("generate")
+    commands = generate.commands()
+    for command in ("sco-pay cases", "sco-pay settings check", "sco-hwtest printer print"):
+        assert f"### {command}\n" in commands
+    assert "| `sco_payment.machine` | The life of one attempt" in generate.modules_page()
+    assert ">lane</text>" in generate.modules_picture()
+
+
+RUSSIAN_PAGES = [page for page in pages() if page.name.startswith("docs/ru/")]
+
+
+@pytest.mark.parametrize("page", RUSSIAN_PAGES, ids=lambda page: Path(page.name).stem)
+def test_bold_quotes_are_the_lane_s_exact_words(page: Page) -> None:
+    """In the operator's pages **«...»** is what stands on the screen or the ticket, to the letter."""
+    patterns = [re.sub(r"\\{\w+\\}", r"[0-9:]+", re.escape(text)) for text in astuple(RUSSIAN)]
+    for quoted in re.findall(r"\*\*«([^»]+)»\*\*", page.prose):
+        words = " ".join(quoted.split())
+        assert any(re.fullmatch(pattern, words) for pattern in patterns), f"{page.name}: the lane never says {quoted!r}"
+
+
+def test_every_reason_of_a_case_is_explained() -> None:
+    texts = {page.name: page.prose for page in pages()}
+    for reason in CaseReason:
+        for name in ("docs/payment.md", "docs/ru/cases.md"):
+            assert f"| `{reason.value}` |" in texts[name], f"{name} does not explain {reason.value}"
+
+
+def test_every_event_of_the_observer_is_listed() -> None:
+    told = set()
+    for module in ("lane", "assemble"):
+        source = (ROOT / "payment" / "sco_payment" / f"{module}.py").read_text("utf-8")
+        told |= set(re.findall(r'observer\(\s*"(\w+)"', source))
+    text = (ROOT / "docs" / "guide" / "integrating.md").read_text("utf-8").split("## Logs and metrics")[1]
+    listed = set(re.findall(r"^\| `(\w+)` \|", text.split("##")[0], re.MULTILINE))
+    assert listed == told
+
+
+# --- what architecture.md promises ----------------------------------------------------------------------------------
+
+FROM_DRIVERS = ("errors", "urls", "registry", "qr", "printer", "nfc", "nfc.guard", "nfc.wear", "screen", "touch")
+"""What a lane may load of the drivers: protocols and plain helpers, no backend."""
+
+
+def test_who_may_import_whom() -> None:
+    generate = script("generate")
+    known = generate.modules()
+    needs = {name: generate.imports(path, known) for name, path in known.items()}
+    allowed = {"sco_drivers", *(f"sco_drivers.{name}" for name in FROM_DRIVERS)}
+    for name, found in needs.items():
+        package = name.split(".")[0]
+        if package == "sco_drivers":
+            assert not [one for one in found if not one.startswith("sco_drivers")], name
+        if package == "sco_payment":
+            assert not [one for one in found if one.startswith("sco_hwtest")], name
+            if name != "sco_payment.demo":  # it puts simulators together, and is no part of a lane
+                assert not [one for one in found if one.startswith("sco_drivers") and one not in allowed], name
+    assert needs["sco_payment.machine"] == {"sco_payment.link"}
+    assert needs["sco_payment.link"] == set()

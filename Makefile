@@ -3,11 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.docs-installed
 
 .DEFAULT_GOAL := help
 CRASHES ?= 1
+LIFE ?= 3
+SEEDS ?= 1000
+SEED_BASE ?= 1
+JOBS ?= 2
+ROUNDS ?= 100
+SECONDS ?= 120
 
-.PHONY: help setup demo test explore lint format pictures clean
+.PHONY: help setup demo test vm-test explore soak powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,11 +32,29 @@ setup: $(STAMP) ## make .venv with everything
 demo: $(STAMP) ## one whole payment on an embedded PayMaster and simulated devices
 	$(BIN)/sco-pay demo --out out/demo
 
-test: $(STAMP) ## the tests
-	$(BIN)/python -m pytest
+test: $(STAMP) ## the tests; most of them wait for devices and clocks, so four at a time on any machine
+	$(BIN)/python -m pytest -n 4
 
-explore: $(STAMP) ## every world of a payment, wider than the tests do: CRASHES=n
-	PYTHONPATH=tests/payment $(BIN)/python -m explore --crashes $(CRASHES)
+vm-test: $(STAMP) ## suites and payments on real kernel devices, in QEMU: ONLY="words"
+	$(BIN)/python tests/vm/run.py $(foreach word,$(ONLY),--only $(word))
+
+soak: $(STAMP) ## the real lane in simulated time, with faults on every wire: SEEDS=n SEED_BASE=m JOBS=n
+	PYTHONPATH=tests/payment $(BIN)/python -m soak --seeds $(SEEDS) --base $(SEED_BASE) --jobs $(JOBS)
+
+explore: $(STAMP) ## every world of a payment, wider than the tests do: CRASHES=n LIFE=n WORSE=1
+	PYTHONPATH=tests/payment $(BIN)/python -m explore --crashes $(CRASHES) --life $(LIFE) $(if $(WORSE),--worse)
+
+powerloss: $(STAMP) ## the power cut, and the disk failing, at every operation of a journal's life
+	PYTHONPATH=tests/payment $(BIN)/python -m powerloss
+
+kill: $(STAMP) ## kill -9 a payment at every point, then at ROUNDS=n random moments
+	PYTHONPATH=tests/payment $(BIN)/python -m killing --rounds $(ROUNDS)
+
+fuzz: $(STAMP) ## search for input that breaks something: SECONDS=n; guided by coverage where atheris is installed
+	PYTHONPATH=tests/tools $(BIN)/python -m fuzz --seconds $(SECONDS)
+
+mutation: $(STAMP) ## plant every small mistake in what decides about money; does a test notice?
+	PYTHONPATH=tests/tools $(BIN)/python -m mutation
 
 lint: $(STAMP) ## format check, lint, strict types
 	$(BIN)/ruff format --check .
@@ -39,6 +64,25 @@ lint: $(STAMP) ## format check, lint, strict types
 format: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## every benchmark beside its peer and limit: QUICK=1, ONLY=area, KEEP=1 writes docs/performance.md
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(KEEP),--keep) $(ONLY)
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	@touch $@
+
+docs: $(DOCS_STAMP) ## the documentation as a site in out/docs; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs out/docs
+	@echo "out/docs/index.html"
+
+dist-check: $(STAMP) ## build the wheel, install it alone in a new environment, and try it
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
+	$(BIN)/python tests/dist/check.py
+
+diagrams: $(STAMP) ## make again what the documentation draws and lists from the code
+	$(BIN)/python docs/diagrams.py
+	$(BIN)/python docs/generate.py
 
 pictures: $(STAMP) ## render again the pictures that the README and docs show
 	$(BIN)/python docs/pictures.py

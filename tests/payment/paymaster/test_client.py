@@ -152,7 +152,10 @@ def test_failures_are_told_apart(bank: PayMasterSimulator) -> None:
 
 
 class RawServer:
-    """Answers every connection with given octets, in pieces, then closes."""
+    """Reads one request whole, answers with given octets, in pieces, then closes.
+
+    Octets of a request left unread would make the close a reset, which may take the answer with it.
+    """
 
     def __init__(self, *pieces: bytes, pause_s: float = 0.0, hold: bool = False) -> None:
         self.connections = 0
@@ -170,12 +173,22 @@ class RawServer:
                 return
             self.connections += 1
             with wire_, contextlib.suppress(OSError):
-                wire_.recv(65536)
+                self._read_request(wire_)
                 for piece in self._pieces:
                     wire_.sendall(piece)
                     self._stop.wait(self._pause_s)
                 if self._hold:
                     self._stop.wait(30)
+
+    @staticmethod
+    def _read_request(wire_: socket.socket) -> None:
+        with wire_.makefile("rb") as request:
+            length = 0
+            while (line := request.readline()) not in (b"\r\n", b""):
+                name, _, value = line.partition(b":")
+                if name.lower() == b"content-length":
+                    length = int(value)
+            request.read(length)
 
     def close(self) -> None:
         self._stop.set()

@@ -43,8 +43,11 @@ class RulesFile:
     folder: str
 
     def text(self) -> str:
-        """As we ship it."""
-        return files("sco_hwtest").joinpath("udev", self.name).read_text("utf-8")
+        """As we ship it: in the package, or in `udev/` of a checkout, which the wheel takes it from."""
+        packed = files("sco_hwtest").joinpath("udev", self.name)
+        if packed.is_file():
+            return packed.read_text("utf-8")
+        return (Path(__file__).parents[2] / "udev" / self.name).read_text("utf-8")
 
 
 RULES = RulesFile("60-sco.rules", "etc/udev/rules.d")

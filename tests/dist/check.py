@@ -34,6 +34,7 @@ IN_THE_WHEEL = (
 )
 IN_THE_ARCHIVE = (
     "tests/payment/test_lane.py",
+    "udev/60-sco.rules",
     "docs/index.md",
     "benchmarks/report.py",
     "examples/integrator/README.md",

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from sco_hwtest import udev_rules
 from sco_hwtest.cli import main
-from sco_hwtest.udev_rules import BLACKLIST, KINDS, RULES, Tree, UdevProblem, links, naming_line
+from sco_hwtest.udev_rules import BLACKLIST, KINDS, RULES, UNIT, Tree, UdevProblem, links, naming_line
 
 
 def _udev(*words: str) -> Result:
@@ -180,8 +180,8 @@ def test_the_wheel_carries_the_rules(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     wheel = next(WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"]))
     with zipfile.ZipFile(wheel) as archive:
-        assert archive.read(f"sco_hwtest/udev/{RULES.name}").decode() == RULES.text()
-        assert archive.read(f"sco_hwtest/udev/{BLACKLIST.name}").decode() == BLACKLIST.text()
+        for file in (RULES, BLACKLIST, UNIT):
+            assert archive.read(f"sco_hwtest/udev/{file.name}").decode() == file.text()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")

@@ -2,8 +2,9 @@
 
 A call is bounded in time as a whole: a server that drips its answer, headers or body, holds no call longer than the
 connect and read time-outs together. Beside that each dead address of the bank's name may take a connect time-out, and
-the resolver its own time. No connection is kept: one that died unseen would leave a cancellation, which is
-sent once, without an answer. TLS is verified; plain http goes to this machine only.
+the resolver its own time (10 s for each silent name server, 2 s as the lane's unit sets it). No connection is kept: one
+that died unseen would leave a cancellation, which is sent once, without an answer. TLS is verified; plain http goes to
+this machine only.
 """
 
 from __future__ import annotations

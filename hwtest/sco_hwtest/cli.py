@@ -9,6 +9,8 @@ import importlib
 
 import click
 
+from sco_payment.texts import speak_any_encoding
+
 _GROUPS = {
     "discover": ("sco_hwtest.discover_cli", "discover_command", "What is plugged in, its URL, and what is missing."),
     "nfc": ("sco_hwtest.nfc_cli", "nfc_group", "The NFC reader and the tag on the lane's body."),
@@ -42,6 +44,7 @@ class _LazyGroup(click.Group):
 @click.version_option(package_name="sco-paymaster")
 def main() -> None:
     """Bench tests of a lane's devices, named by URL. Begin with `sco-hwtest discover`."""
+    speak_any_encoding()
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def discover_command(as_json: bool, user: str | None, root: str) -> None:
         raise click.BadParameter(f"there is no account {user!r}; see etc/passwd", param_hint="--user") from None
     found = discover(root, account)
     if as_json:
-        click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2).encode())
     else:
         click.echo(in_words(found))
 

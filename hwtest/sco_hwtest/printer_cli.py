@@ -230,5 +230,5 @@ def control(socket: str, command: tuple[str, ...]) -> None:
         answer = send(socket, " ".join(command) or "help")
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{socket}: {error}") from error
-    click.echo(json.dumps(answer, ensure_ascii=False, indent=1))
+    click.echo(json.dumps(answer, ensure_ascii=False, indent=1).encode())
     sys.exit(0 if answer["ok"] else 1)

@@ -216,7 +216,7 @@ def _write(report: Report, page: str | None, document: str | None) -> None:
         if page:
             write_html(report, page)
         if document == "-":
-            click.echo(json.dumps(report.as_json(), ensure_ascii=False))
+            click.echo(json.dumps(report.as_json(), ensure_ascii=False).encode())
         elif document:
             write_json(report, document)
     except OSError as error:

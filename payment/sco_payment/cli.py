@@ -23,6 +23,7 @@ import click
 from sco_payment import link as links
 from sco_payment.machine import Outcome
 from sco_payment.money import for_people, kopecks_from_text
+from sco_payment.texts import speak_any_encoding
 
 if TYPE_CHECKING:
     from sco_payment.closings import Closing
@@ -68,6 +69,7 @@ _cases_as_json = click.option("--json", "as_json", is_flag=True, help="JSON: one
 @click.option("-v", "--verbose", count=True, help="Log to stderr; twice for every request.")
 def main(verbose: int) -> None:
     """SBP payments through PayMaster on a self-checkout lane."""
+    speak_any_encoding()
     level = (logging.ERROR, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
 
@@ -180,9 +182,9 @@ def _opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Call
     from sco_payment.journal import JournalError
     from sco_payment.lane import unbreakable
     from sco_payment.paymaster.token import TokenError
-    from sco_payment.terminal import JsonLines, Lines, TerminalUI
+    from sco_payment.terminal import JsonLines, Lines, TerminalUI, draws
 
-    live = sys.stderr.isatty() and not as_json
+    live = draws(sys.stderr) and not as_json
     lines = JsonLines(sys.stdout) if as_json else Lines(sys.stderr)
     terminal = TerminalUI(keyboard=sys.stdin.isatty()) if live else None
     try:
@@ -316,7 +318,7 @@ def _when(at: int) -> str:
 def _print_cases(found: list[Case], waiting: Mapping[int, Closing], as_json: bool) -> None:
     if as_json:
         for case in found:
-            click.echo(json.dumps(_case_data(case, waiting), ensure_ascii=False))
+            _echo_json(_case_data(case, waiting))
         return
     if not found:
         click.echo("no case is open")
@@ -332,11 +334,7 @@ def _print_cases(found: list[Case], waiting: Mapping[int, Closing], as_json: boo
 
 def _print_case(case: Case, waiting: Mapping[int, Closing], timeline: list[Record], as_json: bool) -> None:
     if as_json:
-        click.echo(
-            json.dumps(
-                {**_case_data(case, waiting), "timeline": [_plain(record) for record in timeline]}, ensure_ascii=False
-            )
-        )
+        _echo_json({**_case_data(case, waiting), "timeline": [_plain(record) for record in timeline]})
         return
     _print_cases([case], waiting, as_json=False)
     click.echo(f"  {case.detail}")
@@ -365,6 +363,10 @@ def _case_data(case: Case, waiting: Mapping[int, Closing]) -> dict[str, Any]:
     """A case for software; `decided_by` names who has closed it where the lane has not written that down yet."""
     decision = waiting.get(case.number) if case.closed_at is None else None
     return {**_plain(case), "decided_by": None if decision is None else decision.operator}
+
+
+def _echo_json(data: Mapping[str, Any]) -> None:
+    click.echo(json.dumps(data, ensure_ascii=False).encode())  # JSON is UTF-8, whatever the terminal speaks
 
 
 def _plain(thing: object) -> dict[str, Any]:
@@ -455,7 +457,8 @@ def example(mode: int, simulated: bool) -> None:
 
     name = "example_simulated.toml" if simulated else "example.toml"
     text = files("sco_payment").joinpath(name).read_text("utf-8")
-    click.echo(text.replace("mode = 1", f"mode = {mode}"), nl=False)
+    text = text.replace("mode = 1", f"mode = {mode}")
+    click.echo(text if sys.stdout.isatty() else text.encode(), nl=False)  # a file of settings is UTF-8
 
 
 @main.group()

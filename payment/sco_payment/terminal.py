@@ -6,7 +6,9 @@ software: one JSON object a line on stdout.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 import threading
 import time
@@ -42,10 +44,26 @@ def qr_in_characters(text: str) -> str:
     )
 
 
+def draws(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal that can be drawn on: a dumb one would be shown nothing at all, not even the
+    dialog."""
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
+def _has_blocks(encoding: str) -> bool:
+    try:
+        "█▀▄".encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class JsonLines:
-    """Observer: one JSON object a line."""
+    """Observer: one JSON object a line, in UTF-8 whatever the terminal speaks."""
 
     def __init__(self, stream: TextIO) -> None:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
         self._stream = stream
         self._mutex = threading.Lock()
 
@@ -187,6 +205,8 @@ class TerminalUI:
         height = code.count("\n") + 1 + _ROWS_AROUND
         if self._live is None or self._live.console.size.height < height:
             return Text(f"{link}\n(a window of {height} rows shows it as a QR code)")
+        if not _has_blocks(self._live.console.encoding):
+            return Text(f"{link}\n(a terminal in UTF-8 shows it as a QR code)")
         return Text(code, style="white on black", no_wrap=True)
 
     def _listen(self) -> None:

@@ -1,7 +1,11 @@
-"""Text: the words on the lane, in the mission's exact Russian or another language, and what text is."""
+"""Text: the words on the lane, in the mission's exact Russian or another language, what text is, and how it is told to
+a terminal that lacks some of its letters."""
 
 from __future__ import annotations
 
+import codecs
+import io
+import sys
 from dataclasses import dataclass
 
 
@@ -81,3 +85,33 @@ def is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+_PLAIN = {
+    "\N{RUBLE SIGN}": "RUB",
+    "\N{NO-BREAK SPACE}": " ",
+    "\N{NUMERO SIGN}": "No.",
+    "\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}": '"',
+    "\N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK}": '"',
+    "\N{EN DASH}": "-",
+    "\N{CHECK MARK}": "+",
+    "\N{BALLOT X}": "x",
+}
+
+
+def speak_any_encoding() -> None:
+    """Let stdout and stderr write what their encoding lacks (no ruble sign in KOI8-R) plainly or as an escape.
+
+    An outcome that could not be printed would else be one that nobody took: a case for money that is well.
+    """
+    codecs.register_error("sco-plain", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="sco-plain")
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(char) or char.encode("ascii", "backslashreplace").decode() for char in lacking), error.end

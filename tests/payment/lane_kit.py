@@ -108,6 +108,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         [sys.executable, "-m", "sco_payment.cli", *arguments],
         capture_output=True,
         text=True,
+        errors="backslashreplace",
         timeout=110,
         env={**os.environ, **environment},
         check=False,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -95,8 +98,6 @@ def started_payment(
     tmp_path: Path, paymaster: PayMasterSimulator, **environment: str
 ) -> tuple[subprocess.Popen[str], str]:
     """A payment in a process of its own, waiting for its customer."""
-    import os
-
     file = settings_file(tmp_path, paymaster)
     process = subprocess.Popen(
         [sys.executable, "-m", "sco_payment.cli", "pay", "253", "--settings", file, "--order", "42", "--json"],
@@ -349,3 +350,47 @@ def test_the_simulator_stops_when_told(number: signal.Signals) -> None:
     process.send_signal(number)
     rest, _ = process.communicate(timeout=60)
     assert (process.returncode, rest) == (0, "stopped\n")
+
+
+@pytest.mark.parametrize("encoding", ["koi8-r", "ascii"])
+def test_a_terminal_without_a_ruble_sign_opens_no_case(tmp_path: Path, encoding: str) -> None:
+    """An outcome that could not be printed would be one that nobody took."""
+    with PayMasterSimulator(script="pays") as paymaster:
+        file = settings_file(tmp_path, paymaster)
+        speaks = {"SCO_PAYMASTER_TOKEN": paymaster.token, "PYTHONIOENCODING": encoding, "SCO_LANE_RESULT_S": "0"}
+        done = run("pay", "253", "--settings", file, "--order", "42", **speaks)
+        assert done.returncode == 0, done.stderr
+        assert "paid: order 42, 253,00" in done.stdout
+        assert run("cases", "--check", "--settings", file, **speaks).returncode == 0
+
+
+def test_json_and_settings_are_utf8_whatever_the_terminal_speaks(tmp_path: Path) -> None:
+    with PayMasterSimulator(script="declines") as paymaster:
+        file = settings_file(tmp_path, paymaster)
+        speaks = {"SCO_PAYMASTER_TOKEN": paymaster.token, "PYTHONIOENCODING": "koi8-r", "SCO_LANE_RESULT_S": "0"}
+        done = run("pay", "253", "--settings", file, "--order", "чек-42", "--json", **speaks)
+        assert json.loads(done.stdout.splitlines()[-1])["order"] == "чек-42"
+    assert "Магазин у дома" in run("settings", "example", **speaks).stdout
+
+
+@pytest.mark.parametrize(("term", "drawn"), [("xterm", True), ("dumb", False)])
+def test_a_dumb_terminal_is_told_in_lines(tmp_path: Path, term: str, drawn: bool) -> None:
+    """rich draws nothing at all there, not even the dialog."""
+    terminal, line = pty.openpty()
+    with PayMasterSimulator(script="pays") as paymaster:
+        command = [sys.executable, "-m", "sco_payment.cli", "pay", "253", "--order", "42", "--settings"]
+        process = subprocess.Popen(
+            [*command, settings_file(tmp_path, paymaster)],
+            stdout=line,
+            stderr=line,
+            env={**os.environ, "SCO_PAYMASTER_TOKEN": paymaster.token, "SCO_LANE_RESULT_S": "0", "TERM": term},
+        )
+        os.close(line)
+        seen = b""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while block := os.read(terminal, 65536):
+                seen += block
+        os.close(terminal)
+        assert process.wait(30) == 0
+    assert ("waiting for the customer" not in seen.decode()) is drawn
+    assert "paid: order 42" in seen.decode()

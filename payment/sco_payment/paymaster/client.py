@@ -33,7 +33,6 @@ from urllib3.exceptions import (
     NewConnectionError,
     ProtocolError,
     ReadTimeoutError,
-    SSLError,
 )
 from urllib3.util.ssl_ import create_urllib3_context
 
@@ -71,12 +70,9 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 """How OpenSSL names an authority in a folder of them."""
 _NOT_AUTHORISED = frozenset({"not_authorized", "payment_token_revoked", "payment_token_blocked"})
 _OUR_FAULT = frozenset({"validation_error", "idempotency_key_violation"})
-_NEVER_LEFT = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
 
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
-    (NameResolutionError, "the bank's name cannot be resolved"),
     (ConnectTimeoutError, "no connection to the bank in time"),
-    (NewConnectionError, "no connection to the bank"),
     (ReadTimeoutError, "no answer in time"),
     (ProtocolError, "the connection was cut"),
 )
@@ -119,6 +115,7 @@ class PayMaster:
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise ValueError(f"{base_url!r}: plain http is allowed only to this machine; write https")
         self._base = base_url.rstrip("/") + API
+        self._host = parts.hostname
         self._token = token
         self._merchant_id = merchant_id
         self._test_mode = test_mode
@@ -242,6 +239,7 @@ class PayMaster:
         if key is not None:
             headers["Idempotency-Key"] = key
         _deadline.set((deadline, self._read_s))
+        _connected.set(False)
         try:
             answer = self._pool.request(
                 method,
@@ -259,7 +257,7 @@ class PayMaster:
         except BankError:
             raise
         except (HTTPError, OSError, ValueError) as error:
-            raise (NotSent if _never_left(error) else NoAnswer)(self._words(error)) from None
+            raise (NoAnswer if _connected.get() else NotSent)(self._words(error)) from None
         return answer.status, answer.headers, data
 
     def _words(self, error: Exception) -> str:
@@ -268,6 +266,19 @@ class PayMaster:
         refusal = _refused_certificate(cause)
         if refusal is not None:
             return f"the bank's certificate is refused: {refusal}: check this machine's clock and paymaster.ca_file"
+        if isinstance(cause, NameResolutionError):
+            return f"the bank's name cannot be resolved: {self._host}"
+        if isinstance(cause, NewConnectionError):
+            reason = getattr(cause.__cause__, "strerror", None)
+            return "no connection to the bank" + (f" ({reason})" if reason else "")
+        if not _connected.get():
+            broken = next((arg for arg in cause.args if isinstance(arg, ssl.SSLError)), None)
+            if isinstance(cause, ProtocolError) or isinstance(broken, ssl.SSLEOFError):
+                return "the connection was cut before anything was sent"
+            if isinstance(cause, ReadTimeoutError):
+                return "no connection to the bank in time"
+            if broken is not None:
+                return f"no TLS connection to the bank ({(broken.reason or 'SSL error').replace('_', ' ').lower()})"
         for kind, words in _WORDS:
             if isinstance(cause, kind):
                 return words
@@ -307,15 +318,6 @@ def _readable(text: str) -> str:
     """The bank's words as a person's terminal and the journal can bear them."""
     text = "".join(char if char.isprintable() else " " for char in text[: _LONGEST_WORDS + 1])
     return text if len(text) <= _LONGEST_WORDS else text[:_LONGEST_WORDS] + "..."
-
-
-def _never_left(error: Exception) -> bool:
-    """Whether the request certainly stayed here. A TLS session may break after it was sent; a certificate is
-    refused before."""
-    cause = error.reason if isinstance(error, MaxRetryError) else error
-    if isinstance(cause, SSLError):
-        return _refused_certificate(cause) is not None
-    return isinstance(cause, _NEVER_LEFT)
 
 
 def _refused_certificate(error: Exception) -> str | None:
@@ -365,6 +367,8 @@ def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
 
 _deadline: ContextVar[tuple[float, float]] = ContextVar("deadline")
 """Of the call under way, on the monotonic clock; and the seconds that an answer has at least."""
+_connected: ContextVar[bool] = ContextVar("connected")
+"""Whether the call under way has its connection, TLS and all. Before that its request has certainly stayed here."""
 
 
 class _UntilDeadline(io.RawIOBase):
@@ -402,9 +406,17 @@ class _Answer(http.client.HTTPResponse):
 class _PlainConnection(urllib3.connection.HTTPConnection):
     response_class = _Answer
 
+    def connect(self) -> None:
+        super().connect()
+        _connected.set(True)
+
 
 class _TlsConnection(urllib3.connection.HTTPSConnection):
     response_class = _Answer
+
+    def connect(self) -> None:
+        super().connect()
+        _connected.set(True)
 
 
 class _OnceEach:

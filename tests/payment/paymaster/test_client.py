@@ -147,8 +147,13 @@ def test_failures_are_told_apart(bank: PayMasterSimulator) -> None:
     with pytest.raises(NoAnswer):
         client.get_payment(payment.id)
     bank.close()
-    with pytest.raises(NotSent):
+    with pytest.raises(NotSent, match=r"no connection to the bank \(Connection refused\)"):
         client.get_payment(payment.id)
+
+
+def test_a_name_that_nobody_knows_is_told() -> None:
+    with pytest.raises(NotSent, match=r"cannot be resolved: bank\.invalid"):
+        PayMaster("https://bank.invalid", Token(SECRET), "m").get_payment("1")
 
 
 class RawServer:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +17,7 @@ import trustme
 import urllib3.connection
 
 from sco_payment.paymaster.client import PayMaster
-from sco_payment.paymaster.errors import BankError, NoAnswer, NotSent
+from sco_payment.paymaster.errors import NoAnswer, NotSent
 from sco_payment.paymaster.simulator import PayMasterSimulator, TlsFront
 from sco_payment.paymaster.token import Token
 from sco_payment.paymaster.wire import NewPayment
@@ -96,9 +99,34 @@ def test_a_certificate_that_is_not_trusted_is_never_sent_anything(
 
 def test_a_server_that_speaks_no_tls(tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator) -> None:
     client = trusting(tmp_path, ca, bank.base_url.replace("http://", "https://"), bank)
-    with pytest.raises(BankError):
+    with pytest.raises(NotSent, match="no TLS connection to the bank"):
         client.create_payment(new_payment(), "k1")
     assert bank.bank.creates == 0
+
+
+@pytest.mark.parametrize(
+    ("holds", "words"), [(False, "cut before anything was sent"), (True, "no connection to the bank in time")]
+)
+def test_what_breaks_in_the_handshake_was_never_sent(
+    tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator, holds: bool, words: str
+) -> None:
+    """A middlebox that cuts or swallows TLS leaves no attempt of which nobody knows."""
+    with socket.create_server(("localhost", 0)) as listener:
+        held: list[socket.socket] = []
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    wire, _ = listener.accept()
+                    wire.recv(4096)
+                    held.append(wire) if holds else wire.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        client = trusting(tmp_path, ca, f"https://localhost:{listener.getsockname()[1]}", bank)
+        with pytest.raises(NotSent, match=words):
+            client.create_payment(new_payment(), "k1")
+        for wire in held:
+            wire.close()
 
 
 def test_an_answer_that_is_cut_is_no_answer(tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator) -> None:

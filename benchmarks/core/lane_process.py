@@ -18,7 +18,7 @@ def main() -> None:
     from sco_payment.settings import load
 
     lane = open_lane(load(sys.argv[1]))
-    for held in (lane._presenter._printer, lane._presenter._nfc):
+    for held in (lane._customer._presenter._printer, lane._presenter._nfc):
         if held is not None:
             held.get()
     if sys.argv[2] == "pay":

@@ -13,9 +13,10 @@ from sco_drivers.nfc.wear import TagWear, Worn
 from sco_payment.acquirer import Bank
 from sco_payment.devices import Held
 from sco_payment.journal import Journal
-from sco_payment.lane import Lane, Message, Observer, nobody, unbreakable
-from sco_payment.machine import Plan
+from sco_payment.lane import Lane
+from sco_payment.machine import Message, Plan
 from sco_payment.money import for_people
+from sco_payment.observer import Observer, nobody, unbreakable
 from sco_payment.paymaster.client import PayMaster
 from sco_payment.paymaster.token import Token
 from sco_payment.present import Presenter

@@ -180,7 +180,7 @@ def _opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Call
     from sco_payment import closings
     from sco_payment.assemble import open_lane
     from sco_payment.journal import JournalError
-    from sco_payment.lane import unbreakable
+    from sco_payment.observer import unbreakable
     from sco_payment.paymaster.token import TokenError
     from sco_payment.terminal import JsonLines, Lines, TerminalUI, draws
 

@@ -24,8 +24,8 @@ from sco_drivers.sim.screen import VirtualScreen
 from sco_drivers.sim.touch import VirtualTouch
 from sco_payment.assemble import open_lane
 from sco_payment.cli import outcome_line, outcome_words, run_payment
-from sco_payment.lane import Lane, Message, Order, Result, check_order
-from sco_payment.machine import Outcome
+from sco_payment.lane import Lane, Order, Result, check_order
+from sco_payment.machine import Message, Outcome
 from sco_payment.paymaster.simulator import NothingToPay, PayMasterSimulator
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime

@@ -10,38 +10,36 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, Self
+from typing import Self
 
-from sco_drivers.errors import DeviceError
 from sco_payment import closings
 from sco_payment import machine as m
 from sco_payment.acquirer import Bank
+from sco_payment.customer_side import CustomerSide
 from sco_payment.journal import Journal, JournalError
+from sco_payment.machine import Message
 from sco_payment.money import for_people
-from sco_payment.present import Presentation, Presenter
+from sco_payment.observer import Observer, nobody
+from sco_payment.present import Presenter
 from sco_payment.runtime import Runtime
 from sco_payment.settings import Settings
-from sco_payment.texts import LANGUAGES
-from sco_payment.ui import Choice, LaneDialog, LaneScreen, LaneUI
+from sco_payment.ui import LaneUI
 
 log = logging.getLogger(__name__)
 
-Message = tuple[str, m.Event]
 _JOURNAL_TRIES = 10
 _MOST_KOPECKS = 10**12
-_PRINTER_CHECK_MS = 30_000
 _JOURNAL_RETRY_MS = 1_000
 _WATCH_S = 0.2
 REFUNDS_ELSEWHERE = (
     "На кассах самообслуживания нет функциональности возврата чека. Для осуществления возврата средств воспользуйтесь "
     "кассами pos/touch. (A self-checkout makes no refunds: use a pos/touch till.)"
 )
-_MAY_BE_PRESENTED = frozenset({m.Phase.PRESENTING, m.Phase.WAITING, m.Phase.ASKING})
-_CANCELLABLE = frozenset({m.Phase.CREATING, m.Phase.PRESENTING, m.Phase.WAITING})
+_PAYABLE = frozenset({m.Phase.PRESENTING, m.Phase.WAITING, m.Phase.ASKING})
 
 
 class LaneError(Exception):
@@ -90,12 +88,6 @@ class Result:
     detail: str = ""
 
 
-class Observer(Protocol):
-    """Is told what happens, for logs and live output. Must not raise and must return soon."""
-
-    def __call__(self, name: str, data: Mapping[str, Any]) -> None: ...
-
-
 def _is_number(text: str) -> bool:
     return 1 <= len(text) <= 64 and text.isprintable() and text == text.strip()
 
@@ -134,22 +126,6 @@ def _unanswered(seq: int, at: int, detail: str) -> m.Event:
     return m.CancelAnswered(at, seq, m.Cancel.UNANSWERED, detail)
 
 
-def nobody(name: str, data: Mapping[str, Any]) -> None:
-    """The observer of a lane that nobody watches."""
-
-
-def unbreakable(observer: Observer) -> Observer:
-    """An observer whose exceptions are logged and go no further: whoever looks on ends no payment."""
-
-    def observe(name: str, data: Mapping[str, Any]) -> None:
-        try:
-            observer(name, data)
-        except Exception as error:
-            log.error("the observer failed at %r: %s: %s", name, type(error).__name__, error)
-
-    return observe
-
-
 class Lane:
     """One self-checkout.
 
@@ -179,12 +155,18 @@ class Lane:
         self.settings = settings
         self.journal = journal
         self._bank = bank
-        self._presenter = presenter
-        self._ui = ui
         self._runtime = runtime
         self._observer = observer
         self._new_key = new_key
-        self._texts = LANGUAGES[settings.lane.language]
+        self._customer = CustomerSide(
+            settings,
+            presenter=presenter,
+            ui=ui,
+            runtime=runtime,
+            observer=observer,
+            remark=self._remark,
+            payable=self._payable,
+        )
         self._running = threading.RLock()
         self._attempts: dict[str, m.State] = {}
         self._recovered = False
@@ -196,11 +178,6 @@ class Lane:
         self._heard: dict[str, str] = {}
         self._closings_wait_for = ""
         self._failed: dict[str, str] = {}
-        self._shown: tuple[str, LaneScreen, bool] | None = None
-        self._scenes = 0  # how many were asked for: a slow display shows the latest one only
-        self._presented: Presentation | None = None
-        self._tag_check_at = 0
-        self._printer_check_at = 0
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
         self._turns_by: int | None = None  # lane time by which a loop of ours comes round; None while none must
@@ -249,7 +226,7 @@ class Lane:
             finally:
                 self._foreground = None
                 if plan.key in self._stuck:
-                    self._stop_asking(self._attempts[plan.key])
+                    self._customer.stop_asking(self._attempts[plan.key])
                 elif not taken:  # as if the lane had died there
                     self._interrupted(self._attempts[plan.key])
                 self._forget_final()
@@ -268,7 +245,7 @@ class Lane:
 
     def enable_tag(self) -> None:
         """A person has looked at the NFC tag that was put out of use: it may be used again if it is found well."""
-        self._presenter.enable_tag()
+        self._customer.enable_tag()
 
     def refund(self, order_no: str) -> None:
         """Refuse.
@@ -397,8 +374,8 @@ class Lane:
                 while self._turn(self._runtime.now()):
                     pass
                 self._forget_final()
-                self._look_at_tag()
-                self._look_at_printer()
+                self._customer.look_at_tag()
+                self._customer.look_at_printer()
             except JournalError as error:
                 log.critical("open attempts cannot be looked after: %s", error)
 
@@ -429,7 +406,7 @@ class Lane:
                 self._attempts[state.plan.key] = state
                 self._interrupted(state)
         self._recovered = True
-        self._withdraw(None)
+        self._customer.withdraw(None)
 
     def _interrupted(self, state: m.State) -> None:
         """Go on with an attempt whose lane died, or whose software failed. No code of it stays on the screen, and its
@@ -568,9 +545,9 @@ class Lane:
                     self._observer("cancel", {"attempt": key, "payment_id": payment_id})
                     self._ask(key, partial(self._bank.cancel, payment_id, seq), partial(_unanswered, seq))
                 case m.Present(link=link, verified=verified):
-                    self._present(state, link, verified)
+                    self._customer.present(state, link, verified)
                 case m.Withdraw():
-                    self._withdraw(key)
+                    self._customer.withdraw(key, background=key != self._foreground)
                 case m.Show(view=view):
                     self._show(state, view)
                 case m.Finish() | m.OpenCase() | m.NoteCase():
@@ -599,158 +576,15 @@ class Lane:
         others = self.journal.of_order(plan.order_no)
         return [other.payment_id for other in others if other.payment_id and other.plan.key != plan.key]
 
-    def _present(self, state: m.State, link: str, verified: bool) -> None:
-        plan = state.plan
-        if not verified:
-            log.warning("the bank's link cannot be verified and is presented all the same: %s", link)
-        self._observer("link", {"attempt": plan.key, "link": link, "verified": verified})
-
-        def work() -> Message | None:
-            if not self._may_be_presented(plan.key):
-                return None  # the devices were busy for so long that it is over
-            self._presented = None  # of the customer before
-            try:
-                presentation = self._presenter.present(plan, link)
-                self._presented = presentation
-                if presentation.seen and plan.mode is not m.Mode.PRINT and self._may_be_presented(plan.key):
-                    presentation = self._put_on_screen(replace(state, phase=m.Phase.WAITING), presentation)
-            except Exception as error:  # of a driver or screen of somebody else's; the customer may see the link
-                log.exception("presenting failed in an unforeseen way")
-                presentation = Presentation(True, f"unforeseen: {type(error).__name__}; it counts as seen")
-            now = self._runtime.now()
-            if presentation.seen:
-                return plan.key, m.Presented(now, presentation.evidence)
-            return plan.key, m.PresentFailed(now, presentation.evidence)
-
-        self._runtime.submit("devices", work)
-
-    def _may_be_presented(self, key: str) -> bool:
+    def _payable(self, key: str) -> bool:
         state = self._attempts.get(key)
-        return state is not None and state.phase in _MAY_BE_PRESENTED
-
-    def _put_on_screen(self, state: m.State, presentation: Presentation) -> Presentation:
-        """The code on the screen is part of presenting in modes 1 and 2; a plate is there without any screen."""
-        try:
-            self._draw(state, self._screen_for(state, m.View.PAY, None))
-        except DeviceError as error:
-            log.error("the screen failed: %s", error)
-            by_other_means = presentation.tag_ok is True or state.plan.plate_link is not None
-            return replace(presentation, seen=by_other_means, evidence=f"{presentation.evidence}; no screen: {error}")
-        return presentation
-
-    def _withdraw(self, key: str | None) -> None:
-        in_background = key if key != self._foreground else None
-
-        def work() -> None:
-            problem = self._presenter.withdraw(in_background)
-            if problem is not None:
-                self._remark(key, f"the tag was not cleared: {problem}", self._runtime.now())
-
-        self._runtime.submit("devices", work)
-
-    def _stop_asking(self, state: m.State) -> None:
-        """The journal failed in mid-payment: nobody shall be asked to pay what cannot be written down."""
-        screen = LaneScreen(m.View.ATTENDANT, self._texts.attendant, (self._texts.out_of_service,))
-        self._scenes += 1
-
-        def work() -> None:
-            try:
-                self._draw(state, screen)
-            except DeviceError as error:
-                log.error("the screen failed: %s", error)
-
-        self._runtime.submit("devices", work)
-        self._withdraw(None)
-
-    def _look_at_tag(self) -> None:
-        """Now and then, between payments."""
-        now = self._runtime.now()
-        if self._presenter.has_tag and now >= self._tag_check_at:
-            self._tag_check_at = now + round(self.settings.timing.tag_check_s * 1000)
-            self._runtime.submit("devices", self._presenter.check_tag)
-
-    def _look_at_printer(self) -> None:
-        now = self._runtime.now()
-        if self._presenter.has_printer and now >= self._printer_check_at:
-            self._printer_check_at = now + _PRINTER_CHECK_MS
-            self._runtime.submit("devices", self._presenter.check_printer)
+        return state is not None and state.phase in _PAYABLE
 
     def _show(self, state: m.State, view: m.View) -> None:
         """Only the payment under way is on the screen, or the one that a crash interrupted and whose customer may still
         stand there; attempts watched in the background are not."""
-        if state.plan.key != (self._foreground or self._left_standing):
-            return
-        case = self._cases.get(state.plan.key)
-        self._scenes += 1
-        latest = self._scenes
-
-        def work() -> None:
-            if latest != self._scenes:
-                return
-            try:
-                if view is m.View.DIALOG:
-                    self._ask_customer(state)
-                else:
-                    self._draw(state, self._screen_for(state, view, case))
-            except DeviceError as error:
-                log.error("the screen failed: %s", error)
-                self._observer("note", {"attempt": state.plan.key, "text": f"the screen failed: {error}"})
-
-        self._runtime.submit("devices", work)
-
-    def _draw(self, state: m.State, screen: LaneScreen) -> None:
-        shown = (state.plan.key, replace(screen, cancel=None), screen.cancel is not None)
-        if self._shown == shown:
-            return
-        self._shown = None  # where it fails, nobody knows what stands
-        self._ui.show(screen)
-        self._shown = shown
-
-    def _ask_customer(self, state: m.State) -> None:
-        key, texts, plan = state.plan.key, self._texts, state.plan
-        cancel = self._canceller(key)
-
-        def answer(choice: Choice) -> None:
-            if choice is Choice.RETRY:
-                self._runtime.post((key, m.Retry(self._runtime.now())))
-            else:
-                cancel()
-
-        self._shown = None
-        self._ui.ask(
-            LaneDialog(texts.dialog, texts.retry, texts.cancel, plan.kopecks, self._deadline(plan)),
-            answer,
-        )
-
-    def _screen_for(self, state: m.State, view: m.View, case: int | None) -> LaneScreen:
-        texts, plan = self._texts, state.plan
-        cancel = self._canceller(plan.key) if state.phase in _CANCELLABLE else None
-        if view is m.View.PAY:
-            headline, lines, link = self._how_to_pay(state)
-            return LaneScreen(view, headline, lines, plan.kopecks, link, self._deadline(plan), cancel=cancel)
-        if view is m.View.ATTENDANT:
-            return LaneScreen(view, texts.attendant, kopecks=plan.kopecks, case=case)
-        headline = {m.View.WAIT: texts.wait, m.View.PAID: texts.paid, m.View.UNPAID: texts.unpaid}[view]
-        return LaneScreen(view, headline, kopecks=plan.kopecks if view is m.View.PAID else None, cancel=cancel)
-
-    def _how_to_pay(self, state: m.State) -> tuple[str, tuple[str, ...], str | None]:
-        """Headline, further lines and the code, by display mode; the texts are the mission's."""
-        texts, mode = self._texts, state.plan.mode
-        if mode is m.Mode.PRINT:
-            return texts.wait, (texts.scan_ticket,), None
-        if mode is m.Mode.SCREEN:
-            return texts.pay, (), state.link
-        link = state.link if self.settings.display.qr_with_plate else None
-        if self._presented is not None and self._presented.tag_ok is False:
-            return texts.pay, ((texts.use_qr,) if link or state.plan.plate_link else ()), link
-        return texts.pay, (() if link else (texts.scan_plate,)), link
-
-    def _deadline(self, plan: m.Plan) -> float:
-        """To the whole second, so that the same screen is the same when asked for twice."""
-        return float(round(self._runtime.wall(plan.expires_at)))
-
-    def _canceller(self, key: str) -> Callable[[], None]:
-        return lambda: self._runtime.post((key, m.CancelWanted(self._runtime.now())))
+        if state.plan.key == (self._foreground or self._left_standing):
+            self._customer.show(state, view, self._cases.get(state.plan.key))
 
     def _result(self, state: m.State) -> Result:
         return Result(
@@ -775,7 +609,7 @@ class Lane:
             self._watcher.join(5.0)
         self._turns_by = None
         with ExitStack() as closing:  # the last one named is the first one closed
-            for owned in (self.journal, self._ui, self._presenter, self._runtime):
+            for owned in (self.journal, self._customer, self._runtime):
                 closing.callback(owned.close)
             closing.callback(self._write_down_closings)
 

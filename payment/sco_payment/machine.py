@@ -322,6 +322,8 @@ Event = (
     | Delivered
 )
 ANSWERS = (Created, CreateFailed, BankWord, BankSilent, FoundNothing, CancelAnswered)
+Message = tuple[str, Event]
+"""An event and the key of the attempt that it happened to."""
 
 
 # --- effects ------------------------------------------------------------------------------------------------------

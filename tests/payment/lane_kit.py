@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from sco_payment.assemble import open_lane
-from sco_payment.lane import Lane, Message, Observer, nobody
-from sco_payment.machine import View
+from sco_payment.lane import Lane
+from sco_payment.machine import Message, View
+from sco_payment.observer import Observer, nobody
 from sco_payment.paymaster.simulator import PayMasterSimulator
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime

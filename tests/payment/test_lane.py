@@ -537,7 +537,7 @@ def test_an_idle_lane_looks_at_its_printer_now_and_then(tmp_path: Path, monkeypa
         looks: list[int] = []
         now = [lane._runtime.now()]
         monkeypatch.setattr(lane._runtime, "now", lambda: now[0])
-        monkeypatch.setattr(lane._presenter, "check_printer", lambda: looks.append(now[0]))
+        monkeypatch.setattr(lane._customer._presenter, "check_printer", lambda: looks.append(now[0]))
         for later in (0, 1, 29_998, 1):
             now[0] += later
             lane.look_after()

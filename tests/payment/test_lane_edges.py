@@ -135,7 +135,7 @@ def test_the_tag_is_looked_at_in_its_own_time(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(lane._runtime, "now", lambda: clock[0])
         monkeypatch.setattr(lane._runtime, "submit", lambda channel, work: asked.append(clock[0]))
         for clock[0] in (1_000, 1_000, 2_999, 3_000, 3_001, 5_000):
-            lane._look_at_tag()
+            lane._customer.look_at_tag()
         assert asked == [1_000, 3_000, 5_000]
         monkeypatch.undo()
 

@@ -259,7 +259,7 @@ def test_what_is_called_from_within_deliver_spoils_nothing(tmp_path: Path) -> No
 def test_the_watch_survives_what_nobody_foresaw(tmp_path: Path) -> None:
     with bench(tmp_path, "leaves", ui=OwnUI()) as (lane, _):
         looks: list[int] = []
-        look_well, again = lane._look_at_tag, threading.Event()
+        look_well, again = lane._customer.look_at_tag, threading.Event()
 
         def look() -> None:
             looks.append(len(looks))
@@ -268,7 +268,7 @@ def test_the_watch_survives_what_nobody_foresaw(tmp_path: Path) -> None:
             look_well()
             again.set()
 
-        lane._look_at_tag = look  # type: ignore[method-assign]
+        lane._customer.look_at_tag = look  # type: ignore[method-assign]
         lane.start()
         assert again.wait(10)
 

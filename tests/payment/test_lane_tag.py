@@ -266,7 +266,7 @@ def test_an_attempt_that_a_crash_left_takes_no_later_customers_link_off_the_tag(
         with pytest.raises(JournalError):
             it.lane.pay(Order("1", 25300))
         it.settle()
-        it.lane._presenter.close()  # as the system does for a process that has died
+        it.lane._customer._presenter.close()  # as the system does for a process that has died
         first_is_over, carried = threading.Event(), []
 
         def observe(name: str, data: Mapping[str, Any]) -> None:

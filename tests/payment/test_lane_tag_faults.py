@@ -128,7 +128,7 @@ def test_without_a_code_on_the_screen_a_tag_that_may_carry_the_link_counts_as_pr
             it.paymaster.phone.pay(str(it.reader.tag.uri()))
 
         it.ui._on_pay = customer
-        it.lane._presenter._nfc.get()._attempts = 1  # type: ignore[union-attr,attr-defined]
+        it.lane._customer._presenter._nfc.get()._attempts = 1  # type: ignore[union-attr,attr-defined]
         assert it.lane.pay(Order("0", 25300)).outcome is Outcome.PAID
         it.settle()
         # The length page is the last page of the write that is about to come; the tag dies with it programmed.

@@ -13,8 +13,9 @@ from sco_drivers import open_printer
 from sco_drivers.printer import DuplicateTicket, Ticket, memory
 from sco_drivers.sim.printer import VirtualPrinter
 from sco_payment.devices import Held
-from sco_payment.lane import Order, nobody
+from sco_payment.lane import Order
 from sco_payment.machine import Phase
+from sco_payment.observer import nobody
 
 
 class Killed(BaseException):

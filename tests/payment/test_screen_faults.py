@@ -237,9 +237,9 @@ def test_a_panel_pulled_out_and_plugged_in_while_the_dialog_stands_answers_it(tm
         def out_and_in() -> None:
             until(lambda: glass.button("retry") is not None)
             panel.unplug()
-            until(lambda: not lane._ui._listening)
+            until(lambda: not lane._customer._ui._listening)
             panel.plug()
-            until(lambda: lane._ui._listening)
+            until(lambda: lane._customer._ui._listening)
             finger.tap("retry")
             paymaster.go_online()
 
@@ -259,7 +259,7 @@ def test_a_finger_that_came_down_on_the_code_presses_nothing_on_the_dialog(tmp_p
         other: list[tuple[int, int]] = []
 
         def hold() -> None:
-            until(lambda: lane._ui._listening)
+            until(lambda: lane._customer._ui._listening)
             panel.press(*held)
             time.sleep(0.05)
             paymaster.go_offline()

@@ -11,7 +11,8 @@ from sco_hwtest.testing.bank import BenchPayMaster
 from sco_hwtest.testing.clock import BenchRuntime, BenchTime
 from sco_hwtest.testing.devices import BenchPrinter, BenchScreen, BenchTag, BenchTouch, codes_in
 from sco_payment.assemble import open_lane, screen_ui
-from sco_payment.lane import Lane, Message, Order, Result
+from sco_payment.lane import Lane, Order, Result
+from sco_payment.machine import Message
 from sco_payment.paymaster.token import Token
 from sco_payment.settings import TOKEN_VARIABLE, Settings, from_mapping
 from sco_payment.ui import Choice, LaneDialog, LaneScreen, LaneUI

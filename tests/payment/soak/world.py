@@ -30,7 +30,8 @@ from sco_payment import closings, ui
 from sco_payment import machine as m
 from sco_payment.assemble import open_lane
 from sco_payment.journal import JournalError
-from sco_payment.lane import Lane, Message, Order, PaymentRefused, Result
+from sco_payment.lane import Lane, Order, PaymentRefused, Result
+from sco_payment.machine import Message
 from sco_payment.money import for_people
 from sco_payment.paymaster.simulator import NothingToPay, PayMasterSimulator, Phone
 from sco_payment.paymaster.simulator.bank import BankPayment
@@ -47,7 +48,13 @@ from soak.wire import Network, Request
 
 TIME = PatchedTime()
 THREADING = PatchedThreading()
-_IN_PLAY = ("sco_drivers.printer.escpos", "sco_drivers.nfc.uart", "sco_payment.lane", "nfc.clf.pn532")
+_IN_PLAY = (
+    "sco_drivers.printer.escpos",
+    "sco_drivers.nfc.uart",
+    "sco_payment.lane",
+    "sco_payment.customer_side",
+    "nfc.clf.pn532",
+)
 _PRODUCTION = ("sco_payment.", "sco_drivers.", "nfc.clf")
 _REAL = ("sco_payment.runtime", "sco_payment.journal", "sco_payment.paymaster.simulator", "sco_drivers.sim")
 """What keeps the machine's own time and threads: it is not in play, or never waits."""

@@ -39,6 +39,13 @@ _PATIENCE = 8
 
 
 PAYMENT = "tests/payment"
+RUNNER = (
+    # a chunk of the soak: computing only, and most mutants end here
+    ("-p", "pytest_timeout", f"{PAYMENT}/test_soak.py::test_the_invariants_hold[0]"),
+    (f"{PAYMENT}/test_lane_edges.py", f"{PAYMENT}/test_print_once.py"),
+    (f"{PAYMENT}/test_lane.py",),
+    (f"{PAYMENT}/test_lane_others.py", f"{PAYMENT}/test_lane_tag.py", f"{PAYMENT}/test_closings.py"),
+)
 TARGETS = {
     "sco_payment.machine": Target(
         "payment/sco_payment/machine.py",
@@ -56,23 +63,13 @@ TARGETS = {
         120,
         0.9,
     ),
-    "sco_payment.lane": Target(
-        "payment/sco_payment/lane.py",
-        (
-            # a chunk of the soak: computing only, and most mutants end here
-            ("-p", "pytest_timeout", f"{PAYMENT}/test_soak.py::test_the_invariants_hold[0]"),
-            (f"{PAYMENT}/test_lane_edges.py", f"{PAYMENT}/test_print_once.py"),
-            (f"{PAYMENT}/test_lane.py",),
-            (f"{PAYMENT}/test_lane_others.py", f"{PAYMENT}/test_lane_tag.py", f"{PAYMENT}/test_closings.py"),
-        ),
-        30,
-        0.8,
-    ),
+    "sco_payment.lane": Target("payment/sco_payment/lane.py", RUNNER, 30, 0.8),
+    "sco_payment.customer_side": Target("payment/sco_payment/customer_side.py", RUNNER, 30, 0.8),
 }
 
 
-SLOW = ("sco_payment.lane",)
-"""Only when named: its tests wait for clocks and devices. One of them may fail on a busy machine by itself, so that a
+SLOW = ("sco_payment.lane", "sco_payment.customer_side")
+"""Only when named: their tests wait for clocks and devices. One of them may fail on a busy machine by itself, so that a
 mutant counts as killed when a second run agrees."""
 
 

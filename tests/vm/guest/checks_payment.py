@@ -23,8 +23,8 @@ from sco_drivers.sim.printer import VirtualPrinter
 from sco_drivers.sim.uinput import UinputTouch
 from sco_payment.assemble import open_lane, screen_ui
 from sco_payment.demo import decode
-from sco_payment.lane import Lane, Message, Order, Result
-from sco_payment.machine import Outcome
+from sco_payment.lane import Lane, Order, Result
+from sco_payment.machine import Message, Outcome
 from sco_payment.paymaster.simulator import PayMasterSimulator
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime

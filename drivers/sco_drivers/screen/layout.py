@@ -132,11 +132,28 @@ def lay_out(
     for arrange in _arrangements(scene, size, matrix):
         for share, percent in _TRIALS if matrix is not None else _TRIALS_WITHOUT_CODE:
             last = percent < 40  # smaller than that, a broken word and a small button are the lesser evil
-            least = 0 if last else button_height
-            layout = arrange(scene, size, matrix, longest, min(size) * percent / 10_000, share, least, broken=last)
+            trial = _Trial(min(size) * percent / 10_000, share, 0 if last else button_height, broken=last)
+            layout = arrange(scene, size, matrix, longest, trial)
             if layout is not None:
                 return layout
     raise ValueError(f"scene {scene.name!r} does not fit {size[0]}x{size[1]}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """How large a scene is tried.
+
+    Attributes:
+        u: the unit of all measures, px.
+        share: percent of the glass that is the code's or the drawing's.
+        button_height: px that a button is high at least.
+        broken: words may be cut in two.
+    """
+
+    u: float
+    share: int
+    button_height: int
+    broken: bool
 
 
 def _arrangements(
@@ -337,22 +354,13 @@ def _place_buttons(
     return placed, top
 
 
-def _column(
-    scene: Scene,
-    size: tuple[int, int],
-    matrix: QrMatrix | None,
-    longest: str,
-    u: float,
-    share: int,
-    button_height: int,
-    *,
-    broken: bool,
-) -> Layout | None:
+def _column(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str, trial: _Trial) -> Layout | None:
     """Everything in one column in the middle; None when it does not fit at this scale."""
     wide, high = size
+    u = trial.u
     margin = round(5 * u)
     room = wide - 2 * margin
-    row = _place_buttons(scene.buttons, margin, high - margin, room, u, button_height, centred=True)
+    row = _place_buttons(scene.buttons, margin, high - margin, room, u, trial.button_height, centred=True)
     if row is None:
         return None
     buttons, floor = row
@@ -371,33 +379,24 @@ def _column(
         side = min(wide - margin, space - stack.height - gap)
         module = side // matrix.full_size
         # Words give way before the code falls under its share (which is of a wide glass; a tall one has more room).
-        least = 1 if broken else max(1, min(wide, high) * share * 27 // 20 // 100 // matrix.full_size)
+        least = 1 if trial.broken else max(1, min(wide, high) * trial.share * 27 // 20 // 100 // matrix.full_size)
         if module < least:
             return None
         stack.blocks.insert(1, (module * matrix.full_size, gap, _Code(module * matrix.full_size, module)))
-    elif stack.height > _ROOMY * space and not broken:
+    elif stack.height > _ROOMY * space and not trial.broken:
         return None
-    if stack.height > space or stack.width > room or (_broken(stack, buttons) and not broken):
+    if stack.height > space or stack.width > room or (_broken(stack, buttons) and not trial.broken):
         return None
     texts, countdown, picture, code = _unstack(stack, margin + (space - stack.height) // 2)
     return Layout(size, tuple(texts), scene.drawing, picture, code, countdown, tuple(buttons))
 
 
-def _beside_code(
-    scene: Scene,
-    size: tuple[int, int],
-    matrix: QrMatrix,
-    longest: str,
-    u: float,
-    share: int,
-    button_height: int,
-    *,
-    broken: bool,
-) -> Layout | None:
+def _beside_code(scene: Scene, size: tuple[int, int], matrix: QrMatrix, longest: str, trial: _Trial) -> Layout | None:
     """The code on the right as high as the glass, words and buttons on the left; None when they do not fit."""
     wide, high = size
+    u = trial.u
     margin = round(4 * u)
-    module = min((high - margin) // matrix.full_size, (wide * share // 100) // matrix.full_size)
+    module = min((high - margin) // matrix.full_size, (wide * trial.share // 100) // matrix.full_size)
     if module < 1:
         return None
     side = module * matrix.full_size
@@ -405,36 +404,27 @@ def _beside_code(
     box = Box(wide - side - edge, (high - side) // 2, side, side)
     room = box.x - 2 * margin
     top = max(margin, box.y)  # what is at the bottom ends where the code does
-    row = _place_buttons(scene.buttons, margin, high - top, room, u, button_height, centred=False)
+    row = _place_buttons(scene.buttons, margin, high - top, room, u, trial.button_height, centred=False)
     if row is None:
         return None
     buttons, floor = row
     stack = _Stack(margin, room, 0.0, [])
     _texts_of(scene, room, u, narrow=True, longest=longest, stack=stack)
     space = floor - top - (margin if buttons else 0)
-    if stack.height > space or stack.width > room or (_broken(stack, buttons) and not broken):
+    if stack.height > space or stack.width > room or (_broken(stack, buttons) and not trial.broken):
         return None
     texts, countdown, _, _ = _unstack(stack, top + (space - stack.height) // 2)
     return Layout(size, tuple(texts), Drawing.NONE, None, PlacedCode(box, module), countdown, tuple(buttons))
 
 
-def _beside_drawing(
-    scene: Scene,
-    size: tuple[int, int],
-    _matrix: None,
-    longest: str,
-    u: float,
-    share: int,
-    button_height: int,
-    *,
-    broken: bool,
-) -> Layout | None:
+def _beside_drawing(scene: Scene, size: tuple[int, int], _matrix: None, longest: str, trial: _Trial) -> Layout | None:
     """Words on the left; the drawing and under it the buttons on the right; None when they do not fit."""
     wide, high = size
+    u = trial.u
     margin = round(4 * u)
-    across = min(wide * share // 100, high - 2 * margin)
+    across = min(wide * trial.share // 100, high - 2 * margin)
     left = wide - margin - across
-    row = _place_buttons(scene.buttons, left, high - margin, across, u, button_height, centred=True)
+    row = _place_buttons(scene.buttons, left, high - margin, across, u, trial.button_height, centred=True)
     if row is None:
         return None
     buttons, floor = row
@@ -447,9 +437,9 @@ def _beside_drawing(
     stack = _Stack(margin, room, 0.0, [])
     _texts_of(scene, room, u, narrow=True, longest=longest, stack=stack)
     space = high - 2 * margin
-    if stack.height > (1 if broken else _ROOMY) * space or stack.width > room:
+    if stack.height > (1 if trial.broken else _ROOMY) * space or stack.width > room:
         return None
-    if _broken(stack, buttons) and not broken:
+    if _broken(stack, buttons) and not trial.broken:
         return None
     texts, countdown, _, _ = _unstack(stack, margin + (space - stack.height) // 2)
     return Layout(size, tuple(texts), scene.drawing, box, None, countdown, tuple(buttons))

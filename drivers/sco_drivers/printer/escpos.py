@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 from sco_drivers.errors import BadDeviceUrl, DeviceClosed, DeviceError, DeviceTimeout, PrinterError
 from sco_drivers.printer import (
@@ -58,8 +58,7 @@ _FLAP_LOOK_S = 0.05
 _TRIES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What a printer's URL says besides its address; `drawer_open_is_high` is None where there is no drawer."""
 
     profile: Profile

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import escpos
 
 Presenting = Literal["none", "custom"]
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """One model.
 
     Attributes:
@@ -99,8 +97,8 @@ OWN: dict[str, dict[str, Any]] = {
 """Models of our own, made from one of python-escpos's."""
 
 
-@lru_cache(maxsize=1)
 def _capabilities() -> dict[str, Any]:
+    """All models of python-escpos; not kept, since a lane needs one of them."""
     # Not by importlib.resources, which costs a fifth of the driver's import.
     with open(os.path.join(os.path.dirname(escpos.__file__), "capabilities.json"), "rb") as file:  # noqa: PTH118, PTH120, PTH123
         profiles: dict[str, Any] = json.load(file)["profiles"]

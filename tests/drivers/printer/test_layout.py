@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 import zxingcpp
 
@@ -154,3 +156,14 @@ def test_a_text_is_no_command(char: str) -> None:
 )
 def test_wrap(text: str, columns: int, lines: list[str]) -> None:
     assert wrap(text, columns) == lines
+
+
+def test_a_lane_keeps_the_one_model_that_it_has() -> None:
+    profile.cache_clear()
+    tracemalloc.start()
+    try:
+        profile("TM-T88V")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 32 * 1024  # the file of all models takes ten times that

@@ -303,7 +303,7 @@ class DrawnScreen:
             surface.put(rows, layout.countdown.box, paint.paint_countdown(layout.countdown, self._left))
         if layout.drawing is Drawing.SPINNER and layout.drawing_box is not None:
             box = layout.drawing_box
-            self._spinner = surface.moving(box, paint.spinner(box.width))
+            self._spinner = surface.moving(box, paint.spinner(box.width), paint.SPINNER_FRAMES)
             self._turns = 0
             self._spinner.show(rows, 0)
         if code is not None:
@@ -368,7 +368,7 @@ class DrawnScreen:
         rows = self._memory.front()
         changed: list[Box] = []
         if self._spinner is not None:
-            self._turns = (self._turns + 1) % len(self._spinner.frames)
+            self._turns = (self._turns + 1) % self._spinner.count
             changed.append(self._spinner.show(rows, self._turns))
         layout = self._layout
         if self._ends_at is not None and layout is not None and layout.countdown is not None:

@@ -6,6 +6,7 @@ Everything here is px and bytes; scenes are `drawer`'s business.
 from __future__ import annotations
 
 import itertools
+import mmap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -37,17 +38,21 @@ class Moving:
 
     Attributes:
         box: the place, in the device's px.
-        frames: the pictures; of each only the bytes at `pieces`.
+        frames: the pictures one behind the other; of each only the bytes at `pieces`. A mapping of its own, since it is
+            the largest thing that a screen holds, and not for long: the system gets it back whole.
+        count: how many pictures there are.
         pieces: slices of memory, and of a frame.
     """
 
     box: Box
-    frames: tuple[bytes, ...]
+    frames: mmap.mmap
+    count: int
     pieces: tuple[tuple[slice, slice], ...]
 
     def show(self, rows: Rows, number: int) -> Box:
         """Copy picture `number` into memory. Returns the box that was written, in the device's px."""
-        with memoryview(self.frames[number]) as frame:
+        size = len(self.frames) // self.count
+        with memoryview(self.frames) as frames, frames[number * size : (number + 1) * size] as frame:
             for place, source in self.pieces:
                 rows[place] = frame[source]
         return self.box
@@ -143,38 +148,43 @@ class Surface:
 
     def put(self, rows: Rows, box: Box, image: Image) -> Box:
         """A palette image into its box (a person's px). Returns the box that was written, in the device's px."""
-        device, pixels = self._prepared(box, image)
-        self._blit(rows, device, pixels)
+        device = self._written(box)
+        self._blit(rows, device, self._prepared(box, image))
         return device
 
-    def _prepared(self, box: Box, image: Image) -> tuple[Box, bytes]:
-        """A palette image for its box (a person's px), as device px and native rows."""
-        if self._shared is None:
-            return self.to_device(box), self._native(image)
-        self._shared.paste(image, (box.x, box.y))
+    def _written(self, box: Box) -> Box:
+        """What is written for a person's box, in the device's px: whole bytes."""
         device = self.to_device(box)
+        if self._shared is None:
+            return device
         left, right = device.x // 8 * 8, min(-(-(device.x + device.width) // 8) * 8, self.geometry.width)
-        device = Box(left, device.y, right - left, device.height)
-        whole = self.to_person(device)
-        part = self._shared.crop((whole.x, whole.y, whole.x + whole.width, whole.y + whole.height))
-        return device, self._native(part)
+        return Box(left, device.y, right - left, device.height)
 
-    def moving(self, box: Box, images: Iterable[Image]) -> Moving:
-        """Palette images that take turns in one box (a person's px), made ready so that a turn costs copies only.
+    def _prepared(self, box: Box, image: Image) -> bytes:
+        """A palette image for its box (a person's px), as native rows of what is written for that box."""
+        if self._shared is None:
+            return self._native(image)
+        self._shared.paste(image, (box.x, box.y))
+        whole = self.to_person(self._written(box))
+        return self._native(self._shared.crop((whole.x, whole.y, whole.x + whole.width, whole.y + whole.height)))
+
+    def moving(self, box: Box, images: Iterable[Image], count: int) -> Moving:
+        """`count` palette images that take turns in one box (a person's px), made ready: a turn costs copies only.
 
         They are rings on the page's ground, as wide as the box and `RING` of that thick; the ground is left out.
         """
         form, stride = self.geometry.format, self.geometry.stride
-        frames: list[bytes] = []
-        spans: list[tuple[int, int]] = []
+        device = self._written(box)
+        line = form.row_bytes(device.width)
+        if self._shared is None:
+            spans = _ring_spans(device.width, device.height, form.bits // 8)
+        else:
+            spans = [(row * line, line) for row in range(device.height)]
+        frames = mmap.mmap(-1, count * sum(size for _, size in spans))
         for image in images:
-            device, pixels = self._prepared(box, image)
-            line = form.row_bytes(device.width)
-            if not spans:
-                spans = [(at, line) for at in range(0, len(pixels), line)]
-                if self._shared is None:
-                    spans = _ring_spans(device.width, device.height, form.bits // 8)
-            frames.append(b"".join([pixels[at : at + size] for at, size in spans]))
+            pixels = self._prepared(box, image)
+            for at, size in spans:
+                frames.write(pixels[at : at + size])
         origin = device.y * stride + device.x * form.bits // 8
         places, sources, taken = [], [], 0
         for at, size in spans:
@@ -182,7 +192,7 @@ class Surface:
             places.append(slice(origin + row * stride + column, origin + row * stride + column + size))
             sources.append(slice(taken, taken + size))
             taken += size
-        return Moving(device, tuple(frames), tuple(zip(places, sources, strict=True)))
+        return Moving(device, frames, count, tuple(zip(places, sources, strict=True)))
 
     def _native(self, image: Image) -> bytes:
         """A palette image as native rows, turned."""

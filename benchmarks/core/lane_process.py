@@ -18,7 +18,8 @@ def main() -> None:
     from sco_payment.settings import load
 
     lane = open_lane(load(sys.argv[1]))
-    for held in (lane._customer._presenter._printer, lane._presenter._nfc):
+    presenter = lane._customer._presenter
+    for held in (presenter._printer, presenter._nfc):
         if held is not None:
             held.get()
     if sys.argv[2] == "pay":

@@ -392,6 +392,7 @@ def settings() -> None:
 
 def _not_here(settings: Settings) -> list[str]:
     """What the settings need of this machine, and it has not."""
+    from sco_payment import place
     from sco_payment.assemble import open_client
 
     problems = []
@@ -399,14 +400,7 @@ def _not_here(settings: Settings) -> list[str]:
         open_client(settings).close()
     except ValueError as error:
         problems.append(str(error))
-    journal = Path(settings.journal.path)
-    if journal.is_dir():
-        problems.append(f"journal.path: {journal} is a folder; name a file in it, e.g. {journal / 'journal.db'}")
-    elif not journal.parent.is_dir():
-        problems.append(
-            f"journal.path: {journal.parent}: there is no such folder; make it, on a disk that survives power loss"
-        )
-    return problems
+    return problems + [f"journal.path: {problem}" for problem in place.problems(Path(settings.journal.path))]
 
 
 def _devices_that_fail(devices: DeviceSettings) -> list[str]:
@@ -429,6 +423,8 @@ def _devices_that_fail(devices: DeviceSettings) -> list[str]:
 @click.option("--devices", is_flag=True, help="Open each device too, and close it: not while the lane runs.")
 def check(settings_file: str, devices: bool) -> None:
     """Check SETTINGS_FILE as a whole; every problem is named at once. Asks nothing of PayMaster."""
+    from sco_payment import place
+
     loaded = _load_settings(settings_file)
     problems = _not_here(loaded) + (_devices_that_fail(loaded.devices) if devices else [])
     if problems:
@@ -436,6 +432,9 @@ def check(settings_file: str, devices: bool) -> None:
     display = loaded.display
     words = ("printed on the receipt tape", "on the lane's screen", f"{display.plate} plate or tag")[display.mode]
     click.echo(f"{settings_file} is good: lane {loaded.lane.pos_id}, display mode {display.mode} ({words})")
+    doubt = place.doubt(Path(loaded.journal.path))
+    if doubt is not None:
+        click.echo(f"note: journal.path: {doubt}", err=True)
 
 
 @settings.command()

@@ -1,7 +1,8 @@
 """Settings of a lane: one TOML file, overridden by the environment, validated as a whole with every error at once.
 
 `SCO_<SECTION>_<NAME>` in the environment overrides a value of the file, e.g. `SCO_DISPLAY_MODE=1`. The token never
-stands in the file: it comes from `SCO_PAYMASTER_TOKEN` or from the file that `paymaster.token_file` names.
+stands in the file: it comes from `SCO_PAYMASTER_TOKEN` or from the file that `paymaster.token_file` names. Relative
+paths in the file begin at its own folder.
 """
 
 # ruff: noqa: RUF009 - `_setting` is `dataclasses.field` with the reference's words beside the default
@@ -9,6 +10,7 @@ stands in the file: it comes from `SCO_PAYMASTER_TOKEN` or from the file that `p
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 import types
 from collections.abc import Mapping
@@ -21,6 +23,7 @@ from sco_payment import link as links
 from sco_payment.machine import Mode, Timing
 from sco_payment.texts import is_utf8
 
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 TOKEN_VARIABLE = "SCO_PAYMASTER_TOKEN"  # noqa: S105 - the variable's name, not a token
 _IN_ENVIRONMENT = (str, int, float, bool)
 """Types of settings that a variable can give."""
@@ -133,7 +136,9 @@ class DialogSettings:
 class JournalSettings:
     """Where the journal lies."""
 
-    path: str = _setting("", "SQLite file on a disk that survives power loss; its folder must exist")
+    path: str = _setting(
+        "", "SQLite file on a disk that survives power loss; its folder must exist; relative: beside this file"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +180,7 @@ def load(path: str | Path, environment: Mapping[str, str] | None = None, *, toke
     """Read and validate the settings file at `path`.
 
     Args:
-        path: of the TOML file.
+        path: of the TOML file. Relative paths in it begin at its folder, those in the environment where the process is.
         environment: in place of the process's own.
         token: whether PayMaster's token must be there and readable. False for what asks nothing of PayMaster, and where
             the token comes from elsewhere.
@@ -185,18 +190,29 @@ def load(path: str | Path, environment: Mapping[str, str] | None = None, *, toke
     """
     source = str(path)
     try:
-        text = Path(path).read_bytes().decode()
+        text = Path(path).read_bytes().decode("utf-8-sig")  # an editor of Windows begins with a mark
     except FileNotFoundError:
         raise SettingsError(source, ["there is no such file"]) from None
     except OSError as error:
         raise SettingsError(source, [f"cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
-        raise SettingsError(source, [f"is not UTF-8 text (byte {error.start})"]) from None
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SettingsError(source, [f"is not UTF-8 text (line {line}): save it as UTF-8"]) from None
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(source, [f"is not TOML: {error}"]) from None
+    _beside(Path(path).parent, data)
     return from_mapping(data, os.environ if environment is None else environment, source=source, token=token)
+
+
+def _beside(folder: Path, data: dict[str, Any]) -> None:
+    """Files that the settings name without a folder lie beside them: a command that is run elsewhere must not begin a
+    second journal."""
+    for section, name in (("journal", "path"), ("paymaster", "token_file"), ("paymaster", "ca_file")):
+        table = data.get(section)
+        if isinstance(table, dict) and isinstance(table.get(name), str) and table[name]:
+            table[name] = str(folder / table[name])
 
 
 def from_mapping(
@@ -339,8 +355,12 @@ def _check_together(settings: Settings, problems: list[str]) -> None:
         if not value and not any(problem.startswith(f"{where} = ") for problem in problems):
             problems.append(f"{where} is missing")
     url = _split(paymaster.base_url)
-    if url is None or url.scheme not in ("https", "http") or not url.hostname:
-        problems.append(f"paymaster.base_url = {paymaster.base_url!r}: must be an https address")
+    if url is None or url.scheme not in ("https", "http") or not _HOST.fullmatch(url.hostname or ""):
+        problems.append(
+            f"paymaster.base_url = {paymaster.base_url!r}: must be an https address, e.g. https://paymaster.ru"
+        )
+    elif "@" in url.netloc or url.query or url.fragment:
+        problems.append("paymaster.base_url: there is no user, question or fragment in it: only scheme, host and port")
     elif url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
         problems.append("paymaster.base_url: plain http is allowed only to this machine; write https")
     if paymaster.ca_file:

@@ -143,3 +143,54 @@ def test_a_wrong_value_is_not_missing_as_well() -> None:
     assert [text for text in caught.value.problems if "merchant_id" in text] == [
         "paymaster.merchant_id = 5: must be a text in quotes"
     ]
+
+
+def test_relative_paths_begin_at_the_file_not_at_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`recover` in another folder would begin a second journal, and say that nothing is open."""
+    (tmp_path / "lane.toml").write_text(
+        '[lane]\npos_id = "K"\nshop = "S"\n[paymaster]\nmerchant_id = "m"\ntoken_file = "token"\n'
+        '[journal]\npath = "journal.db"\n',
+        "utf-8",
+    )
+    (tmp_path / "token").touch(0o600)
+    (tmp_path / "token").write_text("t", "utf-8")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert load("../lane.toml", {}).journal.path == "../journal.db"
+    assert load(tmp_path / "lane.toml", {"SCO_JOURNAL_PATH": "here.db"}).journal.path == "here.db"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https:// paymaster.ru", "https://", "paymaster.ru", "https://a..b", "https://пэймастер.рф", "https://x:99999",
+     "https://user:word@paymaster.ru", "https://paymaster.ru?x=1", "https://paymaster.ru#x"],
+)  # fmt: skip
+def test_an_address_that_no_request_can_be_sent_to_is_refused(address: str) -> None:
+    with pytest.raises(SettingsError, match="base_url"):
+        from_mapping(GOOD | {"paymaster": {"merchant_id": "m", "base_url": address}}, TOKEN)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://PayMaster.ru", "https://10.0.0.7:8443/", "https://[fd00::7]", "http://[::1]"]
+)
+def test_addresses_that_are_good(address: str) -> None:
+    from_mapping(GOOD | {"paymaster": {"merchant_id": "m", "base_url": address}}, TOKEN)
+
+
+def test_a_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
+    lines = (
+        "[lane]",
+        'pos_id = "K"',
+        'shop = "Магазин"',
+        "[paymaster]",
+        'merchant_id = "m"',
+        "[journal]",
+        'path = "j"',
+    )
+    text = "\r\n".join(lines)
+    file = tmp_path / "lane.toml"
+    file.write_bytes(text.encode("utf-8-sig"))
+    assert load(file, TOKEN).lane.shop == "Магазин"
+    file.write_bytes(text.encode("cp1251"))
+    with pytest.raises(SettingsError, match=r"not UTF-8 text \(line 3\)"):
+        load(file, TOKEN)

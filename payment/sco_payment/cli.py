@@ -267,6 +267,8 @@ def cases(
     settings = _load_settings(settings_file, token=False)
     if check_only and (close_it or number is not None):
         _fail("--check looks at all open cases; it takes no number and closes nothing")
+    if not close_it and (operator or reason):
+        _fail("--operator and --reason go with --close, without which nothing is closed")
     if close_it and number is None:
         _fail("name the case to close: sco-pay cases NUMBER --close --operator WHO --reason WHAT")
     try:

@@ -102,16 +102,21 @@ class Lines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._mutex = threading.Lock()
+        self._attempt: str | None = None  # the one that was begun last
 
     def __call__(self, name: str, data: Mapping[str, Any]) -> None:
         """Write the line."""
         match name:
             case "state":
                 text = f"order {data['order']}: {self._WORDS[data['phase']]}"
+                if data["phase"] == "creating":
+                    self._attempt = data["attempt"]
             case "link":
                 text = f"link: {data['link']}" + ("" if data["verified"] else "  (it cannot be verified)")
             case "note":
                 text = str(data["text"])
+                if self._attempt is not None and data["attempt"] not in (None, self._attempt):
+                    text = f"of an earlier attempt: {text}"
             case "paymaster":
                 text = f"at PayMaster: {data['creates']} created, {data['cancels']} cancellations"
             case "case":

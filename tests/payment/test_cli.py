@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pty
@@ -20,6 +21,7 @@ from test_link import DYNAMIC
 from sco_payment import machine as m
 from sco_payment.journal import Journal
 from sco_payment.paymaster.simulator import PayMasterSimulator
+from sco_payment.terminal import Lines
 
 
 @pytest.mark.parametrize("mode", ["0", "1", "2"])
@@ -219,6 +221,8 @@ def test_an_open_case_is_seen(tmp_path: Path) -> None:
         assert "+61.5 s" in run("cases", "1", "--settings", file).stdout
         assert "case 1" in run("recover", "--settings", file, **token).stderr
         assert run("cases", "1", "--check", "--settings", file).returncode == 2
+        forgot = run("cases", "1", "--operator", "Иванова", "--reason", "отдали", "--settings", file)
+        assert (forgot.returncode, "go with --close" in forgot.stderr) == (2, True)
         close = run("cases", "1", "--close", "--operator", "Иванова", "--reason", "отдали", "--settings", file)
         assert close.returncode == 0, close.stderr
         assert run("cases", "--check", "--settings", file).returncode == 0
@@ -394,3 +398,20 @@ def test_a_dumb_terminal_is_told_in_lines(tmp_path: Path, term: str, drawn: bool
         assert process.wait(30) == 0
     assert ("waiting for the customer" not in seen.decode()) is drawn
     assert "paid: order 42" in seen.decode()
+
+
+def test_lines_tell_an_earlier_attempts_news_from_this_ones() -> None:
+    """A lane watches what it left open while it takes the next payment."""
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines("note", {"attempt": "old", "text": "bank: no payment of this order"})
+    lines("state", {"attempt": "new", "order": "43", "phase": "creating"})
+    for attempt in ("old", "new", None):
+        lines("note", {"attempt": attempt, "text": "said"})
+    assert [line.strip() for line in stream.getvalue().splitlines()] == [
+        "bank: no payment of this order",
+        "order 43: asking PayMaster for a payment",
+        "of an earlier attempt: said",
+        "said",
+        "said",
+    ]

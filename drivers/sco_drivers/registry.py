@@ -92,19 +92,20 @@ def _open(kind: Kind, text: str) -> Any:
 
 
 def check_url(kind: Kind, url: str) -> list[BadDeviceUrl]:
-    """What is wrong in `url` as the URL of a `kind`: scheme, form, and every parameter. Opens no device.
+    """All that is wrong in `url` as the URL of a `kind`: scheme, form, address, and every parameter. Opens no device.
 
     Says nothing of whether the device is there. Loads the driver's module.
 
     Raises:
         DriverUnavailable: the driver cannot be loaded.
     """
+    parsed, found = DeviceUrl.read(url)
+    if parsed is None:
+        return found
     try:
-        parsed = DeviceUrl.parse(url)
         check = getattr(_opener(kind, parsed), "check", None)
     except BadDeviceUrl as error:
-        return [error]
-    found: list[BadDeviceUrl] = []
+        return [*found, error]
     while check is not None:
         try:
             check(parsed)

@@ -41,33 +41,47 @@ class DeviceUrl:
             BadDeviceUrl: no scheme, a bad port, a device file with two slashes before it (lp://dev/usb/lp0), a NUL in
                 the path, or a query parameter given twice.
         """
+        url, wrong = cls.read(text)
+        if url is None or wrong:
+            raise wrong[0]
+        return url
+
+    @classmethod
+    def read(cls, text: str) -> tuple[DeviceUrl | None, list[BadDeviceUrl]]:
+        """`text` as far as it can be understood, and all that is wrong in its form (see `parse`); None for no URL."""
         spied = text.startswith(SPY)
         bare = text.removeprefix(SPY)
         try:
             parts = urlsplit(bare)
-            # usb://04b8:0202 is vendor:product in hexadecimal, not host:port.
-            usb = parts.scheme == "usb"
+        except ValueError as error:
+            return None, [BadDeviceUrl(f"not a device URL: {error}", url=text)]
+        if not parts.scheme or "://" not in bare:
+            hint = "write scheme://..., e.g. tcp://10.0.0.5:9100 or fb:///dev/fb0"
+            return None, [BadDeviceUrl("not a device URL", url=text, hint=hint)]
+        wrong: list[BadDeviceUrl] = []
+        # usb://04b8:0202 is vendor:product in hexadecimal, not host:port.
+        usb = parts.scheme == "usb"
+        port = None
+        try:
             port = None if usb else parts.port
         except ValueError as error:
-            raise BadDeviceUrl(f"not a device URL: {error}", url=text) from None
-        if not parts.scheme or "://" not in bare:
-            raise BadDeviceUrl(
-                "not a device URL", url=text, hint="write scheme://..., e.g. tcp://10.0.0.5:9100 or fb:///dev/fb0"
-            )
-        if parts.scheme in _DEVICE_FILES and parts.netloc:
-            raise BadDeviceUrl(
-                f"{parts.netloc!r} stands where a host would", url=text, hint=f"write {parts.scheme}:///dev/..."
-            )
+            wrong.append(BadDeviceUrl(f"not a device URL: {error}", url=text))
         path = unquote(parts.path)
+        if parts.scheme in _DEVICE_FILES and parts.netloc:
+            hint = f"write {parts.scheme}:///dev/..."
+            wrong.append(BadDeviceUrl(f"{parts.netloc!r} stands where a host would", url=text, hint=hint))
+            path = f"/{parts.netloc}{path}"  # as it was meant
         if "\0" in path:
-            raise BadDeviceUrl("a NUL stands in the path", url=text)
+            wrong.append(BadDeviceUrl("a NUL stands in the path", url=text))
         params: dict[str, str] = {}
+        twice: set[str] = set()
         for key, value in parse_qsl(parts.query, keep_blank_values=True):
             if key in params:
-                raise BadDeviceUrl(f"parameter {key!r} stands twice", url=text)
-            params[key] = value
+                twice.add(key)
+            params.setdefault(key, value)
+        wrong += [BadDeviceUrl(f"parameter {key!r} stands twice", url=text) for key in sorted(twice)]
         host = parts.netloc if usb else (parts.hostname or "")
-        return cls(bare, parts.scheme, host, port, path, params, spied)
+        return cls(bare, parts.scheme, host, port, path, params, spied), wrong
 
     def integer(self, name: str, default: int, *, least: int | None = None, most: int | None = None) -> int:
         """Query parameter `name` as a whole number within `least`..`most`, or `default` when absent.
@@ -148,7 +162,8 @@ def checked_by(check: Callable[[DeviceUrl], object]) -> Callable[[Callable[[Devi
 
     Args:
         check: raises BadDeviceUrl for what is wrong in the URL itself. It opens nothing, and may run on a machine that
-            has no such device.
+            has no such device. It looks at the address last: an error of a parameter is told, and the rest of the URL
+            looked at again, without it; one that names no parameter ends the search.
     """
 
     def decorate(opener: Callable[[DeviceUrl], D]) -> Callable[[DeviceUrl], D]:

@@ -167,6 +167,34 @@ def test_what_else_is_wrong_in_a_url(kind: registry.Kind, text: str, word: str) 
     assert word in str(found)
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "words"),
+    [
+        ("printer", "tcp://?profile=nope&dpi=1", ("host is missing", "profile='nope'", "dpi='1'")),
+        ("printer", "tcp://x:99999?dpi=1&dpi=2", ("not a device URL", "'dpi' stands twice", "dpi='1'")),
+        ("printer", "usb://epson?dpi=1", ("in hex", "dpi='1'")),
+        ("printer", "serial://?baud=x&dpi=1", ("path is missing", "baud='x'", "dpi='1'")),
+        ("printer", "lp://dev/usb/lp0?dpi=1&colour=red", ("'dev' stands where", "dpi='1'", "unknown parameter colour")),
+        ("printer", "lp://?qr=no", ("path is missing", "qr='no'")),
+        ("printer", "gopher://x?a=1&a=2", ("known: lp, serial", "'a' stands twice")),
+        ("nfc", "pn532://?baud=x&attempts=x", ("path is missing", "baud='x'", "attempts='x'")),
+        ("nfc", "pn532:///dev/tty%00?baud=x", ("NUL", "baud='x'")),
+        ("nfc", f"sim://?uri={'x' * 900}&baud=x", ("do not fit an NTAG213", "baud='x'")),
+        ("nfc", "usb://reader?attempts=x", ("vendor and product", "attempts='x'")),
+        ("screen", "fb://?rotate=1&pages=9", ("path is missing", "rotate='1'", "pages='9'")),
+        ("screen", "drm://?rotate=1&mode=x", ("path is missing", "rotate='1'", "mode='x'")),
+        ("touch", "evdev://?grab=2&rotate=7", ("path is missing", "grab='2'", "rotate='7'")),
+    ],
+)
+def test_mistakes_of_form_address_and_parameters_are_told_at_once(
+    kind: registry.Kind, text: str, words: tuple[str, ...]
+) -> None:
+    found = [str(error) for error in registry.check_url(kind, text)]
+    for word in words:
+        assert len([error for error in found if word in error]) == 1, (word, found)
+    assert len(found) == len(words)
+
+
 def test_a_third_partys_url_is_checked_where_it_lets_us(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
 

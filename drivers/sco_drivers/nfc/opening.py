@@ -87,15 +87,15 @@ def serial_radio(url: DeviceUrl, path: str, baud: int) -> Radio:
 
 
 def _check_pn532(url: DeviceUrl) -> None:
-    url.device_file("pn532:///dev/ttyS1?baud=921600")
     baud_of(url)
     check_parameters(url, "baud")
+    url.device_file("pn532:///dev/ttyS1?baud=921600")
 
 
 def _check_usb(url: DeviceUrl) -> None:
+    check_parameters(url)
     if url.host and not re.fullmatch(r"[0-9a-fA-F]{4}:[0-9a-fA-F]{4}", url.host):
         raise BadDeviceUrl("not a vendor and product", url=url.text, hint="e.g. usb://072f:2200")
-    check_parameters(url)
 
 
 @checked_by(_check_pn532)

@@ -498,29 +498,29 @@ def check_parameters(url: DeviceUrl, *more: str) -> None:
 
 
 def _check_tcp(url: DeviceUrl) -> None:
+    check_parameters(url)
     if not url.host:
         raise BadDeviceUrl("the host is missing", url=url.text, hint="e.g. tcp://10.0.0.5:9100")
-    check_parameters(url)
 
 
 def _check_usb(url: DeviceUrl) -> None:
     from sco_drivers.printer.usb_wire import ids_of
 
-    ids_of(url)
     check_parameters(url, "port")
+    ids_of(url)
 
 
 def _check_serial(url: DeviceUrl) -> None:
     from sco_drivers.printer.serial_line import speed_of
 
-    url.device_file("serial:///dev/ttyUSB0?baud=115200")
     speed_of(url)
     check_parameters(url, "baud", "flow")
+    url.device_file("serial:///dev/ttyUSB0?baud=115200")
 
 
 def _check_lp(url: DeviceUrl) -> None:
-    url.device_file("lp:///dev/usb/lp0")
     check_parameters(url)
+    url.device_file("lp:///dev/usb/lp0")
 
 
 @checked_by(_check_tcp)

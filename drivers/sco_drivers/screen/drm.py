@@ -489,10 +489,10 @@ def _mode(url: DeviceUrl) -> str:
 
 def _check(url: DeviceUrl) -> None:
     url.only("connector", "mode", "format", "tty", *PARAMETERS)
-    url.device_file("drm:///dev/dri/card0")
     _format(url)
     _mode(url)
     check_parameters(url)
+    url.device_file("drm:///dev/dri/card0")
 
 
 @checked_by(_check)

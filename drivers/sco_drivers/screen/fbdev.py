@@ -449,10 +449,10 @@ def _detects(url: DeviceUrl) -> bool:
 
 def _check(url: DeviceUrl) -> None:
     url.only("tty", "pages", "detect", *PARAMETERS)
-    url.device_file("fb:///dev/fb0")
     _pages(url)
     _detects(url)
     check_parameters(url)
+    url.device_file("fb:///dev/fb0")
 
 
 @checked_by(_check)

@@ -188,7 +188,7 @@ def _tag(url: DeviceUrl) -> VirtualTag:
     try:
         return VirtualTag(product, bytes.fromhex(uid), url.params.get("uri", ""))
     except ValueError as error:
-        raise BadDeviceUrl(str(error), url=url.text) from None
+        raise BadDeviceUrl(str(error), url=url.text, parameters=("uri",)) from None
 
 
 def _check(url: DeviceUrl) -> None:

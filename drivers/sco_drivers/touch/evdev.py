@@ -36,9 +36,9 @@ def _eviocgabs(axis: int) -> int:
 
 def _check(url: DeviceUrl) -> None:
     url.only("grab", *PARAMETERS)
-    url.device_file("evdev:///dev/input/event3")
     _grab(url)
     check_parameters(url)
+    url.device_file("evdev:///dev/input/event3")
 
 
 def _grab(url: DeviceUrl) -> bool:

@@ -9,6 +9,7 @@ import click
 
 from sco_drivers import DeviceError, open_nfc
 from sco_drivers.nfc import TagContents, TagReader
+from sco_hwtest.device_urls import device_argument
 
 
 def _run(url: str, call: Callable[[TagReader], TagContents]) -> TagContents:
@@ -51,6 +52,7 @@ def _uid(_context: click.Context, _parameter: click.Parameter, text: str | None)
     return uid
 
 
+_READER = device_argument("nfc", "reader")
 _UID = click.option("--uid", callback=_uid, help="Refuse every other tag than this serial number, in hex.")
 
 
@@ -60,14 +62,14 @@ def nfc_group() -> None:
 
 
 @nfc_group.command("read")
-@click.argument("reader")
+@_READER
 def read(reader: str) -> None:
     """Show the tag and what it carries."""
     _run(reader, lambda nfc: nfc.read())
 
 
 @nfc_group.command("write")
-@click.argument("reader")
+@_READER
 @click.argument("uri")
 @_UID
 def write(reader: str, uri: str, uid: bytes | None) -> None:
@@ -76,7 +78,7 @@ def write(reader: str, uri: str, uid: bytes | None) -> None:
 
 
 @nfc_group.command("clear")
-@click.argument("reader")
+@_READER
 @_UID
 def clear(reader: str, uid: bytes | None) -> None:
     """Leave the tag without a link."""
@@ -84,7 +86,7 @@ def clear(reader: str, uid: bytes | None) -> None:
 
 
 @nfc_group.command("verify")
-@click.argument("reader")
+@_READER
 @click.argument("uri")
 @_UID
 def verify(reader: str, uri: str, uid: bytes | None) -> None:
@@ -93,7 +95,7 @@ def verify(reader: str, uri: str, uid: bytes | None) -> None:
 
 
 @nfc_group.command("provision", short_help="Make the tag a lane's own, and protect it.")
-@click.argument("reader")
+@_READER
 @click.argument("uri", default="")
 @click.option(
     "--protection",
@@ -124,7 +126,7 @@ def provision(reader: str, uri: str, protection: str, yes: bool, uid: bytes | No
 
 
 @nfc_group.command("watch", short_help="Look at the tag again and again.")
-@click.argument("reader")
+@_READER
 @click.argument("uri", required=False)
 @click.option("--interval", "interval_s", type=click.FloatRange(0.1, 3600), default=5.0, show_default=True)
 @click.option("--count", type=click.IntRange(min=1), help="End after so many looks; else at Ctrl-C.")

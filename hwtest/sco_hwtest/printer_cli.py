@@ -11,6 +11,7 @@ import click
 from sco_drivers import open_printer
 from sco_drivers.errors import DeviceError
 from sco_drivers.printer import Line, PrintOutcome, Style, Ticket
+from sco_hwtest.device_urls import device_argument
 
 _SAMPLE = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 
@@ -25,6 +26,7 @@ def _sample(link: str, qr_mm: float) -> Ticket:
     )
 
 
+_url = device_argument("printer")
 _link = click.option("--link", default=_SAMPLE, help="What the code says.")
 _side = click.option(
     "--qr-mm", type=float, default=40.0, show_default=True, help="Side of the code, quiet zone included."
@@ -64,7 +66,7 @@ def preview(png: str, paper_mm: str, profile: str, codec: str | None, qr: str | 
 
 
 @printer_group.command()
-@click.argument("url")
+@_url
 def status(url: str) -> None:
     """Ask the printer at URL how it is. Exit status 0 only when it says that it can print."""
     try:
@@ -79,7 +81,7 @@ def status(url: str) -> None:
 
 
 @printer_group.command(short_help="Check a printer without using paper.")
-@click.argument("url")
+@_url
 def health(url: str) -> None:
     """Check the printer at URL without using paper: state, identity, what it can tell, what to do about it.
 
@@ -107,7 +109,7 @@ def health(url: str) -> None:
 
 
 @printer_group.command("print")
-@click.argument("url")
+@_url
 @_link
 @_side
 def print_ticket(url: str, link: str, qr_mm: float) -> None:

@@ -48,19 +48,14 @@ def devices_of(urls: dict[str, tuple[str, ...]]) -> list[tuple[Kind, str]]:
     Raises:
         click.UsageError: there is none, or URLs are wrong; it names them all.
     """
-    from sco_drivers import DeviceError, check_url
+    from sco_hwtest.device_urls import mistakes
 
     found = [(kind, url) for kind in KINDS for url in urls[f"{kind}_urls"]]
     if not found:
         raise click.UsageError(
             "name a device by --printer, --nfc, --screen or --touch; sco-hwtest discover tells its URL"
         )
-    wrong = []
-    for kind, url in found:
-        try:
-            wrong += [f"--{kind}: {error}" for error in check_url(kind, url)]
-        except DeviceError:  # its library is missing, which the report says
-            continue
+    wrong = [f"--{kind}: {mistake}" for kind, url in found for mistake in mistakes(kind, url)]
     if wrong:
         raise click.UsageError("\n".join(wrong))
     return found

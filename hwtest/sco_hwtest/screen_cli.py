@@ -12,6 +12,7 @@ from sco_drivers.errors import DeviceError
 from sco_drivers.registry import open_screen
 from sco_drivers.screen.layout import LEAST_MODULE_MM
 from sco_hwtest.contracts.screen import CHECKS, WORDS, decoded, look, scenes
+from sco_hwtest.device_urls import device_argument, refuse_mistakes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,7 +27,7 @@ def screen_group() -> None:
 
 
 @screen_group.command(short_help="Show each scene.")
-@click.argument("url")
+@device_argument("screen")
 @click.option("--sheet", type=click.Path(dir_okay=False, writable=True), help="Save all scenes as one PNG.")
 @click.option("--seconds", default=0.0, show_default=True, type=click.FloatRange(0, 60), help="How long each stands.")
 @click.option("--language", default="ru", show_default=True, type=click.Choice(tuple(WORDS)), help="Of the texts.")
@@ -66,7 +67,7 @@ def walk(url: str, sheet: str | None, seconds: float, language: str, only: tuple
 
 
 @screen_group.command(short_help="Run the contract of screens.")
-@click.argument("url")
+@device_argument("screen")
 def check(url: str) -> None:
     """Run the contract of screens on URL; exit status 1 when something is not as it must be."""
     from PIL import Image
@@ -101,6 +102,7 @@ def calibrate(url: str, touch_url: str, seconds: float) -> None:
     from sco_drivers.screen.drawer import DrawnScreen
     from sco_hwtest.calibrate import calibrate as by_taps
 
+    refuse_mistakes(("screen", url), ("touch", touch_url))
     try:
         with open_screen(url) as screen:
             if not isinstance(screen, DrawnScreen):

@@ -45,6 +45,33 @@ def test_what_is_no_printer_is_said_in_one_line(url: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["printer", "status", "tcp://?profile=nope&dpi=1"], ("host is missing", "profile='nope'", "dpi='1'")),
+        (["printer", "health", "lp://dev/lp0?dpi=1"], ("'dev' stands where a host would", "dpi='1'")),
+        (["printer", "print", "serial://?baud=0"], ("baud='0'", "path is missing")),
+        (["nfc", "read", "pn532://?baud=1&attempts=9"], ("baud='1'", "attempts='9'", "path is missing")),
+        (["nfc", "watch", "usb://x?attempts=9"], ("attempts='9'", "vendor and product")),
+        (
+            ["nfc", "provision", "usb://x?attempts=9", "https://example.org", "--protection", "forever"],  # no question
+            ("attempts='9'", "vendor and product"),
+        ),
+        (["screen", "walk", "fb://?rotate=1&pages=9"], ("rotate='1'", "pages='9'", "path is missing")),
+        (["screen", "check", "sim://?size=x&format=y"], ("size='x'", "format='y'")),
+        (
+            ["screen", "calibrate", "sim://?size=x&rotate=1", "evdev://?grab=7"],
+            ("size='x'", "rotate='1'", "grab='7'", "path is missing"),
+        ),
+    ],
+)
+def test_all_that_is_wrong_in_a_url_is_said_at_once(arguments: list[str], words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1, done.output
+    assert all(word in done.output for word in words), done.output
+    assert len(done.output.splitlines()) == len(words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
         (["printer", "preview", "/nowhere/a.png"], "/nowhere/a.png cannot be written"),
         (
             ["screen", "walk", "sim://?size=640x480", "--scene", "paid", "--sheet", "/nowhere/a.png"],

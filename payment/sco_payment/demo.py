@@ -45,6 +45,7 @@ _PICTURES = ("screen.png", "screen-pay.png", "screen-dialog.png", "paper.png", "
 _SCREEN_SIZE = (1024, 768)
 _LOOK_S = 0.05
 _THINKS_S = 2.0  # lane time between seeing the code and paying
+_SCENE_S = 0.3  # wall time in which a scene that has begun to appear is whole, its spinner and countdown too
 _PATIENCE_S = 30.0  # wall time after which a customer who sees nothing has left
 
 
@@ -120,7 +121,8 @@ class Customer(threading.Thread):
         link = self._look()
         if link is None:
             return
-        self._sleep(_THINKS_S)
+        if not self._over.wait(max(_THINKS_S / self._speed, _SCENE_S)):
+            self._bench.screen.save_png(str(self._out / "screen-pay.png"))
         try:
             self._act(link)
         except NothingToPay as error:  # at a great speed on a slow machine the invoice is over before it is scanned
@@ -150,7 +152,6 @@ class Customer(threading.Thread):
             if self._stage.is_set():
                 link = self._bench.what_is_seen(self._mode)
                 if link is not None:
-                    self._bench.screen.save_png(str(self._out / "screen-pay.png"))
                     return link
             self._over.wait(_LOOK_S)
         if not self._over.is_set():
@@ -173,9 +174,6 @@ class Customer(threading.Thread):
     def _button(self, action: str) -> tuple[int, int] | None:
         box = self._bench.screen.button(action)
         return None if box is None else (box.x + box.width // 2, box.y + box.height // 2)
-
-    def _sleep(self, lane_s: float) -> None:
-        self._over.wait(lane_s / self._speed)
 
 
 class Demo:
@@ -280,7 +278,7 @@ class Demo:
         self._lines(name, data)
 
     def _say(self, text: str) -> None:
-        self._lines("note", {"text": text})
+        self._lines("note", {"attempt": None, "text": text})
 
     def _save_pictures(self, bench: Bench) -> None:
         bench.screen.save_png(str(self._out / "screen.png"))

@@ -115,7 +115,7 @@ class Lines:
                 text = f"link: {data['link']}" + ("" if data["verified"] else "  (it cannot be verified)")
             case "note":
                 text = str(data["text"])
-                if self._attempt is not None and data["attempt"] not in (None, self._attempt):
+                if self._attempt is not None and data.get("attempt") not in (None, self._attempt):
                     text = f"of an earlier attempt: {text}"
             case "paymaster":
                 text = f"at PayMaster: {data['creates']} created, {data['cancels']} cancellations"

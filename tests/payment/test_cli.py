@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from lane_kit import run, settings_file
+from PIL import Image
 from test_link import DYNAMIC
 
 from sco_payment import machine as m
@@ -49,6 +50,9 @@ def test_demo(tmp_path: Path, mode: str, customer: str, dialog: str, status: int
     if customer == "pays-late":
         assert any(line.get("phase") == "paid_late" for line in lines)
     assert (tmp_path / "screen.png").stat().st_size > 1000
+    with Image.open(tmp_path / "screen-pay.png") as picture:
+        around = (312, 0, 712, 220) if mode == "0" else (0, 0, 300, 768)  # the spinner; the words beside the code
+        assert picture.convert("L").crop(around).getextrema()[0] < 128, "photographed before the scene was whole"
 
 
 @pytest.mark.parametrize(

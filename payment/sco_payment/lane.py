@@ -212,9 +212,9 @@ class Lane:
             taken = False
             try:
                 self._tell_state(None, state)
-                self._perform(state, effects)
                 if self._cancel_wanted:
-                    self.cancel()
+                    self.cancel()  # heard before any answer of the bank: what is not wanted any more is not shown
+                self._perform(state, effects)
                 while self._attempts[plan.key].outcome is None:
                     self._turn(None)
                 result = self._result(self._attempts[plan.key])

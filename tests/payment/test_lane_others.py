@@ -22,6 +22,7 @@ from sco_payment.journal import Journal
 from sco_payment.lane import Lane, Order, PaymentRefused, Result
 from sco_payment.machine import CaseReason, Outcome, View
 from sco_payment.paymaster.simulator import PayMasterSimulator
+from sco_payment.runtime import Channel
 from sco_payment.ui import Choice, LaneDialog, LaneScreen, LaneUI, SeveralUIs
 
 ORDER = Order("42", 25300)
@@ -212,7 +213,16 @@ def test_while_the_attempt_before_is_asked_about(tmp_path: Path, cancelled: bool
                 return m.BankSilent(lane._runtime.now(), seq, "no network")
             return m.BankWord(lane._runtime.now(), seq, payment_id, 6, "Cancelled", ORDER.kopecks, "RUB")
 
+        def at_once(channel: Channel, work: Callable[[], m.Message]) -> None:
+            """The bank answers before `pay` goes on."""
+            if channel == "bank":
+                lane._runtime.post(work())
+            else:
+                elsewhere(channel, work)
+
         lane._bank.poll = closed_in_the_end  # type: ignore[method-assign, assignment]
+        elsewhere = lane._runtime.submit
+        lane._runtime.submit = at_once  # type: ignore[method-assign, assignment]
         result = lane.pay(ORDER)
         assert result.outcome is (Outcome.UNPAID if cancelled else Outcome.PAID)
         attempt = lane.journal.attempt(result.key)

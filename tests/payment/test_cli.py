@@ -270,7 +270,7 @@ def test_a_demo_leaves_alone_what_is_not_its_own(tmp_path: Path) -> None:
     for name, data in kept.items():
         (tmp_path / name).write_bytes(data)
     for _ in range(2):
-        assert run("demo", "--speed", "100", "--out", str(tmp_path)).returncode == 0
+        assert run("demo", "--out", str(tmp_path)).returncode == 0
     assert {name: (tmp_path / name).read_bytes() for name in kept} == kept
     assert (tmp_path / "demo-journal.db").exists()
 

@@ -1,7 +1,8 @@
 """`sco-pay`: one payment, recovery, cases, settings, links, the demo and the PayMaster simulator.
 
 Exit status: 0 paid; 3 unpaid (declined, cancelled, expired); 4 unknown, a case is open; 5 nothing could be presented;
-2 wrong usage or settings. With `--json` stdout carries JSON lines only, the last one the outcome.
+6 refused, since the order is paid already or may still be paid; 2 wrong usage or settings. With `--json` stdout carries
+JSON lines only, the last one the outcome.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 EXIT_STATUS = {Outcome.PAID: 0, Outcome.UNPAID: 3, Outcome.UNKNOWN: 4, Outcome.NOT_PRESENTED: 5}
 _WRONG_USAGE = 2
+_REFUSED = 6
 _LANE_WRITES_S = 3.0
 _UNKNOWN = EXIT_STATUS[Outcome.UNKNOWN]
 
@@ -135,16 +137,20 @@ def _interruptible(lane: Lane) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_payment(lane: Lane, order: Order, report: Callable[[Result], None]) -> int:
-    """Pay, report the outcome, and return the exit status."""
+def run_payment(
+    lane: Lane, order: Order, report: Callable[[Result], None], refused: Callable[[str], None] | None = None
+) -> int:
+    """Pay, report the outcome, and return the exit status. `refused` is told why, where nothing was begun."""
     from sco_payment.journal import JournalError
     from sco_payment.lane import LaneError
 
     with _interruptible(lane):
         try:
             result = lane.pay(order, deliver=report)
-        except LaneError as error:
-            _fail(str(error))
+        except LaneError as error:  # of the gate: the order itself was looked at before
+            if refused is not None:
+                refused(str(error))
+            _fail(str(error), _REFUSED)
         except JournalError as error:
             _fail(f"{error}\nThe outcome is unknown; run `sco-pay recover` when the journal can be written.", _UNKNOWN)
         except OSError as error:  # of `report`: who should have heard the outcome does not listen, or the disk is full
@@ -161,14 +167,29 @@ def run_payment(lane: Lane, order: Order, report: Callable[[Result], None]) -> i
 @click.option("--paid-otherwise", type=SUM, default=0, help="What legs before this one have paid of AMOUNT.")
 @_json_option
 def pay(amount: int, settings_file: str, order_no: str, paid_otherwise: int, as_json: bool) -> None:
-    """Take AMOUNT, the order's total in roubles, 253 or 2.53, by SBP. Ctrl-C cancels."""
-    from sco_payment.lane import Order
+    """Take AMOUNT, the order's total in roubles, 253 or 2.53, by SBP. Ctrl-C cancels.
+
+    Exit status: 0 paid; 3 unpaid; 4 unknown, a case is open; 5 unpaid, nothing could be presented; 6 refused, nothing
+    was sent: the order is paid already, or may still be paid; 2 wrong usage or settings.
+    """
+    from sco_payment.lane import Order, PaymentRefused, check_order
+    from sco_payment.terminal import JsonLines
 
     settings = _load_settings(settings_file)
+    order = Order(order_no, amount, paid_otherwise)
+    try:
+        check_order(order, settings)
+    except PaymentRefused as error:
+        _fail(str(error))
+
+    def refused(why: str) -> None:
+        if as_json:
+            JsonLines(sys.stdout)("outcome", {"outcome": "refused", "order": order_no, "detail": why})
+
     with contextlib.ExitStack() as behind_the_lane, _opened_lane(settings, as_json) as (lane, report):
         # Until it is closed: a signal's own effect would end the process with another status than the outcome's.
         behind_the_lane.enter_context(_interruptible(lane))
-        status = run_payment(lane, Order(order_no, amount, paid_otherwise), report)
+        status = run_payment(lane, order, report, refused)
         if settings.devices.screen:
             lane.linger()
     sys.exit(status)

@@ -93,8 +93,13 @@ def test_pay_and_what_stands_in_the_journal(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout.splitlines()[-1])["outcome"] == "paid"
         again = run("pay", "253", "--settings", file, "--order", "42", **token)
-        assert again.returncode == 2
-        assert "already paid" in again.stderr
+        assert (again.returncode, "already paid" in again.stderr) == (6, True)
+        again = run("pay", "253", "--settings", file, "--order", "42", "--json", **token)
+        assert again.returncode == 6
+        assert json.loads(again.stdout)["outcome"] == "refused"
+        assert (
+            run("pay", "253", "--settings", file, "--order", "43", "--paid-otherwise", "300", **token).returncode == 2
+        )
         assert "no case is open" in run("cases", "--settings", file, **token).stdout
         assert "all in order" in run("journal", "verify", "--settings", file, **token).stdout
         assert "nothing is open" in run("recover", "--settings", file, **token).stdout

@@ -105,7 +105,7 @@ class Tree:
         return "installed" if found == file.text() else "differs"
 
     def write(self, path: str, text: str) -> None:
-        """Put `text` at `path` whole or not at all, readable for everybody.
+        """Put `text` at `path` whole or not at all, readable for everybody; it outlives a power cut from here on.
 
         Raises:
             UdevProblem: no rights, no room.
@@ -113,10 +113,14 @@ class Tree:
         target = self.root / path
         fresh = target.with_name(f".{target.name}.new")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(text, "utf-8")
-            fresh.chmod(0o644)
+            _make(target.parent)
+            with fresh.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
             fresh.replace(target)
+            _sync(target.parent)
         except PermissionError as error:
             raise UdevProblem(f"this user may not write {target}; run it as root: sudo sco-hwtest udev ...") from error
         except OSError as error:
@@ -193,6 +197,21 @@ class Tree:
             'LABEL="sco_names_end"',
         ]
         self.write(NAMES, "\n".join(lines) + "\n")
+
+
+def _make(folder: Path) -> None:
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def check_name(name: str) -> None:

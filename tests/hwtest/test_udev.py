@@ -46,6 +46,28 @@ def test_an_image_gets_the_rules_and_they_are_found_again(image: Path) -> None:
     assert "wrote" not in again.output, "what is in place is not written again"
 
 
+def test_what_is_written_is_on_the_disk_before_it_is_said_so(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def fsync(number: int) -> None:
+        path = Path(f"/proc/self/fd/{number}").readlink()
+        whole = path.is_dir() or path.read_text() == RULES.text()
+        told.append(f"{path.relative_to(image)} {'whole' if whole else 'in part'}")
+        sync(number)
+
+    def put(self: Path, target: Path) -> Path:
+        told.append(f"-> {target.relative_to(image)}")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", put)
+    Tree(image).write(f"{RULES.folder}/{RULES.name}", RULES.text())
+    written = f"{RULES.folder}/.{RULES.name}.new whole"
+    assert told[-3:] == [written, f"-> {RULES.folder}/{RULES.name}", f"{RULES.folder} whole"]
+    assert {"etc whole", "etc/udev whole"} <= set(told[:-3]), "the folders that were made are lost with the power"
+
+
 def test_rules_that_were_changed_are_told(image: Path) -> None:
     _udev("install", "--root", str(image))
     path = image / RULES.folder / RULES.name

@@ -1,8 +1,9 @@
 """A guest that runs on this machine's own files: an initramfs made here, QEMU, and the two lines to it.
 
-The guest mounts this machine's root read-only by 9p and lays a tmpfs over it, so that the Python environment, the
-packages and the sources are those of the host, and nothing the guest does stays. One line of JSON messages joins guest
-and host (a serial port), another is QEMU's monitor (QMP), by which the host takes pictures of the guest's display.
+The guest mounts this machine's root read-only by 9p and lays a tmpfs over it (`lane_machine.py`: a disk), so that the
+Python environment, the packages and the sources are those of the host, and nothing the guest does stays there. One line
+of JSON messages joins guest and host (a serial port), another is QEMU's monitor (QMP), by which the host takes pictures
+of the guest's display.
 """
 
 from __future__ import annotations
@@ -19,20 +20,21 @@ from typing import Any
 
 from fetch import Kit
 
-_EARLY = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
+EARLY = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
 """Modules that the guest needs before it sees this machine's files."""
 
 _INIT = """#!/bin/busybox sh
-# The guest's first process: see the host's files, lay a tmpfs over them, and go on there.
+# The guest's first process: see the host's files, lay what it writes over them, and go on there.
 b=/bin/busybox
 $b mount -t proc proc /proc
 $b mount -t sysfs sysfs /sys
 $b mount -t devtmpfs devtmpfs /dev
 for m in {modules}; do $b insmod /modules/$m || $b echo "cannot load $m"; done
 $b mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=524288,cache=loose host /host || $b poweroff -f
-$b mount -t tmpfs tmpfs /rw
-$b mkdir /rw/upper /rw/work
+$b mount {rw} /rw || $b poweroff -f
+$b mkdir -p /rw/upper /rw/work
 $b mount -t overlay -o lowerdir=/host,upperdir=/rw/upper,workdir=/rw/work overlay /root || $b poweroff -f
+{more}
 for d in proc sys dev; do $b mount --move /$d /root/$d; done
 exec $b switch_root /root {busybox} sh {rest}
 """
@@ -59,11 +61,14 @@ $b poweroff -f
 """
 
 
+_SHARE = "security_model=none,multidevs=remap"
+
+
 class GuestFailed(Exception):
     """The guest did not come up, fell silent, or ended before it was done."""
 
 
-def early_modules(kit: Kit) -> list[str]:
+def early_modules(kit: Kit, names: tuple[str, ...]) -> list[str]:
     """Files of the modules for the initramfs, each after those that it needs."""
     needs: dict[str, list[str]] = {}
     for line in (kit.modules / "modules.dep").read_text().splitlines():
@@ -78,20 +83,32 @@ def early_modules(kit: Kit) -> list[str]:
         if path not in ordered:
             ordered.append(path)
 
-    for name in _EARLY:
+    for name in names:
         add(by_name[name.replace("-", "_")])
     return ordered
 
 
-def initramfs(kit: Kit, scripts: dict[str, str]) -> bytes:
-    """A cpio archive (newc) with busybox, the early modules and `scripts` (path: text)."""
-    paths = early_modules(kit)
+def initramfs(kit: Kit, rest: Path, *, modules: tuple[str, ...], rw: str, more: str = "") -> bytes:
+    """A cpio archive (newc) with busybox, `modules` and an init that ends in the script `rest` of the host.
+
+    Args:
+        rw: what is mounted for all that the guest writes, as words for mount.
+        more: lines of shell before the guest goes over to its own root, which is /root then.
+    """
+    paths = early_modules(kit, modules)
+    init = _INIT.format(
+        modules=" ".join(Path(path).name for path in paths),
+        busybox=shlex.quote(str(kit.busybox)),
+        rest=shlex.quote(str(rest)),
+        rw=rw,
+        more=more,
+    )
     files: list[tuple[str, int, bytes]] = [
         (folder, 0o040755, b"") for folder in ("bin", "dev", "proc", "sys", "host", "rw", "root", "modules")
     ]
     files.append(("bin/busybox", 0o100755, kit.busybox.read_bytes()))
     files += [(f"modules/{Path(path).name}", 0o100644, (kit.modules / path).read_bytes()) for path in paths]
-    files += [(path, 0o100755, text.encode()) for path, text in scripts.items()]
+    files.append(("init", 0o100755, init.encode()))
     archive = bytearray()
     for number, (name, mode, data) in enumerate([*files, ("TRAILER!!!", 0, b"")], 1):
         encoded = name.encode() + b"\0"
@@ -102,57 +119,34 @@ def initramfs(kit: Kit, scripts: dict[str, str]) -> bytes:
     return bytes(archive)
 
 
-class Guest:
-    """A running guest.
+class Qemu:
+    """QEMU, running, and the two lines to it.
 
     Args:
         kit: the unpacked packages.
-        repo: the sources; seen by the guest at the same path.
-        python: interpreter, at the same path too.
-        program: what the interpreter runs.
-        out: folder for logs and for what the guest leaves; the guest sees it at /mnt.
+        image: the initramfs.
+        devices: QEMU's arguments for what this guest has besides processor, display and the host's files.
+        append: further words for the kernel.
+        console: where its console is written; what stands there already stays.
         run_folder: a short path for sockets.
     """
 
-    def __init__(self, kit: Kit, *, repo: Path, python: Path, program: list[str], out: Path, run_folder: Path) -> None:
-        self.out = out
-        self._console = (out / "console.log").open("wb")
-        rest = run_folder / "rest.sh"
-        words = {
-            "busybox": shlex.quote(str(kit.busybox)),
-            "guest": shlex.quote(str(kit.guest)),
-            "modules": shlex.quote(str(kit.modules)),
-            "release": kit.release,
-            "repo": shlex.quote(str(repo)),
-            "python": shlex.quote(str(python)),
-            "program": shlex.join(program),
-        }
-        rest.write_text(_REST.format(**words))
-        names = " ".join(Path(path).name for path in early_modules(kit))
-        init = _INIT.format(modules=names, busybox=words["busybox"], rest=shlex.quote(str(rest)))
-        image = run_folder / "initramfs.cpio"
-        image.write_bytes(initramfs(kit, {"init": init}))
+    def __init__(
+        self, kit: Kit, *, image: Path, devices: list[str], append: str = "", console: Path, run_folder: Path
+    ) -> None:
+        self._console_path = console
+        self._console = console.open("ab")
         self._line_path, self._qmp_path = run_folder / "line", run_folder / "qmp"
-        share = "security_model=none,multidevs=remap"
         command = [
             *kit.qemu(),
             *("-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"),
-            *(
-                "-nodefaults",
-                "-display",
-                "none",
-                "-no-reboot",
-                "-vga",
-                "none",
-                "-device",
-                "bochs-display,xres=800,yres=600",
-            ),
+            *("-nodefaults", "-display", "none", "-vga", "none", "-device", "bochs-display,xres=800,yres=600"),
             *("-kernel", str(kit.kernel), "-initrd", str(image)),
-            *("-append", "console=ttyS0 edd=off panic=1 loglevel=4 mitigations=off"),
-            *("-virtfs", f"local,path=/,mount_tag=host,readonly=on,{share}"),
-            *("-virtfs", f"local,path={out},mount_tag=out,{share}"),
+            *("-append", f"console=ttyS0 edd=off loglevel=4 mitigations=off {append}"),
+            *("-virtfs", f"local,path=/,mount_tag=host,readonly=on,{_SHARE}"),
             *("-serial", "stdio", "-serial", f"unix:{self._line_path},server=on,wait=off"),
             *("-qmp", f"unix:{self._qmp_path},server=on,wait=off"),
+            *devices,
         ]
         self._process = subprocess.Popen(
             command, env=kit.environment(), stdin=subprocess.DEVNULL, stdout=self._console, stderr=subprocess.STDOUT
@@ -177,7 +171,7 @@ class Guest:
                 time.sleep(0.05)
             else:
                 return line
-        raise GuestFailed(f"QEMU did not start: {(self.out / 'console.log').read_text(errors='replace')[-600:]}")
+        raise GuestFailed(f"QEMU did not start: {self._console_path.read_text(errors='replace')[-600:]}")
 
     def monitor(self, command: str, **arguments: Any) -> Any:
         """Ask QEMU; returns its answer. Raises GuestFailed when it refuses."""
@@ -209,7 +203,7 @@ class Guest:
             try:
                 data = self._line.recv(65536)
             except TimeoutError:
-                raise GuestFailed(f"silent for {wait:.0f} s; see {self.out / 'console.log'}") from None
+                raise GuestFailed(f"silent for {wait:.0f} s; see {self._console_path}") from None
             if not data:
                 return
             *lines, pending = (pending + data).split(b"\n")
@@ -221,15 +215,59 @@ class Guest:
         """Say something to the guest."""
         self._line.sendall(json.dumps(message).encode() + b"\n")
 
-    def stop(self) -> int | None:
-        """Wait a moment for the end, then end it. Returns QEMU's exit status."""
+    def look(self, picture: Path) -> list[str]:
+        """Take a picture of the guest's display and read the codes on it: what a phone before the glass sees."""
+        import zxingcpp
+        from PIL import Image
+
+        raw = picture.with_suffix(".ppm")
+        self.monitor("screendump", filename=str(raw))
+        with Image.open(raw) as image:
+            image.save(picture)
+            found = [str(code.text) for code in zxingcpp.read_barcodes(image.convert("RGB"))]
+        raw.unlink()
+        return found
+
+    def stop(self, wait_s: float = 5) -> None:
+        """Wait a moment for the end, then end it."""
         try:
-            self._process.wait(5)
+            self._process.wait(wait_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         self._console.close()
-        return self._process.returncode
+
+
+class Guest(Qemu):
+    """The bench: a guest without a disk that runs one program and powers off.
+
+    Args:
+        kit: the unpacked packages.
+        repo: the sources; seen by the guest at the same path.
+        python: interpreter, at the same path too.
+        program: what the interpreter runs.
+        out: folder for logs and for what the guest leaves; the guest sees it at /mnt.
+        run_folder: a short path for sockets.
+    """
+
+    def __init__(self, kit: Kit, *, repo: Path, python: Path, program: list[str], out: Path, run_folder: Path) -> None:
+        rest = run_folder / "rest.sh"
+        rest.write_text(
+            _REST.format(
+                busybox=shlex.quote(str(kit.busybox)),
+                guest=shlex.quote(str(kit.guest)),
+                modules=shlex.quote(str(kit.modules)),
+                release=kit.release,
+                repo=shlex.quote(str(repo)),
+                python=shlex.quote(str(python)),
+                program=shlex.join(program),
+            )
+        )
+        image = run_folder / "initramfs.cpio"
+        image.write_bytes(initramfs(kit, rest, modules=EARLY, rw="-t tmpfs tmpfs"))
+        devices = ["-no-reboot", "-virtfs", f"local,path={out},mount_tag=out,{_SHARE}"]
+        console = out / "console.log"
+        super().__init__(kit, image=image, devices=devices, append="panic=1", console=console, run_folder=run_folder)
 
 
 def interpreter(repo: Path) -> Path:

@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import reboot
 from boot import Guest, GuestFailed, interpreter
 from fetch import Kit, Unavailable, fetch
 
@@ -63,66 +64,65 @@ class Run:
 
     def go(self) -> int:
         """Boot, listen to the end, write results.json, print the summary; the exit status."""
+        stories = [f"{reboot.DEVICE} {name}" for name in reboot.names()]
+        wanted = [word for word in self._only if any(word in story for story in stories)]
         trouble = ""
+        try:
+            if not self._only or len(wanted) < len(self._only):
+                trouble = self._bench()
+            if not self._only or wanted:
+                with tempfile.TemporaryDirectory(prefix="sco-vm-") as folder:
+                    reboot.run_all(self._kit, interpreter(ROOT), self._out, Path(folder), self._tell)
+        except GuestFailed as error:
+            trouble = str(error)
+        return self._judge(trouble)
+
+    def _bench(self) -> str:
+        """The guest that runs the suites; what went wrong with it."""
         with tempfile.TemporaryDirectory(prefix="sco-vm-") as folder:
-            guest: Guest | None = None
+            guest = Guest(
+                self._kit,
+                repo=ROOT,
+                python=interpreter(ROOT),
+                program=[str(ROOT / "tests/vm/guest"), *self._only],
+                out=self._out,
+                run_folder=Path(folder),
+            )
             try:
-                guest = Guest(
-                    self._kit,
-                    repo=ROOT,
-                    python=interpreter(ROOT),
-                    program=[str(ROOT / "tests/vm/guest"), *self._only],
-                    out=self._out,
-                    run_folder=Path(folder),
-                )
                 for message in guest.messages(silence_s=300, whole_s=self._limit):
                     self._take(message, guest)
                     if self._done:
-                        break
-                else:
-                    trouble = "the guest ended before it was done"
+                        return ""
             except GuestFailed as error:
-                trouble = str(error)
+                return str(error)
             finally:
-                if guest is not None:
-                    guest.stop()
-        return self._judge(trouble)
+                guest.stop()
+        return "the guest ended before it was done"
 
     def _take(self, message: dict[str, Any], guest: Guest) -> None:
-        at = time.monotonic() - self._start
         if "note" in message:
-            print(f"[{at:5.1f}] {message['note']}", flush=True)
+            print(f"[{time.monotonic() - self._start:5.1f}] {message['note']}", flush=True)
         elif "check" in message:
-            self.results.append(message)
-            words = {"passed": "ok  ", "failed": "FAIL", "skipped": "SKIPPED"}[message["outcome"]]
-            detail = f": {message['detail']}" if message["detail"] else ""
-            print(
-                f"[{at:5.1f}] {words} {message['device']} {message['check']} {message['seconds']} s{detail}", flush=True
-            )
+            self._tell(message)
         elif "look" in message:
-            guest.answer(codes=self._look(guest, message["look"]))
+            guest.answer(codes=guest.look(self._out / f"{message['look']}.png"))
         elif message.get("done"):
             self._done = True
 
-    def _look(self, guest: Guest, name: str) -> list[str]:
-        """Take a picture of the guest's display and read the codes on it: what a phone before the glass sees."""
-        import zxingcpp
-        from PIL import Image
-
-        raw = self._out / f"{name}.ppm"
-        guest.monitor("screendump", filename=str(raw))
-        with Image.open(raw) as image:
-            image.save(self._out / f"{name}.png")
-            found = [str(code.text) for code in zxingcpp.read_barcodes(image.convert("RGB"))]
-        raw.unlink()
-        return found
+    def _tell(self, result: dict[str, Any]) -> None:
+        """A check has ended."""
+        self.results.append(result)
+        words = {"passed": "ok  ", "failed": "FAIL", "skipped": "SKIPPED"}[result["outcome"]]
+        detail = f": {result['detail']}" if result["detail"] else ""
+        at, took = time.monotonic() - self._start, result["seconds"]
+        print(f"[{at:5.1f}] {words} {result['device']} {result['check']} {took} s{detail}", flush=True)
 
     def _judge(self, trouble: str) -> int:
         counts = Counter(result["outcome"] for result in self.results)
         if trouble:
             counts["failed"] += 1
             print(f"FAIL the virtual bench itself: {trouble}")
-            print(f"its console is in {self._out / 'console.log'}")
+            print(f"its consoles are in {self._out}")
         seconds = round(time.monotonic() - self._start, 1)
         document = {
             "machine": platform.platform(),
@@ -140,15 +140,16 @@ class Run:
             if result["outcome"] == "skipped":
                 print(f"SKIPPED {result['device']} {result['check']}: {result['detail']}")
         if counts["failed"]:
-            self._print_console()
+            self._print_consoles()
         skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
         print(f"{counts['passed']} passed, {counts['failed']} failed{skipped} in {seconds} s on real kernel devices")
         return 1 if counts["failed"] or not counts["passed"] else 0
 
-    def _print_console(self) -> None:
-        """What the guest said about its failures: where the bench runs for others, its files are not at hand."""
-        lines = (self._out / "console.log").read_text(errors="replace").splitlines()
-        print(f"--- the last of {len(lines)} lines of the guest's console", *lines[-CONSOLE_LINES:], "---", sep="\n")
+    def _print_consoles(self) -> None:
+        """What the guests said about failures: where the bench runs for others, its files are not at hand."""
+        for log in sorted(self._out.glob("*console.log")):
+            lines = log.read_text(errors="replace").splitlines()
+            print(f"--- the last of {len(lines)} lines of {log.name}", *lines[-CONSOLE_LINES:], "---", sep="\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ The lane is a program of its own in the unit's sandbox. PayMaster's simulator an
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import shutil
@@ -13,7 +12,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import devices
 import opt_sco
@@ -21,43 +19,32 @@ from checks_screen import console_mode
 from checks_udev import cli
 from kernel import run, wait_for
 from manager import Manager
+from opt_sco import SETTINGS, STATE, TOKEN
 from report import Report
+from till import PLACE, Till
 from usb_reader import UsbReader
 
 from sco_drivers.sim.uinput import UinputTouch
 from sco_payment.journal import Journal
 from sco_payment.paymaster.simulator import PayMasterSimulator
-from sco_payment.paymaster.simulator.bank import BankPayment
 
 UNIT = "sco-lane.service"
-WATCHDOG_S = 9
-SETTINGS = Path("/etc/sco/lane.toml")
-STATE = Path("/var/lib/sco")
 _LONG = 90.0
 _TTY_CONFIG = 1 << 26
 
 
-class LaneUnit:
+class LaneUnit(Till):
     """The unit, its till and its bank."""
 
     def __init__(self, manager: Manager, bank: PayMasterSimulator) -> None:
-        self.manager, self.bank = manager, bank
-
-    def ask(self, **what: Any) -> str:
-        """Ask the program in the unit."""
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(30)
-            line.connect("/run/sco/till")
-            line.sendall(json.dumps(what).encode() + b"\n")
-            with line.makefile("r") as file:
-                answer: str = json.loads(file.readline())
-        return answer
+        super().__init__(bank)
+        self.manager = manager
 
     @contextmanager
     def hang(self) -> Iterator[None]:
         """The program's loop hangs; it ends by a kill only."""
         with socket.socket(socket.AF_UNIX) as line:
-            line.connect("/run/sco/till")
+            line.connect(PLACE)
             line.sendall(b'{"hang": true}\n')
             yield
 
@@ -78,19 +65,6 @@ class LaneUnit:
         assert len(found) == 1, f"the unit's main processes are {found}"
         return found[0]
 
-    def begin(self, number: str) -> BankPayment:
-        """A customer's order; returns the bank's payment when the customer is waited for."""
-        known = set(self.bank.bank.payments)
-        wait_for(lambda: self.ask(pay=[number, 25300]) == "begun", "the payment before it ends", _LONG)
-        self.wait_for(number, "waiting")
-        new = set(self.bank.bank.payments) - known
-        assert len(new) == 1, f"{len(new)} payments were created"
-        return self.bank.bank.payments[new.pop()]
-
-    def wait_for(self, number: str, how: str) -> None:
-        """AssertionError unless the order comes to stand so."""
-        wait_for(lambda: self.ask(order=number) == how, f"order {number} stands as {how!r}", _LONG, every_s=0.2)
-
 
 def status_of(pid: int) -> dict[str, str]:
     """/proc/PID/status."""
@@ -103,35 +77,19 @@ def install(manager: Manager, bank: PayMasterSimulator, display: str) -> LaneUni
     if not manager.started:
         _add_user()
         run("udevadm", "trigger", "--settle", "--action=add", "--sysname-match=tty0")  # as at a machine's start
-        python = opt_sco.make()
-        shutil.copy(Path(__file__).with_name("lane_program.py"), "/opt/sco/lane_program.py")
+        opt_sco.make()
         manager.start()
         code, unit = cli("print", "--unit")
         assert code == 0, unit
         (Path("/etc/systemd/system") / UNIT).write_text(unit)
-        program = f"{python} /opt/sco/lane_program.py --settings {SETTINGS}"
-        manager.edit(
-            UNIT,
-            f"[Service]\nExecStart=\nExecStart={program}\nEnvironment={opt_sco.ENVIRONMENT}\nWatchdogSec={WATCHDOG_S}",
-        )
+        manager.edit(UNIT, opt_sco.DROP_IN)
         manager.ctl("enable", UNIT)
         SETTINGS.parent.mkdir(mode=0o750)
         shutil.chown(SETTINGS.parent, "root", "sco")
-        token = SETTINGS.with_name("paymaster.token")
-        token.touch(0o600)
-        shutil.chown(token, "sco", "sco")
-        token.write_text(bank.token)
-    SETTINGS.write_text(
-        "\n".join(
-            (
-                '[lane]\npos_id = "KSO-1"\nshop = "Магазин у дома"',
-                f'[paymaster]\nbase_url = "{bank.base_url}"\nmerchant_id = "{bank.merchant_id}"',
-                f'token_file = "{SETTINGS.with_name("paymaster.token")}"',
-                display,
-                f'[journal]\npath = "{STATE}/journal.db"\n',
-            )
-        )
-    )
+        TOKEN.touch(0o600)
+        shutil.chown(TOKEN, "sco", "sco")
+        TOKEN.write_text(bank.token)
+    SETTINGS.write_text(opt_sco.settings(bank, display))
     return LaneUnit(manager, bank)
 
 

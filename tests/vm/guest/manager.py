@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from kernel import run, wait_for
 
 _CGROUPS = Path("/sys/fs/cgroup")
-_NOT_HERE = (
+NOT_HERE = (
     "systemd-udevd.service",  # the bench's own runs
     "systemd-udevd-control.socket",
     "systemd-udevd-kernel.socket",
@@ -60,7 +60,7 @@ class Manager:
         run("mount", "-t", "cgroup2", "cgroup2", str(_CGROUPS))
         units = Path("/etc/systemd/system")
         units.mkdir()
-        for unit in _NOT_HERE:
+        for unit in NOT_HERE:
             (units / unit).symlink_to("/dev/null")
         generators = Path("/etc/systemd/system-generators")  # they would mount what the host mounts
         generators.mkdir()

@@ -47,6 +47,10 @@ class Report:
     def ask(self, **message: Any) -> dict[str, Any]:
         """Tell the host and wait for its answer."""
         self.say(**message)
+        return self.listen()
+
+    def listen(self) -> dict[str, Any]:
+        """What the host says."""
         line = bytearray()
         while not line.endswith(b"\n"):
             line += self._file.read(1)

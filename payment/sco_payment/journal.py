@@ -24,6 +24,7 @@ from typing import Any, Self
 
 import msgspec
 
+from sco_payment import place
 from sco_payment.machine import Effect, Event, NoteCase, OpenCase, Phase, State, needs_recovery
 from sco_payment.texts import is_utf8
 
@@ -168,7 +169,8 @@ class Journal:
         except PermissionError:
             raise JournalUnwritable(f"{name}: {NOT_YOURS}") from None
         except OSError as error:
-            raise JournalUnwritable(f"{name}: {error.strerror}") from None
+            words = place.READ_ONLY if place.is_read_only(self.path.parent) else error.strerror
+            raise JournalUnwritable(f"{name}: {words}") from None
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -251,6 +253,8 @@ class Journal:
             places = [path for path in (self.path, self.path.parent) if path.exists()]
             mine = all(os.access(path, os.R_OK | os.W_OK, effective_ids=True) for path in places)
             to_do = "check the disk's free space and that it is writable" if mine else NOT_YOURS
+            if place.is_read_only(self.path.parent):
+                to_do = place.READ_ONLY
             raise JournalUnwritable(f"{self.path}: {error} ({name or 'SQLite'}): {to_do}") from error
 
     @contextmanager

@@ -10,6 +10,20 @@ _FORGETS = {"tmpfs", "ramfs", "overlay", "aufs"}
 _FAR = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"}
 
 
+READ_ONLY = (
+    "its disk is mounted read-only, as the kernel does with one that fails: see dmesg; to read what is in it, copy it "
+    "and its -wal to another disk and name the copy in SCO_JOURNAL_PATH"
+)
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether nobody can write at `path`, whatever the rights."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 def problems(path: Path) -> list[str]:
     """Why this user can have no journal at `path`; empty when nothing is known against it."""
     try:
@@ -21,6 +35,8 @@ def problems(path: Path) -> list[str]:
         return [f"{path} is a folder; name a file in it, e.g. {path / 'journal.db'}"]
     if not folder:
         return [f"{path.parent}: there is no such folder; make it, on a disk that survives power loss"]
+    if is_read_only(path.parent):
+        return [f"{path}: {READ_ONLY}"]
     closed = [one for one in (path.parent, *([path] if there else [])) if not os.access(one, os.W_OK)]
     return [f"{one}: this user may not write there; on a lane: sudo -u sco" for one in closed]
 

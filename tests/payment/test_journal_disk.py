@@ -98,7 +98,7 @@ def test_sco_pay_refuses_and_asks_the_bank_for_nothing(disk: Path, tmp_path: Pat
         assert refused.returncode in (2, 4), refused.stderr
         assert "Traceback" not in refused.stderr
         assert str(path) in refused.stderr
-        assert any(words in refused.stderr for words in ("free space", "writable", "Read-only", "No space"))
+        assert any(words in refused.stderr for words in ("free space", "writable", "mounted read-only", "No space"))
         assert paymaster.bank.creates == before
         if kind == "full":
             filler.unlink()
@@ -114,7 +114,7 @@ def test_a_read_only_journal_is_told_as_such(disk: Path) -> None:
     with Journal(disk / "j") as journal:
         journal.record(None, *m.begin(plan(0)), at=0)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-    with pytest.raises(JournalUnwritable, match="Read-only file system"):
+    with pytest.raises(JournalUnwritable, match="mounted read-only"):
         Journal(disk / "j")
     try:
         with Journal(disk / "j", read_only=True) as journal:

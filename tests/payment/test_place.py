@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sco_payment import place
+from sco_payment.journal import Journal, JournalUnwritable
 
 MOUNTS = """\
 22 1 0:21 / / rw - ext4 /dev/sda1 rw
@@ -55,3 +56,19 @@ def test_a_place_that_this_user_may_not_even_look_at(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(Path, "stat", closed)
     assert "Permission denied: is this the lane's own user?" in place.problems(tmp_path / "journal.db")[0]
+
+
+def test_a_disk_that_the_kernel_has_made_read_only_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the user's rights are wrong; what the journal holds can still be read, in a copy."""
+
+    class ReadOnly:
+        f_flag = os.ST_RDONLY
+
+    monkeypatch.setattr(os, "statvfs", lambda path: ReadOnly)
+    assert place.READ_ONLY in place.problems(tmp_path / "journal.db")[0]
+    (tmp_path / "folder.db").mkdir()
+    with pytest.raises(JournalUnwritable, match="mounted read-only"):
+        Journal(tmp_path / "folder.db", read_only=True)
+    (tmp_path / "journal.db.lock").mkdir()
+    with pytest.raises(JournalUnwritable, match="copy it and its -wal"):
+        Journal(tmp_path / "journal.db")

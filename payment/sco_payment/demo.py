@@ -22,16 +22,16 @@ from PIL import Image
 
 from sco_drivers.sim.screen import VirtualScreen
 from sco_drivers.sim.touch import VirtualTouch
-from sco_payment.assemble import open_lane
+from sco_payment.assemble import open_lane, screen_ui
 from sco_payment.cli import outcome_line, outcome_words, run_payment
 from sco_payment.lane import Lane, Order, Result, check_order
-from sco_payment.machine import Message, Outcome
+from sco_payment.machine import Message, Outcome, View
 from sco_payment.paymaster.simulator import NothingToPay, PayMasterSimulator
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import TOKEN_VARIABLE, DisplaySettings, Settings, from_mapping
 from sco_payment.terminal import JsonLines, Lines
-from sco_payment.ui import Choice
+from sco_payment.ui import Choice, LaneScreen, LaneUI
 
 if TYPE_CHECKING:
     from sco_drivers.sim.pn532 import VirtualReader
@@ -45,7 +45,7 @@ _PICTURES = ("screen.png", "screen-pay.png", "screen-dialog.png", "paper.png", "
 _SCREEN_SIZE = (1024, 768)
 _LOOK_S = 0.05
 _THINKS_S = 2.0  # lane time between seeing the code and paying
-_SCENE_S = 0.3  # wall time in which a scene that has begun to appear is whole, its spinner and countdown too
+_SCENE_S = 0.3  # wall time in which what moves on a scene, its spinner and countdown, has begun to
 _PATIENCE_S = 30.0  # wall time after which a customer who sees nothing has left
 
 
@@ -95,11 +95,37 @@ class Bench:
         return decode(self.screen.image())
 
 
+class Stage:
+    """Whether the customer may come: the lane waits for them, and its scene stands whole on the screen."""
+
+    def __init__(self) -> None:
+        self.waiting = threading.Event()
+        self.shown = threading.Event()
+
+    @property
+    def ready(self) -> bool:
+        return self.waiting.is_set() and self.shown.is_set()
+
+
+class _WatchedUI:
+    """The lane's screen, telling the stage when the scene for paying has been drawn."""
+
+    def __init__(self, inner: LaneUI, stage: Stage) -> None:
+        self._inner = inner
+        self._stage = stage
+        self.ask, self.close = inner.ask, inner.close
+
+    def show(self, screen: LaneScreen) -> None:
+        self._inner.show(screen)
+        if screen.view is View.PAY:
+            self._stage.shown.set()
+
+
 class Customer(threading.Thread):
     """Looks at the lane, scans, and does as the script says. Reports what was done in `story`, photographs to `out`."""
 
     def __init__(
-        self, kind: str, dialog: str, mode: int, bench: Bench, *, speed: float, stage: threading.Event, out: Path
+        self, kind: str, dialog: str, mode: int, bench: Bench, *, speed: float, stage: Stage, out: Path
     ) -> None:
         super().__init__(name="customer", daemon=True)
         self._out = out
@@ -108,7 +134,7 @@ class Customer(threading.Thread):
         self._mode = mode
         self._bench = bench
         self._speed = speed
-        self._stage = stage  # set when the lane waits for the customer
+        self._stage = stage
         self._over = threading.Event()
         self.story: list[str] = []
 
@@ -149,7 +175,7 @@ class Customer(threading.Thread):
         """What can be scanned, once the lane says that it waits for the customer."""
         end = time.monotonic() + _PATIENCE_S
         while not self._over.is_set() and time.monotonic() < end:
-            if self._stage.is_set():
+            if self._stage.ready:
                 link = self._bench.what_is_seen(self._mode)
                 if link is not None:
                     return link
@@ -198,7 +224,7 @@ class Demo:
         self._speed, self._out = speed, out
         self._lines = JsonLines(sys.stdout) if as_json else Lines(sys.stdout)
         self._as_json = as_json
-        self._stage = threading.Event()
+        self._stage = Stage()
 
     def run(self) -> int:
         """Pay, save the pictures, tell the outcome; returns the exit status.
@@ -223,7 +249,13 @@ class Demo:
             )
             settings = self._settings(bench, sticker)
             lane = stack.enter_context(
-                open_lane(settings, runtime=runtime, observer=self._observe, token=Token(paymaster.token))
+                open_lane(
+                    settings,
+                    ui=_WatchedUI(screen_ui(settings), self._stage),
+                    runtime=runtime,
+                    observer=self._observe,
+                    token=Token(paymaster.token),
+                )
             )
             return self._pay(lane, bench, runtime)
 
@@ -274,7 +306,7 @@ class Demo:
 
     def _observe(self, name: str, data: Mapping[str, Any]) -> None:
         if name == "state" and data["phase"] == "waiting":
-            self._stage.set()
+            self._stage.waiting.set()
         self._lines(name, data)
 
     def _say(self, text: str) -> None:

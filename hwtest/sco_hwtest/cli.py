@@ -6,6 +6,8 @@ Each group is imported when it is used, so that a missing library of one device 
 from __future__ import annotations
 
 import importlib
+import logging
+import sys
 
 import click
 
@@ -42,9 +44,13 @@ class _LazyGroup(click.Group):
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sco-paymaster")
-def main() -> None:
+@click.option("-v", "--verbose", count=True, help="Log to stderr; twice for all that passes at a spy+ URL.")
+def main(verbose: int) -> None:
     """Bench tests of a lane's devices, named by URL. Begin with `sco-hwtest discover`."""
     speak_any_encoding()
+    if verbose:
+        level = logging.INFO if verbose == 1 else logging.DEBUG
+        logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
 
 
 if __name__ == "__main__":

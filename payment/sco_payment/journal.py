@@ -244,6 +244,8 @@ class Journal:
                 f"{self.path}: it holds what is no text; keep the file, start a new one, and call support"
             ) from error
         except sqlite3.Error as error:
+            if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
+                raise JournalUnwritable(f"{self.path}: it is closed already, with its lane") from error
             name = getattr(error, "sqlite_errorname", "") or ""
             no_text = isinstance(error, sqlite3.OperationalError) and "decode" in str(error) and not name
             if no_text or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,13 @@ def test_what_cannot_be_done_is_said_in_one_line(arguments: list[str], words: st
     assert (done.exit_code, words in done.output, isinstance(done.exception, SystemExit)) == (1, True, True), (
         done.output
     )
+
+
+def test_what_passes_at_a_spied_device_is_seen_when_asked_for() -> None:
+    with VirtualPrinter() as paper:
+        command = ["printer", "status", f"spy+{paper.url}"]
+        for verbose, seen in (([], False), (["-vv"], True)):
+            done = subprocess.run(
+                [sys.executable, "-m", "sco_hwtest.cli", *verbose, *command], capture_output=True, text=True, check=True
+            )
+            assert ("10 04 01" in done.stderr) is seen

@@ -72,3 +72,11 @@ def test_a_disk_that_the_kernel_has_made_read_only_is_told(tmp_path: Path, monke
     (tmp_path / "journal.db.lock").mkdir()
     with pytest.raises(JournalUnwritable, match="copy it and its -wal"):
         Journal(tmp_path / "journal.db")
+
+
+def test_a_journal_that_was_closed_says_so(tmp_path: Path) -> None:
+    """Nothing is wrong with the disk."""
+    journal = Journal(tmp_path / "journal.db")
+    journal.close()
+    with pytest.raises(JournalUnwritable, match="it is closed already"):
+        journal.cases()

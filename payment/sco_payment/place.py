@@ -26,6 +26,8 @@ def is_read_only(path: Path) -> bool:
 
 def problems(path: Path) -> list[str]:
     """Why this user can have no journal at `path`; empty when nothing is known against it."""
+    if "~" in path.parts:
+        return [f"{path}: write the folder in full: ~ means nothing here"]
     try:
         is_folder, there = path.is_dir(), path.exists()
         folder = path.parent.is_dir()

@@ -39,6 +39,7 @@ def test_a_file_system_that_loses_a_journal_is_told(tmp_path: Path, path: str, w
 
 def test_a_place_that_is_none(tmp_path: Path) -> None:
     assert place.problems(tmp_path / "journal.db") == []
+    assert "~ means nothing here" in place.problems(Path("~/sco/journal.db"))[0]
     assert "is a folder" in place.problems(tmp_path)[0]
     assert "no such folder" in place.problems(tmp_path / "none" / "journal.db")[0]
 

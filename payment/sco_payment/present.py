@@ -177,12 +177,13 @@ class Presenter:
     def _write_tag(self, key: str, link: str) -> Presentation:
         """Without the tag the payment goes on by the code on the screen, where the settings show one."""
         on_screen = self._settings.display.qr_with_plate
+        where = "on the screen only; " if on_screen else ""
         if self._nfc is None:
-            return Presentation(on_screen, "the lane has no reader", tag_ok=False)
+            return Presentation(on_screen, f"{where}the lane has no reader", tag_ok=False)
         problem = self._look_at_dynamic_tag()
         if problem is not None:
             log.error("the tag is not used: %s", problem)
-            return Presentation(on_screen, f"the tag is not used: {problem}", tag_ok=False)
+            return Presentation(on_screen, f"{where}the tag is not used: {problem}", tag_ok=False)
         self._tag_left_clear, self._tag_key = False, key
         try:
             self._worn(self._nfc.get().write_uri(link, uid=self._uid))
@@ -192,10 +193,10 @@ class Presenter:
             return Presentation(seen, _may_carry(error), tag_ok=False)
         except DeviceError as error:
             self._failed(error)
-            return Presentation(on_screen, f"the tag was not written: {error}", tag_ok=False)
+            return Presentation(on_screen, f"{where}the tag was not written: {error}", tag_ok=False)
         except ValueError as error:  # not even a link by its characters
             log.error("the tag was not written: %s", error)
-            return Presentation(on_screen, f"the tag was not written: {error}", tag_ok=False)
+            return Presentation(on_screen, f"{where}the tag was not written: {error}", tag_ok=False)
         self._guard.note(None)
         return Presentation(True, "on the tag, read back", tag_ok=True)
 

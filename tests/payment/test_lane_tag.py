@@ -291,3 +291,13 @@ def test_an_attempt_that_a_crash_left_takes_no_later_customers_link_off_the_tag(
             assert carried == [second.link]
             it.settle()
             assert it.reader.tag.uri() is None
+
+
+def test_a_lane_without_its_reader_says_where_the_code_is(tmp_path: Path) -> None:
+    """«presented: the tag is not used» would leave open whether the customer saw anything."""
+    devices = {"nfc": f"pn532://{tmp_path}/none"}
+    with bench(tmp_path, "pays", display={"mode": 2, "plate": "dynamic"}, devices=devices) as (lane, _):
+        result = lane.pay(ORDER)
+        assert result.outcome is Outcome.PAID
+        told = [str(record.body.get("text")) for record in lane.journal.timeline(result.key)]
+        assert any(text.startswith("presented: on the screen only; the tag is not used: ") for text in told), told

@@ -1,4 +1,4 @@
-"""What the virtual bench needs from Debian, unpacked into a cache: QEMU for the host; kernel and systemd for the guest.
+"""What the virtual bench needs from Debian, in a cache: QEMU and mkfs for the host; kernel and systemd for the guest.
 
 Nothing is installed and no rights are needed: packages are downloaded by apt and unpacked beside the system. Only a
 machine whose package lists are empty needs `apt-get update` first, which is done when we are root.
@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-HOST = ("qemu-system-x86",)
+HOST = ("qemu-system-x86", "e2fsprogs")
 GUEST = ("linux-image-amd64", "udev", "systemd", "kmod", "busybox-static")
 _UNUSED = ("firmware-", "initramfs-tools", "linux-base", "klibc-utils", "systemd-", "libpam-", "libnss-", "cpio")
 _LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
@@ -65,6 +65,10 @@ class Kit:
             "/usr/share/seabios",
         ]
 
+    def mkfs(self) -> list[str]:
+        """The command that makes an ext4 file system; a disk or a file to make it in is still to be named."""
+        return [str(self.host / "sbin/mke2fs"), "-q", "-t", "ext4", "-E", "lazy_itable_init=1"]
+
     def environment(self) -> dict[str, str]:
         """The environment of the programs under `host`."""
         folders = [self.host / folder for folder in _LIBRARIES]
@@ -72,6 +76,7 @@ class Kit:
             **os.environ,
             "LD_LIBRARY_PATH": ":".join(map(str, folders)),
             "QEMU_MODULE_DIR": str(folders[0] / "qemu"),
+            "MKE2FS_CONFIG": str(self.host / "etc/mke2fs.conf"),
         }
 
 

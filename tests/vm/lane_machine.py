@@ -7,9 +7,7 @@ customer are the host's processes: they go on while the machine is dark.
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -125,10 +123,7 @@ class LaneMachine:
         self._image.write_bytes(initramfs(kit, rest, modules=modules, rw="-t ext4 /dev/vda", more=more))
         with self._disk.open("wb") as file:
             file.truncate(_DISK_BYTES)
-        mkfs = shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        if mkfs is None:
-            raise GuestFailed("mkfs.ext4 is missing: apt-get install e2fsprogs")
-        subprocess.run([mkfs, "-q", "-E", "lazy_itable_init=1", str(self._disk)], check=True, capture_output=True)
+        subprocess.run([*kit.mkfs(), str(self._disk)], env=kit.environment(), check=True, capture_output=True)
 
     def _seed(self, root: Path, python: Path, bank_port: int) -> None:
         """What stands on its disk before its first start: Debian's, less what a lane does without, and the bench's."""

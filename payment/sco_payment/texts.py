@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,25 @@ _PLAIN = {
 def speak_any_encoding() -> None:
     """Let stdout and stderr write what their encoding lacks (no ruble sign in KOI8-R) plainly or as an escape.
 
-    An outcome that could not be printed would else be one that nobody took: a case for money that is well.
+    An outcome that could not be printed would else be one that nobody took: a case for money that is well. What a
+    caller has closed swallows what is written, and no file of ours takes its number.
     """
+    _open_what_is_closed()
     codecs.register_error("sco-plain", _plainly)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="sco-plain")
+
+
+def _open_what_is_closed() -> None:
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+        setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:

@@ -424,3 +424,15 @@ def test_lines_tell_an_earlier_attempts_news_from_this_ones() -> None:
         "said",
         "said",
     ]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_payment_of_a_caller_that_has_closed_its_streams(tmp_path: Path, closed: str) -> None:
+    """As a daemon does. The exit status says what came of it; the journal's file is not the number of a stream."""
+    with PayMasterSimulator(script="pays") as paymaster:
+        file = settings_file(tmp_path, paymaster)
+        token = {"SCO_PAYMASTER_TOKEN": paymaster.token, "SCO_LANE_RESULT_S": "0"}
+        command = f'exec "{sys.executable}" -m sco_payment.cli pay 253 --order 42 --json --settings "{file}" {closed}'
+        done = subprocess.run(["sh", "-c", command], env={**os.environ, **token}, timeout=60, check=False)
+        assert done.returncode == 0
+        assert run("cases", "--check", "--settings", file, **token).returncode == 0

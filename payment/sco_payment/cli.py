@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
@@ -40,8 +40,16 @@ _UNKNOWN = EXIT_STATUS[Outcome.UNKNOWN]
 
 
 def _fail(message: str, status: int = _WRONG_USAGE) -> NoReturn:
-    click.echo(f"sco-pay: {message}", err=True)
+    try:
+        click.echo(f"sco-pay: {message}", err=True)
+    except OSError:  # the terminal is gone; the status still tells
+        _write_no_more(sys.stderr)
     sys.exit(status)
+
+
+def _write_no_more(stream: TextIO) -> None:
+    """Python would try, and fail, once more at its end, and change the exit status."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class _Sum(click.ParamType[int]):
@@ -124,12 +132,15 @@ def outcome_words(result: Result) -> str:
 
 @contextlib.contextmanager
 def _interruptible(lane: Lane) -> Iterator[None]:
-    """Ctrl-C and SIGTERM cancel the payment properly: the lane then waits for the bank's word."""
+    """Ctrl-C, SIGTERM and a terminal that is gone cancel the payment properly: the bank's word is waited for."""
 
     def interrupt(number: int, frame: object) -> None:
         lane.cancel()
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
@@ -154,7 +165,7 @@ def run_payment(
         except JournalError as error:
             _fail(f"{error}\nThe outcome is unknown; run `sco-pay recover` when the journal can be written.", _UNKNOWN)
         except OSError as error:  # of `report`: who should have heard the outcome does not listen, or the disk is full
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries, and fails, once more
+            _write_no_more(sys.stdout)
             _fail(f"the outcome could not be told ({error.strerror}); see `sco-pay cases`", _UNKNOWN)
     assert result.outcome is not None
     return EXIT_STATUS[result.outcome]

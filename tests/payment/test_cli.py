@@ -436,3 +436,27 @@ def test_a_payment_of_a_caller_that_has_closed_its_streams(tmp_path: Path, close
         done = subprocess.run(["sh", "-c", command], env={**os.environ, **token}, timeout=60, check=False)
         assert done.returncode == 0
         assert run("cases", "--check", "--settings", file, **token).returncode == 0
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_a_terminal_that_is_gone_cancels_properly(tmp_path: Path, term: str) -> None:
+    """An administrator's connection breaks: no code is left before a customer whom nobody waits for."""
+    terminal, line = pty.openpty()
+    with PayMasterSimulator() as paymaster:
+        command = [sys.executable, "-m", "sco_payment.cli", "pay", "253", "--order", "42", "--settings"]
+        process = subprocess.Popen(
+            # the first terminal that a session opens is the one that controls it
+            ["sh", "-c", 'exec "$0" "$@" <"$TTY" >"$TTY" 2>&1', *command, settings_file(tmp_path, paymaster)],
+            env={**os.environ, "SCO_PAYMASTER_TOKEN": paymaster.token, "TERM": term, "TTY": os.ttyname(line)},
+            start_new_session=True,
+        )
+        seen = b""
+        while "отсканируйте" not in seen.decode("utf-8", "ignore") and b"waiting for the customer" not in seen:
+            seen += os.read(terminal, 65536)
+        os.close(line)
+        os.close(terminal)
+        assert process.wait(60) in (3, 4)
+        assert paymaster.bank.cancels == 1
+    with Journal(tmp_path / "journal.db", read_only=True) as journal:
+        assert [state.phase for state in journal.attempts()] == [m.Phase.UNPAID]
+        assert journal.cases() == []

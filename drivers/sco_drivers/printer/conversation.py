@@ -50,6 +50,7 @@ class Conversation:
         seen: the last automatic status of this wire; all UNKNOWN when none came.
         asb_heard: whether automatic status has come on this wire.
         silent: the last question for the state was not answered at all.
+        unheard: how many questions got no answer in time: what it says may be lost on the way.
         on_wire: is told all bytes that pass: "->" or "<-", and the bytes.
     """
 
@@ -72,6 +73,7 @@ class Conversation:
         self.seen = PrinterStatus()
         self.asb_heard = False
         self.silent = False
+        self.unheard = 0
         self._kept: list[Reply] = []
         self._unanswered: dict[type[Any], float] = {}  # the kind of answer that is owed, and when it was asked for
         self._wait_s = answer_s  # for an answer; longer, once one came late
@@ -185,6 +187,7 @@ class Conversation:
         self._kept = kept
         if found is None:
             self._unanswered[kind] = asked
+            self.unheard += 1
         return found
 
     def _await_late(self, kind: type[Any]) -> bool:

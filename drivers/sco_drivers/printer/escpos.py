@@ -266,7 +266,7 @@ class EscPosPrinter:
         rest = (job.code[-1:] if job.plan.way == "native" else job.code) + job.tail + job.cut
         end = marks.end(ask_id=self._answers_ids is not False)
         self._talk.expect_in_order(marks.in_order_expected)
-        noise = self._talk.reader.noise
+        lost = self._lost
         whole = len(safe) + len(rest) + len(end)
         until = time.monotonic() + self._time_to_write(ticket)
         code_given = False
@@ -293,7 +293,7 @@ class EscPosPrinter:
                     else f"it did not take all of the ticket within {self._write_s:g} s"
                 )
             stopped = fault or DeviceTimeout(silent, url=self.url, hint=hint)
-            return self._give_up(job, marks, stopped, told, taken=taken, harmless=len(safe), noise=noise)
+            return self._give_up(job, marks, stopped, told, taken=taken, harmless=len(safe), lost=lost)
         except DeviceError as error:
             self._talk.drop()
             if not code_given:
@@ -360,7 +360,7 @@ class EscPosPrinter:
             self._answers_ids = True
 
     def _give_up(
-        self, job: Job, marks: _Marks, error: DeviceError, told: str, *, taken: int, harmless: int, noise: int
+        self, job: Job, marks: _Marks, error: DeviceError, told: str, *, taken: int, harmless: int, lost: int
     ) -> PrintResult:
         """It took the ticket and did not finish it: what it holds must not come out when somebody serves it."""
         cleared = self._talk.clear()
@@ -375,7 +375,7 @@ class EscPosPrinter:
         told += "; its buffer was cleared" if cleared else "; its buffer may still hold the rest"
         if taken <= harmless:
             outcome, told = PrintOutcome.NOT_PRINTED, f"{told}; none of the bytes it took prints the code"
-        elif cleared and self._never_reached(marks) and self._talk.reader.noise == noise:
+        elif cleared and self._never_reached(marks) and self._lost == lost:
             outcome, told = PrintOutcome.NOT_PRINTED, f"{told} before the code was reached"
         else:
             outcome = PrintOutcome.UNKNOWN
@@ -387,6 +387,11 @@ class EscPosPrinter:
         """
         trusted = self._has_answered_ids if marks.by_id else self._has_answered_in_order
         return trusted and not marks.reached
+
+    @property
+    def _lost(self) -> int:
+        """Grows when something that the printer said may not have been heard: a mark's answer, for instance."""
+        return self._talk.reader.noise + self._talk.unheard
 
     def _next_id(self) -> bytes:
         """A name for a mark that no answer still under way can carry by chance, not even to another process's."""

@@ -401,6 +401,23 @@ def test_when_clearing_cannot_be_proven_that_is_said(paper: VirtualPrinter) -> N
         assert "may still hold" in result.evidence
 
 
+def test_a_mark_whose_answer_may_be_lost_proves_nothing(paper: VirtualPrinter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The printer was mute while the code came out, and speaks again when it is told to clear its buffer."""
+    with opened(paper, "done_s=1") as printer:
+        assert printer.print_ticket(ticket("t1")).outcome is PrintOutcome.PRINTED
+        clear = printer._talk.clear
+
+        def speaks_again() -> bool:
+            paper.mute(False)
+            return clear()
+
+        monkeypatch.setattr(printer._talk, "clear", speaks_again)
+        paper.after(12 + 200, paper.mute)
+        result = printer.print_ticket(ticket("t2"))
+        assert len(paper.codes) == 2
+        assert (result.outcome, result.may_come_later) == (PrintOutcome.UNKNOWN, False)
+
+
 def test_known_not_printed_when_the_mark_before_the_code_was_not_reached(paper: VirtualPrinter) -> None:
     """The whole ticket was taken, the paper ended above the code, the buffer was cleared: it did not come out."""
     paper._machine.traits.head_mm_s = 8

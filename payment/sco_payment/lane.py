@@ -482,7 +482,7 @@ class Lane:
         """The bank's words go on the timeline when they change: a case must show what was asked and answered."""
         match event:
             case m.BankWord():
-                text = f"bank: {event.word} ({event.number}), {event.kopecks} {event.currency}"
+                text = f"bank: {event.word} ({event.number}), {for_people(event.kopecks, sign=event.currency)}"
                 if not event.proved:
                     text += f"; that is payment {event.payment_id}, which agrees in order and sum and names no attempt"
             case m.BankSilent():

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from sco_payment import link as links
+from sco_payment.money import for_people
 
 PAID_NUMBER = 5
 UNPAID_NUMBER = 6
@@ -587,8 +588,8 @@ def _final_word(state: State, event: BankWord | Created) -> Step | None:
     if event.number != PAID_NUMBER:
         return None
     if not _full_sum(state, event):
-        ours = f"{state.plan.kopecks} {state.plan.currency}"
-        found = f"the bank took {event.kopecks} {event.currency} (kopecks), the attempt is {ours}"
+        ours = for_people(state.plan.kopecks, sign=state.plan.currency)
+        found = f"the bank took {for_people(event.kopecks, sign=event.currency)}, the attempt is {ours}"
         return _case(state, Phase.UNSETTLED, CaseReason.AMOUNT_MISMATCH, found, event.at)
     if state.cancel is Cancel.ACCEPTED:
         return _case(
@@ -777,7 +778,7 @@ def _watching_word(state: State, event: BankWord) -> Step:
         return _watching_unproved(state, event)
     adopted = replace(state, payment_id=event.payment_id)
     if event.number == PAID_NUMBER:
-        detail = f"the bank has {event.kopecks} {event.currency} (kopecks); the goods were not released"
+        detail = f"the bank has {for_people(event.kopecks, sign=event.currency)}; the goods were not released"
         return _end_in_case(replace(adopted, phase=Phase.PAID_LATE), CaseReason.LATE_MONEY, detail)
     if event.number == UNPAID_NUMBER:
         return _end_unpaid(adopted, "the bank has closed the payment unpaid")

@@ -100,5 +100,5 @@ def test_who_may_import_whom() -> None:
             assert not [one for one in found if one.startswith("sco_hwtest")], name
             if name != "sco_payment.demo":  # it puts simulators together, and is no part of a lane
                 assert not [one for one in found if one.startswith("sco_drivers") and one not in allowed], name
-    assert needs["sco_payment.machine"] == {"sco_payment.link"}
+    assert needs["sco_payment.machine"] == {"sco_payment.link", "sco_payment.money"}
     assert needs["sco_payment.link"] == set()

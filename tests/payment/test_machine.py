@@ -148,8 +148,8 @@ def test_a_create_that_is_answered_with_a_final_word_ends_there() -> None:
         assert (after.phase, after.case) == (P.UNSETTLED, m.CaseReason.AMOUNT_MISMATCH)
         assert effects[0] == m.OpenCase(
             m.CaseReason.AMOUNT_MISMATCH,
-            f"the bank took {wrong.get('kopecks', 253)} {wrong.get('currency', 'RUB')} (kopecks), "
-            "the attempt is 253 RUB",
+            f"the bank took 2,5{wrong.get('kopecks', 253) % 10}\u00a0{wrong.get('currency', 'RUB')}, "
+            "the attempt is 2,53\u00a0RUB",
         )
         assert effects[1:] == ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.Why.NONE)
 
@@ -488,7 +488,7 @@ def watched(**changes: Any) -> m.State:
 
 def test_late_money_is_a_case_or_told_in_the_one_that_is_open() -> None:
     after, effects = m.step(watched(), word(5))
-    told = "the bank has 253 RUB (kopecks); the goods were not released"
+    told = "the bank has 2,53\u00a0RUB; the goods were not released"
     assert (after.phase, after.case) == (P.PAID_LATE, m.CaseReason.LATE_MONEY)
     assert effects == (m.OpenCase(m.CaseReason.LATE_MONEY, told),)
     after, effects = m.step(watched(case=m.CaseReason.CANCEL_REFUSED), word(5))

@@ -22,6 +22,9 @@ from fetch import Kit
 
 EARLY = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
 """Modules that the guest needs before it sees this machine's files."""
+CONSOLE = "console.log"
+_WHEN_STUCK = "watchdog_thresh=60 softlockup_panic=1 softlockup_all_cpu_backtrace=1"
+"""A processor that is stuck for two minutes, however busy this machine is, ends the guest and says where it hung."""
 
 _INIT = """#!/bin/busybox sh
 # The guest's first process: see the host's files, lay what it writes over them, and go on there.
@@ -266,8 +269,9 @@ class Guest(Qemu):
         image = run_folder / "initramfs.cpio"
         image.write_bytes(initramfs(kit, rest, modules=EARLY, rw="-t tmpfs tmpfs"))
         devices = ["-no-reboot", "-virtfs", f"local,path={out},mount_tag=out,{_SHARE}"]
-        console = out / "console.log"
-        super().__init__(kit, image=image, devices=devices, append="panic=1", console=console, run_folder=run_folder)
+        console = out / CONSOLE
+        append = f"panic=1 {_WHEN_STUCK}"
+        super().__init__(kit, image=image, devices=devices, append=append, console=console, run_folder=run_folder)
 
 
 def interpreter(repo: Path) -> Path:

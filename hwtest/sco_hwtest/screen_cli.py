@@ -11,8 +11,9 @@ import click
 from sco_drivers.errors import DeviceError
 from sco_drivers.registry import open_screen
 from sco_drivers.screen.layout import LEAST_MODULE_MM
-from sco_hwtest.contracts.screen import CHECKS, WORDS, decoded, look, scenes
+from sco_hwtest.contracts.screen import CHECKS, decoded, look, scenes
 from sco_hwtest.device_urls import device_argument, refuse_mistakes
+from sco_payment.texts import LANGUAGES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,7 +31,7 @@ def screen_group() -> None:
 @device_argument("screen")
 @click.option("--sheet", type=click.Path(dir_okay=False, writable=True), help="Save all scenes as one PNG.")
 @click.option("--seconds", default=0.0, show_default=True, type=click.FloatRange(0, 60), help="How long each stands.")
-@click.option("--language", default="ru", show_default=True, type=click.Choice(tuple(WORDS)), help="Of the texts.")
+@click.option("--language", default="ru", show_default=True, type=click.Choice(tuple(LANGUAGES)), help="Of the texts.")
 @click.option("--scene", "only", multiple=True, help="Only this scene; may be given again.")
 def walk(url: str, sheet: str | None, seconds: float, language: str, only: tuple[str, ...]) -> None:
     """Show each scene on URL, e.g. sim://?size=1024x768 or fb:///dev/fb0?rotate=90."""

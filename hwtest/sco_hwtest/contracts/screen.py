@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from sco_drivers.errors import DeviceClosed
 from sco_drivers.screen import Button, Drawing, Scene, Screen
 from sco_hwtest.contracts.check import Check
 from sco_hwtest.contracts.eye import eye_on
+from sco_payment.texts import LANGUAGES, RUSSIAN
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,65 +27,15 @@ LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=1000000
 SUM = "253,00\u00a0₽"
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a lane says to its customer, in one language."""
-
-    wait: str
-    pay: str
-    scan_ticket: str
-    scan_plate: str
-    dialog: str
-    retry: str
-    cancel: str
-    paid: str
-    unpaid: str
-    attendant: str
-    case: str
-    out_of_service: str
-    time_left: str
-
-
-WORDS = {
-    "ru": Words(
-        wait="Пожалуйста, подождите",
-        pay="Для оплаты используйте NFC или отсканируйте QR-код",
-        scan_ticket="Отсканируйте QR-код на чеке",
-        scan_plate="Отсканируйте QR-код с наклейки или считайте NFC-метку",
-        dialog="Оплата не завершена, нет связи с процессингом",
-        retry="Повторить",
-        cancel="Отменить",
-        paid="Оплата прошла успешно",
-        unpaid="Оплата не выполнена",
-        attendant="Позовите сотрудника магазина",
-        case="Обращение № 123",
-        out_of_service="Касса временно не работает",
-        time_left="Осталось",
-    ),
-    "en": Words(
-        wait="Please wait",
-        pay="Use NFC or scan the QR code to pay",
-        scan_ticket="Scan the QR code on the receipt",
-        scan_plate="Scan the QR code on the sticker or tap the NFC tag",
-        dialog="The payment is not finished: no connection to the processing centre",
-        retry="Try again",
-        cancel="Cancel",
-        paid="Paid",
-        unpaid="Not paid",
-        attendant="Please call an attendant",
-        case="Case No. 123",
-        out_of_service="This checkout is out of service",
-        time_left="Time left",
-    ),
-}
-PRESENT = WORDS["ru"].pay
-CANCEL = Button("cancel", WORDS["ru"].cancel)
-RETRY = Button("retry", WORDS["ru"].retry, primary=True)
+CASE = 123
+PRESENT = RUSSIAN.pay
+CANCEL = Button("cancel", RUSSIAN.cancel)
+RETRY = Button("retry", RUSSIAN.retry, primary=True)
 
 
 def scenes(left_s: float = 277.0, language: str = "ru") -> tuple[Scene, ...]:
     """Every scene of a payment as a lane shows it, with `left_s` seconds on the countdowns."""
-    end, say = time.time() + left_s, WORDS[language]
+    end, say = time.time() + left_s, LANGUAGES[language]
     cancel, retry = Button("cancel", say.cancel), Button("retry", say.retry, primary=True)
 
     def timed(name: str, headline: str, *lines: str, **rest: Any) -> Scene:
@@ -99,7 +49,7 @@ def scenes(left_s: float = 277.0, language: str = "ru") -> tuple[Scene, ...]:
         timed("dialog", say.dialog, buttons=(retry, cancel)),
         Scene("paid", say.paid, amount=SUM, drawing=Drawing.TICK),
         Scene("unpaid", say.unpaid, drawing=Drawing.CROSS),
-        Scene("attendant", say.attendant, (say.case,), SUM, drawing=Drawing.ATTENDANT),
+        Scene("attendant", say.attendant, (say.case.format(number=CASE),), SUM, drawing=Drawing.ATTENDANT),
         Scene("out-of-service", say.out_of_service, drawing=Drawing.WRENCH),
     )
 

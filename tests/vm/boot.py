@@ -257,10 +257,7 @@ class Guest(Qemu):
         rest = run_folder / "rest.sh"
         rest.write_text(
             _REST.format(
-                busybox=shlex.quote(str(kit.busybox)),
-                guest=shlex.quote(str(kit.guest)),
-                modules=shlex.quote(str(kit.modules)),
-                release=kit.release,
+                **kit.words(),
                 repo=shlex.quote(str(repo)),
                 python=shlex.quote(str(python)),
                 program=shlex.join(program),

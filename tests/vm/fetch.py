@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -51,6 +52,11 @@ class Kit:
     def busybox(self) -> Path:
         """One static binary for the guest's first steps."""
         return self.guest / "bin/busybox"
+
+    def words(self) -> dict[str, str]:
+        """Its places and its release, quoted, by the names that the guests' shell scripts have for them."""
+        places = {"busybox": self.busybox, "guest": self.guest, "modules": self.modules}
+        return {name: shlex.quote(str(place)) for name, place in places.items()} | {"release": self.release}
 
     def qemu(self) -> list[str]:
         """The command that starts QEMU; its firmware and modules are found beside it."""

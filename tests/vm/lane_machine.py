@@ -109,15 +109,7 @@ class LaneMachine:
         self._qemu: Qemu | None = None
         self._seed(run_folder / "seed", python, bank_port)
         rest = run_folder / "rest.sh"
-        rest.write_text(
-            _REST.format(
-                busybox=shlex.quote(str(kit.busybox)),
-                guest=shlex.quote(str(kit.guest)),
-                modules=shlex.quote(str(kit.modules)),
-                release=kit.release,
-                seed=shlex.quote(str(run_folder / "seed")),
-            )
-        )
+        rest.write_text(_REST.format(**kit.words(), seed=shlex.quote(str(run_folder / "seed"))))
         modules = (*EARLY, "virtio_blk", "crc32c_generic", "ext4")
         more = "$b mkdir -p /rw/sco /root/var/lib/sco\n$b mount --bind /rw/sco /root/var/lib/sco"
         self._image.write_bytes(initramfs(kit, rest, modules=modules, rw="-t ext4 /dev/vda", more=more))

@@ -25,8 +25,6 @@ LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=1000000
 """A published link of the usual length."""
 
 SUM = "253,00\u00a0₽"
-
-
 CASE = 123
 PRESENT = RUSSIAN.pay
 CANCEL = Button("cancel", RUSSIAN.cancel)

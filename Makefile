@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo test vm-test explore soak powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation clean
+.PHONY: help setup demo test vm-test explore simulate powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,25 +36,25 @@ test: $(STAMP) ## the tests; most of them wait for devices and clocks, so four a
 	$(BIN)/python -m pytest -n 4
 
 vm-test: $(STAMP) ## suites and payments on real kernel devices, in QEMU: ONLY="words"
-	$(BIN)/python tests/vm/run.py $(foreach word,$(ONLY),--only $(word))
+	$(BIN)/python tests/verification/vm/run.py $(foreach word,$(ONLY),--only $(word))
 
-soak: $(STAMP) ## the real lane in simulated time, with faults on every wire: SEEDS=n SEED_BASE=m JOBS=n
-	PYTHONPATH=tests/payment $(BIN)/python -m soak --seeds $(SEEDS) --base $(SEED_BASE) --jobs $(JOBS)
+simulate: $(STAMP) ## the real lane in simulated time, with faults on every wire: SEEDS=n SEED_BASE=m JOBS=n
+	$(BIN)/python -m tests.verification.simulate --seeds $(SEEDS) --base $(SEED_BASE) --jobs $(JOBS)
 
 explore: $(STAMP) ## every world of a payment, wider than the tests do: CRASHES=n LIFE=n WORSE=1
-	PYTHONPATH=tests/payment $(BIN)/python -m explore --crashes $(CRASHES) --life $(LIFE) $(if $(WORSE),--worse)
+	$(BIN)/python -m tests.verification.explore --crashes $(CRASHES) --life $(LIFE) $(if $(WORSE),--worse)
 
 powerloss: $(STAMP) ## the power cut, and the disk failing, at every operation of a journal's life
-	PYTHONPATH=tests/payment $(BIN)/python -m powerloss
+	$(BIN)/python -m tests.verification.powerloss
 
 kill: $(STAMP) ## kill -9 a payment at every point, then at ROUNDS=n random moments
-	PYTHONPATH=tests/payment $(BIN)/python -m killing --rounds $(ROUNDS)
+	$(BIN)/python -m tests.verification.kill --rounds $(ROUNDS)
 
 fuzz: $(STAMP) ## search for input that breaks something: SECONDS=n; guided by coverage where atheris is installed
-	PYTHONPATH=tests/tools $(BIN)/python -m fuzz --seconds $(SECONDS)
+	$(BIN)/python -m tests.verification.fuzz --seconds $(SECONDS)
 
 mutation: $(STAMP) ## plant every small mistake in what decides about money; does a test notice?
-	PYTHONPATH=tests/tools $(BIN)/python -m mutation
+	$(BIN)/python -m tests.verification.mutation
 
 lint: $(STAMP) ## format check, lint, strict types
 	$(BIN)/ruff format --check .

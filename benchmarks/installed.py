@@ -14,5 +14,5 @@ def compile_packages() -> None:
     Without it each start compiles them: the drivers' import takes a third longer then, and ours alone, since the peers
     have theirs.
     """
-    for package in ("drivers", "payment"):
+    for package in ("drivers", "payment", "sim"):
         compileall.compile_dir(ROOT / package, quiet=1)

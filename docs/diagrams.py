@@ -10,7 +10,7 @@ from html import escape
 from math import hypot
 from pathlib import Path
 
-from sco_payment.machine import FINAL, TABLE, Phase
+from sco_payment.attempt import FINAL, TABLE, Phase
 
 STATES = Path(__file__).parent / "diagrams" / "states.svg"
 

@@ -23,8 +23,8 @@ MODULES_PICTURE = HERE / "diagrams" / "modules.svg"
 BUILT = (COMMANDS, MODULES, MODULES_PICTURE)
 """Not in the repository."""
 
-PACKAGES = {"sco_drivers": "drivers", "sco_payment": "payment", "sco_hwtest": "hwtest"}
-SCRIPTS = {"sco-pay": "sco_payment.cli", "sco-hwtest": "sco_hwtest.cli"}
+PACKAGES = {"sco_drivers": "drivers", "sco_payment": "payment", "sco_sim": "sim", "sco_hwtest": "hwtest"}
+SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main"}
 
 
 def settings() -> str:
@@ -130,7 +130,7 @@ def modules_picture() -> str:
     names = [
         name
         for name in known
-        if (name.startswith("sco_payment.") and ".simulator" not in name and name != "sco_payment.demo")
+        if (name.startswith("sco_payment.") and ".simulator" not in name and name != "sco_sim.demo")
         or name in ("sco_drivers.errors", *(f"sco_drivers.{kind}" for kind in ("nfc", "printer", "screen", "touch")))
     ]
     needs = {name: imports(known[name], known) & set(names) - {name} for name in names}

@@ -27,30 +27,30 @@ from dataclasses import replace
 from pathlib import Path
 
 import trustme
+
 from benchmarks.core.instant_bank import InstantBank
 from benchmarks.installed import compile_packages
 from benchmarks.report import Row, finish, options
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "payment"))
 
 from explore.model import SCENARIOS  # noqa: E402 - found by the line above
 from explore.search import explore  # noqa: E402
 from powerloss.__main__ import fast_folder  # noqa: E402
 from powerloss.check import cut_everywhere, fail_everywhere, life, prints_of, record  # noqa: E402
 
-from sco_drivers.sim.pn532 import VirtualReader  # noqa: E402
-from sco_drivers.sim.printer import VirtualPrinter  # noqa: E402
-from sco_drivers.sim.screen import VirtualScreen  # noqa: E402
-from sco_drivers.sim.touch import VirtualTouch  # noqa: E402
 from sco_payment import machine as m  # noqa: E402
 from sco_payment.assemble import open_lane  # noqa: E402
+from sco_payment.customer.ui import Dialog, ScreenState  # noqa: E402
 from sco_payment.journal import Journal  # noqa: E402
 from sco_payment.lane import Order  # noqa: E402
-from sco_payment.paymaster.simulator import PayMasterSimulator, TlsFront  # noqa: E402
 from sco_payment.paymaster.token import Token  # noqa: E402
 from sco_payment.settings import TOKEN_VARIABLE, from_mapping  # noqa: E402
-from sco_payment.ui import LaneDialog, LaneScreen  # noqa: E402
+from sco_sim.nfc.pn532 import VirtualReader  # noqa: E402
+from sco_sim.paymaster import PayMasterSimulator, TlsFront  # noqa: E402
+from sco_sim.printer import VirtualPrinter  # noqa: E402
+from sco_sim.screen import VirtualScreen  # noqa: E402
+from sco_sim.touch import VirtualTouch  # noqa: E402
 
 SIZE = (1024, 768)
 MEMORY_GOAL, CPU_GOAL, START_GOAL = 45.0, 1.0, 400.0
@@ -92,8 +92,8 @@ def soaked(quick: bool) -> list[Row]:
     """The real lane in simulated time, by the soak's own last line."""
     seeds = 10 if quick else 300
     done = subprocess.run(
-        [sys.executable, "-m", "soak", "--seeds", str(seeds)],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": "tests/payment"}, capture_output=True, text=True, check=True,
+        [sys.executable, "-m", "tests.verification.simulate", "--seeds", str(seeds)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     last = done.stdout.splitlines()[-1]
     found = re.search(r"(\d+) seeds .* (\d+) faults .* ([\d.]+) seeds/s, ([\d.]+) faults/s", last)
@@ -119,7 +119,7 @@ def journal(folder: Path, quick: bool) -> list[Row]:
     raw.execute("PRAGMA synchronous=FULL")
     raw.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, body TEXT) STRICT")
     bare = os.open(folder / "bare", os.O_RDWR | os.O_CREAT)
-    plan = m.Plan("k", "A-1", 25_300, "RUB", m.Mode.SCREEN, begun_at=0, expires_at=300_000)
+    plan = m.Plan("k", "A-1", 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=300_000)
     state, effects = m.begin(plan)
     text = json.dumps({"event": None, "state": repr(state), "effects": repr(effects)})
 
@@ -167,11 +167,11 @@ class _Seen:
     def __init__(self) -> None:
         self.paid_at = 0.0
 
-    def show(self, screen: LaneScreen) -> None:
+    def show(self, screen: ScreenState) -> None:
         if screen.view is m.View.PAID:
             self.paid_at = time.perf_counter()
 
-    def ask(self, dialog: LaneDialog, answer: object) -> None:
+    def ask(self, dialog: Dialog, answer: object) -> None:
         """Never asked here."""
 
     def close(self) -> None:

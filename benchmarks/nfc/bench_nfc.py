@@ -26,15 +26,15 @@ from dataclasses import dataclass
 import ndef
 import nfc.clf
 import nfc.tag
-from benchmarks.report import Row, finish, options
 
+from benchmarks.report import Row, finish, options
 from sco_drivers import open_nfc
 from sco_drivers.nfc import TagReader, uart
-from sco_drivers.nfc.air import FIELD_OFF_S
 from sco_drivers.nfc.message import uri_message
+from sco_drivers.nfc.transport import FIELD_OFF_S
 from sco_drivers.nfc.type2 import NTAG213, Image, find_ndef, plan_message
-from sco_drivers.sim.ntag import State, VirtualTag
-from sco_drivers.sim.pn532 import VirtualReader
+from sco_sim.nfc.ntag import State, VirtualTag
+from sco_sim.nfc.pn532 import VirtualReader
 
 LINK = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
 ANOTHER_ID = LINK.replace("LJL2", "LJX9")

@@ -18,12 +18,11 @@ from collections.abc import Callable
 
 from benchmarks.installed import compile_packages
 from benchmarks.report import Row, finish, options
-
 from sco_drivers import open_printer, qr
 from sco_drivers.printer import Line, PrintOutcome, Style, Ticket
 from sco_drivers.printer.layout import CodeWay, build
 from sco_drivers.printer.profile import profile
-from sco_drivers.sim.printer import VirtualPrinter
+from sco_sim.printer import VirtualPrinter
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 BAUDS = (9600, 19200, 115200)

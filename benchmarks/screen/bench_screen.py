@@ -25,10 +25,10 @@ from itertools import count
 import numpy as np
 import segno
 import zxingcpp
-from benchmarks.installed import compile_packages
-from benchmarks.report import Row, finish, options
 from PIL import Image, ImageChops
 
+from benchmarks.installed import compile_packages
+from benchmarks.report import Row, finish, options
 from sco_drivers import qr
 from sco_drivers.registry import open_screen
 from sco_drivers.screen import Box, Drawing, Scene, palette

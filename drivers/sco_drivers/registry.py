@@ -31,24 +31,24 @@ BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
         "usb": ("sco_drivers.printer.escpos", "open_usb"),
         "serial": ("sco_drivers.printer.escpos", "open_serial"),
         "lp": ("sco_drivers.printer.escpos", "open_lp"),
-        "sim": ("sco_drivers.sim.printer", "open_sim"),
+        "sim": ("sco_sim.printer", "open_sim"),
     },
     "nfc": {
         "pn532": ("sco_drivers.nfc.opening", "open_pn532"),
         "usb": ("sco_drivers.nfc.opening", "open_usb"),
         "udp": ("sco_drivers.nfc.opening", "open_udp"),
-        "sim": ("sco_drivers.sim.pn532", "open_sim"),
+        "sim": ("sco_sim.nfc.pn532", "open_sim"),
     },
     "screen": {
         "fb": ("sco_drivers.screen.fbdev", "open_fb"),
         "drm": ("sco_drivers.screen.drm", "open_drm"),
-        "sim": ("sco_drivers.sim.screen", "open_sim"),
-        "none": ("sco_drivers.screen.nothing", "open_nothing"),
+        "sim": ("sco_sim.screen", "open_sim"),
+        "none": ("sco_drivers.screen.null", "open_nothing"),
     },
     "touch": {
         "evdev": ("sco_drivers.touch.evdev", "open_evdev"),
-        "sim": ("sco_drivers.sim.touch", "open_sim"),
-        "none": ("sco_drivers.touch.nothing", "open_nothing"),
+        "sim": ("sco_sim.touch", "open_sim"),
+        "none": ("sco_drivers.touch.null", "open_nothing"),
     },
 }
 

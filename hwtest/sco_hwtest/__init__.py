@@ -19,6 +19,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sco_hwtest.burn_in import BurnInReport as BurnInReport
+    from sco_hwtest.burn_in import run_burn_in as run_burn_in
     from sco_hwtest.discovery import Discovery as Discovery
     from sco_hwtest.discovery import Found as Found
     from sco_hwtest.discovery import discover as discover
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
     from sco_hwtest.results import Verdict as Verdict
     from sco_hwtest.runner import run as run
     from sco_hwtest.runner import run_suite as run_suite
-    from sco_hwtest.soaking import SoakReport as SoakReport
-    from sco_hwtest.soaking import soak as soak
 
 _WHERE = {
     "Answer": "questions",
@@ -47,12 +47,12 @@ _WHERE = {
     "Picture": "results",
     "Question": "questions",
     "Report": "results",
-    "SoakReport": "soaking",
+    "BurnInReport": "burn_in",
     "Verdict": "results",
     "discover": "discovery",
     "run": "runner",
     "run_suite": "runner",
-    "soak": "soaking",
+    "run_burn_in": "burn_in",
     "write_html": "report",
     "write_json": "report",
 }

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from sco_drivers import open_touch
 from sco_drivers.errors import TouchError
-from sco_drivers.screen.drawer import DrawnScreen
+from sco_drivers.screen.renderer import DrawnScreen
 from sco_drivers.touch import Tap
 from sco_drivers.urls import DeviceUrl
 

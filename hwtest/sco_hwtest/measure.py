@@ -155,7 +155,7 @@ class _Counted:
 
 def _paper(device: Any, report: DeviceReport, ticket: Ticket, *, printed: bool) -> None:
     """The simulator's paper; beside a real printer, what the ticket should look like."""
-    from sco_drivers.sim.printer import SimulatedPrinter
+    from sco_sim.printer import SimulatedPrinter
 
     simulator = getattr(device, "simulator", None)
     if simulator is not None:
@@ -327,7 +327,7 @@ def _spin(device: Any, report: DeviceReport) -> None:
 
 
 def _scene_pictures(report: DeviceReport, shots: dict[str, Image]) -> None:
-    from sco_hwtest.screen_cli import contact_sheet
+    from sco_hwtest.cli.screen import contact_sheet
 
     report.pictures.append(Picture("The screen with the code", png_of(shots["qr"])))
     report.pictures.append(Picture("The dialog", png_of(shots["dialog"])))

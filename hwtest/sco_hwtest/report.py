@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sco_hwtest.results import CheckResult, DeviceReport, Figure, Picture, Report, Verdict
 
 if TYPE_CHECKING:
-    from sco_hwtest.soaking import SoakReport
+    from sco_hwtest.burn_in import BurnInReport
 
 KIND_WORDS = {"printer": "Printer", "nfc": "NFC reader and tag", "screen": "Screen", "touch": "Touch panel"}
 _MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.NOT_ANSWERED: "?", Verdict.NOT_RUN: "–"}
@@ -27,18 +27,18 @@ _HEADLINES = {
 }
 
 
-def write_html(report: Report | SoakReport, path: str | Path) -> None:
-    """Write the page of a run or a soak. Raises OSError."""
+def write_html(report: Report | BurnInReport, path: str | Path) -> None:
+    """Write the page of a run or a burn-in. Raises OSError."""
     if isinstance(report, Report):
         text = html(report)
     else:
-        from sco_hwtest import soak_report
+        from sco_hwtest import burn_in_report
 
-        text = soak_report.html(report)
+        text = burn_in_report.html(report)
     Path(path).write_text(text, "utf-8")
 
 
-def write_json(report: Report | SoakReport, path: str | Path) -> None:
+def write_json(report: Report | BurnInReport, path: str | Path) -> None:
     """Write the document of the report's `as_json`. Raises OSError."""
     Path(path).write_text(json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n", "utf-8")
 

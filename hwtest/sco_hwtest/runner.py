@@ -274,7 +274,7 @@ class _Run:
         start = time.perf_counter()
         screen = self._screen
         if self._report.kind == "touch" and screen is not None and "sim://" not in self._report.url:
-            from sco_hwtest.by_hand import tap_the_buttons
+            from sco_hwtest.manual import tap_the_buttons
 
             error = self._caught(lambda: tap_the_buttons(self._report, screen, self._person))
             if error is not None:

@@ -84,8 +84,8 @@ _BY_HAND = {
 def faulty_printer(url: str, person: questions.Person) -> Iterator[Any]:
     """A printer and somebody who makes faults: its simulator, else the person at the bench."""
     from sco_drivers import open_printer
-    from sco_drivers.sim.printer.control import change
     from sco_hwtest.contracts.printer import Faulty
+    from sco_sim.printer.control import change
 
     with open_printer(url) as printer:
         simulator = getattr(printer, "simulator", None)
@@ -105,9 +105,9 @@ def faulty_printer(url: str, person: questions.Person) -> Iterator[Any]:
 def _touch_bench(url: str) -> Iterator[Any]:
     """A panel with a finger on it: a simulated one, since a panel of glass has none that a program commands."""
     from sco_drivers import open_touch
-    from sco_drivers.sim.touch import VirtualTouch
     from sco_drivers.urls import DeviceUrl
     from sco_hwtest.contracts.touch import TouchBench
+    from sco_sim.touch import VirtualTouch
 
     parsed = DeviceUrl.parse(url)
     if parsed.scheme != "sim" or parsed.path:

@@ -8,22 +8,22 @@ from functools import partial
 from pathlib import Path
 
 from sco_drivers import open_nfc, open_printer, open_screen, open_touch
+from sco_drivers.nfc.endurance import EnduranceExceeded, WriteEndurance
 from sco_drivers.nfc.guard import GuardEvent
-from sco_drivers.nfc.wear import TagWear, Worn
-from sco_payment.acquirer import Bank
-from sco_payment.devices import Held
+from sco_payment.attempt import Message, Plan
+from sco_payment.customer.presenter import Presenter
+from sco_payment.customer.texts import LANGUAGES
+from sco_payment.customer.ui import LaneUI, NoUI, ScreenUI, SeveralUIs
+from sco_payment.devices import ReopeningDevice
+from sco_payment.events import Observer, isolated, null_observer
 from sco_payment.journal import Journal
 from sco_payment.lane import Lane
-from sco_payment.machine import Message, Plan
-from sco_payment.money import for_people
-from sco_payment.observer import Observer, nobody, unbreakable
+from sco_payment.money import format_amount
+from sco_payment.paymaster.adapter import Bank
 from sco_payment.paymaster.client import PayMaster
 from sco_payment.paymaster.token import Token
-from sco_payment.present import Presenter
 from sco_payment.runtime import Runtime, ThreadRuntime
 from sco_payment.settings import TOKEN_VARIABLE, Settings
-from sco_payment.texts import LANGUAGES
-from sco_payment.ui import LaneUI, NoUI, ScreenUI, SeveralUIs
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ def screen_ui(settings: Settings) -> LaneUI:
         from sco_drivers.screen.console import watch_exits
 
         watch_exits()  # here, since the screen is opened in another thread
-    touch = Held(partial(open_touch, devices.touch)) if devices.touch else None
-    return ScreenUI(Held(partial(open_screen, devices.screen)), touch, LANGUAGES[settings.lane.language])
+    touch = ReopeningDevice(partial(open_touch, devices.touch)) if devices.touch else None
+    return ScreenUI(ReopeningDevice(partial(open_screen, devices.screen)), touch, LANGUAGES[settings.lane.language])
 
 
 def open_lane(
@@ -75,7 +75,7 @@ def open_lane(
     *,
     ui: LaneUI | None = None,
     also_show_on: tuple[LaneUI, ...] = (),
-    observer: Observer = nobody,
+    observer: Observer = null_observer,
     runtime: Runtime[Message] | None = None,
     token: Token | None = None,
 ) -> Lane:
@@ -99,7 +99,7 @@ def open_lane(
     journal = Journal(settings.journal.path)
     gc.collect()  # what the imports left behind; the devices' drivers then find room
     runtime = ThreadRuntime() if runtime is None else runtime
-    observer = unbreakable(observer)
+    observer = isolated(observer)
     devices = settings.devices
     first = screen_ui(settings) if ui is None else ui
     return Lane(
@@ -119,8 +119,8 @@ def open_lane(
         presenter=Presenter(
             settings,
             LANGUAGES[settings.lane.language],
-            printer=Held(partial(open_printer, devices.printer)) if devices.printer else None,
-            nfc=Held(partial(open_nfc, devices.nfc)) if devices.nfc else None,
+            printer=ReopeningDevice(partial(open_printer, devices.printer)) if devices.printer else None,
+            nfc=ReopeningDevice(partial(open_nfc, devices.nfc)) if devices.nfc else None,
             wall=runtime.wall,
             on_tag=partial(_tell_of_tag, observer),
             wear=_tag_wear(settings, observer),
@@ -156,16 +156,16 @@ def _tell_of_tag(observer: Observer, event: GuardEvent) -> None:
     )
 
 
-def _tag_wear(settings: Settings, observer: Observer) -> TagWear | None:
+def _tag_wear(settings: Settings, observer: Observer) -> WriteEndurance | None:
     """The count of a dynamic tag's writes, beside the journal. A simulated tag is a new one each time."""
     nfc = settings.devices.nfc.removeprefix("spy+")
     if settings.display.plate != "dynamic" or not nfc or nfc.startswith("sim:"):
         return None
     journal = Path(settings.journal.path)
-    return TagWear(journal.with_name(journal.name + ".tags"), partial(_tell_of_wear, observer))
+    return WriteEndurance(journal.with_name(journal.name + ".tags"), partial(_tell_of_wear, observer))
 
 
-def _tell_of_wear(observer: Observer, worn: Worn) -> None:
+def _tell_of_wear(observer: Observer, worn: EnduranceExceeded) -> None:
     log.error(
         "the NFC tag %s was written %d times; it is made for %d: have it changed",
         worn.uid.hex(),
@@ -177,4 +177,4 @@ def _tell_of_wear(observer: Observer, worn: Worn) -> None:
 
 def _description(shop: str, plan: Plan) -> str:
     """What the customer reads in the bank's app."""
-    return f"{shop}, заказ {plan.order_no}, {for_people(plan.kopecks)}"
+    return f"{shop}, заказ {plan.order_no}, {format_amount(plan.kopecks)}"

@@ -23,7 +23,7 @@ class _Closable(Protocol):
 D = TypeVar("D", bound=_Closable)
 
 
-class Held(Generic[D]):
+class ReopeningDevice(Generic[D]):
     """One device of the lane. Safe from several threads.
 
     Args:

@@ -16,18 +16,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
-from sco_payment import closings
-from sco_payment import machine as m
-from sco_payment.acquirer import Bank
-from sco_payment.customer_side import CustomerSide
-from sco_payment.journal import Journal, JournalError
-from sco_payment.machine import Message
-from sco_payment.money import for_people
-from sco_payment.observer import Observer, nobody
-from sco_payment.present import Presenter
+from sco_payment import attempt as m
+from sco_payment.attempt import Message
+from sco_payment.customer.display import CustomerDisplay
+from sco_payment.customer.presenter import Presenter
+from sco_payment.customer.ui import LaneUI
+from sco_payment.events import Observer, null_observer
+from sco_payment.journal import Journal, JournalError, resolutions
+from sco_payment.money import format_amount
+from sco_payment.paymaster.adapter import Bank
 from sco_payment.runtime import Runtime
 from sco_payment.settings import Settings
-from sco_payment.ui import LaneUI
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class Order:
 
     number: str
     kopecks: int
-    paid_otherwise: int = 0
+    tendered_elsewhere: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class Result:
 
     Attributes:
         outcome: paid, unpaid, unknown, or not presented; None for one that still runs (in recovery).
-        why: why it ended so.
+        reason: why it ended so.
         case: number of the case that a person must decide; None for none.
         key, payment_id, order_no, kopecks: of the attempt.
         phase: where the attempt stands now.
@@ -78,7 +77,7 @@ class Result:
     """
 
     outcome: m.Outcome | None
-    why: m.Why
+    reason: m.EndReason
     case: int | None
     key: str
     payment_id: str | None
@@ -97,17 +96,17 @@ def check_order(order: Order, settings: Settings) -> None:
     number = order.number
     if not isinstance(number, str) or not _is_number(number):
         raise PaymentRefused(f"the order number {number!r} must be a text of 1 to 64 printable characters")
-    for name, value in (("kopecks", order.kopecks), ("paid_otherwise", order.paid_otherwise)):
+    for name, value in (("kopecks", order.kopecks), ("tendered_elsewhere", order.tendered_elsewhere)):
         if type(value) is not int or abs(value) > _MOST_KOPECKS:  # 19.99 * 100 is 1998.9999999999998
             raise PaymentRefused(f"order {number}: {name} = {value!r} must be a whole number (int) of kopecks")
-    if order.kopecks <= 0 or order.paid_otherwise < 0:
+    if order.kopecks <= 0 or order.tendered_elsewhere < 0:
         raise PaymentRefused("the order's total must be more than zero, and what is paid otherwise not less than zero")
-    if order.kopecks <= order.paid_otherwise:
+    if order.kopecks <= order.tendered_elsewhere:
         raise PaymentRefused(
-            f"order {number}: {for_people(order.paid_otherwise)} of {for_people(order.kopecks)} "
+            f"order {number}: {format_amount(order.tendered_elsewhere)} of {format_amount(order.kopecks)} "
             "are paid otherwise, nothing is left to pay"
         )
-    if order.paid_otherwise and not (settings.lane.profile == "4:3" and settings.mode is m.Mode.SCREEN):
+    if order.tendered_elsewhere and not (settings.lane.profile == "4:3" and settings.mode is m.Mode.SCREEN):
         raise PaymentRefused(
             "a mixed payment needs lane.profile 4:3 and display.mode 1; "
             f"this lane has {settings.lane.profile} and mode {settings.display.mode}"
@@ -119,7 +118,7 @@ def _create_broken(seq: int, at: int, detail: str) -> m.Event:
 
 
 def _silent(seq: int, at: int, detail: str) -> m.Event:
-    return m.BankSilent(at, seq, detail)
+    return m.StatusUnavailable(at, seq, detail)
 
 
 def _unanswered(seq: int, at: int, detail: str) -> m.Event:
@@ -149,7 +148,7 @@ class Lane:
         presenter: Presenter,
         ui: LaneUI,
         runtime: Runtime[Message],
-        observer: Observer = nobody,
+        observer: Observer = null_observer,
         new_key: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self.settings = settings
@@ -158,7 +157,7 @@ class Lane:
         self._runtime = runtime
         self._observer = observer
         self._new_key = new_key
-        self._customer = CustomerSide(
+        self._customer = CustomerDisplay(
             settings,
             presenter=presenter,
             ui=ui,
@@ -176,11 +175,11 @@ class Lane:
         self._left_standing: str | None = None  # the attempt that a crash may have left on the screen
         self._cases: dict[str, int] = {}
         self._heard: dict[str, str] = {}
-        self._closings_wait_for = ""
+        self._resolutions_wait_for = ""
         self._failed: dict[str, str] = {}
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
-        self._turns_by: int | None = None  # lane time by which a loop of ours comes round; None while none must
+        self._expected_by_ms: int | None = None  # lane time by which a loop of ours comes round; None while none must
 
     # --- paying ----------------------------------------------------------------------------------------------
 
@@ -197,7 +196,7 @@ class Lane:
             JournalError: the journal cannot be written. Before the first step nothing was sent; after it the attempt is
                 in the journal as open, and `recover` finishes it.
         """
-        with self._turning():
+        with self._running_loop():
             if self._foreground is not None:  # the same thread once more: from `deliver`, or from an observer
                 raise PaymentRefused("a payment is under way: begin the next one when `pay` has returned")
             self._cancel_wanted = False
@@ -216,9 +215,9 @@ class Lane:
                     self.cancel()  # heard before any answer of the bank: what is not wanted any more is not shown
                 self._perform(state, effects)
                 while self._attempts[plan.key].outcome is None:
-                    self._turn(None)
+                    self._run_once(None)
                 result = self._result(self._attempts[plan.key])
-                self._turns_by = None  # how long that takes is not ours
+                self._expected_by_ms = None  # how long that takes is not ours
                 if deliver is not None:
                     deliver(result)
                 self._apply(plan.key, m.Delivered(self._runtime.now()))
@@ -263,15 +262,15 @@ class Lane:
         return m.Plan(
             key=self._new_key(),
             order_no=order.number,
-            kopecks=order.kopecks - order.paid_otherwise,
+            kopecks=order.kopecks - order.tendered_elsewhere,
             currency="RUB",
             mode=settings.mode,
-            begun_at=now,
+            begun_at_ms=now,
             # whole seconds: `expires` has no more on the wire, and both sides must mean the same moment
-            expires_at=(now + round(settings.timing.invoice_life_s * 1000)) // 1000 * 1000,
+            expires_at_ms=(now + round(settings.timing.invoice_life_s * 1000)) // 1000 * 1000,
             sticker_id=settings.display.sticker_id if static else None,
             plate_link=settings.display.plate_link if static else None,
-            paid_otherwise=order.paid_otherwise,
+            tendered_elsewhere=order.tendered_elsewhere,
             timing=settings.machine_timing,
         )
 
@@ -280,13 +279,13 @@ class Lane:
         reason = self._gate(plan)
         limit = self._runtime.now() + plan.timing.confirm_ms
         while reason is not None and self._settling(plan) and self._runtime.now() < limit:
-            self._turn(limit)
+            self._run_once(limit)
             reason = self._gate(plan)
         if reason is not None:
             raise PaymentRefused(reason + ": see `sco-pay cases` and `sco-pay recover`")
 
     def _gate(self, plan: m.Plan) -> str | None:
-        return m.gate(plan.order_no, plan.sticker_id, self.journal.rivals(plan.order_no))
+        return m.gate(plan.order_no, plan.sticker_id, self.journal.conflicting_attempts(plan.order_no))
 
     def _settling(self, plan: m.Plan) -> bool:
         """Whether the loop can still learn something about what stands in the plan's way."""
@@ -311,11 +310,11 @@ class Lane:
         Raises:
             JournalError: the journal cannot be written.
         """
-        with self._turning():
+        with self._running_loop():
             self._load_open()
             keys = list(self._attempts)
             while any(self._unfinished(self._attempts[key], follow) for key in keys):
-                self._turn(None)
+                self._run_once(None)
             results = [self._result(self._attempts[key]) for key in keys]
             self._forget_final()
         return results
@@ -331,47 +330,47 @@ class Lane:
             watcher = threading.Thread(target=self._watch, name="sco-watch", daemon=True)
             watcher.start()
             self._watcher = watcher
-            self._turns_by = self._runtime.now()
+            self._expected_by_ms = self._runtime.now()
 
-    def overdue_s(self) -> float:
+    def stalled_for_s(self) -> float:
         """How long ago the lane's own loop should have come round, in s; 0 while nothing is late. From any thread.
 
         A watchdog asks it: `pay` and the thread of `start` hang, or have ended, when this grows. Ten seconds or so pass
         while a full disk is waited for, and `deliver` does not count. A device or a screen that hangs is not seen here:
         the payment goes on without it.
         """
-        by = self._turns_by
+        by = self._expected_by_ms
         return 0.0 if by is None else max(0.0, (self._runtime.now() - by) / 1000)
 
     @contextmanager
-    def _turning(self) -> Iterator[None]:
+    def _running_loop(self) -> Iterator[None]:
         """The one loop that runs now. Behind it only the watcher must come round, where there is one."""
         with self._running:
-            self._turns_by = self._runtime.now()
+            self._expected_by_ms = self._runtime.now()
             try:
                 yield
             finally:
                 idle = self._watcher is None or self._foreground is not None  # or back in `deliver`, which had called
-                self._turns_by = None if idle else self._runtime.now()
+                self._expected_by_ms = None if idle else self._runtime.now()
 
     def _watch(self) -> None:
         while not self._closed.wait(_WATCH_S):
             try:
-                self.look_after()
+                self.run_pending()
             except Exception:  # no thread to be had, a fault of ours: late money is watched for all the same
                 log.exception("open attempts could not be looked after this time")
 
-    def look_after(self) -> None:
+    def run_pending(self) -> None:
         """Do for open attempts and the tag what is due, and return at once; `start` calls it in a thread of its own.
 
         For integrators with a loop of their own: to be called some times a second while no payment is under way.
         """
-        with self._turning():
+        with self._running_loop():
             if self._closed.is_set():
                 return
             try:
                 self._load_open()
-                while self._turn(self._runtime.now()):
+                while self._run_once(self._runtime.now()):
                     pass
                 self._forget_final()
                 self._customer.look_at_tag()
@@ -379,20 +378,20 @@ class Lane:
             except JournalError as error:
                 log.critical("open attempts cannot be looked after: %s", error)
 
-    def _write_down_closings(self) -> None:
+    def _apply_resolutions(self) -> None:
         """What persons have decided meanwhile: while no payment is under way, before the next one, and at the end."""
         problem = ""
         try:
-            closings.write_down(self.journal)
+            resolutions.apply_pending(self.journal)
         except JournalError as error:
             problem = str(error)
-        if problem and problem != self._closings_wait_for:  # a full disk is not filled with this
+        if problem and problem != self._resolutions_wait_for:  # a full disk is not filled with this
             log.critical("decisions on cases wait on: %s", problem)
-        self._closings_wait_for = problem
+        self._resolutions_wait_for = problem
 
     def _load_open(self) -> None:
         """Once a process: take the journal's open attempts over, and clear what a crash may have left on the tag."""
-        self._write_down_closings()
+        self._apply_resolutions()
         for key in list(self._stuck):
             self._apply(key, m.Recovered(self._runtime.now()))
             self._stuck.pop(key, None)
@@ -432,13 +431,13 @@ class Lane:
 
     # --- the loop --------------------------------------------------------------------------------------------
 
-    def _turn(self, until: int | None) -> bool:
+    def _run_once(self, until: int | None) -> bool:
         """One message or one round of ticks. Returns whether anything happened before `until`."""
         dues = [due for state in self._attempts.values() if (due := m.due(state)) is not None]
         wake = min([*dues, *([] if until is None else [until])], default=None)
-        self._turns_by = wake  # without one nothing is due: it waits for an answer, or for a person
+        self._expected_by_ms = wake  # without one nothing is due: it waits for an answer, or for a person
         message = self._runtime.receive(wake)
-        self._turns_by = self._runtime.now()
+        self._expected_by_ms = self._runtime.now()
         if message is not None:
             key, event = message
             if key in self._attempts:
@@ -481,13 +480,13 @@ class Lane:
     def _note_word(self, key: str, event: m.Event) -> None:
         """The bank's words go on the timeline when they change: a case must show what was asked and answered."""
         match event:
-            case m.BankWord():
-                text = f"bank: {event.word} ({event.number}), {for_people(event.kopecks, sign=event.currency)}"
+            case m.PaymentStatusReceived():
+                text = f"bank: {event.word} ({event.number}), {format_amount(event.kopecks, sign=event.currency)}"
                 if not event.proved:
                     text += f"; that is payment {event.payment_id}, which agrees in order and sum and names no attempt"
-            case m.BankSilent():
+            case m.StatusUnavailable():
                 text = f"no word from the bank: {event.detail}"
-            case m.FoundNothing():
+            case m.PaymentNotListed():
                 text = "bank: no payment of this order"
             case m.CreateFailed():
                 text = f"create: {event.detail}"
@@ -504,7 +503,7 @@ class Lane:
         if self._heard.get(key) == text:
             return
         self._heard[key] = text
-        self._remark(key, text, event.at)
+        self._remark(key, text, event.at_ms)
 
     def _remark(self, key: str | None, text: str, at: int) -> None:
         """On the attempt's timeline, where it belongs to one; from any thread."""
@@ -525,7 +524,7 @@ class Lane:
                     "order": after.plan.order_no,
                     "phase": after.phase.value,
                     "payment_id": after.payment_id,
-                    "expires_at": after.plan.expires_at / 1000,
+                    "expires_at": after.plan.expires_at_ms / 1000,
                 },
             )
 
@@ -589,7 +588,7 @@ class Lane:
     def _result(self, state: m.State) -> Result:
         return Result(
             outcome=state.outcome,
-            why=state.why,
+            reason=state.reason,
             case=self._cases.get(state.plan.key),
             key=state.plan.key,
             payment_id=state.payment_id,
@@ -607,11 +606,11 @@ class Lane:
         self._closed.set()
         if self._watcher is not None:
             self._watcher.join(5.0)
-        self._turns_by = None
+        self._expected_by_ms = None
         with ExitStack() as closing:  # the last one named is the first one closed
             for owned in (self.journal, self._customer, self._runtime):
                 closing.callback(owned.close)
-            closing.callback(self._write_down_closings)
+            closing.callback(self._apply_resolutions)
 
     def __enter__(self) -> Self:
         return self

@@ -19,7 +19,7 @@ def kopecks_from_text(text: str) -> int:
     """
     match = _ROUBLES.fullmatch(text.strip())
     if match is None and _TOO_LARGE.fullmatch(text.strip()):
-        raise ValueError(f"{text!r} is more than {for_people(10**11 - 1)}, the largest sum that can be asked for")
+        raise ValueError(f"{text!r} is more than {format_amount(10**11 - 1)}, the largest sum that can be asked for")
     if match is None:
         raise ValueError(f"{text!r} is not a sum: write roubles with at most two digits of kopecks, e.g. 253 or 2.53")
     kopecks = int(match[1]) * 100 + int((match[2] or "0").ljust(2, "0"))
@@ -47,7 +47,7 @@ def roubles(kopecks: int) -> Decimal:
     return (Decimal(kopecks) / 100).quantize(Decimal("0.01"))
 
 
-def for_people(kopecks: int, *, sign: str = "₽") -> str:
+def format_amount(kopecks: int, *, sign: str = "₽") -> str:
     """`123456` -> `1 234,56 ₽`, with no-break spaces."""
     whole, fraction = divmod(kopecks, 100)
     return f"{whole:,}".replace(",", NO_BREAK_SPACE) + f",{fraction:02d}{NO_BREAK_SPACE}{sign}"

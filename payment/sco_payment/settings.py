@@ -20,8 +20,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from urllib.parse import SplitResult, urlsplit
 
 from sco_payment import link as links
-from sco_payment.machine import Mode, Timing
-from sco_payment.texts import is_utf8
+from sco_payment.attempt import Mode, Timing
+from sco_payment.customer.texts import is_utf8
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 TOKEN_VARIABLE = "SCO_PAYMASTER_TOKEN"  # noqa: S105 - the variable's name, not a token

@@ -1,7 +1,7 @@
 """What a lane's program tells systemd: that it is ready, how it is, that it still lives. One datagram each, no library.
 
     notifier = Notifier()
-    with open_lane(settings) as lane, notifier.watch(lambda: lane.overdue_s() < 30):
+    with open_lane(settings) as lane, notifier.watch(lambda: lane.stalled_for_s() < 30):
         notifier.ready("waiting for a customer")
 
 Outside a unit with `Type=notify` (no `NOTIFY_SOCKET`) every call does nothing. Nothing here raises: a lane that takes
@@ -70,7 +70,7 @@ class Notifier:
         Args:
             alive: asked three times in each watchdog period, in a thread of its own. When it returns False, raises,
                 or hangs, nothing more is told, and systemd starts the lane again; so it should go through whatever can
-                hang, e.g. ask whether the program's own loop has turned lately, and `Lane.overdue_s`.
+                hang, e.g. ask whether the program's own loop has turned lately, and `Lane.stalled_for_s`.
         """
         if self.watchdog_s is None:
             yield

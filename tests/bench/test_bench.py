@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from benchmarks import __main__ as bench
 from benchmarks import performance
 from benchmarks.machine import describe

@@ -10,14 +10,14 @@ import pytest
 
 from sco_drivers import open_nfc
 from sco_drivers.nfc import TagReader
-from sco_drivers.sim.acr122 import VirtualAcr122
-from sco_drivers.sim.ntag import VirtualTag
-from sco_drivers.sim.pn532 import VirtualReader
-from sco_drivers.sim.pn533 import VirtualPn533
-from sco_drivers.sim.rcs380 import VirtualRcs380
-from sco_drivers.sim.udp_field import VirtualField
 from sco_hwtest.contracts.check import Check
 from sco_hwtest.contracts.nfc import CHECKS, LINK, OTHER
+from sco_sim.nfc.ntag import VirtualTag
+from sco_sim.nfc.pn532 import VirtualReader
+from tests.simulators.acr122 import VirtualAcr122
+from tests.simulators.pn533 import VirtualPn533
+from tests.simulators.rcs380 import VirtualRcs380
+from tests.simulators.udp_field import VirtualField
 
 URLS = (
     "sim://",

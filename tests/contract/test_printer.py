@@ -9,10 +9,10 @@ import pytest
 import zxingcpp
 
 from sco_drivers import open_printer
-from sco_drivers.sim.printer import VirtualPrinter
-from sco_drivers.sim.printer.control import change
 from sco_hwtest.contracts.check import Check
 from sco_hwtest.contracts.printer import CHECKS, FAULT_CHECKS, LINK, Faulty, Printer
+from sco_sim.printer import VirtualPrinter
+from sco_sim.printer.control import change
 
 
 @dataclass(frozen=True)

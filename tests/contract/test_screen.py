@@ -12,9 +12,9 @@ from sco_drivers.registry import open_screen
 from sco_drivers.screen import Screen
 from sco_drivers.screen.formats import FORMATS
 from sco_hwtest.contracts.check import Check
-from sco_hwtest.contracts.eye import RAW_FORMATS, eye_on
+from sco_hwtest.contracts.readback import RAW_FORMATS, eye_on
 from sco_hwtest.contracts.screen import CHECKS, LINK, code_reads, decoded, look, scenes
-from sco_payment.texts import LANGUAGES
+from sco_payment.customer.texts import LANGUAGES
 
 URLS = (
     "sim://?size=1024x768&format=rgb565",

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from sco_drivers.registry import open_touch
-from sco_drivers.sim.touch import VirtualTouch
 from sco_hwtest.contracts.check import Check
 from sco_hwtest.contracts.touch import CHECKS, TouchBench, taps_are_where_the_finger_is
+from sco_sim.touch import VirtualTouch
 
 Turn = Callable[[float, float], tuple[float, float]]
 

@@ -10,9 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from docpages import ROOT, Sandbox
 
-from sco_payment.paymaster.simulator import PayMasterSimulator
+from sco_sim.paymaster import PayMasterSimulator
+from tests.docs.docpages import ROOT, Sandbox
 
 
 @pytest.fixture

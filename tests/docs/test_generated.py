@@ -9,10 +9,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from docpages import ROOT, Page, pages
 
-from sco_payment.machine import TABLE, CaseReason, Phase
-from sco_payment.texts import RUSSIAN
+from sco_payment.attempt import TABLE, CaseReason, Phase
+from sco_payment.customer.texts import RUSSIAN
+from tests.docs.docpages import ROOT, Page, pages
 
 
 def script(name: str) -> ModuleType:
@@ -48,7 +48,7 @@ def test_the_pages_made_for_each_build_can_be_made() -> None:
     commands = generate.commands()
     for command in ("sco-pay cases", "sco-pay settings check", "sco-hwtest printer print"):
         assert f"### {command}\n" in commands
-    assert "| `sco_payment.machine` | The life of one attempt" in generate.modules_page()
+    assert "| `sco_payment.attempt` | The life of one attempt" in generate.modules_page()
     assert ">lane</text>" in generate.modules_picture()
 
 
@@ -98,7 +98,7 @@ def test_who_may_import_whom() -> None:
             assert not [one for one in found if not one.startswith("sco_drivers")], name
         if package == "sco_payment":
             assert not [one for one in found if one.startswith("sco_hwtest")], name
-            if name != "sco_payment.demo":  # it puts simulators together, and is no part of a lane
+            if name != "sco_sim.demo":  # it puts simulators together, and is no part of a lane
                 assert not [one for one in found if one.startswith("sco_drivers") and one not in allowed], name
-    assert needs["sco_payment.machine"] == {"sco_payment.link", "sco_payment.money"}
+    assert needs["sco_payment.attempt"] == {"sco_payment.link", "sco_payment.money"}
     assert needs["sco_payment.link"] == set()

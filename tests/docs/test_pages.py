@@ -13,11 +13,11 @@ from pathlib import Path
 
 import click
 import pytest
-from docpages import BUILT, REASONS, ROOT, Block, Page, Sandbox, blocks, pages
 
 from sco_payment.settings import SettingsError, from_mapping
+from tests.docs.docpages import BUILT, REASONS, ROOT, Block, Page, Sandbox, blocks, pages
 
-SCRIPTS = {"sco-pay": "sco_payment.cli", "sco-hwtest": "sco_hwtest.cli"}
+SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main"}
 PAGES = pages()
 ONE_IN = 3
 """At most this share of the blocks may be left unrun."""

@@ -70,7 +70,7 @@ def test_a_third_partys_driver_that_does_not_load(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sco_drivers.screen.nothing", None)
+    monkeypatch.setitem(sys.modules, "sco_drivers.screen.null", None)
     with pytest.raises(DriverUnavailable) as found:
         registry.open_screen("none://")
     assert isinstance(found.value, ImportError)

@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 from sco_drivers.errors import TouchError
 from sco_drivers.registry import open_screen, open_touch
-from sco_drivers.sim.screen import VirtualScreen
-from sco_drivers.sim.touch import VirtualTouch
 from sco_hwtest import calibrate
+from sco_hwtest.cli.screen import screen_group
 from sco_hwtest.contracts.touch import TouchBench, taps_are_where_the_finger_is
-from sco_hwtest.screen_cli import screen_group
+from sco_sim.screen import VirtualScreen
+from sco_sim.touch import VirtualTouch
 
 Turn = Callable[[float, float], tuple[float, float]]
 

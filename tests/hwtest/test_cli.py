@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sco_drivers.sim.printer import VirtualPrinter
-from sco_hwtest.cli import main
+from sco_hwtest.cli.main import main
+from sco_sim.printer import VirtualPrinter
 
 
 @pytest.mark.parametrize("group", ["nfc", "printer", "screen", "udev"])
@@ -94,6 +94,9 @@ def test_what_passes_at_a_spied_device_is_seen_when_asked_for() -> None:
         command = ["printer", "status", f"spy+{paper.url}"]
         for verbose, seen in (([], False), (["-vv"], True)):
             done = subprocess.run(
-                [sys.executable, "-m", "sco_hwtest.cli", *verbose, *command], capture_output=True, text=True, check=True
+                [sys.executable, "-m", "sco_hwtest.cli.main", *verbose, *command],
+                capture_output=True,
+                text=True,
+                check=True,
             )
             assert ("10 04 01" in done.stderr) is seen

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from machine_tree import TILL, MachineTree
 
 from sco_drivers.urls import DeviceUrl
-from sco_hwtest.cli import main
-from sco_hwtest.discover_cli import in_words
+from sco_hwtest.cli.discover import in_words
+from sco_hwtest.cli.main import main
 from sco_hwtest.discovery import Account, Discovery, Found, discover
 from sco_hwtest.discovery.displays import parse_edid
 from sco_hwtest.discovery.rules import given
 from sco_hwtest.discovery.sysfs import Machine, SysDevice
+from tests.hwtest.machine_tree import TILL, MachineTree
 
 RULES = """\
 # receipt printers

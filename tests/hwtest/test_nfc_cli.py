@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from sco_drivers import open_nfc
-from sco_drivers.sim.ntag import VirtualTag
-from sco_drivers.sim.pn532 import VirtualReader
-from sco_hwtest.cli import main
+from sco_hwtest.cli.main import main
+from sco_sim.nfc.ntag import VirtualTag
+from sco_sim.nfc.pn532 import VirtualReader
 
 LINK = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
 OTHER = "https://example.org/"
@@ -108,8 +108,8 @@ def test_a_serial_number_that_is_none(bench: VirtualReader, uid: str, words: str
 def test_a_silent_line_says_nothing_of_nfcpys_on_stderr() -> None:
     """In a process of its own: logging as a user has it."""
     program = (
-        "from sco_drivers.sim.pn532 import Fault, VirtualReader\n"
-        "from sco_hwtest.cli import main\n"
+        "from sco_sim.nfc.pn532 import Fault, VirtualReader\n"
+        "from sco_hwtest.cli.main import main\n"
         "with VirtualReader() as bench:\n"
         "    bench.inject(Fault.DEAF, lasting=True)\n"
         "    main(['nfc', 'read', bench.url])\n"
@@ -152,7 +152,7 @@ def test_watch_tells_each_change_once(bench: VirtualReader) -> None:
 
 def test_simulate_is_a_reader_for_other_processes_and_draws_the_tag(tmp_path: Path) -> None:
     png, line = tmp_path / "tag.png", tmp_path / "reader"
-    command = [sys.executable, "-m", "sco_hwtest.cli", "nfc", "simulate", "--uri", LINK]
+    command = [sys.executable, "-m", "sco_hwtest.cli.main", "nfc", "simulate", "--uri", LINK]
     with subprocess.Popen(
         [*command, "--line", str(line), "--png", str(png)], stdout=subprocess.PIPE, text=True
     ) as bench:

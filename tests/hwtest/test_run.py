@@ -20,9 +20,9 @@ from click.testing import CliRunner
 
 from sco_drivers.errors import DeviceBusy, DeviceTimeout
 from sco_hwtest import Answer, Question, Report, Verdict, run, run_suite, write_html, write_json
-from sco_hwtest.by_hand import tap_the_buttons
-from sco_hwtest.cli import main
+from sco_hwtest.cli.main import main
 from sco_hwtest.contracts.check import Check
+from sco_hwtest.manual import tap_the_buttons
 from sco_hwtest.measure import dump
 from sco_hwtest.report import number
 from sco_hwtest.results import CheckResult, DeviceReport
@@ -112,8 +112,8 @@ def test_a_simulated_printer_makes_its_own_faults() -> None:
 
 def test_a_person_is_told_which_fault_to_make() -> None:
     """The person of this test has hands: they turn the knobs of a printer that the bench sees on its wire only."""
-    from sco_drivers.sim.printer import VirtualPrinter
-    from sco_drivers.sim.printer.control import change
+    from sco_sim.printer import VirtualPrinter
+    from sco_sim.printer.control import change
 
     asked: list[str] = []
     with VirtualPrinter() as paper:
@@ -169,8 +169,8 @@ def test_the_answers_are_asked_for_on_the_terminal(monkeypatch: pytest.MonkeyPat
 
 def test_taps_by_hand(tmp_path: Path) -> None:
     """The person of this test taps the middle of the button that the screen shows."""
-    from sco_drivers.sim.screen import VirtualScreen
-    from sco_drivers.sim.touch import VirtualTouch
+    from sco_sim.screen import VirtualScreen
+    from sco_sim.touch import VirtualTouch
 
     with VirtualScreen() as glass, VirtualTouch() as finger:
         report = DeviceReport("touch", finger.url)
@@ -228,9 +228,8 @@ def test_no_rights(tmp_path: Path) -> None:
 
 
 def test_a_busy_device_says_who_holds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from machine_tree import MachineTree
-
     from sco_hwtest import discovery
+    from tests.hwtest.machine_tree import MachineTree
 
     tree = MachineTree(tmp_path / "machine")
     tree.usb_serial("1-4", "ttyUSB0", mode=0o666)
@@ -377,12 +376,12 @@ def test_exit_status_1_when_a_device_is_missing() -> None:
 
 @pytest.mark.parametrize(("more", "status"), [([], 3), (["--unanswered-ok"], 0)])
 def test_exit_status_when_nobody_answers(more: list[str], status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sco_hwtest.run_cli
+    import sco_hwtest.cli.run
     from sco_hwtest.questions import nobody
 
     report = Report([DeviceReport("screen", "sim://", checks=[CheckResult("q", "?", Verdict.NOT_ANSWERED)])])
     seen: list[Any] = []
-    monkeypatch.setattr(sco_hwtest.run_cli, "run", lambda *_, person, **__: (seen.append(person), report)[1])
+    monkeypatch.setattr(sco_hwtest.cli.run, "run", lambda *_, person, **__: (seen.append(person), report)[1])
     done = CliRunner().invoke(main, ["run", "--screen", "sim://", "--yes", *more])
     assert (done.exit_code, seen) == (status, [nobody])
 
@@ -398,9 +397,12 @@ def test_exit_status_when_nobody_answers(more: list[str], status: int, monkeypat
             "--printer: fax://x: no printer driver",
         ),
         (["run", "--nfc", "sim://?tag=x&attempts=9"], "attempts='9' is out of range 1..5"),
-        (["soak", "--screen", "sim://?colour=red", "--hours", "1"], "--screen: sim://?colour=red: unknown parameter"),
-        (["soak", "--nfc", "sim://"], "Missing option '--hours'"),
-        (["soak", "--nfc", "sim://", "--hours", "0"], "0.0 is not in the range"),
+        (
+            ["burn-in", "--screen", "sim://?colour=red", "--hours", "1"],
+            "--screen: sim://?colour=red: unknown parameter",
+        ),
+        (["burn-in", "--nfc", "sim://"], "Missing option '--hours'"),
+        (["burn-in", "--nfc", "sim://", "--hours", "0"], "0.0 is not in the range"),
     ],
 )
 def test_wrong_usage_is_2(arguments: list[str], words: str) -> None:
@@ -414,7 +416,7 @@ def test_json_on_stdout_is_nothing_else() -> None:
 
 
 def test_the_drivers_log_goes_to_a_file_or_nowhere(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sco_hwtest.cli", "run", "--nfc", "spy+sim://", "--only", "clears"]
+    command = [sys.executable, "-m", "sco_hwtest.cli.main", "run", "--nfc", "spy+sim://", "--only", "clears"]
     log = tmp_path / "debug.log"
     done = subprocess.run([*command, "--debug", str(log)], capture_output=True, text=True, timeout=100, check=True)
     assert "nfc sim:// clear(" in log.read_text("utf-8")

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from sco_drivers.screen import console
+from sco_hwtest.cli.screen import screen_group
 from sco_hwtest.contracts.screen import CHECKS, LINK, decoded
-from sco_hwtest.screen_cli import screen_group
 
 
 def test_walk_saves_a_contact_sheet(tmp_path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sco_hwtest import udev_rules
-from sco_hwtest.cli import main
+from sco_hwtest.cli.main import main
 from sco_hwtest.udev_rules import BLACKLIST, KINDS, RULES, UNIT, Tree, UdevProblem, links, naming_line
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from sco_payment.assemble import open_lane
+from sco_payment.attempt import Message, View
+from sco_payment.customer.ui import Choice, Dialog, LaneUI, ScreenState
+from sco_payment.events import Observer, null_observer
 from sco_payment.lane import Lane
-from sco_payment.machine import Message, View
-from sco_payment.observer import Observer, nobody
-from sco_payment.paymaster.simulator import PayMasterSimulator
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import TOKEN_VARIABLE, from_mapping
-from sco_payment.ui import Choice, LaneDialog, LaneScreen, LaneUI
+from sco_sim.paymaster import PayMasterSimulator
 
 SPEED = 20.0
 
@@ -28,18 +28,18 @@ SPEED = 20.0
 class OwnUI:
     """An integrator's own screen: remembers what was shown, answers the dialog, and lets a test act on a view."""
 
-    def __init__(self, answer: Choice | None = None, on_pay: Callable[[LaneScreen], None] | None = None) -> None:
-        self.shown: list[LaneScreen | LaneDialog] = []
+    def __init__(self, answer: Choice | None = None, on_pay: Callable[[ScreenState], None] | None = None) -> None:
+        self.shown: list[ScreenState | Dialog] = []
         self.closed = False
         self._answer = answer
         self._on_pay = on_pay
 
-    def show(self, screen: LaneScreen) -> None:
+    def show(self, screen: ScreenState) -> None:
         self.shown.append(screen)
         if screen.view is View.PAY and self._on_pay is not None:
             self._on_pay(screen)
 
-    def ask(self, dialog: LaneDialog, answer: Callable[[Choice], None]) -> None:
+    def ask(self, dialog: Dialog, answer: Callable[[Choice], None]) -> None:
         self.shown.append(dialog)
         if self._answer is not None:
             threading.Timer(0.02, answer, (self._answer,)).start()
@@ -52,8 +52,8 @@ class OwnUI:
         return [one.headline for one in self.shown]
 
     @property
-    def pay_screens(self) -> list[LaneScreen]:
-        return [one for one in self.shown if isinstance(one, LaneScreen) and one.view is View.PAY]
+    def pay_screens(self) -> list[ScreenState]:
+        return [one for one in self.shown if isinstance(one, ScreenState) and one.view is View.PAY]
 
 
 def document(paymaster: PayMasterSimulator, journal: Path, **sections: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def bench(
     script: str = "leaves",
     *,
     ui: LaneUI | None = None,
-    observer: Observer = nobody,
+    observer: Observer = null_observer,
     **sections: dict[str, Any],
 ) -> Iterator[tuple[Lane, PayMasterSimulator]]:
     """A lane and its simulated bank, both on the same fast clock."""
@@ -106,7 +106,7 @@ def settings_file(tmp_path: Path, paymaster: PayMasterSimulator) -> str:
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`sco-pay` in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "sco_payment.cli", *arguments],
+        [sys.executable, "-m", "sco_payment.cli.main", *arguments],
         capture_output=True,
         text=True,
         errors="backslashreplace",

@@ -15,14 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lane_kit import run, settings_file
 from PIL import Image
-from test_link import DYNAMIC
 
-from sco_payment import machine as m
+from sco_payment import attempt as m
+from sco_payment.cli.terminal import Lines
 from sco_payment.journal import Journal
-from sco_payment.paymaster.simulator import PayMasterSimulator
-from sco_payment.terminal import Lines
+from sco_sim.paymaster import PayMasterSimulator
+from tests.payment.lane_kit import run, settings_file
+from tests.payment.test_link import DYNAMIC
 
 
 @pytest.mark.parametrize("mode", ["0", "1", "2"])
@@ -98,7 +98,8 @@ def test_pay_and_what_stands_in_the_journal(tmp_path: Path) -> None:
         assert again.returncode == 6
         assert json.loads(again.stdout)["outcome"] == "refused"
         assert (
-            run("pay", "253", "--settings", file, "--order", "43", "--paid-otherwise", "300", **token).returncode == 2
+            run("pay", "253", "--settings", file, "--order", "43", "--tendered-elsewhere", "300", **token).returncode
+            == 2
         )
         assert "no case is open" in run("cases", "--settings", file, **token).stdout
         assert "all in order" in run("journal", "verify", "--settings", file, **token).stdout
@@ -111,7 +112,7 @@ def started_payment(
     """A payment in a process of its own, waiting for its customer."""
     file = settings_file(tmp_path, paymaster)
     process = subprocess.Popen(
-        [sys.executable, "-m", "sco_payment.cli", "pay", "253", "--settings", file, "--order", "42", "--json"],
+        [sys.executable, "-m", "sco_payment.cli.main", "pay", "253", "--settings", file, "--order", "42", "--json"],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "SCO_PAYMASTER_TOKEN": paymaster.token, **environment},
@@ -219,7 +220,7 @@ def test_an_open_case_is_seen(tmp_path: Path) -> None:
         with Journal(tmp_path / "journal.db") as journal:
             assert journal.cases() == []
         assert run("cases", "--check", "--settings", file).returncode == 0
-        plan = m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at=0, expires_at=60_000)
+        plan = m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=60_000)
         state, effects = m.begin(plan)
         state, more = m.step(replace(state, phase=m.Phase.PAID, outcome=m.Outcome.PAID), m.Recovered(61_500))
         with Journal(tmp_path / "journal.db") as journal:
@@ -240,7 +241,7 @@ def test_an_open_case_is_seen(tmp_path: Path) -> None:
 def test_recovery_of_a_paid_attempt_whose_goods_nobody_took_needs_a_person(tmp_path: Path) -> None:
     with PayMasterSimulator() as paymaster:
         file = settings_file(tmp_path, paymaster)
-        plan = m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at=0, expires_at=60_000)
+        plan = m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=60_000)
         state, effects = m.begin(plan)
         with Journal(tmp_path / "journal.db") as journal:
             journal.record(None, state, effects, at=0)
@@ -261,7 +262,10 @@ def test_a_refused_token_is_told_in_the_outcome(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--mode", "2", "--paid-otherwise", "3"], "display.mode 1"), (["--paid-otherwise", "300"], "nothing is left")],
+    [
+        (["--mode", "2", "--tendered-elsewhere", "3"], "display.mode 1"),
+        (["--tendered-elsewhere", "300"], "nothing is left"),
+    ],
 )
 def test_a_demo_that_is_refused_writes_nothing(tmp_path: Path, arguments: list[str], words: str) -> None:
     done = run("demo", *arguments, "--out", str(tmp_path / "out"))
@@ -281,7 +285,7 @@ def test_a_demo_leaves_alone_what_is_not_its_own(tmp_path: Path) -> None:
 
 
 def test_the_demos_picture_shows_the_time_that_a_lane_would_give(tmp_path: Path) -> None:
-    from sco_payment.demo import _LaneTime
+    from sco_sim.demo import _LaneTime
 
     runtime = _LaneTime(100.0)
     left = runtime.wall(runtime.now() + 300_000) - time.time()
@@ -353,7 +357,7 @@ def test_the_simulated_example_pays_against_the_simulator(tmp_path: Path) -> Non
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_simulator_stops_when_told(number: signal.Signals) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "sco_payment.cli", "simulate", "--port", "0"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "sco_payment.cli.main", "simulate", "--port", "0"], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert "PayMaster (simulated) on http://127.0.0.1:" in process.stdout.readline()
@@ -391,7 +395,7 @@ def test_a_dumb_terminal_is_told_in_lines(tmp_path: Path, term: str, drawn: bool
     """rich draws nothing at all there, not even the dialog."""
     terminal, line = pty.openpty()
     with PayMasterSimulator(script="pays") as paymaster:
-        command = [sys.executable, "-m", "sco_payment.cli", "pay", "253", "--order", "42", "--settings"]
+        command = [sys.executable, "-m", "sco_payment.cli.main", "pay", "253", "--order", "42", "--settings"]
         process = subprocess.Popen(
             [*command, settings_file(tmp_path, paymaster)],
             stdout=line,
@@ -432,7 +436,9 @@ def test_a_payment_of_a_caller_that_has_closed_its_streams(tmp_path: Path, close
     with PayMasterSimulator(script="pays") as paymaster:
         file = settings_file(tmp_path, paymaster)
         token = {"SCO_PAYMASTER_TOKEN": paymaster.token, "SCO_LANE_RESULT_S": "0"}
-        command = f'exec "{sys.executable}" -m sco_payment.cli pay 253 --order 42 --json --settings "{file}" {closed}'
+        command = (
+            f'exec "{sys.executable}" -m sco_payment.cli.main pay 253 --order 42 --json --settings "{file}" {closed}'
+        )
         done = subprocess.run(["sh", "-c", command], env={**os.environ, **token}, timeout=60, check=False)
         assert done.returncode == 0
         assert run("cases", "--check", "--settings", file, **token).returncode == 0
@@ -443,7 +449,7 @@ def test_a_terminal_that_is_gone_cancels_properly(tmp_path: Path, term: str) -> 
     """An administrator's connection breaks: no code is left before a customer whom nobody waits for."""
     terminal, line = pty.openpty()
     with PayMasterSimulator() as paymaster:
-        command = [sys.executable, "-m", "sco_payment.cli", "pay", "253", "--order", "42", "--settings"]
+        command = [sys.executable, "-m", "sco_payment.cli.main", "pay", "253", "--order", "42", "--settings"]
         process = subprocess.Popen(
             # the first terminal that a session opens is the one that controls it
             ["sh", "-c", 'exec "$0" "$@" <"$TTY" >"$TTY" 2>&1', *command, settings_file(tmp_path, paymaster)],

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 import zxingcpp
-from lane_kit import OwnUI, bench
 
-from sco_drivers.sim.pn532 import VirtualReader
-from sco_drivers.sim.printer import VirtualPrinter
-from sco_drivers.sim.screen import VirtualScreen
 from sco_payment.assemble import open_lane
+from sco_payment.attempt import EndReason, Outcome, Phase, View
+from sco_payment.customer.ui import Choice, ScreenState
 from sco_payment.journal import JournalError
 from sco_payment.lane import Order, PaymentRefused, RefundRefused, Result
-from sco_payment.machine import Outcome, Phase, View, Why
 from sco_payment.paymaster.token import Token
-from sco_payment.ui import Choice, LaneScreen
+from sco_sim.nfc.pn532 import VirtualReader
+from sco_sim.printer import VirtualPrinter
+from sco_sim.screen import VirtualScreen
+from tests.payment.lane_kit import OwnUI, bench
 
 WAIT = "Пожалуйста, подождите"
 PAY = "Для оплаты используйте NFC или отсканируйте QR-код"
@@ -29,7 +29,7 @@ DIALOG = "Оплата не завершена, нет связи с проце�
 ORDER = Order("42", 25300)
 
 
-def cancel_at_once(screen: LaneScreen) -> None:
+def cancel_at_once(screen: ScreenState) -> None:
     assert screen.cancel is not None
     screen.cancel()
 
@@ -68,22 +68,22 @@ def test_what_customer_and_network_do(tmp_path: Path, script: str, outcome: Outc
 @pytest.mark.parametrize(
     ("script", "outcome", "why", "reached", "reason"),
     [
-        ("leaves", Outcome.UNPAID, Why.CUSTOMER, 1, None),
-        ("cancel-lost", Outcome.UNPAID, Why.CUSTOMER, 1, None),
-        ("cancel-refused", Outcome.UNKNOWN, Why.CUSTOMER, 1, "cancel_refused"),
-        ("cancel-unanswered", Outcome.UNKNOWN, Why.CUSTOMER, 0, "cancel_unanswered"),
-        ("pays-at-cancel", Outcome.PAID, Why.CUSTOMER, 1, None),
-        ("pays-after-cancel", Outcome.UNKNOWN, Why.CUSTOMER, 1, "cancel_pay_race"),
-        ("500 on=cancel", Outcome.UNKNOWN, Why.CUSTOMER, 0, "cancel_unanswered"),
+        ("leaves", Outcome.UNPAID, EndReason.CUSTOMER, 1, None),
+        ("cancel-lost", Outcome.UNPAID, EndReason.CUSTOMER, 1, None),
+        ("cancel-refused", Outcome.UNKNOWN, EndReason.CUSTOMER, 1, "cancel_refused"),
+        ("cancel-unanswered", Outcome.UNKNOWN, EndReason.CUSTOMER, 0, "cancel_unanswered"),
+        ("pays-at-cancel", Outcome.PAID, EndReason.CUSTOMER, 1, None),
+        ("pays-after-cancel", Outcome.UNKNOWN, EndReason.CUSTOMER, 1, "cancel_pay_race"),
+        ("500 on=cancel", Outcome.UNKNOWN, EndReason.CUSTOMER, 0, "cancel_unanswered"),
     ],
 )
 def test_the_customer_cancels_once(
-    tmp_path: Path, script: str, outcome: Outcome, why: Why, reached: int, reason: str | None
+    tmp_path: Path, script: str, outcome: Outcome, why: EndReason, reached: int, reason: str | None
 ) -> None:
     ui = OwnUI(on_pay=cancel_at_once)
     with bench(tmp_path, script, ui=ui) as (lane, paymaster):
         result = lane.pay(ORDER)
-        assert (result.outcome, result.why) == (outcome, why)
+        assert (result.outcome, result.reason) == (outcome, why)
         assert paymaster.bank.cancels == reached
         cases = lane.journal.cases()
         assert [case.reason for case in cases] == ([] if reason is None else [reason])
@@ -91,7 +91,7 @@ def test_the_customer_cancels_once(
             assert result.case == cases[0].number
             lane._runtime.close()  # the screen has shown what it was asked to
             last = ui.shown[-1]
-            assert isinstance(last, LaneScreen)
+            assert isinstance(last, ScreenState)
             assert (last.headline, last.case) == ("Позовите сотрудника магазина", result.case)
 
 
@@ -100,7 +100,7 @@ def test_network_fails_after_the_customer_paid_and_retry_finds_the_money(tmp_pat
     ui = OwnUI(Choice.RETRY)
     with bench(tmp_path, ui=ui) as (lane, paymaster):
 
-        def pay_offline(screen: LaneScreen) -> None:
+        def pay_offline(screen: ScreenState) -> None:
             if len(ui.pay_screens) == 1:
                 paymaster.go_offline()
                 paymaster.phone.pay(str(screen.link))
@@ -118,7 +118,7 @@ def test_network_fails_after_the_customer_paid_and_cancel_leaves_a_case(tmp_path
     ui = OwnUI(Choice.CANCEL)
     with bench(tmp_path, ui=ui) as (lane, paymaster):
 
-        def pay_offline(screen: LaneScreen) -> None:
+        def pay_offline(screen: ScreenState) -> None:
             paymaster.go_offline()
             paymaster.phone.pay(str(screen.link))
 
@@ -143,7 +143,7 @@ def test_an_unanswered_dialog_never_cancels(tmp_path: Path) -> None:
         ui._on_pay = lambda screen: paymaster.go_offline()
         result = lane.pay(ORDER)
         assert DIALOG in ui.headlines
-        assert (result.outcome, result.why) == (Outcome.UNKNOWN, Why.EXPIRED)
+        assert (result.outcome, result.reason) == (Outcome.UNKNOWN, EndReason.EXPIRED)
         assert paymaster.bank.calls["cancel"] == 0
 
 
@@ -173,7 +173,7 @@ def test_no_network_at_all_creates_nothing_and_leaves_no_case(tmp_path: Path) ->
     with bench(tmp_path, ui=OwnUI()) as (lane, paymaster):
         paymaster.close()
         result = lane.pay(ORDER)
-        assert (result.outcome, result.why, result.case) == (Outcome.NOT_PRESENTED, Why.NOT_CREATED, None)
+        assert (result.outcome, result.reason, result.case) == (Outcome.NOT_PRESENTED, EndReason.NOT_CREATED, None)
 
 
 def test_the_bank_refuses_our_token(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_mode_0_prints_the_code_and_the_paper_pays(tmp_path: Path) -> None:
     with VirtualPrinter() as printer:
         with bench(tmp_path, ui=ui, display={"mode": 0}, devices={"printer": printer.url}) as (lane, paymaster):
 
-            def scan(screen: LaneScreen) -> None:
+            def scan(screen: ScreenState) -> None:
                 png = io.BytesIO()
                 printer.tickets[-1].image().save(png, "PNG")
                 paymaster.phone.pay(png.getvalue())
@@ -219,7 +219,7 @@ def test_mode_0_a_printer_that_cannot_print_cancels(tmp_path: Path, fault: str) 
         with bench(tmp_path, ui=OwnUI(), display={"mode": 0}, devices={"printer": printer.url}) as (lane, paymaster):
             getattr(printer, fault)()
             result = lane.pay(ORDER)
-            assert (result.outcome, result.why) == (Outcome.NOT_PRESENTED, Why.NOT_PRESENTED)
+            assert (result.outcome, result.reason) == (Outcome.NOT_PRESENTED, EndReason.NOT_PRESENTED)
             assert printer.url in result.detail
             assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 1)
         assert printer.codes == []
@@ -273,7 +273,7 @@ def bench_with_plate(tmp_path: Path, ui: OwnUI):
 
     @contextlib.contextmanager
     def opened():
-        from sco_payment.paymaster.simulator import Bank
+        from sco_sim.paymaster import Bank
 
         payload = Bank(lambda: 0.0).add_sticker().payload  # what the plate carries is known before the lane is set up
         with VirtualReader(uri=payload) as reader:
@@ -292,7 +292,7 @@ def test_mode_2_dynamic_writes_the_link_and_clears_it(tmp_path: Path) -> None:
         with bench(tmp_path, ui=ui, display=display, devices={"nfc": reader.url}) as (lane, paymaster):
             seen: list[str | None] = []
 
-            def tap(screen: LaneScreen) -> None:
+            def tap(screen: ScreenState) -> None:
                 seen.append(reader.tag.uri())
                 paymaster.phone.pay(str(reader.tag.uri()))
 
@@ -308,7 +308,7 @@ def test_mode_2_dynamic_writes_the_link_and_clears_it(tmp_path: Path) -> None:
 
 def test_a_mixed_payment_takes_the_remainder(tmp_path: Path) -> None:
     with bench(tmp_path, "pays", ui=OwnUI()) as (lane, paymaster):
-        result = lane.pay(Order("42", 100000, paid_otherwise=30000))
+        result = lane.pay(Order("42", 100000, tendered_elsewhere=30000))
         assert (result.outcome, result.kopecks) == (Outcome.PAID, 70000)
         assert [payment.kopecks for payment in paymaster.bank.payments.values()] == [70000]
 
@@ -336,7 +336,7 @@ def test_what_may_not_begin(tmp_path: Path, sections: dict[str, dict[str, Any]],
 
 def test_the_longest_number_and_the_smallest_rest_are_taken(tmp_path: Path) -> None:
     with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _):
-        assert lane.pay(Order("1" * 64, 101, paid_otherwise=100)).outcome is Outcome.PAID
+        assert lane.pay(Order("1" * 64, 101, tendered_elsewhere=100)).outcome is Outcome.PAID
         assert lane.pay(Order("2", 1)).outcome is Outcome.PAID
 
 
@@ -353,7 +353,7 @@ def test_who_cancels_from_outside_ends_the_payment_under_way_and_no_later_one(tm
     ui = OwnUI(on_pay=lambda screen: lane.cancel())
     with bench(tmp_path, ui=ui) as (lane, paymaster):
         result = lane.pay(ORDER)
-        assert (result.outcome, result.why, paymaster.bank.cancels) == (Outcome.UNPAID, Why.CUSTOMER, 1)
+        assert (result.outcome, result.reason, paymaster.bank.cancels) == (Outcome.UNPAID, EndReason.CUSTOMER, 1)
         ui._on_pay = None
         paymaster.use("pays after=2")
         lane.cancel()
@@ -373,7 +373,7 @@ def test_a_request_that_fails_in_an_unforeseen_way_leaves_nobody_waiting(
     tmp_path: Path,
     call: str,
     script: str,
-    on_pay: Callable[[LaneScreen], None] | None,
+    on_pay: Callable[[ScreenState], None] | None,
     outcome: Outcome,
     cancels: int,
 ) -> None:
@@ -430,7 +430,7 @@ def test_a_full_disk_in_mid_payment_loses_nothing(tmp_path: Path, monkeypatch: p
     with bench(tmp_path, ui=ui) as (lane, paymaster):
         db = lane.journal._db
 
-        def pay_with_full_disk(screen: LaneScreen) -> None:
+        def pay_with_full_disk(screen: ScreenState) -> None:
             paymaster.phone.pay(str(screen.link))
             db.execute("PRAGMA query_only=1")
 
@@ -470,7 +470,7 @@ def test_a_lane_that_starts_again_leaves_no_code_on_the_screen(tmp_path: Path) -
     ui = OwnUI()
     with bench(tmp_path, ui=ui) as (lane, paymaster):
 
-        def dies(screen: LaneScreen) -> None:
+        def dies(screen: ScreenState) -> None:
             paymaster.phone.pay(str(screen.link))
             lane.journal.close()
 
@@ -484,7 +484,7 @@ def test_a_lane_that_starts_again_leaves_no_code_on_the_screen(tmp_path: Path) -
             lane._runtime.drain()
     assert result.case == 1
     assert [one.headline for one in ui.shown] == ["Пожалуйста, подождите", "Позовите сотрудника магазина"]
-    assert isinstance(ui.shown[-1], LaneScreen)
+    assert isinstance(ui.shown[-1], ScreenState)
     assert ui.shown[-1].case == 1
 
 
@@ -511,7 +511,7 @@ def test_an_order_that_waiting_cannot_help_is_refused_at_once(tmp_path: Path, mo
         ui._on_pay = lambda screen: paymaster.go_offline()
         assert lane.pay(Order("43", 100)).outcome is Outcome.UNKNOWN
         waits: list[object] = []
-        monkeypatch.setattr(lane, "_turn", waits.append)
+        monkeypatch.setattr(lane, "_run_once", waits.append)
         with pytest.raises(PaymentRefused, match="already paid"):
             lane.pay(ORDER)
         assert waits == []
@@ -527,7 +527,7 @@ def test_goods_that_may_not_have_been_released_send_the_customer_to_the_attendan
         with pytest.raises(RuntimeError):
             lane.pay(ORDER, deliver=fails)
         lane._runtime.drain()
-        assert isinstance(ui.shown[-1], LaneScreen)
+        assert isinstance(ui.shown[-1], ScreenState)
         assert (ui.shown[-1].headline, ui.shown[-1].case) == ("Позовите сотрудника магазина", 1)
 
 
@@ -540,7 +540,7 @@ def test_an_idle_lane_looks_at_its_printer_now_and_then(tmp_path: Path, monkeypa
         monkeypatch.setattr(lane._customer._presenter, "check_printer", lambda: looks.append(now[0]))
         for later in (0, 1, 29_998, 1):
             now[0] += later
-            lane.look_after()
+            lane.run_pending()
             lane._runtime.drain()
         assert looks == [now[0] - 30_000, now[0]]
 
@@ -552,7 +552,7 @@ class Slow(OwnUI):
         super().__init__()
         self.freed = threading.Event()
 
-    def show(self, screen: LaneScreen) -> None:
+    def show(self, screen: ScreenState) -> None:
         super().show(screen)
         if screen.view is View.WAIT:
             self.freed.wait(30)
@@ -593,7 +593,7 @@ def test_what_an_observer_is_told(tmp_path: Path) -> None:
         result = lane.pay(ORDER)
         (payment,) = paymaster.bank.payments.values()
         (attempt,) = lane.journal.attempts()
-    about = {"attempt": result.key, "order": "42", "expires_at": attempt.plan.expires_at / 1000}
+    about = {"attempt": result.key, "order": "42", "expires_at": attempt.plan.expires_at_ms / 1000}
     states = [data for name, data in told if name == "state"]
     assert states[0] == {**about, "phase": "creating", "payment_id": None}
     assert states[1] == {**about, "phase": "presenting", "payment_id": payment.id}

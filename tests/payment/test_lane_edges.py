@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lane_kit import OwnUI, bench
-from test_lane_tag import watched
 
 from sco_drivers.errors import DeviceGone
-from sco_payment import machine as m
+from sco_payment import attempt as m
+from sco_payment.attempt import Outcome
+from sco_payment.customer.ui import ScreenState
 from sco_payment.journal import Journal, JournalUnwritable
 from sco_payment.lane import Order, PaymentRefused
-from sco_payment.machine import Outcome
-from sco_payment.ui import LaneScreen
+from tests.payment.lane_kit import OwnUI, bench
+from tests.payment.test_lane_tag import watched
 
 ORDER = Order("42", 25_300)
 
@@ -27,8 +27,8 @@ def test_the_largest_sum_is_taken_and_one_kopeck_more_is_not(tmp_path: Path) -> 
         assert lane.pay(Order("42", 10**12)).outcome is Outcome.PAID
         with pytest.raises(PaymentRefused, match="kopecks = 1000000000001 must be"):
             lane.pay(Order("43", 10**12 + 1))
-        with pytest.raises(PaymentRefused, match="paid_otherwise = 1000000000001 must be"):
-            lane.pay(Order("43", 100, paid_otherwise=10**12 + 1))
+        with pytest.raises(PaymentRefused, match="tendered_elsewhere = 1000000000001 must be"):
+            lane.pay(Order("43", 100, tendered_elsewhere=10**12 + 1))
 
 
 def test_a_create_that_always_fails_in_an_unforeseen_way_may_have_reached_the_bank(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_the_outcome_stays_before_the_customer(tmp_path: Path) -> None:
 def test_a_lane_that_starts_again_shows_nothing_of_what_was_settled_before(tmp_path: Path) -> None:
     """The case of goods that may not have been released is told once, not to the customers of each later start."""
     with Journal(tmp_path / "journal.db") as journal:
-        state, effects = m.begin(m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at=0, expires_at=60_000))
+        state, effects = m.begin(m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=60_000))
         journal.record(None, state, effects, at=0)
         paid = replace(state, phase=m.Phase.PAID, outcome=Outcome.PAID)
         journal.record(m.Recovered(1), *m.step(paid, m.Recovered(1)), at=1)
@@ -125,7 +125,7 @@ def test_the_invoice_ends_at_a_whole_second_within_its_life(tmp_path: Path, monk
     with bench(tmp_path, ui=OwnUI()) as (lane, _):
         monkeypatch.setattr(lane._runtime, "now", lambda: 1_700_000_000_900)
         plan = lane._plan(ORDER)
-        assert (plan.begun_at, plan.expires_at) == (1_700_000_000_900, 1_700_000_120_000)
+        assert (plan.begun_at_ms, plan.expires_at_ms) == (1_700_000_000_900, 1_700_000_120_000)
         monkeypatch.undo()
 
 
@@ -145,7 +145,7 @@ def test_the_sum_stands_where_it_belongs(tmp_path: Path) -> None:
     with bench(tmp_path, "pays after=2", ui=ui) as (lane, _):
         assert lane.pay(ORDER).outcome is Outcome.PAID
         lane._runtime.close()
-        sums = [(one.view, one.kopecks) for one in ui.shown if isinstance(one, LaneScreen)]
+        sums = [(one.view, one.kopecks) for one in ui.shown if isinstance(one, ScreenState)]
         assert sums == [(m.View.WAIT, None), (m.View.PAY, 25_300), (m.View.PAID, 25_300)]
 
 
@@ -153,7 +153,7 @@ def test_a_screen_that_fails_is_told_to_the_observer(tmp_path: Path) -> None:
     told: list[object] = []
 
     class Unplugged(OwnUI):
-        def show(self, screen: LaneScreen) -> None:
+        def show(self, screen: ScreenState) -> None:
             if screen.view is m.View.PAID:
                 raise DeviceGone("unplugged")
             super().show(screen)
@@ -176,7 +176,7 @@ def test_a_lane_is_closed_when_its_watch_has_ended(tmp_path: Path) -> None:
             looks.append(True)
             time.sleep(0.5)
 
-        lane.look_after = look  # type: ignore[method-assign]
+        lane.run_pending = look  # type: ignore[method-assign]
         lane.start()
         while not looks:
             time.sleep(0.01)

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from lane_kit import OwnUI, bench
 
 from sco_drivers.errors import DeviceGone
-from sco_drivers.sim.screen import VirtualScreen
-from sco_payment import machine as m
+from sco_payment import attempt as m
+from sco_payment.attempt import CaseReason, Outcome, View
+from sco_payment.customer.ui import Choice, Dialog, LaneUI, ScreenState, SeveralUIs
 from sco_payment.journal import Journal
 from sco_payment.lane import Lane, Order, PaymentRefused, Result
-from sco_payment.machine import CaseReason, Outcome, View
-from sco_payment.paymaster.simulator import PayMasterSimulator
 from sco_payment.runtime import Channel
-from sco_payment.ui import Choice, LaneDialog, LaneScreen, LaneUI, SeveralUIs
+from sco_sim.paymaster import PayMasterSimulator
+from sco_sim.screen import VirtualScreen
+from tests.payment.lane_kit import OwnUI, bench
 
 ORDER = Order("42", 25300)
 
@@ -36,7 +36,7 @@ class BrokenOnce(OwnUI):
         self._view = view
         self._error: Exception | None = error
 
-    def show(self, screen: LaneScreen) -> None:
+    def show(self, screen: ScreenState) -> None:
         if screen.view is self._view and self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -51,7 +51,7 @@ def test_a_screen_that_raises_anything_costs_the_next_customer_nothing(tmp_path:
         ui.shown.clear()
         assert lane.pay(Order("43", 100)).outcome is Outcome.PAID
         lane._runtime.close()  # what was asked of the screen is done
-        assert [one.view for one in ui.shown if isinstance(one, LaneScreen)] == [View.WAIT, View.PAY, View.PAID]
+        assert [one.view for one in ui.shown if isinstance(one, ScreenState)] == [View.WAIT, View.PAY, View.PAID]
 
 
 def test_a_code_that_could_not_be_shown_in_an_unforeseen_way_may_have_been_seen(tmp_path: Path) -> None:
@@ -72,10 +72,10 @@ class Broken(OwnUI):
         super().__init__()
         self._error = error
 
-    def show(self, screen: LaneScreen) -> None:
+    def show(self, screen: ScreenState) -> None:
         raise self._error
 
-    def ask(self, dialog: LaneDialog, answer: Callable[[Choice], None]) -> None:
+    def ask(self, dialog: Dialog, answer: Callable[[Choice], None]) -> None:
         raise self._error
 
     def close(self) -> None:
@@ -87,13 +87,13 @@ def test_a_further_screen_that_fails_keeps_nothing_from_the_customer(tmp_path: P
     ui = OwnUI()
     with bench(tmp_path, "pays after=2", ui=SeveralUIs(ui, [Broken(error)])) as (lane, paymaster):
         assert (lane.pay(ORDER).outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
-    assert [one.view for one in ui.shown if isinstance(one, LaneScreen)] == [View.WAIT, View.PAY, View.PAID]
+    assert [one.view for one in ui.shown if isinstance(one, ScreenState)] == [View.WAIT, View.PAY, View.PAID]
     assert ui.closed
 
 
 def test_the_customer_is_asked_though_a_further_screen_fails() -> None:
     ui, answers = OwnUI(Choice.RETRY), queue.SimpleQueue[Choice]()
-    SeveralUIs(ui, [Broken(RuntimeError())]).ask(LaneDialog("?", "r", "c", 100, 0.0), answers.put)
+    SeveralUIs(ui, [Broken(RuntimeError())]).ask(Dialog("?", "r", "c", 100, 0.0), answers.put)
     assert answers.get(timeout=10) is Choice.RETRY
 
 
@@ -148,7 +148,7 @@ def test_the_cancel_button_goes_when_it_can_do_nothing_any_more(tmp_path: Path) 
     """«Пожалуйста, подождите» stands before the payment with the button, and after it was cancelled without."""
 
     class Impatient(OwnUI):
-        def show(self, screen: LaneScreen) -> None:
+        def show(self, screen: ScreenState) -> None:
             super().show(screen)
             if screen.view is View.WAIT and screen.cancel is not None:
                 screen.cancel()
@@ -157,7 +157,7 @@ def test_the_cancel_button_goes_when_it_can_do_nothing_any_more(tmp_path: Path) 
     with bench(tmp_path, "leaves", ui=ui) as (lane, _):
         assert lane.pay(ORDER).outcome is Outcome.UNPAID
         lane._runtime.close()
-    waits = [one for one in ui.shown if isinstance(one, LaneScreen) and one.view is View.WAIT]
+    waits = [one for one in ui.shown if isinstance(one, ScreenState) and one.view is View.WAIT]
     assert [one.cancel is not None for one in waits] == [True, False]
 
 
@@ -169,13 +169,13 @@ def test_what_could_not_be_drawn_is_not_left_wanted(tmp_path: Path) -> None:
 
         wanted: list[View]
 
-        def show(self, screen: LaneScreen) -> None:
+        def show(self, screen: ScreenState) -> None:
             self.wanted.append(screen.view)
             if screen.view is View.PAY:
                 raise DeviceGone("the display was pulled out")
             super().show(screen)
 
-        def ask(self, dialog: LaneDialog, answer: object) -> None:
+        def ask(self, dialog: Dialog, answer: object) -> None:
             raise AssertionError("nothing is asked")
 
     ui = Wants()
@@ -210,8 +210,8 @@ def test_while_the_attempt_before_is_asked_about(tmp_path: Path, cancelled: bool
             if cancelled:
                 lane.cancel()
             if len(asked_at) == 1:
-                return m.BankSilent(lane._runtime.now(), seq, "no network")
-            return m.BankWord(lane._runtime.now(), seq, payment_id, 6, "Cancelled", ORDER.kopecks, "RUB")
+                return m.StatusUnavailable(lane._runtime.now(), seq, "no network")
+            return m.PaymentStatusReceived(lane._runtime.now(), seq, payment_id, 6, "Cancelled", ORDER.kopecks, "RUB")
 
         def at_once(channel: Channel, work: Callable[[], m.Message]) -> None:
             """The bank answers before `pay` goes on."""
@@ -227,9 +227,9 @@ def test_while_the_attempt_before_is_asked_about(tmp_path: Path, cancelled: bool
         assert result.outcome is (Outcome.UNPAID if cancelled else Outcome.PAID)
         attempt = lane.journal.attempt(result.key)
         assert attempt is not None
-        assert attempt.plan.begun_at >= asked_at[1] >= called + 3_000
+        assert attempt.plan.begun_at_ms >= asked_at[1] >= called + 3_000
         if cancelled:
-            assert (result.why, attempt.presented) == (m.Why.CUSTOMER, False)
+            assert (result.reason, attempt.presented) == (m.EndReason.CUSTOMER, False)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_while_the_attempt_before_is_asked_about(tmp_path: Path, cancelled: bool
         Order("42", "25300"),  # type: ignore[arg-type]
         Order("42", True),
         Order("42", 10**13),
-        Order("42", 25300, paid_otherwise=100.5),  # type: ignore[arg-type]
+        Order("42", 25300, tendered_elsewhere=100.5),  # type: ignore[arg-type]
         Order(42, 25300),  # type: ignore[arg-type]
     ],
 )
@@ -255,7 +255,7 @@ def test_what_is_called_from_within_deliver_spoils_nothing(tmp_path: Path) -> No
     with bench(tmp_path, "pays after=2", ui=OwnUI()) as (lane, paymaster):
 
         def goes_on_at_once(result: Result) -> None:
-            lane.look_after()
+            lane.run_pending()
             assert lane.recover() == [result]
             with pytest.raises(PaymentRefused, match="under way"):
                 lane.pay(Order("43", 100))
@@ -337,7 +337,7 @@ def test_what_is_no_screen_is_refused_before_anything_is_opened(tmp_path: Path) 
     """`ask` would be missed first when the network fails behind a customer who has paid."""
 
     class NoDialog:
-        def show(self, screen: LaneScreen) -> None: ...
+        def show(self, screen: ScreenState) -> None: ...
 
         def close(self) -> None: ...
 
@@ -349,7 +349,7 @@ def test_what_is_no_screen_is_refused_before_anything_is_opened(tmp_path: Path) 
 
 def grows(lane: Lane) -> bool:
     """Whether the lane's loop becomes late, by some seconds of the lane's (fast) time."""
-    return until(lambda: lane.overdue_s() > 2)
+    return until(lambda: lane.stalled_for_s() > 2)
 
 
 def until(true: Callable[[], bool]) -> bool:
@@ -370,13 +370,13 @@ def test_a_watchdog_sees_a_payment_that_hangs_and_no_other(tmp_path: Path) -> No
 
     def deliver(result: Result) -> None:  # is the till's own, and may take its time
         time.sleep(0.1)
-        late_in_deliver.append(lane.overdue_s())
+        late_in_deliver.append(lane.stalled_for_s())
         with pytest.raises(PaymentRefused):
             lane.pay(Order("43", 100))
-        late_in_deliver.append(lane.overdue_s())
+        late_in_deliver.append(lane.stalled_for_s())
 
     with bench(tmp_path, "pays after=2", ui=OwnUI(), observer=observer) as (lane, _):
-        assert lane.overdue_s() == 0.0
+        assert lane.stalled_for_s() == 0.0
         paying = threading.Thread(target=lane.pay, args=(ORDER,), kwargs={"deliver": deliver})
         paying.start()
         assert hangs.wait(60)
@@ -384,12 +384,12 @@ def test_a_watchdog_sees_a_payment_that_hangs_and_no_other(tmp_path: Path) -> No
         goes_on.set()
         paying.join(60)
         assert late_in_deliver == [0.0, 0.0]
-        assert lane.overdue_s() == 0.0  # nobody pays, and nothing watches by itself
+        assert lane.stalled_for_s() == 0.0  # nobody pays, and nothing watches by itself
         with pytest.raises(PaymentRefused, match="already paid"):
             lane.pay(ORDER)
-        lane.look_after()
+        lane.run_pending()
         lane.recover()
-        assert lane.overdue_s() == 0.0
+        assert lane.stalled_for_s() == 0.0
 
 
 def test_a_watchdog_sees_that_nobody_looks_after_open_attempts(tmp_path: Path) -> None:
@@ -397,5 +397,5 @@ def test_a_watchdog_sees_that_nobody_looks_after_open_attempts(tmp_path: Path) -
         lane.start()
         with lane._running:  # as if what looks after them hung in there
             assert grows(lane)
-        assert until(lambda: lane.overdue_s() < 2)
-    assert lane.overdue_s() == 0.0
+        assert until(lambda: lane.stalled_for_s() < 2)
+    assert lane.stalled_for_s() == 0.0

@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lane_kit import OwnUI, bench
 
-from sco_drivers.sim.ntag import VirtualTag
-from sco_drivers.sim.pn532 import VirtualReader
-from sco_drivers.sim.rcs380 import VirtualRcs380
-from sco_drivers.sim.tag_bench import TagBench
 from sco_payment.assemble import open_lane
+from sco_payment.attempt import FINAL, Outcome, Phase
 from sco_payment.journal import JournalError
 from sco_payment.lane import Lane, Order
-from sco_payment.machine import FINAL, Outcome, Phase
-from sco_payment.paymaster.simulator import Bank, PayMasterSimulator
 from sco_payment.paymaster.token import Token
+from sco_sim.nfc.ntag import VirtualTag
+from sco_sim.nfc.pn532 import VirtualReader
+from sco_sim.nfc.tag_bench import TagBench
+from sco_sim.paymaster import Bank, PayMasterSimulator
+from tests.payment.lane_kit import OwnUI, bench
+from tests.simulators.rcs380 import VirtualRcs380
 
 ORDER = Order("42", 25300)
 EVIL = "https://evil.example/"

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_lane_tag import USE_QR, watched
 
-from sco_drivers.sim.ntag import TEARS
-from sco_drivers.sim.pn532 import Fault
+from sco_payment.attempt import EndReason, Outcome
+from sco_payment.customer.ui import ScreenState
 from sco_payment.lane import Order
-from sco_payment.machine import Outcome, Why
-from sco_payment.ui import LaneScreen
+from sco_sim.nfc.ntag import TEARS
+from sco_sim.nfc.pn532 import Fault
+from tests.payment.test_lane_tag import USE_QR, watched
 
 # Commands of the reader in one look and in one write of a fresh link; `test_the_stages_are_where_they_are_meant`.
 LOOK, WRITE = 6, 23
@@ -66,7 +66,7 @@ def test_the_stages_are_where_they_are_meant(tmp_path: Path) -> None:
         it.settle()
         before, written = it.reader.heard, []
 
-        def customer(screen: LaneScreen) -> None:
+        def customer(screen: ScreenState) -> None:
             written.append(it.reader.heard)
             it.paymaster.phone.pay(str(screen.link))
 
@@ -111,7 +111,7 @@ def test_without_a_code_on_the_screen_a_silent_tag_ends_the_payment_cleanly(tmp_
     with only_the_tag(tmp_path) as it:
         it.reader.tag.mute = True
         result = it.lane.pay(Order("1", 25300))
-        assert (result.outcome, result.why, result.case) == (Outcome.NOT_PRESENTED, Why.NOT_PRESENTED, None)
+        assert (result.outcome, result.reason, result.case) == (Outcome.NOT_PRESENTED, EndReason.NOT_PRESENTED, None)
         assert (it.paymaster.bank.creates, it.paymaster.bank.cancels) == (1, 1)
         it.reader.heal()
         it.settle()
@@ -121,9 +121,9 @@ def test_without_a_code_on_the_screen_a_silent_tag_ends_the_payment_cleanly(tmp_
 def test_without_a_code_on_the_screen_a_tag_that_may_carry_the_link_counts_as_presented(tmp_path: Path) -> None:
     """The last write was made and its acknowledgement lost: a phone may read the link, so the bank is asked."""
     with only_the_tag(tmp_path) as it:
-        shown: list[LaneScreen] = []
+        shown: list[ScreenState] = []
 
-        def customer(screen: LaneScreen) -> None:
+        def customer(screen: ScreenState) -> None:
             shown.append(screen)
             it.paymaster.phone.pay(str(it.reader.tag.uri()))
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from test_link import with_crc
 
-from sco_payment import machine as m
+from sco_payment import attempt as m
+from tests.payment.test_link import with_crc
 
 P = m.Phase
 BEGIN, END = 1_000_000, 1_300_000
@@ -28,7 +28,17 @@ def state(phase: m.Phase, **changes: Any) -> m.State:
     early = phase in (P.CREATING, P.FINDING)
     known = {"may_exist": not early, "payment_id": None if early else ID, "link": None if early else LINK}
     shown = phase in (P.WAITING, P.ASKING)
-    base = m.State(plan(), phase, seq=7, busy=True, presented=shown, next_at=BEGIN, until=END, word_at=BEGIN, **known)
+    base = m.State(
+        plan(),
+        phase,
+        seq=7,
+        busy=True,
+        presented=shown,
+        next_at_ms=BEGIN,
+        until_ms=END,
+        last_status_at_ms=BEGIN,
+        **known,
+    )
     return replace(base, **changes)
 
 
@@ -40,15 +50,15 @@ def created(at: int = BEGIN + 500, **changes: Any) -> m.Created:
     return replace(m.Created(at, 7, ID, 3, SUM, "RUB", LINK), **changes)
 
 
-def word(number: int, at: int = BEGIN + 9_000, **changes: Any) -> m.BankWord:
-    return replace(m.BankWord(at, 7, ID, number, "word", SUM, "RUB"), **changes)
+def word(number: int, at: int = BEGIN + 9_000, **changes: Any) -> m.PaymentStatusReceived:
+    return replace(m.PaymentStatusReceived(at, 7, ID, number, "word", SUM, "RUB"), **changes)
 
 
-def silent(at: int = BEGIN + 9_000, wait_ms: int = 0) -> m.BankSilent:
-    return m.BankSilent(at, 7, "no network", wait_ms)
+def silent(at: int = BEGIN + 9_000, wait_ms: int = 0) -> m.StatusUnavailable:
+    return m.StatusUnavailable(at, 7, "no network", wait_ms)
 
 
-def ends(view: m.View, outcome: m.Outcome, why: m.Why) -> tuple[m.Effect, ...]:
+def ends(view: m.View, outcome: m.Outcome, why: m.EndReason) -> tuple[m.Effect, ...]:
     return m.Withdraw(), m.Show(view), m.Finish(outcome, why)
 
 
@@ -62,7 +72,7 @@ def cancels(seq: int = 8) -> tuple[m.Effect, ...]:
 def test_the_default_schedule_is_the_missions() -> None:
     assert m.Timing() == m.Timing(3_000, 90_000, 20_000, 2_000, 40_000, 15_000, 30_000, 600_000, False, True)
     assert (m.PAID_NUMBER, m.UNPAID_NUMBER) == (5, 6)
-    assert plan().paid_otherwise == 0
+    assert plan().tendered_elsewhere == 0
     assert not m.NoteCase("the bank has closed the payment unpaid").reopens
 
 
@@ -75,12 +85,12 @@ def test_phases_before_the_customer_are_all_but_the_watched_and_the_final() -> N
 
 def test_what_nothing_has_happened_to() -> None:
     assert m.State(plan()) == m.State(
-        plan(), P.CREATING, None, None, m.Why.NONE, m.Cancel.NOT_ASKED, None, None,
+        plan(), P.CREATING, None, None, m.EndReason.NONE, m.Cancel.NOT_ASKED, None, None,
         delivered=False, may_exist=False, presented=False, asked=False,
-        seq=0, busy=False, next_at=0, until=0, word_at=0,
+        seq=0, busy=False, next_at_ms=0, until_ms=0, last_status_at_ms=0,
     )  # fmt: skip
     assert m.CreateFailed(1, 2, "", may_exist=True, final=True).wait_ms == 0
-    assert m.BankSilent(1, 2, "").wait_ms == 0
+    assert m.StatusUnavailable(1, 2, "").wait_ms == 0
 
 
 # --- creating -----------------------------------------------------------------------------------------------------
@@ -89,12 +99,12 @@ def test_what_nothing_has_happened_to() -> None:
 def test_an_attempt_begins_with_the_wait_screen_and_a_create() -> None:
     begun, effects = m.begin(plan())
     assert effects == (m.Show(m.View.WAIT), m.SendCreate(1))
-    assert begun == m.State(plan(), seq=1, busy=True, until=BEGIN + 20_000, word_at=BEGIN)
+    assert begun == m.State(plan(), seq=1, busy=True, until_ms=BEGIN + 20_000, last_status_at_ms=BEGIN)
     assert (begun.outcome, begun.case, begun.delivered, begun.may_exist, begun.presented, begun.asked) == (
         None, None, False, False, False, False,
     )  # fmt: skip
-    short, _ = m.begin(plan(expires_at=BEGIN + 5_000))
-    assert short.until == BEGIN + 5_000
+    short, _ = m.begin(plan(expires_at_ms=BEGIN + 5_000))
+    assert short.until_ms == BEGIN + 5_000
 
 
 @pytest.mark.parametrize(("link", "verified"), [(LINK, True), ("https://pay.example/i/1", False)])
@@ -102,7 +112,7 @@ def test_a_good_link_is_presented(link: str, verified: bool) -> None:
     after, effects = m.step(state(P.CREATING), created(link=link))
     assert effects == (m.Present(link, verified),)
     assert after == idle(
-        P.PRESENTING, payment_id=ID, link=link, may_exist=True, until=BEGIN + 40_500, word_at=BEGIN + 500
+        P.PRESENTING, payment_id=ID, link=link, may_exist=True, until_ms=BEGIN + 40_500, last_status_at_ms=BEGIN + 500
     )
 
 
@@ -120,29 +130,29 @@ def test_a_good_link_is_presented(link: str, verified: bool) -> None:
 def test_a_bad_link_is_cancelled_unseen(event: m.Created) -> None:
     after, effects = m.step(state(P.CREATING), event)
     assert effects == cancels()
-    assert (after.phase, after.why, after.cancel, after.seq, after.busy) == (
-        P.CANCELLING, m.Why.LINK_REFUSED, m.Cancel.ASKED, 8, True,
+    assert (after.phase, after.reason, after.cancel, after.seq, after.busy) == (
+        P.CANCELLING, m.EndReason.LINK_REFUSED, m.Cancel.ASKED, 8, True,
     )  # fmt: skip
 
 
 def test_on_a_plate_only_its_own_link_will_do() -> None:
     before = state(P.CREATING, plan=plan(mode=m.Mode.PLATE, sticker_id="s", plate_link=PLATE))
     assert m.step(before, created(link=PLATE))[0].phase is P.PRESENTING
-    assert m.step(before, created(link=LINK))[0].why is m.Why.LINK_REFUSED
+    assert m.step(before, created(link=LINK))[0].reason is m.EndReason.LINK_REFUSED
 
 
 @pytest.mark.parametrize(("late", "phase"), [(-1, P.PRESENTING), (0, P.CANCELLING), (1, P.CANCELLING)])
 def test_a_create_answered_at_the_invoices_end_is_not_presented(late: int, phase: m.Phase) -> None:
     after, _ = m.step(state(P.CREATING), created(at=END + late))
     assert after.phase is phase
-    assert phase is P.PRESENTING or after.why is m.Why.NOT_PRESENTED
+    assert phase is P.PRESENTING or after.reason is m.EndReason.NOT_PRESENTED
 
 
 def test_a_create_that_is_answered_with_a_final_word_ends_there() -> None:
     after, effects = m.step(state(P.CREATING), created(number=5))
-    assert (after.phase, effects) == (P.PAID, ends(m.View.PAID, m.Outcome.PAID, m.Why.NONE))
+    assert (after.phase, effects) == (P.PAID, ends(m.View.PAID, m.Outcome.PAID, m.EndReason.NONE))
     after, effects = m.step(state(P.CREATING), created(number=6))
-    assert (after.phase, effects) == (P.UNPAID, ends(m.View.UNPAID, m.Outcome.UNPAID, m.Why.DECLINED))
+    assert (after.phase, effects) == (P.UNPAID, ends(m.View.UNPAID, m.Outcome.UNPAID, m.EndReason.DECLINED))
     for wrong in ({"kopecks": 254}, {"currency": "USD"}):
         after, effects = m.step(state(P.CREATING), created(number=5, **wrong))
         assert (after.phase, after.case) == (P.UNSETTLED, m.CaseReason.AMOUNT_MISMATCH)
@@ -151,28 +161,30 @@ def test_a_create_that_is_answered_with_a_final_word_ends_there() -> None:
             f"the bank took 2,5{wrong.get('kopecks', 253) % 10}\u00a0{wrong.get('currency', 'RUB')}, "
             "the attempt is 2,53\u00a0RUB",
         )
-        assert effects[1:] == ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.Why.NONE)
+        assert effects[1:] == ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.EndReason.NONE)
 
 
-@pytest.mark.parametrize(("wait_ms", "next_at"), [(0, 2_500), (2_001, 2_501), (60_000, 60_500)])
+@pytest.mark.parametrize(("wait_ms", "next_at_ms"), [(0, 2_500), (2_001, 2_501), (60_000, 60_500)])
 @pytest.mark.parametrize("may_exist", [False, True])
-def test_a_create_that_failed_is_tried_again_when_the_bank_wants(wait_ms: int, next_at: int, may_exist: bool) -> None:
+def test_a_create_that_failed_is_tried_again_when_the_bank_wants(
+    wait_ms: int, next_at_ms: int, may_exist: bool
+) -> None:
     event = m.CreateFailed(BEGIN + 500, 7, "busy", may_exist, final=False, wait_ms=wait_ms)
     after, effects = m.step(state(P.CREATING), event)
-    assert (after, effects) == (idle(P.CREATING, may_exist=may_exist, next_at=BEGIN + next_at), ())
+    assert (after, effects) == (idle(P.CREATING, may_exist=may_exist, next_at_ms=BEGIN + next_at_ms), ())
 
 
 def test_what_may_exist_once_may_exist_for_good() -> None:
     event = m.CreateFailed(BEGIN, 7, "refused", may_exist=False, final=True)
     after, _ = m.step(state(P.CREATING, may_exist=True), event)
-    assert (after.phase, after.why, after.may_exist) == (P.FINDING, m.Why.NOT_CREATED, True)
+    assert (after.phase, after.reason, after.may_exist) == (P.FINDING, m.EndReason.NOT_CREATED, True)
 
 
 def test_a_refused_create_is_not_presented() -> None:
     event = m.CreateFailed(BEGIN, 7, "refused", may_exist=False, final=True)
     after, effects = m.step(state(P.CREATING), event)
     assert (after.phase, after.outcome) == (P.UNPAID, m.Outcome.NOT_PRESENTED)
-    assert effects == ends(m.View.UNPAID, m.Outcome.NOT_PRESENTED, m.Why.NOT_CREATED)
+    assert effects == ends(m.View.UNPAID, m.Outcome.NOT_PRESENTED, m.EndReason.NOT_CREATED)
 
 
 def test_a_create_that_cannot_be_repeated_is_looked_for() -> None:
@@ -180,41 +192,46 @@ def test_a_create_that_cannot_be_repeated_is_looked_for() -> None:
     after, effects = m.step(state(P.CREATING), event)
     assert effects == (m.SendFind(8),)
     assert after == state(
-        P.FINDING, why=m.Why.NOT_CREATED, may_exist=True, seq=8, until=BEGIN + 15_500, next_at=BEGIN + 3_500
+        P.FINDING,
+        reason=m.EndReason.NOT_CREATED,
+        may_exist=True,
+        seq=8,
+        until_ms=BEGIN + 15_500,
+        next_at_ms=BEGIN + 3_500,
     )
-    after, _ = m.step(state(P.CREATING, why=m.Why.CUSTOMER), event)
-    assert after.why is m.Why.CUSTOMER
+    after, _ = m.step(state(P.CREATING, reason=m.EndReason.CUSTOMER), event)
+    assert after.reason is m.EndReason.CUSTOMER
 
 
 @pytest.mark.parametrize("may_exist", [False, True])
 def test_the_create_window_ends(may_exist: bool) -> None:
-    before = idle(P.CREATING, may_exist=may_exist, until=BEGIN + 20_000, next_at=BEGIN + 19_999)
+    before = idle(P.CREATING, may_exist=may_exist, until_ms=BEGIN + 20_000, next_at_ms=BEGIN + 19_999)
     again, effects = m.step(before, m.Tick(BEGIN + 19_999))
     assert (again.phase, effects) == (P.CREATING, (m.SendCreate(8),))
     assert m.step(before, m.Tick(BEGIN + 19_998)) == (before, ())
     after, effects = m.step(before, m.Tick(BEGIN + 20_000))
-    assert after.why is m.Why.NOT_CREATED
+    assert after.reason is m.EndReason.NOT_CREATED
     if may_exist:
         assert (after.phase, effects) == (P.FINDING, (m.SendFind(8),))
     else:
-        assert effects == ends(m.View.UNPAID, m.Outcome.NOT_PRESENTED, m.Why.NOT_CREATED)
-    after, _ = m.step(replace(before, why=m.Why.CUSTOMER), m.Tick(BEGIN + 20_000))
-    assert after.why is m.Why.CUSTOMER
+        assert effects == ends(m.View.UNPAID, m.Outcome.NOT_PRESENTED, m.EndReason.NOT_CREATED)
+    after, _ = m.step(replace(before, reason=m.EndReason.CUSTOMER), m.Tick(BEGIN + 20_000))
+    assert after.reason is m.EndReason.CUSTOMER
 
 
 def test_the_customer_cancels_before_the_bank_has_answered() -> None:
     wanted = m.CancelWanted(BEGIN + 100)
     for before in (state(P.CREATING), idle(P.CREATING, may_exist=True)):
         after, effects = m.step(before, wanted)
-        assert (after, effects) == (replace(before, why=m.Why.CUSTOMER), ())
+        assert (after, effects) == (replace(before, reason=m.EndReason.CUSTOMER), ())
     after, effects = m.step(idle(P.CREATING), wanted)
-    assert (after.phase, effects) == (P.UNPAID, ends(m.View.UNPAID, m.Outcome.UNPAID, m.Why.CUSTOMER))
-    after, effects = m.step(state(P.CREATING, why=m.Why.CUSTOMER), created())
-    assert (after.phase, after.why, effects) == (P.CANCELLING, m.Why.CUSTOMER, cancels())
+    assert (after.phase, effects) == (P.UNPAID, ends(m.View.UNPAID, m.Outcome.UNPAID, m.EndReason.CUSTOMER))
+    after, effects = m.step(state(P.CREATING, reason=m.EndReason.CUSTOMER), created())
+    assert (after.phase, after.reason, effects) == (P.CANCELLING, m.EndReason.CUSTOMER, cancels())
     failed = m.CreateFailed(BEGIN, 7, "no network", may_exist=False, final=False)
-    after, _ = m.step(state(P.CREATING, why=m.Why.CUSTOMER), failed)
-    assert (after.phase, after.why) == (P.UNPAID, m.Why.CUSTOMER)
-    after, _ = m.step(state(P.CREATING, why=m.Why.CUSTOMER, may_exist=True), failed)
+    after, _ = m.step(state(P.CREATING, reason=m.EndReason.CUSTOMER), failed)
+    assert (after.phase, after.reason) == (P.UNPAID, m.EndReason.CUSTOMER)
+    after, _ = m.step(state(P.CREATING, reason=m.EndReason.CUSTOMER, may_exist=True), failed)
     assert after.phase is P.CREATING
 
 
@@ -222,23 +239,28 @@ def test_the_customer_cancels_before_the_bank_has_answered() -> None:
 
 
 def test_a_payment_that_was_found_is_cancelled() -> None:
-    after, effects = m.step(state(P.FINDING, why=m.Why.NOT_CREATED), word(3))
-    assert (after.phase, after.payment_id, after.why, effects) == (P.CANCELLING, ID, m.Why.NOT_CREATED, cancels())
+    after, effects = m.step(state(P.FINDING, reason=m.EndReason.NOT_CREATED), word(3))
+    assert (after.phase, after.payment_id, after.reason, effects) == (
+        P.CANCELLING,
+        ID,
+        m.EndReason.NOT_CREATED,
+        cancels(),
+    )
 
 
 @pytest.mark.parametrize("plate", [{}, {"mode": m.Mode.PLATE, "sticker_id": "s-1", "plate_link": LINK}])
 @pytest.mark.parametrize("number", [3, 5, 6])
 def test_what_only_agrees_in_number_and_sum_is_no_word(number: int, plate: dict[str, Any]) -> None:
     """Each till of a shop counts its receipts for itself: it is not cancelled, and its money pays nothing here."""
-    before = state(P.FINDING, why=m.Why.NOT_CREATED, plan=plan(**plate))
+    before = state(P.FINDING, reason=m.EndReason.NOT_CREATED, plan=plan(**plate))
     after, effects = m.step(before, word(number, proved=False))
-    assert (after, effects) == (replace(before, busy=False, next_at=BEGIN + 9_000), ())
+    assert (after, effects) == (replace(before, busy=False, next_at_ms=BEGIN + 9_000), ())
 
 
 @pytest.mark.parametrize("phase", [P.FINDING, P.CONFIRMING])
 def test_paid_where_this_lane_had_no_link_to_show_is_a_case(phase: m.Phase) -> None:
     """Nobody can have paid it here: it may be another till's, under the same number. A plate is there for everybody."""
-    asked = state(phase, why=m.Why.NOT_CREATED, payment_id=None if phase is P.FINDING else ID, link=None)
+    asked = state(phase, reason=m.EndReason.NOT_CREATED, payment_id=None if phase is P.FINDING else ID, link=None)
     after, effects = m.step(asked, word(5))
     assert (after.phase, after.payment_id, after.case) == (P.UNSETTLED, ID, m.CaseReason.PAID_UNSHOWN)
     assert effects == (
@@ -246,7 +268,7 @@ def test_paid_where_this_lane_had_no_link_to_show_is_a_case(phase: m.Phase) -> N
             m.CaseReason.PAID_UNSHOWN,
             "payment p-1 is paid, and this lane never had its link to show: whose money is it?",
         ),
-        *ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.Why.NOT_CREATED),
+        *ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.EndReason.NOT_CREATED),
     )
     on_plate = replace(asked, plan=plan(mode=m.Mode.PLATE, sticker_id="s-1", plate_link=LINK))
     assert m.step(on_plate, word(5))[0].phase is P.PAID
@@ -258,33 +280,33 @@ def test_paid_where_this_lane_had_no_link_to_show_is_a_case(phase: m.Phase) -> N
 def test_the_pace_runs_from_question_to_question(phase: m.Phase) -> None:
     """A slow answer does not stretch it; only the bank itself may ask for more time."""
     pace = 30_000 if phase is P.WATCHING else 3_000
-    asked, _ = m.step(idle(phase, next_at=BEGIN + 6_000), m.Tick(BEGIN + 6_000))
-    assert (asked.busy, asked.seq, asked.next_at) == (True, 8, BEGIN + 6_000 + pace)
-    for wait_ms, next_at in [(0, 6_000 + pace), (pace - 3_000, 6_000 + pace), (pace - 2_999, 6_001 + pace)]:
-        after, effects = m.step(asked, m.BankSilent(BEGIN + 9_000, 8, "no network", wait_ms))
-        assert (after, effects) == (replace(asked, busy=False, next_at=BEGIN + next_at), ())
+    asked, _ = m.step(idle(phase, next_at_ms=BEGIN + 6_000), m.Tick(BEGIN + 6_000))
+    assert (asked.busy, asked.seq, asked.next_at_ms) == (True, 8, BEGIN + 6_000 + pace)
+    for wait_ms, next_at_ms in [(0, 6_000 + pace), (pace - 3_000, 6_000 + pace), (pace - 2_999, 6_001 + pace)]:
+        after, effects = m.step(asked, m.StatusUnavailable(BEGIN + 9_000, 8, "no network", wait_ms))
+        assert (after, effects) == (replace(asked, busy=False, next_at_ms=BEGIN + next_at_ms), ())
 
 
 def test_an_empty_list_is_no_word() -> None:
-    after, effects = m.step(state(P.FINDING), m.FoundNothing(BEGIN + 9_000, 7))
-    assert (after, effects) == (idle(P.FINDING, next_at=BEGIN + 9_000), ())
+    after, effects = m.step(state(P.FINDING), m.PaymentNotListed(BEGIN + 9_000, 7))
+    assert (after, effects) == (idle(P.FINDING, next_at_ms=BEGIN + 9_000), ())
 
 
 def test_what_is_never_found_becomes_a_case_and_is_watched() -> None:
-    before = idle(P.FINDING, until=BEGIN + 15_000, next_at=BEGIN + 14_000, why=m.Why.NOT_CREATED)
+    before = idle(P.FINDING, until_ms=BEGIN + 15_000, next_at_ms=BEGIN + 14_000, reason=m.EndReason.NOT_CREATED)
     assert m.step(before, m.Tick(BEGIN + 13_999)) == (before, ())
     assert m.step(before, m.Tick(BEGIN + 14_000))[1] == (m.SendFind(8),)
     after, effects = m.step(before, m.Tick(BEGIN + 15_000))
     assert isinstance(effects[0], m.OpenCase)
     assert effects[0].reason is m.CaseReason.CREATE_UNKNOWN
-    assert effects[1:] == ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.Why.NOT_CREATED)
+    assert effects[1:] == ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.EndReason.NOT_CREATED)
     assert after == replace(
         before,
         phase=P.WATCHING,
         case=m.CaseReason.CREATE_UNKNOWN,
         outcome=m.Outcome.UNKNOWN,
-        until=END + 600_000,
-        next_at=BEGIN + 45_000,
+        until_ms=END + 600_000,
+        next_at_ms=BEGIN + 45_000,
     )
 
 
@@ -293,11 +315,11 @@ def test_what_is_never_found_becomes_a_case_and_is_watched() -> None:
 
 @pytest.mark.parametrize("event", [m.Presented(BEGIN + 700, "printed"), m.Tick(BEGIN + 700)])
 def test_from_the_presentation_on_the_bank_is_polled(event: m.Event) -> None:
-    before = idle(P.PRESENTING, until=BEGIN + 700)
+    before = idle(P.PRESENTING, until_ms=BEGIN + 700)
     after, effects = m.step(before, event)
     assert effects == (m.Show(m.View.PAY),)
     assert after == replace(
-        before, phase=P.WAITING, presented=True, next_at=BEGIN + 3_700, word_at=BEGIN + 700, until=END
+        before, phase=P.WAITING, presented=True, next_at_ms=BEGIN + 3_700, last_status_at_ms=BEGIN + 700, until_ms=END
     )
     assert m.step(before, m.Tick(BEGIN + 699)) == (before, ())
 
@@ -306,8 +328,8 @@ def test_from_the_presentation_on_the_bank_is_polled(event: m.Event) -> None:
 def test_what_nobody_can_see_is_cancelled(phase: m.Phase, counted: bool) -> None:
     """A printer may report it late, when its ticket has counted as seen for a while."""
     after, effects = m.step(idle(phase, presented=counted), m.PresentFailed(BEGIN, "no paper"))
-    assert (after.phase, after.why, after.presented, effects) == (
-        P.CANCELLING, m.Why.NOT_PRESENTED, False, cancels(),
+    assert (after.phase, after.reason, after.presented, effects) == (
+        P.CANCELLING, m.EndReason.NOT_PRESENTED, False, cancels(),
     )  # fmt: skip
 
 
@@ -315,8 +337,8 @@ def test_what_nobody_can_see_is_cancelled(phase: m.Phase, counted: bool) -> None
 def test_the_customer_cancels(phase: m.Phase) -> None:
     after, effects = m.step(state(phase, presented=False), m.CancelWanted(BEGIN))
     assert effects == cancels()
-    assert (after.phase, after.why, after.cancel, after.presented, after.seq, after.busy) == (
-        P.CANCELLING, m.Why.CUSTOMER, m.Cancel.ASKED, True, 8, True,
+    assert (after.phase, after.reason, after.cancel, after.presented, after.seq, after.busy) == (
+        P.CANCELLING, m.EndReason.CUSTOMER, m.Cancel.ASKED, True, 8, True,
     )  # fmt: skip
 
 
@@ -329,14 +351,14 @@ def test_no_cancellation_without_an_id_or_for_the_second_time() -> None:
 @pytest.mark.parametrize(
     ("before", "phase", "outcome", "why"),
     [
-        (state(P.WAITING), P.PAID, m.Outcome.PAID, m.Why.NONE),
-        (state(P.ASKING), P.PAID, m.Outcome.PAID, m.Why.NONE),
-        (state(P.CONFIRMING, why=m.Why.EXPIRED), P.PAID, m.Outcome.PAID, m.Why.EXPIRED),
-        (state(P.CONFIRMING, cancel=m.Cancel.REFUSED), P.PAID, m.Outcome.PAID, m.Why.NONE),
-        (state(P.CONFIRMING, cancel=m.Cancel.UNANSWERED), P.PAID, m.Outcome.PAID, m.Why.NONE),
+        (state(P.WAITING), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
+        (state(P.ASKING), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
+        (state(P.CONFIRMING, reason=m.EndReason.EXPIRED), P.PAID, m.Outcome.PAID, m.EndReason.EXPIRED),
+        (state(P.CONFIRMING, cancel=m.Cancel.REFUSED), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
+        (state(P.CONFIRMING, cancel=m.Cancel.UNANSWERED), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
     ],
 )
-def test_the_word_paid_for_the_full_sum(before: m.State, phase: m.Phase, outcome: m.Outcome, why: m.Why) -> None:
+def test_the_word_paid_for_the_full_sum(before: m.State, phase: m.Phase, outcome: m.Outcome, why: m.EndReason) -> None:
     after, effects = m.step(before, word(5))
     assert (after.phase, after.outcome, after.busy, after.case) == (phase, outcome, False, None)
     assert effects == ends(m.View.PAID, outcome, why)
@@ -346,7 +368,7 @@ def test_the_word_paid_for_the_full_sum(before: m.State, phase: m.Phase, outcome
     ("changes", "reason"),
     [
         ({"cancel": m.Cancel.ACCEPTED}, m.CaseReason.CANCEL_PAY_RACE),
-        ({"why": m.Why.RESTART}, m.CaseReason.PAID_AFTER_RESTART),
+        ({"why": m.EndReason.RESTART}, m.CaseReason.PAID_AFTER_RESTART),
     ],
 )
 def test_paid_where_the_goods_must_not_go_is_a_case(changes: dict[str, Any], reason: m.CaseReason) -> None:
@@ -359,36 +381,36 @@ def test_paid_where_the_goods_must_not_go_is_a_case(changes: dict[str, Any], rea
 def test_a_word_that_is_not_final() -> None:
     for number in (1, 2, 3, 4):
         after, effects = m.step(state(P.WAITING), word(number))
-        assert (after, effects) == (idle(P.WAITING, word_at=BEGIN + 9_000, next_at=BEGIN + 9_000), ())
+        assert (after, effects) == (idle(P.WAITING, last_status_at_ms=BEGIN + 9_000, next_at_ms=BEGIN + 9_000), ())
     after, effects = m.step(state(P.ASKING), word(4))
     assert effects == (m.Show(m.View.PAY),)
-    assert after == idle(P.WAITING, word_at=BEGIN + 9_000, next_at=BEGIN + 9_000)
+    assert after == idle(P.WAITING, last_status_at_ms=BEGIN + 9_000, next_at_ms=BEGIN + 9_000)
 
 
 @pytest.mark.parametrize("phase", [P.WAITING, P.ASKING])
 def test_declined(phase: m.Phase) -> None:
     after, effects = m.step(state(phase), word(6))
-    assert (after.phase, effects) == (P.UNPAID, ends(m.View.UNPAID, m.Outcome.UNPAID, m.Why.DECLINED))
+    assert (after.phase, effects) == (P.UNPAID, ends(m.View.UNPAID, m.Outcome.UNPAID, m.EndReason.DECLINED))
 
 
 @pytest.mark.parametrize(
     ("why", "presented", "outcome"),
     [
-        (m.Why.NOT_PRESENTED, False, m.Outcome.NOT_PRESENTED),
-        (m.Why.LINK_REFUSED, False, m.Outcome.NOT_PRESENTED),
-        (m.Why.NOT_CREATED, False, m.Outcome.NOT_PRESENTED),
-        (m.Why.NOT_PRESENTED, True, m.Outcome.UNPAID),
-        (m.Why.CUSTOMER, False, m.Outcome.UNPAID),
-        (m.Why.EXPIRED, False, m.Outcome.UNPAID),
+        (m.EndReason.NOT_PRESENTED, False, m.Outcome.NOT_PRESENTED),
+        (m.EndReason.LINK_REFUSED, False, m.Outcome.NOT_PRESENTED),
+        (m.EndReason.NOT_CREATED, False, m.Outcome.NOT_PRESENTED),
+        (m.EndReason.NOT_PRESENTED, True, m.Outcome.UNPAID),
+        (m.EndReason.CUSTOMER, False, m.Outcome.UNPAID),
+        (m.EndReason.EXPIRED, False, m.Outcome.UNPAID),
     ],
 )
-def test_unpaid_and_never_seen_are_told_apart(why: m.Why, presented: bool, outcome: m.Outcome) -> None:
-    after, effects = m.step(state(P.CONFIRMING, why=why, presented=presented), word(6))
+def test_unpaid_and_never_seen_are_told_apart(why: m.EndReason, presented: bool, outcome: m.Outcome) -> None:
+    after, effects = m.step(state(P.CONFIRMING, reason=why, presented=presented), word(6))
     assert (after.phase, after.outcome, effects) == (P.UNPAID, outcome, ends(m.View.UNPAID, outcome, why))
 
 
 def test_after_the_poll_timeout_the_customer_is_asked_once() -> None:
-    before = state(P.WAITING, next_at=BEGIN + 200_000)
+    before = state(P.WAITING, next_at_ms=BEGIN + 200_000)
     assert m.step(before, m.Tick(BEGIN + 89_999)) == (before, ())
     after, effects = m.step(before, m.Tick(BEGIN + 90_000))
     assert (after, effects) == (replace(before, phase=P.ASKING, asked=True), (m.Show(m.View.DIALOG),))
@@ -399,12 +421,12 @@ def test_after_the_poll_timeout_the_customer_is_asked_once() -> None:
 
 
 def test_in_the_dialog_the_bank_is_polled_unless_the_settings_say_no() -> None:
-    before = idle(P.ASKING, asked=True, next_at=BEGIN + 95_000)
+    before = idle(P.ASKING, asked=True, next_at_ms=BEGIN + 95_000)
     assert m.step(before, m.Tick(BEGIN + 94_999)) == (before, ())
     assert m.step(before, m.Tick(BEGIN + 95_000))[1] == (m.SendPoll(8, ID),)
     quiet = replace(before, plan=plan(timing=replace(T, poll_in_dialog=False)))
-    assert m.step(quiet, m.Tick(BEGIN + 95_000)) == (replace(quiet, next_at=END), ())
-    waiting = replace(quiet, phase=P.WAITING, word_at=BEGIN + 90_000)
+    assert m.step(quiet, m.Tick(BEGIN + 95_000)) == (replace(quiet, next_at_ms=END), ())
+    waiting = replace(quiet, phase=P.WAITING, last_status_at_ms=BEGIN + 90_000)
     assert m.step(waiting, m.Tick(BEGIN + 95_000))[1] == (m.SendPoll(8, ID),)
 
 
@@ -412,19 +434,27 @@ def test_the_customer_wants_to_wait_on() -> None:
     before = idle(P.ASKING, asked=True)
     after, effects = m.step(before, m.Retry(BEGIN + 100_000))
     assert effects == (m.Show(m.View.PAY), m.SendPoll(8, ID))
-    assert after == replace(before, phase=P.WAITING, word_at=BEGIN + 100_000, next_at=BEGIN + 103_000, seq=8, busy=True)
+    assert after == replace(
+        before, phase=P.WAITING, last_status_at_ms=BEGIN + 100_000, next_at_ms=BEGIN + 103_000, seq=8, busy=True
+    )
     busy, effects = m.step(replace(before, busy=True), m.Retry(BEGIN + 100_000))
     assert (busy.seq, busy.busy, effects) == (7, True, (m.Show(m.View.PAY),))
 
 
 @pytest.mark.parametrize("phase", [P.WAITING, P.ASKING])
 def test_at_the_invoices_end_the_link_goes_and_the_bank_is_asked(phase: m.Phase) -> None:
-    before = idle(phase, word_at=END - 1, next_at=END + 5)
+    before = idle(phase, last_status_at_ms=END - 1, next_at_ms=END + 5)
     assert m.step(before, m.Tick(END - 1)) == (before, ())
     after, effects = m.step(before, m.Tick(END))
     assert effects == (m.Withdraw(), m.Show(m.View.WAIT), m.SendPoll(8, ID))
     assert after == replace(
-        before, phase=P.CONFIRMING, why=m.Why.EXPIRED, until=END + 15_000, next_at=END + 3_000, seq=8, busy=True
+        before,
+        phase=P.CONFIRMING,
+        reason=m.EndReason.EXPIRED,
+        until_ms=END + 15_000,
+        next_at_ms=END + 3_000,
+        seq=8,
+        busy=True,
     )
 
 
@@ -433,11 +463,11 @@ def test_at_the_invoices_end_the_link_goes_and_the_bank_is_asked(phase: m.Phase)
 
 @pytest.mark.parametrize("result", [m.Cancel.ACCEPTED, m.Cancel.REFUSED, m.Cancel.UNANSWERED])
 def test_whatever_the_cancellation_gave_the_payment_is_asked_about(result: m.Cancel) -> None:
-    before = state(P.CANCELLING, cancel=m.Cancel.ASKED, why=m.Why.CUSTOMER)
+    before = state(P.CANCELLING, cancel=m.Cancel.ASKED, reason=m.EndReason.CUSTOMER)
     after, effects = m.step(before, m.CancelAnswered(BEGIN + 1_000, 7, result))
     assert effects == (m.SendPoll(8, ID),)
     assert after == replace(
-        before, phase=P.CONFIRMING, cancel=result, seq=8, until=BEGIN + 16_000, next_at=BEGIN + 4_000
+        before, phase=P.CONFIRMING, cancel=result, seq=8, until_ms=BEGIN + 16_000, next_at_ms=BEGIN + 4_000
     )
 
 
@@ -450,31 +480,33 @@ def test_whatever_the_cancellation_gave_the_payment_is_asked_about(result: m.Can
     ],
 )
 def test_without_a_last_word_it_is_a_case_and_watched(cancel: m.Cancel, reason: m.CaseReason) -> None:
-    before = idle(P.CONFIRMING, cancel=cancel, until=BEGIN + 15_000, next_at=BEGIN + 14_000, why=m.Why.CUSTOMER)
+    before = idle(
+        P.CONFIRMING, cancel=cancel, until_ms=BEGIN + 15_000, next_at_ms=BEGIN + 14_000, reason=m.EndReason.CUSTOMER
+    )
     assert m.step(before, m.Tick(BEGIN + 13_999)) == (before, ())
     assert m.step(before, m.Tick(BEGIN + 14_000))[1] == (m.SendPoll(8, ID),)
     after, effects = m.step(before, m.Tick(BEGIN + 15_000))
     assert (after.phase, after.case, after.outcome) == (P.WATCHING, reason, m.Outcome.UNKNOWN)
-    assert (after.until, after.next_at) == (END + 600_000, BEGIN + 45_000)
+    assert (after.until_ms, after.next_at_ms) == (END + 600_000, BEGIN + 45_000)
     assert isinstance(effects[0], m.OpenCase)
     assert effects[0].reason is reason
-    assert effects[1:] == ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.Why.CUSTOMER)
+    assert effects[1:] == ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.EndReason.CUSTOMER)
 
 
 def test_an_accepted_cancellation_is_the_banks_word_and_the_payment_is_watched() -> None:
-    before = idle(P.CONFIRMING, cancel=m.Cancel.ACCEPTED, until=BEGIN, why=m.Why.CUSTOMER, presented=True)
+    before = idle(P.CONFIRMING, cancel=m.Cancel.ACCEPTED, until_ms=BEGIN, reason=m.EndReason.CUSTOMER, presented=True)
     after, effects = m.step(before, m.Tick(BEGIN))
-    assert effects == ends(m.View.UNPAID, m.Outcome.UNPAID, m.Why.CUSTOMER)
+    assert effects == ends(m.View.UNPAID, m.Outcome.UNPAID, m.EndReason.CUSTOMER)
     assert (after.phase, after.case, after.outcome) == (P.WATCHING, None, m.Outcome.UNPAID)
 
 
 def test_an_open_payment_is_cancelled_after_a_restart_only() -> None:
-    after, effects = m.step(state(P.CONFIRMING, why=m.Why.RESTART), word(3))
-    assert (after.phase, after.why, effects) == (P.CANCELLING, m.Why.RESTART, cancels())
-    for changes in ({"why": m.Why.EXPIRED}, {"why": m.Why.RESTART, "cancel": m.Cancel.UNANSWERED}):
+    after, effects = m.step(state(P.CONFIRMING, reason=m.EndReason.RESTART), word(3))
+    assert (after.phase, after.reason, effects) == (P.CANCELLING, m.EndReason.RESTART, cancels())
+    for changes in ({"why": m.EndReason.EXPIRED}, {"why": m.EndReason.RESTART, "cancel": m.Cancel.UNANSWERED}):
         after, effects = m.step(state(P.CONFIRMING, **changes), word(3))
         assert (after, effects) == (
-            idle(P.CONFIRMING, word_at=BEGIN + 9_000, next_at=BEGIN + 9_000, **changes), (),
+            idle(P.CONFIRMING, last_status_at_ms=BEGIN + 9_000, next_at_ms=BEGIN + 9_000, **changes), (),
         )  # fmt: skip
 
 
@@ -482,7 +514,7 @@ def test_an_open_payment_is_cancelled_after_a_restart_only() -> None:
 
 
 def watched(**changes: Any) -> m.State:
-    base = state(P.WATCHING, outcome=m.Outcome.UNPAID, until=END + 600_000, cancel=m.Cancel.ACCEPTED)
+    base = state(P.WATCHING, outcome=m.Outcome.UNPAID, until_ms=END + 600_000, cancel=m.Cancel.ACCEPTED)
     return replace(base, **changes)
 
 
@@ -510,36 +542,36 @@ def test_an_open_payment_found_while_watching_is_cancelled_while_its_invoice_liv
         P.WATCHING, ID, m.Cancel.ASKED, (m.SendCancel(8, ID),),
     )  # fmt: skip
     after, effects = m.step(lost, word(3, at=END))
-    assert (after, effects) == (replace(lost, payment_id=ID, busy=False, next_at=END), ())
-    after, effects = m.step(replace(after, busy=True), m.BankSilent(END + 50, 7, "", 31_000))
-    assert after.next_at == END + 31_050
+    assert (after, effects) == (replace(lost, payment_id=ID, busy=False, next_at_ms=END), ())
+    after, effects = m.step(replace(after, busy=True), m.StatusUnavailable(END + 50, 7, "", 31_000))
+    assert after.next_at_ms == END + 31_050
     answered, effects = m.step(watched(cancel=m.Cancel.ASKED), m.CancelAnswered(BEGIN + 1_000, 7, m.Cancel.REFUSED))
-    assert (answered.cancel, answered.next_at, answered.seq, effects) == (
+    assert (answered.cancel, answered.next_at_ms, answered.seq, effects) == (
         m.Cancel.REFUSED, BEGIN + 31_000, 8, (m.SendPoll(8, ID),),
     )  # fmt: skip
 
 
 def test_the_watch_asks_at_its_pace_and_a_last_time_at_its_end() -> None:
-    before = watched(busy=False, next_at=BEGIN + 30_000)
+    before = watched(busy=False, next_at_ms=BEGIN + 30_000)
     assert m.step(before, m.Tick(BEGIN + 29_999)) == (before, ())
     assert m.step(before, m.Tick(BEGIN + 30_000))[1] == (m.SendPoll(8, ID),)
-    late = replace(before, next_at=END + 700_000)
+    late = replace(before, next_at_ms=END + 700_000)
     assert m.step(late, m.Tick(END + 599_999)) == (late, ())
     assert m.step(late, m.Tick(END + 600_000))[1] == (m.SendPoll(8, ID),)
 
 
 def last_asked(**changes: Any) -> m.State:
     """Of a watch whose last question is under way; it is asked at the end, and its answer comes some time after."""
-    return watched(next_at=END + 630_000, **changes)
+    return watched(next_at_ms=END + 630_000, **changes)
 
 
 ANSWERED = END + 609_000
 
 
-@pytest.mark.parametrize("event", [silent(ANSWERED), word(5, ANSWERED, proved=False), m.FoundNothing(ANSWERED, 7)])
+@pytest.mark.parametrize("event", [silent(ANSWERED), word(5, ANSWERED, proved=False), m.PaymentNotListed(ANSWERED, 7)])
 def test_an_answer_that_was_asked_for_before_the_end_of_the_watch_does_not_end_it(event: m.Event) -> None:
     """It may be of before the end: it was long on its way, and the list is asked for days around only then."""
-    before = watched(payment_id=None, next_at=END + 629_999)
+    before = watched(payment_id=None, next_at_ms=END + 629_999)
     after, effects = m.step(before, event)
     assert (after, effects) == (replace(before, busy=False), ())
     assert m.due(after) == END + 600_000
@@ -559,7 +591,7 @@ def test_silence_to_the_end_of_the_watch_is_handed_to_a_person(event: m.Event) -
 
 def test_what_the_list_lacks_at_the_end_of_the_watch_never_came_to_be() -> None:
     lost = last_asked(payment_id=None, case=m.CaseReason.CREATE_UNKNOWN)
-    after, effects = m.step(lost, m.FoundNothing(ANSWERED, 7))
+    after, effects = m.step(lost, m.PaymentNotListed(ANSWERED, 7))
     assert (after.phase, effects) == (P.UNPAID, (m.NoteCase("the bank lists no payment of this order"),))
 
 
@@ -567,7 +599,7 @@ def test_what_only_agrees_in_number_and_sum_is_judged_at_the_end_of_the_watch() 
     """By then the bank's list is whole: it is the attempt's, or the attempt never came to be."""
     case = m.CaseReason.CREATE_UNKNOWN
     lost = last_asked(payment_id=None, case=case, cancel=m.Cancel.NOT_ASKED)
-    young = replace(lost, next_at=BEGIN + 30_000)
+    young = replace(lost, next_at_ms=BEGIN + 30_000)
     for number in (3, 5, 6):
         after, effects = m.step(young, word(number, proved=False))
         assert (after, effects) == (replace(young, busy=False), ())
@@ -587,9 +619,9 @@ def test_what_only_agrees_in_number_and_sum_is_judged_at_the_end_of_the_watch() 
 
 def test_a_watch_that_begins_after_its_end_asks_at_once() -> None:
     late = END + 700_000
-    before = idle(P.CONFIRMING, cancel=m.Cancel.ACCEPTED, until=late)
+    before = idle(P.CONFIRMING, cancel=m.Cancel.ACCEPTED, until_ms=late)
     after, _ = m.step(before, m.Tick(late))
-    assert (after.until, after.next_at) == (late, late)
+    assert (after.until_ms, after.next_at_ms) == (late, late)
 
 
 # --- a lane that starts again -------------------------------------------------------------------------------------
@@ -600,7 +632,7 @@ def test_recovered_before_an_id_was_known(phase: m.Phase) -> None:
     after, effects = m.step(state(phase), m.Recovered(BEGIN + 60_000))
     assert effects == (m.SendFind(8),)
     assert after == state(
-        P.FINDING, why=m.Why.RESTART, may_exist=True, seq=8, until=BEGIN + 75_000, next_at=BEGIN + 63_000
+        P.FINDING, reason=m.EndReason.RESTART, may_exist=True, seq=8, until_ms=BEGIN + 75_000, next_at_ms=BEGIN + 63_000
     )
 
 
@@ -609,7 +641,12 @@ def test_recovered_while_the_customer_could_pay(phase: m.Phase) -> None:
     after, effects = m.step(state(phase, presented=False), m.Recovered(BEGIN + 60_000))
     assert effects == (m.Withdraw(), m.SendPoll(8, ID))
     assert after == state(
-        P.CONFIRMING, why=m.Why.RESTART, presented=True, seq=8, until=BEGIN + 75_000, next_at=BEGIN + 63_000
+        P.CONFIRMING,
+        reason=m.EndReason.RESTART,
+        presented=True,
+        seq=8,
+        until_ms=BEGIN + 75_000,
+        next_at_ms=BEGIN + 63_000,
     )
 
 
@@ -621,7 +658,7 @@ def test_a_cancellation_whose_answer_was_lost_is_never_sent_again(phase: m.Phase
     assert effects == ((m.SendPoll(8, ID),) if phase is P.WATCHING else (m.Withdraw(), m.SendPoll(8, ID)))
     assert after.phase is (P.WATCHING if phase is P.WATCHING else P.CONFIRMING)
     if phase is P.WATCHING:
-        assert (after.until, after.next_at) == (END + 600_000, BEGIN + 90_000)
+        assert (after.until_ms, after.next_at_ms) == (END + 600_000, BEGIN + 90_000)
 
 
 def test_paid_and_never_taken_is_a_case() -> None:
@@ -648,7 +685,7 @@ def test_delivered(phase: m.Phase) -> None:
 def test_answers_to_other_requests_change_nothing() -> None:
     for event in (
         replace(created(), seq=6), replace(word(5), seq=8), replace(silent(), seq=6),
-        m.CancelAnswered(BEGIN, 6, m.Cancel.ACCEPTED), m.FoundNothing(BEGIN, 6),
+        m.CancelAnswered(BEGIN, 6, m.Cancel.ACCEPTED), m.PaymentNotListed(BEGIN, 6),
         m.CreateFailed(BEGIN, 6, "", may_exist=True, final=True),
     ):  # fmt: skip
         for phase in P:
@@ -659,7 +696,7 @@ def test_answers_to_other_requests_change_nothing() -> None:
 
 def test_a_word_about_another_payment_is_silence() -> None:
     after, effects = m.step(state(P.WAITING), word(5, payment_id="p-2"))
-    assert (after, effects) == (idle(P.WAITING, next_at=BEGIN + 9_000), ())
+    assert (after, effects) == (idle(P.WAITING, next_at_ms=BEGIN + 9_000), ())
 
 
 def test_events_that_the_table_does_not_name_change_nothing() -> None:
@@ -677,17 +714,17 @@ def test_a_handler_that_leaves_the_table_is_a_fault(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("before", "at"),
     [
-        (idle(P.CREATING, next_at=5, until=9), 5),
-        (idle(P.CREATING, next_at=9, until=5), 5),
+        (idle(P.CREATING, next_at_ms=5, until_ms=9), 5),
+        (idle(P.CREATING, next_at_ms=9, until_ms=5), 5),
         (state(P.CREATING), None),
-        (idle(P.PRESENTING, next_at=5, until=9), 9),
+        (idle(P.PRESENTING, next_at_ms=5, until_ms=9), 9),
         (state(P.CANCELLING), None),
-        (idle(P.WAITING, next_at=BEGIN + 90_001), BEGIN + 90_000),
-        (idle(P.WAITING, next_at=BEGIN + 89_999), BEGIN + 89_999),
-        (idle(P.WAITING, next_at=END + 1, asked=True), END),
-        (state(P.WAITING, next_at=5), BEGIN + 90_000),
-        (state(P.ASKING, next_at=5), END),
-        (idle(P.ASKING, next_at=5), 5),
+        (idle(P.WAITING, next_at_ms=BEGIN + 90_001), BEGIN + 90_000),
+        (idle(P.WAITING, next_at_ms=BEGIN + 89_999), BEGIN + 89_999),
+        (idle(P.WAITING, next_at_ms=END + 1, asked=True), END),
+        (state(P.WAITING, next_at_ms=5), BEGIN + 90_000),
+        (state(P.ASKING, next_at_ms=5), END),
+        (idle(P.ASKING, next_at_ms=5), 5),
         (state(P.WATCHING), None),
         *((idle(phase), None) for phase in sorted(m.FINAL, key=str)),
     ],
@@ -699,11 +736,13 @@ def test_due(before: m.State, at: int | None) -> None:
 def test_what_must_be_on_disk_first() -> None:
     begun, _ = m.begin(plan())
     assert m.significant(None, begun, ())
-    assert not m.significant(begun, replace(begun, seq=9, busy=False, next_at=1, until=2, word_at=3), ())
+    assert not m.significant(
+        begun, replace(begun, seq=9, busy=False, next_at_ms=1, until_ms=2, last_status_at_ms=3), ()
+    )
     assert not m.significant(begun, begun, (m.SendPoll(1, ID), m.SendFind(2)))
     assert m.significant(begun, begun, (m.SendPoll(1, ID), m.SendCreate(2)))
     for changes in (
-        {"may_exist": True}, {"presented": True}, {"asked": True}, {"why": m.Why.CUSTOMER}, {"delivered": True},
+        {"may_exist": True}, {"presented": True}, {"asked": True}, {"why": m.EndReason.CUSTOMER}, {"delivered": True},
         {"payment_id": ID}, {"phase": P.FINDING},
     ):  # fmt: skip
         assert m.significant(begun, replace(begun, **changes), ())

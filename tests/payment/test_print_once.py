@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lane_kit import OwnUI, bench
 
 from sco_drivers import open_printer
 from sco_drivers.printer import DuplicateTicket, Ticket, memory
-from sco_drivers.sim.printer import VirtualPrinter
-from sco_payment.devices import Held
+from sco_payment.attempt import Phase
+from sco_payment.devices import ReopeningDevice
 from sco_payment.lane import Order
-from sco_payment.machine import Phase
-from sco_payment.observer import nobody
+from sco_sim.printer import VirtualPrinter
+from tests.payment.lane_kit import OwnUI, bench
 
 
 class Killed(BaseException):
@@ -29,7 +28,7 @@ def test_a_lane_that_dies_after_printing_does_not_print_again(tmp_path: Path) ->
 
             def die(name: str, data: Mapping[str, Any]) -> None:
                 if name == "state" and data["phase"] == "waiting":
-                    lane._observer = nobody
+                    lane._observer = null_observer
                     raise Killed
 
             lane._observer = die
@@ -46,7 +45,7 @@ def test_a_lane_that_dies_after_printing_does_not_print_again(tmp_path: Path) ->
 
 def test_a_printer_that_was_lost_and_opened_again_knows_the_ticket() -> None:
     with VirtualPrinter() as paper:
-        held = Held(lambda: open_printer(f"{paper.url}?status_s=0.1&done_s=0.5"))
+        held = ReopeningDevice(lambda: open_printer(f"{paper.url}?status_s=0.1&done_s=0.5"))
         paper.after(300, paper.unplug)
         ticket = Ticket("attempt", "https://qr.nspk.ru/AD1?type=02&sum=100&cur=RUB&crc=0000")
         result = held.get().print_ticket(ticket)
@@ -66,7 +65,7 @@ def test_an_idle_lane_clears_what_the_one_before_left_in_the_printer(tmp_path: P
         memory.forget()
         devices = {"printer": paper.url}
         with bench(tmp_path, ui=OwnUI(), display={"mode": 0}, devices=devices) as (lane, _):
-            lane.look_after()
+            lane.run_pending()
             assert paper.wait_for(lambda one: one.flushes >= 2, 30.0)
         paper.load_paper()
         assert paper.wait_idle()

@@ -17,21 +17,21 @@ from typing import Any
 
 import pytest
 import zxingcpp
-from lane_kit import bench
 
 from sco_drivers.errors import DeviceGone
 from sco_drivers.registry import open_screen, open_touch
 from sco_drivers.screen import Screen, console, fbdev
-from sco_drivers.sim.screen import VirtualScreen
-from sco_drivers.sim.touch import VirtualTouch
 from sco_hwtest.contracts.screen import scenes
-from sco_payment import ui
-from sco_payment.devices import Held
+from sco_payment.attempt import Outcome, View
+from sco_payment.customer import ui
+from sco_payment.customer.texts import RUSSIAN
+from sco_payment.customer.ui import ScreenState, ScreenUI
+from sco_payment.devices import ReopeningDevice
 from sco_payment.lane import Order
-from sco_payment.machine import Outcome, View
-from sco_payment.paymaster.simulator.bank import Bank
-from sco_payment.texts import RUSSIAN
-from sco_payment.ui import LaneScreen, ScreenUI
+from sco_sim.paymaster.bank import Bank
+from sco_sim.screen import VirtualScreen
+from sco_sim.touch import VirtualTouch
+from tests.payment.lane_kit import bench
 
 ORDER = Order("42", 25300)
 
@@ -321,9 +321,9 @@ def test_a_panel_that_is_lost_as_it_is_opened_is_opened_again() -> None:
 
     panel = Leaving()
     with VirtualScreen((800, 480)) as glass:
-        shown = ScreenUI(Held(lambda: open_screen(glass.url)), Held(lambda: panel), RUSSIAN)
+        shown = ScreenUI(ReopeningDevice(lambda: open_screen(glass.url)), ReopeningDevice(lambda: panel), RUSSIAN)
         try:
-            shown.show(LaneScreen(View.WAIT, "Пожалуйста, подождите"))
+            shown.show(ScreenState(View.WAIT, "Пожалуйста, подождите"))
             until(lambda: panel.starts == 2)
             assert shown._listening
         finally:
@@ -341,9 +341,9 @@ def test_who_looks_after_the_screen_outlives_what_nobody_foresaw() -> None:
                 raise RuntimeError("no such thing was foreseen")
             return open_screen(glass.url)
 
-        shown = ScreenUI(Held(opener), None, RUSSIAN)
+        shown = ScreenUI(ReopeningDevice(opener), None, RUSSIAN)
         try:
-            shown.show(LaneScreen(View.WAIT, "Пожалуйста, подождите"))
+            shown.show(ScreenState(View.WAIT, "Пожалуйста, подождите"))
             glass.unplug()
             until(lambda: len(openings) > 3)
             glass.plug()
@@ -361,9 +361,11 @@ def test_taps_are_scaled_to_the_display_that_was_plugged_in_instead() -> None:
         VirtualTouch((1280, 800)) as panel,
     ):
         plugged = [old.url]
-        shown = ScreenUI(Held(lambda: open_screen(plugged[0])), Held(lambda: open_touch(panel.url)), RUSSIAN)
+        shown = ScreenUI(
+            ReopeningDevice(lambda: open_screen(plugged[0])), ReopeningDevice(lambda: open_touch(panel.url)), RUSSIAN
+        )
         try:
-            shown.show(LaneScreen(View.PAY, "Оплатите", cancel=lambda: cancelled.append(True)))
+            shown.show(ScreenState(View.PAY, "Оплатите", cancel=lambda: cancelled.append(True)))
             until(lambda: shown._listening)
             plugged[0] = new.url
             old.unplug()

@@ -24,7 +24,7 @@ from sco_drivers.urls import DeviceUrl, checked_by
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
 
-    from sco_drivers.sim.pn532 import VirtualReader
+    from sco_sim.nfc.pn532 import VirtualReader
 
 COMMON = ("key", "attempts")
 BAUDS = (115200, 230400, 460800, 921600)

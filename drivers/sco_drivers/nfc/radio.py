@@ -1,7 +1,7 @@
 """The reader itself: opened when first needed, opened again after it failed, and its errors as ours.
 
-It knows nothing of memory or NDEF, nor how a kind of reader takes a tag: that is its `Air`. No exception of nfcpy
-leaves it: a tag that is silent or garbled raises `Silent` or `Garbled`, a reader in trouble raises a `DeviceError`.
+It knows nothing of memory or NDEF, nor how a kind of reader takes a tag: that is its `RfTransport`. No exception of nfcpy
+leaves it: a tag that is silent or garbled raises `NoResponse` or `TransmissionError`, a reader in trouble raises a `DeviceError`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sco_drivers.errors import (
     DeviceProtocolError,
     DeviceTimeout,
 )
-from sco_drivers.nfc.air import FIELD_OFF_S, Air, Garbled, Selected, Silent
+from sco_drivers.nfc.transport import FIELD_OFF_S, NoResponse, RfTransport, Selected, TransmissionError
 
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
@@ -73,23 +73,23 @@ def device_error(error: Exception, url: str, *, opening: bool, present: Callable
     return DeviceProtocolError(f"the reader answered what its protocol does not know ({text or type(error)})", url=url)
 
 
-def _air_of(frontend: ContactlessFrontend) -> Air:
+def _air_of(frontend: ContactlessFrontend) -> RfTransport:
     from nfc.clf import pn53x
 
     if isinstance(frontend.device, pn53x.Device):
-        from sco_drivers.nfc.air_pn53x import Pn53xAir
+        from sco_drivers.nfc.transport_pn53x import Pn53xTransport
 
-        return Pn53xAir(frontend)
+        return Pn53xTransport(frontend)
 
     from sco_drivers.nfc import port100  # memory that the most usual readers need not spend
 
     if isinstance(frontend.device, port100.Device):
-        from sco_drivers.nfc.air_port100 import Port100Air
+        from sco_drivers.nfc.transport_port100 import Port100Transport
 
-        return Port100Air(frontend.device.chipset)
-    from sco_drivers.nfc.air_nfcpy import NfcpyAir
+        return Port100Transport(frontend.device.chipset)
+    from sco_drivers.nfc.transport_nfcpy import NfcpyTransport
 
-    return NfcpyAir(frontend)
+    return NfcpyTransport(frontend)
 
 
 class Radio:
@@ -115,7 +115,7 @@ class Radio:
         self._connect = connect
         self._present = present
         self._frontend: ContactlessFrontend | None = None
-        self._air: Air | None = None
+        self._air: RfTransport | None = None
         self._field_on = False
         self._off_since = 0.0  # monotonic
 
@@ -129,12 +129,12 @@ class Radio:
 
         try:
             yield
-        except (Silent, Garbled, DeviceError):
+        except (NoResponse, TransmissionError, DeviceError):
             raise
         except nfc.clf.TimeoutError as error:
-            raise Silent from error
+            raise NoResponse from error
         except nfc.clf.CommunicationError as error:
-            raise Garbled(str(error)) from error
+            raise TransmissionError(str(error)) from error
         # nfcpy meets short or foreign frames with whatever its unpacking raises.
         except (
             OSError,
@@ -180,7 +180,7 @@ class Radio:
         """Switch the field off and on and take one tag in it: any, or the one with `uid`.
 
         Raises:
-            Silent: there is none. Garbled, Overlap: what answers cannot be made out. DeviceError.
+            NoResponse: there is none. TransmissionError, Collision: what answers cannot be made out. DeviceError.
         """
         self.open()
         assert self._air is not None
@@ -196,7 +196,7 @@ class Radio:
         """Send `data` to the selected tag and return its answer without CRC.
 
         Raises:
-            Silent, Garbled: nothing, or damage, came back. DeviceError.
+            NoResponse, TransmissionError: nothing, or damage, came back. DeviceError.
         """
         assert self._air is not None, "select a tag first"
         with self._guarded():
@@ -206,7 +206,7 @@ class Radio:
         """Put the selected tag to sleep and look whether a second one answers; its UID, or None.
 
         Raises:
-            Garbled, Overlap: something answers that cannot be made out. DeviceError.
+            TransmissionError, Collision: something answers that cannot be made out. DeviceError.
         """
         assert self._air is not None, "select a tag first"
         with self._guarded():

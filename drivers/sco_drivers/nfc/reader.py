@@ -27,11 +27,11 @@ from sco_drivers.nfc import (
     UnsupportedTag,
     WrongContent,
 )
-from sco_drivers.nfc.air import Garbled, Overlap, Silent
 from sco_drivers.nfc.keys import TagKey
 from sco_drivers.nfc.message import uri_message, uri_of
 from sco_drivers.nfc.radio import Radio
 from sco_drivers.nfc.tag import HEAD_PAGES, SelectedTag, identify
+from sco_drivers.nfc.transport import Collision, NoResponse, TransmissionError
 from sco_drivers.nfc.type2 import (
     GENERIC,
     PAGE,
@@ -51,7 +51,7 @@ from sco_drivers.nfc.type2 import (
 )
 
 if TYPE_CHECKING:
-    from sco_drivers.sim.pn532 import VirtualReader
+    from sco_sim.nfc.pn532 import VirtualReader
 
 _LOOK_FOR_A_STICKER = "look for a sticker put over the tag"
 _READER_FAILED = (DeviceTimeout, DeviceProtocolError)
@@ -137,13 +137,13 @@ class NfcpyReader:
                     self._radio.mute()
                 if None in self._models.values():  # or is it an NTAG that could not be heard when it was asked?
                     self._models.clear()
-                if isinstance(error, Silent):
+                if isinstance(error, NoResponse):
                     raise NoTag("the tag does not answer", url=self._url, hint="check that it lies in place") from error
-                if isinstance(error, Overlap):
+                if isinstance(error, Collision):
                     raise SeveralTags(
                         f"several tags answer at once ({error})", url=self._url, hint=_LOOK_FOR_A_STICKER
                     ) from error
-                if isinstance(error, Garbled):
+                if isinstance(error, TransmissionError):
                     raise TagGarbled(
                         f"the tag's answer is damaged: {error}",
                         url=self._url,

@@ -1,6 +1,6 @@
 """A selected tag: the commands of NTAG21x and Type 2, and what has been read of its memory so far.
 
-It knows no NDEF beyond how far to read, and neither field nor errors of a caller: `Silent` and `Garbled` pass through.
+It knows no NDEF beyond how far to read, and neither field nor errors of a caller: `NoResponse` and `TransmissionError` pass through.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sco_drivers.nfc import TagGarbled, TagLocked, TagWriteFailed, UnsupportedTag
-from sco_drivers.nfc.air import Garbled, Silent
 from sco_drivers.nfc.keys import TagKey
 from sco_drivers.nfc.radio import Radio
+from sco_drivers.nfc.transport import NoResponse, TransmissionError
 from sco_drivers.nfc.type2 import NTAG213, PAGE, Image, Model, find_ndef, message_in, model_of
 
 _READ, _WRITE, _FAST_READ, _GET_VERSION, _PWD_AUTH = 0x30, 0xA2, 0x3A, 0x60, 0x1B
@@ -27,12 +27,12 @@ def identify(radio: Radio, uid: bytes) -> Model | None:
     Asked twice: a lost answer must not make a generic tag of an NTAG, of whose locks and password nothing is known.
 
     Raises:
-        Silent, Garbled: it does not answer to anything, or nothing that can be made out. DeviceError.
+        NoResponse, TransmissionError: it does not answer to anything, or nothing that can be made out. DeviceError.
     """
     for _ in range(2):
         try:
             version = radio.command(bytes([_GET_VERSION]))
-        except Silent:
+        except NoResponse:
             version = b""
         model = model_of(version)
         if model is not None:
@@ -73,7 +73,7 @@ class SelectedTag:
         for last in (False, True):
             try:
                 answer = self.radio.command(command)
-            except Garbled:
+            except TransmissionError:
                 if last:
                     raise
                 continue
@@ -86,7 +86,7 @@ class SelectedTag:
                 )
             if len(answer) != 1:
                 if last:
-                    raise Garbled(f"{len(answer)} bytes instead of {size}")
+                    raise TransmissionError(f"{len(answer)} bytes instead of {size}")
                 continue
             # The command arrived damaged: the tag has said so and gone to sleep.
             if last:
@@ -109,7 +109,7 @@ class SelectedTag:
                 end = min(first + self._longest_read, stop)
                 try:
                     data = self._asked(bytes([_FAST_READ, first, end - 1]), (end - first) * PAGE)
-                except Garbled:
+                except TransmissionError:
                     if end - first <= PAGE:
                         raise
                     self._longest_read = (end - first + 1) // 2
@@ -149,7 +149,7 @@ class SelectedTag:
 
         Raises:
             TagLocked: the tag refuses; the page is as it was. TagWriteFailed: it could not be programmed.
-            Silent, Garbled, DeviceError: nobody knows what it holds.
+            NoResponse, TransmissionError, DeviceError: nobody knows what it holds.
         """
         answer = self.radio.command(bytes([_WRITE, page]) + data)
         if answer == _NOT_PROGRAMMED:
@@ -158,7 +158,7 @@ class SelectedTag:
                 hint="bring it nearer to the reader, or use a fresh one: this one may be worn out",
             )
         if answer != _ACKNOWLEDGE and answer not in _REFUSALS:
-            raise Garbled(f"{answer.hex()} in answer to a write")
+            raise TransmissionError(f"{answer.hex()} in answer to a write")
         if answer != _ACKNOWLEDGE:
             raise TagLocked(f"the tag refuses to write page {page} (answer {answer.hex()})")
         self.pages[page] = data
@@ -167,11 +167,11 @@ class SelectedTag:
         """Give the tag the password from our key.
 
         Raises:
-            TagLocked: it is another one. Silent, Garbled, DeviceError.
+            TagLocked: it is another one. NoResponse, TransmissionError, DeviceError.
         """
         password, acknowledge = key.password(self.uid)
         answer = self.radio.command(bytes([_PWD_AUTH]) + password)
         if answer not in _REFUSALS and len(answer) != len(acknowledge):
-            raise Garbled(f"{answer.hex()} in answer to a password")
+            raise TransmissionError(f"{answer.hex()} in answer to a password")
         if answer != acknowledge:
             raise TagLocked("the tag asks for a password, and the one from our key file is not it")

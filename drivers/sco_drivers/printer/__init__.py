@@ -73,7 +73,7 @@ class PrintResult:
     may_come_later: bool = False
 
 
-class Presence(Enum):
+class SensorState(Enum):
     """Three-valued: silence is UNKNOWN, never NO."""
 
     YES = "yes"
@@ -85,22 +85,22 @@ class Presence(Enum):
 class PrinterStatus:
     """What the printer says of itself. Every field is UNKNOWN until the printer has answered for it."""
 
-    online: Presence = Presence.UNKNOWN
-    cover_open: Presence = Presence.UNKNOWN
-    paper_out: Presence = Presence.UNKNOWN
-    paper_near_end: Presence = Presence.UNKNOWN
-    cutter_error: Presence = Presence.UNKNOWN
-    unrecoverable_error: Presence = Presence.UNKNOWN
-    recoverable_error: Presence = Presence.UNKNOWN
-    drawer_open: Presence = Presence.UNKNOWN
+    online: SensorState = SensorState.UNKNOWN
+    cover_open: SensorState = SensorState.UNKNOWN
+    paper_out: SensorState = SensorState.UNKNOWN
+    paper_near_end: SensorState = SensorState.UNKNOWN
+    cutter_error: SensorState = SensorState.UNKNOWN
+    unrecoverable_error: SensorState = SensorState.UNKNOWN
+    recoverable_error: SensorState = SensorState.UNKNOWN
+    drawer_open: SensorState = SensorState.UNKNOWN
 
     @property
-    def ready(self) -> Presence:
+    def ready(self) -> SensorState:
         """YES when it is known that a ticket can be printed now, NO when it is known that it cannot."""
         faults = (self.cover_open, self.paper_out, self.cutter_error, self.unrecoverable_error, self.recoverable_error)
-        if Presence.YES in faults or self.online is Presence.NO:
-            return Presence.NO
-        return Presence.UNKNOWN if Presence.UNKNOWN in (*faults, self.online) else Presence.YES
+        if SensorState.YES in faults or self.online is SensorState.NO:
+            return SensorState.NO
+        return SensorState.UNKNOWN if SensorState.UNKNOWN in (*faults, self.online) else SensorState.YES
 
 
 class Style(Enum):
@@ -157,8 +157,8 @@ class PrinterIdentity:
 class PresenterStatus:
     """How the presenter of a kiosk printer is: is there a ticket in its mouth, is one stuck."""
 
-    ticket_in_output: Presence = Presence.UNKNOWN
-    jammed: Presence = Presence.UNKNOWN
+    ticket_in_output: SensorState = SensorState.UNKNOWN
+    jammed: SensorState = SensorState.UNKNOWN
 
 
 class TicketEnd(Enum):
@@ -208,13 +208,13 @@ class PrinterHealth:
         findings: what a person should know or do, in sentences; empty when all is well.
     """
 
-    ready: Presence
+    ready: SensorState
     status: PrinterStatus
     identity: PrinterIdentity
     presenter: PresenterStatus | None
     answers_ms: float | None
-    tells_printed: Presence
-    clears: Presence
+    tells_printed: SensorState
+    clears: SensorState
     findings: tuple[str, ...]
 
 

@@ -21,21 +21,21 @@ from sco_drivers.printer import (
     CoverOpen,
     DuplicateTicket,
     PaperOut,
-    Presence,
     PrinterFault,
     PrinterHealth,
     PrinterStatus,
     PrintOutcome,
     PrintResult,
+    SensorState,
     Ticket,
     commands,
     transports,
 )
-from sco_drivers.printer.conversation import Conversation, WireHook
 from sco_drivers.printer.layout import CodeWay, Job, build, codec_of
 from sco_drivers.printer.memory import Memory, memory_of
 from sco_drivers.printer.profile import Profile, names, profile
 from sco_drivers.printer.replies import InOrder, ProcessId, Reply
+from sco_drivers.printer.session import EscPosSession, WireHook
 from sco_drivers.printer.transports import Transport
 from sco_drivers.urls import DeviceUrl, checked_by
 
@@ -135,7 +135,7 @@ class EscPosPrinter:
         self._memory = memory or memory_of(url)
         self._answers_ids = self._profile.process_id
         self._has_answered_ids = self._has_answered_in_order = False  # a profile promises, only an answer proves
-        self._talk = Conversation(
+        self._talk = EscPosSession(
             connect,
             self._profile,
             self._memory,
@@ -463,7 +463,7 @@ class _Marks:
 
 
 def _fault_of(status: PrinterStatus, url: str) -> PrinterError | None:
-    yes = Presence.YES
+    yes = SensorState.YES
     if status.cover_open is yes:
         return CoverOpen("the cover is open", url=url, hint="close it", retryable=True)
     if status.paper_out is yes:
@@ -472,7 +472,7 @@ def _fault_of(status: PrinterStatus, url: str) -> PrinterError | None:
         return PrinterFault(
             "it reports a fault of cutter or head", url=url, hint="look for jammed paper; switch it off and on"
         )
-    if status.online is Presence.NO:
+    if status.online is SensorState.NO:
         return PrinterFault("it says that it is offline", url=url, hint="look at its lamps", retryable=True)
     return None
 

@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from sco_drivers.printer import Presence, PresenterStatus, TicketEnd, commands
-from sco_drivers.printer.conversation import Conversation
+from sco_drivers.printer import PresenterStatus, SensorState, TicketEnd, commands
+from sco_drivers.printer.session import EscPosSession
 
 _LOOK_S = 0.2
 _MOVES_S = 3.0
@@ -23,7 +23,7 @@ class EscPosPresenter:
         check_open: raises when the printer was closed.
     """
 
-    def __init__(self, talk: Conversation, mutex: threading.Lock, check_open: Callable[[], None]) -> None:
+    def __init__(self, talk: EscPosSession, mutex: threading.Lock, check_open: Callable[[], None]) -> None:
         self._talk = talk
         self._mutex = mutex
         self._check_open = check_open
@@ -72,10 +72,10 @@ class EscPosPresenter:
 
 
 def _end_of(status: PresenterStatus) -> TicketEnd:
-    if status.jammed is Presence.YES:
+    if status.jammed is SensorState.YES:
         return TicketEnd.JAMMED
     return {
-        Presence.YES: TicketEnd.STILL_THERE,
-        Presence.NO: TicketEnd.NONE,
-        Presence.UNKNOWN: TicketEnd.UNKNOWN,
+        SensorState.YES: TicketEnd.STILL_THERE,
+        SensorState.NO: TicketEnd.NONE,
+        SensorState.UNKNOWN: TicketEnd.UNKNOWN,
     }[status.ticket_in_output]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from sco_drivers.printer import Presence, PresenterStatus, PrinterStatus
+from sco_drivers.printer import PresenterStatus, PrinterStatus, SensorState
 
 
 class RealTime(NamedTuple):
@@ -155,8 +155,8 @@ class ReplyReader:
         return (Asb(bytes(b[:4])), 4) if len(b) >= 4 else (None, 0)
 
 
-def _yes_no(bit: int) -> Presence:
-    return Presence.YES if bit else Presence.NO
+def _yes_no(bit: int) -> SensorState:
+    return SensorState.YES if bit else SensorState.NO
 
 
 def with_real_time(

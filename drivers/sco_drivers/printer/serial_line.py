@@ -45,7 +45,7 @@ class SerialTransport(FdTransport):
             time.sleep(_LOOK_S)
         return _DSR_PIECE
 
-    def urge(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
+    def write_realtime(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
         """See `Transport`. A printer that is offline holds the line (Epson: "BUSY when offline", the default), and yet
         obeys real-time commands: it could not be asked for the reason otherwise.
         """

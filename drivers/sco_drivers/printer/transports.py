@@ -46,7 +46,7 @@ class Transport(Protocol):
         """
         ...
 
-    def urge(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
+    def write_realtime(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
         """Give a real-time command, which a printer takes though it holds the line for all else; as `write` otherwise.
 
         Args:
@@ -125,7 +125,7 @@ class FdTransport:
         except OSError as error:
             raise from_os_error(error, self._url, opening=False) from error
 
-    def urge(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
+    def write_realtime(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
         """See `Transport`. A wire without flow control of its own has nothing to pass by, and keeps nothing back."""
         return self.write(data, timeout_s)
 

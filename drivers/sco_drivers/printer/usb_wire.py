@@ -50,7 +50,7 @@ class UsbTransport:
                 raise self._gone(error, self._out) from error
         return taken
 
-    def urge(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
+    def write_realtime(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
         """See `Transport`. A bulk endpoint that takes nothing takes no command either."""
         return self.write(data, timeout_s)
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from sco_drivers.qr import QrMatrix
 from sco_drivers.screen import Box, Button, Drawing, Scene
-from sco_drivers.screen.lettering import Paragraph, fit, line_height, width
+from sco_drivers.screen.typography import Paragraph, fit, line_height, width
 
 LEAST_MODULE_MM = 0.5
 """Under this a phone at arm's length begins to fail to read a code from a screen."""

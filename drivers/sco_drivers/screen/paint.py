@@ -8,7 +8,7 @@ from math import cos, radians, sin
 from typing import TYPE_CHECKING
 
 from sco_drivers.qr import QUIET_ZONE, QrMatrix
-from sco_drivers.screen import Box, Drawing, lettering, palette
+from sco_drivers.screen import Box, Drawing, palette, typography
 from sco_drivers.screen.layout import Layout, PlacedButton, PlacedCountdown
 from sco_drivers.screen.palette import Pair
 
@@ -32,7 +32,7 @@ def pieces(layout: Layout) -> Iterator[tuple[Box, Image]]:
     """All that stands still on the page (no digits of the countdown, no spinner, no code), a palette image a box."""
     for text in layout.texts:
         pair = Pair.PAGE_MUTED if text.muted else Pair.PAGE_INK
-        height = lettering.line_height(text.paragraph.size)
+        height = typography.line_height(text.paragraph.size)
         for number, line in enumerate(text.paragraph.lines):
             image = written(line, text.paragraph.size, text.paragraph.bold, pair)
             x = text.box.x + round((text.box.width - image.width) * text.align)
@@ -46,7 +46,7 @@ def pieces(layout: Layout) -> Iterator[tuple[Box, Image]]:
 @lru_cache(maxsize=32)
 def written(text: str, size: int, bold: bool, pair: Pair) -> Image:
     """One line of text in the colours of `pair`; kept, since the same words come with every payment."""
-    return inked(lettering.drawn(text, size, bold), pair)
+    return inked(typography.drawn(text, size, bold), pair)
 
 
 def inked(mask: Image, pair: Pair) -> Image:
@@ -59,7 +59,7 @@ def paint_countdown(placed: PlacedCountdown, text: str) -> Image:
     from PIL import Image
 
     image = Image.new("L", (placed.box.width, placed.box.height), Pair.PAGE_INK.ground)
-    digits = inked(lettering.drawn(text, placed.size, True), Pair.PAGE_INK)
+    digits = inked(typography.drawn(text, placed.size, True), Pair.PAGE_INK)
     image.paste(digits, (image.width - digits.width, 0))
     return image
 
@@ -102,7 +102,7 @@ def _button(placed: PlacedButton) -> Image:
         # The inside covers the border's colour; outside its own round corners the border stays.
         image.paste(inked(inner, Pair.LINE_WHITE), (border, border), inner.point([0] + [255] * 255))
     label = placed.label
-    step = lettering.line_height(label.size)
+    step = typography.line_height(label.size)
     # Centred on the height of capitals, not on the line: it is capitals that the eye sees.
     capitals = round(label.size * 0.71)
     y = (box.height - capitals - (len(label.lines) - 1) * step) // 2 - (label.size - capitals)

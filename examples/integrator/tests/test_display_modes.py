@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from corner_till import Receipt, Till, TillScreen
 
-from sco_hwtest.testing.bank import BenchPayMaster
-from sco_hwtest.testing.devices import BenchPrinter, BenchTag
-from sco_hwtest.testing.lane import LaneBench
-from sco_payment.machine import Outcome
+from sco_payment.attempt import Outcome
+from sco_sim.testing.bank import BenchPayMaster
+from sco_sim.testing.devices import BenchPrinter, BenchTag
+from sco_sim.testing.lane import LaneBench
 
 PAY = "Для оплаты используйте NFC или отсканируйте QR-код"
 

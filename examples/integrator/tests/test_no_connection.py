@@ -6,9 +6,9 @@ import pytest
 from corner_till import Receipt, Till, TillScreen
 from corner_till.till import NotPayable
 
-from sco_hwtest.testing.bank import BenchPayMaster
-from sco_hwtest.testing.lane import LaneBench
-from sco_payment.machine import Outcome
+from sco_payment.attempt import Outcome
+from sco_sim.testing.bank import BenchPayMaster
+from sco_sim.testing.lane import LaneBench
 
 NO_CONNECTION = "Оплата не завершена, нет связи с процессингом"
 

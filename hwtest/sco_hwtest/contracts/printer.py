@@ -17,10 +17,10 @@ from sco_drivers.printer import (
     DuplicateTicket,
     Line,
     PaperOut,
-    Presence,
     Printer,
     PrintOutcome,
     PrintResult,
+    SensorState,
     Style,
     Ticket,
     TicketDoesNotFit,
@@ -58,13 +58,13 @@ def says_how_it_is(printer: Printer) -> None:
     status = printer.status()
     took = time.monotonic() - start
     assert took < STATUS_S, f"a status took {took:.1f} s"
-    assert status.ready is Presence.YES, f"it is not ready, or does not say: {status}"
+    assert status.ready is SensorState.YES, f"it is not ready, or does not say: {status}"
 
 
 def is_well(printer: Printer) -> None:
     """The check of health finds a printer that can print, and says how long it takes to answer."""
     health = printer.health()
-    assert health.ready is Presence.YES, "; ".join(health.findings) or str(health.status)
+    assert health.ready is SensorState.YES, "; ".join(health.findings) or str(health.status)
     assert health.answers_ms is not None, "it is silent"
 
 
@@ -190,7 +190,7 @@ def _refused(bench: Faulty, fault: str, mend: str, kind: type[DeviceError]) -> N
         assert result.outcome is PrintOutcome.NOT_PRINTED, f"{result.outcome.value}: {result.evidence}"
         assert isinstance(result.error, kind), f"the error is {result.error!r}"
         assert result.error.hint, "the error does not say what to do"
-        assert bench.printer.status().ready is Presence.NO, "it says that it is ready"
+        assert bench.printer.status().ready is SensorState.NO, "it says that it is ready"
         assert bench.printer.health().findings, "the check of health finds nothing"
     finally:
         bench.do(mend)
@@ -215,7 +215,7 @@ def silence_is_not_well(bench: Faulty) -> None:
     bench.do("mute on")
     try:
         status = bench.printer.status()
-        assert status.ready is Presence.UNKNOWN, f"silence reads as {status}"
+        assert status.ready is SensorState.UNKNOWN, f"silence reads as {status}"
     finally:
         bench.do("mute off")
     _printed(_back(bench.printer))

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from sco_drivers.errors import DeviceClosed
 from sco_drivers.screen import Button, Drawing, Scene, Screen
 from sco_hwtest.contracts.check import Check
-from sco_hwtest.contracts.eye import eye_on
-from sco_payment.texts import LANGUAGES, RUSSIAN
+from sco_hwtest.contracts.readback import eye_on
+from sco_payment.customer.texts import LANGUAGES, RUSSIAN
 
 if TYPE_CHECKING:
     from PIL.Image import Image

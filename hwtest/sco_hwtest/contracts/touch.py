@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sco_drivers.errors import DeviceBusy, DeviceClosed, DeviceGone
-from sco_drivers.sim.touch import Finger
 from sco_drivers.touch import Tap, Touch
 from sco_hwtest.contracts.check import Check
+from sco_sim.touch import Finger
 
 WAIT_S = 10.0
 """For a tap that must come."""

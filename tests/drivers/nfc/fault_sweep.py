@@ -9,8 +9,8 @@ from typing import Literal
 from sco_drivers import open_nfc
 from sco_drivers.errors import DeviceError
 from sco_drivers.nfc import TagLocked, TagReader, TagWriteFailed
-from sco_drivers.sim.ntag import VirtualTag
-from sco_drivers.sim.tag_bench import Fault, TagBench
+from sco_sim.nfc.ntag import VirtualTag
+from sco_sim.nfc.tag_bench import Fault, TagBench
 
 Action = Literal["write", "verify"]
 

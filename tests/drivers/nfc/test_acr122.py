@@ -6,7 +6,7 @@ import pytest
 
 from sco_drivers import open_nfc
 from sco_drivers.errors import DeviceError
-from sco_drivers.sim.acr122 import VirtualAcr122
+from tests.simulators.acr122 import VirtualAcr122
 
 
 def test_an_old_firmware_is_told() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sco_drivers.sim.pn53x_frame import ACK, ERROR, NACK, cut, information
+from sco_sim.nfc.pn53x_frame import ACK, ERROR, NACK, cut, information
 
 
 def test_the_manuals_frames() -> None:

@@ -25,11 +25,11 @@ from sco_drivers.nfc.type2 import (
     needs_pages,
     plan_message,
 )
-from sco_drivers.sim.framed_reader import FramedReader
-from sco_drivers.sim.ntag import VirtualTag
-from sco_drivers.sim.pn532 import VirtualReader
-from sco_drivers.sim.pn533 import VirtualPn533
-from sco_drivers.sim.rcs380 import VirtualRcs380
+from sco_sim.nfc.framed_reader import FramedReader
+from sco_sim.nfc.ntag import VirtualTag
+from sco_sim.nfc.pn532 import VirtualReader
+from tests.simulators.pn533 import VirtualPn533
+from tests.simulators.rcs380 import VirtualRcs380
 
 OLD = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
 NEW = OLD.replace("LJL2", "LJX9")

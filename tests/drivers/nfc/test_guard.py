@@ -9,8 +9,8 @@ import pytest
 from sco_drivers import open_nfc
 from sco_drivers.nfc import ForeignTag, NoTag, SeveralTags, TagReader, UnsupportedTag, WrongContent
 from sco_drivers.nfc.guard import GuardEvent, TagGuard
-from sco_drivers.sim.ntag import VirtualTag
-from sco_drivers.sim.pn532 import VirtualReader
+from sco_sim.nfc.ntag import VirtualTag
+from sco_sim.nfc.pn532 import VirtualReader
 
 LINK = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
 STRANGER = bytes.fromhex("04ffeeddccbbaa")

@@ -11,8 +11,8 @@ from sco_drivers import open_nfc
 from sco_drivers.errors import NfcError
 from sco_drivers.nfc import NoTag, TagGarbled, TagLocked, TagWriteFailed, UnsupportedTag
 from sco_drivers.nfc.reader import NfcpyReader
-from sco_drivers.sim.ntag import ACK, VirtualTag
-from sco_drivers.sim.pn532 import VirtualReader
+from sco_sim.nfc.ntag import ACK, VirtualTag
+from sco_sim.nfc.pn532 import VirtualReader
 
 OLD = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
 NEW = OLD.replace("LJL2", "LJX9")

@@ -1,4 +1,4 @@
-"""What a PN533 has of its own, over its frames: see `test_usb` for the rest, `sco_drivers.sim.pn533` for sources."""
+"""What a PN533 has of its own, over its frames: see `test_usb` for the rest, `tests.simulators.pn533` for sources."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from sco_drivers import open_nfc
 from sco_drivers.errors import DeviceGone, DeviceNotFound
-from sco_drivers.sim.pn53x_frame import ACK, ERROR, NACK, information
-from sco_drivers.sim.pn533 import IDENTITY, SCL3711, VirtualPn533, eeprom_of
-from sco_drivers.sim.usb_bus import Identity, NotTaken
+from sco_sim.nfc.pn53x_frame import ACK, ERROR, NACK, information
+from tests.simulators.pn533 import IDENTITY, SCL3711, VirtualPn533, eeprom_of
+from tests.simulators.usb_bus import Identity, NotTaken
 
 LINK = "https://example.org/1"
 

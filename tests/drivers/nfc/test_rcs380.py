@@ -1,4 +1,4 @@
-"""What an RC-S380 has of its own: see `test_usb` for the rest, `sco_drivers.sim.port100_chip` for sources."""
+"""What an RC-S380 has of its own: see `test_usb` for the rest, `tests.simulators.port100_chip` for sources."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pytest
 from sco_drivers import open_nfc
 from sco_drivers.errors import DeviceNotFound, DeviceProtocolError
 from sco_drivers.nfc import NoTag, SeveralTags, TagGarbled, TagReader, UnsupportedTag
-from sco_drivers.nfc.air import Overlap as Overlapping
-from sco_drivers.nfc.air import Selected
 from sco_drivers.nfc.radio import Radio
-from sco_drivers.sim.iso14443 import crc_a
-from sco_drivers.sim.ntag import VirtualTag
-from sco_drivers.sim.port100_frame import ACK, ERROR, information
-from sco_drivers.sim.rcs380 import RCS380_P, RCS380_S, Overlap, VirtualRcs380
-from sco_drivers.sim.tag_bench import Fault
-from sco_drivers.sim.usb_bus import Identity
+from sco_drivers.nfc.transport import Collision as Overlapping
+from sco_drivers.nfc.transport import Selected
+from sco_sim.nfc.iso14443 import crc_a
+from sco_sim.nfc.ntag import VirtualTag
+from sco_sim.nfc.tag_bench import Fault
+from tests.simulators.port100_frame import ACK, ERROR, information
+from tests.simulators.rcs380 import RCS380_P, RCS380_S, Collision, VirtualRcs380
+from tests.simulators.usb_bus import Identity
 
 OLD = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
 NEW = OLD.replace("LJL2", "LJX9")
@@ -63,14 +63,14 @@ def calls(reader: TagReader) -> tuple[Callable[[], object], ...]:
 @pytest.mark.parametrize(
     ("overlap", "error", "match"),
     [
-        (Overlap.COLLISION, SeveralTags, r"several tags answer at once \(collision\).*sticker"),
-        (Overlap.MIXED, SeveralTags, r"several tags answer at once \(a serial number that contradicts"),
-        (Overlap.PARITY, TagGarbled, r"parity error.*look for a second tag"),
-        (Overlap.STRONGEST, SeveralTags, r"a second tag 04.* lies with 04.*sticker"),
+        (Collision.COLLISION, SeveralTags, r"several tags answer at once \(collision\).*sticker"),
+        (Collision.MIXED, SeveralTags, r"several tags answer at once \(a serial number that contradicts"),
+        (Collision.PARITY, TagGarbled, r"parity error.*look for a second tag"),
+        (Collision.STRONGEST, SeveralTags, r"a second tag 04.* lies with 04.*sticker"),
     ],
 )
 def test_tags_that_answer_at_once_are_told(
-    overlap: Overlap, error: type[Exception], match: str, others: list[bytes]
+    overlap: Collision, error: type[Exception], match: str, others: list[bytes]
 ) -> None:
     ours = VirtualTag(uid=OURS, uri=OLD)
     bench = VirtualRcs380(ours, overlap=overlap)

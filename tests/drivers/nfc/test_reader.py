@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fault_sweep import Action, sweep, usable_again
 
 from sco_drivers import open_nfc
 from sco_drivers.errors import (
@@ -28,8 +27,9 @@ from sco_drivers.nfc import (
     WrongContent,
 )
 from sco_drivers.nfc.message import uri_message, uri_of
-from sco_drivers.sim.ntag import VirtualTag
-from sco_drivers.sim.pn532 import Fault, VirtualReader
+from sco_sim.nfc.ntag import VirtualTag
+from sco_sim.nfc.pn532 import Fault, VirtualReader
+from tests.drivers.nfc.fault_sweep import Action, sweep, usable_again
 
 OLD = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
 NEW = OLD.replace("LJL2", "LJX9")

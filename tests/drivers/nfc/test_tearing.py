@@ -16,8 +16,8 @@ from sco_drivers import open_nfc
 from sco_drivers.nfc import TagWriteFailed, WrongContent
 from sco_drivers.nfc.message import uri_message
 from sco_drivers.nfc.type2 import MODELS, Image, Model, Plan, find_ndef, plan_message
-from sco_drivers.sim.ntag import TEARS, VirtualTag
-from sco_drivers.sim.pn532 import VirtualReader
+from sco_sim.nfc.ntag import TEARS, VirtualTag
+from sco_sim.nfc.pn532 import VirtualReader
 
 OLD = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
 ONE_ID = OLD.replace("LJL2", "LJX9")

@@ -14,8 +14,8 @@ import pytest
 
 from sco_drivers import open_nfc
 from sco_drivers.nfc import ForeignTag, NoTag, SeveralTags, TagGarbled, TagReader, UnsupportedTag
-from sco_drivers.sim.ntag import State, VirtualTag
-from sco_drivers.sim.udp_field import VirtualField
+from sco_sim.nfc.ntag import State, VirtualTag
+from tests.simulators.udp_field import VirtualField
 
 OLD = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
 NEW = OLD.replace("LJL2", "LJX9")

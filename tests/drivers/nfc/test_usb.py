@@ -1,4 +1,4 @@
-"""What every USB reader keeps, over the octets of its endpoints: see `sco_drivers.sim.usb_bus`."""
+"""What every USB reader keeps, over the octets of its endpoints: see `tests.simulators.usb_bus`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 import nfc.clf.device
 import pytest
-from fault_sweep import Action, sweep
 
 from sco_drivers import open_nfc
 from sco_drivers.errors import DeviceBusy, DeviceGone, DeviceNotFound, DevicePermission, DeviceTimeout
 from sco_drivers.nfc import NoTag, SeveralTags, TagLocked, TagReader
-from sco_drivers.sim.acr122 import VirtualAcr122
-from sco_drivers.sim.ntag import VirtualTag
-from sco_drivers.sim.pn532_chip import Fault
-from sco_drivers.sim.pn533 import VirtualPn533
-from sco_drivers.sim.rcs380 import VirtualRcs380
-from sco_drivers.sim.usb_bus import usb_bus
+from sco_sim.nfc.ntag import VirtualTag
+from sco_sim.nfc.pn532_chip import Fault
+from tests.drivers.nfc.fault_sweep import Action, sweep
+from tests.simulators.acr122 import VirtualAcr122
+from tests.simulators.pn533 import VirtualPn533
+from tests.simulators.rcs380 import VirtualRcs380
+from tests.simulators.usb_bus import usb_bus
 
 OLD = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
 NEW = OLD.replace("LJL2", "LJX9")

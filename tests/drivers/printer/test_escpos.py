@@ -15,14 +15,14 @@ from sco_drivers.printer import (
     DuplicateTicket,
     Line,
     PaperOut,
-    Presence,
     Printer,
     PrintOutcome,
+    SensorState,
     Style,
     Ticket,
     TicketDoesNotFit,
 )
-from sco_drivers.sim.printer import VirtualPrinter
+from sco_sim.printer import VirtualPrinter
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 
@@ -100,7 +100,7 @@ def test_a_fault_before_the_ticket_is_told_and_nothing_is_sent(paper: VirtualPri
         assert result.outcome is PrintOutcome.NOT_PRINTED
         assert isinstance(result.error, DeviceError)
         assert result.error.hint
-        assert printer.status().ready is Presence.NO
+        assert printer.status().ready is SensorState.NO
         getattr(paper, remedy)()
         assert printer.print_ticket(ticket()).outcome is PrintOutcome.PRINTED
     assert read(paper) == [LINK]
@@ -108,10 +108,10 @@ def test_a_fault_before_the_ticket_is_told_and_nothing_is_sent(paper: VirtualPri
 
 def test_status_is_unknown_when_the_printer_is_silent(paper: VirtualPrinter) -> None:
     with opened(paper) as printer:
-        assert printer.status().ready is Presence.YES
+        assert printer.status().ready is SensorState.YES
         paper.mute()
-        assert printer.status().paper_out is Presence.UNKNOWN
-        assert printer.status().ready is Presence.UNKNOWN
+        assert printer.status().paper_out is SensorState.UNKNOWN
+        assert printer.status().ready is SensorState.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import zxingcpp
 from sco_drivers import open_printer
 from sco_drivers.errors import DeviceError
 from sco_drivers.printer import DuplicateTicket, Line, Printer, PrintOutcome, PrintResult, Style, Ticket, memory
-from sco_drivers.sim.printer import VirtualPrinter
+from sco_sim.printer import VirtualPrinter
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 IMPATIENT = "status_s=0.06&write_s=0.15&done_s=0.4&settle_s=0.02&head_mm_s=1000"

@@ -12,7 +12,7 @@ from sco_drivers.printer import Line, PrintOutcome, Style, Ticket, TicketDoesNot
 from sco_drivers.printer.layout import MOST_LINES, CodeWay, build, codec_of, plan_code, wrap
 from sco_drivers.printer.profile import names, profile
 from sco_drivers.qr import QUIET_ZONE
-from sco_drivers.sim.printer import VirtualPrinter
+from sco_sim.printer import VirtualPrinter
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 RUSSIAN = "Съешь ещё этих мягких французских булок № 7"

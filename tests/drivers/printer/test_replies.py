@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sco_drivers.printer import Presence, PrinterStatus
+from sco_drivers.printer import PrinterStatus, SensorState
 from sco_drivers.printer.replies import (
     Asb,
     Cleared,
@@ -22,11 +22,11 @@ from sco_drivers.printer.replies import (
     with_real_time,
 )
 
-YES, NO, UNKNOWN = Presence.YES, Presence.NO, Presence.UNKNOWN
+YES, NO, UNKNOWN = SensorState.YES, SensorState.NO, SensorState.UNKNOWN
 SENSORS = ("online", "cover_open", "paper_out", "paper_near_end", "cutter_error", "unrecoverable_error")
 
 
-def changed(before: PrinterStatus, after: PrinterStatus) -> dict[str, Presence]:
+def changed(before: PrinterStatus, after: PrinterStatus) -> dict[str, SensorState]:
     return {
         name: getattr(after, name) for name in before.__slots__ if getattr(after, name) is not getattr(before, name)
     }
@@ -48,7 +48,7 @@ def changed(before: PrinterStatus, after: PrinterStatus) -> dict[str, Presence]:
         (4, 0x7E, {"paper_near_end": YES, "paper_out": YES}),
     ],
 )
-def test_real_time_status(n: int, byte: int, says: dict[str, Presence]) -> None:
+def test_real_time_status(n: int, byte: int, says: dict[str, SensorState]) -> None:
     assert changed(PrinterStatus(), with_real_time(PrinterStatus(), n, byte)) == says
 
 
@@ -65,7 +65,7 @@ def test_real_time_status(n: int, byte: int, says: dict[str, Presence]) -> None:
         (b"\x18\x00\x0f\x00", {"online": NO, "paper_near_end": YES, "paper_out": YES}),
     ],
 )
-def test_automatic_status(data: bytes, says: dict[str, Presence]) -> None:
+def test_automatic_status(data: bytes, says: dict[str, SensorState]) -> None:
     well = PrinterStatus(YES, NO, NO, NO, NO, NO, NO)
     assert changed(well, with_asb(PrinterStatus(), data)) == says
 

@@ -31,9 +31,9 @@ from sco_drivers.printer import PrintOutcome, Ticket
 from sco_drivers.printer.serial_line import open_serial_wire
 from sco_drivers.printer.transports import LpTransport, Transport, from_os_error, open_lp_wire, open_tcp_wire
 from sco_drivers.printer.usb_wire import open_usb_wire
-from sco_drivers.sim.printer import VirtualPrinter
-from sco_drivers.sim.printer.usb_bus import VirtualUsb
 from sco_drivers.urls import DeviceUrl
+from sco_sim.printer import VirtualPrinter
+from tests.simulators.usb_printer import VirtualUsb
 
 MUCH = bytes(1 << 22)
 LINK = "https://qr.nspk.ru/AD1?type=02&sum=100&cur=RUB&crc=0000"
@@ -210,7 +210,7 @@ def test_serial_real_time_commands_go_though_dsr_is_low(line: tuple[int, str], m
     wire = open_serial_wire(url(f"serial://{name}?baud=115200&flow=dsrdtr"))
     signals.dsr = False
     assert wire.write(b"ticket", 0.05) == 0
-    assert wire.urge(b"\x10\x04\x01", 1.0) == 3
+    assert wire.write_realtime(b"\x10\x04\x01", 1.0) == 3
     assert os.read(master, 100) == b"\x10\x04\x01"
     assert wire.write(b"ticket", 0.05) == 0
     wire.close()
@@ -221,7 +221,7 @@ def test_serial_real_time_commands_go_though_xoff_was_said(line: tuple[int, str]
     wire = open_serial_wire(url(f"serial://{name}?baud=115200&flow=xonxoff"))
     os.write(master, b"\x13")
     time.sleep(0.05)
-    assert wire.urge(b"\x10\x04\x01", 1.0) == 3
+    assert wire.write_realtime(b"\x10\x04\x01", 1.0) == 3
     assert os.read(master, 100) == b"\x10\x04\x01"
     os.write(master, b"\x13")  # the flow control is on again
     time.sleep(0.05)

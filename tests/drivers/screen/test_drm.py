@@ -12,7 +12,7 @@ import pytest
 from sco_drivers.errors import DeviceGone, DeviceNotFound, DevicePermission, ScreenError
 from sco_drivers.registry import open_screen
 from sco_drivers.screen import ModeRefused, UnsupportedScreen, drm
-from sco_drivers.screen.drawer import DrawnScreen
+from sco_drivers.screen.renderer import DrawnScreen
 from sco_drivers.urls import DeviceUrl
 from sco_hwtest.contracts.screen import LINK, decoded, scenes
 

@@ -20,8 +20,8 @@ import pytest
 from sco_drivers.errors import DeviceBusy, DeviceGone, DeviceNotFound, ScreenError
 from sco_drivers.registry import open_screen
 from sco_drivers.screen import UnsupportedScreen, console, fbdev
-from sco_drivers.screen.drawer import DrawnScreen
 from sco_drivers.screen.formats import FORMATS, PixelFormat
+from sco_drivers.screen.renderer import DrawnScreen
 from sco_drivers.urls import DeviceUrl
 from sco_hwtest.contracts.screen import LINK, decoded, scenes
 

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sco_drivers import qr
-from sco_drivers.screen import Box, Button, Drawing, Scene, UnsupportedScreen, drawer, paint
-from sco_drivers.screen.drawer import DrawnScreen
+from sco_drivers.screen import Box, Button, Drawing, Scene, UnsupportedScreen, paint, renderer
 from sco_drivers.screen.formats import FORMATS
 from sco_drivers.screen.memory import Geometry
+from sco_drivers.screen.renderer import DrawnScreen
 from sco_drivers.urls import DeviceUrl
 
 SIZES = ((320, 240), (333, 257), (240, 320), (250, 122), (481, 275))
@@ -25,7 +25,7 @@ NOISE = 0xA5
 
 
 class Clock:
-    """What the drawer sees as `time`."""
+    """What the renderer sees as `time`."""
 
     now = 1000.0
     wall = 1_700_000_000.0
@@ -143,7 +143,7 @@ def test_no_pixel_is_left_of_what_was_shown_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(drawer, "time", clock)
+    monkeypatch.setattr(renderer, "time", clock)
     kind = FORMATS[form]
     memory = Pages(Geometry(*size, kind.row_bytes(size[0]) + pad, kind), pages)
     screen = StillScreen(DeviceUrl.parse(f"sim://?rotate={rotate}"), memory)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sco_drivers import qr
 from sco_drivers.screen import Box, Button, Drawing, Scene, paint
 from sco_drivers.screen.layout import LEAST_BUTTON_MM, Layout, countdown_text, finger, lay_out
-from sco_drivers.screen.lettering import fit, width
+from sco_drivers.screen.typography import fit, width
 from sco_hwtest.contracts.screen import scenes
 
 SIZES = [

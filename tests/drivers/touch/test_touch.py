@@ -21,14 +21,14 @@ from sco_drivers.screen import Box
 from sco_drivers.screen.formats import FORMATS
 from sco_drivers.screen.memory import Geometry
 from sco_drivers.screen.surface import Surface
-from sco_drivers.sim import uinput
-from sco_drivers.sim.touch import VirtualTouch
 from sco_drivers.touch import Tap
 from sco_drivers.touch.calibration import Axis, Calibration
 from sco_drivers.touch.contact import Contact
 from sco_drivers.touch.events import EVENT, Dropped, EventReader, KeyPressed, Report
 from sco_drivers.urls import DeviceUrl
 from sco_hwtest.contracts.screen import scenes
+from sco_sim.touch import VirtualTouch
+from tests.simulators import uinput
 
 
 def packet(*events: tuple[int, int, int]) -> bytes:

@@ -31,9 +31,9 @@ from sco_payment.paymaster.errors import (
     PaymentNotFound,
     TooManyRequests,
 )
-from sco_payment.paymaster.simulator import PayMasterSimulator
 from sco_payment.paymaster.token import Token, TokenError
 from sco_payment.paymaster.wire import NewPayment, WireError
+from sco_sim.paymaster import PayMasterSimulator
 
 SECRET = "very-secret-token"
 

@@ -12,9 +12,9 @@ import urllib3
 
 from sco_payment.link import Verdict, judge
 from sco_payment.paymaster.client import PayMaster
-from sco_payment.paymaster.simulator import BadScript, NothingToPay, PayMasterSimulator, Script
 from sco_payment.paymaster.token import Token
 from sco_payment.paymaster.wire import NewPayment, Payment, parse_notification
+from sco_sim.paymaster import BadScript, NothingToPay, PayMasterSimulator, Script
 
 
 def create(bank: PayMasterSimulator, **changes: object) -> Payment:

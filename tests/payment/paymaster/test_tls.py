@@ -18,9 +18,9 @@ import urllib3.connection
 
 from sco_payment.paymaster.client import PayMaster
 from sco_payment.paymaster.errors import NoAnswer, NotSent
-from sco_payment.paymaster.simulator import PayMasterSimulator, TlsFront
 from sco_payment.paymaster.token import Token
 from sco_payment.paymaster.wire import NewPayment
+from sco_sim.paymaster import PayMasterSimulator, TlsFront
 
 
 @pytest.fixture(scope="module")

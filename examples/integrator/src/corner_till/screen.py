@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sco_payment.money import for_people
-from sco_payment.ui import Choice, LaneDialog, LaneScreen
+from sco_payment.customer.ui import Choice, Dialog, ScreenState
+from sco_payment.money import format_amount
 
 CANCEL = "Отменить"
 
 
 class TillScreen:
-    """A `sco_payment.ui.LaneUI`. Calls come from one thread and must return soon.
+    """A `sco_payment.customer.ui.LaneUI`. Calls come from one thread and must return soon.
 
     Attributes:
         lines: what the customer reads now.
@@ -23,17 +23,17 @@ class TillScreen:
         self.code: str | None = None
         self._buttons: dict[str, Callable[[], None]] = {}
 
-    def show(self, screen: LaneScreen) -> None:
+    def show(self, screen: ScreenState) -> None:
         """Draw the lane's screen."""
-        sum_to_pay = [] if screen.kopecks is None else [for_people(screen.kopecks)]
+        sum_to_pay = [] if screen.kopecks is None else [format_amount(screen.kopecks)]
         case = [] if screen.case is None else [f"Обращение № {screen.case}"]
         self.lines = [screen.headline, *screen.lines, *sum_to_pay, *case]
         self.code = screen.link
         self._buttons = {} if screen.cancel is None else {CANCEL: screen.cancel}
 
-    def ask(self, dialog: LaneDialog, answer: Callable[[Choice], None]) -> None:
+    def ask(self, dialog: Dialog, answer: Callable[[Choice], None]) -> None:
         """Draw the dialog; the answer comes when a button is pressed."""
-        self.lines = [dialog.headline, for_people(dialog.kopecks)]
+        self.lines = [dialog.headline, format_amount(dialog.kopecks)]
         self.code = None
         self._buttons = {
             dialog.retry: lambda: answer(Choice.RETRY),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sco_payment.attempt import Outcome
 from sco_payment.lane import Lane, Order, PaymentRefused, Result
-from sco_payment.machine import Outcome
 
 CardTerminal = Callable[[int], bool]
 """Takes a sum in kopecks; whether it was paid."""
@@ -83,7 +83,7 @@ class Till:
             elif result.outcome is Outcome.UNKNOWN:
                 receipt.case = result.case
 
-        order = Order(receipt.number, receipt.total, paid_otherwise=receipt.paid)
+        order = Order(receipt.number, receipt.total, tendered_elsewhere=receipt.paid)
         try:
             return self._lane.pay(order, deliver=deliver).outcome
         except PaymentRefused as error:

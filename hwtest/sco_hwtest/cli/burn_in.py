@@ -1,0 +1,120 @@
+"""`sco-hwtest burn-in`: the same checks for hours."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import click
+
+from sco_hwtest import consumption
+from sco_hwtest.burn_in import BurnInReport, run_burn_in
+from sco_hwtest.cli.run import (
+    FAILED,
+    OPEN_ENDS,
+    debug_option,
+    device_options,
+    devices_of,
+    ends_on_signals,
+    known_checks,
+    log_to,
+)
+from sco_hwtest.report import write_html, write_json
+from sco_hwtest.results import Verdict
+from sco_hwtest.runner import CHECK_TIMEOUT_S
+
+_LINE_EVERY_S = 60.0
+_TOLD = 100
+
+
+@click.command("burn-in")
+@device_options
+@click.option("--hours", type=click.FloatRange(0, min_open=True), required=True, help="How long, e.g. 0.5 or 72.")
+@click.option(
+    "--pause",
+    type=click.FloatRange(0),
+    help=f"Seconds between rounds; {consumption.REAL_PAUSE_S:.0f} with a real printer or tag, which each round prints on and "
+    f"writes, else {consumption.PAUSE_S:.0f}.",
+)
+@click.option("--only", multiple=True, metavar="CHECK", help="Only this check; may be given again.")
+@click.option("--report", "page", type=click.Path(dir_okay=False), help="Write the report as one HTML page.")
+@click.option("--json", "document", type=click.Path(dir_okay=False), help="Write the report as JSON.")
+@click.option("--log", type=click.Path(dir_okay=False), help="Append each failure at once, one JSON object a line.")
+@click.option("--check-timeout", type=click.FloatRange(1), default=CHECK_TIMEOUT_S, show_default=True)
+@debug_option
+def burn_in_command(
+    hours: float,
+    pause: float | None,
+    only: tuple[str, ...],
+    page: str | None,
+    document: str | None,
+    log: str | None,
+    check_timeout: float,
+    debug: str | None,
+    **urls: tuple[str, ...],
+) -> None:
+    """Run the contract suites again and again; count, time, keep every failure, watch memory.
+
+    Ctrl-C and SIGTERM end it after the check that runs, with the report. Exit status: 0 nothing failed; 1 something
+    failed or memory grew; 2 wrong usage; 3 nothing failed, but checks could not run.
+    """
+    devices = devices_of(urls)
+    known_checks(devices, only)
+    pause = consumption.pause_for(devices) if pause is None else pause
+    try:
+        for words in consumption.cost(devices, hours, pause, only):
+            click.echo(words)
+    except consumption.TooMuch as error:
+        raise click.UsageError(str(error)) from error
+    log_to(debug)
+    stop = threading.Event()
+    try:
+        with ends_on_signals(stop):
+            report = run_burn_in(
+                devices,
+                hours,
+                pause_s=pause,
+                only=only,
+                check_timeout_s=check_timeout,
+                stop=stop,
+                log=log,
+                on_round=_Teller(),
+            )
+        if page:
+            write_html(report, page)
+        if document:
+            write_json(report, document)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+    click.echo(report.summary + (f" Report: {page}" if page else ""))
+    sys.exit({Verdict.FAILED: FAILED, Verdict.PASSED: 0}.get(report.verdict, OPEN_ENDS))
+
+
+class _Teller:
+    """Tells of each failure when it is new, and how it goes once a minute; on a terminal in one line that changes."""
+
+    def __init__(self) -> None:
+        self._told_at = float("-inf")
+        self._seen = 0
+        self._told: set[tuple[str, str, str]] = set()
+        self._live = sys.stdout.isatty()
+
+    def __call__(self, report: BurnInReport) -> None:
+        """After a round."""
+        for failure in report.failures[self._seen :]:
+            alike = (failure.url, failure.check, failure.found)
+            if alike not in self._told and len(self._told) < _TOLD:
+                self._told.add(alike)
+                clock = time.strftime("%H:%M:%S", time.localtime(failure.at))
+                self._say(f"{clock} FAIL {failure.kind} {failure.url} {failure.check}: {failure.found}")
+        self._seen = len(report.failures)
+        text = report.summary
+        if self._live:
+            click.echo(f"\r\033[K{text}", nl=False)
+        elif time.monotonic() - self._told_at >= _LINE_EVERY_S:
+            self._told_at = time.monotonic()
+            click.echo(text)
+
+    def _say(self, text: str) -> None:
+        click.echo(f"\r\033[K{text}" if self._live else text)

@@ -1,0 +1,149 @@
+"""`sco-hwtest screen`: walk the scenes on any screen, save a contact sheet, run the contract, give a console back."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sco_drivers.errors import DeviceError
+from sco_drivers.registry import open_screen
+from sco_drivers.screen.layout import LEAST_MODULE_MM
+from sco_hwtest.contracts.screen import CHECKS, decoded, look, scenes
+from sco_hwtest.device_urls import device_argument, refuse_mistakes
+from sco_payment.customer.texts import LANGUAGES
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_GAP = 12
+_LONGEST_SIDE = 2400
+
+
+@click.group("screen")
+def screen_group() -> None:
+    """Screens: look at the scenes, check what a screen must do."""
+
+
+@screen_group.command(short_help="Show each scene.")
+@device_argument("screen")
+@click.option("--sheet", type=click.Path(dir_okay=False, writable=True), help="Save all scenes as one PNG.")
+@click.option("--seconds", default=0.0, show_default=True, type=click.FloatRange(0, 60), help="How long each stands.")
+@click.option("--language", default="ru", show_default=True, type=click.Choice(tuple(LANGUAGES)), help="Of the texts.")
+@click.option("--scene", "only", multiple=True, help="Only this scene; may be given again.")
+def walk(url: str, sheet: str | None, seconds: float, language: str, only: tuple[str, ...]) -> None:
+    """Show each scene on URL, e.g. sim://?size=1024x768 or fb:///dev/fb0?rotate=90."""
+    chosen = [scene for scene in scenes(language=language) if not only or scene.name in only]
+    unknown = set(only) - {scene.name for scene in chosen}
+    if unknown:
+        known = ", ".join(scene.name for scene in scenes())
+        raise click.UsageError(f"no scene {', '.join(sorted(unknown))}; there are {known}")
+    if sheet and not Path(sheet).absolute().parent.is_dir():
+        raise click.ClickException(f"{sheet} cannot be written: no such directory")
+    pictures: list[Image] = []
+    try:
+        with open_screen(url) as screen:
+            for scene in chosen:
+                start = time.perf_counter()
+                screen.show(scene)
+                took = (time.perf_counter() - start) * 1000
+                module = getattr(screen, "module_mm", None) if scene.qr else None
+                note = (
+                    f", {module:.2f} mm a module{' (too small)' if module < LEAST_MODULE_MM else ''}" if module else ""
+                )
+                click.echo(f"{scene.name:16} {screen.size[0]}x{screen.size[1]} {took:6.1f} ms{note}")
+                if sheet:
+                    pictures.append(look(screen))
+                time.sleep(seconds)
+    except DeviceError as error:
+        raise click.ClickException(str(error)) from error
+    if sheet:
+        try:
+            contact_sheet(pictures).save(sheet, format="PNG", optimize=True)
+        except OSError as error:
+            raise click.ClickException(f"{sheet} cannot be written: {error.strerror}") from error
+        click.echo(f"saved {sheet}")
+
+
+@screen_group.command(short_help="Run the contract of screens.")
+@device_argument("screen")
+def check(url: str) -> None:
+    """Run the contract of screens on URL; exit status 1 when something is not as it must be."""
+    from PIL import Image
+
+    try:
+        decoded(Image.new("L", (8, 8)))
+    except ImportError:
+        raise click.ClickException(
+            "the contract needs a decoder of codes: pip install 'sco-paymaster[simulator]'"
+        ) from None
+    failed = 0
+    for one in CHECKS:
+        try:
+            with open_screen(url) as screen:
+                one.run(screen)
+        except AssertionError as error:
+            failed += 1
+            click.echo(f"FAIL {one.name}: {error}")
+        except DeviceError as error:
+            raise click.ClickException(str(error)) from error
+        else:
+            click.echo(f"ok   {one.name}: {one.what}")
+    raise SystemExit(1 if failed else 0)
+
+
+@screen_group.command(short_help="Find out how the touch panel sits on the screen.")
+@click.argument("url")
+@click.argument("touch_url")
+@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1, 600), help="To wait for each tap.")
+def calibrate(url: str, touch_url: str, seconds: float) -> None:
+    """Find out by five taps how the panel TOUCH_URL sits on the screen URL, and say its URL for the settings."""
+    from sco_drivers.screen.renderer import DrawnScreen
+    from sco_hwtest.calibrate import calibrate as by_taps
+
+    refuse_mistakes(("screen", url), ("touch", touch_url))
+    try:
+        with open_screen(url) as screen:
+            if not isinstance(screen, DrawnScreen):
+                raise click.UsageError(f"{url} shows no crosses to tap")
+            found = by_taps(screen, touch_url, click.echo, wait_s=seconds)
+    except DeviceError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"the largest miss is {found.off:.1%} of the glass; in the settings, under [devices]:")
+    click.echo(f'touch = "{found.url}"')
+
+
+@screen_group.command(short_help="Give a console back that was left dark.")
+@click.option("--tty", default="/dev/tty0", show_default=True, help="The console; tty0 is the one in front.")
+def console(tty: str) -> None:
+    """Give a console back that a killed program of ours left dark, e.g. as ExecStopPost= of its unit.
+
+    One that is dark for somebody else (a desktop, a program that still runs) is left alone.
+    """
+    from sco_drivers.screen.console import Console
+
+    try:
+        held = Console.take(tty)
+    except DeviceError as error:
+        raise click.ClickException(str(error)) from error
+    assert held is not None  # asked for by name
+    held.give_back()
+    click.echo(f"{tty} is in text mode")
+
+
+def contact_sheet(pictures: list[Image]) -> Image:
+    """Pictures of one size on one sheet, three in a row, at most 2400 px on its longer side."""
+    from PIL import Image
+
+    wide, high = pictures[0].size
+    across = min(3, len(pictures))
+    rows = -(-len(pictures) // across)
+    sheet = Image.new("RGB", (across * (wide + _GAP) + _GAP, rows * (high + _GAP) + _GAP), (0x78, 0x80, 0x88))
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, across)
+        sheet.paste(picture, (_GAP + column * (wide + _GAP), _GAP + row * (high + _GAP)))
+    share = min(1.0, _LONGEST_SIDE / max(sheet.size))
+    small = (round(sheet.width * share), round(sheet.height * share))
+    return sheet.resize(small, Image.Resampling.LANCZOS) if share < 1 else sheet

@@ -1,0 +1,38 @@
+"""Whether a new attempt may begin, and what a starting lane must pick up. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sco_payment.attempt.states import FINAL, CaseReason, Phase, State
+
+
+def needs_recovery(state: State) -> bool:
+    """Whether a lane that starts again must do something about the attempt."""
+    if state.phase is Phase.PAID:
+        return not state.delivered and state.case is None
+    return state.phase not in FINAL
+
+
+def gate(order_no: str, sticker_id: str | None, others: Iterable[State]) -> str | None:
+    """Why no attempt may begin for `order_no` (on the plate `sticker_id`), given the others; None when it may."""
+    for other in others:
+        same_order = other.plan.order_no == order_no
+        if same_order and other.phase in (Phase.PAID, Phase.PAID_LATE):
+            return f"order {order_no} is already paid (attempt {other.plan.key})"
+        if other.phase in (Phase.PAID, Phase.UNPAID, Phase.PAID_LATE):
+            continue
+        if other.case is CaseReason.AMOUNT_MISMATCH:  # the bank's last word as well: no plate is armed for it any more
+            if same_order:
+                return (
+                    f"the bank took another sum for order {order_no} (attempt {other.plan.key}): a person must decide"
+                )
+            continue
+        if same_order:
+            return f"order {order_no} may still be paid by attempt {other.plan.key}, which the bank has not closed"
+        if sticker_id is not None and other.plan.sticker_id == sticker_id:
+            return (
+                f"the plate {sticker_id} may still be armed for order {other.plan.order_no}: "
+                f"the bank has not closed attempt {other.plan.key}"
+            )
+    return None

@@ -1,0 +1,324 @@
+"""One whole payment on an embedded PayMaster and simulated devices: what `sco-pay demo` runs.
+
+Nothing here is faked from inside: the lane is the one that ships, opened from settings; it talks HTTP to the simulated
+bank, ESC/POS over TCP to the printer, PN532 frames over a pty to the reader, and writes a memory-mapped screen. The
+scripted customer sees only what a customer sees: the picture of the paper, of the screen, the tag's memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zxingcpp
+from PIL import Image
+
+from sco_payment.assemble import open_lane, screen_ui
+from sco_payment.attempt import Message, Outcome, View
+from sco_payment.cli.main import outcome_line, outcome_words, run_payment
+from sco_payment.cli.terminal import JsonLines, Lines
+from sco_payment.customer.ui import Choice, LaneUI, ScreenState
+from sco_payment.lane import Lane, Order, Result, check_order
+from sco_payment.paymaster.token import Token
+from sco_payment.runtime import ThreadRuntime
+from sco_payment.settings import TOKEN_VARIABLE, DisplaySettings, Settings, from_mapping
+from sco_sim.paymaster import NothingToPay, PayMasterSimulator
+from sco_sim.screen import VirtualScreen
+from sco_sim.touch import VirtualTouch
+
+if TYPE_CHECKING:
+    from sco_sim.nfc.pn532 import VirtualReader
+    from sco_sim.printer import VirtualPrinter
+
+log = logging.getLogger(__name__)
+
+JOURNAL = "demo-journal.db"
+"""Begun anew by each demo, so its name is not a lane's: `--out` may be the folder of a real one."""
+_PICTURES = ("screen.png", "screen-pay.png", "screen-dialog.png", "paper.png", "tag.png")
+_SCREEN_SIZE = (1024, 768)
+_LOOK_S = 0.05
+_THINKS_S = 2.0  # lane time between seeing the code and paying
+_SCENE_S = 0.3  # wall time in which what moves on a scene, its spinner and countdown, has begun to
+_PATIENCE_S = 30.0  # wall time after which a customer who sees nothing has left
+
+
+def decode(picture: Image.Image) -> str | None:
+    """What a phone reads from the picture: one QR code, by a decoder that is not the encoder's library."""
+    found = [code.text for code in zxingcpp.read_barcodes(picture.convert("L")) if code.valid]
+    return found[0] if len(found) == 1 else None
+
+
+def _printer() -> VirtualPrinter:
+    from sco_sim.printer import VirtualPrinter
+
+    return VirtualPrinter()
+
+
+def _reader(uri: str) -> VirtualReader:
+    from sco_sim.nfc.pn532 import VirtualReader
+
+    return VirtualReader(uri=uri)
+
+
+class _LaneTime(ThreadRuntime[Message]):
+    """Time that runs faster, but not on the customer's screen and ticket: they show what they would on a lane."""
+
+    def wall(self, at: int) -> float:
+        """The wall clock, were lane time to go on at its pace."""
+        return time.time() + (at - self.now()) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The simulated devices and the simulated bank of one demo."""
+
+    paymaster: PayMasterSimulator
+    printer: VirtualPrinter | None
+    reader: VirtualReader | None
+    screen: VirtualScreen
+    touch: VirtualTouch
+
+    def what_is_seen(self, mode: int) -> str | None:
+        """The link as a customer of that display mode comes by it; None while there is none."""
+        if mode == 0 and self.printer is not None:
+            tickets = self.printer.tickets
+            return decode(tickets[-1].image()) if tickets else None
+        if mode == 2 and self.reader is not None:
+            return str(self.reader.tag.uri() or "") or None
+        return decode(self.screen.image())
+
+
+class Stage:
+    """Whether the customer may come: the lane waits for them, and its scene stands whole on the screen."""
+
+    def __init__(self) -> None:
+        self.waiting = threading.Event()
+        self.shown = threading.Event()
+
+    @property
+    def ready(self) -> bool:
+        return self.waiting.is_set() and self.shown.is_set()
+
+
+class _WatchedUI:
+    """The lane's screen, telling the stage when the scene for paying has been drawn."""
+
+    def __init__(self, inner: LaneUI, stage: Stage) -> None:
+        self._inner = inner
+        self._stage = stage
+        self.ask, self.close = inner.ask, inner.close
+
+    def show(self, screen: ScreenState) -> None:
+        self._inner.show(screen)
+        if screen.view is View.PAY:
+            self._stage.shown.set()
+
+
+class Customer(threading.Thread):
+    """Looks at the lane, scans, and does as the script says. Reports what was done in `story`, photographs to `out`."""
+
+    def __init__(
+        self, kind: str, dialog: str, mode: int, bench: Bench, *, speed: float, stage: Stage, out: Path
+    ) -> None:
+        super().__init__(name="customer", daemon=True)
+        self._out = out
+        self._kind = kind
+        self._dialog = Choice(dialog)
+        self._mode = mode
+        self._bench = bench
+        self._speed = speed
+        self._stage = stage
+        self._over = threading.Event()
+        self.story: list[str] = []
+
+    def leave(self) -> None:
+        """The payment is over: stop looking."""
+        self._over.set()
+
+    def run(self) -> None:
+        """The customer's minute at the lane."""
+        link = self._look()
+        if link is None:
+            return
+        if not self._over.wait(max(_THINKS_S / self._speed, _SCENE_S)):
+            self._bench.screen.save_png(str(self._out / "screen-pay.png"))
+        try:
+            self._act(link)
+        except NothingToPay as error:  # at a great speed on a slow machine the invoice is over before it is scanned
+            self.story.append(f"scanned {link} too late: {error}")
+
+    def _act(self, link: str) -> None:
+        phone = self._bench.paymaster.phone
+        match self._kind:
+            case "pays":
+                phone.pay(link)
+                self.story.append(f"scanned {link} and paid")
+            case "declines":
+                phone.decline(link)
+                self.story.append(f"scanned {link} and declined")
+            case "leaves":
+                self.story.append(f"scanned {link} and left")
+            case "pays-offline" | "pays-late":
+                self._bench.paymaster.go_offline()
+                phone.pay(link)
+                self.story.append(f"scanned {link} and paid while the lane had no network")
+                self._answer_dialog()
+
+    def _look(self) -> str | None:
+        """What can be scanned, once the lane says that it waits for the customer."""
+        end = time.monotonic() + _PATIENCE_S
+        while not self._over.is_set() and time.monotonic() < end:
+            if self._stage.ready:
+                link = self._bench.what_is_seen(self._mode)
+                if link is not None:
+                    return link
+            self._over.wait(_LOOK_S)
+        if not self._over.is_set():
+            self.story.append("saw nothing to scan and left")
+        return None
+
+    def _answer_dialog(self) -> None:
+        """Tap the button on the touch panel. Retry finds the network again, but not for the one who pays late."""
+        while not self._over.wait(_LOOK_S):
+            spot = self._button(self._dialog.value) if self._button(Choice.RETRY.value) else None
+            if spot is None:
+                continue
+            if self._dialog is Choice.RETRY and self._kind == "pays-offline":
+                self._bench.paymaster.go_online()
+            self._bench.screen.save_png(str(self._out / "screen-dialog.png"))
+            self._bench.touch.tap(*spot)
+            self.story.append(f"tapped {self._dialog.value}")
+            return
+
+    def _button(self, action: str) -> tuple[int, int] | None:
+        box = self._bench.screen.button(action)
+        return None if box is None else (box.x + box.width // 2, box.y + box.height // 2)
+
+
+class Demo:
+    """One run. The arguments are those of `sco-pay demo`; sums in kopecks."""
+
+    def __init__(
+        self,
+        *,
+        mode: int,
+        plate: str,
+        customer: str,
+        dialog: str,
+        amount: int,
+        tendered_elsewhere: int,
+        speed: float,
+        out: Path,
+        as_json: bool,
+    ) -> None:
+        self._mode, self._plate = mode, plate
+        self._customer, self._dialog = customer, dialog
+        self._order = Order("42", amount, tendered_elsewhere)
+        self._speed, self._out = speed, out
+        self._lines = JsonLines(sys.stdout) if as_json else Lines(sys.stdout)
+        self._as_json = as_json
+        self._stage = Stage()
+
+    def run(self) -> int:
+        """Pay, save the pictures, tell the outcome; returns the exit status.
+
+        Raises:
+            PaymentRefused: the order cannot be paid in this display mode, or at all; nothing was written. OSError.
+        """
+        check_order(self._order, Settings(display=DisplaySettings(mode=self._mode)))
+        self._out.mkdir(parents=True, exist_ok=True)
+        for name in _PICTURES:
+            (self._out / name).unlink(missing_ok=True)
+        with contextlib.ExitStack() as stack:
+            runtime = _LaneTime(self._speed)
+            paymaster = stack.enter_context(PayMasterSimulator(clock=lambda: runtime.now() / 1000, script="leaves"))
+            sticker = paymaster.bank.add_sticker() if self._mode == 2 and self._plate == "static" else None
+            bench = Bench(
+                paymaster,
+                stack.enter_context(_printer()) if self._mode == 0 else None,
+                stack.enter_context(_reader(sticker.payload if sticker else "")) if self._mode == 2 else None,
+                stack.enter_context(VirtualScreen(size=_SCREEN_SIZE)),
+                stack.enter_context(VirtualTouch(_SCREEN_SIZE)),
+            )
+            settings = self._settings(bench, sticker)
+            lane = stack.enter_context(
+                open_lane(
+                    settings,
+                    ui=_WatchedUI(screen_ui(settings), self._stage),
+                    runtime=runtime,
+                    observer=self._observe,
+                    token=Token(paymaster.token),
+                )
+            )
+            return self._pay(lane, bench, runtime)
+
+    def _settings(self, bench: Bench, sticker: Any) -> Settings:
+        journal = self._out / JOURNAL
+        for suffix in ("", "-wal", "-shm", ".lock"):
+            journal.with_name(journal.name + suffix).unlink(missing_ok=True)
+        document: Mapping[str, Any] = {
+            "lane": {"pos_id": "KSO-1", "shop": "Магазин у дома"},
+            "paymaster": {"base_url": bench.paymaster.base_url, "merchant_id": bench.paymaster.merchant_id},
+            "display": {"mode": self._mode, "plate": self._plate}
+            | ({"sticker_id": sticker.id, "plate_link": sticker.payload} if sticker else {}),
+            "devices": {
+                "printer": bench.printer.url if bench.printer else "",
+                "nfc": bench.reader.url if bench.reader else "",
+                "screen": bench.screen.url,
+                "touch": bench.touch.url,
+            },
+            "journal": {"path": str(journal)},
+        }
+        return from_mapping(document, {TOKEN_VARIABLE: bench.paymaster.token}, source="demo")
+
+    def _pay(self, lane: Lane, bench: Bench, runtime: _LaneTime) -> int:
+        self._say(f"a lane in display mode {self._mode}, a customer who {self._customer.replace('-', ' ')}")
+        customer = Customer(
+            self._customer, self._dialog, self._mode, bench, speed=self._speed, stage=self._stage, out=self._out
+        )
+        customer.start()
+        last: list[Result] = []
+        status = run_payment(lane, self._order, last.append)
+        customer.leave()
+        customer.join(5.0)
+        runtime.drain()
+        self._save_pictures(bench)
+        for line in customer.story:
+            self._say(f"the customer {line}")
+        if self._customer == "pays-late" and last[-1].outcome is Outcome.UNKNOWN:
+            bench.paymaster.go_online()
+            self._say("the network is back; the lane watches on for late money")
+            lane.recover(follow=True)
+        bank = bench.paymaster.bank
+        self._lines("paymaster", {"creates": bank.creates, "cancels": bank.cancels, "refunds": bank.refunds})
+        if self._as_json:
+            self._lines("outcome", outcome_line(last[-1]))
+        else:
+            sys.stdout.write(outcome_words(last[-1]) + "\n")
+        return status
+
+    def _observe(self, name: str, data: Mapping[str, Any]) -> None:
+        if name == "state" and data["phase"] == "waiting":
+            self._stage.waiting.set()
+        self._lines(name, data)
+
+    def _say(self, text: str) -> None:
+        self._lines("note", {"attempt": None, "text": text})
+
+    def _save_pictures(self, bench: Bench) -> None:
+        bench.screen.save_png(str(self._out / "screen.png"))
+        saved = sorted(path.name for path in self._out.glob("screen*.png"))
+        if bench.printer is not None:
+            bench.printer.save_png(str(self._out / "paper.png"))
+            saved.append("paper.png")
+        if bench.reader is not None:
+            bench.reader.tag.render_png(str(self._out / "tag.png"))
+            saved.append("tag.png")
+        self._say(f"pictures in {self._out}: {', '.join(saved)}")

@@ -1,0 +1,30 @@
+"""A chip of the PN53x family that is spoken to in its own frames, on whatever wire."""
+
+from __future__ import annotations
+
+from sco_sim.nfc.framed_reader import FramedReader
+from sco_sim.nfc.pn53x_frame import ACK, ERROR, FROM_HOST, NACK, TO_HOST, cut, information
+from sco_sim.nfc.pn532_chip import Chip
+
+
+class FramedChip(Chip, FramedReader):
+    """A `Chip` whose host sends frames and gets frames."""
+
+    ACK, ERROR, TO_HOST = ACK, ERROR, TO_HOST
+
+    def _information(self, body: bytes) -> bytes:
+        return information(body)
+
+    def _hear(self, octets: bytearray) -> int:
+        """Do what the whole frames at the head of `octets` ask for, and take them off; how many they were."""
+        count = 0
+        while (frame := cut(octets)) is not None:
+            count += 1
+            if frame == ACK:
+                self._abort()
+            elif frame == NACK:  # the host has not understood the last answer
+                if self._last_answer:
+                    self._send(self._last_answer)
+            elif frame[0] == FROM_HOST and len(frame) > 1:
+                self._command(frame[1], frame[2:])
+        return count

@@ -1,0 +1,220 @@
+"""A PN532 on a pseudo-terminal, with tags in its field: two speeds that must agree, and faults.
+
+The line is a symbolic link to a pty, so that it can be unplugged and plugged in again under the same name. The chip
+hears noise when the line's speed is not its own. Time on the air and on the wire is added up on a clock of its own,
+from datasheet figures, so that benchmarks do not depend on the machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import shutil
+import tempfile
+import termios
+import threading
+import tty
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from sco_drivers.errors import BadDeviceUrl
+from sco_drivers.urls import DeviceUrl, checked_by
+from sco_sim.nfc.framed_chip import FramedChip
+from sco_sim.nfc.ntag import PRODUCTS, VirtualTag
+from sco_sim.nfc.pn532_chip import SPEEDS, Fault
+
+if TYPE_CHECKING:
+    from sco_drivers.nfc.reader import NfcpyReader
+
+__all__ = ["Fault", "VirtualReader", "open_sim"]
+
+_TERMIOS_SPEED = {getattr(termios, f"B{baud}"): baud for baud in SPEEDS}
+
+
+class VirtualReader(FramedChip):
+    """A PN532 with tags before it, as a context manager.
+
+        with VirtualReader(uri="https://qr.nspk.ru/...") as reader, open_nfc(reader.url) as nfc:
+            nfc.read()
+
+    Args:
+        tags: what lies in the field; one NTAG213 with `uri` when not given.
+        uri: the link on that one tag.
+        highest_baud: the fastest speed at which the line brings the chip's answers whole.
+
+    Attributes (and those of `Chip`):
+        serial_us: time on the wire so far, in microseconds.
+        baud: the chip's speed.
+    """
+
+    def __init__(self, *tags: VirtualTag, uri: str = "", highest_baud: int = SPEEDS[-1]) -> None:
+        super().__init__(*tags, uri=uri)
+        self._highest_baud = highest_baud
+        self.serial_us = 0.0
+        self.baud = 115200
+        self._delay = 0.0
+        self._folder = Path(tempfile.mkdtemp(prefix="sco-pn532-"))
+        self.path = self._folder / "tty"
+        self._master = self._slave = -1
+        self._thread: threading.Thread | None = None
+        self._plug()
+
+    # -- for the person at the bench ---------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """The URL of the driver for real readers, pointed at this one."""
+        return f"pn532://{self.path}"
+
+    @property
+    def modelled_us(self) -> float:
+        """Time so far on the air and on the wire together, in microseconds. The host's own time is not in it."""
+        return self.serial_us + self.air_us
+
+    def heal(self) -> None:
+        """End every fault: tags that were taken away come back and answer, the line is plugged in."""
+        super().heal()
+        self._delay = 0.0
+        if self._master < 0:
+            self._plug()
+
+    def slow(self, seconds: float) -> None:
+        """Delay each of the chip's answers by `seconds` of real time."""
+        self._delay = seconds
+
+    def unplug(self) -> None:
+        """Pull the line out. The chip loses power."""
+        self._unplug()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=5)
+
+    def replug(self) -> None:
+        """Plug the line in again, under the same name."""
+        if self._master < 0:
+            self._plug()
+
+    def close(self) -> None:
+        """Take everything down. May be called twice."""
+        self.unplug()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- the line ----------------------------------------------------------------------------------------------------
+
+    def _plug(self) -> None:
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        attributes = termios.tcgetattr(self._slave)
+        attributes[4] = attributes[5] = termios.B115200
+        termios.tcsetattr(self._slave, termios.TCSANOW, attributes)
+        self.path.unlink(missing_ok=True)
+        self.path.symlink_to(os.ttyname(self._slave))
+        self.baud, self._next_baud = 115200, None
+        self._power_field(False)
+        self._thread = threading.Thread(target=self._run, args=(self._master,), name="pn532", daemon=True)
+        self._thread.start()
+
+    def _unplug(self) -> None:
+        self.path.unlink(missing_ok=True)
+        master, self._master = self._master, -1
+        slave, self._slave = self._slave, -1
+        if master >= 0:
+            self._power_field(False)
+            os.close(slave)
+            os.close(master)
+
+    def _run(self, master: int) -> None:
+        buffer = bytearray()
+        while self._master == master:
+            try:
+                # A deadline, since a descriptor that another thread closes wakes nobody.
+                if not select.select([master], [], [], 0.05)[0]:
+                    continue
+                data = os.read(master, 4096)
+            except (OSError, ValueError):
+                return
+            if not data or self._master != master:
+                return
+            if not self._same_speed():
+                buffer.clear()
+                continue
+            self.serial_us += len(data) * 10e6 / self.baud
+            buffer += data
+            self._hear(buffer)
+
+    def _same_speed(self) -> bool:
+        try:
+            line = _TERMIOS_SPEED.get(termios.tcgetattr(self._slave)[4])
+        except (OSError, termios.error):
+            return False
+        if self._next_baud is not None:
+            # The chip changes speed on the host's acknowledgement, and the host changes right behind it.
+            self.baud, self._next_baud = self._next_baud, None
+            return True
+        return line == self.baud
+
+    def _send(self, frame: bytes) -> None:
+        self.serial_us += len(frame) * 10e6 / self.baud
+        if self.baud > self._highest_baud:
+            frame = bytes(octet ^ 0x20 for octet in frame)
+        with contextlib.suppress(OSError):
+            os.write(self._master, frame)
+
+    def _pull_out(self) -> None:
+        self._unplug()
+
+    def _interrupted(self) -> bool:
+        """Whatever the host says meanwhile, an acknowledgement or another command, ends the one under way."""
+        if not self._delay:
+            return False
+        try:
+            return bool(select.select([self._master], [], [], self._delay)[0])
+        except (OSError, ValueError):  # the line was pulled out
+            return True
+
+
+def _tag(url: DeviceUrl) -> VirtualTag:
+    product = url.choice("tag", "ntag213", PRODUCTS)
+    uid = url.params.get("uid", "04a1b2c3d4e5f6")
+    if not re.fullmatch("[0-9a-fA-F]{14}", uid):
+        raise url.wrong("uid", "is not 7 bytes in hex", hint="e.g. uid=04a1b2c3d4e5f6")
+    try:
+        return VirtualTag(product, bytes.fromhex(uid), url.params.get("uri", ""))
+    except ValueError as error:
+        raise BadDeviceUrl(str(error), url=url.text, parameters=("uri",)) from None
+
+
+def _check(url: DeviceUrl) -> None:
+    from sco_drivers.nfc import opening as driver
+
+    _tag(url)
+    driver.baud_of(url)
+    driver.check_parameters(url, "tag", "uid", "uri", "baud")
+
+
+@checked_by(_check)
+def open_sim(url: DeviceUrl) -> NfcpyReader:
+    """A simulated reader behind the real driver: `sim://?tag=ntag213&uid=04a1b2c3d4e5f6&uri=https%3A%2F%2F...`.
+
+    The simulator is the reader's attribute `simulator` and lives until the reader is closed.
+
+    Raises:
+        BadDeviceUrl: an unknown tag or a UID that is not 7 bytes.
+    """
+    from sco_drivers.nfc import opening as driver
+
+    simulator = VirtualReader(_tag(url))
+    try:
+        radio = driver.serial_radio(url, str(simulator.path), driver.baud_of(url))
+        opened = driver.build(url, radio, simulator=simulator)
+    except BaseException:
+        simulator.close()
+        raise
+    return opened

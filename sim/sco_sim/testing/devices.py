@@ -1,0 +1,160 @@
+"""The simulators with assertions: a printer, a tag, a screen and a finger that an integrator's tests can judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sco_sim.nfc.ntag import VirtualTag
+from sco_sim.nfc.pn532 import Fault, VirtualReader
+from sco_sim.printer import PrintedTicket, VirtualPrinter
+from sco_sim.screen import VirtualScreen
+from sco_sim.touch import VirtualTouch
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_IDLE_S = 20.0
+FOREIGN_UID = bytes.fromhex("04ffffffffffff")
+
+
+def codes_in(image: Image) -> list[str]:
+    """The QR codes that an independent decoder reads in a picture, as a phone would."""
+    try:
+        import zxingcpp
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "zxingcpp is missing: pip install 'sco-paymaster[simulator]'", name="zxingcpp"
+        ) from error
+
+    return [str(code.text) for code in zxingcpp.read_barcodes(image.convert("L")) if code.valid]
+
+
+def _shown(values: list[str]) -> str:
+    return ", ".join(map(repr, values)) or "nothing"
+
+
+class BenchPrinter(VirtualPrinter):
+    """A receipt printer on TCP. Its faults are the methods of `VirtualPrinter`: `open_cover`, `unplug`, `mute`, ..."""
+
+    @property
+    def readable_codes(self) -> list[str]:
+        """What a phone reads on the paper that came out, ticket by ticket."""
+        self._finish()
+        return [code for ticket in self.tickets for code in codes_in(ticket.image())]
+
+    def _finish(self) -> None:
+        """Let the head finish, unless it cannot."""
+        if self._machine.online:
+            self.wait_idle(_IDLE_S)
+
+    def run_out_of_paper(self, *, after_mm: float = 0.0) -> None:
+        """Fault: the paper ends, at once or when `after_mm` more millimetres have come out."""
+        self.load_paper(after_mm)
+
+    def unplug_after(self, count: int) -> None:
+        """Fault: the cable is pulled once `count` more bytes have come in."""
+        self.after(count, self.unplug)
+
+    def power_off_after(self, count: int) -> None:
+        """Fault: the power goes once `count` more bytes have come in."""
+        self.after(count, self.power_off)
+
+    def assert_printed_once(self, *, qr: str | None = None, text: str | None = None) -> PrintedTicket:
+        """Exactly one ticket with a readable code came out, whole and cut off; it says `qr` and has `text` on it.
+
+        Returns the ticket.
+        """
+        codes = self.readable_codes
+        assert len(codes) == 1, f"expected one readable code on the paper, found {_shown(codes)}"
+        if qr is not None:
+            assert codes[0] == qr, f"expected the code {qr!r} on the paper, found {codes[0]!r}"
+        [ticket] = [ticket for ticket in self.tickets if codes_in(ticket.image())]
+        assert ticket.cut, "the ticket was not cut off"
+        if text is not None:
+            assert text in ticket.text, f"expected {text!r} on the ticket, found:\n{ticket.text}"
+        return ticket
+
+    def assert_no_code_printed(self) -> None:
+        """No code that a phone could read came out."""
+        codes = self.readable_codes
+        assert not codes, f"expected no readable code on the paper, found {_shown(codes)}"
+
+    def assert_nothing_printed(self) -> None:
+        """Nothing came out at all."""
+        self._finish()
+        tickets = self.tickets
+        assert not tickets, f"expected an empty roll, found {len(tickets)} tickets:\n{self.text}"
+
+
+class BenchTag(VirtualReader):
+    """A PN532 reader on a serial line with one tag before it; `url` is the reader's."""
+
+    @property
+    def link(self) -> str | None:
+        """What a phone that is held to the tag opens; None for nothing."""
+        return self.tags[0].uri() if self.tags else None
+
+    def put(self, link: str) -> None:
+        """Write `link` to the tag as if elsewhere: a static plate's own."""
+        self.tag.put_uri(link)
+
+    def tag_goes(self) -> None:
+        """Fault: somebody takes the tag away, until `heal`."""
+        self.inject(Fault.TAG_LEAVES)
+
+    def foreign_tag_comes(self) -> None:
+        """Fault: somebody sticks another tag over ours."""
+        self.tags.append(VirtualTag(uid=FOREIGN_UID))
+
+    def assert_carries(self, link: str) -> None:
+        """A phone opens `link`."""
+        assert self.link == link, f"expected the tag to carry {link!r}, it carries {self.link!r}"
+
+    def assert_carries_nothing(self) -> None:
+        """A phone opens nothing."""
+        assert self.link is None or not self.link, f"expected an empty tag, it carries {self.link!r}"
+
+
+class BenchScreen(VirtualScreen):
+    """A screen that is mapped memory."""
+
+    @property
+    def code(self) -> str | None:
+        """What a phone reads on the glass; None for nothing."""
+        codes = codes_in(self.image()) if self.path.exists() else []
+        return codes[0] if len(codes) == 1 else None
+
+    def assert_shows_code(self, qr: str | None = None) -> str:
+        """A phone reads exactly one code on the glass; it says `qr`. Returns what it says."""
+        code = self.code
+        assert code is not None, "expected a readable code on the screen, found none"
+        assert qr is None or code == qr, f"expected the code {qr!r} on the screen, found {code!r}"
+        return code
+
+    def assert_shows_no_code(self) -> None:
+        """A phone reads nothing on the glass."""
+        assert self.code is None, f"expected no code on the screen, found {self.code!r}"
+
+    def assert_offers(self, *actions: str) -> None:
+        """Just these buttons stand on the glass: `retry`, `cancel`."""
+        found = [action for action in ("retry", "cancel") if self.button(action) is not None]
+        assert found == list(actions), f"expected the buttons {_shown(list(actions))}, found {_shown(found)}"
+
+
+class BenchTouch(VirtualTouch):
+    """A finger on the panel over a `BenchScreen`."""
+
+    def __init__(self, screen: VirtualScreen, **more: Any) -> None:
+        wide, high = screen.geometry.width, screen.geometry.height
+        super().__init__((high, wide) if screen.rotate in (90, 270) else (wide, high), **more)
+        self._screen = screen
+
+    def tap_button(self, action: str) -> None:
+        """Tap the middle of a button that stands on the glass: `retry`, `cancel`.
+
+        Raises:
+            AssertionError: it does not stand there.
+        """
+        box = self._screen.button(action)
+        assert box is not None, f"there is no button {action!r} on the screen to tap"
+        self.tap(box.x + box.width // 2, box.y + box.height // 2)

@@ -1,0 +1,95 @@
+"""The count of a tag's writes: over restarts, of several tags, whatever the file holds, and who is told when."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sco_drivers import open_nfc
+from sco_drivers.nfc.endurance import EARLY, LIFE, SAVE_EVERY, TELL_EVERY, EnduranceExceeded, WriteEndurance
+from sco_sim.nfc.ntag import VirtualTag
+from sco_sim.nfc.pn532 import VirtualReader
+
+A, B = bytes.fromhex("04a1b2c3d4e5f6"), bytes.fromhex("04ffeeddccbbaa")
+LINK = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
+
+
+def test_the_reader_says_how_often_it_wrote_the_busiest_page() -> None:
+    with VirtualReader(VirtualTag()) as bench, open_nfc(bench.url) as nfc:
+        assert nfc.read().worn == 0
+        for call, most in (
+            (lambda: nfc.write_uri(LINK), 1),  # it was empty
+            (lambda: nfc.write_uri(LINK), 0),  # and is identical
+            (lambda: nfc.write_uri(LINK.replace("JL2", "JL3")), 2),
+            (nfc.clear, 1),
+            (nfc.clear, 0),
+        ):
+            bench.tag.page_writes.clear()
+            assert call().worn == most
+            assert max(bench.tag.page_writes.values(), default=0) == most
+
+
+@pytest.mark.parametrize("cut", range(4))
+def test_a_second_try_counts_on_from_the_first(cut: int) -> None:
+    with VirtualReader(VirtualTag(uri=LINK)) as bench, open_nfc(bench.url) as nfc:
+        bench.tag.tear(cut, lambda old, new: new)  # it was written, and the answer never came
+        worn = nfc.write_uri(LINK.replace("JL2", "JL3")).worn
+        assert worn == max(bench.tag.page_writes.values())
+
+
+def test_writes_are_counted_by_tag_and_over_restarts(tmp_path: Path) -> None:
+    path = tmp_path / "tags"
+    wear = WriteEndurance(path, pytest.fail)
+    for _ in range(SAVE_EVERY):
+        wear.add(A, 2)
+    wear.add(B, 1)
+    assert (wear.of(A), wear.of(B)) == (2 * SAVE_EVERY, 1)
+    assert WriteEndurance(path, pytest.fail).of(A) >= 2 * SAVE_EVERY - SAVE_EVERY, (
+        "more than a power cut may cost is lost"
+    )
+    wear.save()
+    again = WriteEndurance(path, pytest.fail)
+    assert (again.of(A), again.of(B)) == (2 * SAVE_EVERY, 1)
+    assert [one.name for one in tmp_path.iterdir()] == ["tags"]
+
+
+def test_somebody_is_told_early_and_again() -> None:
+    told: list[EnduranceExceeded] = []
+    wear = WriteEndurance("/nowhere/tags", told.append)
+    for _ in range(LIFE // 2):
+        wear.add(A, 2)
+    assert told[0] == EnduranceExceeded(A, EARLY, LIFE)
+    assert [one.writes for one in told] == list(range(EARLY, LIFE + 1, TELL_EVERY))
+
+
+def test_a_worn_tag_is_told_of_at_the_first_write_after_a_start(tmp_path: Path) -> None:
+    path = tmp_path / "tags"
+    path.write_text(json.dumps({A.hex(): LIFE + 5}))
+    told: list[EnduranceExceeded] = []
+    wear = WriteEndurance(path, told.append)
+    wear.add(A, 1)
+    wear.add(A, 0)
+    wear.add(B, 1)
+    assert told == [EnduranceExceeded(A, LIFE + 6, LIFE)]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"04": "x"}', '{"04": null}', "7", '{"04": 1e999}', "[" * 100_000])
+def test_a_file_that_makes_no_sense_is_put_aside(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "tags"
+    path.write_text(text)
+    wear = WriteEndurance(path, pytest.fail)
+    wear.add(A, 3)
+    wear.save()
+    assert WriteEndurance(path, pytest.fail).of(A) == 3
+    assert (tmp_path / "tags.unreadable").read_text() == text
+
+
+def test_a_disk_that_takes_nothing_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "tags.part").mkdir()
+    wear = WriteEndurance(tmp_path / "tags", pytest.fail)
+    for _ in range(SAVE_EVERY):
+        wear.add(A, 1)
+    assert wear.of(A) == SAVE_EVERY
+    assert "cannot be kept" in caplog.text

@@ -1,0 +1,175 @@
+"""What the acquirer's answers mean for an attempt: above all, which of them are about another payment."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sco_payment import attempt as m
+from sco_payment.paymaster.adapter import Bank
+from sco_payment.paymaster.wire import Payment
+from sco_payment.runtime import ThreadRuntime
+
+PLAN = m.Plan("k1", "A-1", 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=1_000_000, expires_at_ms=1_300_000)
+
+
+def payment(payment_id: str = "7", order_no: str | None = "A-1", **params: str) -> Payment:
+    return Payment(payment_id, "Confirmation", 25_300, "RUB", order_no=order_no, link="https://x", params=params)
+
+
+class Client:
+    """Answers with what it was given."""
+
+    def __init__(self, *payments: Payment) -> None:
+        self.payments = list(payments)
+        self.last_clock_skew_s: float | None = None
+        self.asked: list[tuple[datetime, datetime]] = []
+        self.expires: list[datetime] = []
+
+    def create_payment(self, new: Any, key: str) -> Payment:
+        self.expires.append(new.expires)
+        return self.payments[0]
+
+    def get_payment(self, payment_id: str) -> Payment:
+        return self.payments[0]
+
+    def cancel_payment(self, payment_id: str) -> None:
+        """Accepted."""
+
+    def list_payments(self, start: datetime, end: datetime, *, order_no: str | None = None) -> list[Payment]:
+        assert (start.tzinfo, order_no) == (UTC, PLAN.order_no)
+        self.asked.append((start, end))
+        return self.payments
+
+
+def bank(*payments: Payment) -> Bank:
+    return Bank(
+        Client(*payments), lambda: 2_000_000, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7"
+    )
+
+
+@pytest.mark.parametrize("answer", [payment(attempt="k1"), payment(), payment(order_no=None)])
+def test_a_create_is_answered(answer: Payment) -> None:
+    created = bank(answer).create(PLAN, 1)
+    assert isinstance(created, m.Created)
+    assert created.payment_id == "7"
+
+
+def test_a_test_payment_that_nobody_asked_for_is_shown_to_nobody_and_is_no_money() -> None:
+    play = replace(payment(), test_mode=True)
+    created = bank(play).create(PLAN, 1)
+    assert isinstance(created, m.Created)
+    assert created.link is None
+    word = bank(replace(play, status="Settled")).poll("7", 2)
+    assert isinstance(word, m.PaymentStatusReceived)
+    assert (word.number, word.word) == (4, "test payment: Settled")
+    closed = bank(replace(play, status="Rejected")).poll("7", 3)
+    assert isinstance(closed, m.PaymentStatusReceived)
+    assert closed.number == 6
+
+
+def test_a_test_payment_that_was_asked_for_is_one_like_any_other() -> None:
+    asks = bank(replace(payment(), status="Settled", test_mode=True))
+    asks._test_mode = True
+    word = asks.poll("7", 1)
+    assert isinstance(word, m.PaymentStatusReceived)
+    assert word.number == 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "foreign"),
+    [
+        (payment(attempt="k0"), ()),  # the order's attempt before this one
+        (payment(order_no="B-2"), ()),
+        (payment(order_no="B-2", attempt="k9"), ()),
+        (payment(), ("7",)),  # the bank tells no attempts, and the lane knows whose it is
+    ],
+)
+def test_an_answer_about_another_payment_creates_nothing_and_may_have(
+    answer: Payment, foreign: tuple[str, ...]
+) -> None:
+    failed = bank(answer).create(PLAN, 1, foreign)
+    assert isinstance(failed, m.CreateFailed)
+    assert (failed.may_exist, failed.final) == (True, False)
+    assert "another payment: 7" in failed.detail
+
+
+def test_a_payment_of_another_lane_with_the_same_number_is_not_found() -> None:
+    """Order numbers of two lanes of one merchant may be the same: the attempt tells them apart."""
+    namesake = payment("8", attempt="of another lane")
+    assert isinstance(bank(namesake).find(PLAN, 1, ()), m.PaymentNotListed)
+    found = bank(namesake, payment("7", attempt="k1")).find(PLAN, 1, ())
+    assert isinstance(found, m.PaymentStatusReceived)
+    assert (found.payment_id, found.proved) == ("7", True)
+
+
+def test_where_the_bank_tells_no_attempts_the_order_number_proves_nothing_and_two_are_no_word() -> None:
+    found = bank(payment("7"), payment("9", order_no="B-2")).find(PLAN, 1, ())
+    assert isinstance(found, m.PaymentStatusReceived)
+    assert (found.payment_id, found.proved) == ("7", False)
+    assert isinstance(bank(payment("7"), payment("8")).find(PLAN, 1, ()), m.StatusUnavailable)
+    assert isinstance(bank(payment("7"), payment("8")).find(PLAN, 1, ("8",)), m.PaymentStatusReceived)
+
+
+def ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+@pytest.mark.parametrize(("skew_s", "word"), [(0.0, True), (None, True), (7_200.0, True), (-200_000.0, False)])
+def test_nothing_listed_is_no_word_where_the_clocks_are_days_apart(skew_s: float | None, word: bool) -> None:
+    client = Client()
+    client.last_clock_skew_s = skew_s
+    asks = Bank(client, lambda: 2_000_000, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7")
+    assert isinstance(asks.find(PLAN, 1, ()), m.PaymentNotListed if word else m.StatusUnavailable)
+    ((start, end),) = client.asked
+    created_at_the_bank = PLAN.begun_at_ms + round((skew_s or 0.0) * 1000)
+    assert ms(start) <= created_at_the_bank <= ms(end)
+
+
+def test_the_last_question_is_asked_for_days_around() -> None:
+    """The clock may have been set between: what it closes must not hang on it."""
+    client = Client()
+    now = 2_000_000_000
+    plan = replace(PLAN, begun_at_ms=now - 400_000, expires_at_ms=now - 300_000, timing=m.Timing(grace_ms=300_000))
+    asks = Bank(client, lambda: now, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7")
+    assert isinstance(asks.find(plan, 1, ()), m.PaymentNotListed)
+    ((start, end),) = client.asked
+    assert now - ms(start) > 86_400_000
+    assert ms(end) - now > 86_400_000
+
+
+def test_an_attempt_that_began_in_the_future_is_not_closed_by_an_empty_list() -> None:
+    asks = Bank(Client(), lambda: 500_000, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7")
+    assert isinstance(asks.find(PLAN, 1, ()), m.StatusUnavailable)
+
+
+def test_expires_is_by_the_clock_that_was_set_since_and_the_same_in_each_try() -> None:
+    """A lane that starts three hours behind, since its clock has lost its battery, and is set right while it runs."""
+    client, clock = Client(payment()), [0.0]
+    asks = Bank(
+        client,
+        lambda: 1_000_000,
+        states={},
+        describe=lambda plan: "",
+        callback_url=None,
+        pos_id="KSO-7",
+        clock_was_set_by=lambda: clock[0],
+    )
+    for was_set_by, key in ((0.0, "k1"), (10_800.2, "k1"), (10_800.2, "k2"), (10_800.9, "k2"), (-7_200.4, "k3")):
+        clock[0] = was_set_by
+        asks.create(replace(PLAN, key=key), 1)
+    at = PLAN.expires_at_ms // 1000
+    assert [moment.timestamp() - at for moment in client.expires] == [0, 0, 10_800, 10_800, -7_200]
+
+
+def test_lane_time_knows_how_far_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime: ThreadRuntime[None] = ThreadRuntime()
+    assert abs(runtime.clock_was_set_by()) < 1
+    before, real = runtime.now(), time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 10_800)
+    assert abs(runtime.clock_was_set_by() - 10_800) < 1
+    assert 0 <= runtime.now() - before < 1_000

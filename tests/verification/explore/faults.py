@@ -1,0 +1,251 @@
+"""Real mistakes, planted in the production machine one at a time: the proof that the explorer can fail.
+
+Each is a mistake that payment software has made somewhere. `planted` patches the table or a function of the machine for
+as long as its block runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sco_payment import attempt as m
+from sco_payment.attempt import events, gate, machine, states
+
+_MODULES = (m, machine, gate, events, states)
+"""A name is replaced wherever it is bound: the package re-exports what its modules define."""
+
+Handler = Callable[[m.State, Any], m.Step]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A mistake, the scenario that must show it, and the invariants it may break first.
+
+    Attributes:
+        functions: name in `sco_payment.attempt` -> what stands in its place.
+        rules: (phase, event) -> the handler in place of the table's; it may lead anywhere.
+    """
+
+    name: str
+    breaks: frozenset[int]
+    functions: dict[str, Any]
+    rules: dict[tuple[m.Phase, type], Handler]
+    scenario: str = "screen"
+
+
+@contextmanager
+def planted(fault: Fault) -> Iterator[None]:
+    """The machine with `fault` in it."""
+    functions = {
+        (module, name): getattr(module, name)
+        for name in fault.functions
+        for module in _MODULES
+        if hasattr(module, name)
+    }
+    rules = {(phase, event): m.TABLE[phase].get(event) for phase, event in fault.rules}
+    everywhere = frozenset(m.Phase)
+    try:
+        for name, function in fault.functions.items():
+            for module in _MODULES:
+                if hasattr(module, name):
+                    setattr(module, name, function)
+        for (phase, event), handler in fault.rules.items():
+            m.TABLE[phase][event] = m.Rule(handler, everywhere)
+        yield
+    finally:
+        for (module, name), function in functions.items():
+            setattr(module, name, function)
+        for (phase, event), rule in rules.items():
+            if rule is None:
+                del m.TABLE[phase][event]
+            else:
+                m.TABLE[phase][event] = rule
+
+
+def _fault(
+    name: str,
+    *breaks: int,
+    functions: dict[str, Any] | None = None,
+    rules: dict[tuple[m.Phase, type], Handler] | None = None,
+    scenario: str = "screen",
+) -> Fault:
+    return Fault(name, frozenset(breaks), functions or {}, rules or {}, scenario)
+
+
+def _closes(state: m.State, event: object) -> m.Step:
+    return machine._unpaid(state)
+
+
+def _no_seq(state: m.State, event: m.Event) -> m.Step:
+    if isinstance(event, m.ANSWERS):
+        event = replace(event, seq=state.seq)
+        state = replace(state, busy=True)
+    return _step(state, event)
+
+
+_step = m.step
+_significant = m.significant
+_needs_recovery = m.needs_recovery
+_due = m.due
+
+
+def _no_id(state: m.State, event: m.Event) -> m.Step:
+    if isinstance(event, m.PaymentStatusReceived) and state.payment_id is not None:
+        event = replace(event, payment_id=state.payment_id)
+    return _step(state, event)
+
+
+def _cancel_again(state: m.State, event: m.CancelAnswered) -> m.Step:
+    if event.result is not m.Cancel.UNANSWERED:
+        return machine._confirm(state, event.at_ms, cancel=event.result)
+    return machine._send_cancel(replace(state, cancel=m.Cancel.NOT_ASKED), state.reason)
+
+
+def _cancel_is_outcome(state: m.State, event: m.CancelWanted) -> m.Step:
+    after, effects = machine._send_cancel(replace(state, presented=True), m.EndReason.CUSTOMER)
+    after, ends = machine._finish(after, m.Outcome.UNPAID, m.View.UNPAID)
+    return after, (*effects, *ends)
+
+
+def _gate_by_outcome(order_no: str, sticker_id: str | None, others: Any) -> str | None:
+    """A new attempt as soon as the customer has been told something."""
+    for other in others:
+        if other.outcome is None and other.plan.order_no == order_no:
+            return "the order has an attempt under way"
+    return None
+
+
+def _gate_by_order(order_no: str, sticker_id: str | None, others: Any) -> str | None:
+    for other in others:
+        if other.plan.order_no == order_no and other.phase is not m.Phase.UNPAID:
+            return "the order has another attempt"
+    return None
+
+
+def _expired_is_unpaid(state: m.State, event: m.Tick) -> m.Step:
+    if event.at_ms >= state.plan.expires_at_ms:
+        return machine._unpaid(replace(state, reason=m.EndReason.EXPIRED))
+    return machine._waiting_tick(state, event)
+
+
+def _late_money_is_dropped(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
+    if event.number == m.PAID_NUMBER:
+        return replace(state, phase=m.Phase.PAID_LATE, payment_id=event.payment_id), ()
+    return machine._watching_word(state, event)
+
+
+def _watch_ends_in_silence(state: m.State, event: m.StatusUnavailable) -> m.Step:
+    return (
+        machine._ask_later(state, event)
+        if event.at_ms < state.until_ms
+        else (replace(state, phase=m.Phase.UNSETTLED), ())
+    )
+
+
+def _watch_never_ends(state: m.State, event: m.StatusUnavailable) -> m.Step:
+    return replace(state, next_at_ms=event.at_ms + 1, until=event.at_ms + 1), ()
+
+
+def _link_unjudged(state: m.State, event: m.Created) -> m.Step:
+    if event.number in (m.PAID_NUMBER, m.UNPAID_NUMBER) or event.link is None:
+        return machine._created(state, event)
+    state = replace(
+        state,
+        payment_id=event.payment_id,
+        link=event.link,
+        phase=m.Phase.PRESENTING,
+        until=event.at_ms + 1,
+        may_exist=True,
+    )
+    return state, (m.Present(event.link, True),)
+
+
+def _any_plate(state: m.State, event: m.Created) -> m.Step:
+    after, effects = machine._created(replace(state, plan=replace(state.plan, plate_link=None)), event)
+    return replace(after, plan=state.plan), effects
+
+
+def _maybe_is_no(state: m.State, event: m.CreateFailed) -> m.Step:
+    return machine._create_failed(state, replace(event, may_exist=False, final=True))
+
+
+def _paid_in_memory_only(before: m.State | None, after: m.State, effects: Any) -> bool:
+    return after.phase is not m.Phase.PAID and _significant(before, after, effects)
+
+
+def _cancel_in_memory_only(before: m.State | None, after: m.State, effects: Any) -> bool:
+    return after.phase is not m.Phase.CANCELLING and _significant(before, after, effects)
+
+
+def _dialog_waits_for_ever(state: m.State) -> int | None:
+    return None if state.phase is m.Phase.ASKING else _due(state)
+
+
+def _restart_waits_on(state: m.State, event: m.Recovered) -> m.Step:
+    return replace(state, phase=m.Phase.CANCELLING, busy=True), ()
+
+
+def _found_is_ours(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
+    return machine._finding_word(replace(state, link="as if it had been shown"), replace(event, proved=True))
+
+
+def _found_is_cancelled(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
+    return machine._finding_word(state, replace(event, proved=True))
+
+
+P = m.Phase
+FAULTS = [
+    _fault("a cancellation that failed counts as cancelled", 4, rules={(P.CANCELLING, m.CancelAnswered): _closes}),
+    _fault(
+        "the customer's Отменить counts as not paid at once", 4, rules={(P.WAITING, m.CancelWanted): _cancel_is_outcome}
+    ),
+    _fault("the lane's own timeout counts as declined", 4, rules={(P.WAITING, m.Tick): _expired_is_unpaid}),
+    _fault("'not found' counts as unpaid", 4, rules={(P.CONFIRMING, m.StatusUnavailable): _closes}),
+    _fault("an empty list counts as never created", 4, rules={(P.FINDING, m.PaymentNotListed): _closes}),
+    _fault("a create without an answer counts as never created", 4, rules={(P.CREATING, m.CreateFailed): _maybe_is_no}),
+    _fault("a restart forgets the create that was under way", 4, rules={(P.CREATING, m.Recovered): _closes}),
+    _fault("a retry may create anew once the customer was told", 3, functions={"gate": _gate_by_outcome}),
+    _fault(
+        "the plate is armed while another order's payment lives",
+        7,
+        functions={"gate": _gate_by_order},
+        scenario="plate",
+    ),
+    _fault("a stale answer is accepted", 0, 1, 4, 5, functions={"step": _no_seq}),
+    _fault("an answer about another payment is accepted", 1, functions={"step": _no_id}),
+    _fault(
+        "another till's money counts as this one's", 1, 7, rules={(P.FINDING, m.PaymentStatusReceived): _found_is_ours}
+    ),
+    _fault(
+        "what is found by number and sum is cancelled",
+        7,
+        rules={(P.FINDING, m.PaymentStatusReceived): _found_is_cancelled},
+    ),
+    _fault("the end of the watch takes an answer of before", 4, functions={"_is_last_question": lambda state: True}),
+    _fault("the sum is not compared", 1, functions={"_full_sum": lambda state, event: True}),
+    _fault("the link is not judged", 7, rules={(P.CREATING, m.Created): _link_unjudged}),
+    _fault("any plate's link will do", 7, rules={(P.CREATING, m.Created): _any_plate}, scenario="plate"),
+    _fault("an unanswered cancellation is sent again", 4, rules={(P.CANCELLING, m.CancelAnswered): _cancel_again}),
+    _fault("PAID is told before it is on disk", 1, functions={"significant": _paid_in_memory_only}),
+    _fault("the cancellation is sent before it is on disk", 1, 4, functions={"significant": _cancel_in_memory_only}),
+    _fault(
+        "money that comes late is dropped", 2, rules={(P.WATCHING, m.PaymentStatusReceived): _late_money_is_dropped}
+    ),
+    _fault("the watch ends in silence", 2, 5, rules={(P.WATCHING, m.StatusUnavailable): _watch_ends_in_silence}),
+    _fault("the watch never ends", 5, rules={(P.WATCHING, m.StatusUnavailable): _watch_never_ends}),
+    _fault(
+        "a paid attempt that nobody took is forgotten",
+        2,
+        functions={"needs_recovery": lambda s: s.phase not in m.FINAL},
+    ),
+    _fault("the dialog waits for ever", 5, functions={"due": _dialog_waits_for_ever}, scenario="silent dialog"),
+    _fault(
+        "after a restart an answer is awaited that cannot come",
+        5,
+        rules={(P.CANCELLING, m.Recovered): _restart_waits_on},
+    ),
+]
+"""At least the twelve that the project asks for; each is caught by `explore`, which a test proves."""

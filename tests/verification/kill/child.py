@@ -1,0 +1,101 @@
+"""`python -m killing.child N ARGUMENTS...` is `sco-pay ARGUMENTS`, which kills itself at its N-th point; 0 is none.
+
+Points stand around every commit of the journal, every request to the bank and every line of output, so that the process
+dies with a step unwritten, with one written and not performed, with a request sent and its answer unread, and with the
+outcome told and not recorded as delivered. What it dies at goes to stderr. With SCO_TEST_INTERRUPT=n the customer
+cancels when the bank has been asked n times; SCO_TEST_MISTAKE names one of `explore.faults` to plant in the machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from sco_payment import journal, terminal
+from sco_payment.paymaster import client
+
+
+class _Points:
+    def __init__(self, at: int) -> None:
+        self._at = at
+        self.passed = 0
+
+    def __call__(self, what: str) -> None:
+        self.passed += 1
+        if self.passed == self._at:
+            os.write(2, f"killed at point {self.passed}: {what}\n".encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _arm(point: _Points) -> None:
+    class Connection(sqlite3.Connection):
+        def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
+            if sql != "COMMIT":
+                return super().execute(sql, *rest)
+            point("before a commit")
+            cursor = super().execute(sql, *rest)
+            point("after a commit")
+            return cursor
+
+    def connect(self: journal.Journal, uri: str) -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, factory=Connection)
+
+    journal.Journal._connect = connect  # type: ignore[method-assign]
+    exchange, read, tell = client.PayMaster._exchange, client._read, terminal.JsonLines.__call__
+    interrupt_at = int(os.environ.get("SCO_TEST_INTERRUPT", "0"))
+    asked = 0
+
+    def exchanging(self: client.PayMaster, method: Any, path: str, *rest: Any) -> Any:
+        nonlocal asked
+        point(f"before {method}")
+        answer = exchange(self, method, path, *rest)
+        point(f"after {method}")
+        if method == "GET":
+            asked += 1
+            if asked == interrupt_at:
+                os.kill(os.getpid(), signal.SIGINT)
+        return answer
+
+    def reading(*arguments: Any) -> bytes:
+        point("the bank has answered, nothing is read")
+        return read(*arguments)
+
+    def telling(self: terminal.JsonLines, name: str, data: Any) -> None:
+        point(f"before the line {name}")
+        tell(self, name, data)
+        point(f"after the line {name}")
+
+    client.PayMaster._exchange = exchanging  # type: ignore[method-assign]
+    client._read = reading
+    terminal.JsonLines.__call__ = telling  # type: ignore[method-assign]
+
+
+def main() -> None:
+    """As said above."""
+    point = _Points(int(sys.argv[1]))
+    _arm(point)
+    from sco_payment.cli.main import main as sco_pay
+
+    mistake = os.environ.get("SCO_TEST_MISTAKE")
+    with contextlib.ExitStack() as stack:
+        if mistake:
+            from tests.verification.explore.faults import FAULTS, planted
+
+            stack.enter_context(planted(next(fault for fault in FAULTS if fault.name == mistake)))
+        _run(sco_pay, point)
+
+
+def _run(sco_pay: Callable[[list[str]], object], point: _Points) -> None:
+    try:
+        sco_pay(sys.argv[2:])
+    finally:
+        os.write(2, f"points passed: {point.passed}\n".encode())
+
+
+if __name__ == "__main__":
+    main()

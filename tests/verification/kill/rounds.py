@@ -1,0 +1,209 @@
+"""One round: pay, be killed, recover (perhaps be killed again), and be judged by the bank's books and the journal."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sco_payment import attempt as m
+from sco_payment.journal import Journal
+from sco_payment.settings import TOKEN_VARIABLE
+from sco_sim.paymaster import PayMasterSimulator
+from tests.payment.lane_kit import document
+
+ORDER = "A-42"
+_LIMIT_S = 60
+_RECOVERIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What customer, bank and network do; `interrupt`: after how many questions the customer cancels."""
+
+    name: str
+    script: str
+    interrupt: int = 0
+
+
+STORIES = (
+    Story("pays", "pays after=0.3"),
+    Story("declines", "declines after=0.3"),
+    Story("cancels", "leaves", 2),
+    Story("pays while cancelling", "pays-after-cancel", 2),
+    Story("cancellation lost", "cancel-lost", 2),
+    Story("create lost", "cut-after on=create first=1 + pays after=0.3"),
+    Story("answers cut", "cut-after on=get first=2 + pays after=0.3"),
+)
+
+
+@dataclass(slots=True)
+class Round:
+    """What happened; `problem` is None when every invariant holds."""
+
+    story: Story
+    deaths: list[str] = field(default_factory=list)
+    told: str | None = None
+    points: int = 0
+    problem: str | None = None
+
+    def line(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.story.name}; {'; '.join(self.deaths) or 'never killed'}; told {self.told}: {self.problem or 'good'}"
+        )
+
+
+class Bench:
+    """A bank, a lane's settings and journal in `folder`, and the processes that run on them."""
+
+    def __init__(self, folder: Path, story: Story, mistake: str = "") -> None:
+        self.folder, self.story, self.mistake = folder, story, mistake
+        self.paymaster = PayMasterSimulator(script=story.script)
+
+    def __enter__(self) -> Bench:
+        self.paymaster.start()
+        timing = {"poll_interval_s": 0.1, "confirm_timeout_s": 1.0, "create_retry_s": 0.1, "watch_interval_s": 1.0}
+        data = document(self.paymaster, self.folder / "journal.db", timing=timing)
+        lines = []
+        for section, values in data.items():
+            lines.append(f"[{section}]")
+            lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+        (self.folder / "lane.toml").write_text("\n".join(lines), "utf-8")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.paymaster.close()
+
+    def start(self, point: int, *arguments: str) -> subprocess.Popen[str]:
+        """`sco-pay ARGUMENTS` on this bench."""
+        environment = {
+            **os.environ,
+            TOKEN_VARIABLE: self.paymaster.token,
+            "PYTHONPATH": str(Path(__file__).parents[3]),
+            "SCO_TEST_INTERRUPT": str(self.story.interrupt if arguments[0] == "pay" else 0),
+            "SCO_TEST_MISTAKE": self.mistake,
+        }
+        command = [sys.executable, "-m", "killing.child", str(point), *arguments]
+        return subprocess.Popen(
+            [*command, "--settings", str(self.folder / "lane.toml"), "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def run(self, point: int, *arguments: str, die_after_s: float | None = None) -> tuple[int, list[str], str]:
+        """The same to its end, or to its death after `die_after_s`: exit status, lines, what it said on stderr."""
+        process = self.start(point, *arguments)
+        try:
+            out, err = process.communicate(timeout=_LIMIT_S if die_after_s is None else die_after_s)
+        except subprocess.TimeoutExpired:
+            if die_after_s is None:
+                raise
+            process.kill()
+            out, err = process.communicate()
+            err += f"killed after {die_after_s:.3f} s\n"
+        return process.returncode, out.splitlines(), err
+
+
+def play(folder: Path, story: Story, *, kill_at: int = 0, rng: random.Random | None = None, mistake: str = "") -> Round:
+    """One round: killed at point `kill_at` (0: never), or with `rng` at random moments, twice perhaps.
+
+    `mistake` names one of `explore.faults` that is planted in the process.
+    """
+    result = Round(story)
+    folder.mkdir(parents=True)
+    with Bench(folder, story, mistake) as bench:
+        die = None if rng is None else rng.uniform(0.1, 0.9)
+        status, lines, err = bench.run(kill_at, "pay", "253", "--order", ORDER, die_after_s=die)
+        _note(result, status, lines, err)
+        for _ in range(_RECOVERIES):
+            if status != -signal.SIGKILL:
+                break
+            # A recovery dies too, at the same point or at another moment; the last one is left alone.
+            last = len(result.deaths) >= _RECOVERIES - 1
+            again = 0 if last or rng is not None else (kill_at if len(result.deaths) == 1 else 0)
+            die = rng.uniform(0.1, 0.8) if rng is not None and not last and rng.random() < 0.5 else None
+            status, lines, err = bench.run(again, "recover", die_after_s=die)
+            _note(result, status, lines, err)
+        if result.problem is None:
+            result.problem = judge(bench, result, status)
+    return result
+
+
+def _note(result: Round, status: int, lines: list[str], err: str) -> None:
+    passed = re.search(r"points passed: (\d+)", err)
+    if passed and not result.points:
+        result.points = int(passed[1])
+    if status == -signal.SIGKILL:
+        result.deaths += [line for line in err.splitlines() if line.startswith("killed")]
+    elif "Traceback" in err:
+        result.problem = f"an exception leaked: {err.splitlines()[-2]}"
+    for line in lines:
+        try:
+            data = json.loads(line)
+        except ValueError:
+            continue  # cut short by the kill
+        if data.get("event") == "outcome" and result.told is None:
+            result.told = data["outcome"]
+
+
+def judge(bench: Bench, result: Round, status: int) -> str | None:
+    """The invariants, by the bank's books and the journal."""
+    if status == -signal.SIGKILL:
+        return "it was never let live"
+    bank = bench.paymaster.bank
+    payments = list(bank.payments.values())
+    if len(payments) > 1:
+        return f"{len(payments)} payments were created for one order"
+    payment = payments[0] if payments else None
+    if payment is not None and payment.cancel_requests > 1:
+        return f"{payment.cancel_requests} cancellations were sent"
+    if not (bench.folder / "journal.db").exists():
+        return None if payment is None else "a payment was created and there is no journal"
+    with Journal(bench.folder / "journal.db") as journal:
+        problems = journal.verify()
+        if problems:
+            return f"verify: {problems[0]}"
+        attempts, cases = journal.attempts(), journal.cases()
+        gate = m.gate(ORDER, None, journal.conflicting_attempts(ORDER))
+    if payment is None:
+        return None if result.told != "paid" else "paid was told and nothing was ever created"
+    if len(attempts) != 1:
+        return f"the bank has a payment, the journal {len(attempts)} attempts"
+    return _judge_attempt(attempts[0], bool(cases), payment.status, result.told, gate)
+
+
+def _judge_attempt(state: m.State, case: bool, at_bank: str, told: str | None, gate: str | None) -> str | None:
+    paid = at_bank == "Settled"
+    known = state.phase in m.FINAL or state.phase is m.Phase.WATCHING
+    if not known:
+        return f"recovery left the attempt in {state.phase.value}"
+    if told == "paid" and not (paid and state.phase is m.Phase.PAID):
+        return f"paid was told; the bank says {at_bank}, the journal {state.phase.value}"
+    if state.phase is m.Phase.PAID and not paid:
+        return f"the journal says paid, the bank {at_bank}"
+    if state.phase is m.Phase.UNPAID and at_bank not in ("Cancelled", "Rejected"):
+        return f"the journal says unpaid, the bank {at_bank}"
+    if paid and state.phase in m.FINAL and not (case or state.delivered):
+        return "money without goods and without a case"
+    if paid and state.phase not in m.FINAL and not case and state.outcome is not m.Outcome.UNPAID:
+        return "money that the lane does not know of, and no case"
+    if gate is None and at_bank not in ("Cancelled", "Rejected"):
+        return f"a second attempt may begin while the bank says {at_bank}"
+    return None
+
+
+def points_of(folder: Path, story: Story) -> int:
+    """How many points an undisturbed payment passes."""
+    result = play(folder, story)
+    if result.problem is not None:
+        raise AssertionError(result.line())
+    return result.points

@@ -1,0 +1,135 @@
+"""The bank of a world: the shipped simulator's books, with the bad habits that real acquirers have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from sco_sim.paymaster.bank import Bank, BankPayment, Refusal
+from tests.verification.simulate.clock import US, Clock
+from tests.verification.simulate.faults import Faults
+
+
+class HarshBank(Bank):
+    """See `sco_sim.paymaster.bank.Bank`.
+
+    Attributes:
+        accepted: payments whose cancellation it has accepted, whatever came of them.
+        asked: the sum of each payment as it was created.
+    """
+
+    def __init__(self, clock: Clock, faults: Faults, say: Callable[[str], None]) -> None:
+        super().__init__(lambda: clock.s)
+        self._time = clock
+        self._faults = faults
+        self._say = say
+        self._lag: dict[str, float] = {}
+        self._processing: set[str] = set()
+        self.accepted: set[str] = set()
+        self.asked: dict[str, int] = {}
+        self.on_create = self._created
+        self.namesake: Callable[[BankPayment], None] = lambda payment: None
+
+    def plan(self, at: float, what: Callable[[], object]) -> None:
+        """As ever, and time is let in when it comes."""
+        super().plan(at, what)
+        self._time.at(round(at * US) + 1, self.advance)
+
+    def _created(self, payment: BankPayment) -> None:
+        faults, random, now = self._faults, self._faults.random, self.clock()
+        self.asked[payment.id] = payment.kopecks
+        self._lag[payment.id] = random.uniform(1.0, 60.0) if faults.strikes("bank expires late") else 0.0
+        if payment.expires is not None:
+            self.plan(payment.expires + self._lag[payment.id] + 0.001, lambda: None)
+        if not payment.invoice.get("params", {}).get("ours", True):
+            return
+        if faults.strikes("bank declines", 0.5):
+            self.plan(now + random.uniform(0.0, 60.0), lambda: self._declines(payment))
+        if payment.sticker_id is None and faults.strikes("bad link"):
+            payment.link = random.choice(
+                (self._dynamic_link(payment.kopecks + 100), "", f"https://evil.example/{payment.id}")
+            )
+        self.namesake(payment)
+
+    def _declines(self, payment: BankPayment) -> None:
+        if not payment.final and payment.id not in self._processing:
+            self._say(f"bank: declines {payment.id}")
+            self._end(payment, "Rejected", "TransactionDeclined")
+
+    def _expire(self, now: float) -> None:
+        for payment in self.payments.values():
+            over = payment.expires is not None and payment.expires + self._lag.get(payment.id, 0.0) <= now
+            if over and not payment.final and payment.id not in self._processing:
+                self._say(f"bank: {payment.id} has expired")
+                self._end(payment, "Rejected", "PaymentExpired")
+
+    def payable(self, payment_id: str) -> bool:
+        """Whether money may still come to it, or is coming."""
+        self.advance()
+        return not self.payments[payment_id].final
+
+    def customer_pays(self, payment_id: str) -> bool:
+        """The customer confirms in the bank's app; whether it could still be paid."""
+        self.advance()
+        payment, faults = self.payments[payment_id], self._faults
+        if payment.final or payment_id in self._processing:
+            return False
+        if not faults.strikes("bank pending"):
+            self._takes(payment)
+            return True
+        self._processing.add(payment_id)
+        payment.status = "Wandering" if faults.strikes("new word") else "Pending"
+        ends_well = faults.random.random() < 0.8
+
+        def done() -> None:
+            self._processing.discard(payment_id)
+            if ends_well:
+                self._takes(payment)
+            else:
+                self._say(f"bank: {payment_id} fails after all")
+                self._end(payment, "Rejected", "InsufficientFunds")
+
+        self.plan(self.clock() + faults.random.uniform(0.5, 30.0), done)
+        return True
+
+    def _takes(self, payment: BankPayment) -> None:
+        if self._faults.strikes("bank other sum", 0.3):
+            payment.kopecks -= 100
+        self._say(f"bank: {payment.id} is paid, {payment.kopecks} kopecks")
+        self._end(payment, "Settled", "Success")
+
+    def cancel(self, payment_id: str) -> None:
+        """`PUT /payments/{id}/cancel`. Raises Refusal."""
+        self.advance()
+        self.calls["cancel"] += 1
+        payment, faults = self._payment(payment_id), self._faults
+        payment.cancel_requests += 1
+        if payment.final or payment_id in self._processing or faults.strikes("bank refuses cancel"):
+            raise Refusal(400, "invalid_operation", f"The payment is {payment.status} and cannot be cancelled")
+        self.accepted.add(payment_id)
+        if not faults.strikes("bank closes late"):
+            self._end(payment, "Cancelled", "CancelledByUser")
+            return
+
+        def closes() -> None:
+            if not payment.final and payment_id not in self._processing:  # what is being paid wins
+                self._end(payment, "Cancelled", "CancelledByUser")
+
+        self.plan(self.clock() + faults.random.uniform(0.5, 60.0), closes)
+
+    def get(self, payment_id: str) -> BankPayment:
+        """`GET /payments/{id}`. Raises Refusal."""
+        payment = super().get(payment_id)
+        if self.clock() - payment.created < 6.0 and self._faults.strikes("get lags"):
+            raise Refusal(404, "not_found", "There is no such payment")
+        return payment
+
+    def list(self, start: float | None, end: float | None) -> list[Any]:
+        """`GET /payments`."""
+        found = super().list(start, end)
+        if self._faults.strikes("list lags"):
+            found = [payment for payment in found if self.clock() - payment.created > 20.0]
+        if self._faults.strikes("untold"):
+            found = [replace(payment, invoice={**payment.invoice, "params": {}}) for payment in found]
+        return found

@@ -1,0 +1,64 @@
+"""Many seeds, and what was seen."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tests.verification.simulate.faults import KINDS
+from tests.verification.simulate.world import Run, run_seed
+
+RERUN = ".venv/bin/python -m tests.verification.simulate --seed {seed} --trace"
+
+
+def _brief(seed: int) -> Run:
+    """The story only where it is wanted: it is long, and crosses a pipe."""
+    run = run_seed(seed)
+    return run if run.broken is not None else replace(run, story=[])
+
+
+def runs_of(seeds: int, base: int, jobs: int) -> Iterator[Run]:
+    """Every run, as it ends."""
+    numbers = range(base, base + seeds)
+    if jobs == 1:
+        yield from map(_brief, numbers)
+        return
+    with multiprocessing.get_context("fork").Pool(jobs) as pool:
+        yield from pool.imap_unordered(_brief, numbers, chunksize=8)
+
+
+def simulate(seeds: int, base: int, jobs: int) -> int:
+    """Play them and print; returns the exit status."""
+    began = time.monotonic()
+    faults: Counter[str] = Counter()
+    sales: Counter[int] = Counter()
+    events = played = 0
+    broken: list[Run] = []
+    for run in runs_of(seeds, base, jobs):
+        played += 1
+        events += run.events
+        faults.update(run.faults)
+        sales[run.mode] += run.sales
+        if run.broken is not None:
+            if not broken:
+                print("\n".join(run.story))
+            broken.append(run)
+            print(f"seed {run.seed}: invariant {run.invariant} is broken: {run.broken}")
+            print(f"again: {RERUN.format(seed=run.seed)}", flush=True)
+            if len(broken) >= 20:
+                break
+    took = time.monotonic() - began
+    print(f"{'fault':22} {'times':>8}  what")
+    for kind, words in KINDS.items():
+        print(f"{kind:22} {faults[kind]:8}  {words}")
+    total = sum(faults.values())
+    print("sales by display mode:", ", ".join(f"{mode}: {sales[mode]}" for mode in (0, 1, 2)))
+    print(
+        f"{played} seeds from {base}, {events} events, {total} faults of {sum(1 for k in KINDS if faults[k])} kinds, "
+        f"{took:.1f} s: {played / took:.1f} seeds/s, {total / took:.0f} faults/s; "
+        + (f"{len(broken)} BROKEN" if broken else "all invariants hold")
+    )
+    return int(bool(broken))

@@ -1,0 +1,91 @@
+"""The real lane under seeds: the invariants hold, a seed is the same everywhere, planted mistakes are caught."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.verification.simulate.faults import KINDS, Focus
+from tests.verification.simulate.mistakes import MISTAKES, Mistake, planted
+from tests.verification.simulate.report import RERUN
+from tests.verification.simulate.world import run_seed
+
+CHUNKS, SEEDS = 40, 50
+BASE = 1_000_000
+"""Far from the seeds that people begin with."""
+MOST_SEEDS = 400
+"""Within so many seeds each mistake must show."""
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_the_invariants_hold(chunk: int, record_property: pytest.RecordProperty) -> None:
+    faults: Counter[str] = Counter()
+    events = sales = 0
+    for seed in range(BASE + chunk * SEEDS, BASE + (chunk + 1) * SEEDS):
+        run = run_seed(seed)
+        assert run.broken is None, "\n".join([*run.story, run.broken, f"again: {RERUN.format(seed=seed)}"])
+        faults.update(run.faults)
+        events += run.events
+        sales += run.sales
+    record_property("faults", dict(faults))
+    print(f"{SEEDS} seeds, {events} events, {sum(faults.values())} faults of {len(faults)} kinds: {dict(faults)}")
+    assert len(faults) > len(KINDS) / 4, "the worlds have become too kind"
+    # 20 to 49 sales were counted in the 40 chunks; some draw many worlds of hard faults.
+    assert sales > SEEDS / 5, "a lane that sells nothing breaks no other invariant"
+
+
+WAYS = {0: "ticket printed", 1: "presented: on the screen", 2: "on the tag, read back"}
+
+
+@pytest.mark.parametrize("mode", WAYS)
+def test_each_mode_sells_by_its_own_device(mode: int) -> None:
+    """A device that never works breaks no invariant: the lane goes on without it."""
+    runs = [run_seed(seed, Focus(mode)) for seed in range(BASE, BASE + 2 * SEEDS)]
+    presented = sum(WAYS[mode] in line for run in runs for line in run.story)
+    print(f"mode {mode}: {presented} presented, {sum(run.sales for run in runs)} sales in {len(runs)} worlds")
+    assert presented > SEEDS / 5
+    assert sum(run.sales for run in runs) > SEEDS / 5
+
+
+_HASHES = "from tests.verification.simulate.world import run_seed; print([run_seed(seed).trace_hash for seed in range(1, 13)])"
+
+
+def test_a_seed_is_the_same_in_every_process() -> None:
+    folder = str(Path(__file__).parent)
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", _HASHES],
+            env={**os.environ, "PYTHONPATH": folder, "PYTHONHASHSEED": salt},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=110,
+        ).stdout
+        for salt in ("0", "4711")
+    }
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_planted_mistake_is_caught(mistake: Mistake) -> None:
+    with planted(mistake):
+        for seed in range(1, MOST_SEEDS):
+            run = run_seed(seed, mistake.focus)
+            if run.broken is not None:
+                break
+    assert run.broken is not None, f"nobody noticed in {MOST_SEEDS} seeds: {mistake.name}"
+    print(f"seed {seed}: {run.broken}")
+    assert run.invariant in mistake.breaks, "\n".join(run.story)
+
+
+def test_planting_leaves_no_trace() -> None:
+    before = [getattr(owner, name) for mistake in MISTAKES for owner, name, _ in mistake.patches]
+    for mistake in MISTAKES:
+        with planted(mistake):
+            pass
+    assert before == [getattr(owner, name) for mistake in MISTAKES for owner, name, _ in mistake.patches]

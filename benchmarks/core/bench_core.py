@@ -34,8 +34,6 @@ from benchmarks.report import Row, finish, options
 
 ROOT = Path(__file__).resolve().parents[2]
 
-from explore.model import SCENARIOS  # noqa: E402 - found by the line above
-from explore.search import explore  # noqa: E402
 from powerloss.__main__ import fast_folder  # noqa: E402
 from powerloss.check import cut_everywhere, fail_everywhere, life, prints_of, record  # noqa: E402
 
@@ -51,6 +49,8 @@ from sco_sim.paymaster import PayMasterSimulator, TlsFront  # noqa: E402
 from sco_sim.printer import VirtualPrinter  # noqa: E402
 from sco_sim.screen import VirtualScreen  # noqa: E402
 from sco_sim.touch import VirtualTouch  # noqa: E402
+from tests.verification.explore.model import SCENARIOS  # noqa: E402 - found by the line above
+from tests.verification.explore.search import explore  # noqa: E402
 
 SIZE = (1024, 768)
 MEMORY_GOAL, CPU_GOAL, START_GOAL = 45.0, 1.0, 400.0

@@ -349,7 +349,7 @@ def test_no_cancellation_without_an_id_or_for_the_second_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "phase", "outcome", "why"),
+    ("before", "phase", "outcome", "reason"),
     [
         (state(P.WAITING), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
         (state(P.ASKING), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
@@ -368,7 +368,7 @@ def test_the_word_paid_for_the_full_sum(before: m.State, phase: m.Phase, outcome
     ("changes", "reason"),
     [
         ({"cancel": m.Cancel.ACCEPTED}, m.CaseReason.CANCEL_PAY_RACE),
-        ({"why": m.EndReason.RESTART}, m.CaseReason.PAID_AFTER_RESTART),
+        ({"reason": m.EndReason.RESTART}, m.CaseReason.PAID_AFTER_RESTART),
     ],
 )
 def test_paid_where_the_goods_must_not_go_is_a_case(changes: dict[str, Any], reason: m.CaseReason) -> None:
@@ -394,7 +394,7 @@ def test_declined(phase: m.Phase) -> None:
 
 
 @pytest.mark.parametrize(
-    ("why", "presented", "outcome"),
+    ("reason", "presented", "outcome"),
     [
         (m.EndReason.NOT_PRESENTED, False, m.Outcome.NOT_PRESENTED),
         (m.EndReason.LINK_REFUSED, False, m.Outcome.NOT_PRESENTED),
@@ -503,7 +503,7 @@ def test_an_accepted_cancellation_is_the_banks_word_and_the_payment_is_watched()
 def test_an_open_payment_is_cancelled_after_a_restart_only() -> None:
     after, effects = m.step(state(P.CONFIRMING, reason=m.EndReason.RESTART), word(3))
     assert (after.phase, after.reason, effects) == (P.CANCELLING, m.EndReason.RESTART, cancels())
-    for changes in ({"why": m.EndReason.EXPIRED}, {"why": m.EndReason.RESTART, "cancel": m.Cancel.UNANSWERED}):
+    for changes in ({"reason": m.EndReason.EXPIRED}, {"reason": m.EndReason.RESTART, "cancel": m.Cancel.UNANSWERED}):
         after, effects = m.step(state(P.CONFIRMING, **changes), word(3))
         assert (after, effects) == (
             idle(P.CONFIRMING, last_status_at_ms=BEGIN + 9_000, next_at_ms=BEGIN + 9_000, **changes), (),
@@ -742,7 +742,7 @@ def test_what_must_be_on_disk_first() -> None:
     assert not m.significant(begun, begun, (m.SendPoll(1, ID), m.SendFind(2)))
     assert m.significant(begun, begun, (m.SendPoll(1, ID), m.SendCreate(2)))
     for changes in (
-        {"may_exist": True}, {"presented": True}, {"asked": True}, {"why": m.EndReason.CUSTOMER}, {"delivered": True},
+        {"may_exist": True}, {"presented": True}, {"asked": True}, {"reason": m.EndReason.CUSTOMER}, {"delivered": True},
         {"payment_id": ID}, {"phase": P.FINDING},
     ):  # fmt: skip
         assert m.significant(begun, replace(begun, **changes), ())

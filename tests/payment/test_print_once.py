@@ -12,6 +12,7 @@ from sco_drivers import open_printer
 from sco_drivers.printer import DuplicateTicket, Ticket, memory
 from sco_payment.attempt import Phase
 from sco_payment.devices import ReopeningDevice
+from sco_payment.events import null_observer
 from sco_payment.lane import Order
 from sco_sim.printer import VirtualPrinter
 from tests.payment.lane_kit import OwnUI, bench

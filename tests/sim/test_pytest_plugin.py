@@ -50,7 +50,7 @@ def test_it_imports_nothing_until_a_fixture_is_used(tmp_path: Path) -> None:
 
         def test_nothing_of_ours_is_loaded():
             ours = {name for name in sys.modules if name.split(".")[0].startswith("sco_")}
-            assert ours == {"sco_hwtest", "sco_sim.testing.pytest_plugin"}
+            assert ours == {"sco_sim", "sco_sim.testing", "sco_sim.testing.pytest_plugin"}
             heavy = {"PIL", "starlette", "uvicorn", "zxingcpp", "nfc", "serial", "usb", "msgspec", "urllib3", "sqlite3"}
             assert not heavy & set(sys.modules)
         """,

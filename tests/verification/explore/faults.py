@@ -146,7 +146,7 @@ def _watch_ends_in_silence(state: m.State, event: m.StatusUnavailable) -> m.Step
 
 
 def _watch_never_ends(state: m.State, event: m.StatusUnavailable) -> m.Step:
-    return replace(state, next_at_ms=event.at_ms + 1, until=event.at_ms + 1), ()
+    return replace(state, next_at_ms=event.at_ms + 1, until_ms=event.at_ms + 1), ()
 
 
 def _link_unjudged(state: m.State, event: m.Created) -> m.Step:
@@ -157,7 +157,7 @@ def _link_unjudged(state: m.State, event: m.Created) -> m.Step:
         payment_id=event.payment_id,
         link=event.link,
         phase=m.Phase.PRESENTING,
-        until=event.at_ms + 1,
+        until_ms=event.at_ms + 1,
         may_exist=True,
     )
     return state, (m.Present(event.link, True),)

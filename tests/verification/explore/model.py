@@ -232,13 +232,13 @@ _LATEST = 1
 def _relabelled(state: m.State) -> m.State:
     """The machine only compares `seq` and counts it up, so that any number will do: the latest is always 1."""
     if state.phase in m.FINAL:
-        return replace(state, seq=_LATEST, busy=False, next_at_ms=0, until=0, last_status_at_ms=0)
+        return replace(state, seq=_LATEST, busy=False, next_at_ms=0, until_ms=0, last_status_at_ms=0)
     return replace(state, seq=_LATEST)
 
 
 def _on_disk(state: m.State) -> m.State:
     """The clockwork is said to be lost without harm: so lose it."""
-    return replace(state, seq=_LATEST, busy=False, next_at_ms=0, until=0, last_status_at_ms=0)
+    return replace(state, seq=_LATEST, busy=False, next_at_ms=0, until_ms=0, last_status_at_ms=0)
 
 
 class Model:

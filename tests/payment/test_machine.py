@@ -58,8 +58,8 @@ def silent(at: int = BEGIN + 9_000, wait_ms: int = 0) -> m.StatusUnavailable:
     return m.StatusUnavailable(at, 7, "no network", wait_ms)
 
 
-def ends(view: m.View, outcome: m.Outcome, why: m.EndReason) -> tuple[m.Effect, ...]:
-    return m.Withdraw(), m.Show(view), m.Finish(outcome, why)
+def ends(view: m.View, outcome: m.Outcome, reason: m.EndReason) -> tuple[m.Effect, ...]:
+    return m.Withdraw(), m.Show(view), m.Finish(outcome, reason)
 
 
 def cancels(seq: int = 8) -> tuple[m.Effect, ...]:
@@ -358,10 +358,10 @@ def test_no_cancellation_without_an_id_or_for_the_second_time() -> None:
         (state(P.CONFIRMING, cancel=m.Cancel.UNANSWERED), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
     ],
 )
-def test_the_word_paid_for_the_full_sum(before: m.State, phase: m.Phase, outcome: m.Outcome, why: m.EndReason) -> None:
+def test_the_word_paid_for_the_full_sum(before: m.State, phase: m.Phase, outcome: m.Outcome, reason: m.EndReason) -> None:
     after, effects = m.step(before, word(5))
     assert (after.phase, after.outcome, after.busy, after.case) == (phase, outcome, False, None)
-    assert effects == ends(m.View.PAID, outcome, why)
+    assert effects == ends(m.View.PAID, outcome, reason)
 
 
 @pytest.mark.parametrize(
@@ -404,9 +404,9 @@ def test_declined(phase: m.Phase) -> None:
         (m.EndReason.EXPIRED, False, m.Outcome.UNPAID),
     ],
 )
-def test_unpaid_and_never_seen_are_told_apart(why: m.EndReason, presented: bool, outcome: m.Outcome) -> None:
-    after, effects = m.step(state(P.CONFIRMING, reason=why, presented=presented), word(6))
-    assert (after.phase, after.outcome, effects) == (P.UNPAID, outcome, ends(m.View.UNPAID, outcome, why))
+def test_unpaid_and_never_seen_are_told_apart(reason: m.EndReason, presented: bool, outcome: m.Outcome) -> None:
+    after, effects = m.step(state(P.CONFIRMING, reason=reason, presented=presented), word(6))
+    assert (after.phase, after.outcome, effects) == (P.UNPAID, outcome, ends(m.View.UNPAID, outcome, reason))
 
 
 def test_after_the_poll_timeout_the_customer_is_asked_once() -> None:

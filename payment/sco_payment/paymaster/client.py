@@ -77,6 +77,10 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (ProtocolError, "the connection was cut"),
 )
 
+_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""What a connection that ends in the handshake raises; which one depends on OpenSSL and Python (3.11.2 takes the bare
+end of the stream for an orderly close: it sets SSL_OP_IGNORE_UNEXPECTED_EOF)."""
+
 A = TypeVar("A")
 
 
@@ -273,7 +277,7 @@ class PayMaster:
             return "no connection to the bank" + (f" ({reason})" if reason else "")
         if not _connected.get():
             broken = next((arg for arg in cause.args if isinstance(arg, ssl.SSLError)), None)
-            if isinstance(cause, ProtocolError) or isinstance(broken, ssl.SSLEOFError):
+            if isinstance(cause, ProtocolError) or isinstance(broken, _CUT):
                 return "the connection was cut before anything was sent"
             if isinstance(cause, ReadTimeoutError):
                 return "no connection to the bank in time"

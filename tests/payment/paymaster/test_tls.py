@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -104,11 +105,23 @@ def test_a_server_that_speaks_no_tls(tmp_path: Path, ca: trustme.CA, bank: PayMa
     assert bank.bank.creates == 0
 
 
+CLOSE_NOTIFY = bytes.fromhex("15 0303 0002 01 00")
+HALF_A_RECORD = bytes.fromhex("16 0303 007a 02 000076 0303")
+
+
 @pytest.mark.parametrize(
-    ("holds", "words"), [(False, "cut before anything was sent"), (True, "no connection to the bank in time")]
+    ("answer", "resets", "holds", "words"),
+    [
+        pytest.param(b"", False, False, "cut before anything was sent", id="closes"),
+        # SSLZeroReturnError on every OpenSSL and Python; some raise it for the other ends too
+        pytest.param(CLOSE_NOTIFY, False, False, "cut before anything was sent", id="close_notify"),
+        pytest.param(HALF_A_RECORD, False, False, "cut before anything was sent", id="half a record"),
+        pytest.param(b"", True, False, "cut before anything was sent", id="resets"),
+        pytest.param(b"", False, True, "no connection to the bank in time", id="holds"),
+    ],
 )
 def test_what_breaks_in_the_handshake_was_never_sent(
-    tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator, holds: bool, words: str
+    tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator, answer: bytes, resets: bool, holds: bool, words: str
 ) -> None:
     """A middlebox that cuts or swallows TLS leaves no attempt of which nobody knows."""
     with socket.create_server(("localhost", 0)) as listener:
@@ -119,6 +132,9 @@ def test_what_breaks_in_the_handshake_was_never_sent(
                 while True:
                     wire, _ = listener.accept()
                     wire.recv(4096)
+                    wire.sendall(answer)
+                    if resets:
+                        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     held.append(wire) if holds else wire.close()
 
         threading.Thread(target=serve, daemon=True).start()

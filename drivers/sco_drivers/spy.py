@@ -3,12 +3,14 @@
 Each public call is logged with its arguments, its outcome (or the error) and its time; a device that has an `on_wire`
 hook also gives its raw bytes, as hexadecimal. It goes to the logger `sco_drivers.spy` at level DEBUG, errors at
 WARNING.
-Nothing is changed on the way: results, errors and attributes are the device's own.
+Nothing is changed on the way: results, errors and attributes are the device's own, and `isinstance(device, Printer)`
+and the like hold as they do without the spy.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import logging
 import time
 from collections.abc import Callable
@@ -19,6 +21,13 @@ from sco_drivers.urls import DeviceUrl
 log = logging.getLogger(__name__)
 
 _LONGEST = 400
+_PROTOCOLS = {
+    "printer": ("sco_drivers.printer", "Printer"),
+    "nfc": ("sco_drivers.nfc", "TagReader"),
+    "screen": ("sco_drivers.screen", "Screen"),
+    "touch": ("sco_drivers.touch", "Touch"),
+}
+"""What a device of each kind is, by module and name: loaded with the spy."""
 
 
 def _short(value: object) -> str:
@@ -79,6 +88,23 @@ def _ms_since(start: float) -> float:
     return (time.perf_counter() - start) * 1000
 
 
+@functools.cache
+def _spy_class(kind: str) -> type[Spy]:
+    """A spy with the members of the kind's protocol in its class.
+
+    isinstance() of a runtime-checkable protocol looks for them there since Python 3.12, and no longer asks
+    `__getattr__`.
+    """
+    module, name = _PROTOCOLS[kind]
+    protocol: type = getattr(importlib.import_module(module), name)
+    members = {member for base in protocol.__mro__ for member in vars(base) if not member.startswith("_")}
+    return type(f"Spied{name}", (Spy,), {member: _delegate(member) for member in members})
+
+
+def _delegate(member: str) -> property:
+    return property(lambda spy: Spy.__getattr__(spy, member))
+
+
 def spy_on(kind: str, device: Any, url: DeviceUrl) -> Any:
     """`device` with a log of all that passes; see the module.
 
@@ -87,4 +113,4 @@ def spy_on(kind: str, device: Any, url: DeviceUrl) -> Any:
         device: an open device of that kind.
         url: as it was opened.
     """
-    return Spy(kind, device, url)
+    return _spy_class(kind)(kind, device, url)

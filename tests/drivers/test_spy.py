@@ -8,9 +8,20 @@ import queue
 import pytest
 
 from sco_drivers.errors import DeviceClosed
-from sco_drivers.registry import open_screen, open_touch
+from sco_drivers.nfc import TagReader
+from sco_drivers.printer import Printer
+from sco_drivers.registry import BACKENDS, open_nfc, open_printer, open_screen, open_touch
 from sco_drivers.screen import Scene, Screen
+from sco_drivers.spy import spy_on
 from sco_drivers.touch import Touch
+from sco_drivers.urls import DeviceUrl
+
+KINDS = {
+    "printer": (Printer, open_printer),
+    "nfc": (TagReader, open_nfc),
+    "screen": (Screen, open_screen),
+    "touch": (Touch, open_touch),
+}
 
 
 def test_calls_errors_and_times_are_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -45,3 +56,26 @@ def test_long_arguments_are_cut() -> None:
 
     assert len(_short("x" * 10_000)) < 500
     assert "10002 characters" in _short("x" * 10_000)
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_a_spied_device_is_still_one_of_its_kind(kind: str) -> None:
+    """Since Python 3.12 isinstance() looks for a protocol's members in the class, and no longer asks `__getattr__`."""
+    protocol, opener = KINDS[kind]
+    with opener("spy+sim://") as device:
+        assert isinstance(device, protocol)
+        others = [other for other, _ in KINDS.values() if other is not protocol and isinstance(device, other)]
+        assert others == [], "it pretends to be another kind too"
+        assert device.url == "sim://"
+
+
+def test_what_the_device_has_not_the_spy_has_not() -> None:
+    class Half:
+        """A third party's screen that forgot most of it."""
+
+        size = (1, 2)
+
+    spy = spy_on("screen", Half(), DeviceUrl.parse("spy+half://"))
+    assert spy.size == (1, 2)
+    with pytest.raises(AttributeError, match="'Half' object has no attribute 'show'"):
+        spy.show(Scene("paid", "Оплачено"))

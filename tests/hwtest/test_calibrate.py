@@ -95,13 +95,14 @@ def test_taps_beside_the_crosses_and_no_taps_are_told() -> None:
             person.join()
 
 
-def test_the_command_says_what_to_put_into_the_settings() -> None:
+@pytest.mark.parametrize("spy", ["", "spy+"])
+def test_the_command_says_what_to_put_into_the_settings(spy: str) -> None:
     stop = threading.Event()
     with VirtualScreen((800, 480)) as glass, VirtualTouch((800, 480), turn=lambda u, v: (1 - u, v)) as finger:
         person = threading.Thread(target=follow, args=(glass, finger, stop))
         person.start()
         try:
-            done = CliRunner().invoke(screen_group, ["calibrate", glass.url, finger.url, "--seconds", "20"])
+            done = CliRunner().invoke(screen_group, ["calibrate", spy + glass.url, finger.url, "--seconds", "20"])
         finally:
             stop.set()
             person.join()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -17,6 +17,8 @@ from sco_payment.customer.texts import LANGUAGES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from sco_drivers.screen.drawer import DrawnScreen
 
 _GAP = 12
 _LONGEST_SIDE = 2400
@@ -100,15 +102,14 @@ def check(url: str) -> None:
 @click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1, 600), help="To wait for each tap.")
 def calibrate(url: str, touch_url: str, seconds: float) -> None:
     """Find out by five taps how the panel TOUCH_URL sits on the screen URL, and say its URL for the settings."""
-    from sco_drivers.screen.renderer import DrawnScreen
     from sco_hwtest.calibrate import calibrate as by_taps
 
     refuse_mistakes(("screen", url), ("touch", touch_url))
     try:
         with open_screen(url) as screen:
-            if not isinstance(screen, DrawnScreen):
+            if not hasattr(screen, "mark"):
                 raise click.UsageError(f"{url} shows no crosses to tap")
-            found = by_taps(screen, touch_url, click.echo, wait_s=seconds)
+            found = by_taps(cast("DrawnScreen", screen), touch_url, click.echo, wait_s=seconds)
     except DeviceError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"the largest miss is {found.off:.1%} of the glass; in the settings, under [devices]:")

@@ -18,7 +18,7 @@ from sco_payment.customer.texts import LANGUAGES
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from sco_drivers.screen.drawer import DrawnScreen
+    from sco_drivers.screen.renderer import DrawnScreen
 
 _GAP = 12
 _LONGEST_SIDE = 2400

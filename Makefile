@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo test vm-test explore simulate powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation clean
+.PHONY: help setup demo test verify vm-test explore simulate powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,40 +32,46 @@ setup: $(STAMP) ## make .venv with everything
 demo: $(STAMP) ## one whole payment on an embedded PayMaster and simulated devices
 	$(BIN)/sco-pay demo --out out/demo
 
-test: $(STAMP) ## the tests; most of them wait for devices and clocks, so four at a time on any machine
+test: $(STAMP) ## the tests, four at a time: most of them wait for devices and sockets
 	$(BIN)/python -m pytest -n 4
 
-vm-test: $(STAMP) ## suites and payments on real kernel devices, in QEMU: ONLY="words"
+verify: $(STAMP) ## the long proofs of the money logic: every engine of tests/verification within its bounds
+	$(BIN)/python -m pytest -n 2 -m verify tests/verification
+
+vm-test: $(STAMP) ## contract suites and payments on real kernel devices, in QEMU: ONLY="words"
 	$(BIN)/python tests/verification/vm/run.py $(foreach word,$(ONLY),--only $(word))
 
-simulate: $(STAMP) ## the real lane in simulated time, with faults on every wire: SEEDS=n SEED_BASE=m JOBS=n
+simulate: $(STAMP) ## the real lane in simulated time, faults on every wire: SEEDS=n SEED_BASE=m JOBS=n
 	$(BIN)/python -m tests.verification.simulate --seeds $(SEEDS) --base $(SEED_BASE) --jobs $(JOBS)
 
-explore: $(STAMP) ## every world of a payment, wider than the tests do: CRASHES=n LIFE=n WORSE=1
+explore: $(STAMP) ## every state of a payment, in wider bounds than verify: CRASHES=n LIFE=n WORSE=1
 	$(BIN)/python -m tests.verification.explore --crashes $(CRASHES) --life $(LIFE) $(if $(WORSE),--worse)
 
-powerloss: $(STAMP) ## the power cut, and the disk failing, at every operation of a journal's life
+powerloss: $(STAMP) ## cut the power, and fail the disk, at every operation of a journal's life
 	$(BIN)/python -m tests.verification.powerloss
 
 kill: $(STAMP) ## kill -9 a payment at every point, then at ROUNDS=n random moments
 	$(BIN)/python -m tests.verification.kill --rounds $(ROUNDS)
 
-fuzz: $(STAMP) ## search for input that breaks something: SECONDS=n; guided by coverage where atheris is installed
+fuzz: $(STAMP) ## search for input that breaks something: SECONDS=n; coverage-guided where atheris is installed
 	$(BIN)/python -m tests.verification.fuzz --seconds $(SECONDS)
 
-mutation: $(STAMP) ## plant every small mistake in what decides about money; does a test notice?
+mutation: $(STAMP) ## change the money code in every small way: does a test notice?
 	$(BIN)/python -m tests.verification.mutation
 
-lint: $(STAMP) ## format check, lint, strict types
+lint: $(STAMP) ## formatting, lint, strict types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/typing/mypy.ini tests/typing
+	$(BIN)/basedpyright --project tests/typing
+	$(BIN)/lint-imports --no-cache
 
-format: $(STAMP) ## format and mend what can be mended
+format: $(STAMP) ## format, and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## every benchmark beside its peer and limit: QUICK=1, ONLY=area, KEEP=1 writes docs/performance.md
+bench: $(STAMP) ## every benchmark next to its peer and limit: QUICK=1, ONLY=area, KEEP=1 writes docs/performance.md
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(KEEP),--keep) $(ONLY)
 
 $(DOCS_STAMP): $(STAMP)
@@ -80,11 +86,11 @@ dist-check: $(STAMP) ## build the wheel, install it alone in a new environment, 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
 	$(BIN)/python tests/dist/check.py
 
-diagrams: $(STAMP) ## make again what the documentation draws and lists from the code
+diagrams: $(STAMP) ## regenerate what the documentation draws and lists from the code
 	$(BIN)/python docs/diagrams.py
 	$(BIN)/python docs/generate.py
 
-pictures: $(STAMP) ## render again the pictures that the README and docs show
+pictures: $(STAMP) ## render the pictures of the README and docs again
 	$(BIN)/python docs/pictures.py
 
 clean: ## remove the environment and all that was generated

@@ -733,6 +733,12 @@ def test_due(before: m.State, at: int | None) -> None:
     assert m.due(before) == at
 
 
+def test_when_an_attempt_can_be_cancelled() -> None:
+    offered = [phase for phase in P if m.may_cancel(idle(phase))]
+    assert offered == [P.CREATING, P.PRESENTING, P.WAITING, P.ASKING]
+    assert not m.may_cancel(state(P.CREATING, reason=m.EndReason.CUSTOMER))
+
+
 def test_what_must_be_on_disk_first() -> None:
     begun, _ = m.begin(plan())
     assert m.significant(None, begun, ())

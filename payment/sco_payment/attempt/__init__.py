@@ -39,6 +39,7 @@ from sco_payment.attempt.machine import (
     Step,
     begin,
     due,
+    may_cancel,
     significant,
     step,
 )
@@ -107,6 +108,7 @@ __all__ = [
     "begin",
     "due",
     "gate",
+    "may_cancel",
     "needs_recovery",
     "significant",
     "step",

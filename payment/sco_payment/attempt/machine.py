@@ -113,6 +113,11 @@ def due(state: State) -> int | None:
     return min(times)
 
 
+def may_cancel(state: State) -> bool:
+    """Whether the customer or the attendant can cancel the attempt now. A view offers the choice only then."""
+    return CancelWanted in TABLE[state.phase] and state.reason is not EndReason.CUSTOMER
+
+
 def significant(before: State | None, after: State, effects: Iterable[Effect]) -> bool:
     """Whether the step must be on disk before its effects are performed: all but the mere turning of the clockwork."""
     if before is None or any(not isinstance(effect, SendPoll | SendFind) for effect in effects):

@@ -29,7 +29,7 @@ SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main
 
 def settings() -> str:
     """Every setting, as `sco-pay settings reference` prints them, a table a section."""
-    from sco_payment.settings import reference
+    from sco_payment.settings_reader import reference
 
     parts = [
         "# Settings",

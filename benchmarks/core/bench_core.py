@@ -43,7 +43,8 @@ from sco_payment.customer.ui import Dialog, ScreenState  # noqa: E402
 from sco_payment.journal import Journal  # noqa: E402
 from sco_payment.lane import Order  # noqa: E402
 from sco_payment.paymaster.token import Token  # noqa: E402
-from sco_payment.settings import TOKEN_VARIABLE, from_mapping  # noqa: E402
+from sco_payment.settings import TOKEN_VARIABLE  # noqa: E402
+from sco_payment.settings_reader import settings_from_mapping  # noqa: E402
 from sco_sim.nfc.pn532 import VirtualReader  # noqa: E402
 from sco_sim.paymaster import PayMasterSimulator, TlsFront  # noqa: E402
 from sco_sim.printer import VirtualPrinter  # noqa: E402
@@ -183,7 +184,7 @@ def decisions(folder: Path, quick: bool) -> list[Row]:
     rounds = 10 if quick else 300
     on_disk, on_screen, syncs = [], [], []
     with InstantBank() as bank, VirtualScreen(size=SIZE) as glass:
-        settings = from_mapping(
+        settings = settings_from_mapping(
             {
                 "lane": {"pos_id": "K", "shop": "S"},
                 "paymaster": {"base_url": bank.url, "merchant_id": "m"},
@@ -344,8 +345,9 @@ def started(folder: Path, quick: bool) -> list[Row]:
     rounds = 3 if quick else 15
     ready, asked, bare, cpu = [], [], [], []
     code = (
-        "import sys; from sco_payment.assemble import open_lane; from sco_payment.settings import load; "
-        "open_lane(load(sys.argv[1])); sys.stdout.write('ready\\n'); sys.stdout.flush(); sys.stdin.read()"
+        "import sys; from sco_payment.assemble import open_lane; "
+        "from sco_payment.settings_reader import load_settings; "
+        "open_lane(load_settings(sys.argv[1])); sys.stdout.write('ready\\n'); sys.stdout.flush(); sys.stdin.read()"
     )
     environment = {**os.environ, TOKEN_VARIABLE: "t"}
     with VirtualScreen(size=SIZE) as screen:

@@ -15,9 +15,9 @@ def main() -> None:
     """Waits until it is killed."""
     from sco_payment.assemble import open_lane
     from sco_payment.lane import Order
-    from sco_payment.settings import load
+    from sco_payment.settings_reader import load_settings
 
-    lane = open_lane(load(sys.argv[1]))
+    lane = open_lane(load_settings(sys.argv[1]))
     presenter = lane._customer._presenter
     for held in (presenter._printer, presenter._nfc):
         if held is not None:

@@ -28,7 +28,8 @@ from sco_payment.customer.ui import Choice, LaneUI, ScreenState
 from sco_payment.lane import Lane, Order, Result, check_order
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime
-from sco_payment.settings import TOKEN_VARIABLE, DisplaySettings, Settings, from_mapping
+from sco_payment.settings import TOKEN_VARIABLE, DisplaySettings, Settings
+from sco_payment.settings_reader import settings_from_mapping
 from sco_sim.paymaster import NothingToPay, PayMasterSimulator
 from sco_sim.screen import VirtualScreen
 from sco_sim.touch import VirtualTouch
@@ -276,7 +277,7 @@ class Demo:
             },
             "journal": {"path": str(journal)},
         }
-        return from_mapping(document, {TOKEN_VARIABLE: bench.paymaster.token}, source="demo")
+        return settings_from_mapping(document, {TOKEN_VARIABLE: bench.paymaster.token}, source="demo")
 
     def _pay(self, lane: Lane, bench: Bench, runtime: _LaneTime) -> int:
         self._say(f"a lane in display mode {self._mode}, a customer who {self._customer.replace('-', ' ')}")

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
-from sco_payment.settings import SettingsError, from_mapping
+from sco_payment.settings_reader import SettingsError, settings_from_mapping
 from tests.docs.docpages import BUILT, REASONS, ROOT, Block, Page, Sandbox, blocks, pages
 
 SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main"}
@@ -217,7 +217,7 @@ def test_settings_shown_exist(block: Block) -> None:
     """A fragment lacks much, but what it says must be good."""
     data = tomllib.loads(block.text)
     try:
-        from_mapping(data, {})
+        settings_from_mapping(data, {})
     except SettingsError as error:
         wrong = [text for text in error.problems if "missing" not in text and "there is no token" not in text]
         assert not wrong, f"{block.where}: {wrong}"

@@ -19,7 +19,8 @@ from sco_payment.events import Observer, null_observer
 from sco_payment.lane import Lane
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime
-from sco_payment.settings import TOKEN_VARIABLE, from_mapping
+from sco_payment.settings import TOKEN_VARIABLE
+from sco_payment.settings_reader import settings_from_mapping
 from sco_sim.paymaster import PayMasterSimulator
 
 SPEED = 20.0
@@ -87,7 +88,7 @@ def bench(
     runtime: ThreadRuntime[Message] = ThreadRuntime(SPEED)
     with PayMasterSimulator(clock=lambda: runtime.now() / 1000, script=script) as paymaster:
         data = document(paymaster, folder / "journal.db", **sections)
-        settings = from_mapping(data, {TOKEN_VARIABLE: paymaster.token})
+        settings = settings_from_mapping(data, {TOKEN_VARIABLE: paymaster.token})
         with open_lane(settings, ui=ui, observer=observer, runtime=runtime, token=Token(paymaster.token)) as lane:
             yield lane, paymaster
 

@@ -13,7 +13,7 @@ import pytest
 
 from sco_payment.attempt import EndReason, Outcome
 from sco_payment.customer.ui import Choice, Dialog, ScreenState
-from sco_payment.settings import SettingsError
+from sco_payment.settings_reader import SettingsError
 from sco_sim.testing.bank import BenchPayMaster
 from sco_sim.testing.devices import BenchPrinter, BenchScreen, BenchTag, BenchTouch
 from sco_sim.testing.lane import LaneBench

@@ -86,10 +86,10 @@ def main(verbose: int) -> None:
 
 def _load_settings(path: str, *, token: bool = True) -> Settings:
     """The settings at `path`, or the end with every mistake. Without `token` none is asked for: nothing is sent."""
-    from sco_payment.settings import SettingsError, load
+    from sco_payment.settings_reader import SettingsError, load_settings
 
     try:
-        return load(path, token=token)
+        return load_settings(path, token=token)
     except SettingsError as error:
         click.echo(f"sco-pay: {error.source} cannot be used:", err=True)
         for problem in error.problems:
@@ -471,7 +471,7 @@ def check(settings_file: str, devices: bool) -> None:
 @settings.command()
 def reference() -> None:
     """Print every setting with its default and meaning, as Markdown."""
-    from sco_payment.settings import reference as rows
+    from sco_payment.settings_reader import reference as rows
 
     click.echo("| setting | default | meaning |\n|---|---|---|")
     for section, name, default, meaning in rows():

@@ -12,7 +12,8 @@ from sco_payment.attempt import Message
 from sco_payment.customer.ui import Choice, Dialog, LaneUI, ScreenState
 from sco_payment.lane import Lane, Order, Result
 from sco_payment.paymaster.token import Token
-from sco_payment.settings import TOKEN_VARIABLE, Settings, from_mapping
+from sco_payment.settings import TOKEN_VARIABLE, Settings
+from sco_payment.settings_reader import settings_from_mapping
 from sco_sim.testing.bank import BenchPayMaster
 from sco_sim.testing.clock import BenchRuntime, BenchTime
 from sco_sim.testing.devices import BenchPrinter, BenchScreen, BenchTag, BenchTouch, codes_in
@@ -90,7 +91,7 @@ class LaneBench:
     @property
     def settings(self) -> Settings:
         """The settings of the lane, for code of your own that opens it."""
-        return from_mapping(self.document, {TOKEN_VARIABLE: self.paymaster.token}, source="lane on the bench")
+        return settings_from_mapping(self.document, {TOKEN_VARIABLE: self.paymaster.token}, source="lane on the bench")
 
     @property
     def document(self) -> dict[str, dict[str, Any]]:

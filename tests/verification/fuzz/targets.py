@@ -18,7 +18,7 @@ from sco_payment.money import kopecks_from_text
 from sco_payment.paymaster import client, wire
 from sco_payment.paymaster.adapter import _wait_ms
 from sco_payment.paymaster.errors import TooManyRequests
-from sco_payment.settings import SettingsError, load
+from sco_payment.settings_reader import SettingsError, load_settings
 
 CORPORA = Path(__file__).parents[2] / "corpora"
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -63,7 +63,7 @@ def settings(data: bytes) -> None:
         file.write(data)
         file.flush()
         with contextlib.suppress(SettingsError):
-            load(file.name, {"SCO_PAYMASTER_TOKEN": "t"})
+            load_settings(file.name, {"SCO_PAYMASTER_TOKEN": "t"})
 
 
 def device_url(data: bytes) -> None:

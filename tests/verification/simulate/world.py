@@ -33,7 +33,8 @@ from sco_payment.journal import JournalError, resolutions
 from sco_payment.lane import Lane, Order, PaymentRefused, Result
 from sco_payment.money import format_amount
 from sco_payment.paymaster.token import Token
-from sco_payment.settings import TOKEN_VARIABLE, from_mapping
+from sco_payment.settings import TOKEN_VARIABLE
+from sco_payment.settings_reader import settings_from_mapping
 from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.paymaster import NothingToPay, PayMasterSimulator, Phone
 from sco_sim.paymaster.bank import BankPayment
@@ -174,7 +175,7 @@ class World:
             f"settings: mode {mode} {plate}, {document['timing']}, {document['dialog']}, clock off by {self.skew:g} s"
         )
         self.say(f"faults: {', '.join(f'{kind} {rate:g}' for kind, rate in sorted(self.faults.rates.items()))}")
-        return from_mapping(document, {TOKEN_VARIABLE: self.paymaster.token})
+        return settings_from_mapping(document, {TOKEN_VARIABLE: self.paymaster.token})
 
     def _new_order(self, n: int) -> Order:
         kopecks = self.random.randrange(100, 1_000_000)

@@ -25,7 +25,8 @@ from sco_payment.customer.ui import ScreenUI
 from sco_payment.lane import Lane, Order, Result
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime
-from sco_payment.settings import TOKEN_VARIABLE, from_mapping
+from sco_payment.settings import TOKEN_VARIABLE
+from sco_payment.settings_reader import settings_from_mapping
 from sco_sim.demo import decode
 from sco_sim.paymaster import PayMasterSimulator
 from sco_sim.printer import VirtualPrinter
@@ -112,7 +113,7 @@ def shop(mode: int, **sections: dict[str, Any]) -> Iterator[Shop]:
             "timing": {"invoice_life_s": 200.0, "poll_timeout_s": 60.0, "grace_s": 60.0},
             "journal": {"path": str(folder / "journal.db")},
         }
-        settings = from_mapping(document, {TOKEN_VARIABLE: bank.token}, source="virtual bench")
+        settings = settings_from_mapping(document, {TOKEN_VARIABLE: bank.token}, source="virtual bench")
         ui = screen_ui(settings)
         assert isinstance(ui, ScreenUI)
         seen: list[Shop] = []

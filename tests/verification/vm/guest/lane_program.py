@@ -21,7 +21,7 @@ from typing import Any
 
 from sco_payment.assemble import open_lane
 from sco_payment.lane import Lane, Order, Result
-from sco_payment.settings import load
+from sco_payment.settings_reader import load_settings
 from sco_payment.systemd import Notifier
 
 ALIVE_S = 5.0
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--settings", required=True)
     notifier = Notifier()
     till = Till(notifier)
-    with open_lane(load(parser.parse_args().settings), observer=till.observe) as lane:
+    with open_lane(load_settings(parser.parse_args().settings), observer=till.observe) as lane:
         signal.signal(signal.SIGTERM, till.stop)
         lane.start()
         with notifier.watch(lambda: till.alive() and lane.stalled_for_s() < 30):

@@ -1,0 +1,316 @@
+"""Reads the settings of a lane from one TOML file and the environment, and reports every problem at once.
+
+`SCO_<SECTION>_<NAME>` in the environment overrides a value of the file, e.g. `SCO_DISPLAY_MODE=1`. The token is not in
+the settings file: it comes from `SCO_PAYMASTER_TOKEN`, or from the file that `paymaster.token_file` names. Relative
+paths in the settings file start at its own folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import SplitResult, urlsplit
+
+from sco_drivers import DeviceError, check_url
+from sco_payment import link as links
+from sco_payment.attempt import Mode
+from sco_payment.customer.texts import is_utf8
+from sco_payment.paymaster.token import Token, TokenError
+from sco_payment.settings import TOKEN_VARIABLE, Settings
+
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
+_IN_ENVIRONMENT = (str, int, float, bool)
+"""Types of settings that an environment variable can hold."""
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used.
+
+    Attributes:
+        source: the file, or what else the settings came from.
+        problems: one sentence a problem: the setting, what was found and what to write.
+    """
+
+    def __init__(self, source: str, problems: list[str]) -> None:
+        super().__init__(f"{source}: " + "; ".join(problems))
+        self.source = source
+        self.problems = problems
+
+
+def load_settings(path: str | Path, environment: Mapping[str, str] | None = None, *, token: bool = True) -> Settings:
+    """Read and validate the settings file at `path`.
+
+    Args:
+        path: the TOML file. Relative paths in it start at its folder, in the environment at the working directory.
+        environment: used instead of the process's environment.
+        token: whether PayMaster's token is required. Pass False to make no requests, or to pass the token elsewhere.
+
+    Raises:
+        SettingsError: the settings cannot be used; lists every problem of the file and the environment.
+    """
+    source = str(path)
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")  # editors on Windows write a byte order mark
+    except FileNotFoundError:
+        raise SettingsError(source, ["no such file"]) from None
+    except OSError as error:
+        raise SettingsError(source, [f"cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SettingsError(source, [f"not UTF-8 text (line {line}): save the file as UTF-8"]) from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(source, [f"not TOML: {error}"]) from None
+    _resolve_paths(Path(path).parent, data)
+    return settings_from_mapping(data, os.environ if environment is None else environment, source=source, token=token)
+
+
+def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
+    """Let relative paths start at the settings file: a command run elsewhere must not start a second journal."""
+    for section, name in (("journal", "path"), ("paymaster", "token_file"), ("paymaster", "ca_file")):
+        table = data.get(section)
+        if isinstance(table, dict) and isinstance(table.get(name), str) and table[name]:
+            table[name] = str(folder / table[name])
+
+
+def settings_from_mapping(
+    data: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
+    *,
+    source: str = "settings",
+    token: bool = True,
+) -> Settings:
+    """Validate settings given as nested mappings, section -> name -> value.
+
+    Args:
+        data: as `tomllib` reads it from a file.
+        environment: variables that override it; none by default.
+        source: what the settings came from, for messages.
+        token: see `load_settings`.
+
+    Raises:
+        SettingsError: the settings cannot be used; lists every problem.
+    """
+    problems: list[str] = []
+    sections: dict[str, Any] = {}
+    known = {section.name: _section_type(section) for section in fields(Settings)}
+    for name in sorted(set(data) - set(known)):
+        problems.append(f"unknown section [{name}]; expected one of {', '.join(known)}")
+    for name, kind in known.items():
+        table = data.get(name, {})
+        if not isinstance(table, Mapping):
+            problems.append(f"{name} must be a section: write [{name}]")
+            table = {}
+        sections[name] = _read_section(name, kind, table, environment or {}, problems)
+    settings = Settings(**sections)
+    _check_combinations(settings, problems)
+    if token:
+        _check_token(settings, environment or {}, problems)
+    if problems:
+        raise SettingsError(source, problems)
+    return settings
+
+
+def reference() -> list[tuple[str, str, str, str]]:
+    """Rows of the settings reference: section, name, default, meaning."""
+    rows = []
+    for section in fields(Settings):
+        example = _section_type(section)()
+        for entry in fields(example):
+            rows.append((section.name, entry.name, _toml(getattr(example, entry.name)), _meaning(entry)))
+    return rows
+
+
+def _meaning(entry: Field[Any]) -> str:
+    low, high, choices = entry.metadata["min"], entry.metadata["max"], entry.metadata["choices"]
+    bounds = f" ({', '.join(choices)})" if choices else f" ({low:g} to {high:g})" if low is not None else ""
+    return str(entry.metadata["doc"]) + bounds
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    return "{}" if value == {} else str(value)
+
+
+def _section_type(section: Field[Any]) -> Any:
+    return section.default_factory
+
+
+def _read_section(
+    name: str, kind: Any, table: Mapping[str, Any], environment: Mapping[str, str], problems: list[str]
+) -> Any:
+    hints = get_type_hints(kind)
+    entries = {entry.name: entry for entry in fields(kind)}
+    for unknown in sorted(set(table) - set(entries)):
+        problems.append(f"unknown setting {name}.{unknown}; expected one of {', '.join(entries)}")
+    prefix = f"SCO_{name}_".upper()
+    for variable in sorted(variable for variable in environment if variable.startswith(prefix)):
+        key = variable.removeprefix(prefix).lower()
+        if key not in entries and variable != TOKEN_VARIABLE:
+            problems.append(f"{variable}: unknown setting {name}.{key}; expected one of {', '.join(entries)}")
+        elif key in entries and hints[key] not in _IN_ENVIRONMENT:
+            problems.append(f"{variable}: a table can be set only in the file, as [{name}.{key}]")
+    values: dict[str, Any] = {}
+    for key, entry in entries.items():
+        variable = f"SCO_{name}_{key}".upper()
+        where = f"{name}.{key}"
+        if variable in environment and hints[key] in _IN_ENVIRONMENT:
+            where = variable
+            raw: Any = _from_environment(environment[variable], hints[key])
+        elif key in table:
+            raw = table[key]
+        else:
+            continue
+        problem = _problem_of(raw, hints[key], entry)
+        if problem:
+            problems.append(f"{where} = {raw!r}: {problem}")
+        else:
+            values[key] = float(raw) if hints[key] is float else raw
+    return kind(**values)
+
+
+def _from_environment(text: str, kind: type) -> Any:
+    if kind is bool:
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
+    if kind is bool:
+        return None if isinstance(raw, bool) else "must be true or false"
+    if kind in (int, float):
+        if isinstance(raw, bool) or not isinstance(raw, int if kind is int else (int, float)):
+            return "must be a whole number" if kind is int else "must be a number"
+        low, high = entry.metadata["min"], entry.metadata["max"]
+        if low is not None and not low <= raw <= high:
+            return f"must be from {low:g} to {high:g}"
+        return None
+    if kind is str:
+        if not isinstance(raw, str):
+            return "must be text in quotes"
+        if not is_utf8(raw):  # from the environment; PayMaster and the journal could not store it
+            return "must be UTF-8 text"
+        choices = entry.metadata["choices"]
+        return None if not choices or raw in choices else f"must be one of {', '.join(choices)}"
+    if not isinstance(raw, Mapping) or not all(isinstance(value, int) and 1 <= value <= 6 for value in raw.values()):
+        return "must be a table of status words, each with an order state from 1 to 6"
+    return None
+
+
+def _check_combinations(settings: Settings, problems: list[str]) -> None:
+    """Check what depends on several settings, and what a type and limits cannot express."""
+    display, devices, paymaster, timing = settings.display, settings.devices, settings.paymaster, settings.timing
+    for where, value in (
+        ("lane.pos_id", settings.lane.pos_id),
+        ("lane.shop", settings.lane.shop),
+        ("paymaster.merchant_id", paymaster.merchant_id),
+        ("journal.path", settings.journal.path),
+    ):
+        if not value and not any(problem.startswith(f"{where} = ") for problem in problems):
+            problems.append(f"{where} is missing")
+    url = _split(paymaster.base_url)
+    if url is None or url.scheme not in ("https", "http") or not _HOST.fullmatch(url.hostname or ""):
+        problems.append(
+            f"paymaster.base_url = {paymaster.base_url!r}: must be an https address, e.g. https://paymaster.ru"
+        )
+    elif "@" in url.netloc or url.query or url.fragment:
+        problems.append("paymaster.base_url: must be scheme, host and port only, without user, query and fragment")
+    elif url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
+        problems.append("paymaster.base_url: plain http is allowed only to this machine; write https")
+    if paymaster.ca_file:
+        try:
+            Path(paymaster.ca_file).open("rb").close()
+        except OSError as error:
+            problems.append(f"paymaster.ca_file: {paymaster.ca_file}: {error.strerror}")
+    if display.mode == Mode.PRINT.value and not devices.printer:
+        problems.append("display.mode = 0 prints the code, but devices.printer is missing")
+    if display.mode == Mode.PLATE.value:
+        _check_plate(settings, problems)
+    if devices.nfc_uid:
+        try:
+            good = len(bytes.fromhex(devices.nfc_uid)) in (4, 7, 10)
+        except ValueError:
+            good = False
+        if not good:
+            problems.append(f"devices.nfc_uid = {devices.nfc_uid!r}: must be 4, 7 or 10 bytes in hex")
+    if timing.invoice_life_s < timing.create_window_s + timing.poll_interval_s:
+        problems.append("timing.invoice_life_s must be at least create_window_s + poll_interval_s")
+    if timing.poll_timeout_s <= timing.poll_interval_s:
+        problems.append(
+            "timing.poll_timeout_s must be longer than poll_interval_s: there is no answer between two polls"
+        )
+    for where, device in (
+        ("printer", devices.printer),
+        ("nfc", devices.nfc),
+        ("screen", devices.screen),
+        ("touch", devices.touch),
+    ):
+        if device:
+            _check_device(where, device, problems)
+
+
+def _check_token(settings: Settings, environment: Mapping[str, str], problems: list[str]) -> None:
+    file, text = settings.paymaster.token_file, environment.get(TOKEN_VARIABLE)
+    try:
+        if file:
+            Token.from_file(file)
+        elif text:
+            Token(text)
+        else:
+            problems.append(
+                f"the token is missing: set {TOKEN_VARIABLE}, or paymaster.token_file to a file of mode 0600"
+            )
+    except TokenError as error:
+        problems.append(f"{'paymaster.token_file' if file else TOKEN_VARIABLE}: {error}")
+
+
+def _split(text: str) -> SplitResult | None:
+    """The parts of an address; None if it is not one."""
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises ValueError for an invalid port
+    except ValueError:
+        return None
+    return parts
+
+
+def _check_plate(settings: Settings, problems: list[str]) -> None:
+    display = settings.display
+    if display.plate == "dynamic":
+        if not settings.devices.nfc:
+            problems.append('display.plate = "dynamic" writes each link to the tag, but devices.nfc is missing')
+        return
+    if not display.sticker_id:
+        problems.append('display.plate = "static" activates a cash link, but display.sticker_id is missing')
+    if not display.plate_link:
+        problems.append('display.plate = "static" needs the link on the plate, but display.plate_link is missing')
+        return
+    judgement = links.judge(display.plate_link)
+    if judgement.verdict is links.Verdict.REFUSED:
+        problems.append(f"display.plate_link: {judgement.reason}")
+    elif judgement.link is not None and not judgement.link.static:
+        problems.append(
+            "display.plate_link is a dynamic link (D in its QRC id), valid for one payment; a plate needs a static link"
+        )
+
+
+def _check_device(where: str, url: str, problems: list[str]) -> None:
+    """Check the URL with every parameter, without opening the device."""
+    try:
+        problems += [f"devices.{where}: {error}" for error in check_url(where, url)]  # type: ignore[arg-type]
+    except DeviceError as error:  # the driver cannot be loaded
+        problems.append(f"devices.{where}: {error}")

@@ -22,17 +22,10 @@ from weakref import WeakValueDictionary
 from sco_drivers.errors import DeviceGone, DeviceNotFound, DevicePermission, ScreenError
 from sco_drivers.screen import Box
 from sco_drivers.screen.formats import FORMATS, PixelFormat
-from sco_drivers.screen.memory import Geometry
-from sco_drivers.screen.renderer import (
-    PARAMETERS,
-    DrawnScreen,
-    check_parameters,
-    guard_of,
-    pair_of,
-    panel_of,
-    rotation_of,
-)
-from sco_drivers.screen.surface import Rotation, Surface
+from sco_drivers.screen.memory import Geometry, Rotation
+from sco_drivers.screen.options import PARAMETERS, check_parameters, guard_of, pair_of, panel_of, rotation_of
+from sco_drivers.screen.renderer import DrawnScreen
+from sco_drivers.screen.surface import Surface
 from sco_drivers.urls import DeviceUrl, checked_by
 
 if TYPE_CHECKING:
@@ -124,7 +117,7 @@ class VirtualScreen:
         stride: bytes a row; tight when None.
         mm: size of the glass in mm.
         path: the file; a temporary one, removed by `close`, when None.
-        guard_ms: see `sco_drivers.screen.renderer`.
+        guard_ms: see `sco_drivers.screen.options`.
     """
 
     def __init__(

@@ -1,22 +1,23 @@
-"""NFC readers by their URLs.
+"""Open NFC readers by URL.
 
     pn532:///dev/ttyS1?baud=921600     PN532 (HSU); baud: 115200, 230400, 460800 or 921600
     usb://072f:2200  usb://            ACR122U, PN533, RC-S380, ...; without vendor and product the first one found
-    udp://127.0.0.1:54321              nfcpy's link over UDP, for benches
+    udp://127.0.0.1:54321              nfcpy's link over UDP, for test benches
 
 All take `key=FILE` (the shop's key, for tags with a password) and `attempts=N` (how often a write may be tried; with
-more than one, a reading in which the reader failed is made once more too).
+more than one, a read that failed because of the reader is repeated once too).
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sco_drivers.errors import BadDeviceUrl, DriverUnavailable
-from sco_drivers.nfc.keys import TagKey
+from sco_drivers.nfc.options import attempts_of, baud_of, check_parameters, key_of
 from sco_drivers.nfc.radio import Radio
 from sco_drivers.nfc.reader import NfcpyReader
 from sco_drivers.urls import DeviceUrl, checked_by
@@ -24,13 +25,9 @@ from sco_drivers.urls import DeviceUrl, checked_by
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
 
-    from sco_sim.nfc.pn532 import VirtualReader
-
-COMMON = ("key", "attempts")
-BAUDS = (115200, 230400, 460800, 921600)
-"""Speeds of a PN532's serial line."""
-_FASTEST = BAUDS[-1]
-_SILENT = logging.NullHandler()
+_CONNECTIONS = {"pn532": "sco_drivers.nfc.uart", "usb": "sco_drivers.nfc.usb"}
+"""Modules that connect to a kind of reader; they import nfcpy, so each is loaded on first use."""
+_NULL_HANDLER = logging.NullHandler()
 
 
 def _load_nfcpy(url: DeviceUrl) -> None:
@@ -38,51 +35,29 @@ def _load_nfcpy(url: DeviceUrl) -> None:
         import nfc.clf  # noqa: F401
     except (ImportError, OSError) as error:
         raise DriverUnavailable(f"nfcpy cannot be loaded: {error}", url=url.text, hint="pip install nfcpy") from error
-    # As libraries do: what nfcpy remarks on its way is for those who configure logging, not for stderr.
+    # As libraries do: nfcpy's messages go to programs that configure logging, not to stderr.
     logger = logging.getLogger("nfc")
-    logger.addHandler(_SILENT)
-    if logger.level == logging.INFO:  # its own setting, under which a program that logs errors only hears each opening
+    logger.addHandler(_NULL_HANDLER)
+    if logger.level == logging.INFO:  # nfcpy's own setting; it would report each opening to a program that logs errors
         logger.setLevel(logging.WARNING)
 
 
-def _attempts(url: DeviceUrl) -> int:
-    return url.integer("attempts", 2, least=1, most=5)
+def _connection(kind: str) -> Any:
+    return importlib.import_module(_CONNECTIONS[kind])
 
 
-def baud_of(url: DeviceUrl) -> int:
-    """The URL's `baud`.
-
-    Raises:
-        BadDeviceUrl: not one of `BAUDS`.
-    """
-    return int(url.choice("baud", str(_FASTEST), tuple(map(str, BAUDS))))
-
-
-def check_parameters(url: DeviceUrl, *more: str) -> None:
-    """What every reader's URL may say (`COMMON`), besides the parameters `more`. The key's file is not looked at.
-
-    Raises:
-        BadDeviceUrl: a parameter that cannot be understood.
-    """
-    url.only(*COMMON, *more)
-    _attempts(url)
-
-
-def build(url: DeviceUrl, radio: Radio, *, simulator: VirtualReader | None = None) -> NfcpyReader:
-    """The reader over `radio`, with the options that every NFC URL takes (`COMMON`).
-
-    Raises:
-        DeviceError: an option is wrong, or the reader cannot be opened.
-    """
-    key = TagKey.load(url.params["key"], url=url.text) if "key" in url.params else None
-    return NfcpyReader(url.text, radio, key=key, attempts=_attempts(url), simulator=simulator)
+def _reader(url: DeviceUrl, radio: Radio) -> NfcpyReader:
+    return NfcpyReader(url.text, radio, key=key_of(url), attempts=attempts_of(url))
 
 
 def serial_radio(url: DeviceUrl, path: str, baud: int) -> Radio:
-    """The field of a PN532 on the serial line `path`."""
-    _load_nfcpy(url)
-    from sco_drivers.nfc import uart
+    """The radio of a PN532 on the serial line `path`.
 
+    Raises:
+        DriverUnavailable: nfcpy is missing.
+    """
+    _load_nfcpy(url)
+    uart = _connection("pn532")
     return Radio(url.text, lambda: uart.connect(path, baud), Path(path).exists)
 
 
@@ -105,7 +80,7 @@ def open_pn532(url: DeviceUrl) -> NfcpyReader:
     Raises:
         DeviceError: it cannot be opened.
     """
-    return build(url, serial_radio(url, url.path, baud_of(url)))
+    return _reader(url, serial_radio(url, url.path, baud_of(url)))
 
 
 @checked_by(_check_usb)
@@ -116,11 +91,9 @@ def open_usb(url: DeviceUrl) -> NfcpyReader:
         DeviceError: it cannot be opened.
     """
     _load_nfcpy(url)
-    from sco_drivers.nfc import usb
-
+    usb = _connection("usb")
     usb.load_libusb(url)
-    radio = Radio(url.text, lambda: usb.connect(url.host), lambda: bool(usb.readers(url.host)))
-    return build(url, radio)
+    return _reader(url, Radio(url.text, lambda: usb.connect(url.host), lambda: bool(usb.readers(url.host))))
 
 
 @checked_by(check_parameters)
@@ -128,7 +101,7 @@ def open_udp(url: DeviceUrl) -> NfcpyReader:
     """Open nfcpy's link over UDP: `udp://127.0.0.1:54321`.
 
     Raises:
-        DeviceError: the host is not known.
+        DeviceError: the host name cannot be resolved.
     """
     _load_nfcpy(url)
     path = f"udp:{url.host or 'localhost'}:{url.port or 54321}"
@@ -138,4 +111,4 @@ def open_udp(url: DeviceUrl) -> NfcpyReader:
 
         return nfc.ContactlessFrontend(path)
 
-    return build(url, Radio(url.text, connect, lambda: True))
+    return _reader(url, Radio(url.text, connect, lambda: True))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sco_drivers.errors import (
     DeviceBusy,
@@ -73,23 +74,18 @@ def device_error(error: Exception, url: str, *, opening: bool, present: Callable
     return DeviceProtocolError(f"the reader answered what its protocol does not know ({text or type(error)})", url=url)
 
 
-def _air_of(frontend: ContactlessFrontend) -> RfTransport:
-    from nfc.clf import pn53x
+_TRANSPORTS = (
+    ("nfc.clf.pn53x", "sco_drivers.nfc.transport_pn53x", "Pn53xTransport"),
+    ("sco_drivers.nfc.port100", "sco_drivers.nfc.transport_port100", "Port100Transport"),
+)
+"""Module of the device's class or of a base of it, our transport for it; loaded on first use, to save memory."""
+_OTHER_TRANSPORT = ("sco_drivers.nfc.transport_nfcpy", "NfcpyTransport")
 
-    if isinstance(frontend.device, pn53x.Device):
-        from sco_drivers.nfc.transport_pn53x import Pn53xTransport
 
-        return Pn53xTransport(frontend)
-
-    from sco_drivers.nfc import port100  # memory that the most usual readers need not spend
-
-    if isinstance(frontend.device, port100.Device):
-        from sco_drivers.nfc.transport_port100 import Port100Transport
-
-        return Port100Transport(frontend.device.chipset)
-    from sco_drivers.nfc.transport_nfcpy import NfcpyTransport
-
-    return NfcpyTransport(frontend)
+def _transport_for(frontend: ContactlessFrontend) -> RfTransport:
+    bases = {base.__module__ for base in type(frontend.device).__mro__}
+    module, name = next((ours for theirs, *ours in _TRANSPORTS if theirs in bases), _OTHER_TRANSPORT)
+    return cast(RfTransport, getattr(importlib.import_module(module), name)(frontend))
 
 
 class Radio:
@@ -115,7 +111,7 @@ class Radio:
         self._connect = connect
         self._present = present
         self._frontend: ContactlessFrontend | None = None
-        self._air: RfTransport | None = None
+        self._transport: RfTransport | None = None
         self._field_on = False
         self._off_since = 0.0  # monotonic
 
@@ -159,12 +155,12 @@ class Radio:
             return
         with self._guarded(opening=True):
             self._frontend = self._connect()
-            self._air = _air_of(self._frontend)
+            self._transport = _transport_for(self._frontend)
         self._field_on, self._off_since = False, time.monotonic()
 
     def drop(self) -> None:
         """Let go of the reader, field off if it still listens. The next `open` starts afresh. Never raises."""
-        frontend, self._frontend, self._air = self._frontend, None, None
+        frontend, self._frontend, self._transport = self._frontend, None, None
         if frontend is None or frontend.device is None:
             return
         transport = getattr(getattr(frontend.device, "chipset", None), "transport", None)
@@ -183,14 +179,14 @@ class Radio:
             NoResponse: there is none. TransmissionError, Collision: what answers cannot be made out. DeviceError.
         """
         self.open()
-        assert self._air is not None
+        assert self._transport is not None
         if self._field_on:
             self.mute()
         # A tag that did not lose its power still sleeps, or still waits for the commands of before.
         time.sleep(max(0.0, self._off_since + FIELD_OFF_S - time.monotonic()))
         self._field_on = True
         with self._guarded():
-            return self._air.select(uid)
+            return self._transport.select(uid)
 
     def command(self, data: bytes) -> bytes:
         """Send `data` to the selected tag and return its answer without CRC.
@@ -198,9 +194,9 @@ class Radio:
         Raises:
             NoResponse, TransmissionError: nothing, or damage, came back. DeviceError.
         """
-        assert self._air is not None, "select a tag first"
+        assert self._transport is not None, "select a tag first"
         with self._guarded():
-            return self._air.command(data)
+            return self._transport.command(data)
 
     def another(self) -> bytes | None:
         """Put the selected tag to sleep and look whether a second one answers; its UID, or None.
@@ -208,9 +204,9 @@ class Radio:
         Raises:
             TransmissionError, Collision: something answers that cannot be made out. DeviceError.
         """
-        assert self._air is not None, "select a tag first"
+        assert self._transport is not None, "select a tag first"
         with self._guarded():
-            return self._air.another()
+            return self._transport.another()
 
     def mute(self) -> None:
         """Switch the field off, so that phones can read the tag.

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from sco_drivers.errors import DeviceClosed, DeviceError, DeviceProtocolError, DeviceTimeout, NfcError
 from sco_drivers.nfc import (
@@ -50,9 +50,6 @@ from sco_drivers.nfc.type2 import (
     plan_message,
 )
 
-if TYPE_CHECKING:
-    from sco_sim.nfc.pn532 import VirtualReader
-
 _LOOK_FOR_A_STICKER = "look for a sticker put over the tag"
 _READER_FAILED = (DeviceTimeout, DeviceProtocolError)
 Protection = Literal["none", "password", "forever"]
@@ -85,7 +82,6 @@ class NfcpyReader:
         key: the shop's key, for tags with a password.
         attempts: how often a write may be tried in one call; each goes on from what the tag then carries. With more
             than one, whatever else the reader failed in is done once more too.
-        simulator: the simulated reader that belongs to it and is closed with it, when it is one (`sim://`).
     """
 
     def __init__(
@@ -95,9 +91,7 @@ class NfcpyReader:
         *,
         key: TagKey | None = None,
         attempts: int = 2,
-        simulator: VirtualReader | None = None,
     ) -> None:
-        self.simulator = simulator
         self._url = url
         self._radio = radio
         self._key = key
@@ -453,8 +447,6 @@ class NfcpyReader:
                 with suppress(DeviceError):
                     self._radio.mute()
                 self._radio.drop()
-                if self.simulator is not None:
-                    self.simulator.close()
 
     def __enter__(self) -> Self:
         return self

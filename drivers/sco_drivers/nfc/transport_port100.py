@@ -14,6 +14,7 @@ import functools
 import operator
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from sco_drivers.nfc.port100 import (
     COLLISION,
@@ -35,6 +36,9 @@ from sco_drivers.nfc.transport import (
     TransmissionError,
     without_crc,
 )
+
+if TYPE_CHECKING:
+    from nfc.clf import ContactlessFrontend
 
 _REQUEST = b"\x26"
 _SELECT = b"\x93\x95\x97"  # one for each cascade level
@@ -65,8 +69,8 @@ def _levels(uid: bytes) -> list[bytes]:
 class Port100Transport:
     """See `RfTransport`."""
 
-    def __init__(self, chipset: Chipset) -> None:
-        self._chipset = chipset
+    def __init__(self, frontend: ContactlessFrontend) -> None:
+        self._chipset: Chipset = frontend.device.chipset
 
     def select(self, uid: bytes | None) -> Selected:
         """See `RfTransport`."""

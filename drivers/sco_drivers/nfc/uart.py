@@ -20,7 +20,7 @@ import nfc.clf.transport
 import serial
 
 from sco_drivers.nfc.demoted import Demoted
-from sco_drivers.nfc.opening import BAUDS
+from sco_drivers.nfc.options import BAUDS
 
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend

@@ -36,7 +36,8 @@ from sco_drivers.screen.console import Console
 from sco_drivers.screen.fbdev import ioctl, open_node, take_console
 from sco_drivers.screen.formats import FORMATS
 from sco_drivers.screen.memory import Geometry
-from sco_drivers.screen.renderer import PARAMETERS, DrawnScreen, check_parameters, panel_of
+from sco_drivers.screen.options import PARAMETERS, check_parameters, panel_of
+from sco_drivers.screen.renderer import DrawnScreen
 from sco_drivers.urls import DeviceUrl, checked_by
 
 _T = TypeVar("_T", bound=ctypes.Structure | c_uint32)

@@ -38,7 +38,8 @@ from sco_drivers.screen.connectors import Connectors
 from sco_drivers.screen.console import Console
 from sco_drivers.screen.formats import Bits, PixelFormat, from_bitfields
 from sco_drivers.screen.memory import Geometry
-from sco_drivers.screen.renderer import PARAMETERS, DrawnScreen, check_parameters, panel_of
+from sco_drivers.screen.options import PARAMETERS, check_parameters, panel_of
+from sco_drivers.screen.renderer import DrawnScreen
 from sco_drivers.urls import DeviceUrl, checked_by
 
 FBIOGET_VSCREENINFO, FBIOPUT_VSCREENINFO, FBIOGET_FSCREENINFO = 0x4600, 0x4601, 0x4602

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from sco_drivers.screen import Box
 from sco_drivers.screen.formats import PixelFormat
+
+Rotation = Literal[0, 90, 180, 270]
+"""Degrees clockwise by which the picture is turned on its way into memory, as the kernel's `fbcon=rotate` counts."""
 
 Rows = memoryview
 """Writable bytes of one page, the first visible pixel at byte 0."""

@@ -9,6 +9,7 @@ from typing import Self
 
 from sco_drivers.errors import DeviceClosed, ScreenError
 from sco_drivers.screen import Scene
+from sco_drivers.screen.options import pair_of
 from sco_drivers.urls import DeviceUrl, checked_by
 
 
@@ -76,8 +77,6 @@ class Nothing:
 
 
 def _size(url: DeviceUrl) -> tuple[int, int]:
-    from sco_drivers.screen.renderer import pair_of
-
     return pair_of(url, "size") or (1024, 768)
 
 

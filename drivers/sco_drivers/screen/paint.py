@@ -8,7 +8,7 @@ from math import cos, radians, sin
 from typing import TYPE_CHECKING
 
 from sco_drivers.qr import QUIET_ZONE, QrMatrix
-from sco_drivers.screen import Box, Drawing, palette, typography
+from sco_drivers.screen import Box, Drawing, drawings, palette, typography
 from sco_drivers.screen.layout import Layout, PlacedButton, PlacedCountdown
 from sco_drivers.screen.palette import Pair
 
@@ -171,6 +171,4 @@ def _quarter(side: int) -> tuple[Image, ...]:
 @lru_cache(maxsize=2)
 def picture(drawing: Drawing, side: int) -> Image:
     """A drawing as a palette image of `side` x `side` px on the page's ground."""
-    from sco_drivers.screen import drawings
-
     return drawings.draw(drawing, side)

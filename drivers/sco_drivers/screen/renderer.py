@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Self
 
 from sco_drivers import qr
 from sco_drivers.errors import DeviceClosed, DeviceError, DeviceGone, ScreenError
-from sco_drivers.screen import Box, Drawing, Scene, UnsupportedScreen
+from sco_drivers.screen import Box, Drawing, Scene, UnsupportedScreen, paint
 from sco_drivers.screen.layout import LEAST_MODULE_MM, Layout, countdown_text, finger, lay_out
-from sco_drivers.screen.memory import Memory
-from sco_drivers.screen.surface import Moving, Rotation, Surface
+from sco_drivers.screen.memory import Memory, Rotation
+from sco_drivers.screen.options import GUARD_MS, guard_of, rotation_of
+from sco_drivers.screen.surface import Moving, Surface
 from sco_drivers.urls import DeviceUrl
 
 if TYPE_CHECKING:
@@ -24,69 +25,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-PARAMETERS = ("rotate", "mm", "guard_ms")
-"""Query parameters that every screen with memory takes."""
-
 FRAME_S = 1 / 15
 """Time of one picture of the spinner."""
-
-GUARD_MS = 250
-"""Nobody reads a button and presses it faster: a touch that soon after a new scene was meant for the one before."""
-
-
-def rotation_of(url: DeviceUrl) -> Rotation:
-    """The URL's `rotate`.
-
-    Raises:
-        BadDeviceUrl: another angle than 0, 90, 180, 270.
-    """
-    return int(url.choice("rotate", "0", ("0", "90", "180", "270")))  # type: ignore[return-value]
-
-
-def panel_of(url: DeviceUrl) -> tuple[int, int] | None:
-    """The URL's `mm=WxH`: the size of the glass as the device has it, before rotation; None when not given.
-
-    Raises:
-        BadDeviceUrl: not two whole numbers with an `x` between.
-    """
-    return pair_of(url, "mm")
-
-
-def pair_of(url: DeviceUrl, name: str) -> tuple[int, int] | None:
-    """Query parameter `name` as `WxH`; None when absent.
-
-    Raises:
-        BadDeviceUrl: not two whole numbers above zero with an `x` between.
-    """
-    text = url.params.get(name)
-    if text is None:
-        return None
-    wide, cross, high = text.partition("x")
-    if not (cross and wide.isascii() and wide.isdigit() and high.isascii() and high.isdigit()):
-        raise url.wrong(name, "is not WIDTHxHEIGHT")
-    if not (0 < int(wide) <= 16384 and 0 < int(high) <= 16384):
-        raise url.wrong(name, "is out of range 1x1..16384x16384")
-    return int(wide), int(high)
-
-
-def guard_of(url: DeviceUrl, default: int = GUARD_MS) -> int:
-    """The URL's `guard_ms`.
-
-    Raises:
-        BadDeviceUrl: no whole number, or out of range.
-    """
-    return url.integer("guard_ms", default, least=0, most=5000)
-
-
-def check_parameters(url: DeviceUrl) -> None:
-    """What the URL of every screen with memory may say.
-
-    Raises:
-        BadDeviceUrl: a parameter that cannot be understood.
-    """
-    rotation_of(url)
-    panel_of(url)
-    guard_of(url)
 
 
 class DrawnScreen:
@@ -181,8 +121,6 @@ class DrawnScreen:
         Raises:
             DeviceGone: the display was unplugged. DeviceClosed: `close` was called. ValueError: too near to an edge.
         """
-        from sco_drivers.screen import paint
-
         with self._lock:
             self._check_open()
             self._memory.check()
@@ -290,8 +228,6 @@ class DrawnScreen:
 
     def _draw(self, layout: Layout, matrix: qr.QrMatrix | None) -> None:
         """The whole scene, into the back page, and show it."""
-        from sco_drivers.screen import paint
-
         surface, code = self._surface, layout.code
         self._spinner = None
         rows = self._memory.back()
@@ -374,8 +310,6 @@ class DrawnScreen:
         if self._ends_at is not None and layout is not None and layout.countdown is not None:
             left = countdown_text(self._ends_at - time.monotonic())
             if left != self._left:
-                from sco_drivers.screen import paint
-
                 self._left = left
                 image = paint.paint_countdown(layout.countdown, left)
                 changed.append(self._surface.put(rows, layout.countdown.box, image))

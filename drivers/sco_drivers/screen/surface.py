@@ -9,18 +9,15 @@ import itertools
 import mmap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from sco_drivers.qr import QUIET_ZONE, QrMatrix
 from sco_drivers.screen import Box, palette
-from sco_drivers.screen.memory import Geometry, Rows
+from sco_drivers.screen.memory import Geometry, Rotation, Rows
 from sco_drivers.screen.paint import RING, paint_code
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-Rotation = Literal[0, 90, 180, 270]
-"""Degrees clockwise by which the picture is turned on its way into memory, as the kernel's `fbcon=rotate` counts."""
 
 _PIECE = 1 << 16
 """Bytes that are copied at once: they stay in the processor's cache."""

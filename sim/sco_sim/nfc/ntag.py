@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 
+from sco_sim.nfc.ntag_picture import render
+
 # product: pages, user pages' end, pages per dynamic lock bit, storage size code of GET_VERSION, CC size byte
 _KINDS = {
     "ntag213": (45, 40, 2, 0x0F, 0x12),
@@ -194,8 +196,6 @@ class VirtualTag:
 
     def render_png(self, path: str | Path) -> None:
         """Draw the tag: its UID, the link a phone would open, and its pages in hex."""
-        from sco_sim.nfc.ntag_picture import render
-
         render(self, Path(path))
 
     # -- on the air --------------------------------------------------------------------------------------------------

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sco_sim.nfc.ntag import VirtualTag
+from typing import Protocol
 
 _COLUMNS = 3
 _INK, _FAINT, _LINK, _PAPER, _CHANGED = "#1b2430", "#7a8794", "#0b5fa5", "#ffffff", "#fff0c9"
 
 
-def render(tag: VirtualTag, path: Path) -> None:
+class Drawable(Protocol):
+    """What the picture shows of a tag."""
+
+    product: str
+    uid: bytes
+
+    @property
+    def pages(self) -> Mapping[int, bytes]: ...
+
+    @property
+    def page_writes(self) -> Mapping[int, int]: ...
+
+    def uri(self) -> str | None: ...
+
+
+def render(tag: Drawable, path: Path) -> None:
     """Draw `tag` into the PNG file `path`; pages that were written have a tinted ground."""
     from PIL import Image, ImageDraw, ImageFont
 
     title, text, small = (ImageFont.load_default(size) for size in (24, 16, 13))
-    pages = len(tag.memory) // 4
+    pages = len(tag.pages)
     rows = -(-pages // _COLUMNS)
     width, top, step, column = 760, 150, 19, 240
     picture = Image.new("RGB", (width, top + rows * step + 20), _PAPER)
@@ -30,8 +43,8 @@ def render(tag: VirtualTag, path: Path) -> None:
         draw.text((20, 68 + i * 22), line, _LINK if tag.uri() else _INK, font=text)
     for page in range(pages):
         x, y = 20 + page // rows * column, top + page % rows * step
-        octets = bytes(tag.memory[page * 4 : page * 4 + 4])
-        if tag.page_writes[page]:
+        octets = tag.pages[page]
+        if tag.page_writes.get(page):
             draw.rectangle((x - 4, y - 1, x + column - 14, y + step - 3), _CHANGED)
         draw.text((x, y), f"{page:3d}", _FAINT, font=small)
         for i, octet in enumerate(octets):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import select
 import shutil
 import tempfile
@@ -17,18 +16,13 @@ import termios
 import threading
 import tty
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from sco_drivers.errors import BadDeviceUrl
-from sco_drivers.urls import DeviceUrl, checked_by
 from sco_sim.nfc.framed_chip import FramedChip
-from sco_sim.nfc.ntag import PRODUCTS, VirtualTag
+from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.nfc.pn532_chip import SPEEDS, Fault
 
-if TYPE_CHECKING:
-    from sco_drivers.nfc.reader import NfcpyReader
-
-__all__ = ["Fault", "VirtualReader", "open_sim"]
+__all__ = ["Fault", "VirtualReader"]
 
 _TERMIOS_SPEED = {getattr(termios, f"B{baud}"): baud for baud in SPEEDS}
 
@@ -178,43 +172,3 @@ class VirtualReader(FramedChip):
             return bool(select.select([self._master], [], [], self._delay)[0])
         except (OSError, ValueError):  # the line was pulled out
             return True
-
-
-def _tag(url: DeviceUrl) -> VirtualTag:
-    product = url.choice("tag", "ntag213", PRODUCTS)
-    uid = url.params.get("uid", "04a1b2c3d4e5f6")
-    if not re.fullmatch("[0-9a-fA-F]{14}", uid):
-        raise url.wrong("uid", "is not 7 bytes in hex", hint="e.g. uid=04a1b2c3d4e5f6")
-    try:
-        return VirtualTag(product, bytes.fromhex(uid), url.params.get("uri", ""))
-    except ValueError as error:
-        raise BadDeviceUrl(str(error), url=url.text, parameters=("uri",)) from None
-
-
-def _check(url: DeviceUrl) -> None:
-    from sco_drivers.nfc import opening as driver
-
-    _tag(url)
-    driver.baud_of(url)
-    driver.check_parameters(url, "tag", "uid", "uri", "baud")
-
-
-@checked_by(_check)
-def open_sim(url: DeviceUrl) -> NfcpyReader:
-    """A simulated reader behind the real driver: `sim://?tag=ntag213&uid=04a1b2c3d4e5f6&uri=https%3A%2F%2F...`.
-
-    The simulator is the reader's attribute `simulator` and lives until the reader is closed.
-
-    Raises:
-        BadDeviceUrl: an unknown tag or a UID that is not 7 bytes.
-    """
-    from sco_drivers.nfc import opening as driver
-
-    simulator = VirtualReader(_tag(url))
-    try:
-        radio = driver.serial_radio(url, str(simulator.path), driver.baud_of(url))
-        opened = driver.build(url, radio, simulator=simulator)
-    except BaseException:
-        simulator.close()
-        raise
-    return opened

@@ -2,19 +2,18 @@
 
 `BACKENDS` maps a kind of device and a scheme to the module and function that opens it. Third parties add schemes by
 entry points in the groups `sco_drivers.printer`, `sco_drivers.nfc`, `sco_drivers.screen`, `sco_drivers.touch`: the name
-is the scheme, the object a callable that takes a `DeviceUrl` and returns an object of that kind's protocol. One that is
-decorated by `sco_drivers.urls.checked_by` lets its URLs be checked without a device.
+is the scheme, the object a callable that takes a `DeviceUrl` and returns an object of that kind's protocol. Decorate it
+with `sco_drivers.urls.opener`, and its URLs can be checked without a device.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from sco_drivers.errors import BadDeviceUrl, DriverUnavailable, UnknownScheme
-from sco_drivers.urls import DeviceUrl
+from sco_drivers.urls import DeviceUrl, Opener, Traits
 
 if TYPE_CHECKING:
     from sco_drivers.nfc import TagReader
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from sco_drivers.touch import Touch
 
 Kind = Literal["printer", "nfc", "screen", "touch"]
-Opener = Callable[[DeviceUrl], Any]
 
 BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
     "printer": {
@@ -60,11 +58,11 @@ def schemes(kind: Kind) -> list[str]:
     return sorted({*BACKENDS[kind], *(point.name for point in entry_points(group=f"sco_drivers.{kind}"))})
 
 
-def _opener(kind: Kind, url: DeviceUrl) -> Opener:
+def _opener(kind: Kind, url: DeviceUrl) -> Callable[[DeviceUrl], Any]:
     if url.scheme in BACKENDS[kind]:
         module, function = BACKENDS[kind][url.scheme]
         try:
-            return cast(Opener, getattr(importlib.import_module(module), function))
+            return cast("Callable[[DeviceUrl], Any]", getattr(importlib.import_module(module), function))
         except ImportError as error:
             raise DriverUnavailable(
                 f"the driver {module} cannot be loaded: {error}", url=url.text, hint="pip install sco-paymaster"
@@ -73,7 +71,7 @@ def _opener(kind: Kind, url: DeviceUrl) -> Opener:
 
     for point in entry_points(group=f"sco_drivers.{kind}", name=url.scheme):
         try:
-            return cast(Opener, point.load())
+            return cast("Callable[[DeviceUrl], Any]", point.load())
         except Exception as error:  # a third party's module may raise anything while it loads
             raise DriverUnavailable(f"the driver {point.value} cannot be loaded: {error}", url=url.text) from error
     raise UnknownScheme(
@@ -92,9 +90,8 @@ def _open(kind: Kind, text: str) -> Any:
 
 
 def check_url(kind: Kind, url: str) -> list[BadDeviceUrl]:
-    """All that is wrong in `url` as the URL of a `kind`: scheme, form, address, and every parameter. Opens no device.
-
-    Says nothing of whether the device is there. Loads the driver's module.
+    """All that is wrong in `url` as the URL of a `kind`: scheme, form, address, and every parameter. Opens no device,
+    so the device need not be there. Loads the driver's module.
 
     Raises:
         DriverUnavailable: the driver cannot be loaded.
@@ -103,20 +100,21 @@ def check_url(kind: Kind, url: str) -> list[BadDeviceUrl]:
     if parsed is None:
         return found
     try:
-        check = getattr(_opener(kind, parsed), "check", None)
+        opener = _opener(kind, parsed)
     except BadDeviceUrl as error:
         return [*found, error]
-    while check is not None:
-        try:
-            check(parsed)
-        except BadDeviceUrl as error:
-            found.append(error)
-            rest = {name: text for name, text in parsed.params.items() if name not in error.parameters}
-            if len(rest) < len(parsed.params):  # without those that are told, the others can be looked at
-                parsed = replace(parsed, params=rest)
-                continue
-        break
-    return found
+    return [*found, *opener.problems(parsed)] if isinstance(opener, Opener) else found
+
+
+def traits(kind: Kind, url: str) -> Traits:
+    """What the driver of `url` states about its devices. Opens no device; loads the driver's module.
+
+    Raises:
+        BadDeviceUrl: not a device URL, or no driver of that kind has its scheme.
+        DriverUnavailable: the driver cannot be loaded.
+    """
+    opener = _opener(kind, DeviceUrl.parse(url))
+    return opener.traits if isinstance(opener, Opener) else Traits()
 
 
 def open_printer(url: str) -> Printer:

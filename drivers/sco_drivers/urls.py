@@ -1,21 +1,27 @@
-"""Device URLs: parsed once, with every query parameter checked by name and type.
+"""Device URLs, and what opens them.
 
-`scheme://host[:port]/path?key=value`; `spy+scheme://...` asks for a log of all that passes.
+`scheme://host[:port]/path?key=value`; `spy+scheme://...` also logs everything that passes. A URL is parsed once: the
+scheme's `Opener` checks its parts and its query parameters, turns them into an options object of the driver's own type,
+and opens the device with it. A part or parameter that the driver does not use is an error, never ignored.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Generic, Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sco_drivers.errors import BadDeviceUrl
 
 SPY = "spy+"
-D = TypeVar("D")
-_DEVICE_FILES = frozenset({"serial", "lp", "pn532", "fb", "drm", "evdev"})
+OptionsT = TypeVar("OptionsT")
+DeviceT = TypeVar("DeviceT")
+
+Part = Literal["host", "port", "path"]
+PARTS: tuple[Part, ...] = ("host", "port", "path")
+"""Parts of a device URL that a driver may use or not; besides, there are the query parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +44,8 @@ class DeviceUrl:
         """Parse `text`.
 
         Raises:
-            BadDeviceUrl: no scheme, a bad port, a device file with two slashes before it (lp://dev/usb/lp0), a NUL in
-                the path, or a query parameter given twice.
+            BadDeviceUrl: no scheme, a bad port, a user name, a fragment, a NUL in the path, or a query parameter given
+                twice.
         """
         url, wrong = cls.read(text)
         if url is None or wrong:
@@ -59,32 +65,38 @@ class DeviceUrl:
             hint = "write scheme://..., e.g. tcp://10.0.0.5:9100 or fb:///dev/fb0"
             return None, [BadDeviceUrl("not a device URL", url=text, hint=hint)]
         wrong: list[BadDeviceUrl] = []
+        user, at, address = parts.netloc.rpartition("@")
+        if at:
+            wrong.append(
+                BadDeviceUrl(f"a device URL has no user name, found {user + at!r}", url=text, hint="remove it")
+            )
+        if "#" in bare:
+            hint = "remove it; inside a path or parameter write %23"
+            wrong.append(BadDeviceUrl(f"a device URL has no fragment, found '#{parts.fragment}'", url=text, hint=hint))
         # usb://04b8:0202 is vendor:product in hexadecimal, not host:port.
         usb = parts.scheme == "usb"
         port = None
         try:
             port = None if usb else parts.port
+            if port == 0:
+                raise ValueError("Port out of range 1-65535")
         except ValueError as error:
             wrong.append(BadDeviceUrl(f"not a device URL: {error}", url=text))
         path = unquote(parts.path)
-        if parts.scheme in _DEVICE_FILES and parts.netloc:
-            hint = f"write {parts.scheme}:///dev/..."
-            wrong.append(BadDeviceUrl(f"{parts.netloc!r} stands where a host would", url=text, hint=hint))
-            path = f"/{parts.netloc}{path}"  # as it was meant
         if "\0" in path:
-            wrong.append(BadDeviceUrl("a NUL stands in the path", url=text))
+            wrong.append(BadDeviceUrl("the path contains a NUL", url=text, hint="remove %00"))
         params: dict[str, str] = {}
         twice: set[str] = set()
         for key, value in parse_qsl(parts.query, keep_blank_values=True):
             if key in params:
                 twice.add(key)
             params.setdefault(key, value)
-        wrong += [BadDeviceUrl(f"parameter {key!r} stands twice", url=text) for key in sorted(twice)]
-        host = parts.netloc if usb else (parts.hostname or "")
+        wrong += [BadDeviceUrl(f"parameter {key!r} is given twice", url=text) for key in sorted(twice)]
+        host = address if usb else (parts.hostname or "")
         return cls(bare, parts.scheme, host, port, path, params, spied), wrong
 
-    def integer(self, name: str, default: int, *, least: int | None = None, most: int | None = None) -> int:
-        """Query parameter `name` as a whole number within `least`..`most`, or `default` when absent.
+    def integer(self, name: str, default: int, *, min: int | None = None, max: int | None = None) -> int:  # noqa: A002
+        """Query parameter `name` as a whole number within `min`..`max`, or `default` when absent.
 
         Raises:
             BadDeviceUrl: not a number, or out of range.
@@ -96,12 +108,12 @@ class DeviceUrl:
             value = int(text)
         except ValueError:
             raise self.wrong(name, "is not a whole number") from None
-        if (least is not None and value < least) or (most is not None and value > most):
-            raise self.wrong(name, f"is out of range {least}..{most}")
+        if (min is not None and value < min) or (max is not None and value > max):
+            raise self.wrong(name, f"is out of range {min}..{max}")
         return value
 
-    def number(self, name: str, default: float, *, least: float = 0.0, most: float = 86_400.0) -> float:
-        """Query parameter `name` as a number within `least`..`most` (a day in seconds), or `default` when absent.
+    def number(self, name: str, default: float, *, min: float = 0.0, max: float = 86_400.0) -> float:  # noqa: A002
+        """Query parameter `name` as a number within `min`..`max` (a day in seconds), or `default` when absent.
 
         Raises:
             BadDeviceUrl: not a number, or out of range.
@@ -113,8 +125,8 @@ class DeviceUrl:
             value = float(text)
         except ValueError:
             raise self.wrong(name, "is not a number") from None
-        if not least <= value <= most:
-            raise self.wrong(name, f"is out of range {least:g}..{most:g}")
+        if not min <= value <= max:
+            raise self.wrong(name, f"is out of range {min:g}..{max:g}")
         return value
 
     def choice(self, name: str, default: str, among: tuple[str, ...]) -> str:
@@ -143,36 +155,128 @@ class DeviceUrl:
                 parameters=unknown,
             )
 
-    def device_file(self, example: str) -> None:
-        """Refuse a URL that names no file.
-
-        Raises:
-            BadDeviceUrl: shows `example`.
-        """
-        if not self.path:
-            raise BadDeviceUrl("the path is missing", url=self.text, hint=f"e.g. {example}")
-
     def wrong(self, name: str, why: str, *, hint: str = "") -> BadDeviceUrl:
         """The error of query parameter `name`, whose value is wrong because of `why`."""
         return BadDeviceUrl(f"{name}={self.params[name]!r} {why}", url=self.text, hint=hint, parameters=(name,))
 
 
-def checked_by(check: Callable[[DeviceUrl], object]) -> Callable[[Callable[[DeviceUrl], D]], Callable[[DeviceUrl], D]]:
-    """Decorates what opens a device: `check` sees each URL first, and is asked alone by `sco_drivers.check_url`.
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a driver states about its devices without opening one.
 
-    Args:
-        check: raises BadDeviceUrl for what is wrong in the URL itself. It opens nothing, and may run on a machine that
-            has no such device. It looks at the address last: an error of a parameter is told, and the rest of the URL
-            looked at again, without it; one that names no parameter ends the search.
+    Attributes:
+        simulated: there is no device, only a simulation of one.
+        owns_console: it draws on the machine's own console, which other programs must leave alone meanwhile.
     """
 
-    def decorate(opener: Callable[[DeviceUrl], D]) -> Callable[[DeviceUrl], D]:
-        @functools.wraps(opener)
-        def checked(url: DeviceUrl) -> D:
-            check(url)
-            return opener(url)
+    simulated: bool = False
+    owns_console: bool = False
 
-        checked.check = check  # type: ignore[attr-defined]
-        return checked
+
+class Opener(Generic[OptionsT, DeviceT]):
+    """Opens the devices of one scheme; made by the decorator `opener`, called with a `DeviceUrl`."""
+
+    def __init__(
+        self,
+        function: Callable[[DeviceUrl, OptionsT], DeviceT],
+        options: Callable[[DeviceUrl], OptionsT],
+        *,
+        params: Collection[str],
+        needs: tuple[Part, ...],
+        allows: tuple[Part, ...],
+        example: str,
+        traits: Traits,
+    ) -> None:
+        self._function = function
+        self._options = options
+        self._params = tuple(params)
+        self._needs = frozenset(needs)
+        self._uses = self._needs.union(allows)
+        self._example = example
+        self.traits = traits
+        functools.update_wrapper(self, function)
+
+    def __call__(self, url: DeviceUrl) -> DeviceT:
+        """Open the device at `url`.
+
+        Raises:
+            BadDeviceUrl: something in the URL is wrong; see `problems` for all of it.
+            DeviceError: it cannot be opened.
+        """
+        for error in self._misuse(url)[1]:
+            raise error
+        return self._function(url, self._options(url))
+
+    def problems(self, url: DeviceUrl) -> list[BadDeviceUrl]:
+        """All that is wrong in `url`; opens nothing."""
+        url, found = self._misuse(url)
+        address_reported = any(not error.parameters for error in found)
+        while True:
+            try:
+                self._options(url)
+            except BadDeviceUrl as error:
+                if error.parameters or not address_reported:
+                    found.append(error)
+                rest = {name: text for name, text in url.params.items() if name not in error.parameters}
+                if len(rest) < len(url.params):  # check the other parameters without those already reported
+                    url = replace(url, params=rest)
+                    continue
+            return found
+
+    def _misuse(self, url: DeviceUrl) -> tuple[DeviceUrl, list[BadDeviceUrl]]:
+        """Parts and parameters that are missing or not used; and the URL as it was probably meant."""
+        found: list[BadDeviceUrl] = []
+        try:
+            url.only(*self._params)
+        except BadDeviceUrl as error:
+            found.append(error)
+        if url.host and "host" not in self._uses and "path" in self._uses:
+            hint = f"write {url.scheme}:///{url.host}{url.path}"
+            found.append(BadDeviceUrl(f"{url.host!r} is in the place of a host", url=url.text, hint=hint))
+            url = replace(url, host="", port=None, path=f"/{url.host}{url.path}")
+        for part in PARTS:
+            value = getattr(url, part)
+            if value and part not in self._uses:
+                message = f"{url.scheme}:// takes no {part}, found {str(value)!r}"
+                found.append(BadDeviceUrl(message, url=url.text, hint=f"remove it: {self._example}"))
+            elif not value and part in self._needs:
+                found.append(BadDeviceUrl(f"the {part} is missing", url=url.text, hint=f"e.g. {self._example}"))
+        return url, found
+
+
+def opener(
+    options: Callable[[DeviceUrl], OptionsT],
+    *,
+    example: str,
+    params: Collection[str] = (),
+    needs: tuple[Part, ...] = (),
+    allows: tuple[Part, ...] = (),
+    simulated: bool = False,
+    owns_console: bool = False,
+) -> Callable[[Callable[[DeviceUrl, OptionsT], DeviceT]], Opener[OptionsT, DeviceT]]:
+    """Decorates the function that opens the devices of one scheme: it is given the URL and the options made from it.
+
+    Args:
+        options: makes the options from the URL's address and parameters, or raises BadDeviceUrl. It opens nothing, and
+            may run on a machine that has no such device. It reads the address last: after an error that names its
+            parameters it is called again without them; one that names none ends the search for more.
+        example: a URL of this scheme, for hints.
+        params: query parameters that it reads; others are errors.
+        needs: parts without which it cannot open anything.
+        allows: parts that it also reads; others are errors.
+        simulated: see `Traits`.
+        owns_console: see `Traits`.
+    """
+
+    def decorate(function: Callable[[DeviceUrl, OptionsT], DeviceT]) -> Opener[OptionsT, DeviceT]:
+        return Opener(
+            function,
+            options,
+            params=params,
+            needs=needs,
+            allows=allows,
+            example=example,
+            traits=Traits(simulated, owns_console),
+        )
 
     return decorate

@@ -26,7 +26,7 @@ from sco_drivers.screen.memory import Geometry, Rotation
 from sco_drivers.screen.options import PARAMETERS, check_parameters, guard_of, pair_of, panel_of, rotation_of
 from sco_drivers.screen.renderer import DrawnScreen
 from sco_drivers.screen.surface import Surface
-from sco_drivers.urls import DeviceUrl, checked_by
+from sco_drivers.urls import DeviceUrl, opener
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -220,17 +220,22 @@ def _glass(url: DeviceUrl) -> tuple[PixelFormat, tuple[int, int], int]:
     if min(size) < 64:
         raise url.wrong("size", "is too small for any scene")
     tight = form.row_bytes(size[0])
-    return form, size, url.integer("stride", tight, least=tight, most=1 << 20)
+    return form, size, url.integer("stride", tight, min=tight, max=1 << 20)
 
 
 def _check(url: DeviceUrl) -> None:
-    url.only("size", "format", "stride", *PARAMETERS)
     _glass(url)
     check_parameters(url)
 
 
-@checked_by(_check)
-def open_sim(url: DeviceUrl) -> SimulatedScreen:
+@opener(
+    _check,
+    example="sim:///tmp/screen?size=1024x768",
+    params=("size", "format", "stride", *PARAMETERS),
+    allows=("path",),
+    simulated=True,
+)
+def open_sim(url: DeviceUrl, _options: None) -> SimulatedScreen:
     """Open `sim://[/PATH]`.
 
     Raises:

@@ -34,7 +34,7 @@ from sco_drivers.touch.events import (
     SYN_REPORT,
 )
 from sco_drivers.touch.reader import EventTouch
-from sco_drivers.urls import DeviceUrl, checked_by
+from sco_drivers.urls import DeviceUrl, opener
 
 Event = tuple[int, int, int]
 """Type, code and value of a `struct input_event`."""
@@ -211,13 +211,8 @@ class SimulatedTouch(EventTouch):
         self.simulator.close()
 
 
-def _check(url: DeviceUrl) -> None:
-    url.only(*PARAMETERS)
-    check_parameters(url)
-
-
-@checked_by(_check)
-def open_sim(url: DeviceUrl) -> EventTouch:
+@opener(check_parameters, example="sim:///tmp/touch", params=PARAMETERS, allows=("path",), simulated=True)
+def open_sim(url: DeviceUrl, _options: None) -> EventTouch:
     """Open `sim://` (a panel of its own, reached by `.simulator`) or `sim:///PATH` (a FIFO of a `VirtualTouch`).
 
     Raises:

@@ -10,7 +10,7 @@ import pytest
 
 from sco_drivers import registry
 from sco_drivers.errors import BadDeviceUrl, DriverUnavailable, UnknownScheme
-from sco_drivers.urls import DeviceUrl, checked_by
+from sco_drivers.urls import DeviceUrl, Traits, opener
 
 OPENERS = (registry.open_printer, registry.open_nfc, registry.open_screen, registry.open_touch)
 
@@ -171,12 +171,16 @@ def test_what_else_is_wrong_in_a_url(kind: registry.Kind, text: str, word: str) 
     ("kind", "text", "words"),
     [
         ("printer", "tcp://?profile=nope&dpi=1", ("host is missing", "profile='nope'", "dpi='1'")),
-        ("printer", "tcp://x:99999?dpi=1&dpi=2", ("not a device URL", "'dpi' stands twice", "dpi='1'")),
+        ("printer", "tcp://x:99999?dpi=1&dpi=2", ("not a device URL", "'dpi' is given twice", "dpi='1'")),
         ("printer", "usb://epson?dpi=1", ("in hex", "dpi='1'")),
         ("printer", "serial://?baud=x&dpi=1", ("path is missing", "baud='x'", "dpi='1'")),
-        ("printer", "lp://dev/usb/lp0?dpi=1&colour=red", ("'dev' stands where", "dpi='1'", "unknown parameter colour")),
+        (
+            "printer",
+            "lp://dev/usb/lp0?dpi=1&colour=red",
+            ("'dev' is in the place of a host", "dpi='1'", "unknown parameter colour"),
+        ),
         ("printer", "lp://?qr=no", ("path is missing", "qr='no'")),
-        ("printer", "gopher://x?a=1&a=2", ("known: lp, serial", "'a' stands twice")),
+        ("printer", "gopher://x?a=1&a=2", ("known: lp, serial", "'a' is given twice")),
         ("nfc", "pn532://?baud=x&attempts=x", ("path is missing", "baud='x'", "attempts='x'")),
         ("nfc", "pn532:///dev/tty%00?baud=x", ("NUL", "baud='x'")),
         ("nfc", f"sim://?uri={'x' * 900}&baud=x", ("do not fit an NTAG213", "baud='x'")),
@@ -198,10 +202,10 @@ def test_mistakes_of_form_address_and_parameters_are_told_at_once(
 def test_a_third_partys_url_is_checked_where_it_lets_us(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
 
-    @checked_by(lambda url: url.only("tint"))
-    def open_acme(url: DeviceUrl) -> str:
+    @opener(lambda url: url.integer("tint", 0), example="acme://7", params=("tint",), needs=("host",), simulated=True)
+    def open_acme(url: DeviceUrl, tint: int) -> str:
         opened.append(url)
-        return "opened"
+        return f"opened, {tint}"
 
     third_party(monkeypatch, open_acme)
     assert registry.check_url("screen", "acme://7?tint=1") == []
@@ -209,7 +213,87 @@ def test_a_third_partys_url_is_checked_where_it_lets_us(monkeypatch: pytest.Monk
     with pytest.raises(BadDeviceUrl):
         registry.open_screen("acme://7?tin=1")
     assert not opened
-    assert registry.open_screen("acme://7?tint=1") == "opened"
+    assert registry.open_screen("acme://7?tint=1") == "opened, 1"
+    assert registry.traits("screen", "acme://7") == Traits(simulated=True)
 
     third_party(monkeypatch, lambda url: "opened")  # which does not: its parameters are looked at when it is opened
     assert registry.check_url("screen", "acme://7?tin=1") == []
+    assert registry.traits("screen", "acme://7") == Traits()
+
+
+USED = {
+    ("printer", "tcp"): {"host", "port"},
+    ("printer", "usb"): {"host", "path"},
+    ("printer", "serial"): {"path"},
+    ("printer", "lp"): {"path"},
+    ("nfc", "pn532"): {"path"},
+    ("nfc", "usb"): {"host"},
+    ("nfc", "udp"): {"host", "port"},
+    ("screen", "fb"): {"path"},
+    ("screen", "drm"): {"path"},
+    ("screen", "sim"): {"path"},
+    ("touch", "evdev"): {"path"},
+    ("touch", "sim"): {"path"},
+}
+"""The parts of a URL that each driver reads; the schemes that are not here read none."""
+WITH_PART = {
+    "host": lambda scheme: f"{scheme}://{'04b8:0202' if scheme == 'usb' else 'somewhere'}",
+    "port": lambda scheme: f"{scheme}://{'04b8:0202' if scheme == 'usb' else 'somewhere'}:7",
+    "path": lambda scheme: f"{scheme}:///x",
+}
+
+
+@pytest.mark.parametrize(("kind", "scheme"), EVERY)
+@pytest.mark.parametrize("part", WITH_PART)
+def test_a_part_that_the_driver_does_not_use_is_an_error(kind: registry.Kind, scheme: str, part: str) -> None:
+    if part in USED.get((kind, scheme), set()) or (scheme == "usb" and part == "port"):  # part of a usb host
+        return
+    text = WITH_PART[part](scheme)
+    found = registry.check_url(kind, text)
+    assert any(f"takes no {part}" in str(error) or "in the place of a host" in str(error) for error in found), found
+    with pytest.raises(BadDeviceUrl):
+        getattr(registry, f"open_{kind}")(text)
+
+
+@pytest.mark.parametrize(("kind", "scheme"), EVERY)
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [("me@", "user name, found 'me@'"), ("me:secret@", "user name"), ("#x", "fragment, found '#x'"), ("#", "fragment")],
+)
+def test_no_device_url_has_a_user_or_a_fragment(kind: registry.Kind, scheme: str, part: str, words: str) -> None:
+    text = url_of(kind, scheme)
+    text = f"{text}{part}" if "#" in part else text.replace("://", f"://{part}")
+    assert any(words in str(error) for error in registry.check_url(kind, text))
+    with pytest.raises(BadDeviceUrl, match=words):
+        getattr(registry, f"open_{kind}")(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scheme"), [key for key in EVERY if "path" in USED.get(key, set()) and key[1] != "usb"]
+)
+def test_a_device_file_behind_two_slashes_is_no_host(kind: registry.Kind, scheme: str) -> None:
+    for spied in ("", "spy+"):
+        (found,) = registry.check_url(kind, f"{spied}{scheme}://dev/x0")
+        assert f"'dev' is in the place of a host (write {scheme}:///dev/x0)" in str(found)
+        assert registry.check_url(kind, f"{spied}{scheme}:///dev/x0") == []
+
+
+def test_drivers_state_what_they_are() -> None:
+    said = {(kind, scheme): registry.traits(kind, f"{scheme}://") for kind, scheme in EVERY}
+    assert {key for key, traits in said.items() if traits.simulated} == {key for key in EVERY if key[1] == "sim"}
+    assert {key for key, traits in said.items() if traits.owns_console} == {("screen", "fb"), ("screen", "drm")}
+    assert registry.traits("screen", "spy+fb:///dev/fb0").owns_console
+    with pytest.raises(UnknownScheme):
+        registry.traits("screen", "gopher://x")
+
+
+def test_the_options_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    @opener(lambda url: made.append(url), example="acme://")
+    def open_acme(url: DeviceUrl, options: None) -> str:
+        return "opened"
+
+    third_party(monkeypatch, open_acme)
+    assert registry.open_screen("acme://") == "opened"
+    assert len(made) == 1

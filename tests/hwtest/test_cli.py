@@ -48,7 +48,7 @@ def test_what_is_no_printer_is_said_in_one_line(url: str) -> None:
     ("arguments", "words"),
     [
         (["printer", "status", "tcp://?profile=nope&dpi=1"], ("host is missing", "profile='nope'", "dpi='1'")),
-        (["printer", "health", "lp://dev/lp0?dpi=1"], ("'dev' stands where a host would", "dpi='1'")),
+        (["printer", "health", "lp://dev/lp0?dpi=1"], ("'dev' is in the place of a host", "dpi='1'")),
         (["printer", "print", "serial://?baud=0"], ("baud='0'", "path is missing")),
         (["nfc", "read", "pn532://?baud=1&attempts=9"], ("baud='1'", "attempts='9'", "path is missing")),
         (["nfc", "watch", "usb://x?attempts=9"], ("attempts='9'", "vendor and product")),

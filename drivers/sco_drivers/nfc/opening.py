@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sco_drivers.errors import BadDeviceUrl, DriverUnavailable
-from sco_drivers.nfc.options import attempts_of, baud_of, check_parameters, key_of
+from sco_drivers.nfc.options import COMMON, attempts_of, baud_of, check_parameters, key_of
 from sco_drivers.nfc.radio import Radio
 from sco_drivers.nfc.reader import NfcpyReader
-from sco_drivers.urls import DeviceUrl, checked_by
+from sco_drivers.urls import DeviceUrl, opener
 
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
@@ -63,8 +63,7 @@ def serial_radio(url: DeviceUrl, path: str, baud: int) -> Radio:
 
 def _check_pn532(url: DeviceUrl) -> None:
     baud_of(url)
-    check_parameters(url, "baud")
-    url.device_file("pn532:///dev/ttyS1?baud=921600")
+    check_parameters(url)
 
 
 def _check_usb(url: DeviceUrl) -> None:
@@ -73,8 +72,8 @@ def _check_usb(url: DeviceUrl) -> None:
         raise BadDeviceUrl("not a vendor and product", url=url.text, hint="e.g. usb://072f:2200")
 
 
-@checked_by(_check_pn532)
-def open_pn532(url: DeviceUrl) -> NfcpyReader:
+@opener(_check_pn532, example="pn532:///dev/ttyS1?baud=921600", params=("baud", *COMMON), needs=("path",))
+def open_pn532(url: DeviceUrl, _options: None) -> NfcpyReader:
     """Open a PN532 on a serial line: `pn532:///dev/ttyS1?baud=921600` (the default speed is 921600).
 
     Raises:
@@ -83,8 +82,8 @@ def open_pn532(url: DeviceUrl) -> NfcpyReader:
     return _reader(url, serial_radio(url, url.path, baud_of(url)))
 
 
-@checked_by(_check_usb)
-def open_usb(url: DeviceUrl) -> NfcpyReader:
+@opener(_check_usb, example="usb://072f:2200", params=COMMON, allows=("host",))
+def open_usb(url: DeviceUrl, _options: None) -> NfcpyReader:
     """Open a USB reader: `usb://072f:2200`, or `usb://` for the first one found.
 
     Raises:
@@ -96,8 +95,8 @@ def open_usb(url: DeviceUrl) -> NfcpyReader:
     return _reader(url, Radio(url.text, lambda: usb.connect(url.host), lambda: bool(usb.readers(url.host))))
 
 
-@checked_by(check_parameters)
-def open_udp(url: DeviceUrl) -> NfcpyReader:
+@opener(check_parameters, example="udp://127.0.0.1:54321", params=COMMON, allows=("host", "port"))
+def open_udp(url: DeviceUrl, _options: None) -> NfcpyReader:
     """Open nfcpy's link over UDP: `udp://127.0.0.1:54321`.
 
     Raises:

@@ -17,7 +17,7 @@ def attempts_of(url: DeviceUrl) -> int:
     Raises:
         BadDeviceUrl: not a whole number, or out of range.
     """
-    return url.integer("attempts", 2, least=1, most=5)
+    return url.integer("attempts", 2, min=1, max=5)
 
 
 def key_of(url: DeviceUrl) -> TagKey | None:
@@ -38,11 +38,10 @@ def baud_of(url: DeviceUrl) -> int:
     return int(url.choice("baud", str(BAUDS[-1]), tuple(map(str, BAUDS))))
 
 
-def check_parameters(url: DeviceUrl, *more: str) -> None:
-    """Check the query of a reader's URL: `COMMON` and the parameters `more`. Does not read the key file.
+def check_parameters(url: DeviceUrl) -> None:
+    """Check the values of `COMMON`. Does not read the key file.
 
     Raises:
-        BadDeviceUrl: a parameter is unknown or has a wrong value.
+        BadDeviceUrl: a parameter has a wrong value.
     """
-    url.only(*COMMON, *more)
     attempts_of(url)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
-from sco_drivers.errors import BadDeviceUrl, DeviceClosed, DeviceError, DeviceTimeout, PrinterError
+from sco_drivers.errors import DeviceClosed, DeviceError, DeviceTimeout, PrinterError
 from sco_drivers.printer import (
     CoverOpen,
     DuplicateTicket,
@@ -37,10 +37,12 @@ from sco_drivers.printer.profile import Profile, names, profile
 from sco_drivers.printer.replies import InOrder, ProcessId, Reply
 from sco_drivers.printer.session import EscPosSession, WireHook
 from sco_drivers.printer.transports import Transport
-from sco_drivers.urls import DeviceUrl, checked_by
+from sco_drivers.urls import DeviceUrl, opener
 
 if TYPE_CHECKING:
     from sco_drivers.printer.presenter import EscPosPresenter
+    from sco_drivers.printer.serial_line import SerialAddress
+    from sco_drivers.printer.usb_wire import UsbAddress
 
 PARAMETERS = (
     *("profile", "paper_mm", "dpi", "codec", "qr", "drawer"),
@@ -59,7 +61,16 @@ _TRIES = 2
 
 
 class Options(NamedTuple):
-    """What a printer's URL says besides its address; `drawer_open_is_high` is None where there is no drawer."""
+    """What the parameters of a printer's URL ask for.
+
+    Attributes:
+        profile, codec, way: the model (`profile`, `paper_mm`, `dpi`), the code page, and how codes are printed (`qr`).
+        drawer_open_is_high: which level of the drawer's pin means open (`drawer`); None where there is no drawer.
+        connect_s, write_s, status_s, done_s: deadlines for connecting, sending the bytes, a status, and the end of
+            printing.
+        settle_s: how long a fault must last to count.
+        head_mm_s: the slowest that the head may be.
+    """
 
     profile: Profile
     codec: str
@@ -91,12 +102,12 @@ class Options(NamedTuple):
             codec=codec,
             way=cast(CodeWay | None, url.choice("qr", "", ("", "native", "raster-doubled", "raster")) or None),
             drawer_open_is_high=None if not drawer else drawer == "high",
-            connect_s=url.number("connect_s", 3.0, least=0.1),
+            connect_s=url.number("connect_s", 3.0, min=0.1),
             write_s=url.number("write_s", 10.0),
             done_s=url.number("done_s", 20.0),
             status_s=url.number("status_s", 0.5),
             settle_s=url.number("settle_s", 0.3),
-            head_mm_s=url.number("head_mm_s", 40.0, least=1.0),
+            head_mm_s=url.number("head_mm_s", 40.0, min=1.0),
         )
 
 
@@ -104,10 +115,8 @@ class EscPosPrinter:
     """See `sco_drivers.printer.Printer`.
 
     Args:
-        url: the parsed URL. `profile`, `paper_mm`, `dpi`, `codec`, `qr` choose the model and its ways; `drawer` says
-            which level of the drawer's pin means open; `connect_s`, `write_s`, `status_s`, `done_s` are the deadlines
-            in s for connecting, giving the bytes, a status, and the end of printing; `settle_s` is how long a fault
-            must last to be one; `head_mm_s` is the slowest that the head may be.
+        url: the parsed URL.
+        options: what its parameters ask for.
         connect: opens the wire; is called again after it was lost.
         clock: s since the epoch.
         memory: what is remembered of the device; by default by its address, for the life of the process.
@@ -116,13 +125,13 @@ class EscPosPrinter:
     def __init__(
         self,
         url: DeviceUrl,
+        options: Options,
         connect: Callable[[], Transport],
         clock: Callable[[], float] = time.time,
         memory: Memory | None = None,
     ) -> None:
         self._url = url
         self._clock = clock
-        options = Options.of(url)
         self._profile = options.profile
         self._codec = options.codec
         self._way = options.way
@@ -492,66 +501,53 @@ def profile_of(url: DeviceUrl) -> Profile:
         raise url.wrong("profile", "is no profile", hint="known: " + ", ".join(names())) from None
 
 
-def check_parameters(url: DeviceUrl, *more: str) -> None:
-    """What every printer's URL may say (`PARAMETERS`), besides the parameters `more`.
-
-    Raises:
-        BadDeviceUrl: a parameter that cannot be understood.
-    """
-    url.only(*PARAMETERS, *more)
-    Options.of(url)
+def _tcp(url: DeviceUrl) -> tuple[Options, str, int]:
+    return Options.of(url), url.host, url.port or transports.TCP_PORT
 
 
-def _check_tcp(url: DeviceUrl) -> None:
-    check_parameters(url)
-    if not url.host:
-        raise BadDeviceUrl("the host is missing", url=url.text, hint="e.g. tcp://10.0.0.5:9100")
+def _usb(url: DeviceUrl) -> tuple[Options, UsbAddress]:
+    from sco_drivers.printer.usb_wire import UsbAddress
+
+    return Options.of(url), UsbAddress.of(url)
 
 
-def _check_usb(url: DeviceUrl) -> None:
-    from sco_drivers.printer.usb_wire import ids_of
+def _serial(url: DeviceUrl) -> tuple[Options, SerialAddress]:
+    from sco_drivers.printer.serial_line import SerialAddress
 
-    check_parameters(url, "port")
-    ids_of(url)
-
-
-def _check_serial(url: DeviceUrl) -> None:
-    from sco_drivers.printer.serial_line import speed_of
-
-    speed_of(url)
-    check_parameters(url, "baud", "flow")
-    url.device_file("serial:///dev/ttyUSB0?baud=115200")
+    return Options.of(url), SerialAddress.of(url)
 
 
-def _check_lp(url: DeviceUrl) -> None:
-    check_parameters(url)
-    url.device_file("lp:///dev/usb/lp0")
+def _lp(url: DeviceUrl) -> tuple[Options, str]:
+    return Options.of(url), url.path
 
 
-@checked_by(_check_tcp)
-def open_tcp(url: DeviceUrl) -> EscPosPrinter:
+@opener(_tcp, example="tcp://10.0.0.5:9100", params=PARAMETERS, needs=("host",), allows=("port",))
+def open_tcp(url: DeviceUrl, found: tuple[Options, str, int]) -> EscPosPrinter:
     """`tcp://host[:9100]`."""
-    connect_s = Options.of(url).connect_s
-    return EscPosPrinter(url, lambda: transports.open_tcp_wire(url, connect_s))
+    options, host, port = found
+    return EscPosPrinter(url, options, lambda: transports.open_tcp_wire(host, port, url.text, options.connect_s))
 
 
-@checked_by(_check_usb)
-def open_usb(url: DeviceUrl) -> EscPosPrinter:
+@opener(_usb, example="usb://04b8:0202", params=("port", *PARAMETERS), needs=("host",), allows=("path",))
+def open_usb(url: DeviceUrl, found: tuple[Options, UsbAddress]) -> EscPosPrinter:
     """`usb://vendor:product[/serial][?port=1-2.3]`."""
     from sco_drivers.printer.usb_wire import open_usb_wire
 
-    return EscPosPrinter(url, lambda: open_usb_wire(url))
+    options, address = found
+    return EscPosPrinter(url, options, lambda: open_usb_wire(address, url.text))
 
 
-@checked_by(_check_serial)
-def open_serial(url: DeviceUrl) -> EscPosPrinter:
+@opener(_serial, example="serial:///dev/ttyUSB0?baud=115200", params=("baud", "flow", *PARAMETERS), needs=("path",))
+def open_serial(url: DeviceUrl, found: tuple[Options, SerialAddress]) -> EscPosPrinter:
     """`serial:///dev/ttyUSB0?baud=115200&flow=dsrdtr`."""
     from sco_drivers.printer.serial_line import open_serial_wire
 
-    return EscPosPrinter(url, lambda: open_serial_wire(url))
+    options, address = found
+    return EscPosPrinter(url, options, lambda: open_serial_wire(address, url.text))
 
 
-@checked_by(_check_lp)
-def open_lp(url: DeviceUrl) -> EscPosPrinter:
+@opener(_lp, example="lp:///dev/usb/lp0", params=PARAMETERS, needs=("path",))
+def open_lp(url: DeviceUrl, found: tuple[Options, str]) -> EscPosPrinter:
     """`lp:///dev/usb/lp0`."""
-    return EscPosPrinter(url, lambda: transports.open_lp_wire(url))
+    options, path = found
+    return EscPosPrinter(url, options, lambda: transports.open_lp_wire(path, url.text))

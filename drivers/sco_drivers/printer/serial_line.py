@@ -15,6 +15,7 @@ import select
 import termios
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from sco_drivers.errors import BadDeviceUrl, DeviceBusy
 from sco_drivers.printer.transports import FdTransport, Transport, from_os_error
@@ -108,28 +109,39 @@ def _ioctl_int(fd: int, request: int, url: str) -> int:
     return value[0]
 
 
-def speed_of(url: DeviceUrl) -> tuple[int, str]:
-    """The URL's `baud` and `flow`.
+class SerialAddress(NamedTuple):
+    """A serial line: its device file, its speed, and one of `FLOWS`."""
 
-    Raises:
-        BadDeviceUrl: a speed or a flow control that there is not.
-    """
-    return url.integer("baud", 9600, least=300, most=4_000_000), url.choice("flow", "none", FLOWS)
+    path: str
+    baud: int = 9600
+    flow: str = "none"
+
+    @classmethod
+    def of(cls, url: DeviceUrl) -> SerialAddress:
+        """As the URL's path, `baud` and `flow` give it.
+
+        Raises:
+            BadDeviceUrl: no such speed or flow control.
+        """
+        baud = url.integer("baud", 9600, min=300, max=4_000_000)
+        return cls(url.path, baud, url.choice("flow", "none", FLOWS))
 
 
-def open_serial_wire(url: DeviceUrl) -> Transport:
-    """`serial:///dev/ttyUSB0?baud=115200&flow=dsrdtr`. Raises DeviceError."""
+def open_serial_wire(address: SerialAddress, url: str) -> Transport:
+    """`serial:///dev/ttyUSB0?baud=115200&flow=dsrdtr`; `url` is for messages. Raises DeviceError."""
     import serial
 
-    baud, flow = speed_of(url)
+    flow = address.flow
     try:
-        port = serial.Serial(url.path, baud, exclusive=True, rtscts=flow == "rtscts", xonxoff=flow == "xonxoff")
+        port = serial.Serial(
+            address.path, address.baud, exclusive=True, rtscts=flow == "rtscts", xonxoff=flow == "xonxoff"
+        )
     except serial.SerialException as error:
         if "exclusively lock" in str(error):
-            raise DeviceBusy("another process has the line", url=url.text, hint="stop it") from error
-        raise from_os_error(OSError(error.errno or errno.ENXIO, str(error)), url.text, opening=True) from error
+            raise DeviceBusy("another process has the line", url=url, hint="stop it") from error
+        raise from_os_error(OSError(error.errno or errno.ENXIO, str(error)), url, opening=True) from error
     except (OSError, ValueError, termios.error) as error:
-        raise BadDeviceUrl(f"the line cannot be set up: {error}", url=url.text) from error
+        raise BadDeviceUrl(f"the line cannot be set up: {error}", url=url) from error
     fd = os.dup(port.fileno())  # the lock belongs to the open file, which stays open under our number
     port.close()
     if flow == "dsrdtr":
@@ -138,6 +150,6 @@ def open_serial_wire(url: DeviceUrl) -> Transport:
         except OSError as error:
             os.close(fd)
             raise BadDeviceUrl(
-                f"flow=dsrdtr: the line has no modem signals ({error.strerror})", url=url.text, hint="flow=none"
+                f"flow=dsrdtr: the line has no modem signals ({error.strerror})", url=url, hint="flow=none"
             ) from error
-    return SerialTransport(fd, url.text, dsrdtr=flow == "dsrdtr")
+    return SerialTransport(fd, url, dsrdtr=flow == "dsrdtr")

@@ -26,7 +26,6 @@ from sco_drivers.errors import (
     DevicePermission,
     DeviceTimeout,
 )
-from sco_drivers.urls import DeviceUrl
 
 CHUNK = 1024
 TCP_PORT = 9100
@@ -205,25 +204,25 @@ class LpTransport(FdTransport):
             raise
 
 
-def open_tcp_wire(url: DeviceUrl, connect_s: float) -> Transport:
-    """`tcp://host[:9100]`. Raises DeviceError."""
+def open_tcp_wire(host: str, port: int, url: str, connect_s: float) -> Transport:
+    """`tcp://host[:9100]`; `url` is for messages. Raises DeviceError."""
     try:
-        wire = socket.create_connection((url.host, url.port or TCP_PORT), connect_s)
+        wire = socket.create_connection((host, port), connect_s)
     except UnicodeError as error:
-        raise BadDeviceUrl(f"the host {url.host!r} is no name ({error})", url=url.text) from error
+        raise BadDeviceUrl(f"{host!r} is not a host name ({error})", url=url) from error
     except OSError as error:
-        raise from_os_error(error, url.text, opening=True) from error
-    return TcpTransport(wire, url.text)
+        raise from_os_error(error, url, opening=True) from error
+    return TcpTransport(wire, url)
 
 
-def open_lp_wire(url: DeviceUrl) -> Transport:
-    """`lp:///dev/usb/lp0`. Raises DeviceError."""
+def open_lp_wire(path: str, url: str) -> Transport:
+    """`lp:///dev/usb/lp0`; `url` is for messages. Raises DeviceError."""
     try:
-        fd = os.open(url.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError as error:
-        raise from_os_error(error, url.text, opening=True) from error
+        raise from_os_error(error, url, opening=True) from error
     kind = os.fstat(fd).st_mode
     if stat.S_ISREG(kind) or stat.S_ISBLK(kind):  # a wrong path must not cost somebody's file or disk
         os.close(fd)
-        raise BadDeviceUrl("that is a file or a disk, no printer", url=url.text, hint="lp:///dev/usb/lp0")
-    return LpTransport(fd, url.text)
+        raise BadDeviceUrl("that is a file or a disk, no printer", url=url, hint="lp:///dev/usb/lp0")
+    return LpTransport(fd, url)

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sco_drivers.errors import (
     RULES_HINT,
@@ -97,32 +97,45 @@ def _ms(seconds: float) -> int:
     return max(1, round(seconds * 1000))
 
 
-def ids_of(url: DeviceUrl) -> tuple[int, int]:
-    """Vendor and product.
+class UsbAddress(NamedTuple):
+    """Which device on the bus: its ids; its serial number and its port (`1-2.3`) where they are given."""
 
-    Raises:
-        BadDeviceUrl: they are not two hexadecimal numbers.
-    """
-    vendor, _, product = url.host.partition(":")
-    try:
-        return int(vendor, 16), int(product, 16)
-    except ValueError:
-        raise BadDeviceUrl("write usb://vendor:product in hex", url=url.text, hint="usb://04b8:0202/serial") from None
+    vendor: int
+    product: int
+    serial: str = ""
+    port: str | None = None
+
+    @classmethod
+    def of(cls, url: DeviceUrl) -> UsbAddress:
+        """As the URL gives it.
+
+        Raises:
+            BadDeviceUrl: vendor and product are not two hexadecimal numbers.
+        """
+        vendor, _, product = url.host.partition(":")
+        try:
+            return cls(int(vendor, 16), int(product, 16), url.path.removeprefix("/"), url.params.get("port"))
+        except ValueError:
+            hint = "usb://04b8:0202/serial"
+            raise BadDeviceUrl("write usb://vendor:product in hex", url=url.text, hint=hint) from None
 
 
-def open_usb_wire(url: DeviceUrl) -> Transport:
-    """`usb://04b8:0202[/serial][?port=1-2.3]`. Raises DeviceError."""
+def open_usb_wire(address: UsbAddress, url: str) -> Transport:
+    """`usb://04b8:0202[/serial][?port=1-2.3]`; `url` is for messages. Raises DeviceError."""
     import usb.core
 
-    ids = ids_of(url)
     try:
-        found = list(usb.core.find(find_all=True, idVendor=ids[0], idProduct=ids[1], backend=backend or _libusb()))
+        found = list(
+            usb.core.find(
+                find_all=True, idVendor=address.vendor, idProduct=address.product, backend=backend or _libusb()
+            )
+        )
     except usb.core.NoBackendError as error:
         hint = "pip install libusb-package, or apt-get install libusb-1.0-0"
-        raise DriverUnavailable("libusb is missing", url=url.text, hint=hint) from error
+        raise DriverUnavailable("libusb is missing", url=url, hint=hint) from error
     except usb.core.USBError as error:
-        raise from_os_error(OSError(error.errno or errno.EIO, str(error)), url.text, opening=True) from error
-    return _claim(_the_one(found, url), url)
+        raise from_os_error(OSError(error.errno or errno.EIO, str(error)), url, opening=True) from error
+    return _claim(_the_one(found, address, url), url)
 
 
 def _libusb() -> Any:
@@ -134,9 +147,9 @@ def _libusb() -> Any:
     return libusb_package.get_libusb1_backend()
 
 
-def _the_one(found: list[Any], url: DeviceUrl) -> Any:
-    """The device that the URL's serial number and port mean."""
-    port, serial = url.params.get("port"), url.path.removeprefix("/")
+def _the_one(found: list[Any], address: UsbAddress, url: str) -> Any:
+    """The device that has the serial number and port of the address."""
+    port, serial = address.port, address.serial
     if port is not None:
         found = [device for device in found if usb_port(device.bus, device.port_numbers) == port]
     if serial:
@@ -144,15 +157,15 @@ def _the_one(found: list[Any], url: DeviceUrl) -> Any:
         matching = [device for device in found if seen[device] == serial]
         if found and not matching:
             there = ", ".join(repr(number) for number in seen.values())
-            raise DeviceNotFound(f"no such printer has that serial number; on the bus: {there}", url=url.text)
+            raise DeviceNotFound(f"no such printer has that serial number; on the bus: {there}", url=url)
         found = matching
     if not found:
-        raise DeviceNotFound("no such printer is on the bus", url=url.text, hint="check cable and power; lsusb")
+        raise DeviceNotFound("no such printer is on the bus", url=url, hint="check cable and power; lsusb")
     if len(found) > 1:
         ports = ", ".join(usb_port(device.bus, device.port_numbers) for device in found)
         raise DeviceBusy(
             f"{len(found)} of them are plugged in at the ports {ports}",
-            url=url.text,
+            url=url,
             hint="add /SERIAL or ?port=PORT to the URL, see sco-hwtest discover",
             retryable=False,
         )
@@ -164,17 +177,17 @@ def usb_port(bus: int, ports: Sequence[int] | None) -> str:
     return f"{bus}-{'.'.join(map(str, ports or ()))}"
 
 
-def _serial_of(device: Any, url: DeviceUrl) -> str | None:
+def _serial_of(device: Any, url: str) -> str | None:
     import usb.core
     import usb.util
 
     try:
         return usb.util.get_string(device, device.iSerialNumber) if device.iSerialNumber else None
     except (usb.core.USBError, ValueError, NotImplementedError) as error:
-        raise DevicePermission(f"its serial number cannot be read ({error})", url=url.text, hint=RULES_HINT) from error
+        raise DevicePermission(f"its serial number cannot be read ({error})", url=url, hint=RULES_HINT) from error
 
 
-def _claim(device: Any, url: DeviceUrl) -> Transport:
+def _claim(device: Any, url: str) -> Transport:
     import usb.core
     import usb.util
 
@@ -191,7 +204,7 @@ def _claim(device: Any, url: DeviceUrl) -> Transport:
             device.set_interface_altsetting(number, interface.bAlternateSetting)
         held = True
     except usb.core.USBError as error:
-        raise from_os_error(OSError(error.errno or errno.EIO, str(error)), url.text, opening=True) from error
+        raise from_os_error(OSError(error.errno or errno.EIO, str(error)), url, opening=True) from error
     finally:
         if not held:
             with contextlib.suppress(Exception):
@@ -201,10 +214,10 @@ def _claim(device: Any, url: DeviceUrl) -> Transport:
                     device.attach_kernel_driver(number)
             with contextlib.suppress(Exception):
                 usb.util.dispose_resources(device)
-    return UsbTransport(device, number, out, back, url.text, give_back=give_back)
+    return UsbTransport(device, number, out, back, url, give_back=give_back)
 
 
-def _printer_interface(device: Any, url: DeviceUrl) -> tuple[Any, Any, Any]:
+def _printer_interface(device: Any, url: str) -> tuple[Any, Any, Any]:
     """The printer interface (with its alternate setting) that speaks both ways if there is one, and its endpoints."""
     import usb.util
 
@@ -218,9 +231,7 @@ def _printer_interface(device: Any, url: DeviceUrl) -> tuple[Any, Any, Any]:
         if out is not None and (best is None or rank < best[0]):
             best = rank, interface, out, back
     if best is None:
-        raise DeviceNotFound(
-            "the device has no printer interface", url=url.text, hint="is it a printer?", retryable=False
-        )
+        raise DeviceNotFound("the device has no printer interface", url=url, hint="is it a printer?", retryable=False)
     return best[1:]
 
 

@@ -38,7 +38,7 @@ from sco_drivers.screen.formats import FORMATS
 from sco_drivers.screen.memory import Geometry
 from sco_drivers.screen.options import PARAMETERS, check_parameters, panel_of
 from sco_drivers.screen.renderer import DrawnScreen
-from sco_drivers.urls import DeviceUrl, checked_by
+from sco_drivers.urls import DeviceUrl, opener
 
 _T = TypeVar("_T", bound=ctypes.Structure | c_uint32)
 
@@ -489,15 +489,19 @@ def _mode(url: DeviceUrl) -> str:
 
 
 def _check(url: DeviceUrl) -> None:
-    url.only("connector", "mode", "format", "tty", *PARAMETERS)
     _format(url)
     _mode(url)
     check_parameters(url)
-    url.device_file("drm:///dev/dri/card0")
 
 
-@checked_by(_check)
-def open_drm(url: DeviceUrl) -> DrawnScreen:
+@opener(
+    _check,
+    example="drm:///dev/dri/card0",
+    params=("connector", "mode", "format", "tty", *PARAMETERS),
+    needs=("path",),
+    owns_console=True,
+)
+def open_drm(url: DeviceUrl, _options: None) -> DrawnScreen:
     """Open `drm:///dev/dri/cardN`.
 
     Raises:

@@ -40,7 +40,7 @@ from sco_drivers.screen.formats import Bits, PixelFormat, from_bitfields
 from sco_drivers.screen.memory import Geometry
 from sco_drivers.screen.options import PARAMETERS, check_parameters, panel_of
 from sco_drivers.screen.renderer import DrawnScreen
-from sco_drivers.urls import DeviceUrl, checked_by
+from sco_drivers.urls import DeviceUrl, opener
 
 FBIOGET_VSCREENINFO, FBIOPUT_VSCREENINFO, FBIOGET_FSCREENINFO = 0x4600, 0x4601, 0x4602
 FBIOPUTCMAP, FBIOPAN_DISPLAY, FBIOBLANK = 0x4605, 0x4606, 0x4611
@@ -441,23 +441,27 @@ def take_console(url: DeviceUrl) -> Console | None:
 
 
 def _pages(url: DeviceUrl) -> int:
-    return url.integer("pages", 2, least=1, most=2)
+    return url.integer("pages", 2, min=1, max=2)
 
 
 def _detects(url: DeviceUrl) -> bool:
-    return url.integer("detect", 1, least=0, most=1) == 1
+    return url.integer("detect", 1, min=0, max=1) == 1
 
 
 def _check(url: DeviceUrl) -> None:
-    url.only("tty", "pages", "detect", *PARAMETERS)
     _pages(url)
     _detects(url)
     check_parameters(url)
-    url.device_file("fb:///dev/fb0")
 
 
-@checked_by(_check)
-def open_fb(url: DeviceUrl) -> DrawnScreen:
+@opener(
+    _check,
+    example="fb:///dev/fb0",
+    params=("tty", "pages", "detect", *PARAMETERS),
+    needs=("path",),
+    owns_console=True,
+)
+def open_fb(url: DeviceUrl, _options: None) -> DrawnScreen:
     """Open `fb:///dev/fbN`.
 
     Raises:

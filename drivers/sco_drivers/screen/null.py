@@ -10,7 +10,7 @@ from typing import Self
 from sco_drivers.errors import DeviceClosed, ScreenError
 from sco_drivers.screen import Scene
 from sco_drivers.screen.options import pair_of
-from sco_drivers.urls import DeviceUrl, checked_by
+from sco_drivers.urls import DeviceUrl, opener
 
 
 class Nothing:
@@ -80,16 +80,11 @@ def _size(url: DeviceUrl) -> tuple[int, int]:
     return pair_of(url, "size") or (1024, 768)
 
 
-def _check(url: DeviceUrl) -> None:
-    url.only("size")
-    _size(url)
-
-
-@checked_by(_check)
-def open_nothing(url: DeviceUrl) -> Nothing:
+@opener(_size, example="none://?size=1024x768", params=("size",))
+def open_nothing(url: DeviceUrl, size: tuple[int, int]) -> Nothing:
     """Open `none://`.
 
     Raises:
         BadDeviceUrl: parameters that it does not know.
     """
-    return Nothing(url, _size(url))
+    return Nothing(url, size)

@@ -53,7 +53,7 @@ def guard_of(url: DeviceUrl, default: int = GUARD_MS) -> int:
     Raises:
         BadDeviceUrl: not a whole number, or out of range.
     """
-    return url.integer("guard_ms", default, least=0, most=5000)
+    return url.integer("guard_ms", default, min=0, max=5000)
 
 
 def check_parameters(url: DeviceUrl) -> None:

@@ -103,7 +103,7 @@ def debounce_of(url: DeviceUrl) -> float:
     Raises:
         BadDeviceUrl: no whole number, or out of range.
     """
-    return url.integer("debounce_ms", round(DEBOUNCE_S * 1000), least=0, most=2000) / 1000
+    return url.integer("debounce_ms", round(DEBOUNCE_S * 1000), min=0, max=2000) / 1000
 
 
 def range_of(url: DeviceUrl, default: tuple[Axis, Axis]) -> tuple[Axis, Axis]:

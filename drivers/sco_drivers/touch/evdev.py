@@ -21,7 +21,7 @@ from sco_drivers.errors import FIND_HINT, RULES_HINT, DeviceBusy, DeviceNotFound
 from sco_drivers.touch.calibration import PARAMETERS, Axis, Calibration, check_parameters, range_of
 from sco_drivers.touch.events import ABS_MT_POSITION_X, ABS_MT_POSITION_Y, ABS_MT_SLOT, ABS_X, ABS_Y, State
 from sco_drivers.touch.reader import EventTouch
-from sco_drivers.urls import DeviceUrl, checked_by
+from sco_drivers.urls import DeviceUrl, opener
 
 _ABSINFO = struct.Struct("@6i")  # value, minimum, maximum, fuzz, flat, resolution
 _EVIOCGRAB = 0x40044590  # _IOW('E', 0x90, int)
@@ -35,18 +35,16 @@ def _eviocgabs(axis: int) -> int:
 
 
 def _check(url: DeviceUrl) -> None:
-    url.only("grab", *PARAMETERS)
     _grab(url)
     check_parameters(url)
-    url.device_file("evdev:///dev/input/event3")
 
 
 def _grab(url: DeviceUrl) -> bool:
     return url.choice("grab", "1", ("0", "1")) == "1"
 
 
-@checked_by(_check)
-def open_evdev(url: DeviceUrl) -> EventTouch:
+@opener(_check, example="evdev:///dev/input/event3", params=("grab", *PARAMETERS), needs=("path",))
+def open_evdev(url: DeviceUrl, _options: None) -> EventTouch:
     """Open an input device.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Self
 
 from sco_drivers.errors import DeviceClosed
 from sco_drivers.touch import Tap
-from sco_drivers.urls import DeviceUrl, checked_by
+from sco_drivers.urls import DeviceUrl, opener
 
 
 class Nothing:
@@ -42,8 +42,8 @@ class Nothing:
         self.close()
 
 
-@checked_by(DeviceUrl.only)
-def open_nothing(url: DeviceUrl) -> Nothing:
+@opener(lambda _url: None, example="none://")
+def open_nothing(url: DeviceUrl, _options: None) -> Nothing:
     """Open `none://`.
 
     Raises:

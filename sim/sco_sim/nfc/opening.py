@@ -6,9 +6,9 @@ import re
 
 from sco_drivers.errors import BadDeviceUrl
 from sco_drivers.nfc.opening import serial_radio
-from sco_drivers.nfc.options import attempts_of, baud_of, check_parameters, key_of
+from sco_drivers.nfc.options import COMMON, attempts_of, baud_of, check_parameters, key_of
 from sco_drivers.nfc.reader import NfcpyReader
-from sco_drivers.urls import DeviceUrl, checked_by
+from sco_drivers.urls import DeviceUrl, opener
 from sco_sim.nfc.ntag import PRODUCTS, VirtualTag
 from sco_sim.nfc.pn532 import VirtualReader
 
@@ -41,11 +41,16 @@ def _tag(url: DeviceUrl) -> VirtualTag:
 def _check(url: DeviceUrl) -> None:
     _tag(url)
     baud_of(url)
-    check_parameters(url, "tag", "uid", "uri", "baud")
+    check_parameters(url)
 
 
-@checked_by(_check)
-def open_sim(url: DeviceUrl) -> SimulatedReader:
+@opener(
+    _check,
+    example="sim://?tag=ntag213",
+    params=("tag", "uid", "uri", "baud", *COMMON),
+    simulated=True,
+)
+def open_sim(url: DeviceUrl, _options: None) -> SimulatedReader:
     """A simulated reader with the real driver: `sim://?tag=ntag213&uid=04a1b2c3d4e5f6&uri=https%3A%2F%2F...`.
 
     The simulator is the reader's attribute `simulator` and lives until the reader is closed.

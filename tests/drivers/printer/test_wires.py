@@ -28,9 +28,9 @@ from sco_drivers.errors import (
     DeviceTimeout,
 )
 from sco_drivers.printer import PrintOutcome, Ticket
-from sco_drivers.printer.serial_line import open_serial_wire
-from sco_drivers.printer.transports import LpTransport, Transport, from_os_error, open_lp_wire, open_tcp_wire
-from sco_drivers.printer.usb_wire import open_usb_wire
+from sco_drivers.printer.serial_line import SerialAddress, open_serial_wire
+from sco_drivers.printer.transports import TCP_PORT, LpTransport, Transport, from_os_error, open_lp_wire, open_tcp_wire
+from sco_drivers.printer.usb_wire import UsbAddress, open_usb_wire
 from sco_drivers.urls import DeviceUrl
 from sco_sim.printer import VirtualPrinter
 from tests.simulators.usb_printer import VirtualUsb
@@ -39,8 +39,21 @@ MUCH = bytes(1 << 22)
 LINK = "https://qr.nspk.ru/AD1?type=02&sum=100&cur=RUB&crc=0000"
 
 
-def url(text: str) -> DeviceUrl:
-    return DeviceUrl.parse(text)
+def open_tcp(text: str, connect_s: float) -> Transport:
+    url = DeviceUrl.parse(text)
+    return open_tcp_wire(url.host, url.port or TCP_PORT, text, connect_s)
+
+
+def open_serial(text: str) -> Transport:
+    return open_serial_wire(SerialAddress.of(DeviceUrl.parse(text)), text)
+
+
+def open_lp(text: str) -> Transport:
+    return open_lp_wire(DeviceUrl.parse(text).path, text)
+
+
+def open_usb(text: str) -> Transport:
+    return open_usb_wire(UsbAddress.of(DeviceUrl.parse(text)), text)
 
 
 @pytest.fixture
@@ -64,7 +77,7 @@ def listener() -> Iterator[socket.socket]:
 
 
 def tcp(listener: socket.socket) -> tuple[Transport, socket.socket]:
-    wire = open_tcp_wire(url(f"tcp://127.0.0.1:{listener.getsockname()[1]}"), 1.0)
+    wire = open_tcp(f"tcp://127.0.0.1:{listener.getsockname()[1]}", 1.0)
     return wire, listener.accept()[0]
 
 
@@ -126,7 +139,7 @@ def test_tcp_nobody_answers() -> None:
             one.connect_ex(server.getsockname())
         start = time.monotonic()
         with pytest.raises(DeviceTimeout):
-            open_tcp_wire(url(address), 0.3)
+            open_tcp(address, 0.3)
         assert time.monotonic() - start < 1.0
         for one in fill:
             one.close()
@@ -138,7 +151,7 @@ def test_tcp_nobody_answers() -> None:
 @pytest.mark.parametrize("flow", ["none", "rtscts", "xonxoff"])
 def test_serial_stalled(line: tuple[int, str], flow: str) -> None:
     _, name = line
-    wire = open_serial_wire(url(f"serial://{name}?baud=115200&flow={flow}"))
+    wire = open_serial(f"serial://{name}?baud=115200&flow={flow}")
     within(wire, 0.3)
     start = time.monotonic()
     wire.close(discard=True)
@@ -147,7 +160,7 @@ def test_serial_stalled(line: tuple[int, str], flow: str) -> None:
 
 def test_serial_xonxoff_is_obeyed(line: tuple[int, str]) -> None:
     master, name = line
-    wire = open_serial_wire(url(f"serial://{name}?flow=xonxoff"))
+    wire = open_serial(f"serial://{name}?flow=xonxoff")
     os.write(master, b"\x13")
     time.sleep(0.05)
     assert wire.write(b"ticket", 0.2) in (0, 6)  # the kernel may hold it
@@ -181,7 +194,7 @@ class Signals:
 def test_serial_dsrdtr_holds_back(line: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
     master, name = line
     signals = Signals(monkeypatch)
-    wire = open_serial_wire(url(f"serial://{name}?baud=115200&flow=dsrdtr"))
+    wire = open_serial(f"serial://{name}?baud=115200&flow=dsrdtr")
     signals.dsr = False
     assert wire.write(bytes(100), 0.1) == 0
     signals.dsr = True
@@ -207,7 +220,7 @@ def test_serial_real_time_commands_go_though_dsr_is_low(line: tuple[int, str], m
     """A printer without paper holds the line, and is to be asked why."""
     master, name = line
     signals = Signals(monkeypatch)
-    wire = open_serial_wire(url(f"serial://{name}?baud=115200&flow=dsrdtr"))
+    wire = open_serial(f"serial://{name}?baud=115200&flow=dsrdtr")
     signals.dsr = False
     assert wire.write(b"ticket", 0.05) == 0
     assert wire.write_realtime(b"\x10\x04\x01", 1.0) == 3
@@ -218,7 +231,7 @@ def test_serial_real_time_commands_go_though_dsr_is_low(line: tuple[int, str], m
 
 def test_serial_real_time_commands_go_though_xoff_was_said(line: tuple[int, str]) -> None:
     master, name = line
-    wire = open_serial_wire(url(f"serial://{name}?baud=115200&flow=xonxoff"))
+    wire = open_serial(f"serial://{name}?baud=115200&flow=xonxoff")
     os.write(master, b"\x13")
     time.sleep(0.05)
     assert wire.write_realtime(b"\x10\x04\x01", 1.0) == 3
@@ -233,21 +246,21 @@ def test_serial_real_time_commands_go_though_xoff_was_said(line: tuple[int, str]
 
 def test_serial_dsrdtr_needs_the_signals(line: tuple[int, str]) -> None:
     with pytest.raises(BadDeviceUrl, match="modem signals"):
-        open_serial_wire(url(f"serial://{line[1]}?flow=dsrdtr"))
+        open_serial(f"serial://{line[1]}?flow=dsrdtr")
 
 
 def test_serial_is_ours_alone(line: tuple[int, str]) -> None:
-    address = url(f"serial://{line[1]}")
-    wire = open_serial_wire(address)
+    address = f"serial://{line[1]}"
+    wire = open_serial(address)
     with pytest.raises(DeviceBusy):
-        open_serial_wire(address)
+        open_serial(address)
     wire.close()
-    open_serial_wire(address).close()
+    open_serial(address).close()
 
 
 def test_serial_pulled() -> None:
     master, slave = pty.openpty()
-    wire = open_serial_wire(url(f"serial://{os.ttyname(slave)}"))
+    wire = open_serial(f"serial://{os.ttyname(slave)}")
     os.close(slave)
     os.close(master)
     start = time.monotonic()
@@ -265,7 +278,7 @@ def test_serial_pulled() -> None:
 def test_lp_counts(tmp_path: Path) -> None:
     fifo = tmp_path / "lp0"
     os.mkfifo(fifo)
-    wire = open_lp_wire(url(f"lp://{fifo}"))
+    wire = open_lp(f"lp://{fifo}")
     within(wire, 0.2)
     wire.close()
 
@@ -282,7 +295,7 @@ def test_lp_writes_into_no_file(tmp_path: Path) -> None:
 def test_lp_of_a_printer_without_a_way_back_is_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fifo = tmp_path / "lp0"
     os.mkfifo(fifo)
-    wire = open_lp_wire(url(f"lp://{fifo}"))
+    wire = open_lp(f"lp://{fifo}")
     assert isinstance(wire, LpTransport)
     wire.write(b"x", 1.0)
 
@@ -322,14 +335,14 @@ def test_usb_by_serial_number_or_port() -> None:
     first, second = VirtualUsb("A1", "1-1"), VirtualUsb("B2", "1-2.4")
     try:
         for text in ("usb://04b8:0202/B2", "usb://04b8:0202?port=1-2.4", "usb://04b8:0202/B2?port=1-2.4"):
-            open_usb_wire(url(text)).close()
+            open_usb(text).close()
         assert (first.log, len(second.log)) == ([], 15)
         with pytest.raises(DeviceBusy, match=r"1-1, 1-2\.4.*port="):
-            open_usb_wire(url("usb://04b8:0202"))
+            open_usb("usb://04b8:0202")
         with pytest.raises(DeviceNotFound, match="'A1', 'B2'"):
-            open_usb_wire(url("usb://04b8:0202/C3"))
+            open_usb("usb://04b8:0202/C3")
         with pytest.raises(DeviceNotFound, match="lsusb"):
-            open_usb_wire(url("usb://04b8:0202?port=3-1"))
+            open_usb("usb://04b8:0202?port=3-1")
     finally:
         first.close()
         second.close()
@@ -340,7 +353,7 @@ def test_usb_busy_gives_the_kernels_driver_back() -> None:
     try:
         device.claimed = True
         with pytest.raises(DeviceBusy):
-            open_usb_wire(url(device.url))
+            open_usb(device.url)
         assert device.kernel_driver
     finally:
         device.close()
@@ -351,7 +364,7 @@ def test_usb_without_permission_names_the_rules() -> None:
     try:
         for text in (device.url, "usb://04b8:0202"):
             with pytest.raises(DevicePermission, match=r"60-sco\.rules.*sco-hwtest udev install"):
-                open_usb_wire(url(text))
+                open_usb(text)
     finally:
         device.close()
 
@@ -359,7 +372,7 @@ def test_usb_without_permission_names_the_rules() -> None:
 def test_usb_stalled() -> None:
     device = VirtualUsb()
     try:
-        wire = open_usb_wire(url(device.url))
+        wire = open_usb(device.url)
         within(wire, 0.2)
         start = time.monotonic()
         assert wire.read(0.1) == b""

@@ -11,7 +11,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from sco_drivers.errors import DeviceGone, DeviceNotFound
-from sco_drivers.printer.escpos import EscPosPrinter
+from sco_drivers.printer.escpos import EscPosPrinter, Options
 from sco_drivers.screen import Box, Scene
 from sco_drivers.touch import Tap
 from sco_drivers.urls import DeviceUrl
@@ -176,7 +176,7 @@ def open_printer(url: DeviceUrl) -> EscPosPrinter:
             raise DeviceNotFound("nothing answers there", url=url.text)
         return PrinterWire(world.printer, url.text, lambda: process.alive)
 
-    return EscPosPrinter(url, connect, world.wall, process.printer_memory)
+    return EscPosPrinter(url, Options.of(url), connect, world.wall, process.printer_memory)
 
 
 # --- tag and reader -----------------------------------------------------------------------------------------------

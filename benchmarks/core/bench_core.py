@@ -54,7 +54,7 @@ from tests.verification.explore.model import SCENARIOS  # noqa: E402 - found by 
 from tests.verification.explore.search import explore  # noqa: E402
 
 SIZE = (1024, 768)
-MEMORY_GOAL, CPU_GOAL, START_GOAL = 45.0, 1.0, 400.0
+MEMORY_GOAL, CPU_GOAL, START_GOAL = 50.0, 1.0, 400.0
 
 
 def explored(quick: bool) -> list[Row]:

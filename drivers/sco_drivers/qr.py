@@ -1,4 +1,4 @@
-"""Text -> QR matrix -> whatever rows a device wants. Symbols are ISO/IEC 18004 model 2, as segno makes them."""
+"""Text -> QR matrix, by segno (ISO/IEC 18004, model 2). A text is encoded once: the last few symbols are kept."""
 
 from __future__ import annotations
 
@@ -36,33 +36,36 @@ class QrMatrix:
         return len(self.rows) + 2 * QUIET_ZONE
 
 
+_MASK = 4
+"""ISO/IEC 18004 lets the encoder judge all eight masks, which takes segno three times as long as the rest. Any mask is
+a valid symbol; over payment links this one has the least mean penalty and the least maximum."""
+
+
 @lru_cache(maxsize=8)
-def encode(text: str, error_level: ErrorLevel = "M") -> QrMatrix:
-    """Encode `text` (UTF-8 when it is not Latin) at exactly `error_level`, in the smallest version that holds it.
+def encode(text: str, error_level: ErrorLevel = "M", *, boost: bool = False) -> QrMatrix:
+    """Encode `text` (UTF-8 when it is not Latin) in the smallest version that holds it.
+
+    Args:
+        text: what readers of the code get.
+        error_level: how much of the symbol may be damaged.
+        boost: take a higher level when the symbol does not grow by it.
 
     Raises:
         ValueError: empty text, or text too long for a version 40 symbol at that level.
     """
-    from sco_drivers import qr_mask, qr_symbol
-
-    if not text:
-        raise ValueError("there is nothing to encode")
-    version, first = qr_symbol.first_mask(text, error_level) or _general(text, error_level)
-    size = 17 + 4 * version
-    chosen = qr_mask.best(first, qr_symbol.changes(version, error_level), size)
-    return QrMatrix(text, error_level, qr_mask.unpacked(chosen, size))
-
-
-def _general(text: str, error_level: ErrorLevel) -> tuple[int, tuple[int, int]]:
-    """Version and symbol with mask 0, of any text."""
     import segno
 
-    from sco_drivers import qr_mask
-
+    if not text:
+        raise ValueError("there is no text to encode")
     try:
-        symbol = segno.make_qr(text, error=error_level.lower(), mask=0, boost_error=False)
+        symbol = segno.make_qr(text, error=error_level.lower(), mask=_MASK, boost_error=boost)
     except segno.DataOverflowError:
         raise ValueError(
             f"{len(text.encode())} bytes do not fit a QR code at level {error_level} (at most {MAX_BYTES[error_level]})"
         ) from None
-    return int(symbol.version), qr_mask.packed(symbol.matrix)
+    return QrMatrix(text, symbol.error, tuple(map(bytes, symbol.matrix)))
+
+
+def preload() -> None:
+    """Load the encoder (about 25 ms) while the lane is idle, so that the first payment does not wait for it."""
+    import segno  # noqa: F401

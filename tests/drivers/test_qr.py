@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sco_drivers import qr, qr_mask, qr_symbol
+from sco_drivers import qr
 
 
 def picture(matrix: qr.QrMatrix, module: int = 4) -> Image.Image:
@@ -50,75 +49,48 @@ def test_too_long_and_empty_are_refused(level: qr.ErrorLevel, most: int) -> None
     assert qr.encode("a" * most, level).size == 177
     with pytest.raises(ValueError, match=str(most)):
         qr.encode("a" * (most + 1), level)
-    with pytest.raises(ValueError, match="nothing"):
+    with pytest.raises(ValueError, match="no text"):
         qr.encode("", level)
-
-
-def plain_penalty(rows: list[bytes]) -> int:
-    """Table 11 of ISO/IEC 18004, a line at a time."""
-    size = len(rows)
-    total = 10 * int(abs(sum(map(sum, rows)) * 100 / size**2 - 50) / 5)
-    for lines in (rows, [bytes(column) for column in zip(*rows, strict=True)]):
-        for line in lines:
-            for run in re.findall(b"\x00+|\x01+", line):
-                total += len(run) - 2 if len(run) >= 5 else 0
-            outside = bytes(4) + line + bytes(4)
-            for at in range(len(line) - 6):
-                if line[at : at + 7] == b"\1\0\1\1\1\0\1" and (
-                    not any(outside[at : at + 4]) or not any(outside[at + 11 : at + 15])
-                ):
-                    total += 40
-    for y in range(size - 1):
-        for x in range(size - 1):
-            total += 3 * (rows[y][x] == rows[y][x + 1] == rows[y + 1][x] == rows[y + 1][x + 1])
-    return total
-
-
-@given(
-    st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=150),
-    st.sampled_from(["L", "M", "Q", "H"]),
-)
-@settings(max_examples=15, deadline=None)
-def test_mask_is_the_one_that_the_standard_chooses(text: str, level: qr.ErrorLevel) -> None:
-    chosen = list(qr.encode(text, level).rows)
-    every = [
-        [bytes(row) for row in segno.make_qr(text, error=level.lower(), mask=mask, boost_error=False).matrix]
-        for mask in range(8)
-    ]
-    assert chosen in every
-    assert plain_penalty(chosen) == min(map(plain_penalty, every))
-    digits = "".join(str(cell) for row in chosen for cell in row)
-    assert qr_mask.penalty(digits, len(chosen)) == plain_penalty(chosen)
 
 
 @pytest.mark.parametrize("level", ["L", "M", "Q", "H"])
 @pytest.mark.parametrize("version", range(1, 41))
-def test_byte_mode_symbols_are_those_of_the_general_encoder(version: int, level: qr.ErrorLevel) -> None:
-    room = qr_symbol.room(version, level)
-    lengths = {room - room // 8, room - 1, room} if version < 12 else {room}
-    for length in lengths:
-        text = "".join(chr(0x21 + (5 * at + version) % 94) for at in range(length))
-        made = segno.make_qr(text, error=level.lower(), mask=0, boost_error=False)
-        assert qr_symbol.first_mask(text, level) == (made.version, qr_mask.packed(made.matrix))
+def test_every_version_is_as_small_as_the_level_allows_and_reads_back(version: int, level: qr.ErrorLevel) -> None:
+    bits = segno.consts.SYMBOL_CAPACITY[version][segno.consts.ERROR_MAPPING[level]]
+    room = (bits - 4 - (8 if version < 10 else 16)) // 8  # without the mode and the count of characters
+    text = "".join(chr(0x21 + (5 * at + version) % 94) for at in range(room))
+    matrix = qr.encode(text, level)
+    assert (matrix.size, matrix.error_level) == (17 + 4 * version, level)
+    assert [one.text for one in zxingcpp.read_barcodes(picture(matrix))] == [text]
 
 
-@pytest.mark.parametrize(("version", "level"), [(1, "L"), (2, "M"), (6, "M"), (7, "Q"), (13, "H"), (22, "L")])
-def test_masks_are_those_of_the_general_encoder(version: int, level: str) -> None:
-    made = [
-        qr_mask.packed(segno.make_qr("a", version=version, error=level.lower(), mask=mask, boost_error=False).matrix)
-        for mask in range(8)
-    ]
-    rows, columns = made[0]
-    assert list(qr_symbol.changes(version, level)) == [(one[0] ^ rows, one[1] ^ columns) for one in made]
+def test_a_higher_level_is_taken_where_the_symbol_does_not_grow() -> None:
+    assert (qr.encode("https://a.ru", "M", boost=True).error_level, qr.encode("https://a.ru", "M").size) == ("M", 21)
+    text = "https://a.ru/bcd"
+    boosted = qr.encode(text, "M", boost=True)
+    assert boosted.error_level == "Q"
+    assert boosted.size == qr.encode(text, "M").size < qr.encode(text, "H").size
+    assert [(one.text, one.ec_level) for one in zxingcpp.read_barcodes(picture(boosted))] == [(text, "Q")]
 
 
-def test_texts_of_other_modes_are_left_to_the_general_encoder() -> None:
-    for text in ("0123456789", "HTTPS://QR.NSPK.RU/A", "Оплата", "é"):
-        assert qr_symbol.first_mask(text, "M") is None
-        assert [one.text for one in zxingcpp.read_barcodes(picture(qr.encode(text)))] == [text]
+@pytest.mark.parametrize("text", ["0123456789", "HTTPS://QR.NSPK.RU/A", "Оплата", "é"])
+def test_other_texts_than_links_read_back(text: str) -> None:
+    assert [one.text for one in zxingcpp.read_barcodes(picture(qr.encode(text)))] == [text]
 
 
-def test_a_link_loads_no_general_encoder() -> None:
-    program = "import sys; from sco_drivers import qr; qr.encode('https://qr.nspk.ru/A'); print('segno' in sys.modules)"
+def test_a_link_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    qr.encode.cache_clear()
+    made = []
+    make = segno.make_qr
+    monkeypatch.setattr(segno, "make_qr", lambda text, **how: made.append(text) or make(text, **how))
+    assert qr.encode("https://qr.nspk.ru/A") is qr.encode("https://qr.nspk.ru/A")
+    assert made == ["https://qr.nspk.ru/A"]
+
+
+def test_the_encoder_is_loaded_by_preload() -> None:
+    program = (
+        "import sys; from sco_drivers import qr; before = 'segno' in sys.modules; qr.preload();"
+        "print(before, 'segno' in sys.modules)"
+    )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert found.stdout.strip() == "False"
+    assert found.stdout.strip() == "False True"

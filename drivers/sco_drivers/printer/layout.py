@@ -12,7 +12,7 @@ from typing import Literal
 
 from sco_drivers.printer import Line, Style, Ticket, TicketDoesNotFit, commands
 from sco_drivers.printer.profile import Profile
-from sco_drivers.qr import MAX_BYTES, QUIET_ZONE, ErrorLevel, QrMatrix, encode
+from sco_drivers.qr import QUIET_ZONE, ErrorLevel, QrMatrix, encode
 
 CodeWay = Literal["native", "raster-doubled", "raster"]
 
@@ -195,6 +195,10 @@ def _ways(profile: Profile) -> tuple[CodeWay, ...]:
     return tuple(way for way, known in have.items() if known)
 
 
+_LEVELS: tuple[ErrorLevel, ...] = ("M", "L")
+"""Best first; M gives way to a higher level that makes the symbol no larger."""
+
+
 def _plan(text: str, qr_mm: float, profile: Profile, chosen: CodeWay) -> CodePlan:
     if chosen != "native" and not profile.raster:
         raise TicketDoesNotFit(f"the profile {profile.name} prints no raster", hint="choose another profile")
@@ -205,9 +209,9 @@ def _plan(text: str, qr_mm: float, profile: Profile, chosen: CodeWay) -> CodePla
     step = 2 if chosen == "raster-doubled" else 1
     least += -least % step
     needed = 0.0
-    for level in _levels(text):
+    for level in _LEVELS:
         try:
-            matrix = encode(text, level)
+            matrix = encode(text, level, boost=level == "M")
         except ValueError as error:
             reason = str(error)
             continue
@@ -218,24 +222,11 @@ def _plan(text: str, qr_mm: float, profile: Profile, chosen: CodeWay) -> CodePla
                 reason = f"the printer draws codes up to version {profile.largest_version} only"
                 continue
         if module >= least:
-            return CodePlan(chosen, level, module, matrix)
+            return CodePlan(chosen, matrix.error_level, module, matrix)
         needed = matrix.full_size * least * 25.4 / profile.dpi
         given = min(qr_mm, profile.width_dots * 25.4 / profile.dpi)
         reason = f"the QR code takes {needed:.1f} mm with its quiet zone, and {given:.1f} mm are given"
     raise TicketDoesNotFit(reason, hint="give a larger qr_mm, wider paper, or a shorter link")
-
-
-def _levels(text: str) -> list[ErrorLevel]:
-    """Levels to try, best first: those not larger than M's symbol, M, then L."""
-    if not text or len(text.encode()) > MAX_BYTES["M"]:
-        return ["L"]
-    size = encode(text, "M").size
-    higher: list[ErrorLevel] = []
-    for level in ("H", "Q"):
-        octets = len(text.encode())
-        if octets <= MAX_BYTES[level] and encode(text, level).size == size:
-            higher.append(level)
-    return [*higher, "M", "L"]
 
 
 def packed_rows(plan: CodePlan) -> list[bytes]:

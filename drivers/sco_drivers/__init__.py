@@ -1,10 +1,119 @@
 """Hardware drivers of a self-checkout lane: receipt printer, NFC tag and reader, screen, touch panel.
 
-Each device is named by a URL and opened through `sco_drivers.registry`; nothing here knows of money.
+Each device is named by a URL and opened by `open_printer`, `open_nfc`, `open_screen` or `open_touch`; nothing here
+knows about money. The names in `__all__`, here and in `sco_drivers.printer`, `sco_drivers.nfc`, `sco_drivers.screen`
+and `sco_drivers.touch`, are public; every other name and module is private and may change without notice.
+
 Importing this package imports no driver and no third-party library.
 """
 
-from sco_drivers.errors import DeviceError
-from sco_drivers.registry import check_url, open_nfc, open_printer, open_screen, open_touch
+from __future__ import annotations
 
-__all__ = ["DeviceError", "check_url", "open_nfc", "open_printer", "open_screen", "open_touch"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from sco_drivers.errors import (
+    BadDeviceUrl,
+    DeviceBusy,
+    DeviceClosed,
+    DeviceError,
+    DeviceGone,
+    DeviceNotFound,
+    DevicePermission,
+    DeviceProtocolError,
+    DeviceTimeout,
+    DriverUnavailable,
+    NfcError,
+    PrinterError,
+    ScreenError,
+    TouchError,
+    UnknownScheme,
+)
+from sco_drivers.registry import check_url, open_nfc, open_printer, open_screen, open_touch, traits
+from sco_drivers.urls import DeviceUrl, Traits, opener
+
+if TYPE_CHECKING:
+    from sco_drivers.nfc import TagContents, TagReader
+    from sco_drivers.printer import (
+        Line,
+        Printer,
+        PrinterHealth,
+        PrinterStatus,
+        PrintOutcome,
+        PrintResult,
+        SensorState,
+        Style,
+        Ticket,
+    )
+    from sco_drivers.qr import preload
+    from sco_drivers.screen import Button, Drawing, Scene, Screen
+    from sco_drivers.touch import Tap, Touch
+
+__all__ = [
+    "BadDeviceUrl",
+    "Button",
+    "DeviceBusy",
+    "DeviceClosed",
+    "DeviceError",
+    "DeviceGone",
+    "DeviceNotFound",
+    "DevicePermission",
+    "DeviceProtocolError",
+    "DeviceTimeout",
+    "DeviceUrl",
+    "Drawing",
+    "DriverUnavailable",
+    "Line",
+    "NfcError",
+    "PrintOutcome",
+    "PrintResult",
+    "Printer",
+    "PrinterError",
+    "PrinterHealth",
+    "PrinterStatus",
+    "Scene",
+    "Screen",
+    "ScreenError",
+    "SensorState",
+    "Style",
+    "TagContents",
+    "TagReader",
+    "Tap",
+    "Ticket",
+    "Touch",
+    "TouchError",
+    "Traits",
+    "UnknownScheme",
+    "check_url",
+    "open_nfc",
+    "open_printer",
+    "open_screen",
+    "open_touch",
+    "opener",
+    "preload",
+    "traits",
+]
+
+_LAZY = {
+    "nfc": ("TagContents", "TagReader"),
+    "printer": (
+        *("Line", "PrintOutcome", "PrintResult", "Printer", "PrinterHealth", "PrinterStatus"),
+        *("SensorState", "Style", "Ticket"),
+    ),
+    "qr": ("preload",),
+    "screen": ("Button", "Drawing", "Scene", "Screen"),
+    "touch": ("Tap", "Touch"),
+}
+"""Imported on first use."""
+_MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -14,6 +14,32 @@ from typing import Protocol, Self, runtime_checkable
 
 from sco_drivers.errors import DeviceError, PrinterError
 
+__all__ = [
+    "CoverOpen",
+    "DuplicateTicket",
+    "Line",
+    "NoPresenter",
+    "PaperOut",
+    "PresenterStatus",
+    "PrintOutcome",
+    "PrintResult",
+    "Printer",
+    "PrinterFault",
+    "PrinterHealth",
+    "PrinterIdentity",
+    "PrinterStatus",
+    "SensorState",
+    "Style",
+    "Ticket",
+    "TicketDoesNotFit",
+    "TicketEnd",
+    "TicketPresenter",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 
 class PaperOut(PrinterError):
     """The paper has run out."""

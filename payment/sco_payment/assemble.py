@@ -1,4 +1,4 @@
-"""A lane from its settings: journal, PayMaster's client, devices, screen. The one place that knows them all."""
+"""A lane from its settings: journal, acquirer, devices, screen. The one place that knows them all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from sco_drivers import open_nfc, open_printer, open_screen, open_touch
 from sco_drivers.nfc.endurance import EnduranceExceeded, WriteEndurance
 from sco_drivers.nfc.guard import GuardEvent
-from sco_payment.attempt import Message, Plan
+from sco_payment.acquirer import open_acquirer
+from sco_payment.attempt import Message
 from sco_payment.customer.presenter import Presenter
 from sco_payment.customer.texts import LANGUAGES
 from sco_payment.customer.ui import LaneUI, NoUI, ScreenUI, SeveralUIs
@@ -18,43 +19,19 @@ from sco_payment.devices import ReopeningDevice
 from sco_payment.events import Observer, isolated, null_observer
 from sco_payment.journal import Journal
 from sco_payment.lane import Lane
-from sco_payment.money import format_amount
-from sco_payment.paymaster.adapter import Bank
-from sco_payment.paymaster.client import PayMaster
-from sco_payment.paymaster.token import Token
 from sco_payment.runtime import Runtime, ThreadRuntime
-from sco_payment.settings import TOKEN_VARIABLE, Settings
+from sco_payment.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-def open_token(settings: Settings) -> Token:
-    """The token, from the file that the settings name, else from the environment.
+class _LaneClock:
+    """A runtime as an acquirer's clock; a test's time is never set."""
 
-    Raises:
-        TokenError: it is not there, or the file may be read by others.
-    """
-    if settings.paymaster.token_file:
-        return Token.from_file(settings.paymaster.token_file)
-    return Token.from_environment(TOKEN_VARIABLE)
-
-
-def open_client(settings: Settings, token: Token | None = None) -> PayMaster:
-    """PayMaster's client as the settings describe it, with `token` or the settings' own; nothing is sent yet.
-
-    Raises:
-        TokenError, ValueError: token, address or CA file cannot be used.
-    """
-    paymaster = settings.paymaster
-    return PayMaster(
-        paymaster.base_url,
-        open_token(settings) if token is None else token,
-        paymaster.merchant_id,
-        connect_timeout_s=paymaster.connect_timeout_s,
-        read_timeout_s=paymaster.read_timeout_s,
-        test_mode=paymaster.test_mode,
-        ca_file=paymaster.ca_file or None,
-    )
+    def __init__(self, runtime: Runtime[Message]) -> None:
+        self.now = runtime.now
+        self.wall = runtime.wall
+        self.clock_was_set_by = runtime.clock_was_set_by if isinstance(runtime, ThreadRuntime) else _never_set
 
 
 def screen_ui(settings: Settings) -> LaneUI:
@@ -77,7 +54,7 @@ def open_lane(
     also_show_on: tuple[LaneUI, ...] = (),
     observer: Observer = null_observer,
     runtime: Runtime[Message] | None = None,
-    token: Token | None = None,
+    token: object | None = None,
 ) -> Lane:
     """A lane that is ready to pay. Devices are opened when first used; no request is sent yet.
 
@@ -87,35 +64,27 @@ def open_lane(
         also_show_on: further screens that show the same.
         observer: is told what happens.
         runtime: time and threads; real ones by default.
-        token: PayMaster's token, where it comes from elsewhere than the settings say.
+        token: the acquirer's credential, where it comes from elsewhere than the settings say; a
+            `paymaster.token.Token` for PayMaster.
 
     Raises:
-        JournalError: the journal cannot be opened for writing. TokenError, ValueError: see `open_client`. TypeError: a
-            screen without `show`, `ask` or `close`, which would be missed only in the middle of a payment.
+        JournalError: the journal cannot be opened for writing. ValueError: the acquirer cannot be opened, see
+            `acquirer.open_acquirer`. TypeError: a screen without `show`, `ask` or `close`, which would be missed only
+            in the middle of a payment.
     """
     for given in (*also_show_on, *(() if ui is None else (ui,))):
         _check_ui(given)
-    client = open_client(settings, token)
+    runtime = ThreadRuntime() if runtime is None else runtime
+    acquirer = open_acquirer(settings, _LaneClock(runtime), token)
     journal = Journal(settings.journal.path)
     gc.collect()  # what the imports left behind; the devices' drivers then find room
-    runtime = ThreadRuntime() if runtime is None else runtime
     observer = isolated(observer)
     devices = settings.devices
     first = screen_ui(settings) if ui is None else ui
     return Lane(
         settings,
         journal=journal,
-        bank=Bank(
-            client,
-            runtime.now,
-            states=settings.paymaster.states,
-            describe=partial(_description, settings.lane.shop),
-            callback_url=settings.paymaster.callback_url or None,
-            pos_id=settings.lane.pos_id,
-            wall=runtime.wall,
-            clock_was_set_by=runtime.clock_was_set_by if isinstance(runtime, ThreadRuntime) else _never_set,
-            test_mode=settings.paymaster.test_mode,
-        ),
+        acquirer=acquirer,
         presenter=Presenter(
             settings,
             LANGUAGES[settings.lane.language],
@@ -173,8 +142,3 @@ def _tell_of_wear(observer: Observer, worn: EnduranceExceeded) -> None:
         worn.life,
     )
     observer("tag_worn", {"uid": worn.uid.hex(), "writes": worn.writes, "life": worn.life})
-
-
-def _description(shop: str, plan: Plan) -> str:
-    """What the customer reads in the bank's app."""
-    return f"{shop}, заказ {plan.order_no}, {format_amount(plan.kopecks)}"

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Self
 
 from sco_payment import attempt as m
+from sco_payment.acquirer import Acquirer
 from sco_payment.attempt import Message
 from sco_payment.customer.display import CustomerDisplay
 from sco_payment.customer.presenter import Presenter
@@ -24,7 +25,6 @@ from sco_payment.customer.ui import LaneUI
 from sco_payment.events import Observer, null_observer
 from sco_payment.journal import Journal, JournalError, resolutions
 from sco_payment.money import format_amount
-from sco_payment.paymaster.adapter import Bank
 from sco_payment.runtime import Runtime
 from sco_payment.settings import Settings
 
@@ -131,7 +131,7 @@ class Lane:
     Args:
         settings: validated settings.
         journal: the lane's journal, open for writing.
-        bank: PayMaster, through `acquirer.Bank`.
+        acquirer: who is asked for payments.
         presenter: printer and tag.
         ui: the lane's screen.
         runtime: time and threads.
@@ -144,7 +144,7 @@ class Lane:
         settings: Settings,
         *,
         journal: Journal,
-        bank: Bank,
+        acquirer: Acquirer,
         presenter: Presenter,
         ui: LaneUI,
         runtime: Runtime[Message],
@@ -153,7 +153,7 @@ class Lane:
     ) -> None:
         self.settings = settings
         self.journal = journal
-        self._bank = bank
+        self._acquirer = acquirer
         self._runtime = runtime
         self._observer = observer
         self._new_key = new_key
@@ -481,7 +481,8 @@ class Lane:
         """The bank's words go on the timeline when they change: a case must show what was asked and answered."""
         match event:
             case m.PaymentStatusReceived():
-                text = f"bank: {event.word} ({event.number}), {format_amount(event.kopecks, sign=event.currency)}"
+                amount = format_amount(event.kopecks, sign=event.currency)
+                text = f"acquirer: {event.status.value} ({event.acquirer_status}), {amount}"
                 if not event.proved:
                     text += f"; that is payment {event.payment_id}, which agrees in order and sum and names no attempt"
             case m.StatusUnavailable():
@@ -537,12 +538,12 @@ class Lane:
                 case m.SendCreate(seq=seq):
                     self._ask(key, partial(self._create, plan, seq), partial(_create_broken, seq))
                 case m.SendPoll(seq=seq, payment_id=payment_id):
-                    self._ask(key, partial(self._bank.poll, payment_id, seq), partial(_silent, seq))
+                    self._ask(key, partial(self._acquirer.status, payment_id, seq), partial(_silent, seq))
                 case m.SendFind(seq=seq):
                     self._ask(key, partial(self._find, plan, seq), partial(_silent, seq))
                 case m.SendCancel(seq=seq, payment_id=payment_id):
                     self._observer("cancel", {"attempt": key, "payment_id": payment_id})
-                    self._ask(key, partial(self._bank.cancel, payment_id, seq), partial(_unanswered, seq))
+                    self._ask(key, partial(self._acquirer.cancel, payment_id, seq), partial(_unanswered, seq))
                 case m.Present(link=link, verified=verified):
                     self._customer.present(state, link, verified)
                 case m.Withdraw():
@@ -565,10 +566,10 @@ class Lane:
         self._runtime.submit("bank", work)
 
     def _create(self, plan: m.Plan, seq: int) -> m.Event:
-        return self._bank.create(plan, seq, self._foreign(plan))
+        return self._acquirer.create(plan, seq, self._foreign(plan))
 
     def _find(self, plan: m.Plan, seq: int) -> m.Event:
-        return self._bank.find(plan, seq, self._foreign(plan))
+        return self._acquirer.find(plan, seq, self._foreign(plan))
 
     def _foreign(self, plan: m.Plan) -> list[str]:
         """The ids of the order's other attempts: no answer about one of them is about this one."""
@@ -608,7 +609,7 @@ class Lane:
             self._watcher.join(5.0)
         self._expected_by_ms = None
         with ExitStack() as closing:  # the last one named is the first one closed
-            for owned in (self.journal, self._customer, self._runtime):
+            for owned in (self.journal, self._acquirer, self._customer, self._runtime):
                 closing.callback(owned.close)
             closing.callback(self._apply_resolutions)
 

@@ -37,6 +37,7 @@ class LaneSettings:
     shop: str = _setting("", "the shop's name, as the customer reads it on the ticket")
     profile: str = _setting("4:3", "shape of the screen; mixed payment exists only on 4:3", choices=("4:3", "16:9"))
     language: str = _setting("ru", "language of the lane's texts", choices=("ru", "en"))
+    acquirer: str = _setting("paymaster", "who takes the payments: paymaster, or the name of an installed adapter")
     result_s: float = _setting(5.0, "how long the screen shows paid or not paid", min=0, max=60)
 
 
@@ -135,6 +136,8 @@ class Settings:
     timing: TimingSettings = field(default_factory=TimingSettings)
     dialog: DialogSettings = field(default_factory=DialogSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
+    acquirer_options: dict[str, Any] = field(default_factory=dict)
+    """What another acquirer than PayMaster needs, as its adapter documents it."""
 
     @property
     def mode(self) -> Mode:

@@ -18,9 +18,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from sco_drivers import DeviceError, check_url
 from sco_payment import link as links
+from sco_payment.acquirer import check_settings
 from sco_payment.attempt import Mode
 from sco_payment.customer.texts import is_utf8
-from sco_payment.paymaster.token import Token, TokenError
 from sco_payment.settings import TOKEN_VARIABLE, Settings
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
@@ -107,11 +107,13 @@ def settings_from_mapping(
         if not isinstance(table, Mapping):
             problems.append(f"{name} must be a section: write [{name}]")
             table = {}
+        if kind is dict:
+            sections[name] = dict(table)
+            continue
         sections[name] = _read_section(name, kind, table, environment or {}, problems)
     settings = Settings(**sections)
     _check_combinations(settings, problems)
-    if token:
-        _check_token(settings, environment or {}, problems)
+    problems += check_settings(settings, environment or {}, credential=token)
     if problems:
         raise SettingsError(source, problems)
     return settings
@@ -121,6 +123,9 @@ def reference() -> list[tuple[str, str, str, str]]:
     """Rows of the settings reference: section, name, default, meaning."""
     rows = []
     for section in fields(Settings):
+        if _section_type(section) is dict:
+            rows.append((section.name, "*", "", "settings of another acquirer, as its adapter documents them"))
+            continue
         example = _section_type(section)()
         for entry in fields(example):
             rows.append((section.name, entry.name, _toml(getattr(example, entry.name)), _meaning(entry)))
@@ -217,7 +222,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
     for where, value in (
         ("lane.pos_id", settings.lane.pos_id),
         ("lane.shop", settings.lane.shop),
-        ("paymaster.merchant_id", paymaster.merchant_id),
+        *((("paymaster.merchant_id", paymaster.merchant_id),) if settings.lane.acquirer == "paymaster" else ()),
         ("journal.path", settings.journal.path),
     ):
         if not value and not any(problem.startswith(f"{where} = ") for problem in problems):
@@ -261,21 +266,6 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
     ):
         if device:
             _check_device(where, device, problems)
-
-
-def _check_token(settings: Settings, environment: Mapping[str, str], problems: list[str]) -> None:
-    file, text = settings.paymaster.token_file, environment.get(TOKEN_VARIABLE)
-    try:
-        if file:
-            Token.from_file(file)
-        elif text:
-            Token(text)
-        else:
-            problems.append(
-                f"the token is missing: set {TOKEN_VARIABLE}, or paymaster.token_file to a file of mode 0600"
-            )
-    except TokenError as error:
-        problems.append(f"{'paymaster.token_file' if file else TOKEN_VARIABLE}: {error}")
 
 
 def _split(text: str) -> SplitResult | None:

@@ -364,7 +364,7 @@ def test_who_cancels_from_outside_ends_the_payment_under_way_and_no_later_one(tm
     ("call", "script", "on_pay", "outcome", "cancels"),
     [
         ("create", "pays after=2", None, Outcome.PAID, 0),  # with the same key
-        ("poll", "pays after=2", None, Outcome.PAID, 0),
+        ("status", "pays after=2", None, Outcome.PAID, 0),
         ("find", "leaves + cut-after on=create", None, Outcome.NOT_PRESENTED, 1),
         ("cancel", "leaves", cancel_at_once, Outcome.UNPAID, 1),  # never a second one: the bank's word is asked for
     ],
@@ -378,7 +378,7 @@ def test_a_request_that_fails_in_an_unforeseen_way_leaves_nobody_waiting(
     cancels: int,
 ) -> None:
     with bench(tmp_path, script, ui=OwnUI(on_pay=on_pay)) as (lane, paymaster):
-        request, failed = getattr(lane._bank, call), []
+        request, failed = getattr(lane._acquirer, call), []
 
         def fails_once(*about: object) -> object:
             answer = request(*about)
@@ -387,7 +387,7 @@ def test_a_request_that_fails_in_an_unforeseen_way_leaves_nobody_waiting(
                 raise RuntimeError("nobody foresaw this")
             return answer
 
-        setattr(lane._bank, call, fails_once)
+        setattr(lane._acquirer, call, fails_once)
         result = lane.pay(ORDER)
         assert failed
         assert (result.outcome, paymaster.bank.creates, paymaster.bank.cancels) == (outcome, 1, cancels)

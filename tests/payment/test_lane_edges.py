@@ -33,13 +33,13 @@ def test_the_largest_sum_is_taken_and_one_kopeck_more_is_not(tmp_path: Path) -> 
 
 def test_a_create_that_always_fails_in_an_unforeseen_way_may_have_reached_the_bank(tmp_path: Path) -> None:
     with bench(tmp_path, "leaves", ui=OwnUI()) as (lane, paymaster):
-        create = lane._bank.create
+        create = lane._acquirer.create
 
         def breaks(*about: object) -> m.Event:
             create(*about)  # type: ignore[arg-type]
             raise RuntimeError("nobody foresaw this")
 
-        lane._bank.create = breaks  # type: ignore[method-assign, assignment]
+        lane._acquirer.create = breaks  # type: ignore[method-assign, assignment]
         assert lane.pay(ORDER).outcome is Outcome.NOT_PRESENTED
         assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 1), "what reached the bank stays payable there"
 

@@ -201,7 +201,7 @@ def test_while_the_attempt_before_is_asked_about(tmp_path: Path, cancelled: bool
     with bench(tmp_path, "leaves" if cancelled else "pays after=2", ui=OwnUI()) as (lane, paymaster):
         other_lane_creates(paymaster, ORDER.kopecks, params=False)  # plays the payment of before
         called = lane._runtime.now()
-        ask, asked_at = lane._bank.poll, []
+        ask, asked_at = lane._acquirer.status, []
 
         def closed_in_the_end(payment_id: str, seq: int) -> m.Event:
             asked_at.append(lane._runtime.now())
@@ -211,7 +211,8 @@ def test_while_the_attempt_before_is_asked_about(tmp_path: Path, cancelled: bool
                 lane.cancel()
             if len(asked_at) == 1:
                 return m.StatusUnavailable(lane._runtime.now(), seq, "no network")
-            return m.PaymentStatusReceived(lane._runtime.now(), seq, payment_id, 6, "Cancelled", ORDER.kopecks, "RUB")
+            at, closed = lane._runtime.now(), m.PaymentStatus.CLOSED
+            return m.PaymentStatusReceived(at, seq, payment_id, closed, "Cancelled", ORDER.kopecks, "RUB")
 
         def at_once(channel: Channel, work: Callable[[], m.Message]) -> None:
             """The bank answers before `pay` goes on."""
@@ -220,7 +221,7 @@ def test_while_the_attempt_before_is_asked_about(tmp_path: Path, cancelled: bool
             else:
                 elsewhere(channel, work)
 
-        lane._bank.poll = closed_in_the_end  # type: ignore[method-assign, assignment]
+        lane._acquirer.status = closed_in_the_end  # type: ignore[method-assign, assignment]
         elsewhere = lane._runtime.submit
         lane._runtime.submit = at_once  # type: ignore[method-assign, assignment]
         result = lane.pay(ORDER)

@@ -10,7 +10,7 @@ import pytest
 from sco_payment import attempt as m
 from tests.payment.test_link import with_crc
 
-P = m.Phase
+P, S = m.Phase, m.PaymentStatus
 BEGIN, END = 1_000_000, 1_300_000
 T = m.Timing()
 SUM = 253
@@ -47,11 +47,11 @@ def idle(phase: m.Phase, **changes: Any) -> m.State:
 
 
 def created(at: int = BEGIN + 500, **changes: Any) -> m.Created:
-    return replace(m.Created(at, 7, ID, 3, SUM, "RUB", LINK), **changes)
+    return replace(m.Created(at, 7, ID, S.OPEN, SUM, "RUB", LINK), **changes)
 
 
-def word(number: int, at: int = BEGIN + 9_000, **changes: Any) -> m.PaymentStatusReceived:
-    return replace(m.PaymentStatusReceived(at, 7, ID, number, "word", SUM, "RUB"), **changes)
+def word(status: m.PaymentStatus, at: int = BEGIN + 9_000, **changes: Any) -> m.PaymentStatusReceived:
+    return replace(m.PaymentStatusReceived(at, 7, ID, status, "word", SUM, "RUB"), **changes)
 
 
 def silent(at: int = BEGIN + 9_000, wait_ms: int = 0) -> m.StatusUnavailable:
@@ -71,7 +71,6 @@ def cancels(seq: int = 8) -> tuple[m.Effect, ...]:
 
 def test_the_default_schedule_is_the_missions() -> None:
     assert m.Timing() == m.Timing(3_000, 90_000, 20_000, 2_000, 40_000, 15_000, 30_000, 600_000, False, True)
-    assert (m.PAID_NUMBER, m.UNPAID_NUMBER) == (5, 6)
     assert plan().tendered_elsewhere == 0
     assert not m.NoteCase("the bank has closed the payment unpaid").reopens
 
@@ -149,12 +148,12 @@ def test_a_create_answered_at_the_invoices_end_is_not_presented(late: int, phase
 
 
 def test_a_create_that_is_answered_with_a_final_word_ends_there() -> None:
-    after, effects = m.step(state(P.CREATING), created(number=5))
+    after, effects = m.step(state(P.CREATING), created(status=S.PAID))
     assert (after.phase, effects) == (P.PAID, ends(m.View.PAID, m.Outcome.PAID, m.EndReason.NONE))
-    after, effects = m.step(state(P.CREATING), created(number=6))
+    after, effects = m.step(state(P.CREATING), created(status=S.CLOSED))
     assert (after.phase, effects) == (P.UNPAID, ends(m.View.UNPAID, m.Outcome.UNPAID, m.EndReason.DECLINED))
     for wrong in ({"kopecks": 254}, {"currency": "USD"}):
-        after, effects = m.step(state(P.CREATING), created(number=5, **wrong))
+        after, effects = m.step(state(P.CREATING), created(status=S.PAID, **wrong))
         assert (after.phase, after.case) == (P.UNSETTLED, m.CaseReason.AMOUNT_MISMATCH)
         assert effects[0] == m.OpenCase(
             m.CaseReason.AMOUNT_MISMATCH,
@@ -239,7 +238,7 @@ def test_the_customer_cancels_before_the_bank_has_answered() -> None:
 
 
 def test_a_payment_that_was_found_is_cancelled() -> None:
-    after, effects = m.step(state(P.FINDING, reason=m.EndReason.NOT_CREATED), word(3))
+    after, effects = m.step(state(P.FINDING, reason=m.EndReason.NOT_CREATED), word(S.OPEN))
     assert (after.phase, after.payment_id, after.reason, effects) == (
         P.CANCELLING,
         ID,
@@ -249,11 +248,11 @@ def test_a_payment_that_was_found_is_cancelled() -> None:
 
 
 @pytest.mark.parametrize("plate", [{}, {"mode": m.Mode.PLATE, "sticker_id": "s-1", "plate_link": LINK}])
-@pytest.mark.parametrize("number", [3, 5, 6])
-def test_what_only_agrees_in_number_and_sum_is_no_word(number: int, plate: dict[str, Any]) -> None:
+@pytest.mark.parametrize("status", [S.OPEN, S.PAID, S.CLOSED])
+def test_what_only_agrees_in_number_and_sum_is_no_word(status: m.PaymentStatus, plate: dict[str, Any]) -> None:
     """Each till of a shop counts its receipts for itself: it is not cancelled, and its money pays nothing here."""
     before = state(P.FINDING, reason=m.EndReason.NOT_CREATED, plan=plan(**plate))
-    after, effects = m.step(before, word(number, proved=False))
+    after, effects = m.step(before, word(status, proved=False))
     assert (after, effects) == (replace(before, busy=False, next_at_ms=BEGIN + 9_000), ())
 
 
@@ -261,7 +260,7 @@ def test_what_only_agrees_in_number_and_sum_is_no_word(number: int, plate: dict[
 def test_paid_where_this_lane_had_no_link_to_show_is_a_case(phase: m.Phase) -> None:
     """Nobody can have paid it here: it may be another till's, under the same number. A plate is there for everybody."""
     asked = state(phase, reason=m.EndReason.NOT_CREATED, payment_id=None if phase is P.FINDING else ID, link=None)
-    after, effects = m.step(asked, word(5))
+    after, effects = m.step(asked, word(S.PAID))
     assert (after.phase, after.payment_id, after.case) == (P.UNSETTLED, ID, m.CaseReason.PAID_UNSHOWN)
     assert effects == (
         m.OpenCase(
@@ -271,9 +270,9 @@ def test_paid_where_this_lane_had_no_link_to_show_is_a_case(phase: m.Phase) -> N
         *ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.EndReason.NOT_CREATED),
     )
     on_plate = replace(asked, plan=plan(mode=m.Mode.PLATE, sticker_id="s-1", plate_link=LINK))
-    assert m.step(on_plate, word(5))[0].phase is P.PAID
+    assert m.step(on_plate, word(S.PAID))[0].phase is P.PAID
     shown = replace(asked, link=LINK, payment_id=ID)
-    assert m.step(shown, word(5))[0].phase is P.PAID
+    assert m.step(shown, word(S.PAID))[0].phase is P.PAID
 
 
 @pytest.mark.parametrize("phase", [P.FINDING, P.WAITING, P.CONFIRMING, P.WATCHING])
@@ -358,8 +357,10 @@ def test_no_cancellation_without_an_id_or_for_the_second_time() -> None:
         (state(P.CONFIRMING, cancel=m.Cancel.UNANSWERED), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
     ],
 )
-def test_the_word_paid_for_the_full_sum(before: m.State, phase: m.Phase, outcome: m.Outcome, reason: m.EndReason) -> None:
-    after, effects = m.step(before, word(5))
+def test_the_word_paid_for_the_full_sum(
+    before: m.State, phase: m.Phase, outcome: m.Outcome, reason: m.EndReason
+) -> None:
+    after, effects = m.step(before, word(S.PAID))
     assert (after.phase, after.outcome, after.busy, after.case) == (phase, outcome, False, None)
     assert effects == ends(m.View.PAID, outcome, reason)
 
@@ -372,7 +373,7 @@ def test_the_word_paid_for_the_full_sum(before: m.State, phase: m.Phase, outcome
     ],
 )
 def test_paid_where_the_goods_must_not_go_is_a_case(changes: dict[str, Any], reason: m.CaseReason) -> None:
-    after, effects = m.step(state(P.CONFIRMING, **changes), word(5))
+    after, effects = m.step(state(P.CONFIRMING, **changes), word(S.PAID))
     assert (after.phase, after.case, after.outcome) == (P.PAID_LATE, reason, m.Outcome.UNKNOWN)
     assert isinstance(effects[0], m.OpenCase)
     assert effects[0].reason is reason
@@ -382,14 +383,14 @@ def test_a_word_that_is_not_final() -> None:
     for number in (1, 2, 3, 4):
         after, effects = m.step(state(P.WAITING), word(number))
         assert (after, effects) == (idle(P.WAITING, last_status_at_ms=BEGIN + 9_000, next_at_ms=BEGIN + 9_000), ())
-    after, effects = m.step(state(P.ASKING), word(4))
+    after, effects = m.step(state(P.ASKING), word(S.UNKNOWN))
     assert effects == (m.Show(m.View.PAY),)
     assert after == idle(P.WAITING, last_status_at_ms=BEGIN + 9_000, next_at_ms=BEGIN + 9_000)
 
 
 @pytest.mark.parametrize("phase", [P.WAITING, P.ASKING])
 def test_declined(phase: m.Phase) -> None:
-    after, effects = m.step(state(phase), word(6))
+    after, effects = m.step(state(phase), word(S.CLOSED))
     assert (after.phase, effects) == (P.UNPAID, ends(m.View.UNPAID, m.Outcome.UNPAID, m.EndReason.DECLINED))
 
 
@@ -405,7 +406,7 @@ def test_declined(phase: m.Phase) -> None:
     ],
 )
 def test_unpaid_and_never_seen_are_told_apart(reason: m.EndReason, presented: bool, outcome: m.Outcome) -> None:
-    after, effects = m.step(state(P.CONFIRMING, reason=reason, presented=presented), word(6))
+    after, effects = m.step(state(P.CONFIRMING, reason=reason, presented=presented), word(S.CLOSED))
     assert (after.phase, after.outcome, effects) == (P.UNPAID, outcome, ends(m.View.UNPAID, outcome, reason))
 
 
@@ -501,10 +502,10 @@ def test_an_accepted_cancellation_is_the_banks_word_and_the_payment_is_watched()
 
 
 def test_an_open_payment_is_cancelled_after_a_restart_only() -> None:
-    after, effects = m.step(state(P.CONFIRMING, reason=m.EndReason.RESTART), word(3))
+    after, effects = m.step(state(P.CONFIRMING, reason=m.EndReason.RESTART), word(S.OPEN))
     assert (after.phase, after.reason, effects) == (P.CANCELLING, m.EndReason.RESTART, cancels())
     for changes in ({"reason": m.EndReason.EXPIRED}, {"reason": m.EndReason.RESTART, "cancel": m.Cancel.UNANSWERED}):
-        after, effects = m.step(state(P.CONFIRMING, **changes), word(3))
+        after, effects = m.step(state(P.CONFIRMING, **changes), word(S.OPEN))
         assert (after, effects) == (
             idle(P.CONFIRMING, last_status_at_ms=BEGIN + 9_000, next_at_ms=BEGIN + 9_000, **changes), (),
         )  # fmt: skip
@@ -519,29 +520,29 @@ def watched(**changes: Any) -> m.State:
 
 
 def test_late_money_is_a_case_or_told_in_the_one_that_is_open() -> None:
-    after, effects = m.step(watched(), word(5))
+    after, effects = m.step(watched(), word(S.PAID))
     told = "the bank has 2,53\u00a0RUB; the goods were not released"
     assert (after.phase, after.case) == (P.PAID_LATE, m.CaseReason.LATE_MONEY)
     assert effects == (m.OpenCase(m.CaseReason.LATE_MONEY, told),)
-    after, effects = m.step(watched(case=m.CaseReason.CANCEL_REFUSED), word(5))
+    after, effects = m.step(watched(case=m.CaseReason.CANCEL_REFUSED), word(S.PAID))
     assert (after.phase, after.case) == (P.PAID_LATE, m.CaseReason.CANCEL_REFUSED)
     assert effects == (m.NoteCase(told, reopens=True),)
 
 
 def test_the_watch_ends_when_the_bank_has_closed_the_payment() -> None:
-    after, effects = m.step(watched(payment_id=None), word(6))
+    after, effects = m.step(watched(payment_id=None), word(S.CLOSED))
     assert (after.phase, after.payment_id, effects) == (P.UNPAID, ID, ())
-    after, effects = m.step(watched(case=m.CaseReason.CANCEL_REFUSED), word(6))
+    after, effects = m.step(watched(case=m.CaseReason.CANCEL_REFUSED), word(S.CLOSED))
     assert (after.phase, effects) == (P.UNPAID, (m.NoteCase("the bank has closed the payment unpaid"),))
 
 
 def test_an_open_payment_found_while_watching_is_cancelled_while_its_invoice_lives() -> None:
     lost = watched(payment_id=None, cancel=m.Cancel.NOT_ASKED)
-    after, effects = m.step(lost, word(3, at=END - 1))
+    after, effects = m.step(lost, word(S.OPEN, at=END - 1))
     assert (after.phase, after.payment_id, after.cancel, effects) == (
         P.WATCHING, ID, m.Cancel.ASKED, (m.SendCancel(8, ID),),
     )  # fmt: skip
-    after, effects = m.step(lost, word(3, at=END))
+    after, effects = m.step(lost, word(S.OPEN, at=END))
     assert (after, effects) == (replace(lost, payment_id=ID, busy=False, next_at_ms=END), ())
     after, effects = m.step(replace(after, busy=True), m.StatusUnavailable(END + 50, 7, "", 31_000))
     assert after.next_at_ms == END + 31_050
@@ -568,7 +569,9 @@ def last_asked(**changes: Any) -> m.State:
 ANSWERED = END + 609_000
 
 
-@pytest.mark.parametrize("event", [silent(ANSWERED), word(5, ANSWERED, proved=False), m.PaymentNotListed(ANSWERED, 7)])
+@pytest.mark.parametrize(
+    "event", [silent(ANSWERED), word(S.PAID, ANSWERED, proved=False), m.PaymentNotListed(ANSWERED, 7)]
+)
 def test_an_answer_that_was_asked_for_before_the_end_of_the_watch_does_not_end_it(event: m.Event) -> None:
     """It may be of before the end: it was long on its way, and the list is asked for days around only then."""
     before = watched(payment_id=None, next_at_ms=END + 629_999)
@@ -578,7 +581,7 @@ def test_an_answer_that_was_asked_for_before_the_end_of_the_watch_does_not_end_i
     assert m.step(after, m.Tick(ANSWERED))[1] == (m.SendFind(8),)
 
 
-@pytest.mark.parametrize("event", [silent(ANSWERED), word(3, ANSWERED), word(3, ANSWERED, proved=False)])
+@pytest.mark.parametrize("event", [silent(ANSWERED), word(S.OPEN, ANSWERED), word(S.OPEN, ANSWERED, proved=False)])
 def test_silence_to_the_end_of_the_watch_is_handed_to_a_person(event: m.Event) -> None:
     before = last_asked()
     after, effects = m.step(before, event)
@@ -600,20 +603,20 @@ def test_what_only_agrees_in_number_and_sum_is_judged_at_the_end_of_the_watch() 
     case = m.CaseReason.CREATE_UNKNOWN
     lost = last_asked(payment_id=None, case=case, cancel=m.Cancel.NOT_ASKED)
     young = replace(lost, next_at_ms=BEGIN + 30_000)
-    for number in (3, 5, 6):
-        after, effects = m.step(young, word(number, proved=False))
+    for status in (S.OPEN, S.PAID, S.CLOSED):
+        after, effects = m.step(young, word(status, proved=False))
         assert (after, effects) == (replace(young, busy=False), ())
-    after, (note,) = m.step(lost, word(6, ANSWERED, proved=False))
+    after, (note,) = m.step(lost, word(S.CLOSED, ANSWERED, proved=False))
     assert (after.phase, after.payment_id) == (P.UNPAID, ID)
     assert note == m.NoteCase("the one payment of this order and sum, p-1, was closed unpaid")
     told = "payment p-1 of this order and sum is paid, and may be another till's: whose money is it?"
-    after, (note,) = m.step(lost, word(5, ANSWERED, proved=False))
+    after, (note,) = m.step(lost, word(S.PAID, ANSWERED, proved=False))
     assert (after.phase, after.payment_id, after.case, note) == (
         P.UNSETTLED, ID, case, m.NoteCase(told, reopens=True),
     )  # fmt: skip
-    after, effects = m.step(replace(lost, case=None), word(5, ANSWERED, proved=False))
+    after, effects = m.step(replace(lost, case=None), word(S.PAID, ANSWERED, proved=False))
     assert (after.case, effects) == (m.CaseReason.PAID_UNSHOWN, (m.OpenCase(m.CaseReason.PAID_UNSHOWN, told),))
-    after, (note,) = m.step(lost, word(3, ANSWERED, proved=False))
+    after, (note,) = m.step(lost, word(S.OPEN, ANSWERED, proved=False))
     assert (after.phase, after.payment_id, note.reopens) == (P.UNSETTLED, None, True)
 
 
@@ -684,18 +687,18 @@ def test_delivered(phase: m.Phase) -> None:
 
 def test_answers_to_other_requests_change_nothing() -> None:
     for event in (
-        replace(created(), seq=6), replace(word(5), seq=8), replace(silent(), seq=6),
+        replace(created(), seq=6), replace(word(S.PAID), seq=8), replace(silent(), seq=6),
         m.CancelAnswered(BEGIN, 6, m.Cancel.ACCEPTED), m.PaymentNotListed(BEGIN, 6),
         m.CreateFailed(BEGIN, 6, "", may_exist=True, final=True),
     ):  # fmt: skip
         for phase in P:
             before = state(phase)
             assert m.step(before, event) == (before, ())
-    assert m.step(idle(P.WAITING), word(5)) == (idle(P.WAITING), ())
+    assert m.step(idle(P.WAITING), word(S.PAID)) == (idle(P.WAITING), ())
 
 
 def test_a_word_about_another_payment_is_silence() -> None:
-    after, effects = m.step(state(P.WAITING), word(5, payment_id="p-2"))
+    after, effects = m.step(state(P.WAITING), word(S.PAID, payment_id="p-2"))
     assert (after, effects) == (idle(P.WAITING, next_at_ms=BEGIN + 9_000), ())
 
 
@@ -748,8 +751,8 @@ def test_what_must_be_on_disk_first() -> None:
     assert not m.significant(begun, begun, (m.SendPoll(1, ID), m.SendFind(2)))
     assert m.significant(begun, begun, (m.SendPoll(1, ID), m.SendCreate(2)))
     for changes in (
-        {"may_exist": True}, {"presented": True}, {"asked": True}, {"reason": m.EndReason.CUSTOMER}, {"delivered": True},
-        {"payment_id": ID}, {"phase": P.FINDING},
+        {"may_exist": True}, {"presented": True}, {"asked": True}, {"reason": m.EndReason.CUSTOMER},
+        {"delivered": True}, {"payment_id": ID}, {"phase": P.FINDING},
     ):  # fmt: skip
         assert m.significant(begun, replace(begun, **changes), ())
 

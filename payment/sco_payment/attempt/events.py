@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sco_payment.attempt.states import Cancel, CaseReason, EndReason, Outcome, View
+from sco_payment.attempt.states import Cancel, CaseReason, EndReason, Outcome, PaymentStatus, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Created:
     at_ms: int
     seq: int
     payment_id: str
-    number: int
+    status: PaymentStatus
     kopecks: int
     currency: str
     link: str | None
@@ -41,17 +41,17 @@ class CreateFailed:
 
 @dataclass(frozen=True, slots=True)
 class PaymentStatusReceived:
-    """The bank says how the payment stands: `number` of the mission's order states, `word` as the bank wrote it.
+    """The acquirer reports the status of a payment; `acquirer_status` is its own word for it, for logs and timelines.
 
-    `proved`: the bank names the attempt, by its id or its key. Else only order number and sum agree, and the payment
-    may be another till's.
+    `proved`: the acquirer names the attempt, by its id or its key. Otherwise only order number and amount agree, and
+    the payment may be another till's.
     """
 
     at_ms: int
     seq: int
     payment_id: str
-    number: int
-    word: str
+    status: PaymentStatus
+    acquirer_status: str
     kopecks: int
     currency: str
     proved: bool = True

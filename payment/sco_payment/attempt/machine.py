@@ -54,12 +54,11 @@ from sco_payment.attempt.events import (
 )
 from sco_payment.attempt.states import (
     FINAL,
-    PAID_NUMBER,
-    UNPAID_NUMBER,
     Cancel,
     CaseReason,
     EndReason,
     Outcome,
+    PaymentStatus,
     Phase,
     Plan,
     State,
@@ -227,9 +226,9 @@ def _watch(state: State, at: int) -> State:
 
 def _final_word(state: State, event: PaymentStatusReceived | Created) -> Step | None:
     """The step for the bank's final word while the customer still waits; None when the word is not final."""
-    if event.number == UNPAID_NUMBER:
+    if event.status is PaymentStatus.CLOSED:
         return _unpaid(state)
-    if event.number != PAID_NUMBER:
+    if event.status is not PaymentStatus.PAID:
         return None
     if not _full_sum(state, event):
         ours = format_amount(state.plan.kopecks, sign=state.plan.currency)
@@ -430,10 +429,10 @@ def _watching_word(state: State, event: PaymentStatusReceived) -> Step:
     if not event.proved:
         return _watching_unproved(state, event)
     adopted = replace(state, payment_id=event.payment_id)
-    if event.number == PAID_NUMBER:
+    if event.status is PaymentStatus.PAID:
         detail = f"the bank has {format_amount(event.kopecks, sign=event.currency)}; the goods were not released"
         return _end_in_case(replace(adopted, phase=Phase.PAID_LATE), CaseReason.LATE_MONEY, detail)
-    if event.number == UNPAID_NUMBER:
+    if event.status is PaymentStatus.CLOSED:
         return _end_unpaid(adopted, "the bank has closed the payment unpaid")
     if (
         state.cancel is Cancel.NOT_ASKED and event.at_ms < state.plan.expires_at_ms
@@ -445,10 +444,10 @@ def _watching_word(state: State, event: PaymentStatusReceived) -> Step:
 def _watching_unproved(state: State, event: PaymentStatusReceived) -> Step:
     """At the end of the watch the bank's list is whole: the one payment in it is the attempt's, or the attempt never
     came to be. Closed unpaid it is the end of both; else a person must say whose it is."""
-    if not _is_last_question(state) or event.number not in (PAID_NUMBER, UNPAID_NUMBER):
+    if not _is_last_question(state) or event.status not in (PaymentStatus.PAID, PaymentStatus.CLOSED):
         return _watch_on(state, event)
     adopted = replace(state, payment_id=event.payment_id)
-    if event.number == UNPAID_NUMBER:
+    if event.status is PaymentStatus.CLOSED:
         return _end_unpaid(adopted, f"the one payment of this order and sum, {event.payment_id}, was closed unpaid")
     detail = f"payment {event.payment_id} of this order and sum is paid, and may be another till's: whose money is it?"
     return _end_in_case(replace(adopted, phase=Phase.UNSETTLED), CaseReason.PAID_UNSHOWN, detail)

@@ -8,8 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-PAID_NUMBER = 5
-UNPAID_NUMBER = 6
+
+class PaymentStatus(Enum):
+    """A payment's status at the acquirer, in the core's own terms; an adapter maps its own words to these."""
+
+    OPEN = "open"  # not paid yet, and can still be paid
+    PAID = "paid"  # final: the acquirer has the money
+    CLOSED = "closed"  # final: not paid, and can never be paid
+    UNKNOWN = "unknown"  # a status that the adapter does not know or cannot rely on: never final
 
 
 class Phase(Enum):

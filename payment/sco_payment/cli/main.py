@@ -423,12 +423,13 @@ def settings() -> None:
 
 def _not_here(settings: Settings) -> list[str]:
     """What the settings need of this machine, and it has not."""
-    from sco_payment.assemble import open_client
+    from sco_payment.acquirer import open_acquirer
     from sco_payment.journal import location
+    from sco_payment.runtime import ThreadRuntime
 
     problems = []
     try:
-        open_client(settings).close()
+        open_acquirer(settings, ThreadRuntime()).close()
     except ValueError as error:
         problems.append(str(error))
     return problems + [f"journal.path: {problem}" for problem in location.problems(Path(settings.journal.path))]

@@ -1,32 +1,42 @@
-"""PayMaster's answers as the machine's events: the one place where the bank's words get the mission's numbers.
+"""PayMaster as an acquirer: its answers become the machine's events, and its status words the core's `PaymentStatus`.
 
-Every call here gives an event and never raises: what went wrong is data for the machine.
+The requirement counts the states of an order from 1 to 6, of which 5 (paid) and 6 (closed unpaid) are final. `STATES`
+maps PayMaster's words to these numbers; it is inferred, and `paymaster.states` in the settings corrects it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from sco_payment.acquirer import AcquirerSetup, checked_by
 from sco_payment.attempt import (
-    PAID_NUMBER,
     Cancel,
     CancelAnswered,
     Created,
     CreateFailed,
     PaymentNotListed,
+    PaymentStatus,
     PaymentStatusReceived,
     Plan,
     StatusUnavailable,
 )
+from sco_payment.money import format_amount
+from sco_payment.paymaster.client import PayMaster
 from sco_payment.paymaster.errors import BadRequest, BankError, BankRefused, NotAuthorised, NotSent, TooManyRequests
+from sco_payment.paymaster.token import Token, TokenError
 from sco_payment.paymaster.wire import NewPayment, Payment
+
+if TYPE_CHECKING:
+    from sco_payment.settings import Settings
 
 log = logging.getLogger(__name__)
 
-ORDER_STATES: dict[str, int] = {
+NAME = "paymaster"
+TOKEN_VARIABLE = "SCO_PAYMASTER_TOKEN"  # noqa: S105 - the variable's name, not a token
+STATES: dict[str, int] = {
     "Confirmation": 3,
     "Pending": 4,
     "Authorized": 4,
@@ -34,18 +44,18 @@ ORDER_STATES: dict[str, int] = {
     "Cancelled": 6,
     "Rejected": 6,
 }
-"""PayMaster's `status` -> the mission's order state, whose final values are 5 (paid) and 6 (closed unpaid). Inferred;
-`paymaster.states` in the settings corrects it."""
+"""PayMaster's `status` -> the requirement's order state: 1 created, 2 QR issued, 3 presented, 4 in processing, 5 paid,
+6 closed unpaid."""
+PAID_STATE, CLOSED_STATE = 5, 6
 
-NOT_FINAL = 4
 _ATTEMPT = "attempt"
 _CLOCKS_APART = timedelta(minutes=10)
 _FAR_APART = timedelta(days=2)
-_LOST_S = 40 * 3600.0
+_WRONG_CLOCK_S = 40 * 3600.0
 
 
-class Acquirer(Protocol):
-    """What the lane needs of `paymaster.client.PayMaster`."""
+class PayMasterClient(Protocol):
+    """What the adapter needs of `paymaster.client.PayMaster`."""
 
     last_clock_skew_s: float | None
 
@@ -53,26 +63,29 @@ class Acquirer(Protocol):
     def get_payment(self, payment_id: str) -> Payment: ...
     def cancel_payment(self, payment_id: str) -> None: ...
     def list_payments(self, start: datetime, end: datetime, *, order_no: str | None = None) -> list[Payment]: ...
+    def close(self) -> None: ...
 
 
-class Bank:
-    """Asks the acquirer on behalf of attempts.
+class PayMasterAcquirer:
+    """See `sco_payment.acquirer.Acquirer`.
 
     Args:
-        client: the acquirer's client.
+        client: PayMaster's API.
         now: lane time, ms since the epoch.
-        states: words over `ORDER_STATES`.
+        states: status word -> order state, over `STATES`.
         describe: the payment's description for a plan, as the customer reads it in the bank's app.
         callback_url: for notifications; None for none.
         pos_id: the lane's id, sent as a parameter of the invoice.
-        wall: the wall clock, in s, of a moment of lane time; None where lane time is the wall clock.
-        clock_was_set_by: how far the wall clock was put forward, in s, since lane time began.
-        test_mode: whether test payments were asked for; where not, one that the bank makes all the same is no money.
+        wall: the wall clock, in s, at a moment of lane time; None where lane time is the wall clock.
+        clock_was_set_by: by how many seconds the wall clock was put forward since lane time began.
+        test_mode: whether test payments were asked for. Where they were not, a test payment counts as no money.
     """
+
+    name = NAME
 
     def __init__(
         self,
-        client: Acquirer,
+        client: PayMasterClient,
         now: Callable[[], int],
         *,
         states: Mapping[str, int],
@@ -85,7 +98,7 @@ class Bank:
     ) -> None:
         self._client = client
         self._now = now
-        self._states = {**ORDER_STATES, **states}
+        self._states = {**STATES, **states}
         self._describe = describe
         self._callback_url = callback_url
         self._pos_id = pos_id
@@ -94,37 +107,20 @@ class Bank:
         self._test_mode = test_mode
         self._expires: tuple[str, datetime] | None = None  # of the attempt that is being created
 
-    def number_of(self, word: str) -> int:
-        """The order state of PayMaster's word; unknown words are not final, and are logged loudly."""
-        number = self._states.get(word)
-        if number is None:
-            log.error("PayMaster sent the unknown status %r; it is taken as not final: set paymaster.states", word)
-            return NOT_FINAL
-        return number
+    # --- calls -----------------------------------------------------------------------------------------------
 
-    def _is_play_money(self, payment: Payment) -> bool:
-        """Whether it is a test payment on a lane that takes real money: its link is shown to nobody."""
-        return payment.test_mode and not self._test_mode
-
-    def _number(self, payment: Payment) -> int:
-        number = self.number_of(payment.status)
-        if not self._is_play_money(payment):
-            return number
-        log.critical("PayMaster made the test payment %s: switch the account's test mode off", payment.id)
-        return NOT_FINAL if number == PAID_NUMBER else number
-
-    def create(self, plan: Plan, seq: int, foreign: Iterable[str] = ()) -> Created | CreateFailed:
-        """POST the payment; the same plan gives the same body and key. `foreign` are the ids of other attempts."""
-        new = NewPayment(
-            order_no=plan.order_no,
-            description=self._describe(plan),
-            amount_kopecks=plan.kopecks,
-            expires=self._expires_on_the_wire(plan),
-            sticker_id=plan.sticker_id,
-            callback_url=self._callback_url,
-            params={"posId": self._pos_id, _ATTEMPT: plan.key},
-        )
+    def create(self, plan: Plan, seq: int, foreign_ids: Collection[str] = ()) -> Created | CreateFailed:
+        """POST the payment; the same plan gives the same body and key."""
         try:
+            new = NewPayment(
+                order_no=plan.order_no,
+                description=self._describe(plan),
+                amount_kopecks=plan.kopecks,
+                expires=self._expires_on_the_wire(plan),
+                sticker_id=plan.sticker_id,
+                callback_url=self._callback_url,
+                params={"posId": self._pos_id, _ATTEMPT: plan.key},
+            )
             payment = self._client.create_payment(new, plan.key)
         except (BankRefused, NotAuthorised, BadRequest) as error:
             # A key that was used with another body belongs to a payment that exists.
@@ -136,48 +132,45 @@ class Bank:
             return CreateFailed(self._now(), seq, str(error), may_exist=False, final=False)
         except BankError as error:
             return CreateFailed(self._now(), seq, str(error), may_exist=True, final=False)
-        if payment.id in set(foreign) or not _is_of(payment, plan):
-            text = f"the bank answered about another payment: {payment.id} of order {payment.order_no}"
+        except (ValueError, OverflowError) as error:  # it cannot be written as a request: nothing was sent
+            return CreateFailed(self._now(), seq, str(error), may_exist=False, final=True)
+        if payment.id in foreign_ids or not _is_of(payment, plan):
+            text = f"PayMaster answered about another payment: {payment.id} of order {payment.order_no}"
             return CreateFailed(self._now(), seq, text, may_exist=True, final=False)
         return Created(
             self._now(),
             seq,
             payment.id,
-            self._number(payment),
+            self._status_of(payment),
             payment.amount_kopecks,
             payment.currency,
-            None if self._is_play_money(payment) else payment.link,
+            None if self._is_unwanted_test(payment) else payment.link,
         )
 
-    def _expires_on_the_wire(self, plan: Plan) -> datetime:
-        """By the wall clock as it is now: a lane that starts before its clock is set would else send what is long past
-        to the end of its days. Told once an attempt, since each try must have the same body."""
-        if self._expires is None or self._expires[0] != plan.key:
-            self._expires = plan.key, _utc(plan.expires_at_ms) + timedelta(seconds=round(self._clock_was_set_by()))
-        return self._expires[1]
-
-    def poll(self, payment_id: str, seq: int) -> PaymentStatusReceived | StatusUnavailable:
+    def status(self, payment_id: str, seq: int) -> PaymentStatusReceived | StatusUnavailable:
         """GET the payment."""
         try:
             payment = self._client.get_payment(payment_id)
-        except BankError as error:
-            return self._silent(error, seq)
+        except (BankError, ValueError) as error:
+            return self._unavailable(error, seq)
         if payment.id != payment_id:
-            return StatusUnavailable(self._now(), seq, f"asked for {payment_id}, the bank answered about {payment.id}")
-        return self._word(payment, seq)
+            text = f"asked about payment {payment_id}, PayMaster answered about {payment.id}"
+            return StatusUnavailable(self._now(), seq, text)
+        return self._received(payment, seq)
 
     def find(
-        self, plan: Plan, seq: int, foreign: Iterable[str]
+        self, plan: Plan, seq: int, foreign_ids: Collection[str]
     ) -> PaymentStatusReceived | StatusUnavailable | PaymentNotListed:
-        """Look for the plan's payment by time, order number and attempt; `foreign` are the ids of other attempts.
+        """Look for the plan's payment by time, order number and attempt.
 
-        Another lane of the merchant may sell under the same number at the same time: where the bank tells the attempt
-        again, nothing else counts; elsewhere the sum does, which proves nothing, and the word says so. The bank keeps
-        its times by its own clock: the last question, whose answer may close the attempt, is asked for days around,
-        and where the clocks are further apart nothing found is no word.
+        Another lane of the merchant may sell under the same number at the same time. Where PayMaster returns the
+        attempt's key, only the key counts. Where it does not, the amount must agree; that proves nothing, and the event
+        says so. PayMaster's times are by its own clock, so the search allows for the difference. The last query, whose
+        answer may close the attempt, covers two days before and after; where the clocks are further apart than that, an
+        empty list means nothing.
         """
         now = self._now()
-        ahead = self._bank_is_ahead_s(now)
+        ahead = self._server_is_ahead_s(now)
         apart = _FAR_APART if now >= plan.expires_at_ms + plan.timing.grace_ms else _CLOCKS_APART
         shift = timedelta(seconds=round(ahead))
         begun, until = _utc(plan.begun_at_ms), _utc(now)
@@ -185,31 +178,23 @@ class Bank:
             listed = self._client.list_payments(
                 min(begun, begun + shift) - apart, max(until, until + shift) + apart, order_no=plan.order_no
             )
-        except BankError as error:
-            return self._silent(error, seq)
-        known = set(foreign)
-        ours = [p for p in listed if p.order_no == plan.order_no and p.id not in known and _is_of(p, plan)]
+        except (BankError, ValueError) as error:
+            return self._unavailable(error, seq)
+        ours = [p for p in listed if p.order_no == plan.order_no and p.id not in foreign_ids and _is_of(p, plan)]
         named = [p for p in ours if _ATTEMPT in p.params]
-        # A till whose software names no attempt, and a bank that does not tell it again: then the sum must be ours.
+        # Till software that sends no key, or a list that does not return it: then the amount must be ours.
         ours = named or [p for p in ours if (p.amount_kopecks, p.currency) == (plan.kopecks, plan.currency)]
-        if not ours and (abs(ahead) > _LOST_S or plan.begun_at_ms > now):
-            text = f"no payment of this order is listed, and the lane's clock is wrong (the bank's is {ahead:+.0f} s)"
+        if not ours and (abs(ahead) > _WRONG_CLOCK_S or plan.begun_at_ms > now):
+            text = f"no payment of this order is listed, and the lane's clock is wrong (PayMaster's is {ahead:+.0f} s)"
             return StatusUnavailable(self._now(), seq, text)
         if not ours:
             return PaymentNotListed(self._now(), seq)
         if len(ours) > 1:
             ids = ", ".join(payment.id for payment in ours)
             return StatusUnavailable(
-                self._now(), seq, f"the bank lists several payments of order {plan.order_no}: {ids}"
+                self._now(), seq, f"PayMaster lists several payments of order {plan.order_no}: {ids}"
             )
-        return self._word(ours[0], seq, proved=bool(named))
-
-    def _bank_is_ahead_s(self, now: int) -> float:
-        """The bank's clock minus lane time, in s; 0 while the bank has not told its time."""
-        skew = self._client.last_clock_skew_s
-        if skew is None:
-            return 0.0
-        return skew + (0.0 if self._wall is None else self._wall(now) - now / 1000)
+        return self._received(ours[0], seq, proved=bool(named))
 
     def cancel(self, payment_id: str, seq: int) -> CancelAnswered:
         """PUT the cancellation; anything but a plain yes or no is UNANSWERED."""
@@ -217,17 +202,42 @@ class Bank:
             self._client.cancel_payment(payment_id)
         except (BankRefused, BadRequest, NotAuthorised) as error:
             return CancelAnswered(self._now(), seq, Cancel.REFUSED, str(error))
-        except BankError as error:
+        except (BankError, ValueError) as error:
             return CancelAnswered(self._now(), seq, Cancel.UNANSWERED, str(error))
         return CancelAnswered(self._now(), seq, Cancel.ACCEPTED)
 
-    def _word(self, payment: Payment, seq: int, *, proved: bool = True) -> PaymentStatusReceived:
+    def close(self) -> None:
+        """Release the client's connections."""
+        self._client.close()
+
+    # --- what an answer means --------------------------------------------------------------------------------
+
+    def status_of(self, word: str) -> PaymentStatus:
+        """What PayMaster's status word means. An unknown word is logged as an error and is never final."""
+        state = self._states.get(word)
+        if state is None:
+            log.error("PayMaster sent the unknown status %r, which counts as not final: set paymaster.states", word)
+            return PaymentStatus.UNKNOWN
+        return {PAID_STATE: PaymentStatus.PAID, CLOSED_STATE: PaymentStatus.CLOSED}.get(state, PaymentStatus.OPEN)
+
+    def _is_unwanted_test(self, payment: Payment) -> bool:
+        """Whether it is a test payment on a lane that takes real money: no customer sees its link."""
+        return payment.test_mode and not self._test_mode
+
+    def _status_of(self, payment: Payment) -> PaymentStatus:
+        status = self.status_of(payment.status)
+        if not self._is_unwanted_test(payment):
+            return status
+        log.critical("PayMaster made the test payment %s: switch the account's test mode off", payment.id)
+        return PaymentStatus.UNKNOWN if status is PaymentStatus.PAID else status
+
+    def _received(self, payment: Payment, seq: int, *, proved: bool = True) -> PaymentStatusReceived:
         return PaymentStatusReceived(
             self._now(),
             seq,
             payment.id,
-            self._number(payment),
-            ("test payment: " if self._is_play_money(payment) else "")
+            self._status_of(payment),
+            ("test payment: " if self._is_unwanted_test(payment) else "")
             + payment.status
             + (f"/{payment.result_code}" if payment.result_code else ""),
             payment.amount_kopecks,
@@ -235,13 +245,29 @@ class Bank:
             proved,
         )
 
-    def _silent(self, error: BankError, seq: int) -> StatusUnavailable:
+    def _unavailable(self, error: Exception, seq: int) -> StatusUnavailable:
         wait = _wait_ms(error) if isinstance(error, TooManyRequests) else 0
         return StatusUnavailable(self._now(), seq, f"{type(error).__name__}: {error}", wait)
 
+    # --- clocks ----------------------------------------------------------------------------------------------
+
+    def _expires_on_the_wire(self, plan: Plan) -> datetime:
+        """The invoice's end by the wall clock as it is now: a lane that started with a wrong clock would otherwise keep
+        sending ends that are long past. Computed once for each attempt, since each try must have the same body."""
+        if self._expires is None or self._expires[0] != plan.key:
+            self._expires = plan.key, _utc(plan.expires_at_ms) + timedelta(seconds=round(self._clock_was_set_by()))
+        return self._expires[1]
+
+    def _server_is_ahead_s(self, now: int) -> float:
+        """PayMaster's clock minus lane time, in s; 0 before its first answer."""
+        skew = self._client.last_clock_skew_s
+        if skew is None:
+            return 0.0
+        return skew + (0.0 if self._wall is None else self._wall(now) - now / 1000)
+
 
 def _is_of(payment: Payment, plan: Plan) -> bool:
-    """Whether the payment can be the attempt's, by what the bank tells again of what it was given."""
+    """Whether the payment can be the attempt's, by what PayMaster returns of what it was sent."""
     attempt = payment.params.get(_ATTEMPT)
     if attempt is not None:
         return attempt == plan.key
@@ -254,3 +280,76 @@ def _utc(at: int) -> datetime:
 
 def _wait_ms(error: TooManyRequests) -> int:
     return round((error.wait_s or 0.0) * 1000)
+
+
+# --- from the settings ----------------------------------------------------------------------------------------------
+
+
+def open_token(settings: Settings) -> Token:
+    """The token, from the file that the settings name, or else from the environment.
+
+    Raises:
+        TokenError: it is missing, or others may read the file.
+    """
+    if settings.paymaster.token_file:
+        return Token.from_file(settings.paymaster.token_file)
+    return Token.from_environment(TOKEN_VARIABLE)
+
+
+def open_client(settings: Settings, token: Token | None = None) -> PayMaster:
+    """PayMaster's client as the settings describe it, with `token` or the settings' own; sends nothing yet.
+
+    Raises:
+        TokenError, ValueError: token, address or CA file cannot be used.
+    """
+    paymaster = settings.paymaster
+    return PayMaster(
+        paymaster.base_url,
+        open_token(settings) if token is None else token,
+        paymaster.merchant_id,
+        connect_timeout_s=paymaster.connect_timeout_s,
+        read_timeout_s=paymaster.read_timeout_s,
+        test_mode=paymaster.test_mode,
+        ca_file=paymaster.ca_file or None,
+    )
+
+
+def check(settings: Settings, environment: Mapping[str, str], credential: bool) -> list[str]:
+    """What is wrong with the token; the section [paymaster] is checked with the other sections."""
+    if not credential:
+        return []
+    file, text = settings.paymaster.token_file, environment.get(TOKEN_VARIABLE)
+    try:
+        if file:
+            Token.from_file(file)
+        elif text:
+            Token(text)
+        else:
+            return [f"there is no token: set {TOKEN_VARIABLE}, or paymaster.token_file to a file of mode 0600"]
+    except TokenError as error:
+        return [f"{'paymaster.token_file' if file else TOKEN_VARIABLE}: {error}"]
+    return []
+
+
+@checked_by(check)
+def open_acquirer(setup: AcquirerSetup) -> PayMasterAcquirer:
+    """PayMaster as the settings describe it; `setup.token` is a `Token`. Sends nothing yet.
+
+    Raises:
+        TokenError, ValueError: see `open_client`.
+    """
+    settings, clock, token = setup.settings, setup.clock, setup.token
+    if token is not None and not isinstance(token, Token):
+        raise ValueError(f"PayMaster's token must be a Token, not {type(token).__name__}")
+    shop = settings.lane.shop
+    return PayMasterAcquirer(
+        open_client(settings, token),
+        clock.now,
+        states=settings.paymaster.states,
+        describe=lambda plan: f"{shop}, заказ {plan.order_no}, {format_amount(plan.kopecks)}",
+        callback_url=settings.paymaster.callback_url or None,
+        pos_id=settings.lane.pos_id,
+        wall=clock.wall,
+        clock_was_set_by=clock.clock_was_set_by,
+        test_mode=settings.paymaster.test_mode,
+    )

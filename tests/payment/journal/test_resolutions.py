@@ -231,9 +231,9 @@ def watched(path: Path) -> m.State:
     return state
 
 
-def bank_says(journal: Journal, state: m.State, number: int) -> int | None:
+def bank_says(journal: Journal, state: m.State, status: m.PaymentStatus) -> int | None:
     """The number of the case that the step opened again."""
-    event = m.PaymentStatusReceived(50_000, state.seq, "p-1", number, "word", 25_300, "RUB")
+    event = m.PaymentStatusReceived(50_000, state.seq, "p-1", status, "word", 25_300, "RUB")
     after, effects = m.step(state, event)
     return journal.record(event, after, effects, at=50_000)
 
@@ -243,7 +243,7 @@ def test_money_that_comes_after_a_person_has_closed_the_case_opens_it_again(tmp_
     state = watched(path)
     with Journal(path) as journal:
         journal.close_case(1, operator="Иванова", resolution="денег нет", at=40_000)
-        assert bank_says(journal, state, m.PAID_NUMBER) == 1
+        assert bank_says(journal, state, m.PaymentStatus.PAID) == 1
         (case,) = journal.cases()
         assert (case.number, case.phase, case.closed_at, case.operator, case.resolution) == (
             1, "paid_late", None, None, None,
@@ -259,20 +259,22 @@ def test_the_banks_no_leaves_a_closed_case_closed_and_news_an_open_one_open(tmp_
     path = tmp_path / "journal.db"
     state = watched(path)
     with Journal(path) as journal:
-        assert bank_says(journal, state, m.PAID_NUMBER) is None
+        assert bank_says(journal, state, m.PaymentStatus.PAID) is None
         assert [case.number for case in journal.cases()] == [1]
         journal.close_case(1, operator="Иванова", resolution="денег нет", at=40_000)
-        assert bank_says(journal, state, m.UNPAID_NUMBER) is None
+        assert bank_says(journal, state, m.PaymentStatus.CLOSED) is None
         assert (journal.cases(), journal.verify()) == ([], [])
 
 
-@pytest.mark.parametrize(("number", "operator"), [(m.PAID_NUMBER, None), (m.UNPAID_NUMBER, "Иванова")])
-def test_a_decision_that_money_came_before_closes_nothing(tmp_path: Path, number: int, operator: str | None) -> None:
+@pytest.mark.parametrize(("status", "operator"), [(m.PaymentStatus.PAID, None), (m.PaymentStatus.CLOSED, "Иванова")])
+def test_a_decision_that_money_came_before_closes_nothing(
+    tmp_path: Path, status: m.PaymentStatus, operator: str | None
+) -> None:
     path = tmp_path / "journal.db"
     state = watched(path)
     resolutions.submit(path, replace(CLOSING, phase="watching"))
     with Journal(path) as journal:
-        bank_says(journal, state, number)
+        bank_says(journal, state, status)
         resolutions.apply_pending(journal)
         assert (closed_by(journal), waiting(path)) == (operator, [])
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sco_payment import attempt as m
-from sco_payment.paymaster.adapter import Bank
+from sco_payment.paymaster.adapter import PayMasterAcquirer
 from sco_payment.paymaster.wire import Payment
 from sco_payment.runtime import ThreadRuntime
 
@@ -40,14 +40,17 @@ class Client:
     def cancel_payment(self, payment_id: str) -> None:
         """Accepted."""
 
+    def close(self) -> None:
+        """Nothing to release."""
+
     def list_payments(self, start: datetime, end: datetime, *, order_no: str | None = None) -> list[Payment]:
         assert (start.tzinfo, order_no) == (UTC, PLAN.order_no)
         self.asked.append((start, end))
         return self.payments
 
 
-def bank(*payments: Payment) -> Bank:
-    return Bank(
+def bank(*payments: Payment) -> PayMasterAcquirer:
+    return PayMasterAcquirer(
         Client(*payments), lambda: 2_000_000, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7"
     )
 
@@ -64,20 +67,20 @@ def test_a_test_payment_that_nobody_asked_for_is_shown_to_nobody_and_is_no_money
     created = bank(play).create(PLAN, 1)
     assert isinstance(created, m.Created)
     assert created.link is None
-    word = bank(replace(play, status="Settled")).poll("7", 2)
+    word = bank(replace(play, status="Settled")).status("7", 2)
     assert isinstance(word, m.PaymentStatusReceived)
-    assert (word.number, word.word) == (4, "test payment: Settled")
-    closed = bank(replace(play, status="Rejected")).poll("7", 3)
+    assert (word.status, word.acquirer_status) == (m.PaymentStatus.UNKNOWN, "test payment: Settled")
+    closed = bank(replace(play, status="Rejected")).status("7", 3)
     assert isinstance(closed, m.PaymentStatusReceived)
-    assert closed.number == 6
+    assert closed.status is m.PaymentStatus.CLOSED
 
 
 def test_a_test_payment_that_was_asked_for_is_one_like_any_other() -> None:
     asks = bank(replace(payment(), status="Settled", test_mode=True))
     asks._test_mode = True
-    word = asks.poll("7", 1)
+    word = asks.status("7", 1)
     assert isinstance(word, m.PaymentStatusReceived)
-    assert word.number == 5
+    assert word.status is m.PaymentStatus.PAID
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,9 @@ def ms(moment: datetime) -> int:
 def test_nothing_listed_is_no_word_where_the_clocks_are_days_apart(skew_s: float | None, word: bool) -> None:
     client = Client()
     client.last_clock_skew_s = skew_s
-    asks = Bank(client, lambda: 2_000_000, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7")
+    asks = PayMasterAcquirer(
+        client, lambda: 2_000_000, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7"
+    )
     assert isinstance(asks.find(PLAN, 1, ()), m.PaymentNotListed if word else m.StatusUnavailable)
     ((start, end),) = client.asked
     created_at_the_bank = PLAN.begun_at_ms + round((skew_s or 0.0) * 1000)
@@ -135,7 +140,9 @@ def test_the_last_question_is_asked_for_days_around() -> None:
     client = Client()
     now = 2_000_000_000
     plan = replace(PLAN, begun_at_ms=now - 400_000, expires_at_ms=now - 300_000, timing=m.Timing(grace_ms=300_000))
-    asks = Bank(client, lambda: now, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7")
+    asks = PayMasterAcquirer(
+        client, lambda: now, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7"
+    )
     assert isinstance(asks.find(plan, 1, ()), m.PaymentNotListed)
     ((start, end),) = client.asked
     assert now - ms(start) > 86_400_000
@@ -143,14 +150,16 @@ def test_the_last_question_is_asked_for_days_around() -> None:
 
 
 def test_an_attempt_that_began_in_the_future_is_not_closed_by_an_empty_list() -> None:
-    asks = Bank(Client(), lambda: 500_000, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7")
+    asks = PayMasterAcquirer(
+        Client(), lambda: 500_000, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7"
+    )
     assert isinstance(asks.find(PLAN, 1, ()), m.StatusUnavailable)
 
 
 def test_expires_is_by_the_clock_that_was_set_since_and_the_same_in_each_try() -> None:
     """A lane that starts three hours behind, since its clock has lost its battery, and is set right while it runs."""
     client, clock = Client(payment()), [0.0]
-    asks = Bank(
+    asks = PayMasterAcquirer(
         client,
         lambda: 1_000_000,
         states={},

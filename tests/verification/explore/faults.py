@@ -132,7 +132,7 @@ def _expired_is_unpaid(state: m.State, event: m.Tick) -> m.Step:
 
 
 def _late_money_is_dropped(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
-    if event.number == m.PAID_NUMBER:
+    if event.status is m.PaymentStatus.PAID:
         return replace(state, phase=m.Phase.PAID_LATE, payment_id=event.payment_id), ()
     return machine._watching_word(state, event)
 
@@ -150,7 +150,7 @@ def _watch_never_ends(state: m.State, event: m.StatusUnavailable) -> m.Step:
 
 
 def _link_unjudged(state: m.State, event: m.Created) -> m.Step:
-    if event.number in (m.PAID_NUMBER, m.UNPAID_NUMBER) or event.link is None:
+    if event.status in (m.PaymentStatus.PAID, m.PaymentStatus.CLOSED) or event.link is None:
         return machine._created(state, event)
     state = replace(
         state,

@@ -570,12 +570,12 @@ def _state_line(state: m.State) -> str:
     return ", ".join(words)
 
 
-_NUMBERS: dict[str, tuple[int, int]] = {
-    OPEN: (3, KOPECKS),
-    CLOSING: (3, KOPECKS),
-    PAID: (m.PAID_NUMBER, KOPECKS),
-    SHORT: (m.PAID_NUMBER, OTHER_KOPECKS),
-    CLOSED: (m.UNPAID_NUMBER, KOPECKS),
+_STATUSES: dict[str, tuple[m.PaymentStatus, int]] = {
+    OPEN: (m.PaymentStatus.OPEN, KOPECKS),
+    CLOSING: (m.PaymentStatus.OPEN, KOPECKS),
+    PAID: (m.PaymentStatus.PAID, KOPECKS),
+    SHORT: (m.PaymentStatus.PAID, OTHER_KOPECKS),
+    CLOSED: (m.PaymentStatus.CLOSED, KOPECKS),
 }
 
 
@@ -585,8 +585,8 @@ def _event(w: World, call: Call, reply: str, tells: bool) -> m.Event:
     at = w.now
     if call.kind == "create":
         if reply == "created":
-            number, kopecks = _NUMBERS[w.status]
-            return m.Created(at, seq, ID, number, kopecks, "RUB", LINKS[w.issued])
+            status, kopecks = _STATUSES[w.status]
+            return m.Created(at, seq, ID, status, kopecks, "RUB", LINKS[w.issued])
         unsure = reply not in ("refused", "not sent")
         return m.CreateFailed(at, seq, reply, may_exist=unsure, final=reply.startswith("refused"))
     if call.kind == "cancel":
@@ -599,5 +599,5 @@ def _event(w: World, call: Call, reply: str, tells: bool) -> m.Event:
     payment_id, proved = ID, tells or call.kind == "poll"
     if reply.startswith(ANOTHERS):
         payment_id, reply, proved = OTHER_ID, reply.removeprefix(ANOTHERS), call.kind == "poll"
-    number, kopecks = _NUMBERS[reply]
-    return m.PaymentStatusReceived(at, seq, payment_id, number, reply, kopecks, "RUB", proved)
+    status, kopecks = _STATUSES[reply]
+    return m.PaymentStatusReceived(at, seq, payment_id, status, reply, kopecks, "RUB", proved)

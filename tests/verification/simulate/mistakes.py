@@ -15,8 +15,7 @@ from sco_payment import lane
 from sco_payment.attempt import machine
 from sco_payment.customer import presenter as present
 from sco_payment.journal import Journal, JournalError
-from sco_payment.paymaster import adapter as acquirer
-from sco_payment.paymaster import client
+from sco_payment.paymaster import adapter, client
 from sco_payment.paymaster.errors import BankError, PaymentNotFound
 from tests.verification.simulate.faults import Focus
 
@@ -72,16 +71,18 @@ def _failed_cancel_is_accepted(original: Any) -> Any:
 
 
 def _not_found_is_unpaid(original: Any) -> Any:
-    def poll(self: Any, payment_id: str, seq: int) -> Any:
+    def status(self: Any, payment_id: str, seq: int) -> Any:
         try:
             self._client.get_payment(payment_id)
         except PaymentNotFound:
-            return machine.PaymentStatusReceived(self._now(), seq, payment_id, machine.UNPAID_NUMBER, "404", 0, "RUB")
+            return machine.PaymentStatusReceived(
+                self._now(), seq, payment_id, machine.PaymentStatus.CLOSED, "404", 0, "RUB"
+            )
         except BankError:
             pass
         return original(self, payment_id, seq)
 
-    return poll
+    return status
 
 
 def _no_case(original: Any) -> Any:
@@ -181,9 +182,20 @@ def _mistake(
 
 MISTAKES = (
     _mistake("effects before the record", 1, 2, 3, 4, patches=((lane.Lane, "_apply", _effects_first),)),
-    _mistake("each retry of a create has a new key", 2, 3, patches=((acquirer.Bank, "create", _new_key_each_time),)),
-    _mistake("a failed cancellation counts", 2, 3, 4, patches=((acquirer.Bank, "cancel", _failed_cancel_is_accepted),)),
-    _mistake("404 is unpaid", 2, 3, 4, patches=((acquirer.Bank, "poll", _not_found_is_unpaid),)),
+    _mistake(
+        "each retry of a create has a new key",
+        2,
+        3,
+        patches=((adapter.PayMasterAcquirer, "create", _new_key_each_time),),
+    ),
+    _mistake(
+        "a failed cancellation counts",
+        2,
+        3,
+        4,
+        patches=((adapter.PayMasterAcquirer, "cancel", _failed_cancel_is_accepted),),
+    ),
+    _mistake("404 is unpaid", 2, 3, 4, patches=((adapter.PayMasterAcquirer, "status", _not_found_is_unpaid),)),
     _mistake("a case is not opened", 2, patches=((Journal, "record", _no_case),)),
     _mistake("late money opens no closed case again", 2, patches=((Journal, "_reopen_case", _closed_for_good),)),
     _mistake("the outcome is delivered twice", 1, patches=((lane.Lane, "pay", _delivers_twice),)),
@@ -199,7 +211,7 @@ MISTAKES = (
         "a journal's error is only logged", 0, 1, 2, 3, 4, 5, patches=((Journal, "record", _journal_errors_are_logged),)
     ),
     _mistake(
-        "an answer about another payment is taken", 1, 2, 3, 4, 7, patches=((acquirer, "_is_of", _any_answer_will_do),)
+        "an answer about another payment is taken", 1, 2, 3, 4, 7, patches=((adapter, "_is_of", _any_answer_will_do),)
     ),
     _mistake(
         "a portal's page accepts a cancellation",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, cast
 
 ErrorLevel = Literal["L", "M", "Q", "H"]
 QUIET_ZONE = 4
@@ -63,7 +63,7 @@ def encode(text: str, error_level: ErrorLevel = "M", *, boost: bool = False) -> 
         raise ValueError(
             f"{len(text.encode())} bytes do not fit a QR code at level {error_level} (at most {MAX_BYTES[error_level]})"
         ) from None
-    return QrMatrix(text, symbol.error, tuple(map(bytes, symbol.matrix)))
+    return QrMatrix(text, cast(ErrorLevel, symbol.error), tuple(map(bytes, symbol.matrix)))
 
 
 def preload() -> None:

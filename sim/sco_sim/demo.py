@@ -22,7 +22,8 @@ from PIL import Image
 
 from sco_payment.assemble import open_lane, screen_ui
 from sco_payment.attempt import Message, Outcome, View
-from sco_payment.cli.main import outcome_line, outcome_words, run_payment
+from sco_payment.cli.output import outcome_json, outcome_text
+from sco_payment.cli.pay import run_payment
 from sco_payment.cli.terminal import JsonLines, Lines
 from sco_payment.customer.ui import Choice, LaneUI, ScreenState
 from sco_payment.lane import Lane, Order, Result, check_order
@@ -300,9 +301,9 @@ class Demo:
         bank = bench.paymaster.bank
         self._lines("paymaster", {"creates": bank.creates, "cancels": bank.cancels, "refunds": bank.refunds})
         if self._as_json:
-            self._lines("outcome", outcome_line(last[-1]))
+            self._lines("outcome", outcome_json(last[-1]))
         else:
-            sys.stdout.write(outcome_words(last[-1]) + "\n")
+            sys.stdout.write(outcome_text(last[-1]) + "\n")
         return status
 
     def _observe(self, name: str, data: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`sco-pay` as a person or a script runs it: real processes, exit status, last JSON line."""
+"""`sco-pay` as an operator or a script runs it: real processes, exit status, last JSON line."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_demo(tmp_path: Path, mode: str, customer: str, dialog: str, status: int
     assert (tmp_path / "screen.png").stat().st_size > 1000
     with Image.open(tmp_path / "screen-pay.png") as picture:
         words = (0, 220, 1024, 768) if mode == "0" else (0, 0, 300, 768)  # under the spinner; beside the code
-        assert picture.convert("L").crop(words).getextrema()[0] < 128, "photographed before the scene was whole"
+        assert picture.convert("L").crop(words).getextrema()[0] < 128, "photographed before the scene was complete"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_demo(tmp_path: Path, mode: str, customer: str, dialog: str, status: int
         (["pay", "1.234", "--settings", "x", "--order", "1"], 2, "not a sum"),
         (["settings", "check", "/nowhere.toml"], 2, "no such file"),
         (["simulate", "--script", "dances", "--port", "0"], 2, "known: leaves"),
-        (["simulate", "--host", "192.0.2.1", "--port", "0"], 2, "--host and --port choose others"),
+        (["simulate", "--host", "192.0.2.1", "--port", "0"], 2, "choose others with --host and --port"),
         (["settings", "reference"], 0, "poll_timeout_s"),
         (["demo", "--out", "/proc/nowhere"], 2, "/proc/nowhere"),
         (["demo", "--amount", "99999999999"], 2, "is more than 999\u00a0999\u00a0999,99\u00a0₽, the largest sum"),
@@ -82,10 +82,10 @@ def test_commands(arguments: list[str], status: int, words: str) -> None:
 def test_no_command_of_the_list_is_cut_off() -> None:
     commands = run("--help", COLUMNS="80").stdout.partition("Commands:\n")[2].splitlines()
     assert len(commands) >= 9
-    assert not [line for line in commands if line.endswith("...")], "cut off: give it a short_help"
+    assert not [line for line in commands if line.endswith("...") or len(line) > 80], "shorten its short_help"
 
 
-def test_pay_and_what_stands_in_the_journal(tmp_path: Path) -> None:
+def test_pay_and_what_the_journal_contains(tmp_path: Path) -> None:
     with PayMasterSimulator(script="pays") as paymaster:
         file = settings_file(tmp_path, paymaster)
         token = {"SCO_PAYMASTER_TOKEN": paymaster.token}
@@ -103,7 +103,7 @@ def test_pay_and_what_stands_in_the_journal(tmp_path: Path) -> None:
         )
         assert "no case is open" in run("cases", "--settings", file, **token).stdout
         assert "all in order" in run("journal", "verify", "--settings", file, **token).stdout
-        assert "nothing is open" in run("recover", "--settings", file, **token).stdout
+        assert "no payment is open" in run("recover", "--settings", file, **token).stdout
 
 
 def started_payment(
@@ -124,8 +124,8 @@ def started_payment(
     raise AssertionError("the payment never came to wait")
 
 
-def test_nobody_listens_any_more_when_the_customer_pays(tmp_path: Path) -> None:
-    """The payment goes on; that its outcome reached nobody is said by the exit status and a case."""
+def test_stdout_is_closed_before_the_customer_pays(tmp_path: Path) -> None:
+    """The payment goes on; exit status and a case report that no one received its outcome."""
     with PayMasterSimulator() as paymaster:
         process, file = started_payment(tmp_path, paymaster)
         assert process.stdout is not None
@@ -144,12 +144,12 @@ def test_an_interrupt_cancels_properly(tmp_path: Path, number: signal.Signals) -
         process.send_signal(number)
         output, _ = process.communicate(timeout=60)
         last = json.loads(output.splitlines()[-1])
-        assert (process.returncode, last["outcome"], last["why"]) == (3, "unpaid", "customer")
+        assert (process.returncode, last["outcome"], last["reason"]) == (3, "unpaid", "customer")
         assert paymaster.bank.cancels == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_behind_the_outcome_changes_no_exit_status(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interrupt_after_the_outcome_does_not_change_the_exit_status(tmp_path: Path, number: signal.Signals) -> None:
     """While the customer still reads «Оплата прошла успешно»."""
     with PayMasterSimulator() as paymaster:
         shown = {"SCO_DEVICES_SCREEN": "none://", "SCO_LANE_RESULT_S": "5", "SCO_TIMING_POLL_INTERVAL_S": "0.2"}
@@ -159,7 +159,7 @@ def test_an_interrupt_behind_the_outcome_changes_no_exit_status(tmp_path: Path, 
         assert process.stdout is not None
         outcomes = (line for line in process.stdout if json.loads(line)["event"] == "outcome")
         assert json.loads(next(outcomes))["outcome"] == "paid"
-        for _ in range(3):  # at the end of `pay`, and behind it
+        for _ in range(3):  # at the end of `pay`, and after it
             process.send_signal(number)
             time.sleep(0.3)
         assert process.wait(60) == 0
@@ -199,7 +199,7 @@ def test_a_second_process_on_the_journal_is_refused(tmp_path: Path) -> None:
         process.wait()
 
 
-def test_a_person_without_the_token_reads_cases(tmp_path: Path) -> None:
+def test_cases_can_be_read_without_the_token(tmp_path: Path) -> None:
     """The administrator has the settings and the journal, not PayMaster's token."""
     with PayMasterSimulator(script="pays") as paymaster:
         file = settings_file(tmp_path, paymaster)
@@ -212,8 +212,8 @@ def test_a_person_without_the_token_reads_cases(tmp_path: Path) -> None:
         assert (done.returncode, "the token is missing" in done.stderr) == (2, True)
 
 
-def test_an_open_case_is_seen(tmp_path: Path) -> None:
-    """In the list, in the exit status that monitoring looks at, and by whoever starts the lane; until it is closed."""
+def test_an_open_case_is_reported_until_it_is_closed(tmp_path: Path) -> None:
+    """In the list, in the exit status for monitoring, and when the lane starts."""
     with PayMasterSimulator() as paymaster:
         file = settings_file(tmp_path, paymaster)
         token = {"SCO_PAYMASTER_TOKEN": paymaster.token}
@@ -238,7 +238,7 @@ def test_an_open_case_is_seen(tmp_path: Path) -> None:
         assert run("cases", "--check", "--settings", file).returncode == 0
 
 
-def test_recovery_of_a_paid_attempt_whose_goods_nobody_took_needs_a_person(tmp_path: Path) -> None:
+def test_recovery_of_a_paid_attempt_that_was_not_delivered_opens_a_case(tmp_path: Path) -> None:
     with PayMasterSimulator() as paymaster:
         file = settings_file(tmp_path, paymaster)
         plan = m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=60_000)
@@ -251,7 +251,7 @@ def test_recovery_of_a_paid_attempt_whose_goods_nobody_took_needs_a_person(tmp_p
         assert (done.returncode, last["outcome"], last["case"]) == (4, "paid", 1)
 
 
-def test_a_refused_token_is_told_in_the_outcome(tmp_path: Path) -> None:
+def test_a_refused_token_is_reported_in_the_outcome(tmp_path: Path) -> None:
     with PayMasterSimulator(script="pays") as paymaster:
         done = run("pay", "253", "--settings", settings_file(tmp_path, paymaster), "--order", "42",
                    SCO_PAYMASTER_TOKEN="another")  # fmt: skip
@@ -273,8 +273,8 @@ def test_a_demo_that_is_refused_writes_nothing(tmp_path: Path, arguments: list[s
     assert not (tmp_path / "out").exists()
 
 
-def test_a_demo_leaves_alone_what_is_not_its_own(tmp_path: Path) -> None:
-    """A lane's journal above all."""
+def test_a_demo_does_not_touch_files_of_others(tmp_path: Path) -> None:
+    """Above all a lane's journal."""
     kept = {name: name.encode() for name in ("journal.db", "journal.db-wal", "photo.png")}
     for name, data in kept.items():
         (tmp_path / name).write_bytes(data)
@@ -312,8 +312,8 @@ def test_the_check_opens_the_devices_when_asked(tmp_path: Path) -> None:
     assert f"journal.path: {tmp_path}/none: there is no such folder" in done.stderr
 
 
-def test_the_check_tells_all_mistakes_at_once(tmp_path: Path) -> None:
-    """The file's, the environment's, the token's and the device URLs': nobody should have to run it twice."""
+def test_the_check_reports_all_mistakes_at_once(tmp_path: Path) -> None:
+    """Of the file, the environment, the token and the device URLs: one run is enough."""
     file = tmp_path / "lane.toml"
     file.write_text(run("settings", "example", "--simulated").stdout, "utf-8")
     done = run(
@@ -355,7 +355,7 @@ def test_the_simulated_example_pays_against_the_simulator(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_simulator_stops_when_told(number: signal.Signals) -> None:
+def test_the_simulator_stops_on_a_signal(number: signal.Signals) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "sco_payment.cli.main", "simulate", "--port", "0"], stdout=subprocess.PIPE, text=True
     )
@@ -371,7 +371,7 @@ def test_the_simulator_stops_when_told(number: signal.Signals) -> None:
 
 @pytest.mark.parametrize("encoding", ["koi8-r", "ascii"])
 def test_a_terminal_without_a_ruble_sign_opens_no_case(tmp_path: Path, encoding: str) -> None:
-    """An outcome that could not be printed would be one that nobody took."""
+    """An outcome that could not be printed would count as not taken."""
     with PayMasterSimulator(script="pays") as paymaster:
         file = settings_file(tmp_path, paymaster)
         speaks = {"SCO_PAYMASTER_TOKEN": paymaster.token, "PYTHONIOENCODING": encoding, "SCO_LANE_RESULT_S": "0"}
@@ -381,7 +381,7 @@ def test_a_terminal_without_a_ruble_sign_opens_no_case(tmp_path: Path, encoding:
         assert run("cases", "--check", "--settings", file, **speaks).returncode == 0
 
 
-def test_json_and_settings_are_utf8_whatever_the_terminal_speaks(tmp_path: Path) -> None:
+def test_json_and_settings_are_utf8_in_every_terminal(tmp_path: Path) -> None:
     with PayMasterSimulator(script="declines") as paymaster:
         file = settings_file(tmp_path, paymaster)
         speaks = {"SCO_PAYMASTER_TOKEN": paymaster.token, "PYTHONIOENCODING": "koi8-r", "SCO_LANE_RESULT_S": "0"}
@@ -391,7 +391,7 @@ def test_json_and_settings_are_utf8_whatever_the_terminal_speaks(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("term", "drawn"), [("xterm", True), ("dumb", False)])
-def test_a_dumb_terminal_is_told_in_lines(tmp_path: Path, term: str, drawn: bool) -> None:
+def test_a_dumb_terminal_gets_plain_lines(tmp_path: Path, term: str, drawn: bool) -> None:
     """rich draws nothing at all there, not even the dialog."""
     terminal, line = pty.openpty()
     with PayMasterSimulator(script="pays") as paymaster:
@@ -413,7 +413,7 @@ def test_a_dumb_terminal_is_told_in_lines(tmp_path: Path, term: str, drawn: bool
     assert "paid: order 42" in seen.decode()
 
 
-def test_lines_tell_an_earlier_attempts_news_from_this_ones() -> None:
+def test_lines_mark_the_notes_of_an_earlier_attempt() -> None:
     """A lane watches what it left open while it takes the next payment."""
     stream = io.StringIO()
     lines = Lines(stream)
@@ -431,8 +431,8 @@ def test_lines_tell_an_earlier_attempts_news_from_this_ones() -> None:
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_payment_of_a_caller_that_has_closed_its_streams(tmp_path: Path, closed: str) -> None:
-    """As a daemon does. The exit status says what came of it; the journal's file is not the number of a stream."""
+def test_a_payment_whose_caller_has_closed_the_standard_streams(tmp_path: Path, closed: str) -> None:
+    """As a daemon does. The exit status is the outcome, and the journal does not get the number of a stream."""
     with PayMasterSimulator(script="pays") as paymaster:
         file = settings_file(tmp_path, paymaster)
         token = {"SCO_PAYMASTER_TOKEN": paymaster.token, "SCO_LANE_RESULT_S": "0"}
@@ -445,8 +445,8 @@ def test_a_payment_of_a_caller_that_has_closed_its_streams(tmp_path: Path, close
 
 
 @pytest.mark.parametrize("term", ["xterm", "dumb"])
-def test_a_terminal_that_is_gone_cancels_properly(tmp_path: Path, term: str) -> None:
-    """An administrator's connection breaks: no code is left before a customer whom nobody waits for."""
+def test_a_terminal_that_disappears_cancels_properly(tmp_path: Path, term: str) -> None:
+    """An administrator's connection breaks: no code stays on the screen of a lane that has ended."""
     terminal, line = pty.openpty()
     with PayMasterSimulator() as paymaster:
         command = [sys.executable, "-m", "sco_payment.cli.main", "pay", "253", "--order", "42", "--settings"]

@@ -123,7 +123,7 @@ def test_the_marker_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     )
     assert "sco_lane: mod=1 is neither an option nor a section" in done.stdout
     assert "sco_lane takes options by name, found (0,)" in done.stdout
-    assert "[colour] is no section" in done.stdout
+    assert "unknown section [colour]" in done.stdout
     assert "display.mode = 7" in done.stdout
 
 

@@ -340,7 +340,7 @@ def test_the_command_closes_through_the_lane_that_has_the_journal(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("command", "told"), [(("recover",), "nothing is open"), (("pay", "1", "--order", "43"), "paid: order 43")]
+    ("command", "told"), [(("recover",), "no payment is open"), (("pay", "1", "--order", "43"), "paid: order 43")]
 )
 def test_a_command_that_ends_writes_down_what_is_left_for_it(
     tmp_path: Path, command: tuple[str, ...], told: str
@@ -352,7 +352,7 @@ def test_a_command_that_ends_writes_down_what_is_left_for_it(
         settings = settings_file(tmp_path, paymaster)
         resolutions.submit(path, CLOSING)
         open_still = run("cases", "--settings", settings).stdout
-        assert "open; closed by Иванова, which the lane has not written down yet" in open_still
+        assert "open; closed by Иванова, not yet recorded by the lane" in open_still
         assert json.loads(run("cases", "--json", "--settings", settings).stdout)["decided_by"] == "Иванова"
         done = run(*command, "--settings", settings, SCO_PAYMASTER_TOKEN=paymaster.token)
     assert (done.returncode, told in done.stdout, "must decide" in done.stderr) == (0, True, False), done.stderr

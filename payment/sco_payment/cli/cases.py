@@ -1,0 +1,149 @@
+"""`sco-pay cases`: list, show and close the cases that need the operator's decision."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from sco_payment.cli.exit_status import ExitStatus
+from sco_payment.cli.output import fail, load_settings_or_exit, print_json, settings_option
+from sco_payment.journal import Case, Journal, JournalBusy, JournalError, NoSuchCase, Record, resolutions
+from sco_payment.journal.resolutions import Resolution
+from sco_payment.money import format_amount
+
+_LANE_WRITES_S = 3.0
+
+
+@click.command()
+@click.argument("number", type=int, required=False)
+@settings_option
+@click.option("--all", "include_closed", is_flag=True, help="List closed cases too.")
+@click.option("--check", "check_only", is_flag=True, help="For monitoring: exit status 1 while a case is open.")
+@click.option("--close", "close_it", is_flag=True, help="Close case NUMBER.")
+@click.option("--operator", default="", help="Who closes the case.")
+@click.option("--reason", default="", help="What was decided.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a case.")
+def cases(
+    number: int | None,
+    settings_file: str,
+    include_closed: bool,
+    check_only: bool,
+    close_it: bool,
+    operator: str,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """List the open cases, show what is known about case NUMBER, or close it.
+
+    A case is money that the operator must decide about: a payment with an unknown outcome, or one paid too late.
+    """
+    settings = load_settings_or_exit(settings_file, token=False)
+    if check_only and (close_it or number is not None):
+        fail("--check looks at all open cases: give neither a number nor --close")
+    if not close_it and (operator or reason):
+        fail("--operator and --reason go with --close; no case was closed")
+    if close_it and number is None:
+        fail("which case? sco-pay cases NUMBER --close --operator WHO --reason WHAT")
+    try:
+        if number is not None and close_it:
+            _close_case(settings.journal.path, number, operator, reason)
+        with Journal(settings.journal.path, read_only=True) as journal:
+            waiting = resolutions.pending(journal.path)
+            if number is None:
+                _print_cases(journal.cases(include_closed=include_closed), waiting, as_json)
+                if check_only and journal.cases():
+                    sys.exit(ExitStatus.PROBLEM)
+            else:
+                case = journal.case(number)
+                _print_case(case, waiting, journal.timeline(case.attempt), as_json)
+    except (JournalError, ValueError) as error:
+        fail(str(error))
+
+
+def _close_case(path: str | Path, number: int, operator: str, reason: str) -> None:
+    """Close the case in the journal; while a lane has the journal open, let the lane do it when it is idle."""
+    at = time.time_ns() // 1_000_000
+    try:
+        with Journal(path) as journal:
+            resolutions.apply_pending(journal)
+            journal.close_case(number, operator=operator, resolution=reason, at=at)
+            return
+    except JournalBusy:
+        pass
+    with Journal(path, read_only=True) as journal:
+        case = journal.case(number)
+        if case.closed_at is not None:
+            raise NoSuchCase(f"case {number} is closed already")
+        resolutions.submit(journal.path, Resolution(number, operator, reason, at, case.phase))
+        until = time.monotonic() + _LANE_WRITES_S
+        while journal.case(number).closed_at is None:
+            if time.monotonic() > until:
+                click.echo("the lane is busy; it closes the case as soon as it is idle", err=True)
+                return
+            time.sleep(0.1)
+
+
+def _print_cases(found: list[Case], waiting: Mapping[int, Resolution], as_json: bool) -> None:
+    if as_json:
+        for case in found:
+            print_json(_case_json(case, waiting))
+        return
+    if not found:
+        click.echo("no case is open")
+    for case in found:
+        state = "open" if case.closed_at is None else f"closed by {case.operator}"
+        if case.closed_at is None and case.number in waiting:
+            state += f"; closed by {waiting[case.number].operator}, not yet recorded by the lane"
+        click.echo(
+            f"case {case.number}  {_date(case.opened_at)}  order {case.order_no}  {format_amount(case.kopecks)}  "
+            f"{case.reason}  payment {case.payment_id or '?'} is {case.phase}  {state}"
+        )
+
+
+def _print_case(case: Case, waiting: Mapping[int, Resolution], timeline: list[Record], as_json: bool) -> None:
+    if as_json:
+        print_json({**_case_json(case, waiting), "timeline": [_plain(record) for record in timeline]})
+        return
+    _print_cases([case], waiting, as_json=False)
+    click.echo(f"  {case.detail}")
+    began = timeline[0].at if timeline else 0
+    for record in timeline:
+        click.echo(f"  {_date(record.at)}  {(record.at - began) / 1000:+9.1f} s  {_record_text(record)}")
+    if case.closed_at is not None:
+        click.echo(f"  {_date(case.closed_at)}  closed by {case.operator}: {case.resolution}")
+
+
+def _record_text(record: Record) -> str:
+    body = record.body
+    match record.kind:
+        case "begin":
+            return "the attempt begins"
+        case "step":
+            effects = ", ".join(effect["name"] for effect in body["effects"])
+            return f"{body['event']['name']} -> {body['state']['phase']}" + (f" [{effects}]" if effects else "")
+        case "note":
+            return str(body["text"])
+        case _:
+            return f"{record.kind}: {body.get('detail') or body.get('resolution') or ''}"
+
+
+def _date(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _case_json(case: Case, waiting: Mapping[int, Resolution]) -> dict[str, Any]:
+    """A case as JSON; `decided_by` is who has closed a case that the lane has not recorded as closed yet."""
+    decision = waiting.get(case.number) if case.closed_at is None else None
+    return {**_plain(case), "decided_by": None if decision is None else decision.operator}
+
+
+def _plain(record: Case | Record) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(record)
+    return plain

@@ -1,0 +1,118 @@
+"""What every command of `sco-pay` prints the same way: errors, outcomes, amounts and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+
+import click
+
+from sco_payment.attempt import Outcome
+from sco_payment.cli.exit_status import ExitStatus
+from sco_payment.money import format_amount, kopecks_from_text
+from sco_payment.settings_reader import SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from sco_payment.lane import Result
+    from sco_payment.settings import Settings
+
+OUTCOME_STATUS = {
+    Outcome.PAID: ExitStatus.OK,
+    Outcome.UNPAID: ExitStatus.UNPAID,
+    Outcome.UNKNOWN: ExitStatus.UNKNOWN,
+    Outcome.NOT_PRESENTED: ExitStatus.NOT_PRESENTED,
+}
+
+
+class _Amount(click.ParamType[int]):
+    """Roubles on the command line, kopecks in the program."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return kopecks_from_text(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+AMOUNT = _Amount()
+settings_option = click.option(
+    "--settings", "settings_file", required=True, type=click.Path(dir_okay=False), help="Settings file of the lane."
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, one object a line; the last one is the outcome."
+)
+
+
+def fail(message: str, status: int = ExitStatus.WRONG_USAGE) -> NoReturn:
+    """Print `message` to stderr and exit with `status`."""
+    try:
+        click.echo(f"sco-pay: {message}", err=True)
+    except OSError:  # the terminal is gone; the exit status still reports it
+        discard_output(sys.stderr)
+    sys.exit(status)
+
+
+def discard_output(stream: TextIO) -> None:
+    """Send the rest of a broken stream to /dev/null: Python would fail to flush it at exit and change the status."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def load_settings_or_exit(path: str, *, token: bool = True) -> Settings:
+    """Load the settings file, or print every problem and exit.
+
+    Args:
+        path: the settings file.
+        token: whether PayMaster's token is required: not for a command that sends nothing.
+    """
+    try:
+        return load_settings(path, token=token)
+    except SettingsError as error:
+        click.echo(f"sco-pay: {error.source} cannot be used:", err=True)
+        for problem in error.problems:
+            click.echo(f"  - {problem}", err=True)
+        sys.exit(ExitStatus.WRONG_USAGE)
+
+
+def outcome_json(result: Result) -> dict[str, Any]:
+    """The last JSON line of a payment."""
+    outcome = result.outcome or Outcome.UNKNOWN
+    return {
+        "outcome": "unpaid" if outcome is Outcome.NOT_PRESENTED else outcome.value,
+        "presented": outcome is not Outcome.NOT_PRESENTED,
+        "reason": result.reason.value,
+        "detail": result.detail,
+        "case": result.case,
+        "order": result.order_no,
+        "amount": f"{result.kopecks / 100:.2f}",
+        "payment_id": result.payment_id,
+        "attempt": result.key,
+        "phase": result.phase.value,
+    }
+
+
+def outcome_text(result: Result) -> str:
+    """The outcome of a payment in one sentence."""
+    order = f"order {result.order_no}, {format_amount(result.kopecks)}"
+    match result.outcome:
+        case Outcome.PAID:
+            return f"paid: {order}"
+        case Outcome.UNPAID:
+            return f"unpaid: {order} ({result.reason.value})"
+        case Outcome.NOT_PRESENTED:
+            reason = f"{result.reason.value}: {result.detail}" if result.detail else result.reason.value
+            return f"unpaid: {order}: the link could not be presented ({reason})"
+        case _:
+            case = f"case {result.case}" if result.case is not None else "not final yet"
+            return f"unknown: {order}: {case}; see `sco-pay cases` and `sco-pay recover`"
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """One JSON object on a line, in UTF-8 whatever the encoding of the terminal."""
+    click.echo(json.dumps(data, ensure_ascii=False).encode())

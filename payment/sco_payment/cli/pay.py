@@ -1,0 +1,143 @@
+"""`sco-pay pay`: take one payment on the lane that a settings file describes."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from sco_payment.assemble import open_lane
+from sco_payment.cli.exit_status import PAYMENT_HELP, ExitStatus
+from sco_payment.cli.output import (
+    AMOUNT,
+    OUTCOME_STATUS,
+    discard_output,
+    fail,
+    json_option,
+    load_settings_or_exit,
+    outcome_json,
+    outcome_text,
+    settings_option,
+)
+from sco_payment.cli.terminal import JsonLines, Lines, TerminalUI, draws
+from sco_payment.events import isolated, null_observer
+from sco_payment.journal import JournalError, resolutions
+from sco_payment.lane import Lane, LaneError, Order, PaymentRefused, Result, check_order
+from sco_payment.paymaster.token import TokenError
+
+if TYPE_CHECKING:
+    from sco_payment.settings import Settings
+
+
+@click.command(epilog=PAYMENT_HELP)
+@click.argument("amount", type=AMOUNT)
+@settings_option
+@click.option("--order", "order_no", required=True, help="Number of the customer's receipt.")
+@click.option("--tendered-elsewhere", type=AMOUNT, default=0, help="Part of AMOUNT that is already paid otherwise.")
+@json_option
+def pay(amount: int, settings_file: str, order_no: str, tendered_elsewhere: int, as_json: bool) -> None:
+    """Take AMOUNT by SBP: the order's total in roubles, e.g. 253 or 2.53. Ctrl-C cancels the payment."""
+    settings = load_settings_or_exit(settings_file)
+    order = Order(order_no, amount, tendered_elsewhere)
+    try:
+        check_order(order, settings)
+    except PaymentRefused as error:
+        fail(str(error))
+
+    def refused(reason: str) -> None:
+        if as_json:
+            JsonLines(sys.stdout)("outcome", {"outcome": "refused", "order": order_no, "detail": reason})
+
+    with contextlib.ExitStack() as after_the_lane, opened_lane(settings, as_json) as (lane, report):
+        # Until the lane is closed: the default effect of a signal would replace the outcome's exit status.
+        after_the_lane.enter_context(_cancel_on_signals(lane))
+        status = run_payment(lane, order, report, refused)
+        if settings.devices.screen:
+            lane.linger()
+    sys.exit(status)
+
+
+@contextlib.contextmanager
+def opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Callable[[Result], None]]]:
+    """A lane that prints its progress, and the function that prints an outcome. Exits if the lane cannot be opened."""
+    live = draws(sys.stderr) and not as_json
+    lines = JsonLines(sys.stdout) if as_json else Lines(sys.stderr)
+    terminal = TerminalUI(keyboard=sys.stdin.isatty()) if live else None
+    try:
+        lane = open_lane(
+            settings,
+            also_show_on=() if terminal is None else (terminal,),
+            observer=lines if terminal is None else null_observer,
+        )
+    except (JournalError, TokenError, ValueError) as error:
+        fail(str(error))
+
+    def report(result: Result) -> None:
+        if as_json:
+            lines("outcome", outcome_json(result))
+        else:
+            if terminal is not None:
+                terminal.close()
+            click.echo(outcome_text(result))
+
+    with lane:
+        decided = resolutions.pending(lane.journal.path)  # the lane records these before it does anything else
+        waiting = [case.number for case in lane.journal.cases() if case.number not in decided]
+        if waiting and as_json:
+            isolated(lines)("open_cases", {"numbers": waiting})
+        elif waiting:
+            numbers = ", ".join(map(str, waiting))
+            click.echo(f"the operator must decide: case {numbers}; see `sco-pay cases`", err=True)
+        yield lane, report
+
+
+def run_payment(
+    lane: Lane, order: Order, report: Callable[[Result], None], refused: Callable[[str], None] | None = None
+) -> int:
+    """Take a payment, report its outcome and return the exit status.
+
+    Args:
+        lane: open.
+        order: what to pay.
+        report: called with the result; if it raises OSError, the outcome counts as not taken.
+        refused: called with the reason if the lane refuses the order; the process then exits.
+    """
+    with _cancel_on_signals(lane):
+        try:
+            result = lane.pay(order, deliver=report)
+        except LaneError as error:  # the lane's gate: the order itself was checked before
+            if refused is not None:
+                refused(str(error))
+            fail(str(error), ExitStatus.REFUSED)
+        except JournalError as error:
+            fail(
+                f"{error}\nThe outcome is unknown; run `sco-pay recover` when the journal can be written again.",
+                ExitStatus.UNKNOWN,
+            )
+        except OSError as error:  # of `report`: nobody reads our output any more, or the disk is full
+            discard_output(sys.stdout)
+            fail(f"the outcome could not be printed ({error.strerror}); see `sco-pay cases`", ExitStatus.UNKNOWN)
+    assert result.outcome is not None
+    return OUTCOME_STATUS[result.outcome]
+
+
+@contextlib.contextmanager
+def _cancel_on_signals(lane: Lane) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a closed terminal cancel the payment properly, which waits for the acquirer's answer."""
+
+    def interrupt(number: int, frame: object) -> None:
+        lane.cancel()
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,39 @@
+"""`sco-pay recover`: finish or report what a stopped lane left open."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from sco_payment.attempt import Outcome
+from sco_payment.cli.exit_status import ExitStatus
+from sco_payment.cli.output import fail, json_option, load_settings_or_exit, settings_option
+from sco_payment.cli.pay import opened_lane
+from sco_payment.journal import JournalError
+
+
+@click.command()
+@settings_option
+@click.option("--follow", is_flag=True, help="Continue until every attempt is final.")
+@json_option
+def recover(settings_file: str, follow: bool, as_json: bool) -> None:
+    """Finish or report every payment that a stopped lane left open.
+
+    A lane that is running does this itself when it starts. Exit status: 0 all is final or being watched; 4 a payment
+    needs the operator.
+    """
+    settings = load_settings_or_exit(settings_file)
+    with opened_lane(settings, as_json) as (lane, report):
+        try:
+            results = lane.recover(follow=follow)
+        except JournalError as error:
+            fail(str(error))
+        for result in results:
+            report(result)
+        if not results and not as_json:
+            click.echo("no payment is open")
+    # Even a paid attempt does not release the goods here: the lane stopped at that point, and the operator must find
+    # out whether the customer got them.
+    needs_operator = any(result.outcome is Outcome.UNKNOWN or result.case for result in results)
+    sys.exit(ExitStatus.UNKNOWN if needs_operator else ExitStatus.OK)

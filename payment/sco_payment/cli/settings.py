@@ -1,0 +1,80 @@
+"""`sco-pay settings`: check a settings file, list all settings, print an example."""
+
+from __future__ import annotations
+
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from sco_drivers import DeviceError, open_nfc, open_printer, open_screen, open_touch
+from sco_payment.assemble import open_client
+from sco_payment.cli.output import fail, load_settings_or_exit
+from sco_payment.journal import location
+from sco_payment.settings import DeviceSettings, Settings
+from sco_payment.settings_reader import reference as reference_rows
+
+
+@click.group()
+def settings() -> None:
+    """The lane's settings."""
+
+
+@settings.command()
+@click.argument("settings_file", type=click.Path(dir_okay=False))
+@click.option("--devices", is_flag=True, help="Open and close each device too. Not while the lane is running.")
+def check(settings_file: str, devices: bool) -> None:
+    """Check SETTINGS_FILE and list every problem. Sends nothing to PayMaster. Exit status 2 if there is a problem."""
+    loaded = load_settings_or_exit(settings_file)
+    problems = _machine_problems(loaded) + (_device_problems(loaded.devices) if devices else [])
+    if problems:
+        fail("\n  - ".join([f"{settings_file} is valid, but not on this machine:", *problems]))
+    display = loaded.display
+    words = ("printed on the receipt tape", "on the lane's screen", f"{display.plate} plate or tag")[display.mode]
+    click.echo(f"{settings_file} is valid: lane {loaded.lane.pos_id}, display mode {display.mode} ({words})")
+    doubt = location.doubt(Path(loaded.journal.path))
+    if doubt is not None:
+        click.echo(f"note: journal.path: {doubt}", err=True)
+
+
+def _machine_problems(settings: Settings) -> list[str]:
+    """What the settings need and this machine lacks."""
+    problems = []
+    try:
+        open_client(settings).close()
+    except ValueError as error:
+        problems.append(str(error))
+    return problems + [f"journal.path: {problem}" for problem in location.problems(Path(settings.journal.path))]
+
+
+def _device_problems(devices: DeviceSettings) -> list[str]:
+    """Open and close each device; the errors."""
+    problems = []
+    for name, opener in (("printer", open_printer), ("nfc", open_nfc), ("screen", open_screen), ("touch", open_touch)):
+        url = getattr(devices, name)
+        try:
+            if url:
+                opener(url).close()
+        except DeviceError as error:
+            problems.append(f"devices.{name}: {error}")
+    return problems
+
+
+@settings.command()
+def reference() -> None:
+    """Print every setting with its default and meaning, as a Markdown table."""
+    click.echo("| setting | default | meaning |\n|---|---|---|")
+    for section, name, default, meaning in reference_rows():
+        click.echo(f"| `{section}.{name}` | `{default}` | {meaning} |")
+
+
+@settings.command()
+@click.option("--mode", type=click.IntRange(0, 2), default=1, show_default=True, help="Display mode.")
+@click.option("--simulated", is_flag=True, help="For `sco-pay simulate` and simulated devices; works unchanged.")
+def example(mode: int, simulated: bool) -> None:
+    """Print a settings file to start from."""
+    name = "example_simulated.toml" if simulated else "example.toml"
+    text = files("sco_payment").joinpath(name).read_text("utf-8")
+    text = text.replace("mode = 1", f"mode = {mode}")
+    click.echo(text if sys.stdout.isatty() else text.encode(), nl=False)  # a settings file is UTF-8

@@ -1,0 +1,94 @@
+"""The commands `sco-pay demo` and `sco-pay simulate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sco_payment.cli.exit_status import PAYMENT_HELP
+from sco_payment.cli.output import AMOUNT, fail, json_option
+from sco_payment.lane import PaymentRefused
+from sco_sim.demo import Demo
+from sco_sim.paymaster import BadScript, serve
+
+
+@click.command(epilog=PAYMENT_HELP)
+@click.option("--mode", type=click.IntRange(0, 2), default=1, show_default=True, help="Display mode.")
+@click.option(
+    "--plate",
+    type=click.Choice(["static", "dynamic"]),
+    default="static",
+    show_default=True,
+    help="Display mode 2 only.",
+)
+@click.option(
+    "--customer",
+    type=click.Choice(["pays", "declines", "leaves", "pays-offline", "pays-late"]),
+    default="pays",
+    show_default=True,
+    help="What the simulated customer does.",
+)
+@click.option(
+    "--dialog",
+    type=click.Choice(["retry", "cancel"]),
+    default="retry",
+    show_default=True,
+    help="How the customer answers the dialog Повторить / Отменить.",
+)
+@click.option("--amount", type=AMOUNT, default="253.00", show_default=True, help="The order's total in roubles.")
+@click.option("--tendered-elsewhere", type=AMOUNT, default=0, help="Part of it that is already paid (display mode 1).")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.1, 200),
+    default=10.0,
+    show_default=True,
+    help="How much faster than on a lane time passes.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out/demo"),
+    show_default=True,
+    help="Folder for pictures and journal.",
+)
+@json_option
+def demo(**options: Any) -> None:
+    """Take one payment with a simulated PayMaster, simulated devices and a simulated customer."""
+    try:
+        status = Demo(**options).run()
+    except PaymentRefused as refused:
+        fail(str(refused))
+    except OSError as error:
+        fail(f"the demo cannot run: {error.strerror}: {error.filename or options['out']}")
+    sys.exit(status)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65534),
+    default=8480,
+    show_default=True,
+    envvar="SCO_SIMULATOR_PORT",
+    help="Port of the API; the phone's web page is on the next one. 0: any two free ports.",
+)
+@click.option(
+    "--script",
+    default="leaves",
+    show_default=True,
+    help="What the customer does with each payment; with `leaves`, pay on the phone's web page.",
+)
+def simulate(host: str, port: int, script: str) -> None:
+    """Run a simulated PayMaster, with the customer's phone as a web page. Ctrl-C stops it."""
+    try:
+        serve(host=host, port=port, script=script)
+    except BadScript as error:
+        fail(str(error))
+    except OSError as error:
+        fail(
+            f"cannot listen on {host}, ports {port} and {port + 1}: {error.strerror}; choose others with --host and --port"
+        )

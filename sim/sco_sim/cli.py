@@ -16,7 +16,13 @@ from sco_sim.paymaster import BadScript, serve
 
 
 @click.command(epilog=PAYMENT_HELP)
-@click.option("--mode", type=click.IntRange(0, 2), default=1, show_default=True, help="Display mode.")
+@click.option(
+    "--mode",
+    type=click.IntRange(0, 2),
+    default=1,
+    show_default=True,
+    help="0: receipt tape, 1: screen, 2: plate or tag.",
+)
 @click.option(
     "--plate",
     type=click.Choice(["static", "dynamic"]),
@@ -89,6 +95,5 @@ def simulate(host: str, port: int, script: str) -> None:
     except BadScript as error:
         fail(str(error))
     except OSError as error:
-        fail(
-            f"cannot listen on {host}, ports {port} and {port + 1}: {error.strerror}; choose others with --host and --port"
-        )
+        ports = f"ports {port} and {port + 1}"
+        fail(f"cannot listen on {host}, {ports}: {error.strerror}; choose others with --host and --port")

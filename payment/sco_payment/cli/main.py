@@ -14,7 +14,7 @@ _COMMANDS = {
     "pay": LazyCommand("sco_payment.cli.pay", "pay", "Take one payment."),
     "recover": LazyCommand("sco_payment.cli.recover", "recover", "Finish what a stopped lane left open."),
     "cases": LazyCommand("sco_payment.cli.cases", "cases", "List, show and close the cases for the operator."),
-    "refund": LazyCommand("sco_payment.cli.refund", "refund", "Tells where refunds are made: not here."),
+    "refund": LazyCommand("sco_payment.cli.refund", "refund", "Print where refunds are made: not here."),
     "settings": LazyCommand("sco_payment.cli.settings", "settings", "Check a settings file, or print an example."),
     "link": LazyCommand("sco_payment.cli.link", "link", "Verify an SBP payment link."),
     "journal": LazyCommand("sco_payment.cli.journal", "journal", "Verify the lane's journal."),

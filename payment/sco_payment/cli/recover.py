@@ -20,8 +20,7 @@ from sco_payment.journal import JournalError
 def recover(settings_file: str, follow: bool, as_json: bool) -> None:
     """Finish or report every payment that a stopped lane left open.
 
-    A lane that is running does this itself when it starts. Exit status: 0 all is final or being watched; 4 a payment
-    needs the operator.
+    A running lane does this itself when it starts. Exit status 4 if a payment needs the operator, else 0.
     """
     settings = load_settings_or_exit(settings_file)
     with opened_lane(settings, as_json) as (lane, report):

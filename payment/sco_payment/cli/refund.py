@@ -1,4 +1,4 @@
-"""`sco-pay refund`: tells where refunds are made."""
+"""`sco-pay refund`: print where refunds are made."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def _device_problems(devices: DeviceSettings) -> list[str]:
     return problems
 
 
-@settings.command()
+@settings.command(short_help="Print every setting with its meaning.")
 def reference() -> None:
     """Print every setting with its default and meaning, as a Markdown table."""
     click.echo("| setting | default | meaning |\n|---|---|---|")
@@ -70,7 +70,13 @@ def reference() -> None:
 
 
 @settings.command()
-@click.option("--mode", type=click.IntRange(0, 2), default=1, show_default=True, help="Display mode.")
+@click.option(
+    "--mode",
+    type=click.IntRange(0, 2),
+    default=1,
+    show_default=True,
+    help="0: receipt tape, 1: screen, 2: plate or tag.",
+)
 @click.option("--simulated", is_flag=True, help="For `sco-pay simulate` and simulated devices; works unchanged.")
 def example(mode: int, simulated: bool) -> None:
     """Print a settings file to start from."""

@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from sco_drivers import DeviceError, open_nfc, open_printer, open_screen, open_touch
-from sco_payment.assemble import open_client
+from sco_payment.acquirer import open_acquirer
 from sco_payment.cli.output import fail, load_settings_or_exit
 from sco_payment.journal import location
+from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import DeviceSettings, Settings
 from sco_payment.settings_reader import reference as reference_rows
 
@@ -42,7 +43,7 @@ def _machine_problems(settings: Settings) -> list[str]:
     """What the settings need and this machine lacks."""
     problems = []
     try:
-        open_client(settings).close()
+        open_acquirer(settings, ThreadRuntime()).close()
     except ValueError as error:
         problems.append(str(error))
     return problems + [f"journal.path: {problem}" for problem in location.problems(Path(settings.journal.path))]

@@ -23,6 +23,7 @@ from sco_drivers.printer import Line, PrintOutcome, Style, Ticket
 from sco_drivers.printer.layout import CodeWay, build
 from sco_drivers.printer.profile import profile
 from sco_sim.printer import VirtualPrinter
+from tests.simulators.usb_printer import VirtualUsb
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 BAUDS = (9600, 19200, 115200)
@@ -119,7 +120,7 @@ def printed(rounds: int) -> list[Row]:
     rows = []
     for wire, speed in (("tcp", 250.0), ("tcp", 100.0), ("pty", 250.0), ("usb", 250.0)):
         with (
-            VirtualPrinter(wire=wire, head_mm_s=speed) as paper,
+            VirtualPrinter(wire=VirtualUsb if wire == "usb" else wire, head_mm_s=speed) as paper,
             open_printer(f"{paper.url}{'&' if '?' in paper.url else '?'}profile=TM-T88V&dpi=203") as printer,
         ):
             took, limit = [], []

@@ -50,6 +50,12 @@ BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
     },
 }
 
+_SPY = ("sco_drivers.spy", "spy_on")
+
+
+def _load(module: str, function: str) -> Any:
+    return getattr(importlib.import_module(module), function)
+
 
 def schemes(kind: Kind) -> list[str]:
     """The schemes known for `kind`, built in and by entry points, sorted."""
@@ -62,7 +68,7 @@ def _opener(kind: Kind, url: DeviceUrl) -> Callable[[DeviceUrl], Any]:
     if url.scheme in BACKENDS[kind]:
         module, function = BACKENDS[kind][url.scheme]
         try:
-            return cast("Callable[[DeviceUrl], Any]", getattr(importlib.import_module(module), function))
+            return cast("Callable[[DeviceUrl], Any]", _load(module, function))
         except ImportError as error:
             raise DriverUnavailable(
                 f"the driver {module} cannot be loaded: {error}", url=url.text, hint="pip install sco-paymaster"
@@ -82,11 +88,7 @@ def _opener(kind: Kind, url: DeviceUrl) -> Callable[[DeviceUrl], Any]:
 def _open(kind: Kind, text: str) -> Any:
     url = DeviceUrl.parse(text)
     device = _opener(kind, url)(url)
-    if url.spied:
-        from sco_drivers.spy import spy_on
-
-        return spy_on(kind, device, url)
-    return device
+    return _load(*_SPY)(kind, device, url) if url.spied else device
 
 
 def check_url(kind: Kind, url: str) -> list[BadDeviceUrl]:

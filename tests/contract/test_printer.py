@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -13,13 +13,15 @@ from sco_hwtest.contracts.check import Check
 from sco_hwtest.contracts.printer import CHECKS, FAULT_CHECKS, LINK, Faulty, Printer
 from sco_sim.printer import VirtualPrinter
 from sco_sim.printer.control import change
+from sco_sim.printer.wire import Wire
+from tests.simulators.usb_printer import VirtualUsb
 
 
 @dataclass(frozen=True)
 class Way:
     """A wire and a model."""
 
-    wire: str
+    wire: str | Callable[[], Wire]
     params: str = ""
     scheme: str = ""
     paper_mm: int = 80
@@ -32,7 +34,7 @@ WAYS = {
     "serial": Way("pty", "profile=TM-T88V&dpi=203"),
     "serial-xonxoff": Way("pty", "flow=xonxoff", traits={"xoff_offline": True}),
     "lp": Way("pty", scheme="lp"),
-    "usb": Way("usb", "profile=TM-T20II"),
+    "usb": Way(VirtualUsb, "profile=TM-T20II"),
     "cheap-58": Way(
         "tcp",
         "profile=POS-5890&paper_mm=58",

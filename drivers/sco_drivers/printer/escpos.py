@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Self, cast
+from typing import NamedTuple, Self, cast
 
 from sco_drivers.errors import DeviceClosed, DeviceError, DeviceTimeout, PrinterError
 from sco_drivers.printer import (
@@ -31,18 +31,17 @@ from sco_drivers.printer import (
     commands,
     transports,
 )
+from sco_drivers.printer.health import examine
 from sco_drivers.printer.layout import CodeWay, Job, build, codec_of
 from sco_drivers.printer.memory import Memory, memory_of
+from sco_drivers.printer.presenter import EscPosPresenter
 from sco_drivers.printer.profile import Profile, names, profile
 from sco_drivers.printer.replies import InOrder, ProcessId, Reply
+from sco_drivers.printer.serial_line import SerialAddress, open_serial_wire
 from sco_drivers.printer.session import EscPosSession, WireHook
 from sco_drivers.printer.transports import Transport
+from sco_drivers.printer.usb_wire import UsbAddress, open_usb_wire
 from sco_drivers.urls import DeviceUrl, opener
-
-if TYPE_CHECKING:
-    from sco_drivers.printer.presenter import EscPosPresenter
-    from sco_drivers.printer.serial_line import SerialAddress
-    from sco_drivers.printer.usb_wire import UsbAddress
 
 PARAMETERS = (
     *("profile", "paper_mm", "dpi", "codec", "qr", "drawer"),
@@ -153,8 +152,6 @@ class EscPosPrinter:
         )
         self._presenter: EscPosPresenter | None = None
         if self._profile.presenter != "none":
-            from sco_drivers.printer.presenter import EscPosPresenter
-
             self._presenter = EscPosPresenter(self._talk, self._mutex, self._check_open)
 
     @property
@@ -189,8 +186,6 @@ class EscPosPrinter:
 
     def health(self) -> PrinterHealth:
         """See `Printer.health`."""
-        from sco_drivers.printer.health import examine
-
         with self._mutex:
             self._check_open()
             return examine(self._talk, self._profile, self._next_id(), _fault_of, self.url)
@@ -506,14 +501,10 @@ def _tcp(url: DeviceUrl) -> tuple[Options, str, int]:
 
 
 def _usb(url: DeviceUrl) -> tuple[Options, UsbAddress]:
-    from sco_drivers.printer.usb_wire import UsbAddress
-
     return Options.of(url), UsbAddress.of(url)
 
 
 def _serial(url: DeviceUrl) -> tuple[Options, SerialAddress]:
-    from sco_drivers.printer.serial_line import SerialAddress
-
     return Options.of(url), SerialAddress.of(url)
 
 
@@ -531,8 +522,6 @@ def open_tcp(url: DeviceUrl, found: tuple[Options, str, int]) -> EscPosPrinter:
 @opener(_usb, example="usb://04b8:0202", params=("port", *PARAMETERS), needs=("host",), allows=("path",))
 def open_usb(url: DeviceUrl, found: tuple[Options, UsbAddress]) -> EscPosPrinter:
     """`usb://vendor:product[/serial][?port=1-2.3]`."""
-    from sco_drivers.printer.usb_wire import open_usb_wire
-
     options, address = found
     return EscPosPrinter(url, options, lambda: open_usb_wire(address, url.text))
 
@@ -540,8 +529,6 @@ def open_usb(url: DeviceUrl, found: tuple[Options, UsbAddress]) -> EscPosPrinter
 @opener(_serial, example="serial:///dev/ttyUSB0?baud=115200", params=("baud", "flow", *PARAMETERS), needs=("path",))
 def open_serial(url: DeviceUrl, found: tuple[Options, SerialAddress]) -> EscPosPrinter:
     """`serial:///dev/ttyUSB0?baud=115200&flow=dsrdtr`."""
-    from sco_drivers.printer.serial_line import open_serial_wire
-
     options, address = found
     return EscPosPrinter(url, options, lambda: open_serial_wire(address, url.text))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 
@@ -52,7 +51,7 @@ def _examine(
         if talk.real_time(1) is None:
             break
         times.append((time.perf_counter() - start) * 1000)
-    answers_ms = statistics.median(times) if times else None
+    answers_ms = sorted(times)[len(times) // 2] if times else None
     ready = status.ready
     can_answer = ready is not SensorState.NO and answers_ms is not None
     identity = talk.identity() if can_answer else PrinterIdentity()

@@ -15,11 +15,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from sco_sim.printer.machine import INFINITE_MM, Machine, Traits
+from sco_sim.printer.render import draw
 from sco_sim.printer.roll import Code, Mark, Paper
 from sco_sim.printer.wire import Wire, open_wire
 
@@ -52,8 +54,6 @@ class PrintedTicket:
 
     def image(self) -> Image:
         """Its picture, one pixel a dot."""
-        from sco_sim.printer.render import draw
-
         return draw(self.marks, self.paper)
 
     def save_png(self, path: str | Path) -> None:
@@ -68,8 +68,8 @@ class VirtualPrinter:
         paper_mm: width of the roll: 80 or 58.
         dpi: dots per inch of the head: 203 or 180.
         roll_mm: paper left on the roll in mm; None for a roll without end.
-        wire: "tcp", "tcp://HOST:PORT", "pty", "pty:///LINK", "usb" (a bus in this process), or a USB
-            gadget's device file (`/dev/g_printer0`).
+        wire: "tcp", "tcp://HOST:PORT", "pty", "pty:///LINK", a USB gadget's device file (`/dev/g_printer0`), or what
+            makes another `Wire`.
         port: TCP port where `wire` names none; 0 for any.
         udc: for a gadget: its `UDC` file in configfs, by which `unplug` takes it from the host.
         out: a directory in which each ticket is saved as a PNG when it is cut; None for none.
@@ -84,7 +84,7 @@ class VirtualPrinter:
         paper_mm: float = 80,
         dpi: int = 203,
         roll_mm: float | None = None,
-        wire: str = "tcp",
+        wire: str | Callable[[], Wire] = "tcp",
         port: int = 0,
         udc: str | None = None,
         out: str | Path | None = None,
@@ -98,7 +98,7 @@ class VirtualPrinter:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._machine.keep_tickets = keep_tickets
-        self._where, self._port, self._udc = wire, port, udc
+        self._make_wire = wire if callable(wire) else partial(open_wire, wire, port=port, udc=udc)
         self._wire: Wire | None = None
         self._out = Path(out) if out else None
         self._picture = Path(picture) if picture else None
@@ -121,7 +121,7 @@ class VirtualPrinter:
         if self._thread:
             return self
         self._wake_r, self._wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._wire = open_wire(self._where, port=self._port, udc=self._udc)
+        self._wire = self._make_wire()
         self._stopping = False
         self._thread = threading.Thread(target=self._serve, name="virtual-printer", daemon=True)
         self._thread.start()
@@ -203,8 +203,6 @@ class VirtualPrinter:
 
     def image(self) -> Image:
         """Picture of the whole roll, one pixel a dot."""
-        from sco_sim.printer.render import draw
-
         with self._lock:
             return draw(tuple(self._machine.roll), self.paper)
 

@@ -1,6 +1,6 @@
-"""Draw `charset.png` and `charset.txt` anew: the simulated printer's 12 x 24 character set.
+"""Redraw `charset.png` and `charset.txt`: the simulated printer's 12 x 24 character set.
 
-Run by hand with a monospaced TrueType font whose licence lets its glyphs be embedded (DejaVu Sans Mono Bold was used):
+Run it with a monospaced TrueType font whose licence allows embedding (DejaVu Sans Mono Bold was used):
 `python -m sco_sim.printer.make_charset FONT.ttf`. Not used while the simulator runs.
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from sco_sim.printer.roll import CODE_PAGES
+
 COLUMNS = 32
 
 
 def characters() -> str:
     """All printable characters of the code pages that the simulator knows, and the replacement character."""
-    from sco_sim.printer.roll import CODE_PAGES
-
     found = {"\ufffd"}
     for page in {*CODE_PAGES.values()}:
         found |= {bytes((n,)).decode(page, "ignore") for n in range(0x20, 0x100)}

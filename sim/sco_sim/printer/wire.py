@@ -1,4 +1,4 @@
-"""The wires on which a virtual printer can hang: TCP, a pty (serial and `lp`), a USB gadget's device file.
+"""The wires that a virtual printer can use: TCP, a pty (serial and `lp`), a USB gadget's device file.
 
 Each gives bytes and takes bytes without blocking, and can be unplugged. None knows what the bytes mean.
 """
@@ -294,8 +294,7 @@ class GadgetWire(Wire):
 
 
 def open_wire(where: str, *, port: int = 0, udc: str | None = None) -> Wire:
-    """The wire `where`: "tcp", "tcp://HOST:PORT", "pty", "pty:///LINK", "usb" (in this process only: see `usb_bus`),
-    "usb://SERIAL", or a gadget's device file.
+    """The wire `where`: "tcp", "tcp://HOST:PORT", "pty", "pty:///LINK", or a gadget's device file.
 
     Raises:
         ValueError: another word.
@@ -311,8 +310,4 @@ def open_wire(where: str, *, port: int = 0, udc: str | None = None) -> Wire:
         return TcpWire(int(number or port), host or "127.0.0.1")
     if kind == "pty":
         return PtyWire(rest)
-    if kind == "usb":
-        from tests.simulators.usb_printer import VirtualUsb
-
-        return VirtualUsb(rest) if rest else VirtualUsb()
     raise ValueError(f"{where!r} is no wire: tcp://HOST:PORT, pty:///LINK, or /dev/g_printer0")

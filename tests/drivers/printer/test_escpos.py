@@ -23,6 +23,7 @@ from sco_drivers.printer import (
     TicketDoesNotFit,
 )
 from sco_sim.printer import VirtualPrinter
+from tests.simulators.usb_printer import VirtualUsb
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 
@@ -174,7 +175,7 @@ def test_a_code_that_reads_as_a_command_is_sent_as_a_picture() -> None:
 
 
 def test_closing_does_not_wait_for_a_printer_that_takes_nothing() -> None:
-    with VirtualPrinter(wire="usb", buffer_bytes=64) as paper:
+    with VirtualPrinter(wire=VirtualUsb, buffer_bytes=64) as paper:
         printer = open_printer(f"{paper.url}?write_s=60&status_s=0.2&qr=raster")
         printer.status()
         paper.after(100, paper.stall)

@@ -33,6 +33,7 @@ from sco_drivers.printer.layout import build
 from sco_drivers.printer.watch import Debounce, Seen, StatusWatch
 from sco_drivers.urls import DeviceUrl
 from sco_sim.printer import VirtualPrinter
+from tests.simulators.usb_printer import VirtualUsb
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 SHORT = {"status_s": "0.2", "write_s": "0.5", "done_s": "1.5", "settle_s": "0.3", "head_mm_s": "1000"}
@@ -370,7 +371,7 @@ def test_a_ticket_that_expires_in_the_printer_never_comes_out(paper: VirtualPrin
 
 def test_the_bytes_of_a_ticket_are_not_given_after_its_end() -> None:
     """A printer with a full buffer takes the rest when its cover is closed: by then the ticket has expired."""
-    with VirtualPrinter(buffer_bytes=128, wire="usb") as paper, opened(paper, "write_s=30") as printer:
+    with VirtualPrinter(buffer_bytes=128, wire=VirtualUsb) as paper, opened(paper, "write_s=30") as printer:
         printer.status()
         paper.after(12 + 20, paper.stall)
         link = LINK + "&x=" + "0" * 400

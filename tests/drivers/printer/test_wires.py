@@ -312,7 +312,7 @@ def test_lp_of_a_printer_without_a_way_back_is_silent(monkeypatch: pytest.Monkey
 
 
 def test_usb_takes_the_interface_and_gives_it_back() -> None:
-    with VirtualPrinter(wire="usb") as paper:
+    with VirtualPrinter(wire=VirtualUsb) as paper:
         device = paper.wire
         assert isinstance(device, VirtualUsb)
         with open_printer(paper.url) as printer:
@@ -323,7 +323,7 @@ def test_usb_takes_the_interface_and_gives_it_back() -> None:
 
 
 def test_usb_found_again_after_it_was_unplugged() -> None:
-    with VirtualPrinter(wire="usb") as paper, open_printer(paper.url) as printer:
+    with VirtualPrinter(wire=VirtualUsb) as paper, open_printer(paper.url) as printer:
         paper.unplug()
         result = printer.print_ticket(Ticket("t1", LINK))
         assert (result.outcome, type(result.error)) == (PrintOutcome.NOT_PRINTED, DeviceNotFound)

@@ -1,7 +1,7 @@
 """Makes the reference pages that come from the code: `make docs` runs it before Sphinx.
 
-`reference/settings.md` is kept in the repository and held by a test; `reference/commands.md`, `reference/modules.md`
-and `diagrams/modules.svg` are made anew for each build.
+`reference/settings.md` and `diagrams/packages.svg` are kept in the repository, and a test compares them with the code;
+`reference/commands.md`, `reference/modules.md` and `diagrams/modules.svg` are made for each build.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from html import escape
 from pathlib import Path
 
@@ -20,8 +21,9 @@ SETTINGS = HERE / "reference" / "settings.md"
 COMMANDS = HERE / "reference" / "commands.md"
 MODULES = HERE / "reference" / "modules.md"
 MODULES_PICTURE = HERE / "diagrams" / "modules.svg"
+PACKAGES_PICTURE = HERE / "diagrams" / "packages.svg"
 BUILT = (COMMANDS, MODULES, MODULES_PICTURE)
-"""Not in the repository."""
+"""Made for each build; not in the repository."""
 
 PACKAGES = {"sco_drivers": "drivers", "sco_payment": "payment", "sco_sim": "sim", "sco_hwtest": "hwtest"}
 SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main"}
@@ -73,7 +75,7 @@ def _commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Co
 
 
 def modules() -> dict[str, Path]:
-    """Every module of the three packages, by its dotted name."""
+    """Every module of the packages, by its dotted name."""
     found = {}
     for package, folder in PACKAGES.items():
         for path in sorted((ROOT / folder / package).rglob("*.py")):
@@ -158,10 +160,55 @@ def modules_picture() -> str:
         for one in needs[name]
         if not any(one in below(other) for other in needs[name] - {one})
     }
-    return _layered(layers, direct)
+    return _layered(layers, direct, "Modules of a lane and what each needs")
 
 
-def _layered(layers: dict[int, list[str]], arrows: set[tuple[str, str]]) -> str:
+def packages() -> dict[str, set[str]]:
+    """Each part of a package (`sco_payment.attempt`) -> the other parts that it imports."""
+    known = modules()
+
+    def part(name: str) -> str:
+        return ".".join(name.split(".")[:2])
+
+    needs: dict[str, set[str]] = {part(name): set() for name in known if "." in name}
+    for name, path in known.items():
+        if "." in name:
+            needs[part(name)] |= {part(one) for one in imports(path, known) if "." in one} - {part(name)}
+    return needs
+
+
+def packages_picture() -> str:
+    """The parts of all packages, package above package; raises ValueError for an import that runs up or in a circle."""
+    needs = packages()
+    layers: dict[int, list[str]] = {}
+    floor = 0
+    for package in PACKAGES:  # from the ground up
+        own = {name: needs[name] for name in needs if name.split(".")[0] == package}
+        above = list(PACKAGES)[list(PACKAGES).index(package) + 1 :]
+        if upward := [(name, one) for name in own for one in own[name] if one.split(".")[0] in above]:
+            raise ValueError(f"imports that run up: {upward}")
+        try:
+            order = list(TopologicalSorter({name: own[name] & own.keys() for name in own}).static_order())
+        except CycleError as error:
+            raise ValueError(f"imports that run in a circle: {error.args[1]}") from None
+        depth: dict[str, int] = {}
+        for name in order:
+            depth[name] = 1 + max((depth[one] for one in own[name] & own.keys()), default=-1)
+            layers.setdefault(floor + depth[name], []).append(name)
+        floor += 1 + max(depth.values())
+    below: dict[str, set[str]] = {}
+    for name in (name for level in sorted(layers) for name in layers[level]):
+        below[name] = needs[name].union(*(below[one] for one in needs[name]))
+    direct = {
+        (name, one)
+        for name in needs
+        for one in needs[name]
+        if not any(one in below[other] for other in needs[name] - {one})
+    }
+    return _layered(layers, direct, "Packages and what they import")
+
+
+def _layered(layers: dict[int, list[str]], arrows: set[tuple[str, str]], label: str) -> str:
     wide, step, gap = 150, 92, 14
     across = max(len(row) for row in layers.values()) * (wide + gap) + gap
     place: dict[str, tuple[float, float]] = {}
@@ -174,10 +221,11 @@ def _layered(layers: dict[int, list[str]], arrows: set[tuple[str, str]]) -> str:
             place[name] = (room * (n + 0.5), 30 + (top - level) * step)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {60 + top * step}" role="img" '
-        'aria-label="Modules of a lane and what each needs">',
+        f'aria-label="{label}">',
         "<style>text{font:12px system-ui,'DejaVu Sans',Arial,sans-serif;text-anchor:middle;fill:#14213d}"
         "path{fill:none;stroke:#94a3b8}rect{fill:#eef2ff;stroke:#1d4ed8;rx:7px}"
-        ".driver rect{fill:#dcfce7;stroke:#15803d}</style>",
+        ".drivers rect{fill:#dcfce7;stroke:#15803d}.sim rect{fill:#fef3c7;stroke:#b45309}"
+        ".hwtest rect{fill:#fae8ff;stroke:#a21caf}</style>",
         f'<rect width="{across}" height="{60 + top * step}" style="fill:#fff;stroke:none;rx:0"/>',
     ]
     for begin, end in sorted(arrows):
@@ -186,10 +234,10 @@ def _layered(layers: dict[int, list[str]], arrows: set[tuple[str, str]]) -> str:
             f'<path d="M{x1:.0f} {y1 + 14:.0f}C{x1:.0f} {y1 + 60:.0f} {x2:.0f} {y2 - 60:.0f} {x2:.0f} {y2 - 14:.0f}"/>'
         )
     for name, (x, y) in place.items():
-        kind = "driver" if name.startswith("sco_drivers") else "payment"
+        kind = name.split(".")[0].removeprefix("sco_")
         parts.append(
             f'<g class="{kind}"><rect x="{x - wide / 2:.0f}" y="{y - 14:.0f}" width="{wide}" height="28"/>'
-            f'<text x="{x:.0f}" y="{y + 4:.0f}">{escape(name.removeprefix("sco_payment."))}</text></g>'
+            f'<text x="{x:.0f}" y="{y + 4:.0f}">{escape(name.removeprefix("sco_"))}</text></g>'
         )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -201,6 +249,7 @@ def main() -> None:
         (COMMANDS, commands()),
         (MODULES, modules_page()),
         (MODULES_PICTURE, modules_picture()),
+        (PACKAGES_PICTURE, packages_picture()),
     ):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")

@@ -30,6 +30,12 @@ def test_the_settings_page_is_the_code_s() -> None:
     assert generate.SETTINGS.read_text("utf-8") == generate.settings(), "make diagrams"
 
 
+def test_the_drawing_of_the_packages_is_the_code_s() -> None:
+    """It cannot be drawn with an arrow that runs up, or in a circle."""
+    generate = script("generate")
+    assert generate.PACKAGES_PICTURE.read_text("utf-8") == generate.packages_picture(), "make diagrams"
+
+
 def test_the_diagram_is_the_table_s() -> None:
     diagrams = script("diagrams")
     drawn = diagrams.states()

@@ -36,7 +36,7 @@ test: $(STAMP) ## the tests, four at a time: most of them wait for devices and s
 	$(BIN)/python -m pytest -n 4
 
 verify: $(STAMP) ## the long proofs of the money logic: every engine of tests/verification within its bounds
-	$(BIN)/python -m pytest -n 2 -m verify tests/verification
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m verify tests/verification
 
 vm-test: $(STAMP) ## contract suites and payments on real kernel devices, in QEMU: ONLY="words"
 	$(BIN)/python tests/verification/vm/run.py $(foreach word,$(ONLY),--only $(word))

@@ -31,43 +31,40 @@ import trustme
 from benchmarks.core.instant_bank import InstantBank
 from benchmarks.installed import compile_packages
 from benchmarks.report import Row, finish, options
+from sco_payment import attempt as m
+from sco_payment.assemble import open_lane
+from sco_payment.customer.ui import Dialog, ScreenState
+from sco_payment.journal import Journal
+from sco_payment.lane import Order
+from sco_payment.paymaster.token import Token
+from sco_payment.settings import TOKEN_VARIABLE
+from sco_payment.settings_reader import settings_from_mapping
+from sco_sim.nfc.pn532 import VirtualReader
+from sco_sim.paymaster import PayMasterSimulator, TlsFront
+from sco_sim.printer import VirtualPrinter
+from sco_sim.screen import VirtualScreen
+from sco_sim.touch import VirtualTouch
+from tests.verification.explore.model import SCENARIOS
+from tests.verification.explore.search import explore
+from tests.verification.powerloss.__main__ import fast_folder
+from tests.verification.powerloss.check import cut_everywhere, fail_everywhere, life, prints_of, record
 
 ROOT = Path(__file__).resolve().parents[2]
-
-from powerloss.__main__ import fast_folder  # noqa: E402
-from powerloss.check import cut_everywhere, fail_everywhere, life, prints_of, record  # noqa: E402
-
-from sco_payment import machine as m  # noqa: E402
-from sco_payment.assemble import open_lane  # noqa: E402
-from sco_payment.customer.ui import Dialog, ScreenState  # noqa: E402
-from sco_payment.journal import Journal  # noqa: E402
-from sco_payment.lane import Order  # noqa: E402
-from sco_payment.paymaster.token import Token  # noqa: E402
-from sco_payment.settings import TOKEN_VARIABLE  # noqa: E402
-from sco_payment.settings_reader import settings_from_mapping  # noqa: E402
-from sco_sim.nfc.pn532 import VirtualReader  # noqa: E402
-from sco_sim.paymaster import PayMasterSimulator, TlsFront  # noqa: E402
-from sco_sim.printer import VirtualPrinter  # noqa: E402
-from sco_sim.screen import VirtualScreen  # noqa: E402
-from sco_sim.touch import VirtualTouch  # noqa: E402
-from tests.verification.explore.model import SCENARIOS  # noqa: E402 - found by the line above
-from tests.verification.explore.search import explore  # noqa: E402
-
 SIZE = (1024, 768)
 MEMORY_GOAL, CPU_GOAL, START_GOAL = 50.0, 1.0, 400.0
 
 
 def explored(quick: bool) -> list[Row]:
-    """Every world of a payment on the screen; the bounds are the tests' own."""
+    """Every state of a payment on the screen, within the bounds of the tests."""
     scenario = replace(SCENARIOS["screen"], life=1, crashes=0 if quick else 1)
     report = explore(scenario)
-    assert report.story is None, report.story
+    assert report.trace is None, report.trace
     what = f"exploration, screen, life 1, {scenario.crashes} crash"
     return [
-        Row("core", f"{what}: worlds", "count", report.worlds),
-        Row("core", f"{what}: moves", "count", report.moves),
-        Row("core", f"{what}: worlds a second of CPU", "1/s", report.worlds / report.seconds),
-        Row("core", f"{what}: moves a second of CPU", "1/s", report.moves / report.seconds),
+        Row("core", f"{what}: states", "count", report.states),
+        Row("core", f"{what}: transitions", "count", report.transitions),
+        Row("core", f"{what}: states a second of CPU", "1/s", report.states / report.seconds),
+        Row("core", f"{what}: transitions a second of CPU", "1/s", report.transitions / report.seconds),
     ]
 
 
@@ -89,8 +86,8 @@ def crash_points(quick: bool) -> list[Row]:
     ]
 
 
-def soaked(quick: bool) -> list[Row]:
-    """The real lane in simulated time, by the soak's own last line."""
+def simulated(quick: bool) -> list[Row]:
+    """The real lane in simulated time, as the last line of the simulation has it."""
     seeds = 10 if quick else 300
     done = subprocess.run(
         [sys.executable, "-m", "tests.verification.simulate", "--seeds", str(seeds)],
@@ -412,7 +409,7 @@ def main() -> None:
         rows += decisions(folder, asked.quick)
     rows += crash_points(asked.quick)
     rows += explored(asked.quick)
-    rows += soaked(asked.quick)
+    rows += simulated(asked.quick)
     finish(rows, asked.json)
 
 

@@ -1,4 +1,4 @@
-"""Every world within the bounds keeps the invariants, and planted mistakes do not."""
+"""Every state within the bounds keeps the invariants, and seeded faults do not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.verification.explore.faults import FAULTS, Fault, planted
 from tests.verification.explore.model import SCENARIOS, Scenario
 from tests.verification.explore.search import Report, explore
 
-# Complete within these bounds in some seconds each; `make explore` walks wider ones.
+# Each is complete within these bounds in some seconds; `make explore` walks wider ones.
 BOUNDS = [
     replace(SCENARIOS["screen"], life=1),
     replace(SCENARIOS["plate"], life=1, lies=False),
@@ -25,6 +25,8 @@ BOUNDS = [
 
 
 REPORTS: dict[Scenario, Report] = {}
+"""Of this process: the tests that share it run in one worker."""
+SHARED = pytest.mark.xdist_group("exploration")
 
 
 def report_of(scenario: Scenario) -> Report:
@@ -33,31 +35,32 @@ def report_of(scenario: Scenario) -> Report:
     return REPORTS[scenario]
 
 
+@SHARED
 @pytest.mark.parametrize(
     "scenario", BOUNDS, ids=lambda s: f"{s.name}-life{s.life}-crashes{s.crashes}{'-worse' * s.disk_fails}"
 )
-def test_every_world_keeps_the_invariants(scenario: Scenario) -> None:
+def test_every_state_keeps_the_invariants(scenario: Scenario) -> None:
     report = report_of(scenario)
     print(report.line())
-    assert report.story is None, f"{report.line()}\n{report.story}"
+    assert report.trace is None, f"{report.line()}\n{report.trace}"
     assert report.complete
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_planted_mistake_is_caught(fault: Fault) -> None:
-    """In a world that lies, in one that loses power, or in a longer one that does neither."""
+def test_a_seeded_fault_is_caught(fault: Fault) -> None:
+    """With a bank that lies, with power cuts, or in a longer life without either."""
     scenario = SCENARIOS[fault.scenario]
     with planted(fault):
         for bounds in ({"crashes": 0, "life": 1}, {"lies": False, "life": 1}, {"crashes": 0, "lies": False}):
             report = explore(replace(scenario, **bounds))
-            if report.story is not None:
+            if report.trace is not None:
                 break
-    assert report.story is not None, f"nobody noticed: {fault.name}"
-    print(report.story)
-    assert report.violated in fault.breaks, report.story
+    assert report.trace is not None, f"not caught: {fault.name}"
+    print(report.trace)
+    assert report.violated in fault.breaks, report.trace
 
 
-def test_planting_leaves_no_trace() -> None:
+def test_a_seeded_fault_is_removed_again() -> None:
     before = {phase: dict(rules) for phase, rules in m.TABLE.items()}
     names = {name: getattr(m, name) for fault in FAULTS for name in fault.functions}
     for fault in FAULTS:
@@ -67,8 +70,9 @@ def test_planting_leaves_no_trace() -> None:
     assert names == {name: getattr(m, name) for name in names}
 
 
+@SHARED
 def test_the_exploration_uses_every_arc_of_the_table() -> None:
-    """An arc that no world can take is either dead or hides a world that the model cannot make."""
+    """An arc that no state can take is either dead or hides a state that the model cannot reach."""
     taken = set().union(*(report_of(scenario).arcs for scenario in BOUNDS))
     arcs = {(phase, event, to) for phase, rules in m.TABLE.items() for event, r in rules.items() for to in r.leads_to}
     assert {f"{a.value} {e.__name__} {b.value}" for a, e, b in arcs - taken} == set()

@@ -1,4 +1,4 @@
-"""The real lane under seeds: the invariants hold, a seed is the same everywhere, planted mistakes are caught."""
+"""The real lane under seeds: the invariants hold, a seed is the same everywhere, seeded faults are caught."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.verification.simulate.world import run_seed
 
 CHUNKS, SEEDS = 40, 50
 BASE = 1_000_000
-"""Far from the seeds that people begin with."""
-MOST_SEEDS = 400
-"""Within so many seeds each mistake must show."""
+"""Far from the seeds that `make simulate` begins with."""
+MAX_SEEDS = 400
+"""Within so many seeds each seeded fault must be caught."""
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -34,33 +34,36 @@ def test_the_invariants_hold(chunk: int, record_property: pytest.RecordProperty)
         sales += run.sales
     record_property("faults", dict(faults))
     print(f"{SEEDS} seeds, {events} events, {sum(faults.values())} faults of {len(faults)} kinds: {dict(faults)}")
-    assert len(faults) > len(KINDS) / 4, "the worlds have become too kind"
-    # 20 to 49 sales were counted in the 40 chunks; some draw many worlds of hard faults.
+    assert len(faults) > len(KINDS) / 4, "the faults have become too rare"
+    # 20 to 49 sales were counted in the 40 chunks; some draw many runs of hard faults.
     assert sales > SEEDS / 5, "a lane that sells nothing breaks no other invariant"
 
 
-WAYS = {0: "ticket printed", 1: "presented: on the screen", 2: "on the tag, read back"}
+EVIDENCE = {0: "ticket printed", 1: "presented: on the screen", 2: "on the tag, read back"}
 
 
-@pytest.mark.parametrize("mode", WAYS)
+@pytest.mark.parametrize("mode", EVIDENCE)
 def test_each_mode_sells_by_its_own_device(mode: int) -> None:
     """A device that never works breaks no invariant: the lane goes on without it."""
     runs = [run_seed(seed, Focus(mode)) for seed in range(BASE, BASE + 2 * SEEDS)]
-    presented = sum(WAYS[mode] in line for run in runs for line in run.story)
-    print(f"mode {mode}: {presented} presented, {sum(run.sales for run in runs)} sales in {len(runs)} worlds")
+    presented = sum(EVIDENCE[mode] in line for run in runs for line in run.story)
+    print(f"mode {mode}: {presented} presented, {sum(run.sales for run in runs)} sales in {len(runs)} runs")
     assert presented > SEEDS / 5
     assert sum(run.sales for run in runs) > SEEDS / 5
 
 
-_HASHES = "from tests.verification.simulate.world import run_seed; print([run_seed(seed).trace_hash for seed in range(1, 13)])"
+_HASHES = """
+from tests.verification.simulate.world import run_seed
+print([run_seed(seed).trace_hash for seed in range(1, 13)])
+"""
 
 
 def test_a_seed_is_the_same_in_every_process() -> None:
-    folder = str(Path(__file__).parent)
     seen = {
         subprocess.run(
             [sys.executable, "-c", _HASHES],
-            env={**os.environ, "PYTHONPATH": folder, "PYTHONHASHSEED": salt},
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONHASHSEED": salt},
             capture_output=True,
             text=True,
             check=True,
@@ -74,11 +77,11 @@ def test_a_seed_is_the_same_in_every_process() -> None:
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
 def test_a_planted_mistake_is_caught(mistake: Mistake) -> None:
     with planted(mistake):
-        for seed in range(1, MOST_SEEDS):
+        for seed in range(1, MAX_SEEDS):
             run = run_seed(seed, mistake.focus)
             if run.broken is not None:
                 break
-    assert run.broken is not None, f"nobody noticed in {MOST_SEEDS} seeds: {mistake.name}"
+    assert run.broken is not None, f"not caught in {MAX_SEEDS} seeds: {mistake.name}"
     print(f"seed {seed}: {run.broken}")
     assert run.invariant in mistake.breaks, "\n".join(run.story)
 

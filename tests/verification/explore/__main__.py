@@ -1,4 +1,4 @@
-"""`python -m explore`: explore every scenario, or one, and print what was seen."""
+"""Explore every scenario, or one, within the given bounds. The exit status is 1 when an invariant is broken."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from dataclasses import replace
 
 from tests.verification.explore.model import SCENARIOS
 from tests.verification.explore.search import explore
+from tests.verification.verdict import verdict
 
 
 def main() -> int:
-    """The exit code is 1 when an invariant is broken."""
-    parser = argparse.ArgumentParser(prog="explore")
-    parser.add_argument("--scenario", choices=sorted(SCENARIOS))
-    parser.add_argument("--crashes", type=int, default=1)
-    parser.add_argument("--life", type=int, default=3)
-    parser.add_argument("--limit", type=int)
-    parser.add_argument("--worse", action="store_true", help="the disk may fail and cancellations arrive twice")
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.verification.explore", description=__doc__)
+    parser.add_argument("--scenario", choices=sorted(SCENARIOS), help="only this one")
+    parser.add_argument("--crashes", type=int, default=1, help="how often the power may be cut (1)")
+    parser.add_argument("--life", type=int, default=3, help="of the invoice, in ticks (3)")
+    parser.add_argument("--limit", type=int, help="stop after so many states")
+    parser.add_argument("--worse", action="store_true", help="the disk may fail and cancellations may arrive twice")
     options = parser.parse_args()
     names = [options.scenario] if options.scenario else list(SCENARIOS)
-    bad = 0
+    states = transitions = 0
+    seconds = 0.0
+    broken = []
     for name in names:
         scenario = replace(
             SCENARIOS[name],
@@ -30,11 +33,17 @@ def main() -> int:
             duplicates=options.worse,
         )
         report = explore(scenario, limit=options.limit)
+        states, transitions, seconds = (
+            states + report.states,
+            transitions + report.transitions,
+            seconds + report.seconds,
+        )
         print(report.line(), flush=True)
-        if report.story is not None:
-            bad = 1
-            print(report.story, flush=True)
-    return bad
+        if report.trace is not None:
+            broken.append(f"invariant {report.violated} in {name}")
+            print(report.trace, flush=True)
+    print(verdict(f"{len(names)} scenarios, {states} states, {transitions} transitions, {seconds:.1f} s", broken))
+    return int(bool(broken))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""`python -m fuzz`: search on from the kept corpora for inputs that raise what they must not; what is found is kept.
+"""Search on from the kept corpora for inputs that raise what they must not, and keep them. The exit status is 1 when
+one is found.
 
 With atheris (pip install atheris) the search is guided by coverage; without it inputs are only mixed and mutated.
 """
@@ -15,16 +16,18 @@ import time
 from pathlib import Path
 
 from tests.verification.fuzz.targets import CORPORA, TARGETS, corpus
+from tests.verification.verdict import verdict
 
 _INSTRUMENTED = ("sco_payment", "sco_drivers")
+_TARGETS = "tests.verification.fuzz.targets"
 _BYTES = (0, 1, 0x0A, 0x10, 0x22, 0x37, 0x5F, 0x7F, 0x80, 0xB2, 0xFF)
 
 
 def main() -> int:
-    """The exit code is 1 when something was found."""
-    parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.verification.fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
-    parser.add_argument("--seconds", type=float, default=60.0, help="for all targets together")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for all targets together (60)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--guided-child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -32,35 +35,32 @@ def main() -> int:
     if options.guided_child:
         return _guided(names[0], options.seconds, options.seed)
     guided = importlib.util.find_spec("atheris") is not None
-    found = 0
-    for name in names:
-        seconds = options.seconds / len(names)
-        if guided:
-            found += _in_a_process(name, seconds, options.seed)
-        else:
-            found += _mutating(name, seconds, options.seed)
-    print(f"{len(names)} targets, {'guided by coverage' if guided else 'not guided'}: {found} findings")
-    return int(found > 0)
+    search = _in_a_process if guided else _mutating
+    broken = [name for name in names if search(name, options.seconds / len(names), options.seed)]
+    how = "guided by coverage" if guided else "not guided"
+    counts = f"{len(names)} targets, {how}, {options.seconds:.0f} s"
+    print(verdict(counts, [f"{name} raises what it must not" for name in broken]))
+    return int(bool(broken))
 
 
-def _in_a_process(name: str, seconds: float, seed: int) -> int:
-    """libFuzzer ends its process."""
-    command = [sys.executable, "-m", "fuzz", name, "--seconds", str(seconds), "--seed", str(seed), "--guided-child"]
+def _in_a_process(name: str, seconds: float, seed: int) -> bool:
+    """Whether an input is found. libFuzzer ends its process, so it has one of its own."""
+    module = "tests.verification.fuzz"
+    command = [sys.executable, "-m", module, name, "--seconds", str(seconds), "--seed", str(seed), "--guided-child"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     done = [line for line in run.stderr.splitlines() if line.startswith(("Done ", "#"))]
     print(f"{name}: {done[-1] if done else 'ended early'}", flush=True)
     if run.returncode:
         print(run.stderr[-3000:], flush=True)
-    return int(run.returncode != 0)
+    return run.returncode != 0
 
 
 def _guided(name: str, seconds: float, seed: int) -> int:
     import atheris
 
     with atheris.instrument_imports(include=list(_INSTRUMENTED)):
-        for module in [module for module in sys.modules if module.split(".")[0] in (*_INSTRUMENTED, "fuzz")]:
-            if module != "fuzz":
-                del sys.modules[module]
+        for module in [name for name in sys.modules if name.split(".")[0] in _INSTRUMENTED or name == _TARGETS]:
+            del sys.modules[module]
         from tests.verification.fuzz.targets import TARGETS as INSTRUMENTED
     grown = Path("out") / "fuzz" / name
     grown.mkdir(parents=True, exist_ok=True)
@@ -75,17 +75,18 @@ def _guided(name: str, seconds: float, seed: int) -> int:
     return 0
 
 
-def _mutating(name: str, seconds: float, seed: int) -> int:
+def _mutating(name: str, seconds: float, seed: int) -> bool:
+    """Whether an input is found."""
     rng = random.Random(f"{seed}/{name}")
     pool = [path.read_bytes() for path in corpus(name)] or [b""]
-    until, runs, found = time.monotonic() + seconds, 0, 0
+    until, runs, found = time.monotonic() + seconds, 0, False
     while time.monotonic() < until and not found:
         data = mutated(rng, pool)
         runs += 1
         try:
             TARGETS[name](data)
         except Exception as error:
-            found += 1
+            found = True
             path = CORPORA / name / f"crash-{hashlib.sha1(data).hexdigest()}"
             path.write_bytes(data)
             print(f"{name}: {type(error).__name__}: {error}; kept as {path}", flush=True)

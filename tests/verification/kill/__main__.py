@@ -1,4 +1,5 @@
-"""`python -m killing`: a payment killed at every point of every story, then at random moments."""
+"""Kill a payment at every point of every scenario, then at random moments. The exit status is 1 when an invariant is
+broken."""
 
 from __future__ import annotations
 
@@ -9,39 +10,42 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.verification.kill.rounds import STORIES, play, points_of
+from tests.verification.kill.rounds import SCENARIOS, play, points_of
+from tests.verification.verdict import verdict
 
 
 def main() -> int:
-    """The exit code is 1 when an invariant is broken."""
-    parser = argparse.ArgumentParser(prog="killing", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=100, help="rounds at random moments")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--every", type=int, default=1, help="every n-th point only; 0 for none")
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.verification.kill", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100, help="rounds at random moments (100)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first random round (0)")
+    parser.add_argument("--every", type=int, default=1, help="every n-th point only; 0 for none (1)")
     options = parser.parse_args()
-    started, kills, bad, rounds = time.monotonic(), 0, 0, 0
+    started, kills, points = time.monotonic(), 0, 0
+    broken: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for story in STORIES if options.every else ():
-            points = points_of(folder / story.name, story)
-            for point in range(1, points + 1, options.every):
-                result = play(folder / f"{story.name} {point}", story, kill_at=point)
-                rounds, kills = rounds + 1, kills + len(result.deaths)
+        for scenario in SCENARIOS if options.every else ():
+            last = points_of(folder / scenario.name, scenario)
+            chosen = range(1, last + 1, options.every)
+            for point in chosen:
+                result = play(folder / f"{scenario.name} {point}", scenario, kill_at=point)
+                kills += len(result.deaths)
                 if result.problem is not None:
-                    bad += 1
+                    broken.append(f"{scenario.name} killed at point {point}: {result.problem}")
                     print(result.line(), flush=True)
-            print(f"{story.name}: killed at {len(range(1, points + 1, options.every))} points", flush=True)
-        for number in range(options.rounds):
-            seed = options.seed + number
+            points += len(chosen)
+            print(f"{scenario.name}: killed at {len(chosen)} of {last} points", flush=True)
+        for seed in range(options.seed, options.seed + options.rounds):
             rng = random.Random(seed)
-            result = play(folder / f"random {number}", rng.choice(STORIES), rng=rng)
-            rounds, kills = rounds + 1, kills + len(result.deaths)
+            result = play(folder / f"random {seed}", rng.choice(SCENARIOS), rng=rng)
+            kills += len(result.deaths)
             if result.problem is not None:
-                bad += 1
+                broken.append(f"random round {seed}: {result.problem}")
                 print(f"seed {seed}: {result.line()}", flush=True)
     seconds = time.monotonic() - started
-    print(f"{rounds} rounds, {kills} kills, {seconds:.0f} s: {f'{bad} broken' if bad else 'every invariant holds'}")
-    return int(bad > 0)
+    print(verdict(f"{points} points, {options.rounds} random rounds, {kills} kills, {seconds:.0f} s", broken))
+    return int(bool(broken))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""`python -m killing.child N ARGUMENTS...` is `sco-pay ARGUMENTS`, which kills itself at its N-th point; 0 is none.
+"""`python -m tests.verification.kill.child N ARGUMENTS...` is `sco-pay ARGUMENTS` that kills itself at its N-th point;
+0 is none.
 
-Points stand around every commit of the journal, every request to the bank and every line of output, so that the process
-dies with a step unwritten, with one written and not performed, with a request sent and its answer unread, and with the
-outcome told and not recorded as delivered. What it dies at goes to stderr. With SCO_TEST_INTERRUPT=n the customer
-cancels when the bank has been asked n times; SCO_TEST_MISTAKE names one of `explore.faults` to plant in the machine.
+There is a point before and after every commit of the journal, every request to the acquirer and every line of output,
+so that the process dies with a step unwritten, with one written and not performed, with a request sent and its answer
+unread, and with the outcome reported and not recorded as delivered. What it dies at goes to stderr. With
+SCO_TEST_INTERRUPT=n the customer cancels after n status requests; SCO_TEST_FAULT names a seeded fault of
+`tests.verification.explore.faults` to put into the machine.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from sco_payment import journal, terminal
+from sco_payment import journal
+from sco_payment.cli import terminal
 from sco_payment.paymaster import client
 
 
@@ -46,47 +49,47 @@ def _arm(point: _Points) -> None:
         return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, factory=Connection)
 
     journal.Journal._connect = connect  # type: ignore[method-assign]
-    exchange, read, tell = client.PayMaster._exchange, client._read, terminal.JsonLines.__call__
+    exchange, read, write_line = client.PayMaster._exchange, client._read, terminal.JsonLines.__call__
     interrupt_at = int(os.environ.get("SCO_TEST_INTERRUPT", "0"))
-    asked = 0
+    status_requests = 0
 
-    def exchanging(self: client.PayMaster, method: Any, path: str, *rest: Any) -> Any:
-        nonlocal asked
+    def exchange_with_points(self: client.PayMaster, method: Any, path: str, *rest: Any) -> Any:
+        nonlocal status_requests
         point(f"before {method}")
         answer = exchange(self, method, path, *rest)
         point(f"after {method}")
         if method == "GET":
-            asked += 1
-            if asked == interrupt_at:
+            status_requests += 1
+            if status_requests == interrupt_at:
                 os.kill(os.getpid(), signal.SIGINT)
         return answer
 
-    def reading(*arguments: Any) -> bytes:
-        point("the bank has answered, nothing is read")
+    def read_with_point(*arguments: Any) -> bytes:
+        point("the acquirer has answered, nothing is read")
         return read(*arguments)
 
-    def telling(self: terminal.JsonLines, name: str, data: Any) -> None:
+    def write_line_with_points(self: terminal.JsonLines, name: str, data: Any) -> None:
         point(f"before the line {name}")
-        tell(self, name, data)
+        write_line(self, name, data)
         point(f"after the line {name}")
 
-    client.PayMaster._exchange = exchanging  # type: ignore[method-assign]
-    client._read = reading
-    terminal.JsonLines.__call__ = telling  # type: ignore[method-assign]
+    client.PayMaster._exchange = exchange_with_points  # type: ignore[method-assign]
+    client._read = read_with_point
+    terminal.JsonLines.__call__ = write_line_with_points  # type: ignore[method-assign]
 
 
 def main() -> None:
-    """As said above."""
+    """As the module's docstring describes."""
     point = _Points(int(sys.argv[1]))
     _arm(point)
     from sco_payment.cli.main import main as sco_pay
 
-    mistake = os.environ.get("SCO_TEST_MISTAKE")
+    fault = os.environ.get("SCO_TEST_FAULT")
     with contextlib.ExitStack() as stack:
-        if mistake:
+        if fault:
             from tests.verification.explore.faults import FAULTS, planted
 
-            stack.enter_context(planted(next(fault for fault in FAULTS if fault.name == mistake)))
+            stack.enter_context(planted(next(one for one in FAULTS if one.name == fault)))
         _run(sco_pay, point)
 
 

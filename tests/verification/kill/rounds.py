@@ -1,4 +1,4 @@
-"""One round: pay, be killed, recover (perhaps be killed again), and be judged by the bank's books and the journal."""
+"""One round: pay, be killed, recover (perhaps be killed again); then judge by the acquirer's books and the journal."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from sco_sim.paymaster import PayMasterSimulator
 from tests.payment.lane_kit import document
 
 ORDER = "A-42"
+_ROOT = Path(__file__).parents[3]
 _LIMIT_S = 60
 _RECOVERIES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """What customer, bank and network do; `interrupt`: after how many questions the customer cancels."""
+class Scenario:
+    """What customer, acquirer and network do; `interrupt`: after how many status requests the customer cancels."""
 
     name: str
     script: str
     interrupt: int = 0
 
 
-STORIES = (
-    Story("pays", "pays after=0.3"),
-    Story("declines", "declines after=0.3"),
-    Story("cancels", "leaves", 2),
-    Story("pays while cancelling", "pays-after-cancel", 2),
-    Story("cancellation lost", "cancel-lost", 2),
-    Story("create lost", "cut-after on=create first=1 + pays after=0.3"),
-    Story("answers cut", "cut-after on=get first=2 + pays after=0.3"),
+SCENARIOS = (
+    Scenario("pays", "pays after=0.3"),
+    Scenario("declines", "declines after=0.3"),
+    Scenario("cancels", "leaves", 2),
+    Scenario("pays while cancelling", "pays-after-cancel", 2),
+    Scenario("cancellation lost", "cancel-lost", 2),
+    Scenario("create lost", "cut-after on=create first=1 + pays after=0.3"),
+    Scenario("answers cut", "cut-after on=get first=2 + pays after=0.3"),
 )
 
 
@@ -47,25 +48,24 @@ STORIES = (
 class Round:
     """What happened; `problem` is None when every invariant holds."""
 
-    story: Story
+    scenario: Scenario
     deaths: list[str] = field(default_factory=list)
-    told: str | None = None
+    reported: str | None = None
     points: int = 0
     problem: str | None = None
 
     def line(self) -> str:
-        """One line for people."""
-        return (
-            f"{self.story.name}; {'; '.join(self.deaths) or 'never killed'}; told {self.told}: {self.problem or 'good'}"
-        )
+        """One line to print."""
+        deaths = "; ".join(self.deaths) or "never killed"
+        return f"{self.scenario.name}; {deaths}; reported {self.reported}: {self.problem or 'good'}"
 
 
 class Bench:
-    """A bank, a lane's settings and journal in `folder`, and the processes that run on them."""
+    """An acquirer, a lane's settings and journal in `folder`, and the processes that run on them."""
 
-    def __init__(self, folder: Path, story: Story, mistake: str = "") -> None:
-        self.folder, self.story, self.mistake = folder, story, mistake
-        self.paymaster = PayMasterSimulator(script=story.script)
+    def __init__(self, folder: Path, scenario: Scenario, fault: str = "") -> None:
+        self.folder, self.scenario, self.fault = folder, scenario, fault
+        self.paymaster = PayMasterSimulator(script=scenario.script)
 
     def __enter__(self) -> Bench:
         self.paymaster.start()
@@ -86,21 +86,21 @@ class Bench:
         environment = {
             **os.environ,
             TOKEN_VARIABLE: self.paymaster.token,
-            "PYTHONPATH": str(Path(__file__).parents[3]),
-            "SCO_TEST_INTERRUPT": str(self.story.interrupt if arguments[0] == "pay" else 0),
-            "SCO_TEST_MISTAKE": self.mistake,
+            "SCO_TEST_INTERRUPT": str(self.scenario.interrupt if arguments[0] == "pay" else 0),
+            "SCO_TEST_FAULT": self.fault,
         }
-        command = [sys.executable, "-m", "killing.child", str(point), *arguments]
+        command = [sys.executable, "-m", "tests.verification.kill.child", str(point), *arguments]
         return subprocess.Popen(
             [*command, "--settings", str(self.folder / "lane.toml"), "--json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            cwd=_ROOT,
             env=environment,
         )
 
     def run(self, point: int, *arguments: str, die_after_s: float | None = None) -> tuple[int, list[str], str]:
-        """The same to its end, or to its death after `die_after_s`: exit status, lines, what it said on stderr."""
+        """The same to its end, or to its death after `die_after_s`: exit status, lines of stdout, stderr."""
         process = self.start(point, *arguments)
         try:
             out, err = process.communicate(timeout=_LIMIT_S if die_after_s is None else die_after_s)
@@ -113,14 +113,16 @@ class Bench:
         return process.returncode, out.splitlines(), err
 
 
-def play(folder: Path, story: Story, *, kill_at: int = 0, rng: random.Random | None = None, mistake: str = "") -> Round:
+def play(
+    folder: Path, scenario: Scenario, *, kill_at: int = 0, rng: random.Random | None = None, fault: str = ""
+) -> Round:
     """One round: killed at point `kill_at` (0: never), or with `rng` at random moments, twice perhaps.
 
-    `mistake` names one of `explore.faults` that is planted in the process.
+    `fault` names a seeded fault of `explore.faults` that the process runs with.
     """
-    result = Round(story)
+    result = Round(scenario)
     folder.mkdir(parents=True)
-    with Bench(folder, story, mistake) as bench:
+    with Bench(folder, scenario, fault) as bench:
         die = None if rng is None else rng.uniform(0.1, 0.9)
         status, lines, err = bench.run(kill_at, "pay", "253", "--order", ORDER, die_after_s=die)
         _note(result, status, lines, err)
@@ -151,14 +153,14 @@ def _note(result: Round, status: int, lines: list[str], err: str) -> None:
             data = json.loads(line)
         except ValueError:
             continue  # cut short by the kill
-        if data.get("event") == "outcome" and result.told is None:
-            result.told = data["outcome"]
+        if data.get("event") == "outcome" and result.reported is None:
+            result.reported = data["outcome"]
 
 
 def judge(bench: Bench, result: Round, status: int) -> str | None:
-    """The invariants, by the bank's books and the journal."""
+    """Which invariant is broken, by the acquirer's books and the journal; None when all hold."""
     if status == -signal.SIGKILL:
-        return "it was never let live"
+        return "it was killed to the end"
     bank = bench.paymaster.bank
     payments = list(bank.payments.values())
     if len(payments) > 1:
@@ -175,19 +177,19 @@ def judge(bench: Bench, result: Round, status: int) -> str | None:
         attempts, cases = journal.attempts(), journal.cases()
         gate = m.gate(ORDER, None, journal.conflicting_attempts(ORDER))
     if payment is None:
-        return None if result.told != "paid" else "paid was told and nothing was ever created"
+        return None if result.reported != "paid" else "paid was reported and no payment was ever created"
     if len(attempts) != 1:
         return f"the bank has a payment, the journal {len(attempts)} attempts"
-    return _judge_attempt(attempts[0], bool(cases), payment.status, result.told, gate)
+    return _judge_attempt(attempts[0], bool(cases), payment.status, result.reported, gate)
 
 
-def _judge_attempt(state: m.State, case: bool, at_bank: str, told: str | None, gate: str | None) -> str | None:
+def _judge_attempt(state: m.State, case: bool, at_bank: str, reported: str | None, gate: str | None) -> str | None:
     paid = at_bank == "Settled"
     known = state.phase in m.FINAL or state.phase is m.Phase.WATCHING
     if not known:
         return f"recovery left the attempt in {state.phase.value}"
-    if told == "paid" and not (paid and state.phase is m.Phase.PAID):
-        return f"paid was told; the bank says {at_bank}, the journal {state.phase.value}"
+    if reported == "paid" and not (paid and state.phase is m.Phase.PAID):
+        return f"paid was reported; the bank says {at_bank}, the journal {state.phase.value}"
     if state.phase is m.Phase.PAID and not paid:
         return f"the journal says paid, the bank {at_bank}"
     if state.phase is m.Phase.UNPAID and at_bank not in ("Cancelled", "Rejected"):
@@ -201,9 +203,9 @@ def _judge_attempt(state: m.State, case: bool, at_bank: str, told: str | None, g
     return None
 
 
-def points_of(folder: Path, story: Story) -> int:
+def points_of(folder: Path, scenario: Scenario) -> int:
     """How many points an undisturbed payment passes."""
-    result = play(folder, story)
+    result = play(folder, scenario)
     if result.problem is not None:
         raise AssertionError(result.line())
     return result.points

@@ -1,4 +1,5 @@
-"""`python -m tests.verification.mutation [MODULE ...]`: plant every mistake, run the tests, print the score and each survivor."""
+"""Make every mutant of the given modules, run the focused tests against each, print the score and each survivor. The exit
+status is 1 when a goal is missed or a survivor is not explained in docs/mutation.md."""
 
 from __future__ import annotations
 
@@ -179,8 +180,8 @@ def run(
 
 
 def main() -> int:
-    """The exit code is 1 when a goal is missed or a survivor is not explained."""
-    parser = argparse.ArgumentParser(prog="mutation", description=__doc__)
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.verification.mutation", description=__doc__)
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=", ".join(TARGETS))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", default="", help="mutants whose name contains this")

@@ -1,4 +1,5 @@
-"""`python -m powerloss`: the power cut everywhere, once and again while recovering, and the disk failing everywhere."""
+"""Cut the power at every operation of a journal's life, once and again while it recovers, and let the disk fail at
+every operation. The exit status is 1 when something acknowledged is lost."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from pathlib import Path
 import apsw
 
 from tests.verification.powerloss.check import cut_again, cut_everywhere, fail_everywhere, life, prints_of, record
+from tests.verification.verdict import verdict
 
 
 def fast_folder() -> str | None:
@@ -18,13 +20,15 @@ def fast_folder() -> str | None:
 
 
 def main() -> int:
-    """The exit code is 1 when something was lost."""
-    parser = argparse.ArgumentParser(prog="powerloss", description=__doc__)
-    parser.add_argument("--attempts", type=int, default=12, help="attempts in the journal's life")
-    parser.add_argument("--torn", type=int, default=8, help="random images at each point")
-    parser.add_argument("--again", type=int, default=100, help="points that are cut again while recovering")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint-pages", type=int, default=20, help="1000 is what ships")
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.verification.powerloss", description=__doc__)
+    parser.add_argument("--attempts", type=int, default=12, help="attempts in the journal's life (12)")
+    parser.add_argument("--torn", type=int, default=8, help="random images at each point (8)")
+    parser.add_argument("--again", type=int, default=100, help="points that are cut again while recovering (100)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random images (0)")
+    parser.add_argument(
+        "--checkpoint-pages", type=int, default=20, help="as SQLite's wal_autocheckpoint; the product has 1000 (20)"
+    )
     options = parser.parse_args()
     works = list(life(options.attempts))
     with tempfile.TemporaryDirectory(dir=fast_folder()) as name:
@@ -40,8 +44,11 @@ def main() -> int:
             for broken_for in (1, 2, 40):
                 reports.append(fail_everywhere(short, prints, folder / "image", error=error, broken_for=broken_for))
                 print(reports[-1].line(), flush=True)
-    print(f"crash points: {sum(report.points for report in reports)}")
-    return int(any(report.failures for report in reports))
+    points, images = (sum(getattr(report, what) for report in reports) for what in ("points", "images"))
+    seconds = sum(report.seconds for report in reports)
+    broken = [failure for report in reports for failure in report.failures]
+    print(verdict(f"{points} crash points, {images} images, {seconds:.0f} s", broken))
+    return int(bool(broken))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Many seeds, and what was seen."""
+"""Play many seeds and print what was seen."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from tests.verification.simulate.faults import KINDS
 from tests.verification.simulate.world import Run, run_seed
+from tests.verification.verdict import verdict
 
 RERUN = ".venv/bin/python -m tests.verification.simulate --seed {seed} --trace"
 
 
 def _brief(seed: int) -> Run:
-    """The story only where it is wanted: it is long, and crosses a pipe."""
+    """A run with its trace only where it is printed: it is long, and crosses a pipe."""
     run = run_seed(seed)
     return run if run.broken is not None else replace(run, story=[])
 
@@ -36,7 +37,7 @@ def simulate(seeds: int, base: int, jobs: int) -> int:
     faults: Counter[str] = Counter()
     sales: Counter[int] = Counter()
     events = played = 0
-    broken: list[Run] = []
+    broken: list[str] = []
     for run in runs_of(seeds, base, jobs):
         played += 1
         events += run.events
@@ -45,7 +46,7 @@ def simulate(seeds: int, base: int, jobs: int) -> int:
         if run.broken is not None:
             if not broken:
                 print("\n".join(run.story))
-            broken.append(run)
+            broken.append(f"invariant {run.invariant} by seed {run.seed}: {run.broken}")
             print(f"seed {run.seed}: invariant {run.invariant} is broken: {run.broken}")
             print(f"again: {RERUN.format(seed=run.seed)}", flush=True)
             if len(broken) >= 20:
@@ -56,9 +57,12 @@ def simulate(seeds: int, base: int, jobs: int) -> int:
         print(f"{kind:22} {faults[kind]:8}  {words}")
     total = sum(faults.values())
     print("sales by display mode:", ", ".join(f"{mode}: {sales[mode]}" for mode in (0, 1, 2)))
+    kinds = sum(1 for kind in KINDS if faults[kind])
     print(
-        f"{played} seeds from {base}, {events} events, {total} faults of {sum(1 for k in KINDS if faults[k])} kinds, "
-        f"{took:.1f} s: {played / took:.1f} seeds/s, {total / took:.0f} faults/s; "
-        + (f"{len(broken)} BROKEN" if broken else "all invariants hold")
+        verdict(
+            f"{played} seeds from {base}, {events} events, {total} faults of {kinds} kinds, {took:.1f} s, "
+            f"{played / took:.1f} seeds/s, {total / took:.0f} faults/s",
+            broken,
+        )
     )
     return int(bool(broken))

@@ -86,7 +86,7 @@ class Run:
                 self._kit,
                 repo=ROOT,
                 python=interpreter(ROOT),
-                program=[str(ROOT / "tests/vm/guest"), *self._only],
+                program=[str(Path(__file__).with_name("guest")), *self._only],
                 out=self._out,
                 run_folder=Path(folder),
             )

@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[4]))  # the simulators of tests/
 
 from report import Report
 

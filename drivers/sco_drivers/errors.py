@@ -1,25 +1,25 @@
-"""The one error tree of the hardware layer. No exception of a library below leaves a public call.
+"""The one error tree of the hardware layer. No other exception leaves a public call.
 
 ::
 
     DeviceError
-    ├── BadDeviceUrl (ValueError)            the URL cannot be understood
+    ├── BadDeviceUrl (ValueError)            the URL is wrong
     │   └── UnknownScheme                    no driver of this kind has that scheme
     ├── DriverUnavailable (ImportError)      a library or shared object that the driver needs is missing
-    ├── DeviceNotFound (FileNotFoundError)   nothing answers to that name
-    ├── DevicePermission (PermissionError)   it is there, and we may not open it
-    ├── DeviceBusy (BlockingIOError)         another owner has it
-    ├── DeviceGone (ConnectionError)         it was there and has left (unplugged, closed, power lost)
-    ├── DeviceTimeout (TimeoutError)         it did not answer or take data in the time given
-    ├── DeviceProtocolError (OSError)        it answered something that its protocol does not know
-    ├── DeviceClosed (ValueError)            the caller had closed it before
+    ├── DeviceNotFound (FileNotFoundError)   no such device
+    ├── DevicePermission (PermissionError)   it exists, and this user may not open it
+    ├── DeviceBusy (BlockingIOError)         another program uses it
+    ├── DeviceGone (ConnectionError)         it was unplugged, closed, or lost power
+    ├── DeviceTimeout (TimeoutError)         it did not answer or take data in time
+    ├── DeviceProtocolError (OSError)        its answer does not follow its protocol
+    ├── DeviceClosed (ValueError)            it was closed by the caller
     ├── PrinterError (OSError)               see `sco_drivers.printer`
     ├── NfcError (OSError)                   see `sco_drivers.nfc`
     ├── ScreenError (OSError)                see `sco_drivers.screen`
     └── TouchError (OSError)                 see `sco_drivers.touch`
 
 Every error names the device (`url`), says what was found (`str(error)`), what to do (`hint`), and whether
-the same call may go well if it is simply made again (`retryable`).
+the same call may succeed when it is repeated (`retryable`).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 RULES_HINT = "install the rules 60-sco.rules (sco-hwtest udev install) and join the group sco"
-"""For devices that this user may not open."""
+"""The hint for a device that this user may not open."""
 
-FIND_HINT = "sco-hwtest discover tells what is there"
-"""For names behind which there is nothing."""
+FIND_HINT = "list the devices with sco-hwtest discover"
+"""The hint for a device that does not exist."""
 
 
 class DeviceError(Exception):
@@ -39,8 +39,8 @@ class DeviceError(Exception):
     Args:
         message: what was found, in one sentence.
         url: the device's URL as the caller gave it.
-        hint: what a person can do about it; empty when nothing is known.
-        retryable: whether the same call may succeed when made again; the class's own answer if not given.
+        hint: what to do about it; empty when that is not known.
+        retryable: whether the same call may succeed when repeated; by default the class decides.
     """
 
     retryable: bool = False
@@ -59,10 +59,10 @@ class DeviceError(Exception):
 
 
 class BadDeviceUrl(DeviceError, ValueError):
-    """The URL cannot be understood; says which part.
+    """The URL is wrong; the message names the part.
 
     Args:
-        parameters: the query parameters that are wrong; none when it is another part.
+        parameters: the query parameters that are wrong; empty when another part is wrong.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class BadDeviceUrl(DeviceError, ValueError):
 
 
 class UnknownScheme(BadDeviceUrl):
-    """No driver of this kind has that scheme; the hint lists those that are known."""
+    """No driver of this kind has that scheme; the hint lists the known ones."""
 
 
 class DriverUnavailable(DeviceError, ImportError):
@@ -87,13 +87,13 @@ class DriverUnavailable(DeviceError, ImportError):
 
 
 class DeviceNotFound(DeviceError, FileNotFoundError):
-    """Nothing answers to that name."""
+    """There is no such device."""
 
     retryable = True
 
 
 class DevicePermission(DeviceError, PermissionError):
-    """The device is there, and this user may not open it; the hint names the udev rule or group."""
+    """The device exists, and this user may not open it; the hint names the udev rule or group."""
 
 
 class DeviceBusy(DeviceError, BlockingIOError):
@@ -103,38 +103,38 @@ class DeviceBusy(DeviceError, BlockingIOError):
 
 
 class DeviceGone(DeviceError, ConnectionError):
-    """The device was there and has left: unplugged, closed by the peer, power lost."""
+    """The device was unplugged, closed the connection, or lost power."""
 
     retryable = True
 
 
 class DeviceTimeout(DeviceError, TimeoutError):
-    """The device did not answer, or did not take data, in the time given."""
+    """The device did not answer, or did not take data, in time."""
 
     retryable = True
 
 
 class DeviceProtocolError(DeviceError, OSError):
-    """The device answered something that its protocol does not know."""
+    """The device's answer does not follow its protocol."""
 
     retryable = True
 
 
 class DeviceClosed(DeviceError, ValueError):
-    """The caller had closed the device before this call."""
+    """The caller closed the device before this call."""
 
 
 class PrinterError(DeviceError, OSError):
-    """Base of what only a printer can say; its children live in `sco_drivers.printer`."""
+    """Base of errors that only printers have; they are defined in `sco_drivers.printer`."""
 
 
 class NfcError(DeviceError, OSError):
-    """Base of what only a tag or its reader can say; its children live in `sco_drivers.nfc`."""
+    """Base of errors that only tags and their readers have; they are defined in `sco_drivers.nfc`."""
 
 
 class ScreenError(DeviceError, OSError):
-    """Base of what only a screen can say; its children live in `sco_drivers.screen`."""
+    """Base of errors that only screens have; they are defined in `sco_drivers.screen`."""
 
 
 class TouchError(DeviceError, OSError):
-    """Base of what only a touch panel can say; its children live in `sco_drivers.touch`."""
+    """Base of errors that only touch panels have; they are defined in `sco_drivers.touch`."""

@@ -78,7 +78,7 @@ def _opener(kind: Kind, url: DeviceUrl) -> Callable[[DeviceUrl], Any]:
     for point in entry_points(group=f"sco_drivers.{kind}", name=url.scheme):
         try:
             return cast("Callable[[DeviceUrl], Any]", point.load())
-        except Exception as error:  # a third party's module may raise anything while it loads
+        except Exception as error:  # a third party's module may raise anything
             raise DriverUnavailable(f"the driver {point.value} cannot be loaded: {error}", url=url.text) from error
     raise UnknownScheme(
         f"no {kind} driver has the scheme {url.scheme!r}", url=url.text, hint="known: " + ", ".join(schemes(kind))

@@ -1,4 +1,4 @@
-"""`spy+URL`: a log of all that passes between a caller and a device, for any of the four kinds.
+"""`spy+URL`: a log of everything that passes between a caller and a device, for any of the four kinds.
 
 Each public call is logged with its arguments, its outcome (or the error) and its time; a device that has an `on_wire`
 hook also gives its raw bytes, as hexadecimal. It goes to the logger `sco_drivers.spy` at level DEBUG, errors at
@@ -57,17 +57,29 @@ class Spy:
     def _watched(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
         def watched(*args: Any, **named: Any) -> Any:
-            said = ", ".join([*map(_short, args), *(f"{key}={_short(value)}" for key, value in named.items())])
+            arguments = ", ".join([*map(_short, args), *(f"{key}={_short(value)}" for key, value in named.items())])
             start = time.perf_counter()
             try:
                 result = method(*args, **named)
             except BaseException as error:
                 log.warning(
-                    "%s %s %s(%s) ! %s in %.1f ms", self._kind, self._name, name, said, _short(error), _ms_since(start)
+                    "%s %s %s(%s) ! %s in %.1f ms",
+                    self._kind,
+                    self._name,
+                    name,
+                    arguments,
+                    _short(error),
+                    _ms_since(start),
                 )
                 raise
             log.debug(
-                "%s %s %s(%s) -> %s in %.1f ms", self._kind, self._name, name, said, _short(result), _ms_since(start)
+                "%s %s %s(%s) -> %s in %.1f ms",
+                self._kind,
+                self._name,
+                name,
+                arguments,
+                _short(result),
+                _ms_since(start),
             )
             return result
 

@@ -133,7 +133,7 @@ class DeviceUrl:
         """Query parameter `name`, one of `among`, or `default` when absent.
 
         Raises:
-            BadDeviceUrl: another word.
+            BadDeviceUrl: any other value.
         """
         value = self.params.get(name, default)
         if value not in among:

@@ -129,7 +129,7 @@ def _health(device: Printer, report: DeviceReport) -> None:
     for entry in fields(health.status):
         report.about[entry.name.replace("_", " ")] = getattr(health.status, entry.name).value
     report.about["ready"] = health.ready.value
-    report.about["tells when a ticket is out"] = health.tells_printed.value
+    report.about["tells when a ticket is out"] = health.reports_printed.value
     if health.findings:
         report.about["findings"] = "; ".join(health.findings)
 

@@ -62,7 +62,7 @@ def test_an_idle_lane_clears_what_the_one_before_left_in_the_printer(tmp_path: P
     with VirtualPrinter() as paper:
         paper.run_out_of_paper()
         with open_printer(paper.url) as printer:
-            printer._talk.say(b"\x1b@ an old ticket\n", 1.0)  # type: ignore[attr-defined]
+            printer._session.send(b"\x1b@ an old ticket\n", 1.0)  # type: ignore[attr-defined]
         memory.forget()
         devices = {"printer": paper.url}
         with bench(tmp_path, ui=OwnUI(), display={"mode": 0}, devices=devices) as (lane, _):

@@ -1,8 +1,8 @@
-"""The receipt printer: what a caller may rely on.
+"""The receipt printer: the protocol, its data and its errors.
 
-A printer prints a `Ticket` whole and says what came of it. Nothing in here knows what the ticket is worth; the one
-promise that matters to a caller with money on the line is that `PrintOutcome.NOT_PRINTED` is said only when it is known
-that no scannable code came out, and `UNKNOWN` whenever it is not known.
+A printer prints a whole `Ticket` and returns the outcome. It knows nothing about money; what matters to a caller who
+does is that `PrintOutcome.NOT_PRINTED` is returned only when it is known that no scannable code came out, and `UNKNOWN`
+whenever that is not known.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class CoverOpen(PrinterError):
 
 
 class PrinterFault(PrinterError):
-    """Cutter, head or another fault that the printer itself reports."""
+    """A fault that the printer reports: of the cutter, the head, or another."""
 
 
 class TicketDoesNotFit(PrinterError):
-    """A text or code is too large for the paper; says which and by how much."""
+    """A text or code is too large for the paper; the message names it and its size."""
 
 
 class DuplicateTicket(PrinterError):
@@ -66,11 +66,11 @@ class DuplicateTicket(PrinterError):
 
 
 class NoPresenter(PrinterError):
-    """The printer has no presenter, or its profile does not say so."""
+    """The printer has no presenter, or its profile does not have one."""
 
 
 class PrintOutcome(Enum):
-    """What came of a ticket."""
+    """Whether a ticket was printed."""
 
     PRINTED = "printed"
     NOT_PRINTED = "not_printed"
@@ -79,16 +79,17 @@ class PrintOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PrintResult:
-    """What came of a ticket, and how that is known.
+    """Whether a ticket was printed, and how that is known.
 
     Attributes:
         outcome: printed, not printed, or unknown.
-        evidence: what the answer rests on, one sentence for the log and for a case ("process id 0001 answered").
-        error: what stopped it, when something did.
-        replaced: characters of the ticket that the printer's code page lacks and that were printed as "?".
-        fragment: the paper may carry a part of the ticket. It is cut off before the next ticket.
-        may_come_later: the printer may still hold the rest and print it when it is served; clearing its buffer could
-            not be proven. It is tried again at the next contact. A person should switch the printer off and on.
+        evidence: how that is known, in one sentence for the log and for a case ("process id 0001 answered").
+        error: what stopped it, if anything did.
+        replaced: characters that the printer's code page lacks; "?" was printed instead.
+        fragment: a part of the ticket may be on the paper. It is cut off before the next ticket.
+        may_come_later: the printer may still have the rest in its buffer and print it once its fault is cleared: it did
+            not confirm that the buffer was emptied. The driver tries again at the next contact; the attendant should
+            switch the printer off and on.
     """
 
     outcome: PrintOutcome
@@ -100,7 +101,7 @@ class PrintResult:
 
 
 class SensorState(Enum):
-    """Three-valued: silence is UNKNOWN, never NO."""
+    """What a sensor reports. No answer is UNKNOWN, never NO."""
 
     YES = "yes"
     NO = "no"
@@ -109,7 +110,7 @@ class SensorState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PrinterStatus:
-    """What the printer says of itself. Every field is UNKNOWN until the printer has answered for it."""
+    """What the printer reports. A field is UNKNOWN until the printer has answered the question."""
 
     online: SensorState = SensorState.UNKNOWN
     cover_open: SensorState = SensorState.UNKNOWN
@@ -151,13 +152,13 @@ class Ticket:
     """A ticket with one QR code: lines above it, the code, lines below it, then a cut.
 
     Attributes:
-        ticket_id: the caller's name for it; the same id is never printed twice unless it is known not to have come out.
-        qr: what the code says.
+        ticket_id: chosen by the caller; a ticket is never printed twice unless it is known not to have come out.
+        qr: the text in the code.
         above, below: the lines around it.
         valid_until: seconds since the epoch after which the ticket must no longer come out; None for no limit.
         qr_mm: the side of the code in millimetres, quiet zone included; the largest module that fits it is taken.
-        repeat: a line put before all others when the ticket is printed again after a part of it had come out; None for
-            none. The code on the paper before is known not to be scannable then.
+        repeat: the first line of the ticket when it is printed again after a part of it came out; None for none. The
+            code printed before is then known not to be scannable.
     """
 
     ticket_id: str
@@ -171,7 +172,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class PrinterIdentity:
-    """What the printer says it is; None for what it does not say."""
+    """Who made the printer and what it is; None for what it does not report."""
 
     maker: str | None = None
     model: str | None = None
@@ -181,16 +182,16 @@ class PrinterIdentity:
 
 @dataclass(frozen=True, slots=True)
 class PresenterStatus:
-    """How the presenter of a kiosk printer is: is there a ticket in its mouth, is one stuck."""
+    """The state of a kiosk printer's presenter: whether a ticket is in the output, whether one is jammed."""
 
     ticket_in_output: SensorState = SensorState.UNKNOWN
     jammed: SensorState = SensorState.UNKNOWN
 
 
 class TicketEnd(Enum):
-    """What became of the ticket in the output."""
+    """What happened to the ticket in the output."""
 
-    TAKEN = "taken"  # or drawn back by the printer itself, which looks the same
+    TAKEN = "taken"  # or retracted by the printer itself, which looks the same
     RETRACTED = "retracted"
     EJECTED = "ejected"
     STILL_THERE = "still there"
@@ -200,38 +201,38 @@ class TicketEnd(Enum):
 
 
 class TicketPresenter(Protocol):
-    """The presenter of a kiosk printer. Its printer's lock is held for one question at a time only."""
+    """The presenter of a kiosk printer. Other calls to the printer can run between its questions."""
 
     def status(self) -> PresenterStatus:
-        """Ask. Silence gives UNKNOWN. Raises DeviceError."""
+        """Ask the printer; UNKNOWN if it does not answer. Raises DeviceError."""
         ...
 
     def wait_taken(self, timeout_s: float) -> TicketEnd:
-        """Wait until the ticket in the output is gone, or stuck, or `timeout_s` has passed. Raises DeviceError."""
+        """Wait until the ticket in the output is gone or jammed, or `timeout_s` has passed. Raises DeviceError."""
         ...
 
     def retract(self) -> TicketEnd:
-        """Draw the ticket in the output back into the printer. Raises DeviceError."""
+        """Retract the ticket in the output into the printer. Raises DeviceError."""
         ...
 
     def eject(self) -> TicketEnd:
-        """Drop the ticket out. Raises DeviceError."""
+        """Eject the ticket. Raises DeviceError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PrinterHealth:
-    """The outcome of a check of health, as UnifiedPOS's CheckHealth (internal): nothing is printed, no paper moves.
+    """The outcome of a health check, as UnifiedPOS's CheckHealth (internal): it prints nothing and moves no paper.
 
     Attributes:
         ready: whether a ticket can be printed now.
-        status: what the printer says of itself.
-        identity: what it is, where the model tells.
-        presenter: its presenter, where it has one.
-        answers_ms: how long a status question took, median; None when it is silent.
-        tells_printed: whether it tells when a ticket has come out (`GS ( H`); UNKNOWN when that was not found out.
-        clears: whether it says that its buffers are clear, so that no old ticket can come out of it.
-        findings: what a person should know or do, in sentences; empty when all is well.
+        status: what the printer reports.
+        identity: what the printer is, if the model reports it.
+        presenter: the state of its presenter, if it has one.
+        answers_ms: how long a status question took, median; None when it does not answer.
+        reports_printed: whether it reports the end of a ticket (`GS ( H`); UNKNOWN when it could not be asked.
+        clears: whether it confirms that its buffers are empty, so that no old ticket can come out.
+        findings: what the attendant or technician should know or do, in sentences; empty when all is well.
     """
 
     ready: SensorState
@@ -239,14 +240,14 @@ class PrinterHealth:
     identity: PrinterIdentity
     presenter: PresenterStatus | None
     answers_ms: float | None
-    tells_printed: SensorState
+    reports_printed: SensorState
     clears: SensorState
     findings: tuple[str, ...]
 
 
 @runtime_checkable
 class Printer(Protocol):
-    """A receipt printer. Safe from several threads; one ticket at a time."""
+    """A receipt printer. Its methods may be called from several threads; it prints one ticket at a time."""
 
     @property
     def url(self) -> str:
@@ -254,21 +255,21 @@ class Printer(Protocol):
         ...
 
     def status(self) -> PrinterStatus:
-        """Ask the printer for its state. A silent printer gives UNKNOWN fields, within 2 s; a connection that must be
-        made again takes its own deadline more.
+        """Ask the printer for its state. If it does not answer, the fields are UNKNOWN, within 2 s; reconnecting adds
+        its own deadline.
 
         Raises:
-            DeviceGone: the connection is lost and could not be made again.
+            DeviceGone: the connection is lost, and reconnecting failed.
         """
         ...
 
     def print_ticket(self, ticket: Ticket) -> PrintResult:
         """Print `ticket` and wait until it is known whether it came out, or the printer's own deadline passes.
 
-        The second print of a ticket is refused unless the first is known not to have come out. A ticket that fails or
-        expires on the way is cleared from the printer's buffers, or the result says that this could not be proven.
+        Printing a ticket a second time is refused unless it is known that it did not come out. A ticket that fails or
+        expires on the way is cleared from the printer's buffers, or the result says that this was not confirmed.
 
-        Device failures do not raise: they are told in the result, since what matters is what is on the paper.
+        A failure of the device is in the result and not raised, since what matters is what is on the paper.
 
         Raises:
             TicketDoesNotFit: before a byte is sent.
@@ -278,7 +279,7 @@ class Printer(Protocol):
         ...
 
     def health(self) -> PrinterHealth:
-        """Look whether all is well, without using paper. What is wrong is told in the outcome, not raised.
+        """Check the printer without using paper. What is wrong is in the result and not raised.
 
         Raises:
             DeviceClosed: `close` was called.
@@ -291,7 +292,7 @@ class Printer(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the device back; a ticket on its way ends as UNKNOWN. May be called twice."""
+        """Release the device; a ticket that is being printed ends as UNKNOWN. May be called twice."""
         ...
 
     def __enter__(self) -> Self: ...

@@ -1,4 +1,4 @@
-"""ESC/POS commands as bytes. Those that python-escpos names come from its table; the others cite Epson's reference."""
+"""ESC/POS commands as bytes. python-escpos's where it has them; the others cite Epson's reference."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ BOLD_OFF: bytes = _escpos.TXT_STYLE["bold"][False]
 SIZE_NORMAL: bytes = _escpos.TXT_SIZE + b"\x00"
 SIZE_TALL: bytes = _escpos.TXT_SIZE + b"\x01"
 SIZE_DOUBLE: bytes = _escpos.TXT_SIZE + b"\x11"
-SINGLE_BYTE: bytes = _escpos.FS + b"."  # leaves the Chinese mode that many boards begin in, and return to by INIT
+SINGLE_BYTE: bytes = _escpos.FS + b"."  # leaves the Chinese mode, in which many boards start and to which INIT returns
 UTF8_ON: bytes = _escpos.FS + b"(C\x02\x00\x302"  # FS ( C fn 48: character encoding UTF-8
 CLEAR_BUFFERS: bytes = _escpos.DLE + _escpos.DC4 + bytes((8, 1, 3, 20, 1, 6, 2, 8))
 RECOVER_AND_FLUSH: bytes = _escpos.DLE + _escpos.ENQ + b"\x02"
 FULL_STATUS: bytes = _escpos.RT_STATUS + bytes((20,))  # CUSTOM
-STATUS_IN_ORDER: bytes = _escpos.GS + b"r1"  # answered when all before it was processed
+STATUS_IN_ORDER: bytes = _escpos.GS + b"r1"  # answered when everything before it was processed
 RETRACT: bytes = _escpos.GS + b"e\x02"  # CUSTOM
 EJECT: bytes = _escpos.GS + b"e\x05"  # CUSTOM
 
 ASB_ALL: bytes = _escpos.GS + b"a\x0f"
-ASB_OFF: bytes = _escpos.GS + b"a\x00"
 
 _LEVELS: dict[ErrorLevel, int] = {
     "L": _escpos.QR_ECLEVEL_L,
@@ -41,7 +40,7 @@ _RT_STATUS: bytes = _escpos.RT_STATUS
 _CODE_PAGE: bytes = _escpos.CODEPAGE_CHANGE
 _GS: bytes = _escpos.GS
 _DLE: bytes = _escpos.DLE
-_LEAST_LINE_MM = 3.75  # 30 dots at 203 dpi; Epson's 1/6 inch is 4.23
+_MIN_LINE_MM = 3.75  # 30 dots at 203 dpi; Epson's 1/6 inch is 4.23
 _RASTER_DOUBLE: bytes = _escpos.S_RASTER_Q
 _RASTER: bytes = _escpos.S_RASTER_N
 
@@ -62,11 +61,11 @@ def feed_mm(mm: float) -> bytes:
     `ESC J` would be exact, and feeds whole dots on some printers, half ones on others (Epson, "GS P": y is 360 at 180
     dots an inch), any other after a `GS P` that not every model knows.
     """
-    return LINE_FEED * math.ceil(mm / _LEAST_LINE_MM)
+    return LINE_FEED * math.ceil(mm / _MIN_LINE_MM)
 
 
 def process_id(name: bytes) -> bytes:
-    """`GS ( H` fn 48: answer `37 22 name 00` when all before this has been printed. `name` is 4 bytes 0x20..0x7E."""
+    """`GS ( H` fn 48: answered by `37 22 name 00` when everything before it is printed. `name`: 4 bytes 0x20..0x7E."""
     assert len(name) == 4
     return _GS + b"(H\x06\x0000" + name
 
@@ -87,7 +86,7 @@ def _qr(fn: int, parameters: bytes) -> bytes:
 
 
 def native_qr(text: str, *, level: ErrorLevel, module_dots: int) -> tuple[bytes, bytes]:
-    """`GS ( k` fn 65, 67, 69, 80 and, apart, fn 81: what prepares the symbol, and what prints it."""
+    """`GS ( k` fn 65, 67, 69, 80, which prepare the symbol, and fn 81, which prints it."""
     prepare = (
         _qr(65, bytes((48 + _escpos.QR_MODEL_2, 0)))
         + _qr(67, bytes((module_dots,)))
@@ -105,12 +104,12 @@ def raster(rows: list[bytes], *, doubled: bool) -> bytes:
 
 
 def is_real_time(command: bytes) -> bool:
-    """Whether `command` is one that the printer obeys on arrival, also when it is offline or its buffer is full."""
+    """Whether the printer executes `command` on arrival, even when it is offline or its buffer is full."""
     return command.startswith(_DLE)
 
 
 def looks_real_time(data: bytes) -> bool:
-    """Whether `data` holds what a printer would take for a real-time command wherever it stands."""
+    """Whether a printer would find a real-time command anywhere in `data`."""
     at = data.find(_DLE)
     while 0 <= at < len(data) - 1:
         if data[at + 1] in (0x04, 0x05, 0x14):

@@ -1,10 +1,10 @@
 """An ESC/POS printer on any wire: status, tickets, and whether they came out.
 
-python-escpos gives the commands and the models' capabilities; the wires are ours (`transports`), since a lane needs
-deadlines, byte counts and no reset at opening. "Printed" rests on the process id (`GS ( H`), which the printer answers
-when the head has finished, or where the model lacks it on `GS r` answered in order with paper present. "Not printed"
-rests on the bytes that the device never got, or on a mark before the code that was not answered when the buffers were
-cleared; everything between is "unknown".
+python-escpos provides the commands and the models' capabilities; the wires are our own (`transports`), since a lane
+needs deadlines, byte counts and no reset at opening. "Printed" relies on the process id (`GS ( H`), which the printer
+answers when the head has finished, or on models without it on `GS r` answered in order with paper present. "Not printed"
+relies on bytes that the device never got, or on a mark before the code that was not answered when the buffers were cleared;
+everything else is "unknown".
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ PARAMETERS = (
 _IDS = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _LOOK_S = 0.25
 _LOOK_WITH_ASB_S = 1.0
-"""How often the state is asked for while a ticket prints: seldom when the printer tells by itself."""
+"""How often the state is asked for while a ticket prints: less often when the printer sends it by itself."""
 _GIVE_UP_ON_IDS_S = 2.0
-"""After a later status was answered, and the slowest head would have printed the ticket, no process id will come."""
-_FLAP_LOOK_S = 0.05
+"""No process id will come this long after a later status was answered and the slowest head would have finished."""
+_SETTLE_LOOK_S = 0.05
 _TRIES = 2
 
 
@@ -94,7 +94,7 @@ class Options(NamedTuple):
             codec = codec_of(model, url.params.get("codec"))
         except KeyError:
             hint = "it has " + ", ".join(sorted({*model.code_pages, "utf-8"}))
-            raise url.wrong("codec", f"is no code page of the profile {model.name}", hint=hint) from None
+            raise url.wrong("codec", f"is not a code page of the profile {model.name}", hint=hint) from None
         drawer = url.choice("drawer", "", ("", "high", "low"))
         return cls(
             profile=model,
@@ -116,9 +116,9 @@ class EscPosPrinter:
     Args:
         url: the parsed URL.
         options: what its parameters ask for.
-        connect: opens the wire; is called again after it was lost.
+        connect: opens the wire; called again when it is lost.
         clock: s since the epoch.
-        memory: what is remembered of the device; by default by its address, for the life of the process.
+        memory: what is remembered about the device; by default by its address, for the life of the process.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class EscPosPrinter:
         self._memory = memory or memory_of(url)
         self._answers_ids = self._profile.process_id
         self._has_answered_ids = self._has_answered_in_order = False  # a profile promises, only an answer proves
-        self._talk = EscPosSession(
+        self._session = EscPosSession(
             connect,
             self._profile,
             self._memory,
@@ -152,7 +152,7 @@ class EscPosPrinter:
         )
         self._presenter: EscPosPresenter | None = None
         if self._profile.presenter != "none":
-            self._presenter = EscPosPresenter(self._talk, self._mutex, self._check_open)
+            self._presenter = EscPosPresenter(self._session, self._mutex, self._check_open)
 
     @property
     def url(self) -> str:
@@ -171,24 +171,24 @@ class EscPosPrinter:
 
     @property
     def on_wire(self) -> WireHook | None:
-        """Is told all bytes that pass, "->" to the printer and "<-" from it; None for nobody."""
-        return self._talk.on_wire
+        """Called with all bytes that pass, "->" to the printer and "<-" from it; None for no hook."""
+        return self._session.on_wire
 
     @on_wire.setter
     def on_wire(self, hook: WireHook | None) -> None:
-        self._talk.on_wire = hook
+        self._session.on_wire = hook
 
     def status(self) -> PrinterStatus:
         """See `Printer.status`."""
         with self._mutex:
             self._check_open()
-            return self._talk.status()
+            return self._session.status()
 
     def health(self) -> PrinterHealth:
         """See `Printer.health`."""
         with self._mutex:
             self._check_open()
-            return examine(self._talk, self._profile, self._next_id(), _fault_of, self.url)
+            return examine(self._session, self._profile, self._next_id(), _fault_of, self.url)
 
     def print_ticket(self, ticket: Ticket) -> PrintResult:
         """See `Printer.print_ticket`."""
@@ -212,7 +212,7 @@ class EscPosPrinter:
             if result.outcome is PrintOutcome.NOT_PRINTED:
                 self._memory.did_not_come_out(ticket.ticket_id, fragment=result.fragment)
             self._memory.torn = result.fragment
-            self._memory.may_hold = result.may_come_later or not self._talk.connected
+            self._memory.may_hold = result.may_come_later or not self._session.connected
             self._memory.owed = len(job.head) + len(job.code) if self._memory.may_hold else 0
             return result
 
@@ -226,130 +226,132 @@ class EscPosPrinter:
     # --- faults ---
 
     def _why_not_now(self) -> DeviceError | None:
-        """Why the printer certainly cannot print now; None when it can, or when it does not say."""
+        """Why the printer certainly cannot print now; None when it can, or when that is not known."""
         try:
             fault = self._steady_fault(again=True)
             if isinstance(fault, PrinterFault):
-                self._talk.recover()  # a cutter that was freed waits for this
+                self._session.recover()  # a cutter that was freed waits for this
                 fault = self._steady_fault()
-            if fault is None and not self._speaks():
-                return DeviceTimeout("it answers no question any more", url=self.url, hint="is it on? check the cable")
+            if fault is None and not self._answers():
+                return DeviceTimeout("it no longer answers", url=self.url, hint="check that it is on, and the cable")
             if fault is None and self._memory.may_hold:
-                self._talk.make_clean()
+                self._session.make_clean()
         except DeviceError as error:
             return error
         return fault
 
     def _steady_fault(self, *, again: bool = False) -> PrinterError | None:
-        """A fault that the printer reports for `settle_s`; a flap is none, nor is silence. Raises DeviceError."""
+        """A fault that is reported for `settle_s`; a shorter one or silence does not count. Raises DeviceError."""
         end = time.monotonic() + self._settle_s
         while True:
-            fault = _fault_of(self._talk.status(again=again), self.url)
+            fault = _fault_of(self._session.status(again=again), self.url)
             left = end - time.monotonic()
             if fault is None or left <= 0:
                 return fault
-            time.sleep(min(_FLAP_LOOK_S, left))
+            time.sleep(min(_SETTLE_LOOK_S, left))
 
-    def _speaks(self) -> bool:
-        """Whether it answers, or is of a kind that may be silent for ever. Raises DeviceError.
+    def _answers(self) -> bool:
+        """Whether it answers, or is of a kind that need not. Raises DeviceError.
 
-        A serial line to a printer that was switched off takes any ticket, and nobody ever sees it.
+        A serial line to a printer that is switched off takes any ticket, and it is lost.
         """
-        if not (self._talk.silent and (self._memory.answers or self._profile.process_id is True)):
+        if not (self._session.silent and (self._memory.answers or self._profile.process_id is True)):
             return True
-        return any(self._talk.real_time(1) is not None for _ in range(_TRIES))
+        return any(self._session.real_time(1) is not None for _ in range(_TRIES))
 
     # --- one ticket ---
 
     def _print(self, job: Job, ticket: Ticket) -> PrintResult:
-        """Send the job with a mark before the code and one at its end, and find out what is on the paper."""
+        """Send the job with marks before the code and at the end, and find out what is on the paper."""
         by_id = self._answers_ids is True
         proof = self._next_id() if by_id and not self._has_answered_ids else None
         marks = _Marks(proof, self._next_id(), self._next_id(), by_id=by_id)
         safe = marks.start + job.head + marks.before + (job.code[:-1] if job.plan.way == "native" else b"")
         rest = (job.code[-1:] if job.plan.way == "native" else job.code) + job.tail + job.cut
         end = marks.end(ask_id=self._answers_ids is not False)
-        self._talk.expect_in_order(marks.in_order_expected)
+        self._session.expect_in_order(marks.in_order_expected)
         lost = self._lost
         whole = len(safe) + len(rest) + len(end)
         until = time.monotonic() + self._time_to_write(ticket)
         code_given = False
         hint = "look at its lamps and at the paper"
         try:
-            taken = self._give(safe, until)
+            taken = self._send(safe, until)
             if taken == len(safe) and not self._expired(ticket):
                 code_given = True
-                taken += self._give(rest + end, until)
+                taken += self._send(rest + end, until)
             if taken == whole:
                 fault: DeviceError | None = self._wait(job, ticket, marks)
                 if marks.printed:
                     return PrintResult(PrintOutcome.PRINTED, marks.evidence, None, job.replaced)
-                told = "all bytes were taken, " + ("it stopped while printing" if fault else "its end was not told")
-                silent = "it did not say that it had finished"
+                detail = "all bytes were taken, " + (
+                    "it stopped while printing" if fault else "its end was not reported"
+                )
+                timeout = "it did not report that it had finished"
                 if by_id and marks.in_order and not self._has_answered_ids:
                     hint = "it answers no process ids, which the profile promises: choose another profile"
             else:
                 fault = self._steady_fault()
-                told = f"it took {taken} of {whole} bytes"
-                silent = (
+                detail = f"it took {taken} of {whole} bytes"
+                timeout = (
                     "it was closed meanwhile"
                     if self._closed
                     else f"it did not take all of the ticket within {self._write_s:g} s"
                 )
-            stopped = fault or DeviceTimeout(silent, url=self.url, hint=hint)
-            return self._give_up(job, marks, stopped, told, taken=taken, harmless=len(safe), lost=lost)
+            stopped = fault or DeviceTimeout(timeout, url=self.url, hint=hint)
+            return self._give_up(job, marks, stopped, detail, taken=taken, harmless=len(safe), lost=lost)
         except DeviceError as error:
-            self._talk.drop()
+            self._session.drop()
             if not code_given:
-                told = "the wire broke before anything was sent that prints the code"
-                return PrintResult(PrintOutcome.NOT_PRINTED, told, error, job.replaced, fragment=True)
-            # Any error, also one of asking for the status: the ticket is on its way already, and how many of its bytes
-            # the printer got before the wire broke is not known.
-            told = f"the wire broke: {error.message}; the printer may hold the rest"
-            return PrintResult(PrintOutcome.UNKNOWN, told, error, job.replaced, fragment=True, may_come_later=True)
+                detail = "the connection broke before anything was sent that prints the code"
+                return PrintResult(PrintOutcome.NOT_PRINTED, detail, error, job.replaced, fragment=True)
+            # Any error, also of a status question: the ticket is on its way, and it is not known how many of its bytes
+            # the printer got before the connection broke.
+            detail = f"the connection broke: {error.message}; the printer may have the rest in its buffer"
+            return PrintResult(PrintOutcome.UNKNOWN, detail, error, job.replaced, fragment=True, may_come_later=True)
 
-    def _give(self, data: bytes, until: float) -> int:
-        """How much of `data` was taken by `until`, monotonic s, or until the printer was closed. Raises DeviceError."""
+    def _send(self, data: bytes, until: float) -> int:
+        """How many bytes of `data` were taken by `until`, monotonic s, or until `close`. Raises DeviceError."""
         taken = 0
         while taken < len(data) and not self._closed and (left := until - time.monotonic()) > 0:
-            taken += self._talk.say(data[taken:], min(left, _LOOK_S))
+            taken += self._session.send(data[taken:], min(left, _LOOK_S))
         return taken
 
     def _time_to_write(self, ticket: Ticket) -> float:
-        """Not longer than the ticket lives."""
+        """Not longer than the ticket is valid."""
         if ticket.valid_until is None:
             return self._write_s
         return max(0.0, min(self._write_s, ticket.valid_until - self._clock()))
 
     def _wait(self, job: Job, ticket: Ticket, marks: _Marks) -> PrinterError | None:
-        """Wait for the end of printing: `marks` tells whether it came. The fault that stopped it, if one did."""
+        """Wait for the end of printing, recorded in `marks`. Returns the fault that stopped it, if one did."""
         start = time.monotonic()
         end = give_up_on_id = start + self._done_s
         look_at = start + _LOOK_S
         while not self._closed and not self._expired(ticket) and (now := time.monotonic()) < min(end, give_up_on_id):
-            self._learn(self._talk.hear(max(0.0, min(_LOOK_S, end - now, look_at - now))), marks)
+            self._learn(self._session.receive(max(0.0, min(_LOOK_S, end - now, look_at - now))), marks)
             if marks.printed:
                 return None
             if marks.in_order and give_up_on_id == end:
-                # It has read the end of the ticket; many a head still prints then, and may yet run out of paper.
+                # It has read the end of the ticket; the head may still be printing and run out of paper.
                 give_up_on_id = start + job.length_mm / self._head_mm_s
                 if self._answers_ids is not False:
                     give_up_on_id = max(now + _GIVE_UP_ON_IDS_S, give_up_on_id)
-            fault = _fault_of(self._talk.seen, self.url)
+            fault = _fault_of(self._session.seen, self.url)
             if fault is not None or time.monotonic() >= look_at:
                 fault = self._steady_fault()
                 if fault is not None:
                     return fault
-                look_at = time.monotonic() + (_LOOK_WITH_ASB_S if self._talk.asb_heard else _LOOK_S)
-        self._learn(self._talk.hear(0.0), marks)
+                look_at = time.monotonic() + (_LOOK_WITH_ASB_S if self._session.asb_seen else _LOOK_S)
+        self._learn(self._session.receive(0.0), marks)
         if marks.printed:
             return None
         fault = self._steady_fault()
-        self._learn(self._talk.hear(0.0), marks)
+        self._learn(self._session.receive(0.0), marks)
         if marks.in_order and fault is None and not self._closed:
             if self._answers_ids is None:
                 self._answers_ids = False  # it answers what came later: it will not be asked again
-            if self._answers_ids is False and not self._talk.silent:
+            if self._answers_ids is False and not self._session.silent:
                 marks.printed_in_order()
         return fault
 
@@ -364,48 +366,48 @@ class EscPosPrinter:
             self._answers_ids = True
 
     def _give_up(
-        self, job: Job, marks: _Marks, error: DeviceError, told: str, *, taken: int, harmless: int, lost: int
+        self, job: Job, marks: _Marks, error: DeviceError, detail: str, *, taken: int, harmless: int, lost: int
     ) -> PrintResult:
-        """It took the ticket and did not finish it: what it holds must not come out when somebody serves it."""
-        cleared = self._talk.clear()
+        """It took the ticket and did not finish it: the rest must not come out once its fault is cleared."""
+        cleared = self._session.clear()
         if cleared:
-            self._learn(self._talk.hear(self._talk.answer_s), marks)
-            if isinstance(error, DeviceTimeout):  # a line that was held by the ticket's own bytes is free to ask now
-                error = _fault_of(self._talk.status(again=False), self.url) or error
+            self._learn(self._session.receive(self._session.answer_s), marks)
+            if isinstance(error, DeviceTimeout):  # a line that the ticket's own bytes had blocked is free now
+                error = _fault_of(self._session.status(again=False), self.url) or error
         else:
-            self._talk.drop()
+            self._session.drop()
         if marks.printed:
             return PrintResult(PrintOutcome.PRINTED, marks.evidence, None, job.replaced)
-        told += "; its buffer was cleared" if cleared else "; its buffer may still hold the rest"
+        detail += "; its buffer was cleared" if cleared else "; its buffer may still contain the rest"
         if taken <= harmless:
-            outcome, told = PrintOutcome.NOT_PRINTED, f"{told}; none of the bytes it took prints the code"
+            outcome, detail = PrintOutcome.NOT_PRINTED, f"{detail}; none of the bytes it took prints the code"
         elif cleared and self._never_reached(marks) and self._lost == lost:
-            outcome, told = PrintOutcome.NOT_PRINTED, f"{told} before the code was reached"
+            outcome, detail = PrintOutcome.NOT_PRINTED, f"{detail} before the code was reached"
         else:
             outcome = PrintOutcome.UNKNOWN
-        return PrintResult(outcome, told, error, job.replaced, fragment=taken > 0, may_come_later=not cleared)
+        return PrintResult(outcome, detail, error, job.replaced, fragment=taken > 0, may_come_later=not cleared)
 
     def _never_reached(self, marks: _Marks) -> bool:
-        """Whether the mark before the code is known not to have been reached: only of a printer that has answered one,
-        for instance the mark at the start of its first ticket. A profile's word is not enough: it may be the wrong one.
+        """Whether the mark before the code is known not to have been reached: only if the printer has answered a mark,
+        for instance at the start of its first ticket. The profile is not enough: it may be the wrong one.
         """
         trusted = self._has_answered_ids if marks.by_id else self._has_answered_in_order
         return trusted and not marks.reached
 
     @property
     def _lost(self) -> int:
-        """Grows when something that the printer said may not have been heard: a mark's answer, for instance."""
-        return self._talk.reader.noise + self._talk.unheard
+        """Grows when something that the printer sent may have been lost: a mark's answer, for instance."""
+        return self._session.reader.noise + self._session.unanswered
 
     def _next_id(self) -> bytes:
-        """A name for a mark that no answer still under way can carry by chance, not even to another process's."""
+        """A mark's id that no outstanding answer can have by chance, not even one to another process."""
         return bytes(ord(_IDS[byte % len(_IDS)]) for byte in os.urandom(4))
 
     def close(self) -> None:
-        """Give the wire back. May be called twice."""
+        """Release the wire. May be called twice."""
         self._closed = True
         with self._mutex:
-            self._talk.drop(discard=self._memory.may_hold)
+            self._session.drop(discard=self._memory.may_hold)
 
     def __enter__(self) -> Self:
         return self
@@ -418,9 +420,9 @@ class EscPosPrinter:
 class _Marks:
     """The questions sent within a ticket, and what was answered.
 
-    A mark before the code tells that the code may be on the paper, those at the end that all is: a process id where
-    the model answers it, and `GS r` before it, by which a model that ignores ids is found out. A mark at the start,
-    before anything is printed, proves that the printer answers ids, where that is not known yet.
+    The answer to the mark before the code means that the code may be on the paper, to those at the end that all of it
+    is: a process id where the model answers it, and before it `GS r`, which shows a model that ignores ids. A mark at
+    the start, before anything is printed, proves that the printer answers ids, if that is not known yet.
     """
 
     start_id: bytes | None
@@ -463,7 +465,7 @@ class _Marks:
 
     def printed_in_order(self) -> None:
         self.printed = True
-        self.evidence = "all was read in order and the printer reported no fault for as long as the head takes"
+        self.evidence = "everything was read in order and the printer reported no fault for as long as the head takes"
 
 
 def _fault_of(status: PrinterStatus, url: str) -> PrinterError | None:
@@ -474,10 +476,10 @@ def _fault_of(status: PrinterStatus, url: str) -> PrinterError | None:
         return PaperOut("the paper has run out", url=url, hint="put in a new roll")
     if status.cutter_error is yes or status.unrecoverable_error is yes or status.recoverable_error is yes:
         return PrinterFault(
-            "it reports a fault of cutter or head", url=url, hint="look for jammed paper; switch it off and on"
+            "it reports a fault of cutter or head", url=url, hint="remove jammed paper; switch it off and on"
         )
     if status.online is SensorState.NO:
-        return PrinterFault("it says that it is offline", url=url, hint="look at its lamps", retryable=True)
+        return PrinterFault("it is offline", url=url, hint="look at its lamps", retryable=True)
     return None
 
 
@@ -493,7 +495,7 @@ def profile_of(url: DeviceUrl) -> Profile:
     try:
         return profile(name, paper or None, dpi or None)
     except KeyError:
-        raise url.wrong("profile", "is no profile", hint="known: " + ", ".join(names())) from None
+        raise url.wrong("profile", "is not a profile", hint="known: " + ", ".join(names())) from None
 
 
 def _tcp(url: DeviceUrl) -> tuple[Options, str, int]:

@@ -1,6 +1,6 @@
-"""A ticket -> the bytes of a job, for one profile. Decides wrapping, code page, size and way of the code, and the cut.
+"""A ticket -> the bytes of a job, for one profile. Decides wrapping, code page, size and kind of the code, and cut.
 
-Refuses what does not fit before a byte is sent. Knows nothing of transports and never imports a picture library.
+Refuses what does not fit before a byte is sent. Knows nothing about transports and imports no picture library.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from sco_drivers.qr import QUIET_ZONE, ErrorLevel, QrMatrix, encode
 
 CodeWay = Literal["native", "raster-doubled", "raster"]
 
-LEAST_MODULE_MM = 0.33
-"""A smaller module is not read reliably from thermal paper by phones."""
+MIN_MODULE_MM = 0.33
+"""Phones do not reliably read a smaller module from thermal paper."""
 
 _PLAIN = {
     "\u00a0": " ",
@@ -37,7 +37,7 @@ _PLAIN = {
     "№": "N",
     "\t": " ",
 }
-"""The same said with characters that every Russian code page has; used only where the code page lacks the first."""
+"""Substitutes that every Russian code page has, for characters that the printer's code page lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +57,18 @@ class CodePlan:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A ticket as bytes, in parts, since what is on the paper is known by part.
+    """A ticket as bytes, in parts, since it is known for each part whether it is on the paper.
 
     Attributes:
         head: settings and the lines above the code, and what prepares the code.
-        code: what makes the code come out. Nothing scannable is on the paper before its last byte has been sent
-            (native), or its first (raster).
+        code: what prints the code. Nothing scannable is on the paper before its last byte (native) or first byte
+            (raster) has been sent.
         tail: quiet zone and the lines below.
         cut: the cut.
         replaced: characters printed as "?".
         plan: how the code is printed.
-        lines: the lines of text as they are set, for logs and tests.
-        length_mm: paper that it takes, about.
+        lines: the lines of text as laid out, for logs and tests.
+        length_mm: approximate length of paper.
     """
 
     head: bytes
@@ -82,12 +82,12 @@ class Job:
 
     @property
     def size(self) -> int:
-        """Bytes in all, marks not counted."""
+        """Number of bytes, without marks."""
         return len(self.head) + len(self.code) + len(self.tail) + len(self.cut)
 
 
 class _Encoder:
-    """Text in the printer's code page; collects what it lacks."""
+    """Encodes text for the printer's code page; collects the characters that it lacks."""
 
     def __init__(self, codec: str) -> None:
         self.codec = codec
@@ -139,7 +139,7 @@ def wrap(text: str, columns: int) -> list[str]:
     return lines
 
 
-MOST_LINES = 200
+MAX_LINES = 200
 _LINE_MM = 25.4 / 6
 _TO_THE_BLADE_MM = 15.0
 
@@ -161,21 +161,21 @@ def codec_of(profile: Profile, wanted: str | None) -> str:
 def plan_code(text: str, qr_mm: float, profile: Profile, way: CodeWay | None = None) -> CodePlan:
     """How to print a code of `text` within `qr_mm` (quiet zone included).
 
-    The printer's own code if it has one and the text holds no command for it, else a raster whose dots the printer
-    doubles, else a plain one, whose modules can be of an odd number of dots; `way` leaves no choice. Level M, or a
+    The printer's own code if it has one and the text contains no command for it, else a raster whose dots the printer
+    doubles, else a plain one, whose modules may have an odd number of dots; `way` overrides that. Level M, or a
     higher one that makes the symbol no larger; L only when M does not fit.
 
     Raises:
-        TicketDoesNotFit: no level fits the paper or `qr_mm`, or there is nothing to encode.
+        TicketDoesNotFit: no level fits the paper or `qr_mm`, or the text is empty.
     """
     if not math.isfinite(qr_mm):
-        raise TicketDoesNotFit(f"qr_mm={qr_mm} is no length")
+        raise TicketDoesNotFit(f"qr_mm={qr_mm} is not a length")
     try:
         octets = text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise TicketDoesNotFit(f"the code's text cannot be written: {error.reason}") from error
+        raise TicketDoesNotFit(f"the text of the code cannot be encoded: {error.reason}") from error
     ways = (way,) if way else _ways(profile)
-    if commands.looks_real_time(octets):  # which a printer would obey in the data of its own code
+    if commands.looks_real_time(octets):  # which a printer would execute inside the data of its own code
         ways = tuple(one for one in ways if one != "native")
     refusal: TicketDoesNotFit | None = None
     for chosen in ways:
@@ -183,7 +183,9 @@ def plan_code(text: str, qr_mm: float, profile: Profile, way: CodeWay | None = N
             return _plan(text, qr_mm, profile, chosen)
         except TicketDoesNotFit as error:
             refusal = refusal or error
-    raise refusal or TicketDoesNotFit(f"the profile {profile.name} can print no QR code", hint="choose another profile")
+    raise refusal or TicketDoesNotFit(
+        f"the profile {profile.name} cannot print QR codes", hint="choose another profile"
+    )
 
 
 def _ways(profile: Profile) -> tuple[CodeWay, ...]:
@@ -205,9 +207,9 @@ def _plan(text: str, qr_mm: float, profile: Profile, chosen: CodeWay) -> CodePla
     if not text:
         raise TicketDoesNotFit("there is no link to print")
     room = min(int(qr_mm * profile.dpi / 25.4), profile.width_dots)
-    least = max(2, -(-int(LEAST_MODULE_MM * profile.dpi * 100) // 2540))
+    min_module = max(2, -(-int(MIN_MODULE_MM * profile.dpi * 100) // 2540))
     step = 2 if chosen == "raster-doubled" else 1
-    least += -least % step
+    min_module += -min_module % step
     needed = 0.0
     for level in _LEVELS:
         try:
@@ -221,20 +223,20 @@ def _plan(text: str, qr_mm: float, profile: Profile, chosen: CodeWay) -> CodePla
             if (matrix.size - 17) // 4 > profile.largest_version:
                 reason = f"the printer draws codes up to version {profile.largest_version} only"
                 continue
-        if module >= least:
+        if module >= min_module:
             return CodePlan(chosen, matrix.error_level, module, matrix)
-        needed = matrix.full_size * least * 25.4 / profile.dpi
+        needed = matrix.full_size * min_module * 25.4 / profile.dpi
         given = min(qr_mm, profile.width_dots * 25.4 / profile.dpi)
-        reason = f"the QR code takes {needed:.1f} mm with its quiet zone, and {given:.1f} mm are given"
+        reason = f"the QR code needs {needed:.1f} mm with its quiet zone, and {given:.1f} mm are available"
     raise TicketDoesNotFit(reason, hint="give a larger qr_mm, wider paper, or a shorter link")
 
 
 def packed_rows(plan: CodePlan) -> list[bytes]:
-    """The raster of a code without its quiet zone: packed bits, one row a line of dots (or of double dots)."""
+    """The raster of a code without its quiet zone: packed bits, one row per line of dots (or of double dots)."""
     scale = plan.module_dots // 2 if plan.way == "raster-doubled" else plan.module_dots
     width = plan.matrix.size * scale
     for shift in range(8):
-        # Shifted by a dot or more if its bits would read as a real-time command, which a printer obeys anywhere.
+        # Shifted if its bits contain a real-time command, which a printer executes wherever it is.
         octets = (width + shift + 7) // 8
         rows = []
         for line in plan.matrix.rows:
@@ -262,15 +264,15 @@ def build(
         profile: for which printer.
         codec: "cp866", "cp1251", "utf-8" or "ascii".
         way: how to print the code; the profile's best when None.
-        heading: a line put before all others ("ПОВТОР").
-        cut_first: cut off what an earlier ticket has left on the paper.
+        heading: a line before all others ("ПОВТОР").
+        cut_first: first cut off what an earlier ticket has left on the paper.
 
     Raises:
-        TicketDoesNotFit: too many lines, or the code is too large; says by how much.
+        TicketDoesNotFit: too many lines, or the code is too large; the message gives both sizes.
     """
     encoder = _Encoder(codec)
     plan = plan_code(ticket.qr, ticket.qr_mm, profile, way)
-    settings = commands.INIT + (commands.ASB_ALL if profile.asb else b"")  # INIT ends the automatic status
+    settings = commands.INIT + (commands.ASB_ALL if profile.asb else b"")  # INIT switches automatic status off
     if codec == "utf-8":
         settings += commands.UTF8_ON
     elif codec in profile.code_pages:
@@ -279,12 +281,12 @@ def build(
     finish = cut or commands.LINE_FEED * 4
     above, lines_above = _text([heading, *ticket.above] if heading else ticket.above, encoder, profile)
     below, lines_below = _text(ticket.below, encoder, profile)
-    if len(lines_above) + len(lines_below) > MOST_LINES:
+    if len(lines_above) + len(lines_below) > MAX_LINES:
         raise TicketDoesNotFit(
-            f"the ticket has {len(lines_above) + len(lines_below)} lines, and {MOST_LINES} are the most"
+            f"the ticket has {len(lines_above) + len(lines_below)} lines, at most {MAX_LINES} are allowed"
         )
     head = (commands.INIT + finish if cut_first else b"") + settings + above + commands.CENTRE
-    # The paper is the quiet zone: at the sides there is room for it, above and below it is fed.
+    # Blank paper is the quiet zone: at the sides there is room, above and below it is fed.
     quiet = commands.feed_mm(plan.module_dots * QUIET_ZONE * 25.4 / profile.dpi)
     head += quiet
     if plan.way == "native":
@@ -314,7 +316,7 @@ def _text(lines: Sequence[Line], encoder: _Encoder, profile: Profile) -> tuple[b
             longest = max(map(len, normal.split("\n")))
             if longest <= columns // 2 or longest > columns:
                 columns //= 2
-            else:  # a sum that would be broken in two is set as tall, and not as wide
+            else:  # an amount that would be broken in two is set tall and not wide
                 before, after = _TALL
         out += before
         for text in wrap(normal, columns):

@@ -1,8 +1,8 @@
-"""What must be remembered of a printer longer than one opening of it lasts: which tickets may be out, what it may hold.
+"""What is remembered about a printer beyond one opening: which tickets may be out, what its buffer may contain.
 
-Kept per device for the life of the process, so that a printer that was lost and opened again by another object is not
-asked for the same ticket twice. A process that starts anew knows of no ticket: who prints for money must not ask twice
-for the same one (the lane's journal names every attempt that was presented, and recovery never presents again).
+Kept per device for the life of the process, so that a printer that is lost and opened again by another object does not
+print the same ticket twice. A new process knows no ticket: its caller must not print one twice (the lane's journal
+names every attempt that was presented, and recovery never presents again).
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from collections import OrderedDict
 from sco_drivers.printer.transports import TCP_PORT
 from sco_drivers.urls import DeviceUrl
 
-MOST_TICKETS = 4096
-"""Tickets remembered per device: days of a busy lane, while a ticket lives for minutes."""
+MAX_TICKETS = 4096
+"""Tickets remembered per device: days of a busy lane, while a ticket is valid for minutes."""
 
 
 class Memory:
-    """Of one device. Its owner holds a lock.
+    """What is remembered about one device. Not thread-safe: the owner locks.
 
     Attributes:
-        may_hold: the printer may hold bytes of an earlier ticket that it has not printed yet.
-        torn: the paper may carry a part of an earlier ticket that was not cut off.
-        answers: it has answered a status question, so that its silence means that something is wrong.
-        owed: bytes that a command which was cut short may still wait for; it would swallow the next ticket's.
+        may_hold: the printer may have bytes of an earlier ticket that it has not printed yet.
+        torn: a part of an earlier ticket may be on the paper, not cut off.
+        answers: it has answered a status question, so no answer means that something is wrong.
+        owed: bytes that an interrupted command may still wait for; it would swallow those of the next ticket.
     """
 
     def __init__(self) -> None:
-        self.may_hold = True  # whatever the process before us left there
+        self.may_hold = True  # whatever an earlier process left there
         self.torn = False
         self.answers = False
         self.owed = 0
@@ -43,10 +43,10 @@ class Memory:
         return self._tickets.get(ticket_id) is False
 
     def sending(self, ticket_id: str) -> None:
-        """Its bytes go out now: whatever happens from here on, only knowledge takes it back."""
+        """Its bytes are sent now; from here on it counts as printed until the opposite is known."""
         self._tickets[ticket_id] = True
         self._tickets.move_to_end(ticket_id)
-        while len(self._tickets) > MOST_TICKETS:
+        while len(self._tickets) > MAX_TICKETS:
             self._tickets.popitem(last=False)
 
     def did_not_come_out(self, ticket_id: str, *, fragment: bool) -> None:
@@ -62,7 +62,7 @@ _mutex = threading.Lock()
 
 
 def memory_of(url: DeviceUrl) -> Memory:
-    """The memory of the device at `url`, whatever its parameters say."""
+    """The memory of the device at `url`, whatever the parameters."""
     port = url.port or (TCP_PORT if url.scheme == "tcp" else "")
     key = f"{url.scheme}://{url.host}:{port}{url.path}?{url.params.get('port', '')}"
     with _mutex:
@@ -70,6 +70,6 @@ def memory_of(url: DeviceUrl) -> Memory:
 
 
 def forget() -> None:
-    """Forget all devices, as a new process would: for tests, whose simulators use an address again."""
+    """Forget all devices, as a new process would: for tests, whose simulators reuse addresses."""
     with _mutex:
         _memories.clear()

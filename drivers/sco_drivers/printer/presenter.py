@@ -1,4 +1,4 @@
-"""The presenter of CUSTOM's kiosk printers: a ticket in the mouth, taken, drawn back, stuck."""
+"""The presenter of CUSTOM's kiosk printers: a ticket in the output is taken, retracted, or jammed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from sco_drivers.printer.session import EscPosSession
 
 _LOOK_S = 0.2
 _MOVES_S = 3.0
-"""A ticket is drawn in or dropped within this time, or it is stuck."""
+"""A ticket is retracted or ejected within this time, or it is jammed."""
 
 
 class EscPosPresenter:
     """See `sco_drivers.printer.TicketPresenter`.
 
     Args:
-        talk: the printer's conversation.
+        session: the printer's session.
         mutex: its lock.
         check_open: raises when the printer was closed.
     """
 
-    def __init__(self, talk: EscPosSession, mutex: threading.Lock, check_open: Callable[[], None]) -> None:
-        self._talk = talk
+    def __init__(self, session: EscPosSession, mutex: threading.Lock, check_open: Callable[[], None]) -> None:
+        self._session = session
         self._mutex = mutex
         self._check_open = check_open
 
@@ -32,7 +32,7 @@ class EscPosPresenter:
         """See `TicketPresenter.status`."""
         with self._mutex:
             self._check_open()
-            return self._talk.presenter()
+            return self._session.presenter()
 
     def wait_taken(self, timeout_s: float) -> TicketEnd:
         """See `TicketPresenter.wait_taken`."""
@@ -52,7 +52,7 @@ class EscPosPresenter:
             return before
         with self._mutex:
             self._check_open()
-            self._talk.say(command, self._talk.answer_s)
+            self._session.send(command, self._session.answer_s)
         return self._until_gone(_MOVES_S, end)
 
     def _until_gone(self, timeout_s: float, gone: TicketEnd) -> TicketEnd:

@@ -1,7 +1,7 @@
-"""What a model of printer can do: python-escpos's capability data, plus what that data lacks.
+"""What a printer model can do: python-escpos's capability data, plus what that data lacks.
 
-The capability file is read as plain JSON; python-escpos's own loader (YAML and a pickle in /tmp) is not imported. Ours
-adds the process id, ASB, buffer clearing, dpi where it is missing, and the limits of the printer's own QR codes.
+The capability file is read as plain JSON; python-escpos's own loader (YAML and a pickle in /tmp) is not imported. We
+add the process id, ASB, buffer clearing, dpi where it is missing, and the limits of the printer's own QR codes.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Profile(NamedTuple):
         raster, raster_doubling: it knows `GS v 0`, and its double width and height.
         cut: "partial", "full" or "none".
         utf8: it knows `FS ( C`.
-        process_id: it answers `GS ( H`; None when that is found out by asking.
-        clear_buffers: it obeys `DLE DC4 8`; None when that is found out by asking.
+        process_id: it answers `GS ( H`; None when only the printer can tell.
+        clear_buffers: it executes `DLE DC4 8`; None when only the printer can tell.
         asb: it knows `GS a`.
         identity: it knows `GS I`; a model that does not prints a letter for it.
-        presenter: how a kiosk printer's presenter is spoken to.
+        presenter: whose commands a kiosk printer's presenter takes.
     """
 
     name: str
@@ -77,36 +77,36 @@ OVERLAY: dict[str, dict[str, Any]] = {
     "TM-P80": _EPSON,
     "TM-L90": {"dpi": 203},
     # Epson's reference has QR codes of that time for TM-T90 and TM-L90 only; that data gives them to all of Epson's. A
-    # printer that skips the commands would print a ticket without a code, and call it printed.
+    # printer that skips the commands would print a ticket without a code and report it as printed.
     "TM-T88II": _NO_CODES,
     "TM-T88III": _NO_CODES,
     "TM-T88IV": _NO_CODES,
     "TM-T88IV-SA": _NO_CODES,
     "default": {"width_dots": 576, "columns": 48},
-    # Cheap 58 mm boards: no back channel worth the name beyond DLE EOT.
+    # Cheap 58 mm boards: they answer DLE EOT and little else.
     "POS-5890": _CHEAP,
     "NT-5890K": _CHEAP,
     "ZJ-5870": _CHEAP,
 }
-"""What we know beyond python-escpos, model by model; it wins over that data."""
+"""What we know beyond python-escpos, by model; it takes precedence over that data."""
 
 OWN: dict[str, dict[str, Any]] = {
-    # Kiosk printers of CUSTOM (VKP80 and its kin): presenter, DLE EOT 20; not in python-escpos's data.
+    # Kiosk printers of CUSTOM (VKP80 and similar): presenter, DLE EOT 20; not in python-escpos's data.
     "CUSTOM-VKP80": {"like": "default", "presenter": "custom", "process_id": False, "clear_buffers": False}
 }
-"""Models of our own, made from one of python-escpos's."""
+"""Our own models, each based on one of python-escpos's."""
 
 
 def _capabilities() -> dict[str, Any]:
-    """All models of python-escpos; not kept, since a lane needs one of them."""
-    # Not by importlib.resources, which costs a fifth of the driver's import.
+    """All models of python-escpos; not kept in memory, since a lane needs only one."""
+    # Without importlib.resources, which would add a fifth to the driver's import time.
     with open(os.path.join(os.path.dirname(escpos.__file__), "capabilities.json"), "rb") as file:  # noqa: PTH118, PTH120, PTH123
         profiles: dict[str, Any] = json.load(file)["profiles"]
     return profiles
 
 
 def names() -> list[str]:
-    """All profiles that can be asked for, sorted."""
+    """The names of all profiles, sorted."""
     return sorted({*_capabilities(), *OWN})
 
 
@@ -132,7 +132,7 @@ def profile(name: str = "default", paper_mm: int | None = None, dpi: int | None 
 
 
 def _from_escpos(data: dict[str, Any]) -> dict[str, Any]:
-    """The part of a python-escpos profile that it states; its "Unknown" is left out."""
+    """What a python-escpos profile states; its "Unknown" values are left out."""
     features, media = data["features"], data["media"]
     pages = {name.lower(): int(number) for number, name in reversed(data["codePages"].items())}
     known: dict[str, Any] = {

@@ -1,6 +1,6 @@
-"""What a printer says, told apart by its fixed bits. One reader for status, ASB, process ids, identity.
+"""What a printer sends back, recognised by its fixed bits. One reader for status, ASB, process ids and identity.
 
-Does no I/O. Bytes that begin no reply are counted as noise and dropped; a reply that is cut short is noise too.
+Does no I/O. Bytes that begin no reply are dropped and counted as noise; so is an incomplete reply.
 Fixed bits (Epson, "Status transmission"): DLE EOT 0xx1xx10, first byte of ASB 0xx1xx00, its other bytes 0xx0xxxx,
 GS r 0000aabb, blocks begin with 0x37 or 0x5F, XON 0x11, XOFF 0x13.
 
@@ -16,7 +16,7 @@ from sco_drivers.printer import PresenterStatus, PrinterStatus, SensorState
 
 
 class RealTime(NamedTuple):
-    """One byte that answers `DLE EOT n`; which n, only the one who asked knows."""
+    """One byte that answers `DLE EOT n`; only whoever asked knows which n."""
 
     byte: int
 
@@ -28,14 +28,14 @@ class Asb(NamedTuple):
 
 
 class ProcessId(NamedTuple):
-    """All that stood before `GS ( H` with this id has been printed."""
+    """Everything before `GS ( H` with this id has been printed."""
 
     id: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """`DLE DC4 8` was obeyed: receive and print buffers are empty."""
+    """`DLE DC4 8` was executed: receive and print buffers are empty."""
 
 
 class Identity(NamedTuple):
@@ -45,7 +45,7 @@ class Identity(NamedTuple):
 
 
 class InOrder(NamedTuple):
-    """One byte that answers `GS r`: all that stood before it has been processed."""
+    """One byte that answers `GS r`: everything before it has been processed."""
 
     byte: int
 
@@ -58,7 +58,7 @@ class FullStatus(NamedTuple):
 
 Reply = RealTime | Asb | ProcessId | Cleared | Identity | InOrder | FullStatus
 
-_LONGEST_IDENTITY = 82
+_MAX_IDENTITY = 82
 _PAPER_SENSOR = (0x00, 0x03, 0x0C, 0x0F)
 """What `GS r 1` answers: paper near its end (both bits), paper out (both bits). Anything else is no answer to it."""
 
@@ -79,13 +79,13 @@ class ReplyReader:
         self.noise = 0
 
     def reset(self) -> None:
-        """Forget a half-read reply and all expectations, as after a new connection."""
+        """Forget an incomplete reply and all expectations, as after a new connection."""
         self._buffer.clear()
         self.expecting_in_order = 0
         self.expecting_full_status = False
 
     def feed(self, data: bytes) -> list[Reply]:
-        """Take what came; the replies that are whole now."""
+        """Take received bytes; returns the replies that are complete now."""
         self._buffer += data
         replies: list[Reply] = []
         while self._buffer:
@@ -118,10 +118,10 @@ class ReplyReader:
     def _block(self, first: int) -> tuple[Reply | None, int]:
         b = self._buffer
         if first == 0x5F:
-            end = b.find(0, 1, _LONGEST_IDENTITY)
+            end = b.find(0, 1, _MAX_IDENTITY)
             if end > 0 and all(0x20 <= byte <= 0x7E for byte in b[1:end]):
                 return Identity(b[1:end].decode("ascii")), end + 1
-            if end < 0 and len(b) < _LONGEST_IDENTITY and all(0x20 <= byte <= 0x7E for byte in b[1:]):
+            if end < 0 and len(b) < _MAX_IDENTITY and all(0x20 <= byte <= 0x7E for byte in b[1:]):
                 return None, 0
         elif len(b) < 2:
             return None, 0
@@ -162,13 +162,13 @@ def _yes_no(bit: int) -> SensorState:
 def with_real_time(
     status: PrinterStatus, n: int, byte: int, *, drawer_open_is_high: bool | None = None
 ) -> PrinterStatus:
-    """`status` with what the answer to `DLE EOT n` says.
+    """`status` with the answer to `DLE EOT n`.
 
     Args:
         status: what is known so far.
         n: which status was asked, 1 to 4.
         byte: the answer.
-        drawer_open_is_high: which level of the drawer's pin means open; None when nobody has said.
+        drawer_open_is_high: which level of the drawer's pin means open; None when that is not known.
     """
     if n == 1:
         status = replace(status, online=_yes_no(not byte & 0x08))
@@ -186,7 +186,7 @@ def with_real_time(
 
 
 def with_asb(status: PrinterStatus, data: bytes, *, drawer_open_is_high: bool | None = None) -> PrinterStatus:
-    """`status` with what four bytes of ASB say; arguments as in `with_real_time`."""
+    """`status` with four bytes of ASB; arguments as in `with_real_time`."""
     status = replace(
         status,
         online=_yes_no(not data[0] & 0x08),
@@ -207,5 +207,5 @@ def _with_drawer(status: PrinterStatus, high: int, open_is_high: bool | None) ->
 
 
 def presenter_of(data: bytes) -> PresenterStatus:
-    """What the four bytes of `DLE EOT 20` say of the presenter (CUSTOM: byte 1 bit 5 ticket out, byte 3 bit 6 jam)."""
+    """The presenter's state in the four bytes of `DLE EOT 20` (CUSTOM: byte 1 bit 5 ticket out, byte 3 bit 6 jam)."""
     return PresenterStatus(ticket_in_output=_yes_no(data[0] & 0x20), jammed=_yes_no(data[2] & 0x40))

@@ -1,7 +1,7 @@
 """A serial line to a printer: set up by pyserial, moved by our own reads and writes.
 
-pyserial neither tells how much of a write that timed out was given, nor knows DSR/DTR flow control on Linux, nor ever
-times out while closing a line that the printer holds.
+pyserial does not report how much of a timed-out write was sent, has no DSR/DTR flow control on Linux, and closes a line
+that the printer has stopped without a time limit.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from sco_drivers.urls import DeviceUrl
 
 FLOWS = ("none", "rtscts", "dsrdtr", "xonxoff")
 _DSR_PIECE = 16
-"""Bytes given between two looks at DSR: less than a printer's reserve (16 to 256) once it says that it is busy."""
+"""Bytes sent between two checks of DSR: less than what a printer still takes (16 to 256) once it signals busy."""
 _LOOK_S = 0.002
-_HELD_AFTER_S = 0.05
-"""A real-time command that has not gone out by then is taken to be held by the printer."""
+_BLOCKED_AFTER_S = 0.05
+"""If a real-time command has not been sent by then, the printer is taken to have stopped the line."""
 
 
 class SerialTransport(FdTransport):
@@ -39,7 +39,7 @@ class SerialTransport(FdTransport):
     def _may_send(self, end: float) -> int:
         if not self._dsrdtr:
             return super()._may_send(end)
-        # What the kernel holds goes out even when DSR drops, so no more than a piece is ever held.
+        # What the kernel has is sent even when DSR drops, so it is never given more than a piece.
         while self._waiting() or not self._dsr():
             if time.monotonic() >= end:
                 return 0
@@ -47,26 +47,26 @@ class SerialTransport(FdTransport):
         return _DSR_PIECE
 
     def write_realtime(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
-        """See `Transport`. A printer that is offline holds the line (Epson: "BUSY when offline", the default), and yet
-        obeys real-time commands: it could not be asked for the reason otherwise.
+        """See `Transport`. A printer that is offline stops the line (Epson: "BUSY when offline", the default), and yet
+        executes real-time commands: otherwise it could not be asked for the reason.
         """
         end = time.monotonic() + timeout_s
         if discard:
             self._discard(self._fd)
-        elif self._waiting():  # it holds off a ticket's bytes, which must not be pushed
+        elif self._waiting():  # it has stopped the bytes of a ticket, which must not be forced on it
             return self.write(data, timeout_s)
-        taken = self.write(data, min(timeout_s, _HELD_AFTER_S))
-        if taken == len(data) and self._gone_out(min(end, time.monotonic() + _HELD_AFTER_S)):
+        taken = self.write(data, min(timeout_s, _BLOCKED_AFTER_S))
+        if taken == len(data) and self._sent(min(end, time.monotonic() + _BLOCKED_AFTER_S)):
             return taken
         with self._flow_control_off():
             if taken < len(data) and self._until(select.POLLOUT, end):
                 with contextlib.suppress(BlockingIOError):
                     taken += self._write_now(data[taken:])
-            self._gone_out(end)
+            self._sent(end)
         return taken
 
-    def _gone_out(self, end: float) -> bool:
-        """Whether the kernel has nothing left to send, by `end`, monotonic s."""
+    def _sent(self, end: float) -> bool:
+        """Whether the kernel has sent everything by `end`, monotonic s."""
         while self._waiting():
             if time.monotonic() >= end:
                 return False
@@ -85,7 +85,7 @@ class SerialTransport(FdTransport):
         try:
             yield
         finally:
-            with contextlib.suppress(termios.error):  # pulled meanwhile, which the next call finds
+            with contextlib.suppress(termios.error):  # the line was unplugged meanwhile, which the next call finds
                 termios.tcsetattr(self._fd, termios.TCSANOW, before)
 
     def _waiting(self) -> int:
@@ -95,8 +95,8 @@ class SerialTransport(FdTransport):
         return bool(_ioctl_int(self._fd, termios.TIOCMGET, self._url) & termios.TIOCM_DSR)
 
     def _discard(self, fd: int) -> None:
-        # Else closing a line that the printer holds waits for it, up to 30 s by the kernel's default.
-        with contextlib.suppress(termios.error):  # a line that was pulled
+        # Otherwise closing a line that the printer has stopped waits for it, up to 30 s by default.
+        with contextlib.suppress(termios.error):  # the line was unplugged
             termios.tcflush(fd, termios.TCOFLUSH)
 
 
@@ -142,7 +142,7 @@ def open_serial_wire(address: SerialAddress, url: str) -> Transport:
         raise from_os_error(OSError(error.errno or errno.ENXIO, str(error)), url, opening=True) from error
     except (OSError, ValueError, termios.error) as error:
         raise BadDeviceUrl(f"the line cannot be set up: {error}", url=url) from error
-    fd = os.dup(port.fileno())  # the lock belongs to the open file, which stays open under our number
+    fd = os.dup(port.fileno())  # the lock belongs to the open file, which stays open under this descriptor
     port.close()
     if flow == "dsrdtr":
         try:

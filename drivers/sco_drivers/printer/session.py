@@ -1,7 +1,7 @@
-"""Talking with an ESC/POS printer: one wire, one reader of what comes back, questions that find their own answers.
+"""A session with an ESC/POS printer: one wire, one reader of replies, and questions matched with their answers.
 
-Knows the commands and their replies, nothing of tickets. The wire is opened again when it was lost; each time the
-printer is greeted: what it may still hold of an earlier ticket is cleared, and automatic status is asked for anew.
+Knows the commands and their replies, nothing about tickets. A lost wire is opened again; after each opening the
+printer's buffers are cleared of what an earlier ticket may have left there, and automatic status is requested.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from sco_drivers.printer.transports import Transport
 
 _SLOWEST_WIRE_BYTES_S = 960.0
 _LATEST = 2
-"""An answer that has not come after so many times the usual wait will not come any more."""
+"""An answer that has not come after this many times the usual wait will not come."""
 R = TypeVar("R")
 WireHook = Callable[[str, bytes], None]
 
 
 class EscPosSession:
-    """With one printer. One thread at a time: its owner holds a lock.
+    """A session with one printer. Used by one thread at a time: the owner locks.
 
     Args:
         connect: opens the wire; is called again after it was lost.
         profile: what the model can do.
-        memory: what is remembered of the device beyond one wire.
-        answer_s: how long an answer is waited for.
-        drawer_open_is_high: which level of the drawer's pin means open; None when nobody has said.
+        memory: what is remembered about the device beyond one wire.
+        answer_s: how long to wait for an answer.
+        drawer_open_is_high: which level of the drawer's pin means open; None when that is not known.
 
     Attributes:
-        seen: the last automatic status of this wire; all UNKNOWN when none came.
-        asb_heard: whether automatic status has come on this wire.
-        silent: the last question for the state was not answered at all.
-        unheard: how many questions got no answer in time: what it says may be lost on the way.
-        on_wire: is told all bytes that pass: "->" or "<-", and the bytes.
+        seen: the last automatic status on this wire; all UNKNOWN if none came.
+        asb_seen: whether automatic status has come on this wire.
+        silent: the last status question was not answered at all.
+        unanswered: how many questions got no answer in time: answers may be getting lost.
+        on_wire: called with all bytes that pass: "->" or "<-", and the bytes.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class EscPosSession:
         self.on_wire: WireHook | None = None
         self.reader = ReplyReader()
         self.seen = PrinterStatus()
-        self.asb_heard = False
+        self.asb_seen = False
         self.silent = False
-        self.unheard = 0
+        self.unanswered = 0
         self._kept: list[Reply] = []
-        self._unanswered: dict[type[Any], float] = {}  # the kind of answer that is owed, and when it was asked for
-        self._wait_s = answer_s  # for an answer; longer, once one came late
+        self._owed: dict[type[Any], float] = {}  # the kind of answer that is outstanding, and when it was asked for
+        self._wait_s = answer_s  # for an answer; longer once one came late
         self._answered = False  # a question was answered on this wire
         self._wire: Transport | None = None
         self.open()
@@ -84,7 +84,7 @@ class EscPosSession:
     # --- the wire ---
 
     def open(self) -> None:
-        """Connect and greet, if there is no wire.
+        """Connect and prepare the printer, if there is no wire.
 
         Raises:
             DeviceError: it cannot be opened.
@@ -93,20 +93,20 @@ class EscPosSession:
             return
         self.reader.reset()
         self._kept = []
-        self._unanswered.clear()
-        self.seen, self.asb_heard, self._answered = PrinterStatus(), False, False
+        self._owed.clear()
+        self.seen, self.asb_seen, self._answered = PrinterStatus(), False, False
         self._wire = self._connect()
         try:
             if self._memory.may_hold:
                 self.make_clean()
             if self._profile.asb:
-                self.say(commands.ASB_ALL, self.answer_s)
+                self.send(commands.ASB_ALL, self.answer_s)
         except DeviceError:
             self.drop()
             raise
 
     def drop(self, *, discard: bool = True) -> None:
-        """Let the wire go; `discard`: with all that the printer has not taken yet."""
+        """Close the wire; `discard`: with everything that the printer has not taken yet."""
         wire, self._wire = self._wire, None
         if wire is not None:
             wire.close(discard=discard)
@@ -117,30 +117,30 @@ class EscPosSession:
         return self._wire is not None
 
     def expect_in_order(self, answers: int) -> None:
-        """`GS r` is about to be asked so often; what came before answers something else."""
+        """`GS r` is about to be asked this many times; earlier replies answer something else."""
         self._kept = []
         self.reader.expecting_in_order = answers
 
-    def say(self, data: bytes, timeout_s: float) -> int:
-        """Give `data`; returns how many bytes were taken within `timeout_s`. Raises DeviceError."""
+    def send(self, data: bytes, timeout_s: float) -> int:
+        """Send `data`; returns how many bytes were taken within `timeout_s`. Raises DeviceError."""
         self.open()
         assert self._wire is not None
-        return self._given(data, self._wire.write(data, timeout_s))
+        return self._logged(data, self._wire.write(data, timeout_s))
 
-    def _urge(self, command: bytes) -> int:
-        """Give a real-time command, which is obeyed on arrival and though the printer holds the line."""
+    def _send_realtime(self, command: bytes) -> int:
+        """Send a real-time command, which is executed on arrival, even while the printer has stopped the line."""
         self.open()
         assert self._wire is not None
         discard = command == commands.CLEAR_BUFFERS
-        return self._given(command, self._wire.write_realtime(command, self.answer_s, discard=discard))
+        return self._logged(command, self._wire.write_realtime(command, self.answer_s, discard=discard))
 
-    def _given(self, data: bytes, taken: int) -> int:
+    def _logged(self, data: bytes, taken: int) -> int:
         if self.on_wire is not None and taken:
             self.on_wire("->", data[:taken])
         return taken
 
-    def hear(self, timeout_s: float) -> list[Reply]:
-        """What the printer says, at once when it says something; empty for silence. Raises DeviceError."""
+    def receive(self, timeout_s: float) -> list[Reply]:
+        """The replies that arrive within `timeout_s`, as soon as any do. Raises DeviceError."""
         if self._kept:
             kept, self._kept = self._kept, []
             return kept
@@ -154,23 +154,23 @@ class EscPosSession:
             found = self.reader.feed(data)
             for reply in found:
                 if isinstance(reply, Asb):
-                    self.asb_heard = True
+                    self.asb_seen = True
                     self.seen = with_asb(self.seen, reply.data, drawer_open_is_high=self._drawer)
             if found or time.monotonic() >= end:
                 return found
 
     def ask(self, question: bytes, kind: type[R], fits: Callable[[R], bool] = lambda _: True) -> R | None:
-        """The answer of `kind` to `question`; None for silence. Others that come meanwhile are kept.
+        """The answer of `kind` to `question`; None if there is none. Other replies that come meanwhile are kept.
 
-        Only one question of a kind is ever open, since the answers do not say what they answer: one that comes late
-        answers an earlier question and is thrown away here.
+        Only one question of a kind is open at a time, since answers do not name their question: one that comes late
+        answers an earlier question and is dropped here.
 
         Raises:
             DeviceError: the wire is lost.
         """
         self._await_late(kind)
-        kept = [reply for reply in self.hear(0.0) if not isinstance(reply, kind)]
-        taken = self._urge(question) if commands.is_real_time(question) else self.say(question, self.answer_s)
+        kept = [reply for reply in self.receive(0.0) if not isinstance(reply, kind)]
+        taken = self._send_realtime(question) if commands.is_real_time(question) else self.send(question, self.answer_s)
         if taken < len(question):
             self._kept = kept
             return None
@@ -178,7 +178,7 @@ class EscPosSession:
         end = asked + self._wait_s
         found: R | None = None
         while found is None and (left := end - time.monotonic()) > 0:
-            for reply in self.hear(left):
+            for reply in self.receive(left):
                 if found is None and isinstance(reply, kind) and fits(reply):
                     found = reply
                     self._answered = self._memory.answers = True
@@ -186,17 +186,17 @@ class EscPosSession:
                     kept.append(reply)
         self._kept = kept
         if found is None:
-            self._unanswered[kind] = asked
-            self.unheard += 1
+            self._owed[kind] = asked
+            self.unanswered += 1
         return found
 
     def _await_late(self, kind: type[Any]) -> bool:
-        """Let the answer of `kind` that is still owed come, if it does; whether it came. It answers no later question.
+        """Wait for the outstanding answer of `kind`; whether it came. It does not answer a later question.
 
         Raises:
             DeviceError: the wire is lost.
         """
-        asked = self._unanswered.pop(kind, None)
+        asked = self._owed.pop(kind, None)
         if asked is None:
             return False
         end = asked + _LATEST * self.answer_s
@@ -204,7 +204,7 @@ class EscPosSession:
         came = False
         while not came:
             left = end - time.monotonic()
-            for reply in self.hear(max(0.0, left)):
+            for reply in self.receive(max(0.0, left)):
                 came |= isinstance(reply, kind)
                 kept.append(reply)
             if left <= 0:
@@ -217,7 +217,7 @@ class EscPosSession:
     # --- questions ---
 
     def real_time(self, n: int) -> int | None:
-        """The answer to `DLE EOT n`, n 1 to 4; None for silence. Raises DeviceError."""
+        """The answer to `DLE EOT n`, n 1 to 4; None if there is none. Raises DeviceError."""
         answer = self.ask(commands.status(n), RealTime)
         return answer.byte if answer is not None else None
 
@@ -225,13 +225,13 @@ class EscPosSession:
         """The printer's state, from the four real-time statuses and the automatic one that came with them.
 
         Args:
-            again: connect again when the wire is found dead, or silent though it had answered before.
+            again: connect again when the wire is found broken, or the printer no longer answers.
 
         Raises:
             DeviceError: the wire is lost, and could not be opened again.
         """
         while True:
-            spoke = self._answered
+            answered = self._answered
             try:
                 status, self.silent = self._status_once()
             except DeviceGone:
@@ -240,8 +240,8 @@ class EscPosSession:
                     raise
                 again = False
                 continue
-            if self.silent and spoke and again:
-                # A network printer that was switched off says no goodbye. On a new connection its silence is its own.
+            if self.silent and answered and again:
+                # A network printer that is switched off does not close the connection; a new one shows if it is there.
                 if not self._answers_late():
                     self.drop()
                 again = False
@@ -257,18 +257,18 @@ class EscPosSession:
     def _status_once(self) -> tuple[PrinterStatus, bool]:
         """What is known, and whether the printer was silent."""
         self._await_late(RealTime)
-        self._kept = [reply for reply in self.hear(0.0) if not isinstance(reply, RealTime | Asb)]
-        self.seen, status = PrinterStatus(), PrinterStatus()  # what was told before this question is no answer to it
+        self._kept = [reply for reply in self.receive(0.0) if not isinstance(reply, RealTime | Asb)]
+        self.seen, status = PrinterStatus(), PrinterStatus()  # what came before this question is no answer to it
         for n in (1, 2, 3, 4):
             answer = self.real_time(n)
             if answer is None:
-                # It tells by itself only: what came just now is as good.
+                # It sends automatic status only: what came just now serves as well.
                 return (status, False) if n > 1 else (self.seen, self.seen == PrinterStatus())
             status = with_real_time(status, n, answer, drawer_open_is_high=self._drawer)
         return status, False
 
     def clear(self) -> bool:
-        """Clear the printer's buffers (`DLE DC4 8`), lest something come out later; whether it said that they are.
+        """Clear the printer's buffers (`DLE DC4 8`), so that nothing comes out later; whether it confirmed.
 
         Raises:
             DeviceError: the wire is lost.
@@ -282,38 +282,38 @@ class EscPosSession:
         return True
 
     def make_clean(self) -> None:
-        """Make the printer ready for a new ticket after one that failed: cleared, or at least out of a half command.
+        """Make the printer ready for a ticket after one that failed: cleared, or past an unfinished command.
 
         Raises:
             DeviceError: the wire is lost.
         """
         if not self.clear() and self._memory.owed:
-            # A picture that was cut short ends in white, and a printer that waits for none skips NUL.
+            # An interrupted picture ends in white, and a printer that waits for none skips NUL.
             owed, self._memory.owed = self._memory.owed, 0
-            self.say(bytes(owed), self.answer_s + owed / _SLOWEST_WIRE_BYTES_S)
+            self.send(bytes(owed), self.answer_s + owed / _SLOWEST_WIRE_BYTES_S)
 
     def recover(self) -> None:
-        """Leave a recoverable error, such as a cutter that was freed; what waits is not printed. Raises DeviceError."""
-        self._urge(commands.RECOVER_AND_FLUSH)
+        """Leave a recoverable error, such as a freed cutter, and drop what waits to be printed. Raises DeviceError."""
+        self._send_realtime(commands.RECOVER_AND_FLUSH)
 
-    def tells_printed(self, name: bytes) -> bool:
-        """Whether it answers a process id now, with nothing before it. Raises DeviceError."""
+    def reports_printed(self, name: bytes) -> bool:
+        """Whether it answers a process id now, with nothing to print before it. Raises DeviceError."""
         return self.ask(commands.process_id(name), ProcessId, lambda reply: reply.id == name) is not None
 
     def identity(self) -> PrinterIdentity:
-        """What it says it is. A printer that is offline says nothing. Raises DeviceError."""
+        """What the printer is. One that is offline does not answer. Raises DeviceError."""
         if not self._profile.identity:
             return PrinterIdentity()
-        said: list[str | None] = []
+        texts: list[str | None] = []
         for n in (66, 67, 68, 65):
             answer = self.ask(commands.identity(n), Identity)
-            if answer is None and not said:
+            if answer is None and not texts:
                 return PrinterIdentity()
-            said.append(answer.text if answer is not None else None)
-        return PrinterIdentity(*said)
+            texts.append(answer.text if answer is not None else None)
+        return PrinterIdentity(*texts)
 
     def presenter(self) -> PresenterStatus:
-        """How the presenter is (`DLE EOT 20`). Raises DeviceError."""
+        """The state of the presenter (`DLE EOT 20`). Raises DeviceError."""
         self.reader.expecting_full_status = True
         answer = self.ask(commands.FULL_STATUS, FullStatus)
         self.reader.expecting_full_status = False

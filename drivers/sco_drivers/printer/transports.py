@@ -1,7 +1,7 @@
-"""The wires to a printer: what each promises, and those that are a file descriptor (TCP, usblp).
+"""The wires to a printer: their protocol, and those that are a file descriptor (TCP, usblp).
 
-A wire moves bytes under a deadline and counts what was taken. Nothing here knows ESC/POS. Every failure is one of ours
-(`sco_drivers.errors`); no reset is sent at opening. The serial line is `serial_line.py`, USB is `usb_wire.py`.
+A wire moves bytes within a deadline and counts what was taken. It knows nothing about ESC/POS. Every failure is one of
+`sco_drivers.errors`; opening sends no reset. The serial line is in `serial_line.py`, USB in `usb_wire.py`.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from sco_drivers.errors import (
 
 CHUNK = 1024
 TCP_PORT = 9100
-_LOOK_AGAIN_S = 0.01
+_RETRY_S = 0.01
 
 
 class Transport(Protocol):
     """One open wire. One thread at a time."""
 
     def write(self, data: bytes, timeout_s: float) -> int:
-        """Give as much of `data` as the device takes within `timeout_s`; returns how many bytes it took, at most.
+        """Send as much of `data` as the device takes within `timeout_s`; returns how many bytes it took, at most.
 
-        What stands between (a kernel's buffer, a print server) may hold some of them; the device never got more.
+        A kernel's buffer or a print server in between may still have some of them; the device never got more.
 
         Raises:
             DeviceGone: the wire broke; how many bytes were taken by then is not known.
@@ -46,31 +46,31 @@ class Transport(Protocol):
         ...
 
     def write_realtime(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
-        """Give a real-time command, which a printer takes though it holds the line for all else; as `write` otherwise.
+        """Send a real-time command, which a printer takes even while it has stopped the line; otherwise as `write`.
 
         Args:
             data: the command.
             timeout_s: as in `write`.
-            discard: what waits on our side is dead: throw it away first.
+            discard: first throw away what waits on our side.
         """
         ...
 
     def read(self, timeout_s: float) -> bytes:
-        """What has come within `timeout_s`, as soon as there is anything; empty for silence. Raises DeviceGone."""
+        """What arrives within `timeout_s`, as soon as anything does; empty if nothing does. Raises DeviceGone."""
         ...
 
     def close(self, *, discard: bool = False) -> None:
-        """Let go, at once. With `discard`, what the device has not taken yet is thrown away. Never raises."""
+        """Close at once. With `discard`, what the device has not taken yet is thrown away. Never raises."""
         ...
 
 
 def from_os_error(error: OSError, url: str, *, opening: bool) -> DeviceError:
-    """Our error for what the operating system said."""
+    """The error of ours for one of the operating system."""
     match error.errno:
         case errno.EACCES | errno.EPERM:
             return DevicePermission("this user may not open it", url=url, hint=RULES_HINT)
         case errno.EBUSY | errno.EAGAIN:
-            return DeviceBusy("another owner has it", url=url, hint="stop the other program; for usb, the usblp module")
+            return DeviceBusy("another program uses it", url=url, hint="stop it; for usb, unload the module usblp")
         case errno.ENOENT | errno.ENODEV | errno.ENXIO | errno.ECONNREFUSED | errno.EHOSTUNREACH | errno.ENETUNREACH:
             kind = DeviceNotFound if opening else DeviceGone
             return kind(f"nothing answers there ({error.strerror})", url=url, hint="check cable, power and address")
@@ -85,14 +85,14 @@ def from_os_error(error: OSError, url: str, *, opening: bool) -> DeviceError:
 
 
 class FdTransport:
-    """A non-blocking file descriptor, which is owned and closed here."""
+    """A non-blocking file descriptor, owned and closed by this object."""
 
     def __init__(self, fd: int, url: str) -> None:
         os.set_blocking(fd, False)
         self._fd, self._url = fd, url
 
     def _until(self, event: int, end: float) -> int:
-        """What of `event` (or hang-up, or error) came by `end`, monotonic s; 0 for nothing."""
+        """What of `event` (or hang-up, or error) happened by `end`, monotonic s; 0 if nothing did."""
         poll = select.poll()
         poll.register(self._fd, event)
         found = poll.poll(max(0.0, end - time.monotonic()) * 1000)
@@ -109,14 +109,14 @@ class FdTransport:
             try:
                 taken += self._write_now(data[taken : taken + size])
             except BlockingIOError:
-                # usblp is ready for poll and busy for write while a transfer runs: look again, but not in a tight loop.
-                time.sleep(_LOOK_AGAIN_S)
+                # During a transfer usblp is ready for poll and busy for write: retry, but not in a tight loop.
+                time.sleep(_RETRY_S)
                 if time.monotonic() >= end:
                     break
         return taken
 
     def _write_now(self, data: bytes) -> int:
-        """Bytes that were taken at once. Raises BlockingIOError for none, DeviceError."""
+        """Bytes that were taken at once. Raises BlockingIOError if none were, DeviceError."""
         try:
             return os.write(self._fd, data)
         except BlockingIOError:
@@ -125,11 +125,11 @@ class FdTransport:
             raise from_os_error(error, self._url, opening=False) from error
 
     def write_realtime(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
-        """See `Transport`. A wire without flow control of its own has nothing to pass by, and keeps nothing back."""
+        """See `Transport`. A wire without flow control has nothing to bypass and nothing to discard."""
         return self.write(data, timeout_s)
 
     def _may_send(self, end: float) -> int:
-        """Bytes that may be given now; waits until there is room, 0 when there is none by `end`."""
+        """Bytes that may be sent now; waits for room, 0 if there is none by `end`."""
         return CHUNK
 
     def read(self, timeout_s: float) -> bytes:
@@ -144,16 +144,16 @@ class FdTransport:
                 raise from_os_error(error, self._url, opening=False) from error
             if data:
                 return data
-            self._nothing_came(hung_up=bool(seen & (select.POLLHUP | select.POLLERR | select.POLLNVAL)))
+            self._read_empty(hung_up=bool(seen & (select.POLLHUP | select.POLLERR | select.POLLNVAL)))
             if time.monotonic() >= end:
                 break
         return b""
 
-    def _nothing_came(self, *, hung_up: bool) -> None:
-        """The descriptor was ready and gave nothing: usblp does so for an empty packet, a line that was pulled too."""
+    def _read_empty(self, *, hung_up: bool) -> None:
+        """The descriptor was readable and empty: usblp does so for an empty packet, an unplugged line too."""
         if hung_up:
             raise DeviceGone("the device was unplugged", url=self._url, hint="check cable and power")
-        time.sleep(_LOOK_AGAIN_S)
+        time.sleep(_RETRY_S)
 
     def close(self, *, discard: bool = False) -> None:
         """See `Transport`."""
@@ -165,7 +165,7 @@ class FdTransport:
                 os.close(fd)
 
     def _discard(self, fd: int) -> None:
-        """Throw away what waits between us and the device. usblp does so when it is closed."""
+        """Throw away what waits between us and the device. usblp does so by itself when it is closed."""
 
 
 class TcpTransport(FdTransport):
@@ -179,12 +179,12 @@ class TcpTransport(FdTransport):
                 wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         super().__init__(wire.detach(), url)
 
-    def _nothing_came(self, *, hung_up: bool) -> None:
+    def _read_empty(self, *, hung_up: bool) -> None:
         raise DeviceGone("the printer closed the connection", url=self._url, hint="check cable and power")
 
     def _discard(self, fd: int) -> None:
-        # A farewell would leave the kernel trying to deliver the rest, perhaps long after the ticket's end; a reset
-        # throws it away.
+        # After an orderly close the kernel would keep trying to deliver the rest, perhaps long after the ticket has
+        # expired; a reset throws it away.
         wire = socket.socket(fileno=os.dup(fd))
         with wire:
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -194,7 +194,7 @@ class LpTransport(FdTransport):
     """`/dev/usb/lp*`, by the kernel's usblp."""
 
     def read(self, timeout_s: float) -> bytes:
-        """See `Transport`. A printer without a way back is silent."""
+        """See `Transport`. A printer without a back channel sends nothing."""
         try:
             return super().read(timeout_s)
         except DeviceGone as error:
@@ -222,7 +222,7 @@ def open_lp_wire(path: str, url: str) -> Transport:
     except OSError as error:
         raise from_os_error(error, url, opening=True) from error
     kind = os.fstat(fd).st_mode
-    if stat.S_ISREG(kind) or stat.S_ISBLK(kind):  # a wrong path must not cost somebody's file or disk
+    if stat.S_ISREG(kind) or stat.S_ISBLK(kind):  # a wrong path must not overwrite a file or disk
         os.close(fd)
-        raise BadDeviceUrl("that is a file or a disk, no printer", url=url, hint="lp:///dev/usb/lp0")
+        raise BadDeviceUrl("this is a file or a disk, no printer", url=url, hint="lp:///dev/usb/lp0")
     return LpTransport(fd, url)

@@ -1,4 +1,4 @@
-"""A USB printer by pyusb: interface and endpoints from the descriptors, the kernel's driver off and given back."""
+"""A USB printer by pyusb: interface and endpoints from the descriptors; the kernel's driver is detached meanwhile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sco_drivers.printer.transports import CHUNK, Transport, from_os_error
 from sco_drivers.urls import DeviceUrl
 
 backend: Any = None
-"""A pyusb backend to use instead of libusb: the simulator's bus. None for libusb."""
+"""A pyusb backend to use instead of libusb, for a simulated bus. None for libusb."""
 
 _PRINTER_CLASS = 7
 _PROTOCOLS = (2, 3, 1)
@@ -29,11 +29,11 @@ _PROTOCOLS = (2, 3, 1)
 
 
 class UsbTransport:
-    """An interface that was claimed."""
+    """A claimed interface."""
 
-    def __init__(self, device: Any, interface: int, out: Any, back: Any, url: str, *, give_back: bool) -> None:
+    def __init__(self, device: Any, interface: int, out: Any, back: Any, url: str, *, reattach: bool) -> None:
         self._device, self._interface, self._out, self._in = device, interface, out, back
-        self._url, self._give_back = url, give_back
+        self._url, self._reattach = url, reattach
 
     def write(self, data: bytes, timeout_s: float) -> int:
         """See `Transport`."""
@@ -51,14 +51,14 @@ class UsbTransport:
         return taken
 
     def write_realtime(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
-        """See `Transport`. A bulk endpoint that takes nothing takes no command either."""
+        """See `Transport`. A bulk endpoint that takes no data takes no command either."""
         return self.write(data, timeout_s)
 
     def read(self, timeout_s: float) -> bytes:
         """See `Transport`."""
         import usb.core
 
-        if self._in is None:  # a printer without a way back is silent
+        if self._in is None:  # a printer without a back channel
             time.sleep(timeout_s)
             return b""
         end = time.monotonic() + timeout_s
@@ -74,26 +74,26 @@ class UsbTransport:
             time.sleep(0.002)  # an empty packet
 
     def _gone(self, error: Any, endpoint: Any) -> DeviceGone:
-        if error.errno == errno.EPIPE:  # halted: what was under way is lost; the next opening finds it well
+        if error.errno == errno.EPIPE:  # halted: the transfer is lost; the next opening works again
             with contextlib.suppress(Exception):
                 endpoint.clear_halt()
         return DeviceGone(f"the printer left the bus ({error})", url=self._url, hint="check cable and power")
 
     def close(self, *, discard: bool = False) -> None:
-        """See `Transport`. Nothing waits on our side: each transfer was waited for."""
+        """See `Transport`. Nothing waits on our side: every transfer was completed."""
         import usb.util
 
         with contextlib.suppress(Exception):
             usb.util.release_interface(self._device, self._interface)
         with contextlib.suppress(Exception):
-            if self._give_back:
+            if self._reattach:
                 self._device.attach_kernel_driver(self._interface)
         with contextlib.suppress(Exception):
             usb.util.dispose_resources(self._device)
 
 
 def _ms(seconds: float) -> int:
-    """At least one: 0 means for ever to libusb."""
+    """At least one: libusb takes 0 for no time limit."""
     return max(1, round(seconds * 1000))
 
 
@@ -157,7 +157,7 @@ def _the_one(found: list[Any], address: UsbAddress, url: str) -> Any:
         matching = [device for device in found if seen[device] == serial]
         if found and not matching:
             there = ", ".join(repr(number) for number in seen.values())
-            raise DeviceNotFound(f"no such printer has that serial number; on the bus: {there}", url=url)
+            raise DeviceNotFound(f"no such printer has that serial number, found {there}", url=url)
         found = matching
     if not found:
         raise DeviceNotFound("no such printer is on the bus", url=url, hint="check cable and power; lsusb")
@@ -173,7 +173,7 @@ def _the_one(found: list[Any], address: UsbAddress, url: str) -> Any:
 
 
 def usb_port(bus: int, ports: Sequence[int] | None) -> str:
-    """A place on the bus as the kernel writes it: `1-1.2` is bus 1, port 1, port 2 of the hub there."""
+    """A port as the kernel writes it: `1-1.2` is bus 1, port 1, port 2 of the hub there."""
     return f"{bus}-{'.'.join(map(str, ports or ()))}"
 
 
@@ -191,34 +191,34 @@ def _claim(device: Any, url: str) -> Transport:
     import usb.core
     import usb.util
 
-    give_back, number, held = False, -1, False
+    reattach, number, claimed = False, -1, False
     try:
         interface, out, back = _printer_interface(device, url)
         number = interface.bInterfaceNumber
         with contextlib.suppress(NotImplementedError):
             if device.is_kernel_driver_active(number):
                 device.detach_kernel_driver(number)
-                give_back = True
+                reattach = True
         usb.util.claim_interface(device, number)
         if interface.bAlternateSetting:
             device.set_interface_altsetting(number, interface.bAlternateSetting)
-        held = True
+        claimed = True
     except usb.core.USBError as error:
         raise from_os_error(OSError(error.errno or errno.EIO, str(error)), url, opening=True) from error
     finally:
-        if not held:
+        if not claimed:
             with contextlib.suppress(Exception):
                 usb.util.release_interface(device, number)
             with contextlib.suppress(Exception):
-                if give_back:
+                if reattach:
                     device.attach_kernel_driver(number)
             with contextlib.suppress(Exception):
                 usb.util.dispose_resources(device)
-    return UsbTransport(device, number, out, back, url, give_back=give_back)
+    return UsbTransport(device, number, out, back, url, reattach=reattach)
 
 
 def _printer_interface(device: Any, url: str) -> tuple[Any, Any, Any]:
-    """The printer interface (with its alternate setting) that speaks both ways if there is one, and its endpoints."""
+    """The printer interface and its alternate setting, bidirectional if there is one, and its endpoints."""
     import usb.util
 
     best: tuple[int, Any, Any, Any] | None = None

@@ -1,7 +1,7 @@
-"""Watches a printer between tickets: a steady change of its state is told, a flap is not.
+"""Watches a printer between tickets and reports lasting changes of its state.
 
-Any `Printer` will do. Each look is also the contact at which a printer that came back is cleared of what an earlier
-ticket may have left in it.
+Works with any `Printer`. Each status question is also a contact at which a printer that came back is cleared of what an
+earlier ticket may have left in it.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from sco_drivers.printer import Printer, PrinterStatus
 log = logging.getLogger(__name__)
 
 Seen = PrinterStatus | DeviceError
-"""What a look gave: the state, or why there is none."""
+"""The state, or the error in its place."""
 
 
 class Debounce:
-    """Lets a state through once it has lasted. No clock of its own.
+    """Reports a state once it has lasted. Has no clock of its own.
 
     Args:
-        steady_s: how long a state must last to be told.
+        steady_s: how long a state must last to be reported.
     """
 
     def __init__(self, steady_s: float) -> None:
         self._steady_s = steady_s
-        self._told: Seen | None = None
+        self._reported: Seen | None = None
         self._candidate: Seen | None = None
         self._since = 0.0
 
     def feed(self, seen: Seen, at: float) -> Seen | None:
-        """Take what was seen at `at`, s of any clock; returns what is to be told now, None for nothing.
+        """Take the state `seen` at `at`, s of any clock; returns what to report now, None for nothing.
 
-        The first state is told at once: there is nothing that it could be a flap of.
+        The first state is reported at once.
         """
-        if self._told is None:
-            self._told = self._candidate = seen
+        if self._reported is None:
+            self._reported = self._candidate = seen
             return seen
-        if _same(seen, self._told):
+        if _same(seen, self._reported):
             self._candidate = seen
             return None
         if self._candidate is None or not _same(seen, self._candidate):
             self._candidate, self._since = seen, at
         if at - self._since < self._steady_s:
             return None
-        self._told = seen
+        self._reported = seen
         return seen
 
     @property
     def pending(self) -> bool:
-        """Whether another state than the one told is there now: look again soon."""
-        return self._told is not None and self._candidate is not None and not _same(self._candidate, self._told)
+        """Whether the state differs from the one reported: ask again soon."""
+        return self._reported is not None and self._candidate is not None and not _same(self._candidate, self._reported)
 
 
 def _same(a: Seen, b: Seen) -> bool:
@@ -63,13 +63,13 @@ def _same(a: Seen, b: Seen) -> bool:
 
 
 class StatusWatch:
-    """Looks at `printer` from a thread of its own. Use as a context manager, inside the printer's.
+    """Asks `printer` for its state in a thread of its own. Use as a context manager, inside the printer's.
 
     Args:
         printer: an open printer.
-        changed: is told each steady state, the first one too; must return soon.
-        every_s: between two looks.
-        steady_s: how long a state must last to be told; while it is not yet, looks are more frequent.
+        changed: is called with each lasting state, also with the first; must return soon.
+        every_s: time between two questions.
+        steady_s: how long a state must last to be reported; until then it is asked for more often.
     """
 
     def __init__(
@@ -90,10 +90,10 @@ class StatusWatch:
                 return
             except DeviceError as error:
                 seen = error
-            told = self._debounce.feed(seen, time.monotonic())
-            if told is not None:
+            report = self._debounce.feed(seen, time.monotonic())
+            if report is not None:
                 try:
-                    self._changed(told)
+                    self._changed(report)
                 except Exception:
                     log.exception("the watcher of %s failed", self._printer.url)
             self._stop.wait(min(self._steady_s / 3, self._every_s) if self._debounce.pending else self._every_s)

@@ -96,7 +96,7 @@ def health(url: str) -> None:
         "ready": found.ready.value,
         **{field.name: getattr(found.identity, field.name) for field in fields(found.identity)},
         "answers within": f"{found.answers_ms:.1f} ms" if found.answers_ms is not None else "it is silent",
-        "tells printed": found.tells_printed.value,
+        "reports printed": found.reports_printed.value,
         "clears its buffer": found.clears.value,
     }
     if found.presenter is not None:
@@ -121,7 +121,7 @@ def print_ticket(url: str, link: str, qr_mm: float) -> None:
         raise click.ClickException(str(error)) from error
     click.echo(f"{result.outcome.value}: {result.evidence}" + (f"; {result.error}" if result.error else ""))
     if result.may_come_later:
-        click.echo("it may still hold the ticket and print it later: switch it off and on")
+        click.echo("it may still print the ticket later: switch it off and on")
     if result.replaced:
         click.echo(f"the code page lacks {result.replaced!r}")
     sys.exit(0 if result.outcome is PrintOutcome.PRINTED else 1)

@@ -1,12 +1,12 @@
-"""A receipt printer without hardware: speaks ESC/POS on a real wire, prints on a roll that can be seen and read.
+"""A receipt printer without hardware: takes ESC/POS on a real wire and prints on a roll that can be viewed and read.
 
-`VirtualPrinter` is the product; `sim://` opens one in this process and a driver on it::
+`VirtualPrinter` is the simulator; `sim://` opens one in this process, and a driver on it::
 
     with VirtualPrinter(paper_mm=58, head_mm_s=100) as paper, open_printer(paper.url) as printer:
         paper.after(100, paper.run_out_of_paper)
         printer.print_ticket(ticket)
 
-It stands in for the printer only: nothing in it is shared with the driver but the QR symbology's library.
+It shares no code with the driver except the QR library.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The knobs of a virtual printer on a Unix socket, for scripts, other processes and other languages.
+"""The fault controls of a virtual printer on a Unix socket, for scripts, other processes and other languages.
 
 One command a line, its words apart by blanks; one JSON object a line back: `{"ok": true, ...}`, or `{"ok": false,
 "error": "..."}`. Commands are the methods of `VirtualPrinter` with hyphens: `after 200 run-out-of-paper`.
@@ -46,7 +46,7 @@ USAGE = (
     "quit",
     "help",
 )
-_LONGEST_LINE = 4096
+_MAX_LINE = 4096
 
 
 class UnknownCommand(ValueError):
@@ -54,7 +54,7 @@ class UnknownCommand(ValueError):
 
 
 def change(printer: VirtualPrinter, words: list[str]) -> Callable[[], None]:
-    """The knob that `words` turn, ready to be turned.
+    """The change that `words` ask for, as a function.
 
     Raises:
         UnknownCommand: see there.
@@ -100,7 +100,7 @@ def _number(text: str) -> float:
 
 
 class ControlSocket:
-    """Serves the knobs of `printer` at `path`. Use as a context manager, inside the printer's.
+    """Serves the fault controls of `printer` at `path`. Use as a context manager, inside the printer's.
 
     Args:
         printer: a started printer.
@@ -125,7 +125,7 @@ class ControlSocket:
         self._thread = threading.Thread(target=self._accept, name="printer-control", daemon=True)
 
     def answer(self, line: str) -> dict[str, Any]:
-        """Do what `line` says; what to say back."""
+        """Execute the command in `line`; returns the answer."""
         printer, words = self._printer, line.split()
         try:
             match words:
@@ -162,7 +162,7 @@ class ControlSocket:
 
     def _serve(self, peer: socket.socket) -> None:
         with peer, contextlib.suppress(OSError), peer.makefile("rw", encoding="utf-8", errors="replace") as file:
-            while line := file.readline(_LONGEST_LINE):
+            while line := file.readline(_MAX_LINE):
                 if line.strip():
                     file.write(json.dumps(self.answer(line), ensure_ascii=False) + "\n")
                     file.flush()
@@ -184,7 +184,7 @@ def send(path: str | Path, command: str, timeout_s: float = 30.0) -> dict[str, A
     """Give one command to the printer at `path`, and return its answer.
 
     Raises:
-        OSError: nobody serves there, or no answer within `timeout_s`.
+        OSError: no printer listens there, or it does not answer within `timeout_s`.
     """
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(timeout_s)
@@ -193,6 +193,6 @@ def send(path: str | Path, command: str, timeout_s: float = 30.0) -> dict[str, A
         with peer.makefile("r", encoding="utf-8") as file:
             line = file.readline()
     if not line:
-        raise ConnectionError(f"{path}: it hung up without an answer")
+        raise ConnectionError(f"{path}: the connection was closed without an answer")
     answer: dict[str, Any] = json.loads(line)
     return answer

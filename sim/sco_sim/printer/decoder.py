@@ -1,6 +1,6 @@
 """Cut a stream of ESC/POS bytes into commands. Knows lengths, not meanings, and does no I/O.
 
-Lengths follow Epson's ESC/POS command reference; `GS e` follows CUSTOM's. A command that is not known is told as
+Lengths follow Epson's ESC/POS command reference; `GS e` follows CUSTOM's. A command that is not known is reported as
 "unknown" with its two or three bytes, as a printer would skip it.
 """
 
@@ -81,7 +81,7 @@ _UNKNOWN = -1
 
 
 def _variable(name: str, data: bytes) -> int | None:
-    """Parameter bytes of a command whose length stands in itself; None while that is not there, or _UNKNOWN."""
+    """Parameter bytes of a command that states its own length; None while that has not arrived, or _UNKNOWN."""
     have = len(data) - 2
     if name in ("GS (", "FS (", "ESC ("):
         return 3 + _u16(data, 3) if have >= 3 else None
@@ -123,7 +123,7 @@ def _dle(data: bytes) -> Command | None:
 
 
 class RealTimeScanner:
-    """Finds real-time commands in what arrives, wherever they stand, as the printer's receiver does."""
+    """Finds real-time commands anywhere in what arrives, as the printer's receiver does."""
 
     CLEAR = bytes((0x10, 0x14, 8, 1, 3, 20, 1, 6, 2, 8))
 

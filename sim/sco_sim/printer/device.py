@@ -1,7 +1,7 @@
 """A virtual receipt printer that other programs reach by its real wire: TCP, a pty, or the device file of a USB gadget.
 
-One thread owns the wire and runs the machine; every fault is a method that any thread may call. Nothing here is told
-how the driver works: it sees bytes only.
+One thread owns the wire and runs the machine; every fault is a method that any thread may call. It knows
+nothing about the driver: it sees bytes only.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class VirtualPrinter:
         port: TCP port where `wire` names none; 0 for any.
         udc: for a gadget: its `UDC` file in configfs, by which `unplug` takes it from the host.
         out: a directory in which each ticket is saved as a PNG when it is cut; None for none.
-        picture: a PNG of the roll, written anew at each cut; None for none.
+        picture: a PNG of the roll, rewritten at each cut; None for none.
         keep_tickets: how many cut tickets the roll keeps; None for all.
         traits: any field of `Traits`: `head_mm_s`, `buffer_bytes`, `process_id`, ...
     """
@@ -156,7 +156,7 @@ class VirtualPrinter:
 
     @property
     def wire(self) -> Wire:
-        """The wire that it hangs on."""
+        """Its wire."""
         assert self._wire, "start() it first"
         return self._wire
 
@@ -259,7 +259,7 @@ class VirtualPrinter:
             }
 
     def wait_for(self, condition: Callable[[VirtualPrinter], bool], timeout_s: float = 5.0) -> bool:
-        """Wait until `condition(self)` holds; whether it came to hold within `timeout_s`."""
+        """Wait until `condition(self)` is true; whether it was within `timeout_s`."""
         with self._changed:
             return self._changed.wait_for(lambda: condition(self), timeout_s)
 
@@ -267,7 +267,7 @@ class VirtualPrinter:
         """Wait until nothing that was received waits to be printed."""
         return self.wait_for(lambda _: self._machine.idle, timeout_s)
 
-    # --- faults: what people, power and cables do to it ---
+    # --- faults of paper, cover, cutter, power and cable ---
 
     def _do(self, change: Callable[[], None]) -> None:
         with self._changed:
@@ -356,7 +356,7 @@ class VirtualPrinter:
         self._do(change)
 
     def jam_output(self, jammed: bool = True) -> None:
-        """A ticket is stuck in the presenter (or no longer)."""
+        """A ticket is jammed in the presenter (or no longer)."""
         self._do(lambda: setattr(self._machine, "output_jam", jammed))
 
     @property
@@ -429,7 +429,7 @@ class VirtualPrinter:
                 self._read_some(wire, room)
 
     def _answer(self, now: float) -> None:
-        """Give what the machine says to the wire, when it is time."""
+        """Pass the machine's output to the wire, when it is time."""
         if self._machine.output:
             self._late.append((now + self._late_s, bytes(self._machine.output)))
             self._machine.output.clear()

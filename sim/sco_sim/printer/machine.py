@@ -1,8 +1,8 @@
 """The printer's inside: receive buffer, line editor, head, sensors, cutter, and what it answers.
 
 No I/O and no clock of its own: bytes and the time come in, bytes come out. The head takes its time (mm/s), a process id
-is answered only when the head has finished all that stands before it, and a printer that is offline leaves what it has
-received in its buffer, to be printed when it is online again, as real ones do.
+is answered only when the head has finished everything before it, and a printer that is offline keeps what it has
+received in its buffer and prints it when it is online again, as real ones do.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ class Traits:
 
     Attributes:
         process_id: answers `GS ( H`.
-        clear_buffer: obeys `DLE DC4 8`.
-        asb: obeys `GS a`.
+        clear_buffer: executes `DLE DC4 8`.
+        asb: sends automatic status (`GS a`).
         status: answers `DLE EOT` and `GS r`.
         reads_ahead: takes commands from the receive buffer while the head still prints, so that `GS r` is answered
             before that has finished.
         native_qr, utf8: see their names.
-        double_byte: takes letters for Chinese until `FS .`, and again after `ESC @`, as boards for that market do.
+        double_byte: reads letters as Chinese until `FS .`, and again after `ESC @`, as boards for that market do.
         motion_per_inch: vertical motion units an inch (`ESC J`, `ESC 3`), as long as `GS P` sets none; 0 for one a dot.
             Epson's have two a dot.
-        xoff_offline: on a serial line, says XOFF (0x13) when it goes offline and XON (0x11) when it is back, as Epson's
-            do by default ("BUSY: receive buffer full or offline").
-        presenter: a kiosk printer whose cut ticket waits in the output; obeys `GS e` and `DLE EOT 20`.
+        xoff_offline: on a serial line, sends XOFF (0x13) when it goes offline and XON (0x11) when it is online
+            again, as Epson's do by default ("BUSY: receive buffer full or offline").
+        presenter: a kiosk printer whose cut ticket waits in the output; executes `GS e` and `DLE EOT 20`.
         head_mm_s: speed of the head; 0 for a head that takes no time.
         buffer_bytes: size of the receive buffer.
         near_end_mm: paper left at which the near-end sensor acts.
-        model, serial: what `GS I` says.
+        model, serial: what `GS I` answers.
     """
 
     process_id: bool = True
@@ -60,7 +60,7 @@ class Traits:
 
 @dataclass(slots=True)
 class Machine:
-    """One simulated printer. Not thread-safe: its owner holds a lock."""
+    """One simulated printer. Not thread-safe: its owner locks."""
 
     paper: Paper
     traits: Traits
@@ -89,7 +89,7 @@ class Machine:
     _asb_mask: int = 0
     _asb_last: bytes = b""
     _cutter_error: bool = False
-    _held: bool = False
+    _xoff_sent: bool = False
 
     def __post_init__(self) -> None:
         self._editor = Editor(
@@ -100,14 +100,14 @@ class Machine:
             default_motion=self.traits.motion_per_inch,
         )
 
-    # --- what a person does to it ---
+    # --- power ---
 
     def power_cycle(self) -> None:
         """Lose all that is not on the paper."""
         self._drop_buffers()
         self._asb_mask = 0
         self.output.clear()
-        self._held = False
+        self._xoff_sent = False
         self._cutter_error = self.cutter_jam
         self._scanner = RealTimeScanner()
 
@@ -150,7 +150,7 @@ class Machine:
     # --- bytes in ---
 
     def feed(self, data: bytes, now: float) -> None:
-        """Receive `data`, obeying real-time commands on arrival, then run."""
+        """Receive `data`, executing real-time commands on arrival, then run."""
         self.received += len(data)
         for byte in data:
             self._buffer.append(byte)
@@ -174,7 +174,7 @@ class Machine:
                 self._execute(command)
             elif not self._queue or not self._print_next(now):
                 break
-        self._tell_changes()
+        self._report_changes()
 
     def due(self) -> float | None:
         """When `run` should be called again though nothing arrives; None for never."""
@@ -251,7 +251,7 @@ class Machine:
         elif n == 6:
             self.output.append(0x40 if self.output_jam else 0x00)
 
-    # --- what it says ---
+    # --- what it sends ---
 
     def _real_time(self, command: Command) -> None:
         p = command.params
@@ -298,10 +298,10 @@ class Machine:
             )
         )
 
-    def _tell_changes(self) -> None:
-        if self.traits.xoff_offline and self._held is self.online:
-            self._held = not self.online
-            self.output.append(0x13 if self._held else 0x11)
+    def _report_changes(self) -> None:
+        if self.traits.xoff_offline and self._xoff_sent is self.online:
+            self._xoff_sent = not self.online
+            self.output.append(0x13 if self._xoff_sent else 0x11)
         if self._asb_mask:
             now = self._asb()
             if now != self._asb_last:

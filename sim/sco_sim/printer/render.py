@@ -18,7 +18,7 @@ TORN_EDGE_DOTS = 2
 
 @lru_cache(maxsize=1)
 def _character_set() -> tuple[dict[str, int], Image]:
-    """The characters of `charset.png` (12 x 24 dots each, side by side) and where each stands."""
+    """The characters of `charset.png` (12 x 24 dots each, side by side) and the position of each."""
     from PIL import Image as Images
 
     folder = resources.files("sco_sim.printer")

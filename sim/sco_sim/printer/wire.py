@@ -28,7 +28,7 @@ class Wire(ABC):
 
     @abstractmethod
     def _fd(self) -> int:
-        """The descriptor to read and write; -1 while nobody is there."""
+        """The descriptor to read and write; -1 while nothing is connected."""
 
     def wait(self, wake: int, timeout: float | None, *, want_read: bool, want_write: bool) -> int:
         """Wait for `wake` or for the wire; the selector events that the wire is ready for."""
@@ -61,11 +61,11 @@ class Wire(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give all descriptors back."""
+        """Close all descriptors."""
 
 
 class TcpWire(Wire):
-    """A listening socket, on the loopback if not told otherwise; one connection at a time, as a printer's port 9100."""
+    """A listening socket, by default on the loopback; one connection at a time, as a printer's port 9100."""
 
     def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class TcpWire(Wire):
 
     def _drop(self, *, abruptly: bool = False) -> None:
         if self._peer:
-            if abruptly:  # a reset, not a farewell
+            if abruptly:  # a reset, not an orderly close
                 self._peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._peer.close()
             self._peer = None
@@ -148,7 +148,7 @@ class TcpWire(Wire):
 
 
 class PtyWire(Wire):
-    """A pseudo-terminal in raw mode. Unplugged, it hangs up; plugged in, it has another name under a steady link."""
+    """A pseudo-terminal in raw mode. Unplugging hangs up; plugging in gives it another name, with the same link."""
 
     def __init__(self, link: str = "") -> None:
         super().__init__()
@@ -208,18 +208,18 @@ class PtyWire(Wire):
 
 
 _GADGET_LOOK_S = 0.05
-"""How often a gadget's reader asks anew: a request that was pending while the host set the gadget up is lost."""
+"""How often a gadget's reader asks again: a request that was pending while the host set the gadget up is lost."""
 
 
 class GadgetWire(Wire):
     """The device side of a USB printer gadget (`/dev/g_printer0`); the host sees a USB printer.
 
-    The descriptor never blocks, and its requests are made anew at each look. The kernel takes `q_len` requests of 8 KiB
+    The descriptor never blocks, and its requests are repeated at each look. The kernel takes `q_len` requests of 8 KiB
     beyond the receive buffer of the simulated printer, so back-pressure reaches the host that much later.
 
     Args:
         path: the gadget's device file.
-        udc: the gadget's `UDC` file in configfs; unplugging unbinds it. None when the bench unplugs by itself.
+        udc: the gadget's `UDC` file in configfs; unplugging unbinds it. None when something else unplugs it.
     """
 
     def __init__(self, path: str, udc: str | None = None) -> None:
@@ -248,7 +248,7 @@ class GadgetWire(Wire):
             poll.register(self._file, select.POLLIN * want_read | select.POLLOUT * want_write)
         seen = dict(poll.poll(timeout * 1000))
         events = seen.get(self._file, 0)
-        if events & (select.POLLHUP | select.POLLERR):  # no host has set it up; poll would come back at once for ever
+        if events & (select.POLLHUP | select.POLLERR):  # no host has set it up; poll would return at once each time
             select.select([wake], [], [], timeout)
             return 0
         return (selectors.EVENT_READ if events & select.POLLIN else 0) | (
@@ -306,8 +306,8 @@ def open_wire(where: str, *, port: int = 0, udc: str | None = None) -> Wire:
     if kind == "tcp":
         host, _, number = rest.rpartition(":") if ":" in rest else (rest, "", "")
         if number and not number.isdigit():
-            raise ValueError(f"{where!r}: {number!r} is no TCP port")
+            raise ValueError(f"{where!r}: {number!r} is not a TCP port")
         return TcpWire(int(number or port), host or "127.0.0.1")
     if kind == "pty":
         return PtyWire(rest)
-    raise ValueError(f"{where!r} is no wire: tcp://HOST:PORT, pty:///LINK, or /dev/g_printer0")
+    raise ValueError(f"{where!r} is not a wire: tcp://HOST:PORT, pty:///LINK, or /dev/g_printer0")

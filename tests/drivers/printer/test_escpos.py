@@ -121,7 +121,7 @@ def test_status_is_unknown_when_the_printer_is_silent(paper: VirtualPrinter) -> 
         ({"qr_mm": 10.0}, "mm"),
         ({"qr_mm": float("nan")}, "qr_mm"),
         ({"qr_mm": float("inf")}, "qr_mm"),
-        ({"qr": "https://qr.nspk.ru/\ud800"}, "cannot be written"),
+        ({"qr": "https://qr.nspk.ru/\ud800"}, "cannot be encoded"),
         ({"below": tuple(Line("x") for _ in range(300))}, "lines"),
     ],
 )

@@ -9,7 +9,7 @@ import zxingcpp
 
 from sco_drivers import open_printer
 from sco_drivers.printer import Line, PrintOutcome, Style, Ticket, TicketDoesNotFit, commands
-from sco_drivers.printer.layout import MOST_LINES, CodeWay, build, codec_of, plan_code, wrap
+from sco_drivers.printer.layout import MAX_LINES, CodeWay, build, codec_of, plan_code, wrap
 from sco_drivers.printer.profile import names, profile
 from sco_drivers.qr import QUIET_ZONE
 from sco_sim.printer import VirtualPrinter
@@ -93,7 +93,7 @@ def test_the_highest_level_that_is_free_is_taken() -> None:
 
 
 def test_a_code_too_long_for_the_paper_says_by_how_much() -> None:
-    with pytest.raises(TicketDoesNotFit, match=r"takes [0-9.]+ mm .* and 40\.0 mm are given"):
+    with pytest.raises(TicketDoesNotFit, match=r"needs [0-9.]+ mm .* and 40\.0 mm are available"):
         plan_code("x" * 900, 40.0, profile("default"))
     with pytest.raises(TicketDoesNotFit, match="2953"):
         plan_code("x" * 3000, 72.0, profile("default"))
@@ -131,8 +131,8 @@ def test_a_preview_is_as_large_as_the_paper(name: str) -> None:
 
 
 def test_too_many_lines() -> None:
-    with pytest.raises(TicketDoesNotFit, match=f"{MOST_LINES} are the most"):
-        build(Ticket("t", LINK, (Line("x\n" * (MOST_LINES + 1)),)), profile("default"), codec="cp866")
+    with pytest.raises(TicketDoesNotFit, match=f"{MAX_LINES} are allowed"):
+        build(Ticket("t", LINK, (Line("x\n" * (MAX_LINES + 1)),)), profile("default"), codec="cp866")
 
 
 @pytest.mark.parametrize("char", ["\x10", "\x1b", "\x00", "\x1d", "\x7f\x10"])

@@ -226,7 +226,7 @@ def test_health_of_a_good_printer(paper: VirtualPrinter) -> None:
         assert health.ready is SensorState.YES
         assert health.findings == ()
         assert health.identity == PrinterIdentity("EPSON", "TM-T88V", "SIM0000001", "SIM 1.00")
-        assert (health.tells_printed, health.clears) == (SensorState.YES, SensorState.YES)
+        assert (health.reports_printed, health.clears) == (SensorState.YES, SensorState.YES)
         assert health.answers_ms is not None
         assert health.presenter is None
         assert not paper.tickets
@@ -255,7 +255,7 @@ def test_health_says_what_to_do(paper: VirtualPrinter, fault: str, words: str) -
 def test_health_finds_a_wrong_profile() -> None:
     with VirtualPrinter(process_id=False, clear_buffer=False) as paper, opened(paper) as printer:
         health = printer.health()
-        assert (health.tells_printed, health.clears) == (SensorState.NO, SensorState.NO)
+        assert (health.reports_printed, health.clears) == (SensorState.NO, SensorState.NO)
         assert "choose another profile" in "; ".join(health.findings)
 
 
@@ -330,7 +330,7 @@ def test_presenter(kiosk: VirtualPrinter) -> None:
         assert mouth.eject() is TicketEnd.EJECTED
         kiosk.jam_output()
         assert mouth.retract() is TicketEnd.JAMMED
-        assert "stuck in the presenter" in "; ".join(printer.health().findings)
+        assert "jammed in the presenter" in "; ".join(printer.health().findings)
         kiosk.mute()
         assert mouth.wait_taken(0.5) is TicketEnd.UNKNOWN
 
@@ -347,7 +347,7 @@ def test_a_new_process_clears_what_the_one_before_left(paper: VirtualPrinter) ->
     """The lane died while its ticket waited for paper: the ticket must not come out when the roll is changed."""
     paper.run_out_of_paper()
     with opened(paper) as printer:
-        printer._talk.say(b"\x1b@ old ticket\n", 1.0)
+        printer._session.send(b"\x1b@ old ticket\n", 1.0)
         assert paper.wait_for(lambda one: one.state()["waiting"] > 0)
     memory.forget()
     with opened(paper):
@@ -401,20 +401,20 @@ def test_when_clearing_cannot_be_proven_that_is_said(paper: VirtualPrinter) -> N
         paper.after(12 + 200, paper.mute)
         result = printer.print_ticket(ticket())
         assert (result.outcome, result.may_come_later) == (PrintOutcome.UNKNOWN, True)
-        assert "may still hold" in result.evidence
+        assert "may still contain the rest" in result.evidence
 
 
 def test_a_mark_whose_answer_may_be_lost_proves_nothing(paper: VirtualPrinter, monkeypatch: pytest.MonkeyPatch) -> None:
     """The printer was mute while the code came out, and speaks again when it is told to clear its buffer."""
     with opened(paper, "done_s=1") as printer:
         assert printer.print_ticket(ticket("t1")).outcome is PrintOutcome.PRINTED
-        clear = printer._talk.clear
+        clear = printer._session.clear
 
         def speaks_again() -> bool:
             paper.mute(False)
             return clear()
 
-        monkeypatch.setattr(printer._talk, "clear", speaks_again)
+        monkeypatch.setattr(printer._session, "clear", speaks_again)
         paper.after(12 + 200, paper.mute)
         result = printer.print_ticket(ticket("t2"))
         assert len(paper.codes) == 2

@@ -41,12 +41,12 @@ BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
         "fb": ("sco_drivers.screen.fbdev", "open_fb"),
         "drm": ("sco_drivers.screen.drm", "open_drm"),
         "sim": ("sco_sim.screen", "open_sim"),
-        "none": ("sco_drivers.screen.null", "open_nothing"),
+        "none": ("sco_drivers.screen.null", "open_null"),
     },
     "touch": {
         "evdev": ("sco_drivers.touch.evdev", "open_evdev"),
         "sim": ("sco_sim.touch", "open_sim"),
-        "none": ("sco_drivers.touch.null", "open_nothing"),
+        "none": ("sco_drivers.touch.null", "open_null"),
     },
 }
 

@@ -273,7 +273,7 @@ _TAG = "The simulated tag's memory"
 
 def screen(device: Screen, report: DeviceReport, person: Person) -> None:
     """Time of each scene, size of a module, pictures a second of a spinner; all scenes as pictures; two questions."""
-    from sco_drivers.screen.layout import LEAST_MODULE_MM
+    from sco_drivers.screen.layout import MIN_MODULE_MM
     from sco_hwtest.contracts.screen import look, scenes
 
     wide, high = device.size
@@ -289,14 +289,14 @@ def screen(device: Screen, report: DeviceReport, person: Person) -> None:
                 "not known: add mm=WIDTHxHEIGHT to the URL to have the code's size judged"
             )
         elif module is not None:
-            report.figures.append(Figure("module of the code", module, "mm", f"{LEAST_MODULE_MM} or more"))
+            report.figures.append(Figure("module of the code", module, "mm", f"{MIN_MODULE_MM} or more"))
             report.checks.append(
                 CheckResult(
                     "code-is-large-enough",
-                    f"A module of the code is at least {LEAST_MODULE_MM} mm on the glass.",
-                    Verdict.PASSED if module >= LEAST_MODULE_MM else Verdict.FAILED,
-                    found="" if module >= LEAST_MODULE_MM else f"it is {module:.2f} mm",
-                    to_do="" if module >= LEAST_MODULE_MM else "use a larger display, or a lower resolution",
+                    f"A module of the code is at least {MIN_MODULE_MM} mm on the glass.",
+                    Verdict.PASSED if module >= MIN_MODULE_MM else Verdict.FAILED,
+                    found="" if module >= MIN_MODULE_MM else f"it is {module:.2f} mm",
+                    to_do="" if module >= MIN_MODULE_MM else "use a larger display, or a lower resolution",
                 )
             )
     report.figures += [

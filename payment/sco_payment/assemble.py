@@ -120,7 +120,7 @@ def _tell_of_tag(observer: Observer, event: GuardEvent) -> None:
         {
             "found": None if event.error is None else str(event.error),
             "disabled": event.disabled,
-            "needs_person": event.needs_person,
+            "needs_person": event.needs_attendant,
         },
     )
 

@@ -1,10 +1,10 @@
-"""A display that is a file: laid out like a framebuffer, mapped into memory, decoded to PNG. `sim://PATH?size=WxH&format=NAME`.
+"""A display in a file with the layout of a framebuffer, for tests and PNGs: `sim://PATH?size=WxH&format=NAME`.
 
-The scenes, the conversion and the rotation are those of a real display; what a plain file cannot have is ioctls. Any
-process may map the file and look: `VirtualScreen` is the glass.
+The scenes, the conversion and the rotation are those of a real display; only ioctls are missing. Any process may map
+the file and read it: `VirtualScreen` is the simulated panel.
 
 Parameters: `size` (1024x768), `format` (a name of `sco_drivers.screen.formats`, rgb565), `stride` bytes a row, and
-those of every screen (`rotate`, `mm`, `guard_ms`, 0 here, since scripts press faster than people).
+those of every screen (`rotate`, `mm`, `guard_ms`: 0 by default here, since scripts press faster than people).
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _opened: WeakValueDictionary[str, SimulatedScreen] = WeakValueDictionary()
 
 
 def _file_size(geometry: Geometry) -> int:
-    """Bytes of the file: the rows, then, in the last eight of a whole number of pages, the count of frames."""
+    """Size of the file: the rows, and the frame counter in the last eight bytes of the last memory page."""
     need = geometry.stride * geometry.height + _COUNTER.size
     return -(-need // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 class FileMemory:
-    """A mapped file as a display's memory. A file that is unlinked is a display that was unplugged."""
+    """A mapped file as a display's memory. Unlinking the file unplugs the display."""
 
     def __init__(self, url: DeviceUrl, path: Path, geometry: Geometry) -> None:
         self._url = url
@@ -63,7 +63,7 @@ class FileMemory:
 
     @property
     def geometry(self) -> Geometry:
-        """As the URL says."""
+        """From the URL."""
         return self._geometry
 
     def front(self) -> memoryview:
@@ -76,7 +76,7 @@ class FileMemory:
         return self._rows
 
     def check(self) -> None:
-        """Ask whether the file is still there.
+        """Check that the file still exists.
 
         Raises:
             DeviceGone: it was unlinked.
@@ -108,15 +108,15 @@ class FileMemory:
 
 
 class VirtualScreen:
-    """The glass of a simulated display.
+    """The panel of a simulated display.
 
     Args:
         size: px of the device, before rotation.
         format: a name of `sco_drivers.screen.formats.FORMATS`.
-        rotate: degrees clockwise by which drivers are to turn the picture.
-        stride: bytes a row; tight when None.
-        mm: size of the glass in mm.
-        path: the file; a temporary one, removed by `close`, when None.
+        rotate: degrees clockwise by which drivers turn the picture.
+        stride: bytes per row; no padding if None.
+        mm: size of the panel in mm.
+        path: the file; a temporary one, removed by `close`, if None.
         guard_ms: see `sco_drivers.screen.options`.
     """
 
@@ -152,20 +152,20 @@ class VirtualScreen:
         return text + (f"&guard_ms={self.guard_ms}" if self.guard_ms else "")
 
     def raw(self) -> bytes:
-        """The rows as they lie in the file now."""
+        """The rows that are in the file now."""
         return self.path.read_bytes()[: self.geometry.stride * self.geometry.height]
 
     def image(self) -> Image:
-        """What the glass shows now, as an RGB image as a person sees it."""
+        """What the panel shows now, as an RGB image in the viewer's orientation."""
         return Surface(self.geometry, self.rotate).picture(memoryview(self.raw()))
 
     def save_png(self, path: str | Path) -> None:
-        """Write `image()` to a PNG file."""
+        """Save `image()` as a PNG file."""
         self.image().save(path, format="PNG")
 
     @property
     def frames(self) -> int:
-        """How many pictures, whole or in part, have been put on the glass since the file was made; 0 without a file."""
+        """How many pictures, whole or partial, were shown since the file was created; 0 without a file."""
         if not self.path.exists():
             return 0
         with self.path.open("rb") as file:
@@ -173,17 +173,17 @@ class VirtualScreen:
             return int(_COUNTER.unpack(file.read(_COUNTER.size))[0])
 
     def button(self, action: str) -> Box | None:
-        """Where the button of that action stands on a screen that this process has open; None when there is none."""
+        """The box of the button of that action on a screen that this process has open; None if there is none."""
         screen = _opened.get(str(self.path))
         return None if screen is None else screen.button_box(action)
 
     def unplug(self) -> None:
-        """Fault: the display leaves. What has it open meets `DeviceGone`; who opens it, `DeviceNotFound`."""
+        """Fault: the display is unplugged. Open screens raise `DeviceGone`, opening one raises `DeviceNotFound`."""
         self.path.unlink(missing_ok=True)
         self.path.symlink_to(_NOWHERE)
 
     def plug(self) -> None:
-        """The display that left is there again, black, under the same URL."""
+        """The display is plugged in again, black, with the same URL."""
         if self.path.is_symlink():
             self.path.unlink()
 
@@ -200,7 +200,7 @@ class VirtualScreen:
 
 
 class SimulatedScreen(DrawnScreen):
-    """A `DrawnScreen` on a file. `simulator` is its glass."""
+    """A `DrawnScreen` on a file. `simulator` is its panel."""
 
     def __init__(self, url: DeviceUrl, memory: FileMemory, simulator: VirtualScreen) -> None:
         super().__init__(url, memory, guard_ms=0)
@@ -208,12 +208,12 @@ class SimulatedScreen(DrawnScreen):
         _opened[str(simulator.path)] = self
 
     def close(self) -> None:
-        """Black the screen and unmap the file; a temporary one is removed. May be called twice."""
+        """Make the screen black and unmap the file; a temporary one is removed. May be called twice."""
         super().close()
         self.simulator.close()
 
 
-def _glass(url: DeviceUrl) -> tuple[PixelFormat, tuple[int, int], int]:
+def _panel(url: DeviceUrl) -> tuple[PixelFormat, tuple[int, int], int]:
     """The format, the size in px and the bytes of a row."""
     form: PixelFormat = FORMATS[url.choice("format", "rgb565", tuple(FORMATS))]
     size = pair_of(url, "size") or (1024, 768)
@@ -224,7 +224,7 @@ def _glass(url: DeviceUrl) -> tuple[PixelFormat, tuple[int, int], int]:
 
 
 def _check(url: DeviceUrl) -> None:
-    _glass(url)
+    _panel(url)
     check_parameters(url)
 
 
@@ -241,8 +241,8 @@ def open_sim(url: DeviceUrl, _options: None) -> SimulatedScreen:
     Raises:
         BadDeviceUrl: an unknown parameter, format or size. DeviceNotFound: no such directory. DevicePermission.
     """
-    form, size, stride = _glass(url)
-    glass = VirtualScreen(
+    form, size, stride = _panel(url)
+    panel = VirtualScreen(
         size,
         form.name,
         rotate=rotation_of(url),
@@ -252,13 +252,13 @@ def open_sim(url: DeviceUrl, _options: None) -> SimulatedScreen:
         guard_ms=guard_of(url, 0),
     )
     try:
-        memory = FileMemory(url, glass.path, glass.geometry)
+        memory = FileMemory(url, panel.path, panel.geometry)
     except FileNotFoundError:
-        if glass.path.is_symlink():
-            raise DeviceNotFound("no display is plugged in", url=url.text, hint="VirtualScreen.plug") from None
-        raise DeviceNotFound("no such directory", url=url.text, hint=f"mkdir -p {glass.path.parent}") from None
+        if panel.path.is_symlink():
+            raise DeviceNotFound("no display is connected", url=url.text, hint="VirtualScreen.plug") from None
+        raise DeviceNotFound("no such directory", url=url.text, hint=f"mkdir -p {panel.path.parent}") from None
     except PermissionError:
         raise DevicePermission("this user may not write the file", url=url.text) from None
     except (OSError, ValueError) as error:
         raise ScreenError(f"the file cannot be mapped: {error}", url=url.text) from error
-    return SimulatedScreen(url, memory, glass)
+    return SimulatedScreen(url, memory, panel)

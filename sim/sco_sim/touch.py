@@ -1,7 +1,7 @@
-"""A touch panel that is a FIFO of the kernel's input events. `sim://[/PATH-OF-FIFO]?range=4095x4095`.
+"""A simulated touch panel: a FIFO of the kernel's input events. `sim://[/PATH-OF-FIFO]?range=4095x4095`.
 
-The bytes are those of a real panel, read by the code that reads a real panel; what a FIFO cannot have is ioctls, so the
-range of the axes stands in the URL.
+It sends the bytes of a real panel, and the driver's own code reads them; a FIFO has no ioctls, so the range of the axes
+is in the URL.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ Event = tuple[int, int, int]
 
 
 class Finger:
-    """A finger and a key on a panel, as events of the kernel; where they go is the subclass's `emit`.
+    """A finger and keys on a panel, as events of the kernel; a subclass's `emit` sends them.
 
     Args:
-        size: px of the screen to which `tap` refers, as a person sees them.
-        most: greatest raw value of both axes.
-        multi: also speak of the first finger's slot, as panels for many fingers do.
-        turn: from the place that a person sees to the panel's own, both in shares of their sides; for panels whose
-            picture is turned. As it is when None.
+        size: px of the screen to which `tap` refers, in the viewer's orientation.
+        axis_max: highest raw value of both axes.
+        multi: also send the first finger's slot, as multi-touch panels do.
+        turn: from the viewer's place to the panel's own, both as shares of their sides, for rotated panels. No rotation
+            if None.
     """
 
     def __init__(
         self,
         size: tuple[int, int] = (1024, 768),
         *,
-        most: int = 4095,
+        axis_max: int = 4095,
         multi: bool = False,
         turn: Callable[[float, float], tuple[float, float]] | None = None,
     ) -> None:
         self.size = size
-        self.most = most
+        self.axis_max = axis_max
         self.multi = multi
         self._turn = turn
         self._contacts = 0
@@ -70,21 +70,21 @@ class Finger:
         raise NotImplementedError
 
     def send(self, *events: Event) -> None:
-        """Any events, and the SYN_REPORT that ends the packet."""
+        """Send events, and the SYN_REPORT that ends the packet."""
         self.emit([*events, (EV_SYN, SYN_REPORT, 0)])
 
     def tap(self, x: int, y: int) -> None:
-        """A finger comes down at a px and is lifted."""
+        """Tap at a px."""
         self.press(x, y)
         self.lift()
 
     def press(self, x: int, y: int) -> None:
-        """A finger comes down, or slides, to a px."""
-        # The middle of the px, so that the way back hits it.
+        """Put the finger down at a px, or slide it there."""
+        # The middle of the px, so that converting back gives the same px.
         u, v = (x + 0.5) / self.size[0], (y + 0.5) / self.size[1]
         if self._turn is not None:
             u, v = self._turn(u, v)
-        raw_x, raw_y = round(u * self.most), round(v * self.most)
+        raw_x, raw_y = round(u * self.axis_max), round(v * self.axis_max)
         slot: tuple[Event, ...] = ()
         if self.multi:
             self._contacts += 1
@@ -97,41 +97,41 @@ class Finger:
         self.send(*slot, (EV_KEY, BTN_TOUCH, 1), (EV_ABS, ABS_X, raw_x), (EV_ABS, ABS_Y, raw_y))
 
     def lift(self) -> None:
-        """The finger is lifted."""
+        """Lift the finger."""
         slot: tuple[Event, ...] = ()
         if self.multi:
             slot = ((EV_ABS, ABS_MT_SLOT, 0), (EV_ABS, ABS_MT_TRACKING_ID, -1))
         self.send(*slot, (EV_KEY, BTN_TOUCH, 0))
 
     def key(self, code: int) -> None:
-        """A key goes down and up."""
+        """Press and release a key."""
         self.send((EV_KEY, code, 1))
         self.send((EV_KEY, code, 0))
 
 
 class VirtualTouch(Finger):
-    """The finger on a simulated panel.
+    """A finger on a simulated panel.
 
     Args:
-        path: the FIFO; a temporary one, removed by `close`, when None. Made when it is not there.
-        size, most, multi, turn: see `Finger`.
+        path: the FIFO, created if it does not exist; a temporary one, removed by `close`, if None.
+        size, axis_max, multi, turn: see `Finger`.
     """
 
     def __init__(
         self,
         size: tuple[int, int] = (1024, 768),
         *,
-        most: int = 4095,
+        axis_max: int = 4095,
         path: str | Path | None = None,
         multi: bool = False,
         turn: Callable[[float, float], tuple[float, float]] | None = None,
     ) -> None:
-        super().__init__(size, most=most, multi=multi, turn=turn)
+        super().__init__(size, axis_max=axis_max, multi=multi, turn=turn)
         self._own = tempfile.TemporaryDirectory(prefix="sco-touch-") if path is None else None
         self.path = Path(self._own.name) / "touch.events" if self._own is not None else Path(str(path)).absolute()
         if not self.path.exists():
             os.mkfifo(self.path, 0o600)
-        # Open both ways, so that neither opening waits for a reader nor a reader's leaving breaks the pipe.
+        # Opened for reading and writing: opening does not wait for a reader, and a reader may leave.
         self._fd: int | None = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
         self._known: dict[tuple[int, int, int], int] = {}
         self._slot = 0
@@ -139,18 +139,18 @@ class VirtualTouch(Finger):
     @property
     def url(self) -> str:
         """The URL by which drivers open it."""
-        return f"sim://{quote(str(self.path))}?range={self.most}x{self.most}"
+        return f"sim://{quote(str(self.path))}?range={self.axis_max}x{self.axis_max}"
 
     def emit(self, events: Sequence[Event]) -> None:
-        """Write events, with the time by the clock that the driver asks panels to use; as the kernel, only changes."""
+        """Write events with the time of the driver's clock; only changes, as the kernel does."""
         if self._fd is None:
             raise ValueError("the panel was unplugged or closed")
-        events = [event for event in events if self._is_news(*event)]
+        events = [event for event in events if self._is_change(*event)]
         seconds, micro = divmod(time.monotonic_ns() // 1000, 1_000_000)
         os.write(self._fd, b"".join(EVENT.pack(seconds, micro, *event) for event in events))
 
-    def _is_news(self, kind: int, code: int, value: int) -> bool:
-        """Whether the kernel would pass the event on: a key or an axis only when its value is another one."""
+    def _is_change(self, kind: int, code: int, value: int) -> bool:
+        """Whether the kernel would deliver the event: a key or an axis only if its value has changed."""
         if kind not in (EV_ABS, EV_KEY):
             return True
         slot = self._slot if kind == EV_ABS and code > ABS_MT_SLOT else 0
@@ -165,21 +165,21 @@ class VirtualTouch(Finger):
         self.emit([(EV_SYN, SYN_DROPPED, 0), (EV_SYN, SYN_REPORT, 0)])
 
     def unplug(self) -> None:
-        """Fault: the panel leaves. Who reads it meets `DeviceGone`; who opens it, `DeviceNotFound`."""
+        """Fault: the panel is unplugged. Readers get `DeviceGone`; opening it raises `DeviceNotFound`."""
         if self._fd is not None:
             self.path.unlink(missing_ok=True)
             os.close(self._fd)
             self._fd = None
 
     def plug(self) -> None:
-        """The panel that left is there again, under the same URL."""
+        """The panel is plugged in again, with the same URL."""
         if self._fd is None:
             self._known, self._slot = {}, 0
             os.mkfifo(self.path, 0o600)
             self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
 
     def close(self) -> None:
-        """Let go of it and remove a temporary FIFO. May be called twice."""
+        """Close it and remove a temporary FIFO. May be called twice."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -194,7 +194,7 @@ class VirtualTouch(Finger):
 
 
 class SimulatedTouch(EventTouch):
-    """An `EventTouch` on a FIFO. `simulator` is the finger, in px of the size that `start` is given."""
+    """An `EventTouch` on a FIFO. `simulator` is the finger, in px of the size that is passed to `start`."""
 
     def __init__(self, url: DeviceUrl, fd: int, calibration: Calibration, simulator: VirtualTouch) -> None:
         super().__init__(url, fd, calibration)
@@ -213,24 +213,24 @@ class SimulatedTouch(EventTouch):
 
 @opener(check_parameters, example="sim:///tmp/touch", params=PARAMETERS, allows=("path",), simulated=True)
 def open_sim(url: DeviceUrl, _options: None) -> EventTouch:
-    """Open `sim://` (a panel of its own, reached by `.simulator`) or `sim:///PATH` (a FIFO of a `VirtualTouch`).
+    """Open `sim://` (a new panel, accessible as `.simulator`) or `sim:///PATH` (the FIFO of a `VirtualTouch`).
 
     Raises:
         BadDeviceUrl. DeviceNotFound: no such FIFO. DevicePermission. TouchError: not a FIFO.
     """
     x, y = range_of(url, (Axis(), Axis()))
     calibration = Calibration.of(url, x, y)
-    finger = None if url.path else VirtualTouch(most=x.most)
+    finger = None if url.path else VirtualTouch(axis_max=x.high)
     path = url.path or str(finger and finger.path)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise DeviceNotFound("no such FIFO", url=url.text, hint="make one by VirtualTouch(path=...)") from None
+        raise DeviceNotFound("no such FIFO", url=url.text, hint="create one with VirtualTouch(path=...)") from None
     except PermissionError:
         raise DevicePermission("this user may not read the FIFO", url=url.text) from None
     except OSError as error:
         raise TouchError(f"cannot be opened: {error.strerror}", url=url.text) from error
     if not stat.S_ISFIFO(os.fstat(fd).st_mode):
         os.close(fd)
-        raise TouchError("not a FIFO", url=url.text, hint="make one by VirtualTouch(path=...)")
+        raise TouchError("not a FIFO", url=url.text, hint="create one with VirtualTouch(path=...)")
     return EventTouch(url, fd, calibration) if finger is None else SimulatedTouch(url, fd, calibration, finger)

@@ -39,7 +39,7 @@ def test_contract(multi: bool, check: Check[TouchBench]) -> None:
 @pytest.mark.parametrize("query", TURNS)
 def test_taps_are_where_the_finger_is_however_the_panel_sits(query: str) -> None:
     with (
-        VirtualTouch((480, 800), most=32767, turn=TURNS[query]) as finger,
+        VirtualTouch((480, 800), axis_max=32767, turn=TURNS[query]) as finger,
         open_touch(f"spy+{finger.url}&{query}") as touch,
     ):
         taps_are_where_the_finger_is(TouchBench(touch, finger))

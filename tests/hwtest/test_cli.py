@@ -79,7 +79,7 @@ def test_all_that_is_wrong_in_a_url_is_said_at_once(arguments: list[str], words:
             ["screen", "walk", "sim://?size=640x480", "--scene", "paid", "--sheet", "/nowhere/a.png"],
             "cannot be written",
         ),
-        (["nfc", "write", "sim://", "not a link"], "is no link"),
+        (["nfc", "write", "sim://", "not a link"], "is not a link"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(arguments: list[str], words: str) -> None:

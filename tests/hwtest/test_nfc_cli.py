@@ -72,7 +72,7 @@ def test_lock_bits_are_burnt_only_after_a_yes(bench: VirtualReader) -> None:
     assert "needs the link" in run("provision", bench.url, "--protection", "forever", status=2)
     assert not bench.tag.page_writes
     assert "locked for ever" in run("provision", bench.url, LINK, "--protection", "forever", answer="y\n")
-    assert "locked for ever" in run("write", bench.url, OTHER, status=1)
+    assert "permanently locked" in run("write", bench.url, OTHER, status=1)
 
 
 def test_what_stands_in_the_way_is_said_in_one_line(bench: VirtualReader, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_what_stands_in_the_way_is_said_in_one_line(bench: VirtualReader, tmp_pa
     file.touch()
     for url, words in (
         ("pn532:///dev/none", "no such device"),
-        (f"pn532://{file}", "no serial line"),
+        (f"pn532://{file}", "not a serial line"),
         ("pn532://", "the path is missing"),
         ("usb://1234:5678", "no such device"),
         ("usb://printer", "vendor and product"),

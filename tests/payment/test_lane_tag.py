@@ -19,7 +19,7 @@ from sco_payment.lane import Lane, Order
 from sco_payment.paymaster.token import Token
 from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.nfc.pn532 import VirtualReader
-from sco_sim.nfc.tag_bench import TagBench
+from sco_sim.nfc.simulated_field import SimulatedField
 from sco_sim.paymaster import Bank, PayMasterSimulator
 from tests.payment.lane_kit import OwnUI, bench
 from tests.simulators.rcs380 import VirtualRcs380
@@ -33,7 +33,7 @@ STRANGER = bytes.fromhex("04ffeeddccbbaa")
 class Watched:
     """A lane with a tag, and what its observer was told of the tag."""
 
-    def __init__(self, lane: Lane, paymaster: PayMasterSimulator, reader: TagBench, ui: OwnUI) -> None:
+    def __init__(self, lane: Lane, paymaster: PayMasterSimulator, reader: SimulatedField, ui: OwnUI) -> None:
         self.lane, self.paymaster, self.reader, self.ui = lane, paymaster, reader, ui
         self.events: list[Mapping[str, Any]] = []
         self.worn: list[Mapping[str, Any]] = []
@@ -64,18 +64,18 @@ class Watched:
         return outcome, self.ui.pay_screens[-1].lines, carried
 
 
-At = Callable[[str], AbstractContextManager[tuple[TagBench, str]]]
+At = Callable[[str], AbstractContextManager[tuple[SimulatedField, str]]]
 
 
 @contextmanager
-def pn532(uri: str) -> Iterator[tuple[TagBench, str]]:
+def pn532(uri: str) -> Iterator[tuple[SimulatedField, str]]:
     """The simulated reader, a tag with `uri` before it, and its URL."""
     with VirtualReader(uri=uri) as reader:
         yield reader, reader.url
 
 
 @contextmanager
-def rcs380(uri: str) -> Iterator[tuple[TagBench, str]]:
+def rcs380(uri: str) -> Iterator[tuple[SimulatedField, str]]:
     reader = VirtualRcs380(uri=uri)
     with reader.on_the_bus() as url:
         yield reader, url
@@ -108,11 +108,11 @@ def watched(tmp_path: Path, plate: str, *, show_qr: bool = True, at: At = pn532)
             yield case
 
 
-def put_a_card_over(reader: TagBench) -> None:
+def put_a_card_over(reader: SimulatedField) -> None:
     reader.tags[:] = [VirtualTag(uid=STRANGER, uri=str(reader.tag.uri() or ""))]
 
 
-def put_a_card_beside(reader: TagBench) -> None:
+def put_a_card_beside(reader: SimulatedField) -> None:
     reader.tags.append(VirtualTag(uid=STRANGER))
 
 
@@ -127,7 +127,7 @@ def put_a_card_beside(reader: TagBench) -> None:
     ],
 )
 def test_what_is_laid_on_the_tag_while_idle_is_told_and_nfc_comes_back_when_it_has_gone(
-    tmp_path: Path, plate: str, act: Callable[[TagBench], None], at: At, told: str
+    tmp_path: Path, plate: str, act: Callable[[SimulatedField], None], at: At, told: str
 ) -> None:
     with watched(tmp_path, plate, at=at) as it:
         ours = it.reader.tag

@@ -64,10 +64,10 @@ def test_the_stages_are_where_they_are_meant(tmp_path: Path) -> None:
     with watched(tmp_path, "dynamic") as it:
         it.pay("1")
         it.settle()
-        before, written = it.reader.heard, []
+        before, written = it.reader.command_count, []
 
         def customer(screen: ScreenState) -> None:
-            written.append(it.reader.heard)
+            written.append(it.reader.command_count)
             it.paymaster.phone.pay(str(screen.link))
 
         it.ui._on_pay = customer

@@ -105,7 +105,7 @@ def test_without_a_display_mode_1_is_not_presented(tmp_path: Path) -> None:
             result = lane.pay(ORDER)
             assert (result.outcome, paymaster.bank.cancels) == (Outcome.NOT_PRESENTED, 1)
             said = [str(record.body) for record in lane.journal.timeline(result.key)]
-            assert any("no display is plugged in" in body for body in said)
+            assert any("no display is connected" in body for body in said)
 
 
 def test_without_a_display_mode_2_goes_on_by_the_plate(tmp_path: Path) -> None:

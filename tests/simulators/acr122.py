@@ -1,9 +1,9 @@
-"""An ACR122U: a PN532 behind a controller that speaks CCID over USB, as transfers of its two bulk endpoints.
+"""An ACR122U: a PN532 with a controller that speaks CCID over USB, as transfers of its two bulk endpoints.
 
 Written from the CCID specification 1.1 (6.1, 6.2) and ACS's API manual of the ACR122U (2.02): a command of the PN532
 travels in the pseudo-APDU `FF 00 00 00 LEN D4 ...` inside PC_to_RDR_XfrBlock and comes back as `D5 ... 90 00` in
-RDR_to_PC_DataBlock; Linux's own driver sends it inside PC_to_RDR_Escape and gets it in RDR_to_PC_Escape. What it cannot
-show: the controller's own timing and moods.
+RDR_to_PC_DataBlock; Linux's own driver sends it inside PC_to_RDR_Escape and gets it in RDR_to_PC_Escape. Not simulated:
+the controller's own timing.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _OK, _FAILED = b"\x90\x00", b"\x63\x00"
 
 
 class VirtualAcr122(UsbReader, Chip):
-    """An ACR122U with tags before it.
+    """An ACR122U with tags in its field.
 
     Args:
-        tags: what lies in the field; one NTAG213 with `uri` when not given.
+        tags: the tags in the field; one NTAG213 with `uri` by default.
         uri: the link on that one tag.
-        firmware: what it calls itself.
+        firmware: its name and version.
 
     The attributes are those of `UsbDevice` and `Chip`.
     """
@@ -49,7 +49,7 @@ class VirtualAcr122(UsbReader, Chip):
     def bulk_out(self, message: bytes) -> None:
         """A CCID message from the host; its answer waits for `bulk_in`."""
         if len(message) < 10 or len(message) != 10 + struct.unpack_from("<I", message, 1)[0]:
-            return  # the specification lets a reader be silent over a message of the wrong length
+            return  # a reader may ignore a message of the wrong length
         kind, slot, number = message[0], message[5], message[6]
         data: bytes | None = b""
         if kind == _POWER_ON:
@@ -64,7 +64,7 @@ class VirtualAcr122(UsbReader, Chip):
         self._answer(struct.pack("<BI5B", answer, len(data), slot, number, 0, 0, 0) + data)
 
     def _apdu(self, apdu: bytes) -> bytes | None:
-        """The answer; None where it is lost."""
+        """The answer; None if it is lost."""
         match apdu[:3]:
             case b"\xff\x00\x48":
                 return self._firmware
@@ -94,6 +94,6 @@ class VirtualAcr122(UsbReader, Chip):
         whole = bytes([0xD5, code + 1]) + answer + _OK
         if fault is Fault.SHORT:
             return whole[: len(whole) // 2]
-        if fault is Fault.CORRUPT:  # USB has its own checksums: what is corrupt is the controller's word
+        if fault is Fault.CORRUPT:  # USB has its own checksums: here the controller's data is corrupt
             return bytes([whole[0] ^ 0x10]) + whole[1:]
         return whole

@@ -1,13 +1,13 @@
-"""A PN533 on the USB (SCL3711 and its kin): PN53x frames, one to a bulk transfer, straight to the chip.
+"""A PN533 on USB (SCL3711 and similar): PN53x frames, one per bulk transfer, directly to the chip.
 
-Written from NXP's user manual UM0801-03 and, for what that does not say, from what others saw on the wire:
+Written from NXP's user manual UM0801-03 and, for what that does not say, from what others observed on the wire:
 
-- registers are read and written behind a status (libnfc, nfcpy);
-- a frame lies in the same memory as the USB descriptors, which begin 25 bytes into it: after a long one the strings are
-  gone, and without a cut of its power the reader is not enumerated again (libnfc's issue 408, which cites NXP);
-- it takes no second ACK in a row, and may answer without one (nfcpy's issue 15).
+- answers to register reads and writes begin with a status (libnfc, nfcpy);
+- a frame is stored in the same memory as the USB descriptors, which start at byte 25: a long one overwrites the
+  strings, and without a power cycle the reader is not enumerated again (libnfc's issue 408, which cites NXP);
+- it does not accept a second ACK in a row, and may answer without one (nfcpy's issue 15).
 
-No PN533 was at hand. A guess is the status by which a reader without an EEPROM refuses to read one.
+No PN533 was available. The status with which a reader without an EEPROM refuses to read one is a guess.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _string(text: str) -> bytes:
 
 
 def descriptors(identity: Identity) -> bytes:
-    """The configuration and the strings, as they lie in the chip's memory after power-up."""
+    """The configuration and the strings, as stored in the chip's memory after power-up."""
     configuration = bytes.fromhex(_CONFIGURATION.format(identity.endpoint_out, identity.endpoint_in))
     return configuration + _string(identity.product) + _LANGUAGES + _string(identity.manufacturer)
 
@@ -50,13 +50,13 @@ def eeprom_of(identity: Identity) -> bytes:
 
 
 class VirtualPn533(FramedUsbReader, FramedChip):
-    """A PN533 with tags before it.
+    """A PN533 with tags in its field.
 
     Args:
-        tags: what lies in the field; one NTAG213 with `uri` when not given.
+        tags: the tags in the field; one NTAG213 with `uri` by default.
         uri: the link on that one tag.
         identity: its descriptors.
-        eeprom: the 256 bytes beside the chip (`eeprom_of`); None for a reader without, as most are.
+        eeprom: the 256 bytes of its EEPROM (`eeprom_of`); None for a reader without one, as most are.
         firmware: IC, version, revision, support.
 
     Attributes (and those of `FramedUsbReader` and `Chip`):
@@ -64,7 +64,7 @@ class VirtualPn533(FramedUsbReader, FramedChip):
         loses_strings_by: see `string_error`.
     """
 
-    MOST_TARGETS = 1
+    MAX_TARGETS = 1
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class VirtualPn533(FramedUsbReader, FramedChip):
 
     @property
     def string_error(self) -> str | None:
-        """By which exception of `usb1` its strings are missed, when a long frame has gone over them."""
+        """The exception of `usb1` when its strings are read, after a long frame has overwritten them."""
         return None if self._sound(len(descriptors(self.identity))) else self.loses_strings_by
 
     def _enumerates(self) -> bool:
@@ -119,7 +119,7 @@ class VirtualPn533(FramedUsbReader, FramedChip):
         self._just_aborted = message == ACK
         self._lay_over(0, message)
         octets = bytearray(message)
-        if self._hear(octets) != 1 or octets:
+        if self._receive(octets) != 1 or octets:
             self.unknown += 1
 
     def _send(self, frame: bytes) -> None:

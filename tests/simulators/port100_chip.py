@@ -1,13 +1,12 @@
-"""An NFC Port-100 as a chip: what its commands do, with Type A tags in its field that answer ISO/IEC 14443-3's frames.
+"""The NFC Port-100 chip: its commands, with Type A tags in its field that answer frames of ISO/IEC 14443-3.
 
-Written from what nfcpy's driver and Linux's `port100` say of the commands, which Sony has not published. The host sends
-every request to a tag itself; the chip adds and checks parity and CRC as InSetProtocol says, and tells what happened in
-the status word of InCommRF.
+Written from what nfcpy's driver and Linux's `port100` show of the commands, which Sony has not published. The host
+sends every request to a tag itself; the chip adds and checks parity and CRC as InSetProtocol says, and returns the
+result in the status word of InCommRF.
 
-Nobody has published what it tells when tags answer at once: see `Collision`. Taken for granted: that guard times are
-milliseconds, that the octet behind the status word counts the bits of the last octet, and that InSetRF puts what
-InSetProtocol set back to defaults. What it cannot show: technologies other than Type A at 106 kbit/s, cards that it
-plays itself, time.
+It is not documented what it reports when tags answer at once: see `CollisionReport`. Assumed: guard times are in
+milliseconds, the octet after the status word counts the bits of the last octet, and InSetRF restores the defaults of
+InSetProtocol. Not simulated: technologies other than Type A at 106 kbit/s, card emulation, time.
 """
 
 from __future__ import annotations
@@ -30,33 +29,35 @@ _SETTINGS = set(range(0x14)) - {0x0D}
 _FLIPPED = 0x05  # two bits of an octet: its parity is right
 
 
-class Collision(StrEnum):
-    """What the reader makes of tags that answer at once and differently."""
+class CollisionReport(StrEnum):
+    """How the reader reports tags that answer at once and differently."""
 
     COLLISION = "collision"  # the status word says COLLISION_ERROR
     PARITY = "parity"  # it says PARITY_ERROR
-    MIXED = "mixed"  # it notices nothing: a bit is 1 where any tag sends a 1
-    STRONGEST = "strongest"  # one tag, that with the lowest UID, is so much nearer that it alone is heard
+    MIXED = "mixed"  # it does not notice: a bit is 1 if any tag sends a 1
+    STRONGEST = "strongest"  # only the tag with the lowest UID is received
 
 
 class Port100Chip(FramedReader):
-    """An NFC Port-100 with tags before it.
+    """An NFC Port-100 with tags in its field.
 
     Args:
-        tags: what lies in the field; one NTAG213 with `uri` when not given.
+        tags: the tags in the field; one NTAG213 with `uri` by default.
         uri: the link on that one tag.
-        overlap: what it makes of tags that answer at once.
+        on_collision: how it reports tags that answer at once.
     """
 
     ACK, ERROR, TO_HOST = ACK, ERROR, TO_HOST
 
-    def __init__(self, *tags: VirtualTag, uri: str = "", overlap: Collision = Collision.COLLISION) -> None:
+    def __init__(
+        self, *tags: VirtualTag, uri: str = "", on_collision: CollisionReport = CollisionReport.COLLISION
+    ) -> None:
         super().__init__(*tags, uri=uri)
-        self._overlap = overlap
+        self._on_collision = on_collision
         self._reset()
 
     def _reset(self) -> None:
-        """It loses power."""
+        """The chip loses its power."""
         self._rf = b""
         self._settings = dict(_DEFAULTS)
         self._power_field(False)
@@ -119,7 +120,7 @@ class Port100Chip(FramedReader):
         return struct.pack("<IB", 0, bits) + answer
 
     def _received(self, frame: bytes, *, noise: bool) -> tuple[int, bytes, int]:
-        """What comes back upon `frame`: status word; octets, bits of the last one where the status is 0."""
+        """The result of `frame`: status word; octets, and bits of the last one if the status is 0."""
         bits, add_crc = self._settings[_LAST_BITS], self._settings[_ADD_CRC] == 1
         before = sum(tag.air_us for tag in self.tags)
         whole = bits < 8 or self._settings[_ADD_PARITY] == 1  # octets without parity are damaged ones
@@ -132,11 +133,11 @@ class Port100Chip(FramedReader):
             self._air_us += frame_us(len(frame) + 2 * add_crc) + TURNAROUND_US + frame_us(len(sent[0].framed))
         first, data = sent[0], sent[0].framed
         if any(other != first for other in sent):
-            if self._overlap is Collision.COLLISION:
+            if self._on_collision is CollisionReport.COLLISION:
                 return _COLLISION, b"", 0
-            if self._overlap is Collision.PARITY:
+            if self._on_collision is CollisionReport.PARITY:
                 return _PARITY, b"", 0
-            if self._overlap is Collision.MIXED:
+            if self._on_collision is CollisionReport.MIXED:
                 data = superposed(sent)
         if noise:
             data = bytes([data[0] ^ _FLIPPED]) + data[1:]

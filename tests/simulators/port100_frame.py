@@ -1,7 +1,7 @@
 """Frames between a host and an NFC Port-100, as nfcpy's driver and Linux's `port100` send and read them.
 
 ACK 00 00 FF 00 FF 00    error 00 00 FF FF FF
-data 00 00 FF FF FF LENL LENM LCS D6/D7 ... DCS 00    LEN counts from D6/D7 to before DCS
+data 00 00 FF FF FF LENL LENM LCS D6/D7 ... DCS 00    LEN counts from D6/D7 up to DCS (excluded)
 """
 
 from __future__ import annotations
@@ -22,6 +22,6 @@ def information(body: bytes) -> bytes:
 
 
 def body_of(frame: bytes) -> bytes | None:
-    """What a data frame carries, direction first; None when it is none or a checksum is wrong."""
+    """The body of a data frame, direction first; None if it is not one or a checksum is wrong."""
     body = frame[_HEAD:-_TAIL]
     return body if body and frame == information(body) else None

@@ -1,9 +1,9 @@
-"""Tags in a field that is a UDP socket, as nfcpy's `udp` transport speaks it: a second path to the same tags.
+"""Tags in a field that is a UDP socket, for nfcpy's `udp` transport: a second path to the same tags.
 
 One datagram is one frame, `106A` and its octets in hexadecimal, without CRC; `RFOFF` says that the field went off. The
-reader's half is nfcpy's own driver. Here no chip stands between: the simulated tags themselves answer the requests of
-ISO/IEC 14443-3, so the driver's way for readers other than the PN53x family is exercised. Of several tags the one with
-the lowest UID is heard, as a stronger one would be.
+reader is nfcpy's own driver. There is no chip in between: the simulated tags answer the requests of ISO/IEC 14443-3
+themselves, which exercises the driver's path for readers other than the PN53x family. Of several tags only the one with
+the lowest UID is received.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _TECHNOLOGY = b"106A"
 
 
 class VirtualField:
-    """Tags before a reader that is reached over UDP, as a context manager.
+    """Tags in the field of a reader on UDP, as a context manager.
 
         with VirtualField(VirtualTag(uri="https://...")) as field, open_nfc(field.url) as nfc:
             nfc.read()
 
     Args:
-        tags: what lies in the field.
+        tags: the tags in the field.
 
     Attributes:
-        tags: append and remove as you like.
+        tags: may be changed.
         field_on: whether the reader's field is on.
         noise: how many of the next answers arrive damaged.
     """
@@ -47,7 +47,7 @@ class VirtualField:
 
     @property
     def url(self) -> str:
-        """The URL of nfcpy's UDP reader, pointed here."""
+        """The URL of this field for nfcpy's UDP reader."""
         return f"udp://127.0.0.1:{self._address[1]}"
 
     @property
@@ -60,7 +60,7 @@ class VirtualField:
         return self.tags[0]
 
     def close(self) -> None:
-        """Take the field down. May be called twice."""
+        """Stop the simulator. May be called twice."""
         if not self._closed.is_set():
             self._closed.set()
             with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
-"""A touch panel that the kernel itself makes (`/dev/uinput`): for benches where `evdev://` is to run as on a lane.
+"""A touch panel created in the kernel (`/dev/uinput`), to test `evdev://` as on a lane.
 
-The events take the whole way: uinput, the kernel's filters and buffers, /dev/input/eventN. Needs the module `uinput`
-and the right to write its node. By plain ioctls (include/uapi/linux/uinput.h).
+The events take the whole path: uinput, the kernel's filters and buffers, /dev/input/eventN. Needs the module `uinput`
+and permission to write to its node. Uses plain ioctls (include/uapi/linux/uinput.h).
 """
 
 from __future__ import annotations
@@ -40,38 +40,38 @@ SETUP = struct.Struct("@4H80sI")
 """struct uinput_setup: struct input_id (bus, vendor, product, version), name, count of force-feedback effects."""
 
 ABS_SETUP = struct.Struct("@Hxx6i")
-"""struct uinput_abs_setup: the code, then struct input_absinfo (value, least, most, fuzz, flat, resolution)."""
+"""struct uinput_abs_setup: the code, then struct input_absinfo (value, minimum, maximum, fuzz, flat, resolution)."""
 
 _NODE_S = 5.0
-"""udev gives the node its name and rights some time after the device is there."""
+"""udev sets the node's name and permissions some time after the device exists."""
 
 
 class UinputTouch(Finger):
-    """The finger on a panel that the kernel shows as a device; it leaves with `close`.
+    """A finger on a panel that the kernel exposes as a device until `close`.
 
     Args:
-        size, most, multi, turn: see `Finger`.
-        name: as the device is called, e.g. for udev rules.
+        size, axis_max, multi, turn: see `Finger`.
+        name: of the device, e.g. for udev rules.
 
     Raises:
-        DeviceNotFound: no /dev/uinput. DevicePermission. TouchError: the kernel would not make it.
+        DeviceNotFound: no /dev/uinput. DevicePermission. TouchError: the kernel refused to create it.
     """
 
     def __init__(
         self,
         size: tuple[int, int] = (1024, 768),
         *,
-        most: int = 4095,
+        axis_max: int = 4095,
         multi: bool = False,
         turn: Callable[[float, float], tuple[float, float]] | None = None,
         name: str = "SCO virtual touch panel",
     ) -> None:
-        super().__init__(size, most=most, multi=multi, turn=turn)
+        super().__init__(size, axis_max=axis_max, multi=multi, turn=turn)
         url = "evdev:///dev/uinput"
         try:
             self._fd: int | None = os.open("/dev/uinput", os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except PermissionError:
-            raise DevicePermission("this user may not make input devices", url=url, hint="run it as root") from None
+            raise DevicePermission("this user may not create input devices", url=url, hint="run it as root") from None
         except OSError as error:
             raise DeviceNotFound(f"no uinput: {error.strerror}", url=url, hint="sudo modprobe uinput") from None
         try:
@@ -79,7 +79,7 @@ class UinputTouch(Finger):
             self.node = self._find_node()
         except OSError as error:
             self.close()
-            raise TouchError(f"the kernel would not make the panel: {error.strerror}", url=url) from error
+            raise TouchError(f"the kernel refused to create the panel: {error.strerror}", url=url) from error
 
     def _make(self, name: str) -> None:
         fd = self._fd
@@ -88,13 +88,13 @@ class UinputTouch(Finger):
             fcntl.ioctl(fd, UI_SET_EVBIT, kind)
         for code in (BTN_TOUCH, *KEYS):
             fcntl.ioctl(fd, UI_SET_KEYBIT, code)
-        axes = {ABS_X: self.most, ABS_Y: self.most}
+        axes = {ABS_X: self.axis_max, ABS_Y: self.axis_max}
         if self.multi:
             axes |= {ABS_MT_SLOT: 9, ABS_MT_TRACKING_ID: 65535}
-            axes |= {ABS_MT_POSITION_X: self.most, ABS_MT_POSITION_Y: self.most}
-        for code, most in axes.items():
+            axes |= {ABS_MT_POSITION_X: self.axis_max, ABS_MT_POSITION_Y: self.axis_max}
+        for code, maximum in axes.items():
             fcntl.ioctl(fd, UI_SET_ABSBIT, code)
-            fcntl.ioctl(fd, UI_ABS_SETUP, ABS_SETUP.pack(code, 0, 0, most, 0, 0, 0))
+            fcntl.ioctl(fd, UI_ABS_SETUP, ABS_SETUP.pack(code, 0, 0, maximum, 0, 0, 0))
         fcntl.ioctl(fd, UI_SET_PROPBIT, _PROP_DIRECT)
         fcntl.ioctl(fd, UI_DEV_SETUP, SETUP.pack(_BUS_VIRTUAL, 0, 0, 1, name.encode()[:79], 0))
         fcntl.ioctl(fd, UI_DEV_CREATE)
@@ -119,17 +119,17 @@ class UinputTouch(Finger):
         return f"evdev://{self.node}"
 
     def emit(self, events: Sequence[Event]) -> None:
-        """Give events to the kernel, which stamps them itself."""
+        """Send events to the kernel, which adds the time."""
         if self._fd is None:
             raise ValueError("the panel was unplugged or closed")
         os.write(self._fd, b"".join(EVENT.pack(0, 0, *event) for event in events))
 
     def unplug(self) -> None:
-        """Fault: the panel leaves. Who reads it meets `DeviceGone`."""
+        """Fault: the panel is unplugged. Readers get `DeviceGone`."""
         self.close()
 
     def close(self) -> None:
-        """Take the device away. May be called twice."""
+        """Remove the device. May be called twice."""
         fd, self._fd = self._fd, None
         if fd is not None:
             try:

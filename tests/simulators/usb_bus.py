@@ -1,10 +1,10 @@
-"""A USB bus in place of this machine's: stands in for `usb1`, the lowest thing that nfcpy's USB transport calls.
+"""A simulated USB bus: replaces `usb1`, the lowest module that nfcpy's USB transport calls.
 
     with usb_bus(VirtualAcr122()), open_nfc("usb://072f:2200") as nfc:
         nfc.read()
 
-A device is an `Identity`, and what it does with the transfers of its two bulk endpoints. Everything above the bus is
-the code that ships. What the bus cannot show: time, and packets that are lost or cut.
+A device has an `Identity`, and handles the transfers of its two bulk endpoints. Everything above the bus is the code
+that ships. Not simulated: time, and lost or truncated packets.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _BULK = 2
 
 
 class NotTaken(Exception):
-    """The device takes no data now (NAK): the transfer runs into its deadline."""
+    """The device accepts no data now (NAK): the transfer times out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a device's descriptors say of it.
+    """A device's descriptors.
 
     Attributes:
         vendor_id, product_id: 16 bits each.
@@ -61,7 +61,7 @@ class UsbDevice(ABC):
     Attributes:
         identity: its descriptors.
         plugged: whether it is on the bus.
-        address: its place on the bus, given when it is first listed; a new one each time it is plugged in; 0 before.
+        address: on the bus, assigned when it is first listed; a new one each time it is plugged in; 0 before.
         owner: who has claimed its interface.
     """
 
@@ -74,50 +74,50 @@ class UsbDevice(ABC):
 
     @abstractmethod
     def bulk_out(self, message: bytes) -> None:
-        """A transfer from the host, never empty; what it is answered by is put up by `_answer`.
+        """A transfer from the host, never empty; `_answer` queues the answer.
 
         Raises:
-            NotTaken: it takes no data now.
+            NotTaken: the device accepts no data now.
         """
 
     @abstractmethod
     def _lose_power(self) -> None:
-        """Whatever the device forgets without power."""
+        """Reset the state that the device loses without power."""
 
     @property
     def string_error(self) -> str | None:
-        """By which exception of `usb1` its strings are missed; None as long as it gives them."""
+        """The exception of `usb1` when its strings are read; None as long as they can be read."""
         return None
 
     def bulk_in(self) -> bytes | None:
-        """The next transfer to the host; None when there is none before the host's deadline."""
+        """The next transfer to the host; None if there is none before the host's deadline."""
         return self._answers.pop(0) if self._answers else None
 
     def _answer(self, message: bytes, *, late: int = 0) -> None:
-        """Put up a transfer to the host, which finds none `late` times before."""
+        """Queue a transfer to the host, after `late` reads that time out."""
         self._answers += [None] * late
         self._answers.append(message)
 
     def _withdraw(self) -> None:
-        """Give up the transfers that are late."""
+        """Drop the transfers that are late."""
         if None in self._answers:
             del self._answers[self._answers.index(None) :]
 
     def unplug(self) -> None:
-        """Pull it out: it loses power, and whoever had it."""
+        """Unplug the device: it loses its power and its owner."""
         self.plugged = False
         self.owner = None
         self._answers.clear()
         self._lose_power()
 
     def replug(self) -> None:
-        """Plug it in again, when it is not."""
+        """Plug it in again, if it is unplugged."""
         if not self.plugged:
             self.plugged = True
             self.address = 0
 
     def reset(self) -> None:
-        """Have the host enumerate it anew without a cut of its power, as a warm start of the machine does."""
+        """Have the host enumerate it again without a power cycle, as after a warm start of the machine."""
         if self.plugged:
             self.owner = None
             self.address = 0
@@ -125,19 +125,19 @@ class UsbDevice(ABC):
             self.plugged = self._enumerates()
 
     def _enumerates(self) -> bool:
-        """Whether the host gets sound descriptors."""
+        """Whether the host reads valid descriptors."""
         return True
 
     @contextmanager
     def on_the_bus(self) -> Iterator[str]:
-        """Alone on a bus; gives the device URL to open it by."""
+        """Put the device on a bus of its own; yields its device URL."""
         with usb_bus(self):
             yield self.identity.url
 
 
 @contextmanager
 def usb_bus(*devices: UsbDevice) -> Iterator[None]:
-    """Put `devices` on a bus that nfcpy sees in place of this machine's, in the order in which it finds them."""
+    """Put `devices` on a bus that nfcpy sees instead of this machine's, in that order."""
     import nfc.clf.device
     import nfc.clf.transport
     import usb1  # type: ignore[import-untyped]
@@ -155,7 +155,7 @@ def usb_bus(*devices: UsbDevice) -> Iterator[None]:
 
 
 class _Libusb:
-    """What nfcpy asks of the module `usb1`; what is not here is the module's own."""
+    """The part of the module `usb1` that nfcpy uses; anything else comes from the module itself."""
 
     def __init__(self, real: Any, devices: tuple[UsbDevice, ...]) -> None:
         self._real, self._devices = real, devices
@@ -273,7 +273,7 @@ class _Configuration:
 
 
 class _Present:
-    """A device under the address that it had when it was listed: after replugging that one stays away."""
+    """A device with the address that it had when it was listed; it is gone after replugging."""
 
     def __init__(self, real: Any, device: UsbDevice) -> None:
         self._real, self._device = real, device
@@ -345,7 +345,7 @@ class _Handle(_Present):
     def bulkWrite(self, endpoint: int, data: bytes, timeout: int = 0) -> int:  # noqa: N802
         self._there()
         assert (endpoint, self._device.owner) == (self._device.identity.endpoint_out, self)
-        if data:  # an empty packet only ends a message whose length is a multiple of the packet's
+        if data:  # an empty packet only ends a message whose length is a multiple of the packet size
             try:
                 self._device.bulk_out(bytes(data))
             except NotTaken:

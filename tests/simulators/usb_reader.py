@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from sco_sim.nfc.framed_reader import FramedReader
-from sco_sim.nfc.tag_bench import TagBench
+from sco_sim.nfc.simulated_field import SimulatedField
 from tests.simulators.usb_bus import UsbDevice
 
 
-class UsbReader(UsbDevice, TagBench):
-    """A `TagBench` that hangs on the USB."""
+class UsbReader(UsbDevice, SimulatedField):
+    """A `SimulatedField` on USB."""
 
     def heal(self) -> None:
-        """End every fault: tags come back and answer, the reader is plugged in."""
+        """End every fault: removed tags come back and answer, the reader is plugged in."""
         super().heal()
         self.replug()
 
 
 class FramedUsbReader(UsbReader, FramedReader):
-    """A reader that is spoken to in frames, each in a transfer of its own.
+    """A reader that exchanges frames, each in its own transfer.
 
     Attributes:
-        late: how many of the host's readings find no answer yet, after the acknowledgement.
+        late: how many reads of the host time out between acknowledgement and answer.
     """
 
     late = 0

@@ -1,4 +1,4 @@
-"""The NFC tag on the lane's body and the reader behind it: what a caller may rely on.
+"""The public interface of NFC readers: one reader, one tag on the lane's body.
 
 The tag carries exactly one NDEF record, a well-known URI record, since phones open only the first one. The reader's
 field is off between calls, so that phones can read the tag.
@@ -19,7 +19,7 @@ class NoTag(NfcError):
 
 
 class SeveralTags(NfcError):
-    """More than one tag answers: something was put over ours, or a phone or card lies on the reader."""
+    """More than one tag answers: something was placed over ours, or a phone or card lies on the reader."""
 
     retryable = True
 
@@ -29,29 +29,29 @@ class ForeignTag(NfcError):
 
 
 class WrongContent(NfcError):
-    """The tag does not carry what it should; says what was found."""
+    """The tag does not carry what it should; the message contains what was found."""
 
 
 class TagTooSmall(NfcError):
-    """The record does not fit the tag; says how many bytes it takes and how many there are."""
+    """The record does not fit the tag; the message contains both sizes in bytes."""
 
 
 class TagLocked(NfcError):
-    """The tag is locked or asks for a password that we do not have."""
+    """The tag is locked, or needs a password that we do not have."""
 
 
 class UnsupportedTag(NfcError):
-    """The thing in the field is no NFC Forum Type 2 tag with NDEF."""
+    """What lies in the field is not an NFC Forum Type 2 tag with NDEF."""
 
 
 class TagGarbled(NfcError):
-    """What the tag answered arrived damaged, also when asked again: at the edge of the field, or something disturbs."""
+    """The tag's answer arrived damaged twice: the tag is at the edge of the field, or there is interference."""
 
     retryable = True
 
 
 class TagWriteFailed(NfcError):
-    """A write was cut short or read back differently. `may_carry` says what a phone may now find on the tag."""
+    """A write was interrupted or read back differently. `may_carry`: links that a phone may now find on it."""
 
     retryable = True
 
@@ -78,12 +78,12 @@ class TagContents:
         capacity: bytes that an NDEF message may have.
         ndef: the octets of the NDEF message, empty when there is none.
         uri: the link, when the message is exactly one well-known URI record; None otherwise.
-        writable: whether nothing known (lock bits, access byte, password) forbids a write.
-        locked: whether lock bits or the access byte make any page of the data area read-only for ever.
-        protected: whether writing asks for a password.
-        damaged: whether its structure makes no sense, as after a write that was cut short. Phones find no link then;
-            the next write or clearing mends it.
-        worn: how often the call wrote the page that it wrote most often; 0 for a call that only read.
+        writable: whether a write is possible, as far as lock bits, access byte and password show.
+        locked: whether lock bits or the access byte make any page of the data area permanently read-only.
+        protected: whether writing needs a password.
+        damaged: whether its structure is invalid, as after an interrupted write. Phones then find no link; the next
+            write or clear repairs it.
+        write_count: how often this call wrote its most frequently written page; 0 for a call that only read.
     """
 
     uid: bytes
@@ -95,12 +95,12 @@ class TagContents:
     locked: bool = False
     protected: bool = False
     damaged: bool = False
-    worn: int = field(default=0, compare=False)
+    write_count: int = field(default=0, compare=False)
 
 
 @runtime_checkable
 class TagReader(Protocol):
-    """A reader with one tag before it. Safe from several threads; one command at a time."""
+    """A reader with one tag in its field. Thread-safe; it executes one command at a time."""
 
     @property
     def url(self) -> str:
@@ -120,7 +120,7 @@ class TagReader(Protocol):
 
         Raises:
             WrongContent: it carries something else. ForeignTag: `uid` was given and differs. And those of `read`.
-            ValueError: `uri` is no link.
+            ValueError: `uri` is not a link.
         """
         ...
 
@@ -131,7 +131,7 @@ class TagReader(Protocol):
 
         Raises:
             TagTooSmall, TagLocked, ForeignTag: before anything is written. TagWriteFailed: see its `may_carry`.
-            And those of `read`. ValueError: `uri` is no link (empty, or with spaces or control characters).
+            And those of `read`. ValueError: `uri` is not a link (empty, or with spaces or control characters).
         """
         ...
 
@@ -140,7 +140,7 @@ class TagReader(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the reader back, field off. May be called twice."""
+        """Switch the field off and release the reader. May be called twice."""
         ...
 
     def __enter__(self) -> Self: ...

@@ -1,7 +1,7 @@
-"""How often a tag's busiest page was written, over the life of the tag, and when that is more than it is made for.
+"""Count writes of a tag's most frequently written page over its lifetime, and warn before its write endurance ends.
 
-NTAG213/215/216 are made for 100,000 writes of a page (NXP's data sheet, write endurance). A tag that carries each
-payment's link has the page with the length written twice a payment.
+A page of an NTAG213/215/216 is rated for 100,000 writes (NXP's data sheet, write endurance). On a tag that carries
+each payment's link, the page with the length is written twice per payment.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-LIFE = 100_000
-"""Writes that a page is made for."""
-EARLY = 80_000
-"""Writes at which somebody should be told to have a new tag ready."""
-TELL_EVERY = 1_000
+RATED_WRITES = 100_000
+"""Writes that a page is rated for."""
+WARN_AT = 80_000
+"""Writes after which the operator should have a new tag ready."""
+WARN_EVERY = 1_000
 SAVE_EVERY = 20
-"""Writes that a power cut may leave uncounted."""
+"""At most so many writes are lost from the count by a power cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnduranceExceeded:
-    """A tag comes to the end of its life: `writes` of its busiest page of the `life` that it is made for."""
+    """A tag approaches its write endurance: `writes` of its most frequently written page, which is rated for `life`."""
 
     uid: bytes
     writes: int
-    life: int = LIFE
+    life: int = RATED_WRITES
 
 
 class WriteEndurance:
-    """Counts the writes of each tag that a lane has had, by its UID, in a file. Never raises: wear ends no payment.
+    """Counts the writes of each tag of a lane, by UID, in a file. Never raises: this must not end a payment.
 
     Args:
-        path: the file, JSON; made when absent.
-        on_worn: is told from `EARLY` writes on, and again every `TELL_EVERY`.
+        path: the JSON file; created when absent.
+        on_exceeded: called after `WARN_AT` writes, and again every `WARN_EVERY`.
     """
 
-    def __init__(self, path: str | Path, on_worn: Callable[[EnduranceExceeded], None]) -> None:
+    def __init__(self, path: str | Path, on_exceeded: Callable[[EnduranceExceeded], None]) -> None:
         self._path = Path(path)
-        self._on_worn = on_worn
+        self._on_worn = on_exceeded
         self._writes = self._load()
-        self._told: dict[str, int] = {}
+        self._reported: dict[str, int] = {}
         self._unsaved = 0
 
     def _load(self) -> dict[str, int]:
@@ -56,17 +56,17 @@ class WriteEndurance:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            log.error("%s: the count of the tag's writes cannot be read and begins anew: %s", self._path, error)
+            log.error("%s: the count of the tag's writes cannot be read and starts again at 0: %s", self._path, error)
             with suppress(OSError):
                 self._path.rename(self._path.with_name(self._path.name + ".unreadable"))
             return {}
 
     def of(self, uid: bytes) -> int:
-        """Writes of the busiest page of the tag `uid` so far."""
+        """Writes so far of the most frequently written page of the tag `uid`."""
         return self._writes.get(uid.hex(), 0)
 
     def add(self, uid: bytes, writes: int) -> None:
-        """The busiest page of the tag `uid` was written `writes` times more."""
+        """Add `writes` to the count of the tag `uid`."""
         if not writes:
             return
         key, total = uid.hex(), self.of(uid) + writes
@@ -74,12 +74,12 @@ class WriteEndurance:
         self._unsaved += writes
         if self._unsaved >= SAVE_EVERY:
             self.save()
-        if total >= max(EARLY, self._told.get(key, 0) + TELL_EVERY):
-            self._told[key] = total
+        if total >= max(WARN_AT, self._reported.get(key, 0) + WARN_EVERY):
+            self._reported[key] = total
             self._on_worn(EnduranceExceeded(uid, total))
 
     def save(self) -> None:
-        """Put the count on disk, whole or not at all."""
+        """Write the count to disk, atomically."""
         if not self._unsaved:
             return
         part = self._path.with_name(self._path.name + ".part")
@@ -90,5 +90,5 @@ class WriteEndurance:
                 os.fsync(file.fileno())
             part.replace(self._path)
         except OSError as error:
-            log.error("%s: the count of the tag's writes cannot be kept: %s", self._path, error.strerror)
+            log.error("%s: the count of the tag's writes cannot be saved: %s", self._path, error.strerror)
         self._unsaved = 0

@@ -1,14 +1,13 @@
-"""Whether a lane's tag may be used, from what each look at it found: the enrolled tag, its octets, nothing beside it.
+"""Decide whether a lane's tag may be used: it must be the enrolled tag, carry the expected octets, and be alone.
 
-It knows nothing of payments and has no clock: its owner checks before each use and now and then while idle. What it
-finds falls into three kinds:
+The guard has no clock and no knowledge of payments: its owner checks the tag before each use and periodically while
+idle. There are three kinds of findings:
 
-- The reader fails or the tag is silent: not usable now, usable again as soon as it answers. That is no sign of
-  tampering.
-- Something lies on the reader (another tag, a second one, a bank card): disabled until `GOOD_LOOKS` looks in a row have
-  found all well, since customers lay wallets on plates and take them away again, and a sticker that is put over the tag
-  stays.
-- The tag itself was changed (other octets, locked): disabled until a person has looked at it and calls `enable`.
+- The reader fails or the tag does not answer: the tag is unusable now, and usable again as soon as it answers. That is
+  no sign of tampering.
+- Something lies on the reader (another tag, a second one, a bank card): disabled until `GOOD_CHECKS` consecutive checks
+  found no problem. Customers put wallets on plates and take them away again; a sticker over the tag stays.
+- The tag itself was changed (other octets, locked): disabled until an attendant has examined it and `enable` is called.
 """
 
 from __future__ import annotations
@@ -20,32 +19,32 @@ from dataclasses import dataclass
 from sco_drivers.errors import DeviceError
 from sco_drivers.nfc import ForeignTag, SeveralTags, TagLocked, TagReader, UnsupportedTag, WrongContent
 
-GOOD_LOOKS = 2
-_SOMETHING_LIES_THERE = (ForeignTag, SeveralTags, UnsupportedTag)
+GOOD_CHECKS = 2
+_OBJECT_ON_READER = (ForeignTag, SeveralTags, UnsupportedTag)
 _CHANGED = (WrongContent, TagLocked)
 
 
 @dataclass(frozen=True, slots=True)
 class GuardEvent:
-    """Something is otherwise than at the look before.
+    """The result of a check differs from the previous one.
 
     Attributes:
-        error: what was found; None when all is well again.
+        error: what was found; None when there is no problem any more.
         disabled: whether the tag must not be used from now on.
-        needs_person: whether it stays so until `TagGuard.enable`.
+        needs_attendant: whether it stays disabled until `TagGuard.enable`.
     """
 
     error: DeviceError | None
     disabled: bool
-    needs_person: bool
+    needs_attendant: bool
 
 
 class TagGuard:
-    """Judges one tag. Safe from several threads.
+    """Guards one tag. Thread-safe.
 
     Args:
-        uid: the tag's enrolled serial number; None when it is not known, and then not checked.
-        on_event: is called at each change, from the thread that looked. The same finding twice is told once.
+        uid: the tag's enrolled serial number; None when it is not known: then it is not checked.
+        on_event: called on each change, from the thread that checked. A repeated finding is reported once.
     """
 
     def __init__(self, uid: bytes | None, on_event: Callable[[GuardEvent], None]) -> None:
@@ -57,21 +56,21 @@ class TagGuard:
 
     @property
     def disabled(self) -> bool:
-        """Whether something strange was seen, and neither time nor a person has cleared it up."""
+        """Whether the tag must not be used because of an earlier finding."""
         return self._reason is not None
 
     @property
     def reason(self) -> DeviceError | None:
-        """What was seen, while disabled."""
+        """What was found, while disabled; None otherwise."""
         return self._reason
 
     @property
-    def needs_person(self) -> bool:
+    def needs_attendant(self) -> bool:
         """Whether it stays disabled until `enable`."""
         return isinstance(self._reason, _CHANGED)
 
     def check(self, reader: TagReader, uri: str | None) -> DeviceError | None:
-        """Look at the tag now; None when it may be used, else why not.
+        """Check the tag now; None when it may be used, else why not.
 
         Args:
             uri: the link that it must carry, octet for octet; None for no link at all.
@@ -85,23 +84,23 @@ class TagGuard:
         return self._reason
 
     def note(self, found: DeviceError | None) -> None:
-        """Take in what a look, a write or a clearing found; None for all well."""
+        """Record what a check, a write or a clear found; None for no problem."""
         with self._lock:
             before, self._found = self._found, found
             was_disabled = self.disabled
-            if isinstance(found, _CHANGED) or (isinstance(found, _SOMETHING_LIES_THERE) and not self.needs_person):
+            if isinstance(found, _CHANGED) or (isinstance(found, _OBJECT_ON_READER) and not self.needs_attendant):
                 self._reason = found
             self._good = 0 if found is not None else self._good + 1
-            if self._good >= GOOD_LOOKS and not self.needs_person:
+            if self._good >= GOOD_CHECKS and not self.needs_attendant:
                 self._reason = None
             if (type(before), str(before)) == (type(found), str(found)) and was_disabled == self.disabled:
                 return
             if found is None and self.disabled:
-                return  # not yet well again
-            event = GuardEvent(found, self.disabled, self.needs_person)
+                return  # one good check is not enough
+            event = GuardEvent(found, self.disabled, self.needs_attendant)
         self._on_event(event)
 
     def enable(self) -> None:
-        """A person has looked at the tag: judge it afresh from now on."""
+        """Forget earlier findings: an attendant has examined the tag."""
         with self._lock:
             self._found = self._reason = None

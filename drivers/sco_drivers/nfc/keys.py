@@ -1,7 +1,7 @@
 """Per-tag passwords from one key file.
 
-The password goes over the air in clear, so a tag's password must open that tag only: it is an HMAC of the tag's UID
-under the shop's key. It refuses key files that others can read, and keys under 16 bytes.
+Passwords are sent over the air in clear, so each tag needs its own: it is an HMAC of the tag's UID under the shop's
+key. Key files that others can read, and keys under 16 bytes, are refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LABEL = b"sco-paymaster NTAG password 1"
 
 
 class TagKey:
-    """The shop's key for its tags; its `repr` shows nothing of it."""
+    """The shop's key for its tags. Its `repr` does not show the key."""
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) < 16:
@@ -32,13 +32,13 @@ class TagKey:
         """Read the key from the file at `path`.
 
         Raises:
-            BadDeviceUrl: no such file, no plain file, readable by others, or too short.
+            BadDeviceUrl: the file is missing, not a regular file, readable by others, or too short.
         """
         file = Path(path)
         try:
             mode = file.stat().st_mode
             if not stat.S_ISREG(mode):  # a pipe or /dev/urandom would never end
-                raise BadDeviceUrl(f"the key {path!r} is no file", url=url, hint="head -c 32 /dev/urandom > FILE")
+                raise BadDeviceUrl(f"not a regular file: key {path!r}", url=url, hint="head -c 32 /dev/urandom > FILE")
             secret = file.read_bytes()
         except OSError as error:
             raise BadDeviceUrl(f"the key file {path!r} cannot be read: {error.strerror}", url=url) from error

@@ -1,7 +1,7 @@
-"""The one NDEF message we put on a tag: a single well-known URI record, as octets.
+"""Encode and decode the one NDEF message that we write: a single well-known URI record.
 
-Encodes and strictly decodes that one shape (NFC Forum NDEF 1.0 and RTD URI 1.0). It refuses everything else: several
-records, chunks, ids, other types. Phones open only the first record, and comparing octets leaves nothing to opinion.
+Follows NFC Forum NDEF 1.0 and RTD URI 1.0. Everything else is refused: several records, chunks, ids, other types.
+Phones open only the first record; comparing octets is unambiguous.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def uri_message(uri: str) -> bytes:
     """The NDEF message with one well-known URI record of `uri`.
 
     Raises:
-        ValueError: `uri` names no scheme, or has spaces or characters that no link has: a phone would open nothing.
+        ValueError: `uri` has no scheme, or contains spaces or characters that no link has: phones would not open it.
     """
     if not _SCHEME.match(uri) or not uri.isprintable() or " " in uri:
-        raise ValueError(f"{uri!r} is no link: it does not begin like https:, or has spaces or control characters")
+        raise ValueError(f"{uri!r} is not a link: it has no scheme (https:), or has spaces or control characters")
     code = max(
         (code for code, prefix in enumerate(_PREFIXES) if uri.startswith(prefix)),
         key=lambda code: len(_PREFIXES[code]),

@@ -1,9 +1,9 @@
-"""A PN533 on the USB, brought up through nfcpy's public classes, and left so that it can be enumerated again.
+"""A PN533 on USB, initialised with nfcpy's public classes and closed so that it can be enumerated again.
 
-The chip keeps a frame in the same memory as its USB descriptors, which begin 25 bytes into it: a long frame goes over
-them. The host knows them already and the reader works on; but when it is enumerated anew without a cut of its power, as
-by a warm start of the machine, it is not found. NXP's advice is to write them back before the host goes down (libnfc's
-issue 408 tells of both). The configuration alone is written: without its strings the reader can be enumerated.
+The chip stores a frame in the same memory as its USB descriptors, which start at byte 25: a long frame overwrites them.
+The host has read them already and the reader continues to work; but when it is enumerated again without a power cycle,
+as after a warm start of the machine, it is not found. NXP's advice is to write them back before the host goes down
+(libnfc's issue 408 describes both). Only the configuration is written: the reader enumerates without its strings.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any
 
 import nfc.clf.pn533
 
-from sco_drivers.nfc.demoted import Demoted
+from sco_drivers.nfc.debug_log import DebugLogger
 
-_quiet = Demoted(logging.getLogger(__name__))
+_quiet = DebugLogger(logging.getLogger(__name__))
 
 _DESCRIPTORS_AT = 0x0019
-_AT_ONCE = 5  # registers in one WriteRegister whose frame does not reach the descriptors itself
+_AT_ONCE = 5  # registers in one WriteRegister whose frame does not overwrite the descriptors itself
 
 
 def configuration_of(device: Any) -> bytes:
-    """The configuration descriptor of a `usb1.USBDevice`, as the host read it at the enumeration.
+    """The configuration descriptor of a `usb1.USBDevice`, as the host read it during enumeration.
 
     Returns:
         Configuration, interfaces and endpoints (USB 2.0, 9.6.3 to 9.6.6).
@@ -55,7 +55,7 @@ def configuration_of(device: Any) -> bytes:
 
 
 class Device(nfc.clf.pn533.Device):  # type: ignore[misc]
-    """nfcpy's device, with `configuration` to be written back when it is closed."""
+    """nfcpy's device; `configuration` is written back when it is closed."""
 
     chipset: Any
 
@@ -64,7 +64,7 @@ class Device(nfc.clf.pn533.Device):  # type: ignore[misc]
         super().__init__(chipset, logger=_quiet)
 
     def close(self) -> None:
-        """Field off, descriptors written back, as far as the reader lets us; let go of it."""
+        """Switch the field off, write the descriptors back if the reader allows it, and release the reader."""
         cells = list(enumerate(self._configuration, _DESCRIPTORS_AT))
         with suppress(OSError, nfc.clf.pn533.Chipset.Error):
             self.mute()
@@ -75,10 +75,10 @@ class Device(nfc.clf.pn533.Device):  # type: ignore[misc]
 
 
 def init(transport: Any) -> Device:
-    """Bring up the PN533 behind `transport`, an open `nfc.clf.transport.USB`.
+    """Initialise the PN533 on `transport`, an open `nfc.clf.transport.USB`.
 
     Raises:
-        OSError, nfc.clf.pn533.Chipset.Error: it does not answer, or not as a PN533 does.
+        OSError, nfc.clf.pn533.Chipset.Error: it does not answer as a PN533.
     """
     transport.write(nfc.clf.pn533.Chipset.ACK)
     configuration = configuration_of(transport.usb_dev.getDevice())

@@ -1,7 +1,7 @@
-"""A Sony RC-S380 (NFC Port-100) through nfcpy's driver, held to its protocol.
+"""A Sony RC-S380 (NFC Port-100): nfcpy's driver with strict checks of each answer.
 
-nfcpy's own takes an answer that is none, or that a checksum contradicts, for a command that was done: a field that
-stayed on would be reported as off. Here each answer is whole and says that its command was done, or there is an error.
+nfcpy accepts a missing answer, or one with a wrong checksum, as a command that was done: a field that stayed on would
+be reported as off. Here each answer is complete and confirms its command, or there is an error.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 
 from nfc.clf import rcs380
 
-from sco_drivers.nfc.demoted import Demoted
+from sco_drivers.nfc.debug_log import DebugLogger
 
-_quiet = Demoted(logging.getLogger(__name__))
+_quiet = DebugLogger(logging.getLogger(__name__))
 
 _START = b"\x00\x00\xff\xff\xff"
 _HEAD, _TAIL = 8, 2
 _STATUS = (0x00, 0x02, 0x06, 0x2A)  # InSetRF, InSetProtocol, SwitchRF, SetCommandType: a status, 0 for done
-_LEAST = {0x04: 4, 0x20: 2, 0x22: 2} | dict.fromkeys(_STATUS, 1)  # bytes that an answer has
+_MIN_SIZE = {0x04: 4, 0x20: 2, 0x22: 2} | dict.fromkeys(_STATUS, 1)  # bytes of an answer
 _IN_COMM_RF, _DONE = 0x04, bytes(4)
 
 PROTOCOL, PARITY, CRC, COLLISION, OVERFLOW, RECEIVE_TIMEOUT = 0x01, 0x02, 0x04, 0x08, 0x10, 0x80
@@ -40,7 +40,7 @@ _NAMES = {
 
 
 class NotReceived(Exception):
-    """InCommRF brought no answer of a tag; `status` is its status word, of bits that are named above."""
+    """InCommRF returned no answer of a tag; `status` is its status word, a combination of the bits above."""
 
     def __init__(self, status: int) -> None:
         named = [name for bit, name in _NAMES.items() if status & bit]
@@ -53,31 +53,31 @@ def _error(text: str) -> OSError:
 
 
 def _body(frame: bytes) -> bytes:
-    """What a data frame carries."""
+    """The body of a data frame."""
     if frame == _START:
-        raise _error("the reader does not understand")
+        raise _error("the reader did not understand the command")
     size = int.from_bytes(frame[5:7], "little")
     if not frame.startswith(_START) or len(frame) < _HEAD + size + _TAIL:
-        raise _error(f"no whole frame: {frame[:16].hex()}")
+        raise _error(f"incomplete frame: {frame[:16].hex()}")
     if sum(frame[5:_HEAD]) & 0xFF or sum(frame[_HEAD : _HEAD + size + 1]) & 0xFF:
         raise _error("a checksum is wrong")
     return frame[_HEAD : _HEAD + size]
 
 
 class Chipset(rcs380.Chipset):  # type: ignore[misc]
-    """The chip. Whatever it answers that its protocol does not know is an OSError."""
+    """The chip. An answer that violates its protocol raises OSError."""
 
-    def __init__(self, transport: Any, logger: Demoted) -> None:
-        # nfcpy's own start waits without end for a reader that goes on talking.
+    def __init__(self, transport: Any, logger: DebugLogger) -> None:
+        # nfcpy's own initialisation waits forever for a reader that keeps sending.
         self.transport, self.log = transport, logger
-        self.transport.write(self.ACK)  # ends whatever the reader is at
+        self.transport.write(self.ACK)  # aborts whatever the reader is doing
         self.set_command_type(1)
         self.get_firmware_version()
         self.get_pd_data_version()
         self.switch_rf("off")
 
     def close(self) -> None:
-        """Switch the field off and let go of the reader."""
+        """Switch the field off and release the reader."""
         try:
             self.transport.write(self.ACK)
             self.switch_rf("off")
@@ -89,7 +89,7 @@ class Chipset(rcs380.Chipset):  # type: ignore[misc]
         """Send a command and return its answer's data.
 
         Raises:
-            OSError: ETIMEDOUT or ENODEV as the transport says; EPROTO for an answer that is none, or a refusal.
+            OSError: ETIMEDOUT or ENODEV from the transport; EPROTO for an invalid answer or a refusal.
         """
         frame = rcs380.Frame(bytearray([0xD6, cmd_code, *cmd_data]))
         self.transport.write(bytes(frame))
@@ -98,17 +98,17 @@ class Chipset(rcs380.Chipset):  # type: ignore[misc]
             raise _error(f"no acknowledgement: {acknowledgement[:16].hex()}")
         body = _body(bytes(self.transport.read()))
         data = body[2:]
-        if body[:2] != bytes([0xD7, cmd_code + 1]) or len(data) < self._least(cmd_code, data):
+        if body[:2] != bytes([0xD7, cmd_code + 1]) or len(data) < self._min_size(cmd_code, data):
             raise _error(f"no answer to {self.CMD[cmd_code]}: {body[:16].hex()}")
         if cmd_code in _STATUS and data[0]:
             raise _error(f"{self.CMD[cmd_code]}: {rcs380.StatusError(data[0])}")
         return data
 
     def in_comm_rf(self, data: bytes, timeout: int) -> bytes:
-        """Send `data` to the tags; what they answer.
+        """Send `data` to the tags and return their answer.
 
         Args:
-            timeout: ms to wait for the answer's beginning.
+            timeout: ms until the answer must start.
 
         Raises:
             NotReceived: no answer, or a damaged one. OSError: see `send_command`.
@@ -117,20 +117,20 @@ class Chipset(rcs380.Chipset):  # type: ignore[misc]
         status = int.from_bytes(answer[:4], "little")
         if status:
             raise NotReceived(status)
-        return answer[5:]  # behind an octet that tells the bits of the last one
+        return answer[5:]  # after an octet with the number of bits in the last one
 
     @staticmethod
-    def _least(code: int, data: bytes) -> int:
-        """Bytes that the answer to `code` has; that of InCommRF one more where a tag has answered."""
-        return _LEAST.get(code, 0) + (code == _IN_COMM_RF and data[:4] == _DONE)
+    def _min_size(code: int, data: bytes) -> int:
+        """Minimum size of the answer to `code`; for InCommRF one byte more if a tag has answered."""
+        return _MIN_SIZE.get(code, 0) + (code == _IN_COMM_RF and data[:4] == _DONE)
 
 
 class Device(rcs380.Device):  # type: ignore[misc]
-    """The reader behind `transport`, ready, field off. Raises what `Chipset` does."""
+    """The reader on `transport`, initialised, field off. Raises the same as `Chipset`."""
 
     def __init__(self, transport: Any) -> None:
         super().__init__(Chipset(transport, _quiet), logger=_quiet)
         self._vendor_name, self._device_name = transport.manufacturer_name, transport.product_name
 
 
-init = Device  # what nfcpy calls it in a driver's module
+init = Device  # nfcpy's name for it in a driver module

@@ -1,7 +1,8 @@
-"""The reader itself: opened when first needed, opened again after it failed, and its errors as ours.
+"""The reader itself: opened when first needed, reopened after a failure, its errors translated into ours.
 
-It knows nothing of memory or NDEF, nor how a kind of reader takes a tag: that is its `RfTransport`. No exception of nfcpy
-leaves it: a tag that is silent or garbled raises `NoResponse` or `TransmissionError`, a reader in trouble raises a `DeviceError`.
+It has no knowledge of memory or NDEF, nor of how a kind of reader selects a tag: that is its `RfTransport`. No
+exception of nfcpy leaves it: a tag that does not answer, or only damaged, raises `NoResponse` or `TransmissionError`; a
+reader that fails raises a `DeviceError`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def device_error(error: Exception, url: str, *, opening: bool, present: Callable
     """
     number = getattr(error, "errno", None)
     if number == errno.EIO and isinstance(error.__context__, OSError):
-        number = error.__context__.errno  # nfcpy says EIO for whatever kept an acknowledgement away
+        number = error.__context__.errno  # nfcpy raises EIO for any reason that prevented an acknowledgement
     text = str(error)
     if number in (errno.EACCES, errno.EPERM):
         return DevicePermission(
@@ -50,28 +51,28 @@ def device_error(error: Exception, url: str, *, opening: bool, present: Callable
         )
     if number == errno.EBUSY or "exclusively lock" in text:
         return DeviceBusy(
-            "another process or object owns the reader", url=url, hint="stop the lane, or whatever else holds it"
+            "another process or object owns the reader", url=url, hint="stop the lane, or whatever else uses it"
         )
     if not present():
         if opening:
             return DeviceNotFound("there is no such device", url=url, hint="check the cable and the name")
-        return DeviceGone("the reader has left", url=url, hint="check its cable")
+        return DeviceGone("the reader was unplugged", url=url, hint="check its cable")
     if opening and (number == errno.ENOTTY or "Inappropriate ioctl" in text):
-        return DeviceNotFound("this is no serial line", url=url, hint="check the name")
+        return DeviceNotFound("this is not a serial line", url=url, hint="check the name")
     if opening:
         why = "" if number == errno.ENODEV else f" ({text})"
         return DeviceNotFound(
-            f"nothing that we know as an NFC reader answers{why}",
+            f"no known NFC reader answers{why}",
             url=url,
-            hint="pull it out and plug it in again"
+            hint="unplug it and plug it in again"
             if url.startswith("usb:")
             else "check wiring and power, and that a PN532 is set to HSU (UART)",
         )
     if number == errno.ENODEV:
-        return DeviceGone("the reader has left", url=url, hint="check its cable")
+        return DeviceGone("the reader was unplugged", url=url, hint="check its cable")
     if number == errno.ETIMEDOUT:
         return DeviceTimeout("the reader did not answer", url=url)
-    return DeviceProtocolError(f"the reader answered what its protocol does not know ({text or type(error)})", url=url)
+    return DeviceProtocolError(f"the reader's answer violates its protocol ({text or type(error)})", url=url)
 
 
 _TRANSPORTS = (
@@ -89,7 +90,7 @@ def _transport_for(frontend: ContactlessFrontend) -> RfTransport:
 
 
 class Radio:
-    """A reader that is opened when first needed and opened again after it failed.
+    """A reader that is opened when first needed and reopened after it failed.
 
     Args:
         url: for messages.
@@ -117,7 +118,7 @@ class Radio:
 
     @contextlib.contextmanager
     def _guarded(self, *, opening: bool = False) -> Iterator[None]:
-        """Turn whatever nfcpy raises into our errors, and let go of a reader that is in trouble."""
+        """Translate what nfcpy raises into our errors, and release a reader that fails."""
         import termios
 
         import nfc.clf
@@ -131,10 +132,10 @@ class Radio:
             raise NoResponse from error
         except nfc.clf.CommunicationError as error:
             raise TransmissionError(str(error)) from error
-        # nfcpy meets short or foreign frames with whatever its unpacking raises.
+        # For short or foreign frames nfcpy raises whatever its unpacking raises.
         except (
             OSError,
-            termios.error,  # pyserial lets it through when the line has gone
+            termios.error,  # pyserial lets it through when the line was unplugged
             Chipset.Error,
             nfc.clf.Error,
             LookupError,
@@ -159,15 +160,15 @@ class Radio:
         self._field_on, self._off_since = False, time.monotonic()
 
     def drop(self) -> None:
-        """Let go of the reader, field off if it still listens. The next `open` starts afresh. Never raises."""
+        """Switch the field off if possible and release the reader. `open` initialises it again. Never raises."""
         frontend, self._frontend, self._transport = self._frontend, None, None
         if frontend is None or frontend.device is None:
             return
         transport = getattr(getattr(frontend.device, "chipset", None), "transport", None)
         try:
             frontend.close()
-        except Exception as error:  # a reader in any state of decay
-            log.debug("%s: could not be closed in order: %r", self.url, error)
+        except Exception as error:  # the reader may be in any state
+            log.debug("%s: could not be closed cleanly: %r", self.url, error)
         if transport is not None:
             with contextlib.suppress(Exception):
                 transport.close()
@@ -176,13 +177,13 @@ class Radio:
         """Switch the field off and on and take one tag in it: any, or the one with `uid`.
 
         Raises:
-            NoResponse: there is none. TransmissionError, Collision: what answers cannot be made out. DeviceError.
+            NoResponse: there is none. TransmissionError, Collision: the answer is unreadable. DeviceError.
         """
         self.open()
         assert self._transport is not None
         if self._field_on:
             self.mute()
-        # A tag that did not lose its power still sleeps, or still waits for the commands of before.
+        # A tag that did not lose its power is still halted, or still waits for earlier commands.
         time.sleep(max(0.0, self._off_since + FIELD_OFF_S - time.monotonic()))
         self._field_on = True
         with self._guarded():
@@ -192,17 +193,17 @@ class Radio:
         """Send `data` to the selected tag and return its answer without CRC.
 
         Raises:
-            NoResponse, TransmissionError: nothing, or damage, came back. DeviceError.
+            NoResponse, TransmissionError: no answer, or a damaged one. DeviceError.
         """
         assert self._transport is not None, "select a tag first"
         with self._guarded():
             return self._transport.command(data)
 
     def another(self) -> bytes | None:
-        """Put the selected tag to sleep and look whether a second one answers; its UID, or None.
+        """Halt the selected tag and check whether a second one answers; its UID, or None.
 
         Raises:
-            TransmissionError, Collision: something answers that cannot be made out. DeviceError.
+            TransmissionError, Collision: the answer is unreadable. DeviceError.
         """
         assert self._transport is not None, "select a tag first"
         with self._guarded():
@@ -212,7 +213,7 @@ class Radio:
         """Switch the field off, so that phones can read the tag.
 
         Raises:
-            DeviceError: nobody knows whether the field is off.
+            DeviceError: it is unknown whether the field is off.
         """
         if self._frontend is not None:
             with self._guarded():

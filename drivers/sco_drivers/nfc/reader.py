@@ -1,8 +1,8 @@
-"""Readers that nfcpy knows, behind the `TagReader` protocol; `sco_drivers.nfc.opening` opens them by their URLs.
+"""The `TagReader` for all readers that nfcpy supports; `sco_drivers.nfc.opening` opens them by URL.
 
-A call switches the field on, does its work with exactly one tag, and switches the field off. After a fault of the
-reader it is opened afresh by the next call, so a reader that was unplugged may come back. Nothing is retried for ever
-and no tag other than a lone Type 2 tag is ever written.
+Each call switches the field on, works with exactly one tag, and switches the field off. After a fault of the reader the
+next call opens it again, so a reader may be unplugged and plugged in. Every retry is bounded, and only a single Type 2
+tag in the field is ever written.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ from sco_drivers.nfc.type2 import (
     plan_message,
 )
 
-_LOOK_FOR_A_STICKER = "look for a sticker put over the tag"
+_LOOK_FOR_A_STICKER = "look for a sticker over the tag"
 _READER_FAILED = (DeviceTimeout, DeviceProtocolError)
 Protection = Literal["none", "password", "forever"]
 
 
 @dataclass(slots=True)
 class _Tries:
-    """What the tries of one call have done to the tag.
+    """What the attempts of one call have done to the tag.
 
     Attributes:
         may_carry: the links that a phone may find, "" for none; None while nothing was written.
@@ -68,8 +68,8 @@ class _Tries:
     written: Counter[int] = field(default_factory=Counter)
 
     @property
-    def worn(self) -> int:
-        """How often the page was written that was written most often."""
+    def write_count(self) -> int:
+        """How often the most frequently written page was written."""
         return max(self.written.values(), default=0)
 
 
@@ -80,8 +80,8 @@ class NfcpyReader:
         url: as the caller gave it.
         radio: the reader's field.
         key: the shop's key, for tags with a password.
-        attempts: how often a write may be tried in one call; each goes on from what the tag then carries. With more
-            than one, whatever else the reader failed in is done once more too.
+        attempts: how often a write may be tried in one call; each attempt starts from what the tag carries then. With
+            more than one, any other operation in which the reader failed is repeated once too.
     """
 
     def __init__(
@@ -111,12 +111,12 @@ class NfcpyReader:
 
     @contextmanager
     def _field(self, uid: bytes | None) -> Iterator[SelectedTag]:
-        """The field switched on, with the one tag in it; off again behind it, whatever happens.
+        """Switch the field on with the one tag in it; switch it off afterwards, whatever happens.
 
-        A second tag is looked for at the end, or before by `_make_sure`.
+        Checks for a second tag at the end, unless `_make_sure` has done so before.
 
         Args:
-            uid: the tag's enrolled serial number, if it matters.
+            uid: the tag's enrolled serial number; None accepts any.
         """
         with self._lock:
             if self._closed:
@@ -129,10 +129,10 @@ class NfcpyReader:
             except BaseException as error:
                 with suppress(DeviceError):
                     self._radio.mute()
-                if None in self._models.values():  # or is it an NTAG that could not be heard when it was asked?
+                if None in self._models.values():  # perhaps an NTAG whose answer to GET_VERSION was lost
                     self._models.clear()
                 if isinstance(error, NoResponse):
-                    raise NoTag("the tag does not answer", url=self._url, hint="check that it lies in place") from error
+                    raise NoTag("the tag does not answer", url=self._url, hint="check that it is in place") from error
                 if isinstance(error, Collision):
                     raise SeveralTags(
                         f"several tags answer at once ({error})", url=self._url, hint=_LOOK_FOR_A_STICKER
@@ -162,19 +162,19 @@ class NfcpyReader:
         return SelectedTag(self._radio, found.uid, self._models[found.uid])
 
     def _expect_alone(self, uid: bytes) -> None:
-        """Puts the tag to sleep."""
+        """Raise SeveralTags if another tag answers. Halts the tag."""
         other = self._radio.another()
         if other is not None and other != uid:
             second = f"a second tag {other.hex()}" if other else "a tag of another kind"
             raise SeveralTags(f"{second} lies with {uid.hex()}", hint=_LOOK_FOR_A_STICKER)
 
     def _make_sure(self, tag: SelectedTag) -> None:
-        """Before anything is written: nothing else lies there. The tag is awake again afterwards."""
+        """Before a write, check that no other tag is there. The tag is selected again afterwards."""
         self._expect_alone(tag.uid)
         tag.alone = True
         self._radio.select(tag.uid)
 
-    # -- what it says ------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------------------------
 
     def _contents(self, tag: SelectedTag) -> TagContents:
         image = tag.image
@@ -205,7 +205,7 @@ class NfcpyReader:
             return self._contents(tag)
 
     def _again(self, call: Callable[[], TagContents]) -> TagContents:
-        """Once more where the reader failed and not the tag: a lost octet costs no customer his tag."""
+        """Repeat `call` once if the reader failed, not the tag: a lost octet must not disable the tag."""
         try:
             return call()
         except _READER_FAILED:
@@ -227,15 +227,15 @@ class NfcpyReader:
             return contents
 
     def _refuse_a_mirror(self, tag: SelectedTag) -> None:
-        """What is written to such a tag is not what a phone finds."""
+        """Refuse a tag with ASCII mirror: what is written to it is not what a phone finds."""
         if tag.image.mirrors:
             raise UnsupportedTag(
-                "the tag lays its serial number or counter over what is read", hint="provision it, or use a fresh tag"
+                "the tag mirrors its serial number or counter in its data", hint="provision it, or use a fresh tag"
             )
 
     def _expect(self, contents: TagContents, message: bytes) -> None:
         if contents.damaged:
-            raise WrongContent("the tag's structure makes no sense: a write was cut short", hint="write or clear it")
+            raise WrongContent("the tag's structure is invalid: a write was interrupted", hint="write or clear it")
         if contents.ndef != message:
             found = contents.uri or (f"octets {contents.ndef[:24].hex()}..." if contents.ndef else "no message")
             raise WrongContent(f"the tag carries {found}", url=self._url)
@@ -255,7 +255,7 @@ class NfcpyReader:
         failure: DeviceError | None = None
         for _ in range(self._attempts):
             try:
-                return replace(self._put_once(message, uid, tries), worn=tries.worn)
+                return replace(self._put_once(message, uid, tries), write_count=tries.write_count)
             except DeviceError as error:
                 failure = error
                 if tries.may_carry is None and not isinstance(error, _READER_FAILED):
@@ -266,7 +266,7 @@ class NfcpyReader:
         if tries.may_carry is None:  # nothing has been written: the tag is as it was
             raise failure
         raise TagWriteFailed(
-            f"the write was cut short: {failure.message}",
+            f"the write was interrupted: {failure.message}",
             may_carry=tries.may_carry,
             url=self._url,
             hint=failure.hint,
@@ -274,7 +274,7 @@ class NfcpyReader:
         ) from failure
 
     def _put_once(self, message: bytes, uid: bytes | None, tries: _Tries) -> TagContents:
-        """One try; notes in `tries` what a phone may find on the tag, before each step that changes it."""
+        """One attempt; records in `tries` what a phone may find on the tag, before each step."""
         with self._field(uid) as tag:
             tag.survey(need=HEAD_PAGES + len(message) // PAGE)
             self._refuse_a_mirror(tag)
@@ -297,7 +297,7 @@ class NfcpyReader:
                 (plan.body, ("",)),
                 (plan.enable, ("", new)),
             )
-            if not message:  # the only write of a clearing is its `enable`
+            if not message:  # a clear consists of `enable` only
                 steps = ((plan.enable, (old, "")),)
             for writes, may_carry in steps:
                 for page, data in writes:
@@ -306,7 +306,7 @@ class NfcpyReader:
                     try:
                         tag.write(page, data)
                     except TagLocked:
-                        if tries.written.total() == 1:  # and it is as it was
+                        if tries.written.total() == 1:  # nothing was changed
                             tries.may_carry = None
                             tries.written.clear()
                         raise
@@ -325,29 +325,29 @@ class NfcpyReader:
         return contents
 
     def _permit(self, tag: SelectedTag, writes: Writes) -> None:
-        """Refuse writes that the tag would refuse, before the first one; give the password where it is asked for."""
+        """Refuse writes that the tag would refuse, before the first one; authenticate where a password is needed."""
         image = tag.image
         locked = sorted(image.locked_pages().intersection(pages_of(writes)))
         if image.access_forbids_write or locked:
             raise TagLocked(
-                f"the tag is locked for ever (pages {locked or 'all, by its access byte'})", hint="use a fresh tag"
+                f"the tag is permanently locked (pages {locked or 'all, by its access byte'})", hint="use a fresh tag"
             )
         self._unlock(tag, pages_of(writes))
 
     def _unlock(self, tag: SelectedTag, pages: Iterable[int]) -> None:
         if any(map(tag.image.protected, pages)):
             if self._key is None:
-                raise TagLocked("the tag asks for a password", hint="add key=FILE to the reader's URL")
+                raise TagLocked("the tag needs a password", hint="add key=FILE to the reader's URL")
             tag.authenticate(self._key)
 
     def provision(self, uri: str, *, protection: Protection, uid: bytes | None = None) -> TagContents:
-        """Make a tag a lane's own: write `uri`, protect it against writing, and read all of it back.
+        """Prepare a tag for a lane: write `uri`, protect it against writing, and read all of it back.
 
-        A run that was cut short is ended by the next one.
+        If a run was interrupted, call it again to complete it.
 
         Args:
-            uri: the lane's static link; with protection "password" it may be empty: the lane writes links later.
-            protection: "none", "password" (from the key file, AUTHLIM 0) or "forever" (lock bits: no way back).
+            uri: the lane's static link; with protection "password" it may be empty: the lane then writes links later.
+            protection: "none", "password" (from the key file, AUTHLIM 0) or "forever" (lock bits: irreversible).
             uid: refuse every other tag.
 
         Raises:
@@ -355,9 +355,9 @@ class NfcpyReader:
             ValueError: "forever" without a link.
         """
         if protection == "password" and self._key is None:
-            raise TagLocked("a password needs a key", url=self._url, hint="add key=FILE to the reader's URL")
+            raise TagLocked("a password needs a key file", url=self._url, hint="add key=FILE to the reader's URL")
         if protection == "forever" and not uri:
-            raise ValueError("a tag that is locked without a link carries none for ever")
+            raise ValueError("a tag that is locked without a link can never carry one")
         with self._lock:
             self._again(lambda: self._prepare(uid, protection))
             contents = self.write_uri(uri, uid=uid) if uri else self.clear(uid=uid)
@@ -369,14 +369,14 @@ class NfcpyReader:
                 if not error.retryable or (isinstance(error, TagWriteFailed) and error.may_carry):
                     raise
                 raise TagWriteFailed(
-                    f"the protection was cut short: {error.message}",
+                    f"the protection was interrupted: {error.message}",
                     may_carry=(contents.uri or "",),
                     url=self._url,
                     hint="provision it again",
                 ) from error
 
     def _prepare(self, uid: bytes | None, protection: Protection) -> TagContents:
-        """Refuse a tag that cannot be protected so, before anything is written; end its mirroring."""
+        """Refuse a tag that cannot be protected this way, before anything is written; switch off its ASCII mirror."""
         with self._field(uid) as tag:
             tag.survey()
             self._protecting(tag, protection)
@@ -405,7 +405,7 @@ class NfcpyReader:
     def _refuse_a_frozen(self, tag: SelectedTag, writes: Writes) -> None:
         config = ntag_of(tag.image).config_page
         if tag.image.configuration_is_frozen and not {config, config + 1}.isdisjoint(pages_of(writes)):
-            raise TagLocked("the tag's configuration is frozen for ever", hint="use a fresh tag")
+            raise TagLocked("the tag's configuration is permanently frozen", hint="use a fresh tag")
 
     def _protected(self, contents: TagContents, protection: Protection) -> TagContents:
         self._protect(contents, protection)
@@ -415,19 +415,19 @@ class NfcpyReader:
         with self._field(contents.uid) as tag:
             tag.survey()
             now = self._contents(tag)
-            if now.ndef != contents.ndef:  # a stranger's phone was there; what is burnt now stays
-                raise TagWriteFailed(f"the tag carries {now.uri or 'no link'} by now", may_carry=(now.uri or "",))
+            if now.ndef != contents.ndef:  # written by another device meanwhile; a lock would be permanent
+                raise TagWriteFailed(f"the tag now carries {now.uri or 'no link'}", may_carry=(now.uri or "",))
             writes = self._protecting(tag, protection)
             self._make_sure(tag)
             pages = pages_of(writes)
-            if protection == "password":  # the password that stands is given even where it is not written again
+            if protection == "password":  # authenticate with the present password even if it is not written again
                 pages.append(ntag_of(tag.image).password_page)
             self._unlock(tag, pages)
             for page, data in writes:
                 tag.write(page, data)
 
     def _verified(self, contents: TagContents, protection: Protection) -> TagContents:
-        """What the tag says after a fresh start of the field, the password tried."""
+        """The contents after a restart of the field, with the password tried."""
         with self._field(contents.uid) as tag:
             tag.survey()
             after = self._contents(tag)

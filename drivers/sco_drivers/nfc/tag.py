@@ -1,6 +1,7 @@
-"""A selected tag: the commands of NTAG21x and Type 2, and what has been read of its memory so far.
+"""A selected tag: the commands of NTAG21x and Type 2, and the pages read so far.
 
-It knows no NDEF beyond how far to read, and neither field nor errors of a caller: `NoResponse` and `TransmissionError` pass through.
+It uses NDEF only to decide how far to read. It does not switch the field, and `NoResponse` and `TransmissionError` pass
+through to the caller.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ HEAD_PAGES = 16
 
 
 def identify(radio: Radio, uid: bytes) -> Model | None:
-    """What the selected tag is; None for a generic one. It is selected again behind a question that it did not take.
+    """The model of the selected tag; None for a generic one. Selects it again after a command that it did not know.
 
-    Asked twice: a lost answer must not make a generic tag of an NTAG, of whose locks and password nothing is known.
+    Asks twice: an NTAG whose answer was lost must not be taken for a generic tag, whose locks and password are unknown.
 
     Raises:
-        NoResponse, TransmissionError: it does not answer to anything, or nothing that can be made out. DeviceError.
+        NoResponse, TransmissionError: it answers no command, or only damaged. DeviceError.
     """
     for _ in range(2):
         try:
@@ -37,8 +38,8 @@ def identify(radio: Radio, uid: bytes) -> Model | None:
         model = model_of(version)
         if model is not None:
             return model
-        radio.select(uid)  # what does not know the command goes to sleep over it
-        if len(version) > 1:  # an answer, of a kind that we do not know
+        radio.select(uid)  # a tag that does not know the command leaves the active state
+        if len(version) > 1:  # an unknown model
             break
     return None
 
@@ -53,7 +54,7 @@ class SelectedTag:
 
     Attributes (and the arguments):
         pages: what has been read of its memory: page number -> 4 bytes.
-        alone: whether a second tag was looked for.
+        alone: whether a check for a second tag was done.
     """
 
     def __init__(self, radio: Radio, uid: bytes, model: Model | None) -> None:
@@ -69,7 +70,7 @@ class SelectedTag:
         return Image(self.model, self.pages)
 
     def _asked(self, command: bytes, size: int) -> bytes:
-        """An answer of `size` bytes to a command that may safely be repeated."""
+        """Send a command that may safely be repeated; its answer of `size` bytes."""
         for last in (False, True):
             try:
                 answer = self.radio.command(command)
@@ -82,16 +83,16 @@ class SelectedTag:
             if answer in _REFUSALS:
                 raise UnsupportedTag(
                     f"the tag refuses command {command.hex()} (answer {answer.hex()})",
-                    hint="it may ask for a password before it is read: use a tag of the shop's own",
+                    hint="it may need a password for reading: use a tag of the shop's own",
                 )
             if len(answer) != 1:
                 if last:
                     raise TransmissionError(f"{len(answer)} bytes instead of {size}")
                 continue
-            # The command arrived damaged: the tag has said so and gone to sleep.
+            # The command arrived damaged: the tag has reported it with a NAK and left the active state.
             if last:
                 raise TagGarbled(
-                    f"the tag cannot make out command {command.hex()} (answer {answer.hex()})",
+                    f"the tag received command {command.hex()} damaged (answer {answer.hex()})",
                     hint="look for a second tag, and for metal near it",
                 )
             self.radio.select(self.uid)
@@ -100,7 +101,7 @@ class SelectedTag:
     def load(self, first: int, stop: int) -> None:
         """Read pages `first`..`stop` (without `stop`), with FAST_READ where the tag has it.
 
-        An answer that arrives damaged twice is asked for in halves: not every reader can take a long one.
+        A range whose answer arrives damaged twice is read in halves: not every reader can receive a long answer.
         """
         while first < stop:
             if self.model is None:
@@ -119,10 +120,10 @@ class SelectedTag:
             first += len(data) // PAGE
 
     def survey(self, need: int = 0) -> None:
-        """Read what tells the tag's state, and the whole message; up to page `need` at least, if there are so many."""
+        """Read the pages with the tag's state and the whole message; at least up to page `need`, if there is one."""
         self.pages.clear()
         if self.model is NTAG213:
-            self.load(0, NTAG213.pages)  # state and content, in one command where the reader can
+            self.load(0, NTAG213.pages)  # state and contents, in one command if the reader can receive the answer
             return
         if self.model is None:
             self.load(0, HEAD_PAGES)
@@ -133,7 +134,7 @@ class SelectedTag:
         self.whole(lambda image: message_in(image, find_ndef(image)))
 
     def whole(self, look: Callable[[Image], object]) -> None:
-        """Read on until `look` finds every page that it asks for."""
+        """Read more pages until `look` finds all that it needs."""
         while True:
             try:
                 look(self.image)
@@ -148,14 +149,14 @@ class SelectedTag:
         """Write a page.
 
         Raises:
-            TagLocked: the tag refuses; the page is as it was. TagWriteFailed: it could not be programmed.
-            NoResponse, TransmissionError, DeviceError: nobody knows what it holds.
+            TagLocked: the tag refuses; the page is unchanged. TagWriteFailed: it could not be programmed.
+            NoResponse, TransmissionError, DeviceError: the page's content is unknown.
         """
         answer = self.radio.command(bytes([_WRITE, page]) + data)
         if answer == _NOT_PROGRAMMED:
             raise TagWriteFailed(
                 f"the tag could not program page {page} (answer {answer.hex()})",
-                hint="bring it nearer to the reader, or use a fresh one: this one may be worn out",
+                hint="move it closer to the reader, or use a new one: this one may be worn out",
             )
         if answer != _ACKNOWLEDGE and answer not in _REFUSALS:
             raise TransmissionError(f"{answer.hex()} in answer to a write")
@@ -164,14 +165,14 @@ class SelectedTag:
         self.pages[page] = data
 
     def authenticate(self, key: TagKey) -> None:
-        """Give the tag the password from our key.
+        """Authenticate with the password from our key.
 
         Raises:
-            TagLocked: it is another one. NoResponse, TransmissionError, DeviceError.
+            TagLocked: the tag has another password. NoResponse, TransmissionError, DeviceError.
         """
         password, acknowledge = key.password(self.uid)
         answer = self.radio.command(bytes([_PWD_AUTH]) + password)
         if answer not in _REFUSALS and len(answer) != len(acknowledge):
             raise TransmissionError(f"{answer.hex()} in answer to a password")
         if answer != acknowledge:
-            raise TagLocked("the tag asks for a password, and the one from our key file is not it")
+            raise TagLocked("the tag has another password than the one from our key file")

@@ -1,4 +1,4 @@
-"""What a reader's field can do, whatever the reader: take one tag, carry its commands, look for a second one."""
+"""What every kind of reader can do with its field: select a tag, exchange commands with it, look for a second one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
 
 TAG_TIMEOUT_S = 0.0256
-"""Longer than the slowest answer, that to a WRITE after about 5 ms."""
+"""Longer than the slowest answer: WRITE is answered after about 5 ms."""
 
 FIELD_OFF_S = 0.0051
-"""NFC Forum Digital, tFIELD_OFF: then every tag has lost its power, also one that sleeps."""
+"""NFC Forum Digital, tFIELD_OFF: after this every tag has lost its power, also a halted one."""
 
 HALT = b"\x50\x00"
 """ISO/IEC 14443-3 HLTA, without CRC."""
@@ -35,7 +35,7 @@ class Selected:
     """A tag that was found.
 
     Attributes:
-        uid: its serial number; empty for a kind that has none where tags are told apart (Type 1).
+        uid: its serial number; empty for a kind that has none during anticollision (Type 1).
         is_type2: whether it is a Type 2 tag; a phone or a bank card is not.
     """
 
@@ -44,10 +44,14 @@ class Selected:
 
 
 class RfTransport(Protocol):
-    """The field of one kind of reader. Each call may raise what nfcpy raises, besides what is named here."""
+    """The field of one kind of reader. Each call may also raise what nfcpy raises."""
 
     def select(self, uid: bytes | None) -> Selected:
-        """Switch the field on and take one tag in it: any, or the one with `uid`. Raises NoResponse, TransmissionError."""
+        """Switch the field on and select one tag in it: any, or the one with `uid`.
+
+        Raises:
+            NoResponse, TransmissionError.
+        """
         ...
 
     def command(self, data: bytes) -> bytes:
@@ -55,7 +59,7 @@ class RfTransport(Protocol):
         ...
 
     def another(self) -> bytes | None:
-        """Put the selected tag to sleep; the UID of a second one, or None. Raises TransmissionError."""
+        """Halt the selected tag; the UID of a second one, or None. Raises TransmissionError."""
         ...
 
 

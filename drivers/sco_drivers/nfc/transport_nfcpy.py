@@ -1,4 +1,4 @@
-"""The field of a reader of which no more is known than what nfcpy offers for all: its link over UDP."""
+"""The field of other readers (nfcpy's link over UDP), with nothing but nfcpy's general interface."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sco_drivers.nfc.transport import HALT, NoResponse, Selected, sensed
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
 
-_TIMEOUT_S = 0.25  # the host's own delays are in it
+_TIMEOUT_S = 0.25  # includes delays of the host
 _HALT_TIMEOUT_S = 0.005
 
 
@@ -35,7 +35,7 @@ class NfcpyTransport:
 
     def another(self) -> bytes | None:
         """See `RfTransport`."""
-        with contextlib.suppress(nfc.clf.CommunicationError):  # sleep is answered by silence
+        with contextlib.suppress(nfc.clf.CommunicationError):  # a halted tag does not answer
             self._frontend.exchange(bytearray(HALT), _HALT_TIMEOUT_S)
         found = self._frontend.device.sense_tta(nfc.clf.RemoteTarget("106A"))
         return None if found is None else bytes(found.sdd_res or found.rid_res[2:6])

@@ -1,8 +1,8 @@
 """The field of a PN53x: PN531, PN532, PN533, RC-S956, and the ACR122U around a PN532.
 
-nfcpy spends four reader commands on each tag command: it reads three chip registers, writes them, and sets a response
-timeout. All three stand as we need them after a tag is found, so after `select` each tag command is one
-InCommunicateThru through nfcpy's public chip object.
+nfcpy needs four reader commands for each tag command: it reads three chip registers, writes them, and sets a response
+timeout. All of them are right once a tag is found, so after `select` each tag command is one InCommunicateThru through
+nfcpy's public chip object.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Pn53xTransport:
         try:
             answer = bytes(self._chipset.in_communicate_thru(bytearray(data), TAG_TIMEOUT_S + 0.1))
         except Chipset.Error as error:
-            # 0x7F and 0xFF are the chip's and nfcpy's words for a reader that did not understand.
+            # 0x7F (the chip's) and 0xFF (nfcpy's): the reader did not understand the command.
             if error.errno in (0x7F, 0xFF):
                 raise
             raise (NoResponse() if error.errno == _ERROR_TIMEOUT else TransmissionError(str(error))) from error
@@ -47,7 +47,7 @@ class Pn53xTransport:
 
     def another(self) -> bytes | None:
         """See `RfTransport`."""
-        with contextlib.suppress(Chipset.Error):  # a tag that has left cannot be put to sleep
+        with contextlib.suppress(Chipset.Error):  # a tag that was removed cannot be halted
             self._chipset.command(_IN_DESELECT, b"\x01", timeout=0.25)
         found = self._chipset.in_list_passive_target(1, 0, b"")
         return None if found is None else bytes(found[4:])

@@ -1,8 +1,8 @@
-"""The field of an NFC Port-100 (Sony RC-S380): the host itself sends the frames by which tags are found and told apart.
+"""The field of an NFC Port-100 (Sony RC-S380), whose host sends the frames for requests and anticollision itself.
 
-nfcpy's search calls every failure "no tag". Here what the chip reports is kept: tags that answer at once and
-differently are an `Collision`, by the status word or by a serial number that contradicts its check byte. And nfcpy spends
-four reader commands on each tag command; here it is one, since nothing changes between them.
+nfcpy's search reports every failure as "no tag". Here the chip's status is kept: tags that answer at once and
+differently raise `Collision`, detected by the status word or by a serial number that contradicts its check byte. nfcpy
+needs four reader commands for each tag command; here it is one, since nothing changes between them.
 
 Sources: ISO/IEC 14443-3 for the frames; nfcpy and Linux's `port100` for the chip.
 """
@@ -46,19 +46,19 @@ _ANTICOLLISION, _WHOLE = 0x20, 0x70  # NVB
 _CASCADE_TAG = b"\x88"
 _MORE = 0x04  # of the SAK: the UID goes on in the next level
 _NO_TYPE_2 = 0x60
-_FIRST_MS, _REQUEST_MS, _TAG_MS = 30, 5, round(TAG_TIMEOUT_S * 1000)  # the first one follows upon the field
-_GUARD_MS = 6  # ISO/IEC 14443-3: a field stands 5 ms before the first request
+_FIRST_MS, _REQUEST_MS, _TAG_MS = 30, 5, round(TAG_TIMEOUT_S * 1000)  # the first request follows the switching on
+_GUARD_MS = 6  # ISO/IEC 14443-3: the field is on for 5 ms before the first request
 _READER_FAILED = TEMPERATURE | COLLISION_AVOIDANCE | FIELD_OFF | TRANSMIT_TIMEOUT
 _TRIES = 3
 
 
 def _check(octets: bytes) -> int:
-    """BCC: of the four bytes of a UID that are told in one level."""
+    """BCC of the four bytes of a UID that are sent in one cascade level."""
     return functools.reduce(operator.xor, octets)
 
 
 def _levels(uid: bytes) -> list[bytes]:
-    """The four bytes that a tag with `uid` tells in each cascade level."""
+    """The four bytes that a tag with `uid` sends in each cascade level."""
     parts = []
     while len(uid) > 4:
         parts.append(_CASCADE_TAG + uid[:3])
@@ -92,8 +92,8 @@ class Port100Transport:
         return without_crc(self._exchange(data, _TAG_MS))
 
     def another(self) -> bytes | None:
-        """See `RfTransport`. A tag that was disturbed in its answer may be silent to the next request, then answers again."""
-        with suppress(NoResponse, TransmissionError):  # sleep is answered by silence
+        """See `RfTransport`. A tag whose answer was disturbed may miss the next request, then answers again."""
+        with suppress(NoResponse, TransmissionError):  # a halted tag does not answer
             self._exchange(HALT, _REQUEST_MS)
         disturbed: TransmissionError | None = None
         for _ in range(_TRIES):
@@ -123,7 +123,7 @@ class Port100Transport:
             try:
                 found = self._select_any()
             except NoResponse as error:
-                raise TransmissionError("it answers a request and then falls silent") from error
+                raise TransmissionError("the tag answers a request and then stops answering") from error
         self._chipset.in_set_protocol(check_crc=0)  # an ACK of four bits has none
         return found
 
@@ -138,17 +138,17 @@ class Port100Transport:
         uid = b""
         for code in _SELECT:
             self._chipset.in_set_protocol(add_crc=0, check_crc=0)
-            told = self._exchange(bytes([code, _ANTICOLLISION]), _REQUEST_MS)
-            if len(told) != 5:
-                raise TransmissionError(f"{told.hex()} instead of a serial number")
-            if _check(told):
+            part = self._exchange(bytes([code, _ANTICOLLISION]), _REQUEST_MS)
+            if len(part) != 5:
+                raise TransmissionError(f"{part.hex()} instead of a serial number")
+            if _check(part):
                 raise Collision("a serial number that contradicts its check byte")
             self._chipset.in_set_protocol(add_crc=1, check_crc=1)
-            sak = self._select_level(code, told)
+            sak = self._select_level(code, part)
             if not sak & _MORE:
-                return Selected(uid + told[:4], sak & _NO_TYPE_2 == 0)
-            uid += told[1:4]
-        raise TransmissionError("a serial number without an end")
+                return Selected(uid + part[:4], sak & _NO_TYPE_2 == 0)
+            uid += part[1:4]
+        raise TransmissionError("a serial number longer than three levels")
 
     def _select_level(self, code: int, part: bytes) -> int:
         """SAK in answer to the selection of the tag with the five bytes `part`."""

@@ -1,4 +1,4 @@
-"""The memory of an NFC Forum Type 2 tag: models, what an image of it says, and which pages a new message needs.
+"""The memory of an NFC Forum Type 2 tag: models, parsing an image of it, and planning the writes of a new message.
 
 Pure: it sends nothing. Page maps are those of the NTAG213/215/216 datasheet (rev. 3.2, sections 8.5 and 8.6), the TLV
 rules those of the NFC Forum Type 2 Tag specification 1.1.
@@ -14,14 +14,14 @@ FIRST_USER_PAGE = 4
 _CC_PAGE = 3
 _NULL, _LOCK_CONTROL, _MEMORY_CONTROL, _NDEF, _TERMINATOR = 0x00, 0x01, 0x02, 0x03, 0xFE
 _CONTROL_SIZE = 3
-_SECTOR_PAGES = 256  # READ and WRITE name a page by one byte; further ones take SECTOR_SELECT
+_SECTOR_PAGES = 256  # READ and WRITE address a page with one byte; others need SECTOR_SELECT
 # CFG0, datasheet 8.5.7: MIRROR, RFUI, MIRROR_PAGE as the factory sets them: no mirror; AUTH0 follows.
 _MIRROR_CONF, _NO_MIRROR = 0xC0, bytes.fromhex("040000")
-# ACCESS: PROT asks for the password when reading too, CFGLCK freezes it, AUTHLIM counts wrong ones.
+# ACCESS: PROT requires the password for reading too, CFGLCK freezes the configuration, AUTHLIM limits wrong passwords.
 _PROT_AND_AUTHLIM, _CONFIG_LOCK = 0x87, 0x40
 _NO_PASSWORD = 0xFF
-# AUTH0 of a tag with a password: lock bits and capability container too. With only the user pages behind it, anybody
-# with a phone could lock the tag for ever.
+# AUTH0 of a tag with a password: it covers lock bits and capability container too. If it covered the user pages only,
+# anyone with a phone could lock the tag permanently.
 _FIRST_PROTECTED = 2
 
 
@@ -32,10 +32,10 @@ class Model:
     Attributes:
         product: the name that `TagContents.product` shows.
         pages: pages of memory, configuration included.
-        user_end: first page behind the user memory; also the page of the dynamic lock bits.
-        lock_pages_per_bit: pages that one dynamic lock bit holds.
+        user_end: first page after the user memory; also the page of the dynamic lock bits.
+        lock_pages_per_bit: pages that one dynamic lock bit locks.
         version: what the tag answers to GET_VERSION.
-        control: the lock control TLV that the factory puts first; empty for none.
+        control: the lock control TLV at the start of the data area as delivered; empty for none.
     """
 
     product: str
@@ -69,12 +69,12 @@ GENERIC = "Type 2"
 
 
 def model_of(version: bytes) -> Model | None:
-    """The model that answers GET_VERSION with `version`; None for one that we do not know."""
+    """The model that answers GET_VERSION with `version`; None if it is unknown."""
     return next((model for model in MODELS if model.version == version), None)
 
 
 class NotNdef(ValueError):
-    """The memory holds no NDEF structure that we can use; `str()` says why, `hint` what to do."""
+    """The memory has no NDEF structure that we can use; `str()` is the reason, `hint` what to do."""
 
     def __init__(self, message: str, hint: str = "use an NTAG213, NTAG215 or NTAG216") -> None:
         super().__init__(message)
@@ -104,7 +104,7 @@ class Image:
 
     @property
     def data_end(self) -> int:
-        """First byte behind the data area that the capability container declares.
+        """First byte after the data area that the capability container declares.
 
         Raises:
             NotNdef: there is no capability container of mapping version 1, or it declares more than the tag has.
@@ -125,7 +125,7 @@ class Image:
         return self.pages[_CC_PAGE][3] & 0x0F != 0
 
     def locked_pages(self) -> frozenset[int]:
-        """User pages that lock bits make read-only, as far as the bits were read."""
+        """User pages that lock bits make read-only, as far as these were read."""
         static = int.from_bytes(self.pages[2][2:4], "little")
         locked = {page for page in range(3, 16) if static >> page & 1}
         if self.model is not None and self.model.lock_page in self.pages:
@@ -136,14 +136,14 @@ class Image:
 
     @property
     def first_protected_page(self) -> int:
-        """AUTH0: the first page that asks for the password, 0xFF when none does or the model has no password."""
+        """AUTH0: the first page that needs the password; 0xFF if none does or the model has no password."""
         if self.model is None or self.model.config_page not in self.pages:
             return _NO_PASSWORD
         return self.pages[self.model.config_page][3]
 
     @property
     def mirrors(self) -> bool:
-        """Whether the tag lays its serial number or counter in ASCII over what is read: datasheet 8.7."""
+        """Whether the tag mirrors its serial number or counter in ASCII into what is read: datasheet 8.7."""
         return (
             self.model is not None
             and self.model.config_page in self.pages
@@ -160,24 +160,24 @@ class Image:
         )
 
     def protected(self, page: int) -> bool:
-        """Whether writing `page` asks for the password."""
+        """Whether writing `page` needs the password."""
         return self.model is not None and self.first_protected_page <= page < self.model.pages
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the NDEF message stands in the data area, and where the next one belongs.
+    """Where the NDEF message is in the data area, and where the next one must be written.
 
     Attributes:
         start: byte offset of the message that a phone finds.
         length: its bytes; 0 for none.
-        place: byte offset where the TLV of the next message belongs: right behind the control TLVs of the format. Its
-            length byte lies in the same page, and the record's payload length in a later one: see `Plan`.
-        gap: the byte in front of `place` that must hold a NULL TLV, or no phone would come to `place`; None for none.
-        end: first byte behind the data area.
-        stands: whether an NDEF TLV stands at `place` and nowhere before it.
-        damaged: whether the TLVs make no sense, as when a page was torn in the middle of its own programming. There is
-            no message then.
+        place: byte offset for the TLV of the next message: right after the control TLVs of the format. Its length byte
+            is in the same page, and the record's payload length in a later one: see `Plan`.
+        gap: the byte before `place` that must hold a NULL TLV, so that phones find `place`; None if there is none.
+        end: first byte after the data area.
+        in_place: whether there is an NDEF TLV at `place` and none before it.
+        damaged: whether the TLVs are invalid, as after a page was torn while it was programmed. There is no message
+            then.
     """
 
     start: int
@@ -185,17 +185,17 @@ class Layout:
     place: int
     end: int
     gap: int | None = None
-    stands: bool = False
+    in_place: bool = False
     damaged: bool = False
 
     @property
     def stop(self) -> int:
-        """First byte behind the message."""
+        """First byte after the message."""
         return self.start + self.length
 
     @property
     def capacity(self) -> int:
-        """The longest message that fits behind the type byte at `place` (three length bytes from 255 on)."""
+        """The longest message that fits after the type byte at `place` (three length bytes from 255 on)."""
         room = self.end - self.place - 2
         return room if room < 255 else max(254, room - 2)
 
@@ -209,7 +209,7 @@ def find_ndef(image: Image) -> Layout:
     """
     end = image.data_end
     at = free = FIRST_USER_PAGE * PAGE
-    senseless = False
+    invalid = False
     while at < end:
         kind = image.octets(at, at + 1)[0]
         if kind == _NULL:
@@ -223,22 +223,22 @@ def find_ndef(image: Image) -> Layout:
                 (int.from_bytes(image.octets(at + 2, at + 4), "big"), at + 4) if at + 4 <= end else (0, end + 1)
             )
         if start + length > end:
-            senseless = True
+            invalid = True
             break
         if kind == _NDEF:
             place, gap = _placed(free)
-            return Layout(start, length, place, end, gap, stands=at == place)
+            return Layout(start, length, place, end, gap, in_place=at == place)
         at = start + length
-        if kind in (_LOCK_CONTROL, _MEMORY_CONTROL) and length == _CONTROL_SIZE and not senseless:
+        if kind in (_LOCK_CONTROL, _MEMORY_CONTROL) and length == _CONTROL_SIZE and not invalid:
             free = at
         else:
-            senseless = True
+            invalid = True
     place, gap = _placed(free)
-    return Layout(place + 2, 0, place, end, gap, damaged=senseless)
+    return Layout(place + 2, 0, place, end, gap, damaged=invalid)
 
 
 def _placed(free: int) -> tuple[int, int | None]:
-    """`Layout.place` and `Layout.gap`: behind a NULL TLV where type and length would lie in different pages."""
+    """`Layout.place` and `Layout.gap`: after a NULL TLV if type and length would be in different pages."""
     return (free + 1, free) if free % PAGE == PAGE - 1 else (free, None)
 
 
@@ -256,16 +256,16 @@ Writes = list[tuple[int, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The page writes that put a message on the tag, in the order that survives a torn write.
+    """The page writes that put a message on the tag, in an order that survives an interruption.
 
-    `disable` makes the message empty, `body` lays the new one behind it, `enable` gives it its length and, on a tag
-    that was formatted otherwise, opens the way to it: `Layout.gap`. Cut anywhere, a phone finds the old message, none,
-    or the new one. So the page with the length is the only one ever written twice, and only when
-    a message stood there before: it must say "empty" while the body is neither the old nor the new.
+    `disable` makes the message empty, `body` writes the new one after it, `enable` sets its length and, on a tag with
+    another format, makes it reachable (`Layout.gap`). After an interruption anywhere, a phone finds the old message,
+    none, or the new one. So the page with the length is the only one ever written twice, and only if there was a
+    message before: it must say "empty" while the body is neither the old nor the new one.
 
-    That page may also be torn in the middle of its own programming, and hold anything. The body is wholly old or wholly
-    new at that moment, and the record's own length lies in another page: a shorter message is no record, a longer one
-    is the same record. What it then says makes the layout senseless at worst, and the next plan writes it anew.
+    That page may also be torn while it is programmed, and then hold anything. The body is entirely old or entirely new
+    at that moment, and the record's own length is in another page: a shorter message is not a record, a longer one is
+    the same record. At worst the layout is invalid, and the next plan writes it again.
     """
 
     disable: Writes
@@ -307,19 +307,19 @@ def plan_message(image: Image, layout: Layout, message: bytes) -> Plan:
     enable = [(head, new[head]), *_bridged(image, layout)]
     off = bytearray(new[head])
     off[before + 1] = 0
-    is_off = layout.stands and old[head][: before + 2] == off[: before + 2]
+    is_off = layout.in_place and old[head][: before + 2] == off[: before + 2]
     body = [(page, new[page]) for page in pages if page != head and new[page] != old[page]]
     if not message:
-        # Only the page of the length: the octets behind an empty message mean nothing, and each write wears a page.
+        # Only the page of the length: what follows an empty message has no meaning, and each write wears a page.
         return Plan([], [], [] if is_off else enable)
-    if layout.stands and not body and new[head] == old[head]:
+    if layout.in_place and not body and new[head] == old[head]:
         return Plan([], [], [])
-    # Where it says "empty" already, the page is written once, at the end.
+    # If it says "empty" already, the page is written once, at the end.
     return Plan([] if is_off else [(head, bytes(off))], body, enable)
 
 
 def _bridged(image: Image, layout: Layout) -> Writes:
-    """The write that puts the NULL TLV in front of the message; none where it stands."""
+    """The write that puts the NULL TLV before the message; none if it is there."""
     if layout.gap is None:
         return []
     page = layout.gap // PAGE
@@ -333,28 +333,27 @@ def _tlv(message: bytes) -> bytes:
 
 
 def _in_front(image: Image, layout: Layout, octets: bytes) -> bytes:
-    """What stands in front of the TLV in its page: the end of the factory's control TLV, which a torn write spoils."""
+    """What precedes the TLV in its page: the end of the original control TLV, which a torn write may have spoiled."""
     control = image.model.control if image.model is not None else b""
     factory = layout.place == FIRST_USER_PAGE * PAGE + len(control) and image.pages[FIRST_USER_PAGE] == control[:PAGE]
     return control[-len(octets) :] if factory and octets else octets
 
 
 def needs_pages(layout: Layout, message: bytes) -> int:
-    """First page behind those that `plan_message` looks at."""
+    """First page after those that `plan_message` needs."""
     stop = layout.place + len(_tlv(message)) + 1
     return -(-min(max(stop, layout.stop), layout.end) // PAGE)
 
 
 def lock_writes(image: Image) -> Writes:
-    """The writes that make the whole user memory of an NTAG21x read-only for ever, capability container and
-    configuration included; none when it is. What a run that was cut short has done already is left out, so that the
-    next one ends its work.
+    """The writes that make the whole user memory of an NTAG21x permanently read-only, with capability container and
+    configuration; none if it is already. Omits what an interrupted run has done, so that the next run completes it.
 
-    Lock bits leave the configuration open: anybody with a phone could make the tag ask for a password before it is
-    read, or mirror its serial number into the link. So the configuration is frozen too.
+    Lock bits do not cover the configuration: anyone with a phone could make the tag require a password for reading, or
+    mirror its serial number into the link. So the configuration is frozen too.
 
     Raises:
-        NotNdef: a generic tag; its lock bits are not known well enough to burn them.
+        NotNdef: a generic tag; its lock bits are not known well enough to set them.
     """
     model = ntag_of(image)
     container = image.pages[_CC_PAGE]
@@ -367,26 +366,26 @@ def lock_writes(image: Image) -> Writes:
     if not locked.issuperset(range(16, model.user_end)):
         writes.append((model.lock_page, dynamic))
     if not locked.issuperset(range(_CC_PAGE, 16)):
-        writes.append((2, b"\x00\x00\xff\xff"))  # behind the container: it locks page 3 too
+        writes.append((2, b"\x00\x00\xff\xff"))  # after the container: it locks page 3 too
     if not image.configuration_is_frozen:
         access = image.pages[model.config_page + 1]
         frozen = bytes([access[0] & ~_PROT_AND_AUTHLIM & 0xFF | _CONFIG_LOCK]) + access[1:]
-        # AUTH0 first: with none behind a password, no torn ACCESS keeps a phone from reading.
+        # AUTH0 first: if no page needs a password, a torn ACCESS cannot prevent phones from reading.
         writes += _unless_there(image, model.config_page, _NO_MIRROR + bytes([_NO_PASSWORD]))
         writes.append((model.config_page + 1, frozen))
     return writes
 
 
 def password_writes(image: Image, password: bytes, acknowledge: bytes, *, proven: bool) -> Writes:
-    """The writes that ask for `password` before anything on the tag can be written; reading stays free.
+    """The writes that require `password` before anything on the tag can be written; reading needs none.
 
-    AUTHLIM stays 0: with a limit, anybody with a phone could lock us out for ever by guessing wrongly.
-    AUTH0 comes last, so that a torn run never leaves a tag that asks for an unknown password.
+    AUTHLIM stays 0: with a limit, anyone with a phone could lock us out permanently with wrong passwords.
+    AUTH0 comes last, so that an interrupted run never leaves a tag that needs an unknown password.
 
     Args:
         password: 4 bytes. acknowledge: 2 bytes.
-        proven: whether the tag has already taken this password. It is not written again then: torn, it would be one
-            that nobody knows.
+        proven: whether the tag has accepted this password before. It is not written again then: a torn write would
+            leave an unknown password.
 
     Raises:
         NotNdef: a generic tag has no password.
@@ -403,7 +402,7 @@ def password_writes(image: Image, password: bytes, acknowledge: bytes, *, proven
 
 
 def mirror_writes(image: Image) -> Writes:
-    """The writes that end the mirroring of serial number and counter; none where there is none."""
+    """The writes that switch the ASCII mirror off; none if it is off."""
     if not image.mirrors:
         return []
     config = ntag_of(image).config_page
@@ -411,13 +410,13 @@ def mirror_writes(image: Image) -> Writes:
 
 
 def ntag_of(image: Image) -> Model:
-    """The model, of which lock bits and configuration are known.
+    """The model, whose lock bits and configuration are known.
 
     Raises:
         NotNdef: a generic tag.
     """
     if image.model is None:
-        raise NotNdef("a generic Type 2 tag has no password and no lock bits that we know")
+        raise NotNdef("a generic Type 2 tag has no known password and lock bits")
     return image.model
 
 

@@ -1,8 +1,8 @@
-"""A PN532 on a serial line, brought up at the highest speed both sides hold.
+"""A PN532 on a serial line, initialised at the highest speed that works.
 
-nfcpy's own start-up asks a shell what the line can do, opens without a lock, and cannot find a chip that a killed
-process left at a higher speed. This one talks to nfcpy's public classes only, owns the line exclusively, and looks for
-the chip at every speed. It refuses lines that another process holds.
+nfcpy's own initialisation runs a shell command to see what the line supports, opens it without a lock, and cannot find
+a chip that a killed process left at a higher speed. This one uses nfcpy's public classes only, opens the line
+exclusively (it refuses a line that another process uses), and looks for the chip at every speed.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ import nfc.clf.pn532
 import nfc.clf.transport
 import serial
 
-from sco_drivers.nfc.demoted import Demoted
+from sco_drivers.nfc.debug_log import DebugLogger
 from sco_drivers.nfc.options import BAUDS
 
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
 
 log = logging.getLogger(__name__)
-_quiet = Demoted(log)
+_quiet = DebugLogger(log)
 
 FIRST_BAUD = 115200
 _START = b"\x00\x00\xff"
 _ACK = b"\x00\x00\xff\x00\xff\x00"
-# PN532 user manual 7.2.11: two 0x55 and some silence wake the chip's high speed UART from power down.
+# PN532 user manual 7.2.11: two 0x55 and a pause wake the chip's high speed UART from power down.
 _WAKE_UP = b"\x55\x55" + bytes(14)
 # The chip acknowledges within 15 ms; the rest is for a busy machine and for converters between USB and serial.
-_LEAST_MS = 250
+_MIN_TIMEOUT_MS = 250
 
 
 def _os_error(number: int) -> OSError:
@@ -61,17 +61,17 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
         return bytes(self.tty.read(count))
 
     def read(self, timeout: int) -> bytearray:
-        """One whole frame.
+        """Read one whole frame.
 
         Args:
-            timeout: ms until its first byte, `_LEAST_MS` at least; the rest must follow within 100 ms more.
+            timeout: ms until its first byte, at least `_MIN_TIMEOUT_MS`; the rest must follow within another 100 ms.
 
         Raises:
-            OSError: ETIMEDOUT when nothing came, EIO when what came is no whole frame.
+            OSError: ETIMEDOUT if nothing came, EIO if what came is not a whole frame.
         """
         if self.tty is None:
             raise _os_error(errno.ENODEV)
-        deadline = time.monotonic() + max(timeout, _LEAST_MS) / 1000
+        deadline = time.monotonic() + max(timeout, _MIN_TIMEOUT_MS) / 1000
         frame = bytearray(self._take(len(_ACK), deadline))
         if not frame:
             raise _os_error(errno.ETIMEDOUT)
@@ -105,12 +105,12 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
         return frame
 
     def close(self) -> None:
-        """Let go of the line. Never raises: a line that has been unplugged cannot be flushed."""
+        """Release the line. Never raises: a line that was unplugged cannot be flushed."""
         if self.tty is not None:
             try:
                 self.tty.close()
             except (OSError, serial.SerialException):
-                log.debug("the serial line could not be closed in order")
+                log.debug("the serial line could not be closed cleanly")
             self.tty = None
 
 
@@ -129,7 +129,7 @@ def _answers(line: Line, chipset: Any) -> bool:
 
 
 def _set_speed(line: Line, chipset: Any, speed: int) -> bool:
-    """Bring both sides to `speed`, and back to where they were if octets do not come whole; whether they do."""
+    """Set both sides to `speed`, and back if data does not arrive intact; returns whether it does."""
     before = line.baudrate
     port = line.port
     try:
@@ -142,8 +142,8 @@ def _set_speed(line: Line, chipset: Any, speed: int) -> bool:
         if isinstance(error, serial.SerialException):
             raise
         log.debug("%d baud: %s", speed, error)
-    log.warning("%s does not hold %d baud", port, speed)
-    # The chip may hear us though we do not hear it. It changes its speed at our acknowledgement.
+    log.warning("%s does not work at %d baud", port, speed)
+    # The chip may receive us though we do not receive it. It changes its speed at our acknowledgement.
     with contextlib.suppress(OSError, nfc.clf.pn532.Chipset.Error):
         chipset.set_serial_baudrate(before)
     chipset.send_ack()
@@ -155,16 +155,16 @@ def _set_speed(line: Line, chipset: Any, speed: int) -> bool:
 
 
 def connect(path: str, baud: int) -> ContactlessFrontend:
-    """Find the PN532 at the end of `path`, bring the line to the highest speed up to `baud` that both sides hold,
-    switch the field off.
+    """Find the PN532 on the line `path`, set the highest speed up to `baud` that works on both sides, switch the field
+    off.
 
     Raises:
-        OSError: ENODEV when nothing that speaks PN532 answers; others as the operating system reports them.
+        OSError: ENODEV if no PN532 answers; others as the operating system reports them.
     """
     line = Line(path)
     try:
         chipset = nfc.clf.pn532.Chipset(line, logger=_quiet)
-        # A chip fresh from power is at the first speed, one that a killed process left is at ours.
+        # After power-up the chip is at the first speed; a killed process may have left it at ours.
         for speed in dict.fromkeys((FIRST_BAUD, baud, *BAUDS)):
             line.open(path, speed)
             if _answers(line, chipset):

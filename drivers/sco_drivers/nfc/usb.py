@@ -1,7 +1,7 @@
-"""USB readers that nfcpy drives, found and opened so that a person hears why one cannot be had.
+"""USB readers that nfcpy supports, found and opened so that the reason of a failure is reported.
 
-Asked for "any reader", nfcpy passes over one that may not be opened or is busy, and then says that there is none. This
-looks at the bus itself and opens one device by its address, where nfcpy reports what stands in the way.
+Asked for "any reader", nfcpy skips one that may not be opened or is busy, and then reports that there is none. This
+module lists the bus itself and opens a device by its address: then nfcpy reports the reason.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
 
 _LONGEST_MS = 1000  # a frame of 300 bytes takes less than 1 ms
-_STALE_MS = 20  # what waits in the reader is there at once
-_MOST_STALE = 16
+_STALE_MS = 20  # a stale answer is available at once
+_MAX_STALE = 16
 _ABORT_MS = 100
 # In place of nfcpy's modules of those names.
 _OUR_DRIVERS = {"pn533": "sco_drivers.nfc.pn533", "rcs380": "sco_drivers.nfc.port100"}
@@ -67,10 +67,10 @@ def readers(wanted: str) -> list[tuple[str, int, int]]:
 
 
 class _Listed:
-    """A device of the bus. The names that it cannot give are missing in the one way that nfcpy bears.
+    """A device of the bus. If its strings cannot be read, it raises the one error that nfcpy handles.
 
-    The strings of a PN533 are gone once it has been at work, and how it fails to give them is the host controller's
-    business as well.
+    The strings of a PN533 are overwritten once it has been used; how reading them fails depends on the host controller
+    too.
     """
 
     def __init__(self, device: Any) -> None:
@@ -98,7 +98,7 @@ class _Listed:
 
 
 class _Context:
-    """libusb's context, with such devices in it."""
+    """libusb's context, listing `_Listed` devices."""
 
     def __init__(self, context: Any) -> None:
         self._context = context
@@ -111,11 +111,11 @@ class _Context:
 
 
 def _wire(bus: int, address: int) -> Any:
-    """nfcpy's transport, with deadlines both ways and without the answers of the past.
+    """nfcpy's transport, with deadlines both ways and without stale answers.
 
-    Its own waits for ever when a reader takes no more data. An answer that came too late for whoever asked stays in
-    the reader; it would be taken for that of the next command, and each later one would be one behind, at the next
-    opening too.
+    nfcpy's own waits forever if a reader stops accepting data. An answer that came after its deadline stays in the
+    reader; it would be taken for that of the next command, and every later answer would be one command late, even
+    after reopening.
     """
     import usb1
     from nfc.clf import pn53x, transport
@@ -127,11 +127,11 @@ def _wire(bus: int, address: int) -> Any:
             self.context = _Context(self.context)
             super().open(usb_bus, dev_adr)
             with suppress(usb1.USBErrorTimeout):
-                self._forget()
+                self._drain()
 
-        def _forget(self) -> None:
-            """Read what waits in the reader, until its deadline says that nothing does."""
-            for _ in range(_MOST_STALE):
+        def _drain(self) -> None:
+            """Read stale answers until a read times out."""
+            for _ in range(_MAX_STALE):
                 self.usb_dev.bulkRead(self.usb_inp.getAddress(), 512, _STALE_MS)
 
         def read(self, timeout: int = 0) -> bytearray:
@@ -145,14 +145,14 @@ def _wire(bus: int, address: int) -> Any:
                 super().write(frame, timeout or _LONGEST_MS)
 
         def _abort(self, frame: bytearray) -> None:
-            """End what the chip is at. A PN533 that has just had an ACK has nothing to end, and takes no second."""
+            """Abort the chip's current command. A PN533 that has just received an ACK does not accept a second one."""
             try:
                 super().write(frame, _ABORT_MS)
             except OSError as error:
                 if error.errno != errno.ETIMEDOUT:
                     raise
-            with suppress(usb1.USBError):  # the next command meets it too
-                self._forget()
+            with suppress(usb1.USBError):  # the next command raises it too
+                self._drain()
 
     return Wire(bus, address)
 
@@ -161,7 +161,7 @@ def connect(wanted: str) -> ContactlessFrontend:
     """Open the first reader that can be opened.
 
     Raises:
-        OSError: ENODEV for none; else why the last one cannot be opened.
+        OSError: ENODEV if there is none; else why the last one cannot be opened.
     """
     import nfc.clf
     import usb1
@@ -184,7 +184,7 @@ def connect(wanted: str) -> ContactlessFrontend:
             if wire is not None:
                 wire.close()
             raise
-        device._path = f"usb:{bus:03}:{address:03}"  # noqa: SLF001 - nfcpy speaks of it by that
+        device._path = f"usb:{bus:03}:{address:03}"  # noqa: SLF001 - nfcpy's own name for it
         frontend = nfc.clf.ContactlessFrontend()
         frontend.device = device
         return frontend

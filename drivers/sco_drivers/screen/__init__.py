@@ -1,7 +1,7 @@
-"""The lane's screen: what a caller may rely on.
+"""The public interface of screens.
 
-A screen shows one `Scene` at a time. A scene is plain data (texts, a code, buttons, a deadline); how it is laid out is
-the screen's business, what the words are is the caller's.
+A screen shows one `Scene` at a time. A scene is plain data (texts, a code, buttons, a deadline): the caller chooses the
+words, the screen lays them out.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from sco_drivers.errors import ScreenError
 
 
 class UnsupportedScreen(ScreenError):
-    """The pixel format or geometry is none that we can draw; says what was found."""
+    """The pixel format or geometry is not supported; the message contains what was found."""
 
 
 class ModeRefused(ScreenError):
-    """The display would not take the mode."""
+    """The display refused the mode."""
 
 
 class Drawing(Enum):
@@ -26,16 +26,16 @@ class Drawing(Enum):
 
     NONE = "none"
     SPINNER = "spinner"  # moves until the next scene
-    TAP_OR_SCAN = "tap_or_scan"  # what to do at the plate: a phone, waves, a sticker with a code
+    TAP_OR_SCAN = "tap_or_scan"  # how to use the plate: a phone, waves, a sticker with a code
     TICK = "tick"
     CROSS = "cross"
-    ATTENDANT = "attendant"  # a person is called
+    ATTENDANT = "attendant"  # an attendant is called
     WRENCH = "wrench"  # out of service
 
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button: `action` comes back from the touch panel when it is tapped."""
+    """A button; `action` is what `Screen.button_at` returns for a tap on it."""
 
     action: str
     label: str
@@ -44,17 +44,17 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What stands on the screen.
+    """What the screen shows.
 
     Attributes:
         name: stable name of the scene ("wait", "qr", ...), for logs and tests.
-        headline: the main text. Shown whole, wrapped at words.
-        lines: smaller texts under it.
-        amount: the sum, already formatted ("253,00 ₽"); empty for none.
-        qr: what the code says; None for no code.
+        headline: the main text. Always shown in full, wrapped at words.
+        lines: smaller texts below it.
+        amount: the amount, already formatted ("253,00 ₽"); empty for none.
+        qr: the content of the QR code; None for no code.
         drawing: the picture.
         buttons: at most two, left to right.
-        deadline: seconds since the epoch to which a countdown runs; None for no countdown.
+        deadline: end of the countdown, in seconds since the epoch; None for no countdown.
         deadline_label: the words before the countdown ("Осталось").
     """
 
@@ -71,21 +71,21 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in px, origin top left, in the orientation that a person sees."""
+    """A rectangle in px, origin top left, in the viewer's orientation."""
 
     x: int
     y: int
     width: int
     height: int
 
-    def holds(self, x: int, y: int) -> bool:
+    def contains(self, x: int, y: int) -> bool:
         """Whether the point lies in the box."""
         return self.x <= x < self.x + self.width and self.y <= y < self.y + self.height
 
 
 @runtime_checkable
 class Screen(Protocol):
-    """A screen. Safe from several threads. A spinner and a countdown move by themselves until the next scene."""
+    """A screen. Thread-safe. A spinner and a countdown move by themselves until the next scene."""
 
     @property
     def url(self) -> str:
@@ -94,11 +94,11 @@ class Screen(Protocol):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in px as a person sees them (after rotation)."""
+        """Width and height in px in the viewer's orientation (after rotation)."""
         ...
 
     def show(self, scene: Scene) -> None:
-        """Draw `scene`; it is on the glass when this returns.
+        """Draw `scene`; it is visible when this returns.
 
         Raises:
             DeviceGone: the display was unplugged. DeviceClosed: `close` was called. ScreenError.
@@ -106,7 +106,7 @@ class Screen(Protocol):
         ...
 
     def check(self) -> None:
-        """Look whether the display is still there. Draws nothing: when it is back, `show` again what is to stand.
+        """Check that the display is still connected. Draws nothing: after a reconnection, call `show` again.
 
         Raises:
             DeviceGone: the display was unplugged. DeviceClosed: `close` was called. ScreenError.
@@ -114,18 +114,18 @@ class Screen(Protocol):
         ...
 
     def button_at(self, x: int, y: int, pressed_at: float | None = None) -> str | None:
-        """The action of the shown scene's button at that point, in px as a person sees them; None for none.
+        """The action of the current scene's button at that point, in px in the viewer's orientation; None for none.
 
-        `pressed_at` is the tap's: a touch that began before this scene stood answers nothing.
+        `pressed_at` is the tap's: a touch that began before this scene was shown returns None.
         """
         ...
 
     def save_png(self, path: str) -> None:
-        """Write what the device's memory (not the scene) holds now to a PNG, as a person would see it."""
+        """Save what the device's memory (not the scene) contains now as a PNG, in the viewer's orientation."""
         ...
 
     def close(self) -> None:
-        """Stop moving things, black the screen, give the console back. May be called twice."""
+        """Stop animations, make the screen black, release the console. May be called twice."""
         ...
 
     def __enter__(self) -> Self: ...

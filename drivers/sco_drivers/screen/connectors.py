@@ -1,7 +1,7 @@
-"""Whether a cable is in a framebuffer's display, as the card behind it says: the framebuffer itself answers either way.
+"""Whether a display is connected to a framebuffer's card: the framebuffer itself works either way.
 
-The kernel keeps what a card last detected in `/sys/dev/char/MAJOR:MINOR/device/drm/cardN/cardN-*/status`; reading it
-asks no hardware. A framebuffer without a DRM card has no such files, and nothing is known of its display.
+The kernel exposes what a card last detected in `/sys/dev/char/MAJOR:MINOR/device/drm/cardN/cardN-*/status`; reading it
+probes no hardware. A framebuffer without a DRM card has no such files, and the state of its display is unknown.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-_PULLED = b"disconnected"
+_DISCONNECTED = b"disconnected"
 
 
 class Connectors:
-    """The connectors of the card behind the device `number` (`st_rdev`).
+    """The connectors of the card of the device `number` (`st_rdev`).
 
     Args:
         number: of the device node.
-        sys: where the kernel's file tree is.
+        sys: where sysfs is mounted.
     """
 
     def __init__(self, number: int, sys: Path = Path("/sys")) -> None:
@@ -29,17 +29,17 @@ class Connectors:
                 self._files.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
     def any_display(self) -> bool:
-        """False when the card detects connectors and has no display in any of them; True where that is not known."""
-        return not self._files or any(self._may_be_in(file) for file in self._files)
+        """False if the card reports every connector as disconnected; True if any may have a display, or if unknown."""
+        return not self._files or any(self._may_be_connected(file) for file in self._files)
 
     @staticmethod
-    def _may_be_in(file: int) -> bool:
+    def _may_be_connected(file: int) -> bool:
         try:
-            return os.pread(file, 32, 0).strip() != _PULLED
-        except OSError:  # the card has left
+            return os.pread(file, 32, 0).strip() != _DISCONNECTED
+        except OSError:  # the card was unplugged
             return False
 
     def close(self) -> None:
-        """Let go of the files. May be called twice."""
+        """Close the files. May be called twice."""
         while self._files:
             os.close(self._files.pop())

@@ -1,10 +1,10 @@
-"""The Linux console behind a display: to graphics mode while we draw, and back to text on every kind of exit.
+"""The Linux console of a display: in graphics mode while we draw, and back in text mode after every kind of exit.
 
-In graphics mode the kernel neither writes text nor blinks a cursor over the picture. It is given back by `close`, at
-the interpreter's end, and on SIGTERM, SIGINT, SIGHUP and SIGQUIT where the program has no handler of its own (one that
-has is expected to end by `close` or by exit). After SIGKILL nothing of ours can run: a mark that outlives the process
-says that the graphics mode was ours, so that the next start takes the console over and its end gives it back as text.
-Without that mark a console in graphics mode belongs to somebody else and is refused.
+In graphics mode the kernel neither writes text nor blinks a cursor over the picture. The console is released by
+`close`, at the interpreter's end, and on SIGTERM, SIGINT, SIGHUP and SIGQUIT if the program has no handler of its own
+(one that has is expected to end by `close` or by exit). After SIGKILL none of our code can run: a marker file that
+outlives the process records that the graphics mode was ours, so the next start takes the console over and restores text
+mode at its end. Without that marker a console in graphics mode belongs to another program and is refused.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ KDSETMODE, KDGETMODE, VT_GETSTATE = 0x4B3A, 0x4B3B, 0x5603
 KD_TEXT, KD_GRAPHICS = 0, 1
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)  # Python's own SIGINT unwinds to atexit
 _log = logging.getLogger(__name__)
-_held: weakref.WeakSet[Console] = weakref.WeakSet()
+_taken: weakref.WeakSet[Console] = weakref.WeakSet()
 _handlers_set = False
 
 
 class Console:
-    """A virtual terminal held in graphics mode. Use `Console.take`."""
+    """A virtual terminal in graphics mode. Use `Console.take`."""
 
-    def __init__(self, fd: int, mark: Path) -> None:
+    def __init__(self, fd: int, marker: Path) -> None:
         self._fd: int | None = fd
-        self._mark = mark
+        self._marker = marker
         self._lock = threading.RLock()
 
     @classmethod
@@ -46,47 +46,47 @@ class Console:
         """Put the console `tty` into graphics mode.
 
         Args:
-            tty: device; `/dev/tty0` is the one in front.
+            tty: device; `/dev/tty0` is the active one.
             url: of the display, for messages.
-            asked: the caller named the console; when it is only our default, a machine without one is no error.
+            asked: the caller named the console; if it is only our default, a machine without one is not an error.
 
         Returns:
-            None when there is no console to take (a container, no permission) and it was not asked for by name.
+            None if there is no console to take (a container, no permission) and the caller did not name one.
 
         Raises:
             DeviceBusy: another program (X, Wayland) has it in graphics mode. DeviceNotFound: no such console.
         """
         try:
-            # For writing only: the group tty, whose member a lane is, may do no more with a console (mode 0620).
+            # Write-only: the group tty, to which a lane belongs, may do no more with a console (mode 0620).
             fd = os.open(tty, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
         except OSError as error:
             return cls._none(tty, url, asked, error)
         try:
-            mark = _mark_of(fd, tty)
+            marker = _marker_of(fd, tty)
             data = bytearray(4)
             fcntl.ioctl(fd, KDGETMODE, data)
             mode = int.from_bytes(data, "little")
-            if mode == KD_GRAPHICS and not _is_ours(mark):
+            if mode == KD_GRAPHICS and not _is_ours(marker):
                 raise DeviceBusy(
                     f"{tty} is in graphics mode already",
                     url=url,
                     hint="stop the desktop on it, or add tty=none to draw without taking the console",
                 )
-            _write_mark(mark)
+            _write_marker(marker)
             fcntl.ioctl(fd, KDSETMODE, KD_GRAPHICS)
         except OSError as error:
             os.close(fd)
             if isinstance(error, DeviceBusy):
                 raise
             return cls._none(tty, url, asked, error)
-        console = cls(fd, mark)
-        _held.add(console)
+        console = cls(fd, marker)
+        _taken.add(console)
         watch_exits()
         return console
 
     @staticmethod
     def _none(tty: str, url: str, asked: bool, error: OSError) -> None:
-        # Opening a console is a matter of its group; changing its mode, of it being the process's own terminal.
+        # Opening a console requires its group; changing its mode, that it is the process's own terminal.
         hint = {
             errno.EACCES: "add the user to the group tty",
             errno.EPERM: "give the service TTYPath= and StandardInput=tty, or the capability CAP_SYS_TTY_CONFIG",
@@ -95,24 +95,24 @@ class Console:
             raise DeviceNotFound(f"the console {tty} cannot be taken: {error.strerror}", url=url, hint=hint) from None
         _log.warning("%s: drawing without taking the console %s: %s (%s)", url, tty, error.strerror, hint)
 
-    def give_back(self) -> None:
-        """Text mode again. May be called twice, from any thread and from a signal's handler."""
+    def release(self) -> None:
+        """Restore text mode. May be called twice, from any thread and from a signal handler."""
         with self._lock:
             fd, self._fd = self._fd, None
         if fd is None:
             return
         try:
             fcntl.ioctl(fd, KDSETMODE, KD_TEXT)
-            self._mark.unlink(missing_ok=True)
+            self._marker.unlink(missing_ok=True)
         except OSError as error:
-            _log.error("the console could not be given back: %s", error)
+            _log.error("the console could not be released: %s", error)
         finally:
             os.close(fd)
-            _held.discard(self)
+            _taken.discard(self)
 
 
-def _mark_of(fd: int, tty: str) -> Path:
-    """The file that says that a console's graphics mode is ours; named by the console that `tty` stands for now."""
+def _marker_of(fd: int, tty: str) -> Path:
+    """The marker file for a console; its name is that of the console that `tty` refers to now."""
     name = Path(tty).name
     if name == "tty0":
         state = bytearray(6)  # struct vt_stat: three unsigned shorts, the first the active terminal
@@ -123,28 +123,28 @@ def _mark_of(fd: int, tty: str) -> Path:
     return Path(folder) / f"sco-console-{os.getuid()}-{name}"
 
 
-def _is_ours(mark: Path) -> bool:
-    """Whether the mark is there, is a plain file of this user, and names a process that is dead or is this one."""
+def _is_ours(marker: Path) -> bool:
+    """Whether the marker is a regular file of this user, and names a process that is dead or is this one."""
     try:
-        found = mark.lstat()
+        found = marker.lstat()
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
             return False
-        pid, _, started = mark.read_text(encoding="ascii").partition(" ")
+        pid, _, started = marker.read_text(encoding="ascii").partition(" ")
         return int(pid) == os.getpid() or _started(int(pid)) != started
     except (OSError, ValueError):
         return False
 
 
-def _write_mark(mark: Path) -> None:
-    # A new file of our own, whatever lay there: nobody's link is followed in a shared folder.
-    mark.unlink(missing_ok=True)
-    fd = os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _write_marker(marker: Path) -> None:
+    # Always a new file of our own: a link of another user is not followed in a shared folder.
+    marker.unlink(missing_ok=True)
+    fd = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "w", encoding="ascii") as file:
         file.write(f"{os.getpid()} {_started(os.getpid())}")
 
 
 def _started(pid: int) -> str:
-    """When a process began, in the kernel's ticks, so that a number used again is not taken for it; empty when dead."""
+    """Start time of a process in the kernel's ticks, to detect reused process ids; empty if it is dead."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -153,31 +153,31 @@ def _started(pid: int) -> str:
 
 
 def watch_exits() -> None:
-    """Be ready to give consoles back when the process ends.
+    """Prepare to release consoles when the process ends.
 
-    `Console.take` does it by itself in the main thread. A program that opens its screen in another thread calls this
-    in the main one, before: Python lets nobody else set handlers of signals.
+    `Console.take` does this itself in the main thread. A program that opens its screen in another thread calls this in
+    the main thread first: only there does Python allow signal handlers to be set.
     """
     global _handlers_set
     if not _handlers_set:
         _handlers_set = True
-        atexit.register(give_all_back)
+        atexit.register(release_all)
     if threading.current_thread() is not threading.main_thread():
-        return  # handlers can be set by the main thread only; atexit and the mark remain
+        return  # atexit and the marker remain
     for number in _SIGNALS:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _on_signal)
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
-    """Give the consoles back, then end as if there were no handler."""
-    give_all_back()
+    """Release the consoles, then end as if there were no handler."""
+    release_all()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 
-def give_all_back() -> None:
-    """Every console that this process holds; at its end."""
-    for console in list(_held):
+def release_all() -> None:
+    """Release every console of this process."""
+    for console in list(_taken):
         with contextlib.suppress(OSError):
-            console.give_back()
+            console.release()

@@ -15,7 +15,7 @@ Point = tuple[float, float]
 
 
 class Pen:
-    """One layer: white shapes on a mask drawn `fine` times too large, given in fractions of the square."""
+    """One layer: white shapes on a mask that is drawn `fine` times larger, in fractions of the square."""
 
     def __init__(self, side: int, fine: int) -> None:
         from PIL import Image, ImageDraw
@@ -35,7 +35,7 @@ class Pen:
         self._draw.rounded_rectangle(self._px(x, y, x + width, y + height), radius * self._big, fill=fill)
 
     def line(self, points: list[Point], thick: float, fill: int = 255) -> None:
-        """A broken line with round ends and corners."""
+        """A polyline with round ends and corners."""
         flat = [(x * self._big, y * self._big) for x, y in points]
         self._draw.line(flat, fill=fill, width=round(thick * self._big))
         for x, y in points:
@@ -55,17 +55,17 @@ class Pen:
         self._draw.polygon([(x * self._big, y * self._big) for x, y in points], fill=fill)
 
     def lay_on(self, image: Image, pair: Pair) -> None:
-        """Where this layer covers, `image` takes the pair's shades; elsewhere it keeps what it has."""
+        """Draw this layer onto `image` in the pair's shades; `image` is unchanged elsewhere."""
         mask = self._mask.reduce(self._fine)
         image.paste(mask.point(palette.shades(pair)), (0, 0), mask.point([0] + [255] * 255))
 
 
 def draw(drawing: Drawing, side: int) -> Image:
-    """`drawing` on the page's ground, `side` px square; drawn larger and reduced, which makes its edges smooth."""
+    """`drawing` on the page's ground, `side` px square; drawn larger and reduced for smooth edges."""
     from PIL import Image
 
     image = Image.new("L", (side, side), Pair.PAGE_INK.ground)
-    fine = 4 if side <= 320 else 3 if side <= 480 else 2  # a layer takes (side x fine) squared bytes while it is drawn
+    fine = 4 if side <= 320 else 3 if side <= 480 else 2  # a layer needs (side x fine) squared bytes
 
     def pen() -> Pen:
         return Pen(side, fine)
@@ -113,7 +113,7 @@ def _wrench(pen: Callable[[], Pen], image: Image) -> None:
 
 
 def _tap_or_scan(pen: Callable[[], Pen], image: Image) -> None:
-    """A phone held to a plate: waves between them, and a code on the plate. One layer at a time: they are large."""
+    """A phone held to a plate: waves between them, and a code on the plate. One layer at a time, to save memory."""
     layer = pen()
     for radius in (0.10, 0.18, 0.26):
         layer.arc(0.37, 0.5, radius, -38, 38, 0.036)
@@ -128,13 +128,13 @@ def _tap_or_scan(pen: Callable[[], Pen], image: Image) -> None:
         layer.box(*box, radius)
         layer.lay_on(image, pair)
     layer = pen()
-    # The corners of a camera's finder: what a phone shows while it looks for a code.
+    # The corners of a viewfinder, as phones show while they look for a code.
     for x, across in ((0.125, 0.055), (0.295, -0.055)):
         for y, down in ((0.415, 0.055), (0.585, -0.055)):
             layer.line([(x + across, y), (x, y), (x, y + down)], 0.03)
     layer.lay_on(image, Pair.WHITE_BLUE)
     layer = pen()
-    # Three finder patterns and a few modules: read by people as "a code", and by no phone.
+    # Three finder patterns and a few modules: people recognise a code, phones do not read it.
     for x, y in ((0.715, 0.355), (0.855, 0.355), (0.715, 0.545)):
         layer.box(x, y, 0.10, 0.10, 0.008)
         layer.box(x + 0.022, y + 0.022, 0.056, 0.056, fill=0)

@@ -1,12 +1,12 @@
-"""`drm:///dev/dri/card0`: a display by DRM/KMS dumb buffers, by plain ioctls (include/uapi/drm/drm.h, drm_mode.h).
+"""`drm:///dev/dri/card0`: a display with DRM/KMS dumb buffers, by plain ioctls (include/uapi/drm/drm.h, drm_mode.h).
 
-For machines without a framebuffer device. Two buffers: a scene is drawn into the one that is not shown. What stood on
-the display before is given back on closing. A display that is pulled out fails the next scene with `DeviceGone`; when
-it is there again, the scene after that is shown; one that lacks the mode is to be opened anew. No acceleration, no
+For machines without a framebuffer device. Two buffers: a scene is drawn into the one that is not shown. Closing
+restores what the display showed before. If the display is unplugged, the next scene fails with `DeviceGone`; once it is
+connected again, the following scene is shown; a display without the mode must be opened again. No acceleration, no
 planes, no atomic mode setting.
 
 Parameters: those of every screen (`rotate`, `mm`, `guard_ms`), `connector` (`HDMI-A-1`; else the first that is
-connected), `mode` (`1920x1080` or `1920x1080@60`; else the one that the display prefers), `format` (`xrgb8888`,
+connected), `mode` (`1920x1080` or `1920x1080@60`; else the display's preferred one), `format` (`xrgb8888`,
 `rgb565`), `tty` (see `fb://`).
 """
 
@@ -154,17 +154,17 @@ _TYPES = (
     *("Unknown", "VGA", "DVI-I", "DVI-D", "DVI-A", "Composite", "SVIDEO", "LVDS", "Component", "DIN", "DP", "HDMI-A"),
     *("HDMI-B", "TV", "eDP", "Virtual", "DSI", "DPI", "Writeback", "SPI", "USB"),
 )
-"""Names of DRM_MODE_CONNECTOR_*, as the kernel writes them in /sys/class/drm."""
+"""Names of DRM_MODE_CONNECTOR_*, as in /sys/class/drm."""
 
 
 def connector_name(connector: Connector) -> str:
-    """As in /sys/class/drm: `HDMI-A-1`."""
+    """The name as in /sys/class/drm: `HDMI-A-1`."""
     kind = _TYPES[connector.type] if connector.type < len(_TYPES) else "Unknown"
     return f"{kind}-{connector.type_id}"
 
 
 def choose_mode(modes: Sequence[ModeInfo], wanted: str) -> ModeInfo | None:
-    """The mode that `wanted` (`WxH` or `WxH@Hz`) names, the display's preferred one when empty; None for none."""
+    """The mode `wanted` (`WxH` or `WxH@Hz`), the display's preferred one if empty; None if there is none."""
     if not wanted:
         return next((mode for mode in modes if mode.type & _PREFERRED), modes[0] if modes else None)
     match = re.fullmatch(r"(\d+)x(\d+)(?:@(\d+))?", wanted)
@@ -178,12 +178,12 @@ def choose_mode(modes: Sequence[ModeInfo], wanted: str) -> ModeInfo | None:
 
 
 def _look_of(mode: ModeInfo) -> tuple[int, int, int]:
-    """What makes two displays' modes the same to us: px and Hz; the timings behind them may differ a little."""
+    """What must be equal for two displays' modes to count as the same: px and Hz; timings may differ slightly."""
     return mode.hdisplay, mode.vdisplay, mode.vrefresh
 
 
 class _Buffer:
-    """A dumb buffer: made, mapped, and known as a framebuffer to scan out."""
+    """A dumb buffer: created, mapped, and registered as a framebuffer."""
 
     def __init__(self, card: Card, wide: int, high: int, bits: int, depth: int) -> None:
         self._card = card
@@ -201,7 +201,7 @@ class _Buffer:
                     raise
                 name = next(name for name, both in _DEPTHS.items() if both == (bits, depth))
                 raise UnsupportedScreen(
-                    f"the card shows no {name} pixels", url=card.url, hint="leave out format, or give another"
+                    f"the card does not support {name} pixels", url=card.url, hint="omit format, or use another"
                 ) from error
             offset = card.call(MAP_DUMB, MapDumb(handle=dumb.handle)).offset
             try:
@@ -226,7 +226,7 @@ class _Buffer:
 
 
 class Card:
-    """An open card and its ioctls, with their failures told in our words. Closes `fd`."""
+    """An open card and its ioctls, with failures as our errors."""
 
     def __init__(self, url: str, fd: int) -> None:
         self.url = url
@@ -241,13 +241,13 @@ class Card:
         try:
             ioctl(self.fd, request, data)
         except OSError as error:
-            raise self.told(error) from error
+            raise self.translated(error) from error
         return data
 
-    def told(self, error: OSError) -> DeviceError:
-        """`error` in our words."""
+    def translated(self, error: OSError) -> DeviceError:
+        """`error` as one of our errors."""
         if error.errno in (errno.ENODEV, errno.ENXIO):
-            return DeviceGone("the display's card has left", url=self.url, hint="open it again")
+            return DeviceGone("the display's card was unplugged", url=self.url, hint="open it again")
         if error.errno in (errno.EACCES, errno.EPERM):
             return DevicePermission(
                 "another program is master of the display", url=self.url, hint="stop the desktop or compositor"
@@ -255,7 +255,7 @@ class Card:
         if error.errno == errno.EBUSY:
             return DeviceBusy("the display is in use", url=self.url, hint="stop the desktop or compositor")
         if error.errno in (errno.ENOTTY, errno.EOPNOTSUPP, errno.ENOSYS):
-            return UnsupportedScreen("the card sets no modes", url=self.url, hint=f"{FIND_HINT}; try another card")
+            return UnsupportedScreen("the card cannot set modes", url=self.url, hint=f"{FIND_HINT}; try another card")
         return ScreenError(f"the card refused: {error.strerror}", url=self.url)
 
     def resources(self) -> tuple[list[int], list[int]]:
@@ -271,11 +271,11 @@ class Card:
                 connectors=count.connectors,
             ),
         )
-        # Fewer than asked for when something was plugged out in between; more are not written.
+        # Fewer than requested if something was unplugged in between; more are not written.
         return list(crtcs[: got.crtcs]), list(connectors[: got.connectors])
 
     def connector(self, number: int) -> tuple[Connector, list[ModeInfo], list[int]]:
-        """A connector, its modes and its encoders; the display is asked anew what it can."""
+        """A connector, its modes and its encoders; probes the display."""
         got = self.call(GET_CONNECTOR, Connector(connector_id=number))
         while True:
             modes, encoders = (ModeInfo * got.modes)(), (c_uint32 * got.encoders)()
@@ -289,19 +289,19 @@ class Card:
                     encoders_ptr=ctypes.addressof(encoders),
                 ),
             )
-            # Where there is more than room was given for, nothing is written: another display was plugged in meanwhile.
+            # If there are more than fit, nothing is written: another display was plugged in meanwhile.
             if got.modes <= len(modes) and got.encoders <= len(encoders):
                 return got, list(modes[: got.modes]), list(encoders[: got.encoders])
 
     def connected(self, number: int) -> bool:
-        """Whether a display is plugged in, as the kernel knows it now: with room for one mode it does not probe."""
+        """Whether a display is connected, by the kernel's present state: with room for one mode it does not probe."""
         mode = ModeInfo()
         asked = Connector(connector_id=number, modes=1, modes_ptr=ctypes.addressof(mode))
         return self.call(GET_CONNECTOR, asked).connection in (_CONNECTED, _UNKNOWN)
 
 
 class DumbMemory:
-    """Two dumb buffers on one connector, as a display's memory. Closes `card.fd`, except when it cannot be made."""
+    """Two dumb buffers on one connector, as a display's memory. Closes `card.fd`, unless the constructor fails."""
 
     def __init__(self, url: DeviceUrl, card: Card, *, console: Console | None = None) -> None:
         self._card = card
@@ -333,11 +333,11 @@ class DumbMemory:
         wanted, wanted_mode = url.params.get("connector", ""), _mode(url)
         seen: list[str] = []
         asked = [self._card.connector(number) for number in connectors]
-        # Some panels cannot tell whether they are there: after those that can.
+        # Some panels cannot report whether they are connected: try them last.
         asked.sort(key=lambda one: one[0].connection != _CONNECTED)
         for found, modes, encoders in asked:
             name = connector_name(found)
-            state = {_CONNECTED: "connected", _UNKNOWN: "cannot tell"}.get(found.connection, "empty")
+            state = {_CONNECTED: "connected", _UNKNOWN: "unknown"}.get(found.connection, "empty")
             seen.append(f"{name} {state}")
             if found.connection not in (_CONNECTED, _UNKNOWN) or not modes or wanted not in ("", name):
                 continue
@@ -347,13 +347,13 @@ class DumbMemory:
                 raise ModeRefused(f"{name} has no mode {wanted_mode}", url=url.text, hint=f"it has {can}")
             return found, mode, encoders
         raise DeviceNotFound(
-            f"no display is plugged in{f' at {wanted}' if wanted else ''}",
+            f"no display is connected{f' at {wanted}' if wanted else ''}",
             url=url.text,
             hint="found: " + (", ".join(seen) or "no connectors"),
         )
 
     def _crtc_for(self, connector: Connector, encoders: list[int], crtcs: list[int]) -> int:
-        """The CRTC that drives the connector now, else one that can and drives no other display, else any that can."""
+        """The CRTC that drives the connector now, else an idle one that can, else any that can."""
         able: list[int] = []
         for encoder_id in (connector.encoder_id, *encoders):
             if not encoder_id:
@@ -380,7 +380,7 @@ class DumbMemory:
             try:
                 ioctl(self._card.fd, SET_CRTC, wanted)
             except PermissionError:
-                # Somebody was master meanwhile (a switch of consoles); when he has left it is ours again.
+                # Another program was master meanwhile (a console switch); we can take it again once it is released.
                 ioctl(self._card.fd, SET_MASTER, 0)
                 ioctl(self._card.fd, SET_CRTC, wanted)
         except OSError as error:
@@ -389,9 +389,9 @@ class DumbMemory:
                 raise ModeRefused(
                     f"the mode {size} was refused: {error.strerror}",
                     url=self._card.url,
-                    hint="give another by mode=WxH",
+                    hint="choose another with mode=WxH",
                 ) from error
-            raise self._card.told(error) from error
+            raise self._card.translated(error) from error
 
     @property
     def geometry(self) -> Geometry:
@@ -399,7 +399,7 @@ class DumbMemory:
         return self._geometry
 
     def front(self) -> memoryview:
-        """The buffer that is scanned out."""
+        """The visible buffer."""
         return self._buffers[self._seen].rows
 
     def back(self) -> memoryview:
@@ -407,10 +407,10 @@ class DumbMemory:
         return self._buffers[1 - self._seen].rows
 
     def flip(self) -> None:
-        """Scan the back buffer out.
+        """Show the back buffer.
 
         Raises:
-            DeviceGone: the display or the card was pulled out. ModeRefused.
+            DeviceGone: the display or the card was unplugged. ModeRefused.
         """
         self.check()
         self._set(self._buffers[1 - self._seen])
@@ -418,10 +418,10 @@ class DumbMemory:
         self.changed((Box(0, 0, self._geometry.width, self._geometry.height),))
 
     def check(self) -> None:
-        """Ask for the connector's state.
+        """Check the connector's state.
 
         Raises:
-            DeviceGone: the display or the card was pulled out, or another display was plugged in that lacks the mode.
+            DeviceGone: the display or the card was unplugged, or replaced by a display that lacks the mode.
         """
         if not self._card.connected(self._connector.value):
             self._was_out = True
@@ -432,30 +432,30 @@ class DumbMemory:
             _, modes, _ = self._card.connector(self._connector.value)
             if _look_of(self._mode) not in map(_look_of, modes):
                 raise DeviceGone(
-                    "another display was plugged in", url=self._card.url, hint="open it again; it is drawn in its mode"
+                    "another display was plugged in", url=self._card.url, hint="open it again to use its mode"
                 )
             self._was_out = False
 
     def changed(self, boxes: Sequence[Box]) -> None:
-        """Tell drivers that copy (USB displays, virtual ones, e-paper) what to copy; the others need no telling.
+        """Report changed areas to drivers that copy (USB displays, virtual ones, e-paper); others ignore it.
 
         Raises:
-            DeviceGone: the card was pulled out.
+            DeviceGone: the card was unplugged.
         """
         if not self._dirty or not boxes:
             return
         clips = (Clip * len(boxes))(*(Clip(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes))
-        told = Dirty(fb_id=self._buffers[self._seen].fb_id, clips=len(boxes), clips_ptr=ctypes.addressof(clips))
+        dirty = Dirty(fb_id=self._buffers[self._seen].fb_id, clips=len(boxes), clips_ptr=ctypes.addressof(clips))
         try:
-            ioctl(self._card.fd, DIRTY_FB, told)
+            ioctl(self._card.fd, DIRTY_FB, dirty)
         except OSError as error:
             if error.errno in (errno.ENODEV, errno.ENXIO):
-                raise self._card.told(error) from error
-            # A driver without it says so; what else there may be (no memory, another master) passes.
+                raise self._card.translated(error) from error
+            # A driver without this ioctl reports that; other errors (no memory, another master) are temporary.
             self._dirty = error.errno not in (errno.ENOSYS, errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL)
 
     def close(self) -> None:
-        """Show what was shown before, free the buffers, give the console back. May be called twice."""
+        """Restore what was shown before, free the buffers, release the console. May be called twice."""
         if self._closed:
             return
         self._closed = True
@@ -470,7 +470,7 @@ class DumbMemory:
         finally:
             os.close(self._card.fd)
             if self._console is not None:
-                self._console.give_back()
+                self._console.release()
 
     def _free(self) -> None:
         for buffer in self._buffers:
@@ -505,7 +505,7 @@ def open_drm(url: DeviceUrl, _options: None) -> DrawnScreen:
     """Open `drm:///dev/dri/cardN`.
 
     Raises:
-        BadDeviceUrl, DeviceNotFound (no card, nothing plugged in), DevicePermission, DeviceBusy (a compositor is
+        BadDeviceUrl, DeviceNotFound (no card, no display), DevicePermission, DeviceBusy (a compositor is
         master), ModeRefused, UnsupportedScreen, ScreenError.
     """
     fd = open_node(url)
@@ -516,12 +516,12 @@ def open_drm(url: DeviceUrl, _options: None) -> DrawnScreen:
         try:
             ioctl(fd, SET_MASTER, 0)
         except OSError as error:
-            raise card.told(error) from error
+            raise card.translated(error) from error
         memory = DumbMemory(url, card, console=console)
     except BaseException:
         os.close(fd)
         if console is not None:
-            console.give_back()
+            console.release()
         raise
     try:
         return DrawnScreen(url, memory)

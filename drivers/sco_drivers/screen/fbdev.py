@@ -1,11 +1,11 @@
 """`fb:///dev/fb0`: a Linux framebuffer, by its own ioctls (include/uapi/linux/fb.h). Little-endian, packed pixels.
 
 The pixel format comes from the bitfields and the visual, never from the depth alone; rows are `line_length` apart.
-Where there is room for two pages and the driver pans, a scene is drawn out of sight and shown at once. The mode is
-taken as it is: setting one is the system's business (see `drm://` for displays without a framebuffer).
+If there is memory for two pages and the driver can pan, a scene is drawn off-screen and then shown at once. The mode
+is not changed: setting one is up to the system (see `drm://` for displays without a framebuffer).
 
-Parameters: those of every screen (`rotate`, `mm`, `guard_ms`) and `tty` (`/dev/tty0`; `none` leaves the console alone),
-`pages` (2; 1 never pans), `detect` (1; 0 for a display that its card cannot detect).
+Parameters: those of every screen (`rotate`, `mm`, `guard_ms`) and `tty` (`/dev/tty0`; `none` does not take the
+console), `pages` (2; 1 never pans), `detect` (1; 0 for a display that the card cannot detect).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ COLOUR_MAP = struct.Struct("@IIPPPP")
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """What we use of struct fb_var_screeninfo. `words` is the whole, for giving it back to the kernel."""
+    """What we use of struct fb_var_screeninfo. `words` is all of it, to pass back to the kernel."""
 
     words: tuple[int, ...]
 
@@ -90,7 +90,7 @@ class Variable:
 
     @property
     def yres_virtual(self) -> int:
-        """Rows that memory holds."""
+        """Rows in memory."""
         return self.words[3]
 
     @property
@@ -114,7 +114,7 @@ class Variable:
 
     @property
     def panel_mm(self) -> tuple[int, int] | None:
-        """Width and height of the picture in mm; None where the driver does not know."""
+        """Width and height of the picture in mm; None if the driver does not know."""
         high, wide = self.words[22], self.words[23]
         return (wide, high) if 0 < wide < 0x7FFF and 0 < high < 0x7FFF else None
 
@@ -142,7 +142,7 @@ def format_of(variable: Variable, fixed: Fixed, url: str = "") -> PixelFormat:
     """The pixel format that a framebuffer describes.
 
     Raises:
-        UnsupportedScreen: planes, a FOURCC, or bitfields that make no sense; says what was found.
+        UnsupportedScreen: planes, a FOURCC, or invalid bitfields; the message contains what was found.
     """
     if fixed.type != _TYPE_PACKED_PIXELS:
         raise UnsupportedScreen(f"{fixed.name}: pixels of type {fixed.type} are not packed", url=url)
@@ -164,7 +164,7 @@ def format_of(variable: Variable, fixed: Fixed, url: str = "") -> PixelFormat:
 
 
 def _mode_in(variable: bytearray) -> bytes:
-    """What of struct fb_var_screeninfo says where a pixel lies and how: sizes, depth, bitfields; not the offsets."""
+    """The part of struct fb_var_screeninfo that determines the mode: sizes, depth, bitfields; not the offsets."""
     return bytes(variable[:16] + variable[24:80])
 
 
@@ -174,12 +174,12 @@ class FramebufferMemory:
     Args:
         url: as it was opened.
         fd: of the device; closed with this object, and on failure.
-        pages: 2 to draw out of sight where there is room.
-        console: given back on closing; None for none.
-        connectors: of the card behind it, closed with this object; None where a pulled cable cannot be seen.
+        pages: 2 to draw off-screen where memory allows.
+        console: released on closing; None for none.
+        connectors: of its card, closed with this object; None if the card cannot detect displays.
 
     Raises:
-        UnsupportedScreen: its pixels are none that we can draw. ScreenError: no framebuffer, or it cannot be mapped.
+        UnsupportedScreen: its pixels are not supported. ScreenError: not a framebuffer, or it cannot be mapped.
     """
 
     def __init__(
@@ -212,7 +212,7 @@ class FramebufferMemory:
         self._unblank()
         self._page = fixed.line * high
         two = pages == 2 and self._can_pan(fixed)
-        # Memory that does not begin on a page of the processor is mapped from the page's beginning.
+        # Memory that does not start on a page boundary is mapped from the start of the page.
         ahead = fixed.start % mmap.PAGESIZE
         try:
             self._map = mmap.mmap(fd, fixed.length + ahead)
@@ -225,7 +225,7 @@ class FramebufferMemory:
         else:
             starts = [ahead + y * fixed.line + x * form.bits // 8]
             self._offsets = [y]
-        # The last row ends with its last px: the next page may begin within its stride.
+        # The last row ends with its last px: the next page may start within its stride.
         need = self._page - fixed.line + form.row_bytes(wide)
         if starts[-1] + need > len(whole):
             whole.release()
@@ -238,20 +238,20 @@ class FramebufferMemory:
 
     @property
     def geometry(self) -> Geometry:
-        """As the device says."""
+        """As reported by the device."""
         return self._geometry
 
     @property
     def pages(self) -> int:
-        """2 where scenes are drawn out of sight."""
+        """2 if scenes are drawn off-screen."""
         return len(self._pages)
 
     def front(self) -> memoryview:
-        """The page that is seen."""
+        """The visible page."""
         return self._pages[self._seen]
 
     def back(self) -> memoryview:
-        """The page that is not; where there is one only, that one, at the next vertical blank."""
+        """The hidden page; if there is only one, that one, after the next vertical blank."""
         if len(self._pages) == 1:
             self._wait()
         return self._pages[self._seen - 1]
@@ -263,7 +263,7 @@ class FramebufferMemory:
             DeviceGone: the display was unplugged.
         """
         if self._console is None:
-            self._unblank()  # the console's timer, which we do not hold, may have blanked it
+            self._unblank()  # the timer of the console, which we have not taken, may have blanked it
         self.check()
         if len(self._pages) == 1:
             return
@@ -271,22 +271,22 @@ class FramebufferMemory:
         moved = self._variable.with_words(xoffset=0, yoffset=self._offsets[target], activate=_ACTIVATE_VBL)
         self._call(FBIOPAN_DISPLAY, moved.pack())
         self._variable, self._seen = moved, target
-        self._wait()  # until then the page that was seen still is
+        self._wait()  # until then the old page is still visible
 
     def check(self) -> None:
-        """Ask the device for its mode, and its card whether a display is in it.
+        """Check the device's mode, and whether a display is connected to its card.
 
         Raises:
             DeviceGone: the display was unplugged, or another program has set another mode.
         """
         self._call(FBIOGET_VSCREENINFO, self._scratch)
         if _mode_in(self._scratch) != self._mode:
-            raise DeviceGone("another mode was set", url=self._url.text, hint="open it again; it is drawn in that mode")
+            raise DeviceGone("another mode was set", url=self._url.text, hint="open it again to use that mode")
         if self._connectors is not None and not self._connectors.any_display():
             raise DeviceGone("the display was unplugged", url=self._url.text, hint="plug it in and open it again")
 
     def changed(self, boxes: Sequence[Box]) -> None:
-        """The pixels are in place; asks whether the device still is.
+        """The pixels are in memory already; checks that the device is still there.
 
         Raises:
             DeviceGone: the display was unplugged.
@@ -294,7 +294,7 @@ class FramebufferMemory:
         self.check()
 
     def close(self) -> None:
-        """Unmap, give mode and console back. May be called twice."""
+        """Unmap, restore the mode, release the console. May be called twice."""
         if self._closed:
             return
         self._closed = True
@@ -306,14 +306,14 @@ class FramebufferMemory:
                 # Only what was changed is changed back: a display may go dark for seconds when its mode is set.
                 taller = self._variable.yres_virtual != self._first.yres_virtual
                 with contextlib.suppress(DeviceError, OSError):
-                    self.check()  # a mode that another program set is not ours to change back
+                    self.check()  # a mode that another program has set is kept
                     ioctl(self._fd, FBIOPUT_VSCREENINFO if taller else FBIOPAN_DISPLAY, self._first.pack())
         finally:
             os.close(self._fd)
             if self._connectors is not None:
                 self._connectors.close()
             if self._console is not None:
-                self._console.give_back()
+                self._console.release()
 
     def _unblank(self) -> None:
         with contextlib.suppress(OSError):
@@ -338,7 +338,7 @@ class FramebufferMemory:
         return ScreenError(f"the framebuffer refused: {error.strerror}", url=self._url.text)
 
     def _wait(self) -> None:
-        """For the vertical blank, where the driver knows it."""
+        """Wait for the vertical blank, if the driver supports it."""
         if self._vsync:
             try:
                 ioctl(self._fd, FBIO_WAITFORVSYNC, bytearray(4))
@@ -346,7 +346,7 @@ class FramebufferMemory:
                 self._vsync = False
 
     def _can_pan(self, fixed: Fixed) -> bool:
-        """Whether two pages fit and the driver pans; asks for the room when memory has it and the mode does not."""
+        """Whether two pages fit and the driver can pan; enlarges the virtual screen if memory allows it."""
         high = self._geometry.height
         if not fixed.pan_step or high % fixed.pan_step or fixed.length < 2 * self._page:
             return False
@@ -360,7 +360,7 @@ class FramebufferMemory:
                     ioctl(self._fd, FBIOPUT_VSCREENINFO, self._first.pack())
                     return False
                 self._variable = given
-            # A driver that cannot pan says so when it is asked to stay where it is.
+            # A driver that cannot pan refuses even to pan to the present place.
             ioctl(self._fd, FBIOPAN_DISPLAY, self._variable.with_words(xoffset=0, yoffset=0).pack())
         except OSError:
             return False
@@ -368,7 +368,7 @@ class FramebufferMemory:
         return True
 
     def _set_colours(self, form: PixelFormat, fixed: Fixed) -> None:
-        """Straight ramps where the hardware looks colours up."""
+        """Set linear ramps if the hardware uses a colour map."""
         if fixed.visual == _PSEUDOCOLOR and form.name == "gray8":
             ramps = [8, 8, 8]
         elif fixed.visual == _DIRECTCOLOR:
@@ -381,15 +381,15 @@ class FramebufferMemory:
             for bits in ramps
         ]
         colours = COLOUR_MAP.pack(0, entries, *(level.buffer_info()[0] for level in levels), 0)
-        with contextlib.suppress(OSError):  # a fixed map: the picture is still there, in other shades
+        with contextlib.suppress(OSError):  # a fixed map: the picture has other shades
             ioctl(self._fd, FBIOPUTCMAP, colours)
 
 
 def ioctl(fd: int, request: int, data: Any) -> None:
-    """An ioctl that a signal does not cut short (displays' calls may wait for a vertical blank), nor a busy driver.
+    """An ioctl, repeated after a signal (calls may wait for a vertical blank) and while the driver is busy (EAGAIN).
 
     Raises:
-        OSError: as the kernel says.
+        OSError: from the kernel.
     """
     for _ in range(1000):
         try:
@@ -422,7 +422,7 @@ def open_node(url: DeviceUrl) -> int:
         if error.errno == errno.EBUSY:
             raise DeviceBusy("another program has the display", url=url.text) from None
         if error.errno in (errno.ENODEV, errno.ENXIO):
-            raise DeviceNotFound("the display has left", url=url.text) from None
+            raise DeviceNotFound("the display was unplugged", url=url.text) from None
         raise ScreenError(f"cannot be opened: {error.strerror}", url=url.text) from error
     if not stat.S_ISCHR(os.fstat(fd).st_mode):
         os.close(fd)
@@ -431,7 +431,7 @@ def open_node(url: DeviceUrl) -> int:
 
 
 def take_console(url: DeviceUrl) -> Console | None:
-    """The console that the URL's `tty` names; None for `tty=none` or when the default one cannot be taken.
+    """Take the console that the URL's `tty` names; None for `tty=none` or if the default one cannot be taken.
 
     Raises:
         DeviceBusy, DeviceNotFound: see `Console.take`.
@@ -482,7 +482,7 @@ def open_fb(url: DeviceUrl, _options: None) -> DrawnScreen:
         if connectors is not None:
             connectors.close()
         if console is not None:
-            console.give_back()
+            console.release()
         raise
     try:
         return DrawnScreen(url, memory)

@@ -1,8 +1,8 @@
-"""Pixel formats: which bits of a pixel say red, green and blue, and how a palette image becomes such pixels.
+"""Pixel formats: the bits for red, green and blue in a pixel, and the conversion of palette images into such pixels.
 
 A format is taken from the device's bitfields, never from its depth alone. Every conversion is one table of 256 native
-pixels, made by `PixelFormat.pixel`, and a fast way to put them into rows. Little-endian hosts only: that is every
-kiosk there is. No dithering: text and codes stay sharp.
+pixels, made by `PixelFormat.pixel`, and a fast way to put them into rows. Little-endian hosts only, as all kiosks are.
+No dithering: text and codes stay sharp.
 
 Names are those of DRM: the colours from the highest bit to the lowest of a little-endian word, so that `xrgb8888` lies
 in memory as B, G, R, X.
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 _BAND = 1 << 16
-"""Pixels that are converted at once: what stands between the palette and the native rows stays in the cache."""
+"""Pixels that are converted at once: small enough for the intermediate image to stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bits:
-    """Where a colour stands in the pixel's word: `length` bits from bit `offset` (0 is the lowest) up."""
+    """The place of a colour in the pixel's word: `length` bits from bit `offset` (0 is the lowest) up."""
 
     offset: int = 0
     length: int = 0
@@ -38,17 +38,17 @@ class Bits:
         return (level * top + 127) // 255 << self.offset
 
     def level(self, word: int) -> int:
-        """The level 0..255 that a pixel's word holds here."""
+        """The level 0..255 that a pixel's word has here."""
         top = (1 << self.length) - 1
         return ((word >> self.offset & top) * 255 + top // 2) // top if top else 0
 
 
 @dataclass(frozen=True, slots=True)
 class PixelFormat:
-    """How one pixel lies in memory.
+    """How one pixel is stored in memory.
 
     Attributes:
-        name: for people and URLs.
+        name: for messages and URLs.
         bits: bits a pixel with its padding: 1, 8, 16, 24 or 32.
         red, green, blue: the bitfields; all empty for gray and 1-bit formats.
         alpha: set to opaque where the device has it.
@@ -65,15 +65,15 @@ class PixelFormat:
 
     @property
     def gray(self) -> bool:
-        """Whether the pixel holds a brightness only."""
+        """Whether the pixel has only a brightness."""
         return not self.red.length
 
     def row_bytes(self, pixels: int) -> int:
-        """Bytes that so many pixels take, the last byte filled up."""
+        """Bytes for so many pixels, rounded up."""
         return (pixels * self.bits + 7) // 8
 
     def pixel(self, colour: palette.Rgb) -> int:
-        """The word of one pixel of `colour`: this is the definition that every faster way must equal."""
+        """The word of one pixel of `colour`: faster conversions must give the same."""
         red, green, blue = colour
         if self.gray:
             luma = (299 * red + 587 * green + 114 * blue + 500) // 1000
@@ -82,14 +82,14 @@ class PixelFormat:
         return self.red.place(red) | self.green.place(green) | self.blue.place(blue) | opaque
 
     def colour(self, word: int) -> palette.Rgb:
-        """The colour that a pixel's word shows."""
+        """The colour of a pixel's word."""
         if self.gray:
             luma = word & 0xFF if self.bits == 8 else 255 * ((word & 1) != self.inverted)
             return luma, luma, luma
         return self.red.level(word), self.green.level(word), self.blue.level(word)
 
     def native(self, colour: palette.Rgb) -> bytes:
-        """One pixel of `colour` as it lies in memory; formats of 8 bits and more."""
+        """One pixel of `colour` as stored in memory; for formats with at least 8 bits."""
         return self.pixel(colour).to_bytes(self.bits // 8, "little")
 
     def rows(self, image: Image) -> bytes:
@@ -113,7 +113,7 @@ class PixelFormat:
         return image.point(_words(self), "I").tobytes()
 
     def image(self, memory: bytes | memoryview, width: int, height: int, stride: int) -> Image:
-        """What the device's memory shows, as an RGB image. For pictures and tests: clear, not fast."""
+        """What the device's memory shows, as an RGB image. For pictures and tests: simple, not fast."""
         from PIL import Image
 
         size = self.row_bytes(width)
@@ -133,7 +133,7 @@ class PixelFormat:
 
 @cache
 def _words(form: PixelFormat) -> list[int]:
-    """The look-up table of `form` in the shape that Pillow's `point` takes."""
+    """The look-up table of `form` as Pillow's `point` expects it."""
     words = [form.pixel(colour) for colour in palette.table()]
     if form.bits == 1:
         return [255 * word for word in words]
@@ -175,7 +175,7 @@ FORMATS: dict[str, PixelFormat] = {form.name: form for form in _NAMED}
 def from_bitfields(
     bits: int, red: Bits, green: Bits, blue: Bits, alpha: Bits = Bits(), *, inverted: bool = False
 ) -> PixelFormat | None:
-    """The format that a device describes, with its usual name when it has one; None when it is none that we can draw.
+    """The format that a device describes, with its usual name if it has one; None if it is not supported.
 
     Equal or empty colour fields mean gray.
     """

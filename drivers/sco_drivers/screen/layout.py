@@ -1,10 +1,10 @@
-"""Where everything of a scene stands on a glass of any size. Pure arithmetic: no drawing, no device.
+"""Place the parts of a scene on a panel of any size. Pure arithmetic: no drawing, no device.
 
-A scene with a code gives the code all the room it can use (beside the words on a wide glass, under them on a tall one);
-one that says what to do at the plate has its drawing beside the words, and the buttons under it; any other scene is a
-column in the middle. Buttons stand at the bottom, the first on the left, and no finger is too large for them.
-Sizes are in hundredths of the glass's shorter side, so that a text has the same share of every panel; where they do
-not all fit, all of them shrink together and nothing is left out.
+A code gets all the room it can use (next to the words on a wide panel, below them on a tall one); the drawing that
+explains the plate is next to the words, with the buttons below it; any other scene is one column in the middle. Buttons
+are at the bottom, the first on the left, and large enough for any finger. Sizes are in hundredths of the panel's
+shorter side, so that a text has the same share of every panel; if they do not all fit, all of them shrink together and
+nothing is omitted.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from sco_drivers.qr import QrMatrix
 from sco_drivers.screen import Box, Button, Drawing, Scene
 from sco_drivers.screen.typography import Paragraph, fit, line_height, width
 
-LEAST_MODULE_MM = 0.5
-"""Under this a phone at arm's length begins to fail to read a code from a screen."""
+MIN_MODULE_MM = 0.5
+"""Below this, phones at arm's length begin to fail to read a code from a screen."""
 
-LEAST_BUTTON_MM = 15.0
-"""Under this a finger begins to miss a button."""
+MIN_BUTTON_MM = 15.0
+"""Below this, a finger begins to miss a button."""
 
-_USUAL_DENSITY = 84 / LEAST_BUTTON_MM
-"""Px a mm of the densest panels that lanes have (7 inch at 800x480, 15.6 inch at 1920x1080): where it is not known."""
+_USUAL_DENSITY = 84 / MIN_BUTTON_MM
+"""Px per mm of the densest panels that lanes have (7 inch at 800x480, 15.6 inch at 1920x1080), if it is unknown."""
 
 _ROOMY = 0.94
-"""Words without a code beside them leave some of their room empty."""
+"""Without a code, the words fill at most this share of their room."""
 
 _SMALLER = tuple((50, percent) for percent in (70, 64, 58, 50, 42, 34, 26, 18))
 _TRIALS = (
@@ -35,15 +35,15 @@ _TRIALS = (
     *((share, percent) for share in (62, 56, 50) for percent in (100, 92, 84, 77)),
     *_SMALLER,
 )
-"""What is tried in turn: the code's share of the width in percent, and the size of everything else in percent."""
+"""Tried in turn: the code's share of the width, and the size of everything else, both in percent."""
 
 _TRIALS_WITHOUT_CODE = tuple((44, percent) for percent in (132, 124, 116, 108, 100, 92, 84, 77)) + _SMALLER
-"""Without a code the words have the room to be read from further off."""
+"""Without a code there is room for larger words."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedText:
-    """A paragraph in its box. `align` is the share of the spare width that stands left of a line: 0, 0.5."""
+    """A paragraph in its box. `align` is the share of the spare width to the left of a line: 0, 0.5."""
 
     paragraph: Paragraph
     box: Box
@@ -53,7 +53,7 @@ class PlacedText:
 
 @dataclass(frozen=True, slots=True)
 class PlacedButton:
-    """A button in its box; taps are taken in `reach`, which is somewhat larger."""
+    """A button in its box; it accepts taps in `reach`, which is slightly larger."""
 
     button: Button
     label: Paragraph
@@ -63,7 +63,7 @@ class PlacedButton:
 
 @dataclass(frozen=True, slots=True)
 class PlacedCode:
-    """A code with its quiet zone in `box`, at `module` px a module."""
+    """A code with its quiet zone in `box`, with `module` px per module."""
 
     box: Box
     module: int
@@ -71,7 +71,7 @@ class PlacedCode:
 
 @dataclass(frozen=True, slots=True)
 class PlacedCountdown:
-    """The digits of a countdown: letters of `size` px in `box`, right-aligned; digits have one width, so none moves."""
+    """The digits of a countdown: `size` px in `box`, right-aligned; all digits have the same width, so none moves."""
 
     box: Box
     size: int
@@ -90,7 +90,7 @@ class Layout:
     buttons: tuple[PlacedButton, ...]
 
     def boxes(self) -> list[Box]:
-        """Every box that is drawn in; none lies over another."""
+        """Every box that is drawn; they do not overlap."""
         found = [text.box for text in self.texts] + [button.box for button in self.buttons]
         if self.drawing_box is not None:
             found.append(self.drawing_box)
@@ -104,34 +104,34 @@ def countdown_text(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
-def finger(size: tuple[int, int], density: float | None) -> int:
-    """How many px high a button is at least, on a glass of `size` px with `density` px a mm (None: not known).
+def min_touch_target_px(size: tuple[int, int], density: float | None) -> int:
+    """Minimum height of a button in px, on a panel of `size` px with `density` px per mm (None: unknown).
 
-    On a glass so small that it would fill with buttons they are smaller.
+    It is smaller on a panel so small that buttons would fill it.
     """
     share = 0.175 if density is None else 0.22
-    return round(min(LEAST_BUTTON_MM * (density or _USUAL_DENSITY), share * min(size)))
+    return round(min(MIN_BUTTON_MM * (density or _USUAL_DENSITY), share * min(size)))
 
 
 @lru_cache(maxsize=64)
 def lay_out(
     scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str, button_height: int = 0
 ) -> Layout:
-    """Place `scene` on a glass of `size` px.
+    """Place `scene` on a panel of `size` px.
 
     Args:
         scene: what is shown.
-        size: px as a person sees them.
-        matrix: the scene's code, encoded; None when it has none.
-        longest: what the countdown says at its longest; empty when there is none.
-        button_height: px that a button is high at least, see `finger`; given up only when nothing else fits.
+        size: px in the viewer's orientation.
+        matrix: the scene's code, encoded; None if it has none.
+        longest: the longest text of the countdown; empty if there is none.
+        button_height: px that a button is high at least, see `min_touch_target_px`; less only if nothing else fits.
 
     Raises:
         ValueError: it does not fit.
     """
     for arrange in _arrangements(scene, size, matrix):
         for share, percent in _TRIALS if matrix is not None else _TRIALS_WITHOUT_CODE:
-            last = percent < 40  # smaller than that, a broken word and a small button are the lesser evil
+            last = percent < 40  # better a broken word and a small button than even smaller letters
             trial = _Trial(min(size) * percent / 10_000, share, 0 if last else button_height, broken=last)
             layout = arrange(scene, size, matrix, longest, trial)
             if layout is not None:
@@ -141,13 +141,13 @@ def lay_out(
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """How large a scene is tried.
+    """The sizes of one trial.
 
     Attributes:
         u: the unit of all measures, px.
-        share: percent of the glass that is the code's or the drawing's.
-        button_height: px that a button is high at least.
-        broken: words may be cut in two.
+        share: percent of the panel for the code or the drawing.
+        button_height: minimum height of a button in px.
+        broken: words may be split.
     """
 
     u: float
@@ -159,7 +159,7 @@ class _Trial:
 def _arrangements(
     scene: Scene, size: tuple[int, int], matrix: QrMatrix | None
 ) -> Iterator[Callable[..., Layout | None]]:
-    """How the scene may be arranged on that glass, the best first."""
+    """Possible arrangements of the scene on a panel of that size, the best first."""
     if size[0] >= size[1] * 1.15:
         if matrix is not None:
             yield _beside_code
@@ -170,7 +170,7 @@ def _arrangements(
 
 @dataclass(slots=True)
 class _Stack:
-    """Blocks one under another in a column `room` px wide; heights are known before anything is placed."""
+    """Blocks in a column `room` px wide; their heights are known before anything is placed."""
 
     left: int
     room: int
@@ -186,7 +186,7 @@ class _Stack:
 
     @property
     def width(self) -> int:
-        """Of the widest words."""
+        """Width of the widest words."""
         wide = [words.width for _, _, what in self.blocks for words in _words_of(what)]
         return max(wide + [what.width for _, _, what in self.blocks if isinstance(what, _Meter)], default=0)
 
@@ -200,7 +200,7 @@ class _Stack:
 
 @dataclass(frozen=True, slots=True)
 class _Meter:
-    """The countdown with the words before it: beside it, or above it where they are long."""
+    """The countdown with its label: to the left of it, or above it if the label is long."""
 
     label: Paragraph | None
     size: int
@@ -230,15 +230,15 @@ def _meter(scene: Scene, room: int, u: float, longest: str) -> _Meter:
     bare = _Meter(None, max(8, round(6.2 * u)), longest)
     if not scene.deadline_label:
         return bare
-    largest, least = round(5.4 * u), max(8, round(4 * u))
-    label = fit(scene.deadline_label, room - bare.gap - bare.digits_width, 1, largest, least)
+    largest, smallest = round(5.4 * u), max(8, round(4 * u))
+    label = fit(scene.deadline_label, room - bare.gap - bare.digits_width, 1, largest, smallest)
     if not label.broken:
         return _Meter(label, bare.size, longest)
-    return _Meter(fit(scene.deadline_label, room, 3, largest, least), bare.size, longest, above=True)
+    return _Meter(fit(scene.deadline_label, room, 3, largest, smallest), bare.size, longest, above=True)
 
 
 def _texts_of(scene: Scene, room: int, u: float, *, narrow: bool, longest: str, stack: _Stack) -> None:
-    """Headline, lines, sum and countdown of `scene`, onto `stack`."""
+    """Add headline, lines, amount and countdown of `scene` to `stack`."""
     headline = fit(
         scene.headline, room, 6 if narrow else 3, round(7.6 * u), max(8, round((5.2 if narrow else 6) * u)), bold=True
     )
@@ -249,21 +249,21 @@ def _texts_of(scene: Scene, room: int, u: float, *, narrow: bool, longest: str, 
     amount = fit(scene.amount, room, 1, round(9.4 * u), max(8, round(5 * u)), bold=True) if scene.amount else None
     meter = _meter(scene, room, u, longest) if scene.deadline is not None else None
     if amount is not None:
-        stack.add(amount.height, 3.6 * u, _Sum(amount))
+        stack.add(amount.height, 3.6 * u, _Amount(amount))
     if meter is not None:
         stack.add(meter.height, 0.8 * u if amount else 3 * u, meter)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sum:
+class _Amount:
     paragraph: Paragraph
 
 
 def _words_of(what: object) -> tuple[Paragraph, ...]:
-    """The paragraphs of a stack's block."""
+    """The paragraphs in a block of a stack."""
     if isinstance(what, _Meter):
         return () if what.label is None else (what.label,)
-    words = what.paragraph if isinstance(what, _Sum) else what
+    words = what.paragraph if isinstance(what, _Amount) else what
     return (words,) if isinstance(words, Paragraph) else ()
 
 
@@ -294,7 +294,7 @@ def _unstack(stack: _Stack, top: int) -> tuple[list[PlacedText], PlacedCountdown
                 texts.append(PlacedText(what.label, box, stack.align, muted=True))
                 x, down = stack.x(what.digits_width), what.label.height
             elif what.label is not None:
-                # Both stand on one base line.
+                # Both have the same base line.
                 box = Box(x, y + what.size - what.label.size, what.label.width, what.label.height)
                 texts.append(PlacedText(what.label, box, 0, muted=True))
                 x += what.label.width + what.gap
@@ -304,7 +304,7 @@ def _unstack(stack: _Stack, top: int) -> tuple[list[PlacedText], PlacedCountdown
         elif isinstance(what, _Code):
             code = PlacedCode(Box(stack.x(what.side), y, what.side, what.side), what.module)
         else:
-            paragraph = what.paragraph if isinstance(what, _Sum) else what
+            paragraph = what.paragraph if isinstance(what, _Amount) else what
             assert isinstance(paragraph, Paragraph)
             muted = isinstance(what, Paragraph) and not what.bold
             box = Box(stack.x(paragraph.width), y, paragraph.width, height)
@@ -313,10 +313,10 @@ def _unstack(stack: _Stack, top: int) -> tuple[list[PlacedText], PlacedCountdown
     return texts, countdown, picture, code
 
 
-def _labels(buttons: tuple[Button, ...], room: int, largest: int, least: int) -> list[Paragraph]:
-    """The words of the buttons, all of one size: on one line where they fit, else on more."""
+def _labels(buttons: tuple[Button, ...], room: int, largest: int, smallest: int) -> list[Paragraph]:
+    """The labels of the buttons, all in one size: on one line if they fit, else on more."""
     for lines in (1, 2, 3):
-        labels = [fit(button.label, room, lines, largest, least, bold=True) for button in buttons]
+        labels = [fit(button.label, room, lines, largest, smallest, bold=True) for button in buttons]
         if not any(label.broken for label in labels):
             break
     size = min(label.size for label in labels)
@@ -324,13 +324,13 @@ def _labels(buttons: tuple[Button, ...], room: int, largest: int, least: int) ->
 
 
 def _place_buttons(
-    buttons: tuple[Button, ...], left: int, bottom: int, room: int, u: float, least: int, *, centred: bool
+    buttons: tuple[Button, ...], left: int, bottom: int, room: int, u: float, smallest: int, *, centred: bool
 ) -> tuple[list[PlacedButton], int] | None:
-    """Buttons in a row that ends at `bottom` (one under another where the row is too narrow), and their top; None
-    when their words do not fit. They are `least` px high or more."""
+    """Buttons in a row that ends at `bottom` (in a column if the row is too narrow), and their top; None if their
+    labels do not fit. They are at least `smallest` px high."""
     if not buttons:
         return [], bottom
-    height = max(round(13 * u), least)
+    height = max(round(13 * u), smallest)
     gap, inset = max(round(3 * u), height // 5), round(4 * u)
     labels = _labels(buttons, room - 2 * inset, max(8, round(0.43 * height)), max(8, round(4.4 * u)))
     if any(label.width > room - 2 * inset for label in labels):
@@ -339,7 +339,7 @@ def _place_buttons(
     widest = max(label.width for label in labels) + 2 * inset
     in_row = len(buttons) * widest + (len(buttons) - 1) * gap <= room
     across = len(buttons) if in_row else 1
-    wide = min(max(widest, round(48 * u), 3 * least), (room - (across - 1) * gap) // across)
+    wide = min(max(widest, round(48 * u), 3 * smallest), (room - (across - 1) * gap) // across)
     rows = -(-len(buttons) // across)
     total = wide * across + gap * (across - 1)
     x0 = left + (room - total) // 2 if centred else left
@@ -355,7 +355,7 @@ def _place_buttons(
 
 
 def _column(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longest: str, trial: _Trial) -> Layout | None:
-    """Everything in one column in the middle; None when it does not fit at this scale."""
+    """Everything in one column in the middle; None if it does not fit at this scale."""
     wide, high = size
     u = trial.u
     margin = round(5 * u)
@@ -369,7 +369,7 @@ def _column(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longes
         side = round((32 if scene.drawing is Drawing.TAP_OR_SCAN else 24) * u)
         if wide < high:
             side = round(side * 1.6)
-        if scene.drawing is Drawing.SPINNER:  # every turn of it is kept in memory, and it is seen at any size
+        if scene.drawing is Drawing.SPINNER:  # all its frames are kept in memory, and it is visible at any size
             side = min(side, round((0.15 if scene.lines else 0.24) * min(size)))
         stack.add(side, 0, _Picture(side))
     _texts_of(scene, room, u, narrow=wide < high, longest=longest, stack=stack)
@@ -378,9 +378,9 @@ def _column(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longes
         gap = round(3 * u)
         side = min(wide - margin, space - stack.height - gap)
         module = side // matrix.full_size
-        # Words give way before the code falls under its share (which is of a wide glass; a tall one has more room).
-        least = 1 if trial.broken else max(1, min(wide, high) * trial.share * 27 // 20 // 100 // matrix.full_size)
-        if module < least:
+        # Words shrink before the code gets less than its share (of a wide panel; a tall one has more room).
+        smallest = 1 if trial.broken else max(1, min(wide, high) * trial.share * 27 // 20 // 100 // matrix.full_size)
+        if module < smallest:
             return None
         stack.blocks.insert(1, (module * matrix.full_size, gap, _Code(module * matrix.full_size, module)))
     elif stack.height > _ROOMY * space and not trial.broken:
@@ -392,7 +392,7 @@ def _column(scene: Scene, size: tuple[int, int], matrix: QrMatrix | None, longes
 
 
 def _beside_code(scene: Scene, size: tuple[int, int], matrix: QrMatrix, longest: str, trial: _Trial) -> Layout | None:
-    """The code on the right as high as the glass, words and buttons on the left; None when they do not fit."""
+    """The code on the right as high as the panel, words and buttons on the left; None if they do not fit."""
     wide, high = size
     u = trial.u
     margin = round(4 * u)
@@ -403,7 +403,7 @@ def _beside_code(scene: Scene, size: tuple[int, int], matrix: QrMatrix, longest:
     edge = min((high - side) // 2, margin)
     box = Box(wide - side - edge, (high - side) // 2, side, side)
     room = box.x - 2 * margin
-    top = max(margin, box.y)  # what is at the bottom ends where the code does
+    top = max(margin, box.y)  # the bottom of the words is the bottom of the code
     row = _place_buttons(scene.buttons, margin, high - top, room, u, trial.button_height, centred=False)
     if row is None:
         return None
@@ -418,7 +418,7 @@ def _beside_code(scene: Scene, size: tuple[int, int], matrix: QrMatrix, longest:
 
 
 def _beside_drawing(scene: Scene, size: tuple[int, int], _matrix: None, longest: str, trial: _Trial) -> Layout | None:
-    """Words on the left; the drawing and under it the buttons on the right; None when they do not fit."""
+    """Words on the left; the drawing with the buttons below it on the right; None if they do not fit."""
     wide, high = size
     u = trial.u
     margin = round(4 * u)
@@ -446,5 +446,5 @@ def _beside_drawing(scene: Scene, size: tuple[int, int], _matrix: None, longest:
 
 
 def _broken(stack: _Stack, buttons: list[PlacedButton]) -> bool:
-    """Whether a word had to be cut in two."""
+    """Whether a word had to be split."""
     return stack.broken or any(button.label.broken for button in buttons)

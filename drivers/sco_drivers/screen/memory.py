@@ -1,6 +1,6 @@
-"""What a backend gives: memory that a display shows, and where it begins to be seen.
+"""What a backend provides: the memory that a display shows.
 
-The scenes are drawn the same way into every `Memory`. A backend knows its own device and nothing of scenes.
+Scenes are drawn the same way into every `Memory`. A backend handles its device and has no knowledge of scenes.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Rows = memoryview
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """The visible picture as the device sees it, before rotation.
+    """The visible picture in the device's orientation, before rotation.
 
     Attributes:
         width, height: px.
-        stride: bytes from one row to the next, at least what a row takes.
+        stride: bytes from one row to the next, at least the size of a row.
         format: the pixel format.
-        panel_mm: the glass in mm, in the device's orientation, where it is known.
+        panel_mm: size of the panel in mm, in the device's orientation, if it is known.
     """
 
     width: int
@@ -38,7 +38,7 @@ class Geometry:
 
 
 class Memory(Protocol):
-    """One display's memory. Used by one thread at a time (the drawer holds a lock)."""
+    """One display's memory. Used by one thread at a time (the renderer holds a lock)."""
 
     @property
     def geometry(self) -> Geometry:
@@ -46,11 +46,11 @@ class Memory(Protocol):
         ...
 
     def front(self) -> Rows:
-        """The page that is seen."""
+        """The visible page."""
         ...
 
     def back(self) -> Rows:
-        """The page into which the next whole picture goes; the front one where there is no second."""
+        """The page for the next whole picture; the front page if there is no other."""
         ...
 
     def flip(self) -> None:
@@ -62,7 +62,7 @@ class Memory(Protocol):
         ...
 
     def check(self) -> None:
-        """Ask whether the display is there; cheap.
+        """Check that the display is connected; cheap.
 
         Raises:
             DeviceGone: it was unplugged.
@@ -70,7 +70,7 @@ class Memory(Protocol):
         ...
 
     def changed(self, boxes: Sequence[Box]) -> None:
-        """The front page has changed in these places (device px); tells a device that must be told.
+        """The front page has changed in these places (device px); notify the device if it needs that.
 
         Raises:
             DeviceGone: the display was unplugged.
@@ -78,5 +78,5 @@ class Memory(Protocol):
         ...
 
     def close(self) -> None:
-        """Give the device back. May be called twice."""
+        """Release the device. May be called twice."""
         ...

@@ -1,6 +1,6 @@
-"""`none://`: no screen of ours. For an integrator who draws with his own interface, and for display modes without one.
+"""`none://`: no screen. For integrators who draw their own interface, and for display modes without a screen.
 
-Scenes are taken and remembered, nothing is drawn. `none://?size=1024x768` gives a size to those who ask.
+Scenes are stored and not drawn. `none://?size=1024x768` sets the size that is reported.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from sco_drivers.screen.options import pair_of
 from sco_drivers.urls import DeviceUrl, opener
 
 
-class Nothing:
-    """A `Screen` that shows nothing. `scene` is what it was last asked to show."""
+class NullScreen:
+    """A `Screen` that draws nothing. `scene` is the last scene that was shown."""
 
     def __init__(self, url: DeviceUrl, size: tuple[int, int]) -> None:
         self._url = url
@@ -29,11 +29,11 @@ class Nothing:
 
     @property
     def size(self) -> tuple[int, int]:
-        """As the URL says; 1024x768 when it does not."""
+        """From the URL; 1024x768 by default."""
         return self._size
 
     def show(self, scene: Scene) -> None:
-        """Remember `scene`.
+        """Store `scene`.
 
         Raises:
             DeviceClosed: `close` was called.
@@ -43,7 +43,7 @@ class Nothing:
         self.scene = scene
 
     def check(self) -> None:
-        """It is always there.
+        """Always succeeds while open.
 
         Raises:
             DeviceClosed: `close` was called.
@@ -52,7 +52,7 @@ class Nothing:
             raise DeviceClosed("the screen is closed", url=self.url)
 
     def button_at(self, x: int, y: int, pressed_at: float | None = None) -> str | None:
-        """Always None, but for a keyboard's choice of the n-th button (x = -1 - n, y = -1)."""
+        """None, except for a keyboard's choice of the n-th button (x = -1 - n, y = -1)."""
         if self.scene is None or y != -1 or not 0 <= -1 - x < len(self.scene.buttons):
             return None
         return self.scene.buttons[-1 - x].action
@@ -66,7 +66,7 @@ class Nothing:
         raise ScreenError("there is no screen, so there is no picture", url=self.url)
 
     def close(self) -> None:
-        """Forget it. May be called twice."""
+        """Close it. May be called twice."""
         self._closed = True
 
     def __enter__(self) -> Self:
@@ -81,10 +81,10 @@ def _size(url: DeviceUrl) -> tuple[int, int]:
 
 
 @opener(_size, example="none://?size=1024x768", params=("size",))
-def open_nothing(url: DeviceUrl, size: tuple[int, int]) -> Nothing:
+def open_null(url: DeviceUrl, size: tuple[int, int]) -> NullScreen:
     """Open `none://`.
 
     Raises:
-        BadDeviceUrl: parameters that it does not know.
+        BadDeviceUrl: unknown parameters.
     """
-    return Nothing(url, size)
+    return NullScreen(url, size)

@@ -1,4 +1,4 @@
-"""A placed scene -> palette images (one byte a pixel, see `palette`). Knows nothing of devices or pixel formats."""
+"""A placed scene -> palette images (one byte per pixel, see `palette`). Independent of devices and pixel formats."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ SPINNER_FRAMES = 20
 """Pictures of one turn of the spinner."""
 
 GROUND = Pair.PAGE_INK.ground
-"""The page's colour, as an index of the palette."""
+"""The page's colour, as a palette index."""
 
 RING = 0.11
-"""How thick the spinner's ring is, as a share of its width."""
+"""Thickness of the spinner's ring, as a share of its width."""
 
 _FINE = 4
-"""Shapes are drawn this many times larger and reduced, which makes their edges smooth."""
+"""Shapes are drawn this many times larger and reduced, for smooth edges."""
 
 
 def pieces(layout: Layout) -> Iterator[tuple[Box, Image]]:
-    """All that stands still on the page (no digits of the countdown, no spinner, no code), a palette image a box."""
+    """All static parts of the page (no countdown digits, no spinner, no code): a palette image for each box."""
     for text in layout.texts:
         pair = Pair.PAGE_MUTED if text.muted else Pair.PAGE_INK
         height = typography.line_height(text.paragraph.size)
@@ -45,7 +45,7 @@ def pieces(layout: Layout) -> Iterator[tuple[Box, Image]]:
 
 @lru_cache(maxsize=32)
 def written(text: str, size: int, bold: bool, pair: Pair) -> Image:
-    """One line of text in the colours of `pair`; kept, since the same words come with every payment."""
+    """One line of text in the colours of `pair`; cached, since the same words are shown in every payment."""
     return inked(typography.drawn(text, size, bold), pair)
 
 
@@ -65,7 +65,7 @@ def paint_countdown(placed: PlacedCountdown, text: str) -> Image:
 
 
 def cross(side: int) -> Image:
-    """A cross that is met by a finger in its middle; an odd number of px a side."""
+    """A cross to be tapped in its middle, with an odd number of px per side."""
     from PIL import Image, ImageDraw
 
     side |= 1
@@ -78,7 +78,7 @@ def cross(side: int) -> Image:
 
 
 def paint_code(matrix: QrMatrix, module: int) -> Image:
-    """A code with its quiet zone, black on white, `module` px a module."""
+    """A code with its quiet zone, black on white, `module` px per module."""
     from PIL import Image
 
     full = matrix.full_size
@@ -99,11 +99,11 @@ def _button(placed: PlacedButton) -> Image:
         border = max(2, round(box.height * 0.035))
         image, pair = inked(_rounded(box.width, box.height, radius), Pair.PAGE_LINE), Pair.WHITE_INK
         inner = _rounded(box.width - 2 * border, box.height - 2 * border, radius - border)
-        # The inside covers the border's colour; outside its own round corners the border stays.
+        # The inside covers the border's colour; outside its round corners the border stays visible.
         image.paste(inked(inner, Pair.LINE_WHITE), (border, border), inner.point([0] + [255] * 255))
     label = placed.label
     step = typography.line_height(label.size)
-    # Centred on the height of capitals, not on the line: it is capitals that the eye sees.
+    # Centred by the height of capitals, not of the line: that looks centred.
     capitals = round(label.size * 0.71)
     y = (box.height - capitals - (len(label.lines) - 1) * step) // 2 - (label.size - capitals)
     for number, line in enumerate(label.lines):
@@ -135,7 +135,7 @@ def _rounded(width: int, height: int, radius: int) -> Image:
 
 
 def spinner(side: int) -> Iterator[Image]:
-    """The pictures of one turn of the spinner: a ring whose ink runs out behind its head."""
+    """The pictures of one turn of the spinner: a ring that fades behind its head."""
     from PIL.Image import Transpose
 
     for turn in (None, Transpose.ROTATE_270, Transpose.ROTATE_180, Transpose.ROTATE_90):

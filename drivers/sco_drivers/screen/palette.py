@@ -1,8 +1,7 @@
 """The colours of the scenes, as one table of 256 entries.
 
-A scene is painted into one byte a pixel: sixteen pairs of (ground, ink), each with sixteen shades between the two for
-smooth edges. That is all that a calm screen needs, and it makes the conversion to any pixel format one look-up, exact
-for odd formats as well as for common ones. Nothing here knows of a device.
+A scene is painted with one byte per pixel: sixteen pairs of (ground, ink), each with sixteen shades between the two for
+smooth edges. That is enough for these scenes, and the conversion to any pixel format is one exact look-up.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ RED: Rgb = (0xB3, 0x26, 0x1E)
 AMBER: Rgb = (0x8A, 0x50, 0x00)
 HALF_PAGE: Rgb = (0xEC, 0xF1, 0xF5)
 HALF_INK: Rgb = (0x03, 0x52, 0xA5)
-"""Half a shade on from page to blue, and half a shade beyond blue: shades between those of `PAGE_BLUE`."""
+"""Half a shade from page towards blue, and half a shade beyond blue: shades between those of `PAGE_BLUE`."""
 
 SHADES = 16
 """Steps from the ground to the ink of a pair, both ends counted."""
@@ -104,7 +103,7 @@ def shades(pair: Pair) -> tuple[int, ...]:
 
 @cache
 def fine_blue() -> tuple[int, ...]:
-    """Coverage 0..255 -> index, page to blue in twice as many steps: for a long gradient, where steps are seen."""
+    """Coverage 0..255 -> index, page to blue in twice as many steps: for long gradients."""
     steps = 2 * (SHADES - 1)
     found = []
     for level in range(256):

@@ -1,7 +1,7 @@
-"""The screen that every backend with memory shares: shows scenes, moves what moves, answers where a finger fell.
+"""The screen for every backend with memory: shows scenes, animates them, finds the button at a point.
 
-One thread of its own runs while a scene has something that moves, and draws only that: the spinner's square from
-pictures made beforehand, the countdown's digits once a second. Nothing else of the memory is touched between scenes.
+While a scene has a moving part, a thread draws only that part: the spinner's square from prepared pictures, the
+countdown's digits once a second. It does not touch the rest of the memory between scenes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from sco_drivers import qr
 from sco_drivers.errors import DeviceClosed, DeviceError, DeviceGone, ScreenError
 from sco_drivers.screen import Box, Drawing, Scene, UnsupportedScreen, paint
-from sco_drivers.screen.layout import LEAST_MODULE_MM, Layout, countdown_text, finger, lay_out
+from sco_drivers.screen.layout import MIN_MODULE_MM, Layout, countdown_text, lay_out, min_touch_target_px
 from sco_drivers.screen.memory import Memory, Rotation
 from sco_drivers.screen.options import GUARD_MS, guard_of, rotation_of
 from sco_drivers.screen.surface import Moving, Surface
@@ -37,19 +37,19 @@ class DrawnScreen:
         memory: the display; closed with the screen.
 
     Attributes:
-        module_mm: size of a module of the code that was shown last, in mm; None where the panel's size is not known.
-            Under `layout.LEAST_MODULE_MM` phones begin to fail.
+        module_mm: size of a module of the last shown code in mm; None if the panel's size is unknown. Below
+            `layout.MIN_MODULE_MM` phones begin to fail.
     """
 
     def __init__(self, url: DeviceUrl, memory: Memory, *, guard_ms: int = GUARD_MS) -> None:
         self._url = url
         self._memory = memory
         self._surface = Surface(memory.geometry, rotation_of(url))
-        self._button_height = finger(self._surface.size, self._density())
+        self._button_height = min_touch_target_px(self._surface.size, self._density())
         self._guard_s = guard_of(url, guard_ms) / 1000
         self._lock = threading.RLock()
         self._wake = threading.Condition(self._lock)
-        self._mover: threading.Thread | None = None
+        self._animator: threading.Thread | None = None
         self._closed = False
         self._lost: DeviceError | None = None
         self._layout: Layout | None = None
@@ -60,7 +60,7 @@ class DrawnScreen:
         self._spinner: Moving | None = None
         self._turns = 0
         self.module_mm: float | None = None
-        self._told_small = False
+        self._warned_small = False
 
     @property
     def url(self) -> str:
@@ -69,45 +69,45 @@ class DrawnScreen:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in px as a person sees them."""
+        """Width and height in px in the viewer's orientation."""
         return self._surface.size
 
     @property
     def scene(self) -> Scene | None:
-        """The scene that is shown; None before the first."""
+        """The current scene; None before the first."""
         return self._scene
 
     def show(self, scene: Scene) -> None:
-        """Draw `scene`; it is on the glass when this returns.
+        """Draw `scene`; it is visible when this returns.
 
         Raises:
             DeviceGone: the display was unplugged. DeviceClosed: `close` was called.
-            UnsupportedScreen: the glass is too small for the scene. ValueError: the code's text cannot be encoded.
+            UnsupportedScreen: the panel is too small for the scene. ValueError: the code's text cannot be encoded.
         """
         matrix = qr.encode(scene.qr) if scene.qr is not None else None
         with self._lock:
             self._check_open()
-            self._lost = None  # a display that was plugged in again may be tried again
+            self._lost = None  # the display may have been connected again
             now = time.monotonic()
             ends_at = None if scene.deadline is None else now + scene.deadline - time.time()
             left = "" if ends_at is None else countdown_text(ends_at - now)
             try:
                 layout = lay_out(scene, self.size, matrix, left, self._button_height)
-            except ValueError as error:  # the scene that stands goes on, its countdown too
+            except ValueError as error:  # the present scene continues, with its countdown
                 raise UnsupportedScreen(str(error), url=self.url, hint="use a larger panel or shorter texts") from None
             self._ends_at, self._left = ends_at, left
-            self._scene = self._layout = None  # no button answers for a scene that does not stand
+            self._scene = self._layout = None  # no button works until the new scene is shown
             try:
-                self._memory.check()  # the pages of a display that has left are not to be written
+                self._memory.check()  # the memory of an unplugged display must not be written
                 self._draw(layout, matrix)
             except DeviceError as error:
                 self._lost = error
                 raise
             self._scene, self._layout = scene, layout
             self._shown_at = time.monotonic()
-            if self._still_moves() and self._mover is None:
-                self._mover = threading.Thread(target=self._move, name=f"screen {self.url}", daemon=True)
-                self._mover.start()
+            if self._is_animated() and self._animator is None:
+                self._animator = threading.Thread(target=self._animate, name=f"screen {self.url}", daemon=True)
+                self._animator.start()
             self._wake.notify_all()
 
     @property
@@ -116,10 +116,10 @@ class DrawnScreen:
         return self._surface.rotation
 
     def mark(self, x: int, y: int) -> None:
-        """An empty page with a cross at that px, as a person sees it: where to tap, for calibrating a panel.
+        """Show an empty page with a cross at that px (viewer's orientation), to be tapped for calibration.
 
         Raises:
-            DeviceGone: the display was unplugged. DeviceClosed: `close` was called. ValueError: too near to an edge.
+            DeviceGone: the display was unplugged. DeviceClosed: `close` was called. ValueError: too close to an edge.
         """
         with self._lock:
             self._check_open()
@@ -128,14 +128,14 @@ class DrawnScreen:
             cross = paint.cross(min(self.size) // 12)
             box = Box(x - cross.width // 2, y - cross.height // 2, cross.width, cross.height)
             if min(box.x, box.y) < 0 or box.x + box.width > self.size[0] or box.y + box.height > self.size[1]:
-                raise ValueError(f"a cross at {x}, {y} does not fit the glass")
+                raise ValueError(f"a cross at {x}, {y} does not fit the panel")
             rows = self._memory.back()
             self._surface.page(rows, paint.GROUND)
             self._surface.put(rows, box, cross)
             self._memory.flip()
 
     def check(self) -> None:
-        """Look whether the display is still there.
+        """Check that the display is still connected.
 
         Raises:
             DeviceGone: it was unplugged. DeviceClosed: `close` was called. ScreenError: it failed in another way.
@@ -151,14 +151,14 @@ class DrawnScreen:
                 raise
 
     def button_at(self, x: int, y: int, pressed_at: float | None = None) -> str | None:
-        """The action of the shown scene's button at that point; None for none.
+        """The action of the current scene's button at that point; None for none.
 
-        A touch that cannot have been meant for this scene answers nothing: one that began before the scene stood, or
+        Returns None for a touch that cannot have been meant for this scene: one that began before it was shown, or
         within `guard_ms` after.
 
         Args:
-            x, y: px as a person sees them. A keyboard's `Tap` lies at x = -1 - n, y = -1 and means the n-th button.
-            pressed_at: when the finger came down, by `time.monotonic()`; now when not given.
+            x, y: px in the viewer's orientation. A keyboard's `Tap` at x = -1 - n, y = -1 means the n-th button.
+            pressed_at: when the finger came down, by `time.monotonic()`; now if not given.
         """
         with self._lock:
             if self._layout is None or self._closed:
@@ -169,36 +169,36 @@ class DrawnScreen:
             buttons = self._layout.buttons
             if y == -1 and x < 0:
                 return buttons[-1 - x].button.action if -1 - x < len(buttons) else None
-            return next((placed.button.action for placed in buttons if placed.reach.holds(x, y)), None)
+            return next((placed.button.action for placed in buttons if placed.reach.contains(x, y)), None)
 
     def button_box(self, action: str) -> Box | None:
-        """Where the shown scene's button of that action stands, in px as a person sees them; None when it has none."""
+        """The box of the current scene's button of that action, in the viewer's orientation; None if it has none."""
         with self._lock:
             placed = self._layout.buttons if self._layout is not None and not self._closed else ()
             return next((button.box for button in placed if button.button.action == action), None)
 
     def save_png(self, path: str) -> None:
-        """Write what the device's memory (not the scene) holds now to a PNG, as a person would see it."""
+        """Save what the device's memory (not the scene) contains now as a PNG, in the viewer's orientation."""
         with self._lock:
             self._check_open()
             image = self._surface.picture(self._memory.front())
         image.save(path, format="PNG")
 
     def image(self) -> Image:
-        """What the device's memory holds now, as an RGB image as a person would see it."""
+        """What the device's memory contains now, as an RGB image in the viewer's orientation."""
         with self._lock:
             self._check_open()
             return self._surface.picture(self._memory.front())
 
     def close(self) -> None:
-        """Stop moving things, black the screen, give the console back. May be called twice."""
+        """Stop animations, make the screen black, release the console. May be called twice."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
             self._wake.notify_all()
-        if self._mover is not None and self._mover is not threading.current_thread():
-            self._mover.join(timeout=5)
+        if self._animator is not None and self._animator is not threading.current_thread():
+            self._animator.join(timeout=5)
         with self._lock:
             try:
                 if not isinstance(self._lost, DeviceGone):
@@ -227,7 +227,7 @@ class DrawnScreen:
         self._memory.changed((Box(0, 0, self._memory.geometry.width, self._memory.geometry.height),))
 
     def _draw(self, layout: Layout, matrix: qr.QrMatrix | None) -> None:
-        """The whole scene, into the back page, and show it."""
+        """Draw the whole scene into the back page, and show it."""
         surface, code = self._surface, layout.code
         self._spinner = None
         rows = self._memory.back()
@@ -244,18 +244,18 @@ class DrawnScreen:
             self._spinner.show(rows, 0)
         if code is not None:
             self.module_mm = self._module_mm(code.module)
-            if self.module_mm is not None and self.module_mm < LEAST_MODULE_MM and not self._told_small:
-                self._told_small = True
+            if self.module_mm is not None and self.module_mm < MIN_MODULE_MM and not self._warned_small:
+                self._warned_small = True
                 _log.warning(
-                    "%s: a module of the code is %.2f mm, less than %.1f: phones will fail to read it",
+                    "%s: a module of the code is %.2f mm, less than %.1f: some phones will not read it",
                     self.url,
                     self.module_mm,
-                    LEAST_MODULE_MM,
+                    MIN_MODULE_MM,
                 )
         self._memory.flip()
 
     def _density(self) -> float | None:
-        """Px a mm, of the axis that has more; None where the panel's size is not known."""
+        """Px per mm, of the denser axis; None if the panel's size is unknown."""
         geometry = self._memory.geometry
         if geometry.panel_mm is None:
             return None
@@ -265,34 +265,34 @@ class DrawnScreen:
         density = self._density()
         return None if density is None else module / density
 
-    def _still_moves(self) -> bool:
+    def _is_animated(self) -> bool:
         return (
             not self._closed
             and self._lost is None
             and (self._spinner is not None or (self._ends_at is not None and self._left != "0:00"))
         )
 
-    def _move(self) -> None:
-        """The thread: sleeps till the next thing moves, moves it, for as long as the screen is open."""
+    def _animate(self) -> None:
+        """The thread: draws the moving parts when they are due, as long as the screen is open."""
         with self._lock:
             due = time.monotonic()
             while not self._closed:
-                if not self._still_moves():
+                if not self._is_animated():
                     self._wake.wait()
                     due = time.monotonic()
                     continue
                 now = time.monotonic()
                 due = max(due + FRAME_S, now) if self._spinner is not None else self._next_second(now)
                 if due > now and self._wake.wait(due - now):
-                    due = time.monotonic()  # another scene, with its own times
+                    due = time.monotonic()  # another scene
                     continue
                 try:
-                    if self._still_moves():
+                    if self._is_animated():
                         self._step()
                 except DeviceError as error:
-                    self._lost = error  # the next `show` meets the same and tells the caller
-                except Exception as error:  # no memory, a mistake of ours: the next scene is to move all the same
-                    _log.exception("%s: the picture stands still", self.url)
+                    self._lost = error  # the next `show` raises it to the caller
+                except Exception as error:  # no memory, a bug: the next scene must still be animated
+                    _log.exception("%s: the animation has stopped", self.url)
                     self._lost = ScreenError(f"cannot be drawn: {error}", url=self.url)
 
     def _next_second(self, now: float) -> float:

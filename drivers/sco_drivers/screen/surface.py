@@ -1,6 +1,6 @@
-"""Pictures -> a display's memory: rotation, native rows, and the code drawn straight into them.
+"""Pictures -> a display's memory: rotation, native rows, and the code drawn directly into them.
 
-Everything here is px and bytes; scenes are `drawer`'s business.
+Everything here is px and bytes; scenes are handled by `renderer`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _PIECE = 1 << 16
-"""Bytes that are copied at once: they stay in the processor's cache."""
+"""Bytes that are copied at once: few enough to stay in the processor's cache."""
 
 
 def _canvas(size: tuple[int, int]) -> Image:
@@ -31,13 +31,13 @@ def _canvas(size: tuple[int, int]) -> Image:
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """Pictures that take turns in one place, as native bytes.
+    """The frames of an animation in one place, as native bytes.
 
     Attributes:
         box: the place, in the device's px.
-        frames: the pictures one behind the other; of each only the bytes at `pieces`. A mapping of its own, since it is
-            the largest thing that a screen holds, and not for long: the system gets it back whole.
-        count: how many pictures there are.
+        frames: the frames one after another; of each only the bytes at `pieces`. A separate mapping, since it is the
+            largest and a short-lived part of a screen's memory: the system gets all of it back.
+        count: number of frames.
         pieces: slices of memory, and of a frame.
     """
 
@@ -47,7 +47,7 @@ class Moving:
     pieces: tuple[tuple[slice, slice], ...]
 
     def show(self, rows: Rows, number: int) -> Box:
-        """Copy picture `number` into memory. Returns the box that was written, in the device's px."""
+        """Copy frame `number` into memory. Returns the box that was written, in the device's px."""
         size = len(self.frames) // self.count
         with memoryview(self.frames) as frames, frames[number * size : (number + 1) * size] as frame:
             for place, source in self.pieces:
@@ -56,19 +56,19 @@ class Moving:
 
 
 class Surface:
-    """Where the pixels of a picture, as a person sees it, lie in a memory of `geometry` turned by `rotation`."""
+    """Maps a picture in the viewer's orientation into a memory of `geometry`, turned by `rotation`."""
 
     def __init__(self, geometry: Geometry, rotation: Rotation) -> None:
         self.geometry = geometry
         self.rotation: Rotation = rotation
         size = geometry.width, geometry.height
         self.size: tuple[int, int] = size if rotation in (0, 180) else (size[1], size[0])
-        """Width and height in px as a person sees them."""
+        """Width and height in px in the viewer's orientation."""
         self._shared = _canvas(self.size) if geometry.format.bits < 8 else None
-        # Where pixels share a byte with their neighbours the whole picture is kept, to write whole bytes.
+        # Where pixels share a byte with their neighbours, the whole picture is kept, to write whole bytes.
 
     def to_device(self, box: Box) -> Box:
-        """A person's box in the device's px."""
+        """A box of the viewer's orientation in the device's px."""
         wide, high = self.geometry.width, self.geometry.height
         if self.rotation == 90:
             return Box(wide - box.y - box.height, box.x, box.height, box.width)
@@ -78,14 +78,14 @@ class Surface:
             return Box(box.y, high - box.x - box.width, box.height, box.width)
         return box
 
-    def to_person(self, box: Box) -> Box:
-        """A device's box in a person's px."""
+    def to_upright(self, box: Box) -> Box:
+        """A device's box in the viewer's orientation."""
         back: Rotation = {90: 270, 270: 90}.get(self.rotation, self.rotation)  # type: ignore[assignment]
         turned = Surface(Geometry(*self.size, 0, self.geometry.format), back)
         return turned.to_device(box)
 
     def turned(self, image: Image) -> Image:
-        """`image` as it lies in memory."""
+        """`image` as stored in memory."""
         from PIL.Image import Transpose
 
         turns = {90: Transpose.ROTATE_270, 180: Transpose.ROTATE_180, 270: Transpose.ROTATE_90}
@@ -99,12 +99,12 @@ class Surface:
         return image.transpose(turns[self.rotation]) if self.rotation else image
 
     def page(self, rows: Rows, ground: int, code: tuple[Box, QrMatrix, int] | None = None) -> None:
-        """Fill the whole of `rows` with the palette's colour `ground`, and a code in its place: each row once.
+        """Fill all of `rows` with the palette's colour `ground`, and draw a code: each row is written once.
 
         Args:
-            rows: where to.
+            rows: the destination.
             ground: index of `palette.table`.
-            code: its box (a person's px), its matrix, px a module.
+            code: its box (viewer's px), its matrix, px per module.
         """
         if self._shared is not None:
             self._shared.paste(ground, (0, 0, *self.size))
@@ -126,10 +126,10 @@ class Surface:
         _repeat(rows, at, blank, geometry.height - bottom)
 
     def _code_lines(self, matrix: QrMatrix, module: int) -> Iterator[tuple[bytes, int]]:
-        """The code's native rows, from above, with its quiet zone, and how many times each stands there."""
+        """The code's native rows, from the top, with its quiet zone, and how often each is repeated."""
         form = self.geometry.format
         light, dark = form.native((255, 255, 255)) * module, form.native((0, 0, 0)) * module
-        # Two bytes that the light px do not hold stand for the modules while they are put in.
+        # Two byte values that light px do not contain are placeholders for the modules.
         marks = bytes(itertools.islice((byte for byte in range(256) if byte not in light), 2))
         table = bytes.maketrans(b"\0\1", marks)
         border, blank = light * QUIET_ZONE, light * matrix.full_size
@@ -144,13 +144,13 @@ class Surface:
         yield blank, QUIET_ZONE * module
 
     def put(self, rows: Rows, box: Box, image: Image) -> Box:
-        """A palette image into its box (a person's px). Returns the box that was written, in the device's px."""
+        """Draw a palette image into its box (viewer's px). Returns the box that was written, in the device's px."""
         device = self._written(box)
         self._blit(rows, device, self._prepared(box, image))
         return device
 
     def _written(self, box: Box) -> Box:
-        """What is written for a person's box, in the device's px: whole bytes."""
+        """What is written for a box (viewer's px), in the device's px: whole bytes."""
         device = self.to_device(box)
         if self._shared is None:
             return device
@@ -158,17 +158,17 @@ class Surface:
         return Box(left, device.y, right - left, device.height)
 
     def _prepared(self, box: Box, image: Image) -> bytes:
-        """A palette image for its box (a person's px), as native rows of what is written for that box."""
+        """A palette image for its box (viewer's px), as native rows of what is written for that box."""
         if self._shared is None:
             return self._native(image)
         self._shared.paste(image, (box.x, box.y))
-        whole = self.to_person(self._written(box))
+        whole = self.to_upright(self._written(box))
         return self._native(self._shared.crop((whole.x, whole.y, whole.x + whole.width, whole.y + whole.height)))
 
     def moving(self, box: Box, images: Iterable[Image], count: int) -> Moving:
-        """`count` palette images that take turns in one box (a person's px), made ready: a turn costs copies only.
+        """Prepare `count` palette images as frames of an animation in one box (viewer's px): showing one only copies.
 
-        They are rings on the page's ground, as wide as the box and `RING` of that thick; the ground is left out.
+        They are rings on the page's ground, as wide as the box and `RING` of that thick; the ground is omitted.
         """
         form, stride = self.geometry.format, self.geometry.stride
         device = self._written(box)
@@ -209,13 +209,13 @@ class Surface:
             at += geometry.stride
 
     def picture(self, rows: Rows) -> Image:
-        """What memory holds, as an RGB image as a person sees it."""
+        """What memory contains, as an RGB image in the viewer's orientation."""
         geometry = self.geometry
         return self.upright(geometry.format.image(rows, geometry.width, geometry.height, geometry.stride))
 
 
 def _repeat(rows: Rows, at: int, line: bytes, count: int) -> int:
-    """`line` into `rows`, `count` times from byte `at` on, in large pieces. Returns the byte behind it.
+    """Write `line` into `rows`, `count` times from byte `at` on, in large pieces. Returns the next byte.
 
     The last row of memory may end with its last px.
     """
@@ -229,7 +229,7 @@ def _repeat(rows: Rows, at: int, line: bytes, count: int) -> int:
 
 
 def _ring_spans(wide: int, high: int, pixel: int) -> list[tuple[int, int]]:
-    """Where a ring that fills a box lies in its native rows: first byte and count, once or twice a row."""
+    """The bytes of a ring that fills a box, in its native rows: first byte and count, once or twice per row."""
     spans: list[tuple[int, int]] = []
     outer, inner = wide / 2 + 1, wide * (0.5 - RING) - 2
     for row in range(high):

@@ -1,4 +1,4 @@
-"""Words on the screen: fonts, widths, wrapping. Texts are never cut: they wrap, then shrink.
+"""Text on the screen: fonts, widths, wrapping. Texts are never truncated: they wrap, then shrink.
 
 The fonts are Roboto (see `fonts/README.md`): full Cyrillic, the rouble sign, digits of one width.
 """
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 NO_BREAK_SPACE = "\u00a0"
 _FONTS = Path(__file__).parent / "fonts"
-# A short word hangs badly at the end of a line, and a number parted from its sign reads as another thing.
+# A short word should not end a line, and a number must not be separated from its sign.
 _SHORT_WORD = re.compile(r"(?<!\S)(\w{1,2}|или|для|при|нет|№|the|and)[ ](?=\S)", re.IGNORECASE)
 
 LINE_HEIGHT = 1.22
-"""Distance of base lines, in sizes of the font."""
+"""Distance of base lines, as a multiple of the font size."""
 
 _UNITS = 2048
 """Size of the em square in the fonts' own units."""
 
 _ORPHAN = 0.5
-"""A last line under this share of the widest looks left over."""
+"""A last line shorter than this share of the widest is an orphan."""
 
-_ORPHANS_PRICE = 0.85
-"""Letters may be made smaller by this to be rid of such a line."""
+_ORPHAN_SHRINK = 0.85
+"""Letters may shrink to this share to avoid an orphan."""
 
-_MOST_EVENED = 40
-"""Longer texts, in words, are set line by line: it is slow, and nobody sees the difference."""
+_MAX_BALANCED = 40
+"""Longer texts (in words) are wrapped greedily: balancing is slow, and makes no visible difference."""
 
 
 @lru_cache(maxsize=2)  # a face costs 0.06 ms and 0.3 MiB
@@ -54,13 +54,13 @@ def width(text: str, size: int, bold: bool) -> int:
 
 
 def _about(text: str, size: int, bold: bool) -> float:
-    """What `width` says or somewhat less, without a font of that size."""
+    """A lower bound of `width`, without a font of that size."""
     return 0.97 * size * sum(_share(letter, bold) for letter in text)
 
 
 @lru_cache(maxsize=512)
 def _share(letter: str, bold: bool) -> float:
-    """Width of a letter in sizes of the font, as it was designed."""
+    """Width of a letter as a share of the font size."""
     return font(_UNITS, bold).getlength(letter) / _UNITS
 
 
@@ -80,7 +80,7 @@ def line_height(size: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A text, wrapped: `lines` at `size` px. `broken` when a word had to be cut in two, or lines added."""
+    """A text, wrapped: `lines` at `size` px. `broken` if a word had to be split, or lines added."""
 
     lines: tuple[str, ...]
     size: int
@@ -89,7 +89,7 @@ class Paragraph:
 
     @property
     def orphaned(self) -> bool:
-        """Whether the last line is left over: a word or two under lines much longer."""
+        """Whether the last line is an orphan: much shorter than the others."""
         return len(self.lines) > 1 and width(self.lines[-1], self.size, self.bold) < _ORPHAN * self.width
 
     @property
@@ -104,44 +104,44 @@ class Paragraph:
 
 
 @lru_cache(maxsize=256)
-def fit(text: str, room: int, most_lines: int, largest: int, least: int, *, bold: bool = False) -> Paragraph:
-    """Wrap `text` to `room` px in at most `most_lines` lines at the largest size of `largest`..`least` that does it.
+def fit(text: str, room: int, max_lines: int, largest: int, smallest: int, *, bold: bool = False) -> Paragraph:
+    """Wrap `text` to `room` px in at most `max_lines` lines, at the largest size of `largest`..`smallest` that fits.
 
-    When even `least` does not, words are broken and lines added rather than anything lost.
+    If even `smallest` does not fit, words are split and lines added: no text is lost.
     """
     glued = _SHORT_WORD.sub(lambda match: match[1] + NO_BREAK_SPACE, text)
     for wording in (glued, text):
         found: Paragraph | None = None
-        for size in range(max(largest, least), least - 1, -1):
-            if found is not None and size < found.size * _ORPHANS_PRICE:
+        for size in range(max(largest, smallest), smallest - 1, -1):
+            if found is not None and size < found.size * _ORPHAN_SHRINK:
                 break
-            lines = _lines(wording.split(" "), room, most_lines, size, bold)
+            lines = _lines(wording.split(" "), room, max_lines, size, bold)
             if lines is None:
                 continue
-            paragraph = Paragraph(_even(wording.split(" "), lines, room, size, bold), size, bold)
+            paragraph = Paragraph(_balanced(wording.split(" "), lines, room, size, bold), size, bold)
             if not paragraph.orphaned:
                 return paragraph
             found = found or paragraph
         if found is not None:
             return found
-    return Paragraph(_broken(text, room, least, bold), least, bold, broken=True)
+    return Paragraph(_broken(text, room, smallest, bold), smallest, bold, broken=True)
 
 
-def _lines(words: list[str], room: int, most: int, size: int, bold: bool) -> list[str] | None:
-    """Greedy lines, `most` or fewer; None when they do not fit.
+def _lines(words: list[str], room: int, max_lines: int, size: int, bold: bool) -> list[str] | None:
+    """At max_lines `max_lines` greedy lines; None if they do not fit.
 
-    A size that cannot do is found out without its font: the first letter of each size costs the font library 1 ms.
+    Rejects impossible sizes without their font: the first letter of each size costs the font library 1 ms.
     """
     lines: list[str] | None = None
     for measure in (_about, width) if size >= 16 else (width,):  # small letters are rounded by more
         lines = _wrap(words, room, partial(measure, size=size, bold=bold))
-        if lines is None or len(lines) > most:
+        if lines is None or len(lines) > max_lines:
             return None
     return lines
 
 
 def _wrap(words: list[str], room: int, measure: Callable[[str], float]) -> list[str] | None:
-    """Greedy lines; None when a word is wider than the room."""
+    """Greedy lines; None if a word is wider than the room."""
     lines: list[str] = []
     for word in words:
         if measure(word) > room:
@@ -154,12 +154,12 @@ def _wrap(words: list[str], room: int, measure: Callable[[str], float]) -> list[
     return lines
 
 
-def _even(words: list[str], lines: list[str], room: int, size: int, bold: bool) -> tuple[str, ...]:
-    """As many lines as `lines` has, as even as may be: the least sum of squares of what is left of the room.
+def _balanced(words: list[str], lines: list[str], room: int, size: int, bold: bool) -> tuple[str, ...]:
+    """Balance `lines` without changing their number: minimise the sum of squares of the unused widths.
 
-    A line that ends where a reader pauses may leave more of it.
+    A line that ends with punctuation may leave more unused.
     """
-    if not 1 < len(lines) <= len(words) <= _MOST_EVENED:
+    if not 1 < len(lines) <= len(words) <= _MAX_BALANCED:
         return tuple(lines)
     # `best[n]` after k rounds: the cost of the first n words in k lines, and those lines.
     pause = (room * 35 // 100) ** 2

@@ -1,4 +1,4 @@
-"""The touch panel (or a bench's keyboard): what a caller may rely on."""
+"""The public interface of touch panels (and keyboards)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Protocol, Self, runtime_checkable
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """A finger put down and lifted at one place, in px of the screen as a person sees it.
+    """A finger put down and lifted at one place, in px of the screen in the viewer's orientation.
 
-    A keyboard has no place: its tap lies outside the glass, at x = -1 - n, y = -1, and means the n-th button, counted
-    from 0. `Screen.button_at` knows that.
+    A key has no place: its tap is outside the panel, at x = -1 - n, y = -1, and means the n-th button, counted from 0.
+    `Screen.button_at` accepts that.
 
     Attributes:
         x, y: px.
-        pressed_at: when the finger came down, by `time.monotonic()`; given to `Screen.button_at`, it keeps a touch that
-            began on one scene from answering the next.
+        pressed_at: when the finger came down, by `time.monotonic()`. `Screen.button_at` needs it to ignore a touch that
+            began on an earlier scene.
     """
 
     x: int
@@ -35,9 +35,9 @@ class Touch(Protocol):
         ...
 
     def start(self, size: tuple[int, int], on_tap: Callable[[Tap], None], on_lost: Callable[[Exception], None]) -> None:
-        """Begin to report taps, scaled to a screen of `size` px, from a thread of its own.
+        """Start to report taps, scaled to a screen of `size` px, from a separate thread.
 
-        `on_lost` is called at most once, with a DeviceError, if the panel leaves.
+        `on_lost` is called at most once, with a DeviceError, if the panel is unplugged.
 
         Raises:
             DeviceError: it cannot be read.
@@ -45,7 +45,7 @@ class Touch(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop and give the device back. May be called twice."""
+        """Stop and release the device. May be called twice."""
         ...
 
     def __enter__(self) -> Self: ...

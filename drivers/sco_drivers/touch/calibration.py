@@ -1,4 +1,4 @@
-"""A panel's raw coordinates -> px of the screen as a person sees it. Pure arithmetic."""
+"""A panel's raw coordinates -> px of the screen in the viewer's orientation. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The least and greatest value that the panel reports."""
+    """The range of values that the panel reports."""
 
-    least: int = 0
-    most: int = 4095
+    low: int = 0
+    high: int = 4095
 
     def share(self, value: float) -> float:
-        """Where `value` lies between the two, 0 to 1 and beyond."""
-        return (value - self.least) / max(1, self.most - self.least)
+        """The position of `value` in the range: 0 to 1, and beyond."""
+        return (value - self.low) / max(1, self.high - self.low)
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How the panel sits on the glass.
+    """How the touch panel is mounted on the display.
 
     Raw values become shares of their axes; `matrix` (a b c d e f, as libinput's LIBINPUT_CALIBRATION_MATRIX:
-    x' = a x + b y + c, y' = d x + e y + f) is applied; then axes are swapped and flipped; last, the picture's turn
-    by `rotate` degrees clockwise is undone, so that the point is where the person sees it.
+    x' = a x + b y + c, y' = d x + e y + f) is applied; then axes are swapped and flipped; last, the picture's rotation
+    by `rotate` degrees clockwise is undone, so that the point is in the viewer's orientation.
     """
 
     x: Axis = Axis()
@@ -45,10 +45,10 @@ class Calibration:
 
     @classmethod
     def of(cls, url: DeviceUrl, x: Axis, y: Axis) -> Calibration:
-        """As the URL says, for axes as the device says.
+        """From the URL, for the axes of the device.
 
         Raises:
-            BadDeviceUrl: a parameter that cannot be understood.
+            BadDeviceUrl: a parameter has a wrong value.
         """
         text = url.params.get("calibration")
         matrix = IDENTITY
@@ -66,8 +66,8 @@ class Calibration:
         rotate = int(url.choice("rotate", "0", ("0", "90", "180", "270")))
         return cls(x, y, rotate, matrix, **flags)
 
-    def to_person(self, raw_x: float, raw_y: float, size: tuple[int, int]) -> tuple[int, int]:
-        """The px under a raw point, on a screen of `size` px as a person sees it; points beyond the edge are on it."""
+    def to_screen(self, raw_x: float, raw_y: float, size: tuple[int, int]) -> tuple[int, int]:
+        """The px at a raw point, on a screen of `size` px in the viewer's orientation; limited to the screen."""
         u, v = self.x.share(raw_x), self.y.share(raw_y)
         a, b, c, d, e, f = self.matrix
         u, v = a * u + b * v + c, d * u + e * v + f
@@ -88,10 +88,10 @@ class Calibration:
 
 
 def check_parameters(url: DeviceUrl) -> None:
-    """What every panel's URL may say.
+    """Check the query parameters that every panel takes.
 
     Raises:
-        BadDeviceUrl: a parameter that cannot be understood.
+        BadDeviceUrl: a parameter has a wrong value.
     """
     Calibration.of(url, *range_of(url, (Axis(), Axis())))
     debounce_of(url)
@@ -101,16 +101,16 @@ def debounce_of(url: DeviceUrl) -> float:
     """The URL's `debounce_ms`, in s.
 
     Raises:
-        BadDeviceUrl: no whole number, or out of range.
+        BadDeviceUrl: not a whole number, or out of range.
     """
     return url.integer("debounce_ms", round(DEBOUNCE_S * 1000), min=0, max=2000) / 1000
 
 
 def range_of(url: DeviceUrl, default: tuple[Axis, Axis]) -> tuple[Axis, Axis]:
-    """The URL's `range=XxY`: the greatest raw values of both axes, counted from 0; `default` when absent.
+    """The URL's `range=XxY`: the highest raw values of both axes, counted from 0; `default` when absent.
 
     Raises:
-        BadDeviceUrl: not two whole numbers with an `x` between.
+        BadDeviceUrl: not two whole numbers separated by `x`.
     """
     text = url.params.get("range")
     if text is None:

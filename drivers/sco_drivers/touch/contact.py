@@ -1,7 +1,7 @@
 """Raw contact of a finger -> taps. Pure: no device, no clock of its own.
 
-A tap is a finger put down and lifted near the same place. A bounce (down again within moments of lifting), a swipe, a
-second finger and a contact that the kernel lost track of are none.
+A tap is a finger put down and lifted near the same place. A bounce (down again right after lifting), a swipe, a second
+finger, and a contact that the kernel lost track of do not count.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DEBOUNCE_S = 0.08
-"""A finger does not come down again that soon after it was lifted; a worn panel does."""
+"""No finger comes down again so soon after lifting; a worn panel reports that."""
 
 SLOP = 0.06
-"""How far a finger may slide, in shares of the panel's shorter side."""
+"""How far a finger may slide, as a share of the panel's shorter side."""
 
 
 @dataclass(slots=True)
 class Contact:
-    """One finger followed. Feed it `down`, `move`, `up` with times in seconds, from any clock that only runs on."""
+    """Follows one finger. Call `down`, `move`, `up` with times in seconds, from any monotonic clock."""
 
     slop: float
     debounce_s: float = DEBOUNCE_S
@@ -39,7 +39,7 @@ class Contact:
             self._valid = False
 
     def up(self, now: float) -> tuple[float, float, float] | None:
-        """The finger was lifted: (x, y, pressed at) when that makes a tap, where it first came down."""
+        """The finger was lifted: (x, y, pressed at) of where it came down if this was a tap; None otherwise."""
         pressed_at, self._pressed_at = self._pressed_at, None
         if pressed_at is None:
             return None
@@ -47,6 +47,6 @@ class Contact:
         return (*self._start, pressed_at) if self._valid else None
 
     def lost(self) -> None:
-        """What was down is unknown now; nothing is a tap until the next time a finger comes down."""
+        """The state of the contact is unknown: no tap until a finger comes down again."""
         self._pressed_at = None
         self._valid = False

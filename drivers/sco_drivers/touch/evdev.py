@@ -1,9 +1,9 @@
-"""`evdev:///dev/input/eventN` (or `/dev/input/by-id/...`): a touch panel, a mouse button or a keyboard, by the kernel's
-own interface. Nothing but the standard library.
+"""`evdev:///dev/input/eventN` (or `/dev/input/by-id/...`): a touch panel, a mouse button or a keyboard, with the
+kernel's own interface. Uses the standard library only.
 
-Parameters: `rotate` (as the screen's), `calibration=a,b,c,d,e,f`, `swap_xy`, `flip_x`, `flip_y`, `range=MAXxMAX` (else
-as the device says), `debounce_ms`, `grab=0` to leave the events to others as well (by default nobody else
-gets them, so that the desktop or console behind does not react).
+Parameters: `rotate` (same as the screen's), `calibration=a,b,c,d,e,f`, `swap_xy`, `flip_x`, `flip_y`, `range=MAXxMAX`
+(by default from the device), `debounce_ms`, `grab=0` to let other programs receive the events too (by default they do
+not, so that a desktop or console does not react).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def open_evdev(url: DeviceUrl, _options: None) -> EventTouch:
         ) from None
     except OSError as error:
         if error.errno in (errno.ENODEV, errno.ENXIO):
-            raise DeviceNotFound("the input device has left", url=url.text) from None
+            raise DeviceNotFound("the input device was unplugged", url=url.text) from None
         raise TouchError(f"cannot be opened: {error.strerror}", url=url.text) from error
     try:
         if not stat.S_ISCHR(os.fstat(fd).st_mode):
@@ -77,7 +77,7 @@ def open_evdev(url: DeviceUrl, _options: None) -> EventTouch:
                         "another process has grabbed it", url=url.text, hint="stop it, or add grab=0"
                     ) from None
                 raise TouchError("not an input device", url=url.text, hint=FIND_HINT) from error
-        with contextlib.suppress(OSError):  # else the time of reading is taken
+        with contextlib.suppress(OSError):  # then the time of reading is used
             fcntl.ioctl(fd, _EVIOCSCLOCKID, struct.pack("@i", time.CLOCK_MONOTONIC))
         return EventTouch(url, fd, calibration, partial(_state, fd))
     except BaseException:
@@ -86,18 +86,18 @@ def open_evdev(url: DeviceUrl, _options: None) -> EventTouch:
 
 
 def _absolute(fd: int, code: int) -> tuple[int, int, int] | None:
-    """Value, least and most of an axis; None where the device has no such axis."""
+    """Value, minimum and maximum of an axis; None if the device has no such axis."""
     data = bytearray(_ABSINFO.size)
     try:
         fcntl.ioctl(fd, _eviocgabs(code), data)
     except OSError:
         return None
-    value, least, most, *_ = _ABSINFO.unpack(data)
-    return value, least, most
+    value, low, high, *_ = _ABSINFO.unpack(data)
+    return value, low, high
 
 
 def _state(fd: int) -> State:
-    """Where the first finger was last, and the slot the kernel speaks of: it does not repeat what has not changed."""
+    """The first finger's last place and the current slot: the kernel does not repeat what has not changed."""
     places: list[int] = []
     for single, multi in ((ABS_X, ABS_MT_POSITION_X), (ABS_Y, ABS_MT_POSITION_Y)):
         axis = _absolute(fd, single)
@@ -115,14 +115,14 @@ def _state(fd: int) -> State:
 
 
 def _axes(fd: int) -> tuple[Axis, Axis]:
-    """The ranges as the device says: single-touch axes first, multi-touch ones else; none (a keyboard) give 0..4095."""
+    """The ranges of the device: of single-touch axes, else multi-touch axes; 0..4095 without axes (a keyboard)."""
     found: list[Axis] = []
     for single, multi in ((ABS_X, ABS_MT_POSITION_X), (ABS_Y, ABS_MT_POSITION_Y)):
         axis = Axis()
         for code in (single, multi):
-            said = _absolute(fd, code)
-            if said is not None and said[2] > said[1]:
-                axis = Axis(*said[1:])
+            found_axis = _absolute(fd, code)
+            if found_axis is not None and found_axis[2] > found_axis[1]:
+                axis = Axis(*found_axis[1:])
                 break
         found.append(axis)
     return found[0], found[1]

@@ -30,7 +30,7 @@ KEYS: dict[int, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one packet of events said: the finger's place, whether it is down, and when, in s of its sender's clock."""
+    """One packet of events: the finger's place, whether it is down, and when, in s of the device's clock."""
 
     x: int
     y: int
@@ -48,12 +48,12 @@ class KeyPressed:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The kernel's buffer overflowed: what was known of the contact is not true any more."""
+    """The kernel's buffer overflowed: the state of the contact is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the kernel knows of a panel and sends only when it changes: the last place, and the slot it speaks of."""
+    """What the kernel reports only when it changes: the last place, and the current slot."""
 
     x: int = 0
     y: int = 0
@@ -61,10 +61,10 @@ class State:
 
 
 class EventReader:
-    """Puts events together. Feed it bytes as they come; cuts may fall anywhere.
+    """Assembles events into reports. Feed it bytes in pieces of any size.
 
     Args:
-        state: asks the kernel for the panel's state, at the start and when events were lost; None for a plain stream.
+        state: queries the panel's state from the kernel, at the start and after lost events; None for a plain stream.
     """
 
     def __init__(self, state: Callable[[], State] | None = None) -> None:
@@ -72,18 +72,18 @@ class EventReader:
         self._state = state
         self._x = self._y = self._slot = 0
         self._down = self._dropping = self._touched = False
-        # A panel for many fingers that speaks of a single one as well means the oldest, until all are lifted. Then the
-        # slots are not followed: two fingers would lend each other their places.
+        # A multi-touch panel that reports single-touch axes too means the oldest contact, until all are lifted. Then
+        # the slots are ignored: otherwise two fingers would mix their places.
         self._single = False
-        self._ask()
+        self._query()
 
-    def _ask(self) -> None:
+    def _query(self) -> None:
         if self._state is not None:
             found = self._state()
             self._x, self._y, self._slot = found.x, found.y, found.slot
 
     def feed(self, data: bytes) -> Iterator[Report | KeyPressed | Dropped]:
-        """The reports that `data` completes."""
+        """The reports that are complete with `data`."""
         data = self._rest + data
         whole = len(data) // EVENT.size * EVENT.size
         self._rest = data[whole:]
@@ -94,7 +94,7 @@ class EventReader:
                 elif code == SYN_REPORT and self._dropping:
                     # Events up to and including this one are to be ignored.
                     self._dropping = self._touched = self._down = False
-                    self._ask()
+                    self._query()
                     yield Dropped()
                 elif code == SYN_REPORT and self._touched:
                     self._touched = False

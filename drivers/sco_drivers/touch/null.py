@@ -1,4 +1,4 @@
-"""`none://`: no touch panel. Never reports a tap; an integrator's own interface answers instead."""
+"""`none://`: no touch panel. Never reports a tap; for integrators with an interface of their own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sco_drivers.touch import Tap
 from sco_drivers.urls import DeviceUrl, opener
 
 
-class Nothing:
-    """A `Touch` that is never touched."""
+class NullTouch:
+    """A `Touch` that never reports a tap."""
 
     def __init__(self, url: DeviceUrl) -> None:
         self._url = url
@@ -23,7 +23,7 @@ class Nothing:
         return self._url.text
 
     def start(self, size: tuple[int, int], on_tap: Callable[[Tap], None], on_lost: Callable[[Exception], None]) -> None:
-        """Nothing will be reported.
+        """Do nothing: no tap will be reported.
 
         Raises:
             DeviceClosed: `close` was called.
@@ -32,7 +32,7 @@ class Nothing:
             raise DeviceClosed("the touch panel is closed", url=self.url)
 
     def close(self) -> None:
-        """Forget it. May be called twice."""
+        """Close it. May be called twice."""
         self._closed = True
 
     def __enter__(self) -> Self:
@@ -43,10 +43,10 @@ class Nothing:
 
 
 @opener(lambda _url: None, example="none://")
-def open_nothing(url: DeviceUrl, _options: None) -> Nothing:
+def open_null(url: DeviceUrl, _options: None) -> NullTouch:
     """Open `none://`.
 
     Raises:
         BadDeviceUrl: it takes no parameters.
     """
-    return Nothing(url)
+    return NullTouch(url)

@@ -1,4 +1,4 @@
-"""The thread that reads input events from a descriptor and reports taps: shared by real and simulated panels."""
+"""The thread that reads input events from a file descriptor and reports taps, for real and simulated panels."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from sco_drivers.touch.events import EVENT, KEYS, Dropped, EventReader, KeyPress
 from sco_drivers.urls import DeviceUrl
 
 OLDEST_S = 10.0
-"""An event's own time is believed when it is no older; else its clock is another one than ours."""
+"""An event's own time is used if it is at most so old; otherwise it is of a different clock."""
 
 
 class EventTouch:
-    """A `Touch` over a descriptor that gives `struct input_event`.
+    """A `Touch` over a descriptor that delivers `struct input_event`.
 
     Args:
         url: as it was opened.
         fd: an open, readable descriptor; closed with this object.
-        calibration: how the panel sits on the glass.
+        calibration: how the panel is mounted on the display.
         state: see `EventReader`.
 
     Attributes:
-        on_wire: called with "read" and the raw bytes as they come; None for nobody.
+        on_wire: called with "read" and the raw bytes as they arrive; None for no one.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class EventTouch:
         return self._url.text
 
     def start(self, size: tuple[int, int], on_tap: Callable[[Tap], None], on_lost: Callable[[Exception], None]) -> None:
-        """Begin to report taps; see `sco_drivers.touch.Touch`.
+        """Start to report taps; see `sco_drivers.touch.Touch`.
 
         Raises:
             DeviceClosed: `close` was called. DeviceBusy: it was started before.
@@ -70,12 +70,12 @@ class EventTouch:
             self._thread.start()
 
     def close(self) -> None:
-        """Stop and give the device back. May be called twice, and from `on_tap`."""
+        """Stop and release the device. May be called twice, and from `on_tap`."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
-            os.write(self._stop_write, b"x")  # under the lock: the thread gives the pipe back
+            os.write(self._stop_write, b"x")  # under the lock: the thread closes the pipe
         if self._thread is None:
             self._release()
         elif self._thread is not threading.current_thread():
@@ -102,10 +102,10 @@ class EventTouch:
             on_lost(lost)
 
     def _read(self, size: tuple[int, int], on_tap: Callable[[Tap], None]) -> DeviceError | None:
-        """Report taps until `close` (None) or until the panel leaves (why)."""
+        """Report taps until `close` (returns None) or until the panel is lost (returns why)."""
         events = EventReader(self._state)
         x, y = self._calibration.x, self._calibration.y
-        contact = Contact(SLOP * min(x.most - x.least, y.most - y.least), self._debounce_s)
+        contact = Contact(SLOP * min(x.high - x.low, y.high - y.low), self._debounce_s)
         with selectors.DefaultSelector() as selector:
             selector.register(self._fd, selectors.EVENT_READ)
             selector.register(self._stop_read, selectors.EVENT_READ)
@@ -121,7 +121,8 @@ class EventTouch:
                     word = "was unplugged" if error.errno == errno.ENODEV else f"cannot be read: {error.strerror}"
                     return DeviceGone(f"the touch panel {word}", url=self.url, hint="plug it in and open it again")
                 if not data:
-                    return DeviceGone("the touch panel has left", url=self.url, hint="plug it in and open it again")
+                    hint = "plug it in and open it again"
+                    return DeviceGone("the touch panel was unplugged", url=self.url, hint=hint)
                 if self.on_wire is not None:
                     self.on_wire("read", data)
                 now = time.monotonic()
@@ -138,8 +139,8 @@ class EventTouch:
         if isinstance(event, Dropped):
             contact.lost()
             return None
-        # When it happened, not when a busy machine came to read it: a finger must not seem to come down on a scene
-        # that was drawn meanwhile.
+        # When it happened, not when a busy machine read it: a finger must not seem to come down on a scene that was
+        # drawn meanwhile.
         when = event.at if now - OLDEST_S < event.at <= now else now
         if isinstance(event, KeyPressed):
             return Tap(-1 - KEYS[event.code], -1, when)
@@ -150,5 +151,5 @@ class EventTouch:
             found = contact.up(when)
             if found is not None:
                 raw_x, raw_y, pressed_at = found
-                return Tap(*self._calibration.to_person(raw_x, raw_y, size), pressed_at)
+                return Tap(*self._calibration.to_screen(raw_x, raw_y, size), pressed_at)
         return None

@@ -139,7 +139,7 @@ def watch(reader: str, uri: str | None, interval_s: float, count: int | None, ui
     from sco_drivers.nfc.guard import GuardEvent, TagGuard
 
     def tell(event: GuardEvent) -> None:
-        use = ", out of use until a person has looked at it" if event.needs_person else ", out of use"
+        use = ", out of use until a person has looked at it" if event.needs_attendant else ", out of use"
         click.echo(f"{time.strftime('%H:%M:%S')} {event.error or 'well again'}{use if event.disabled else ''}")
 
     guard = TagGuard(uid, tell)

@@ -10,7 +10,7 @@ import click
 
 from sco_drivers.errors import DeviceError
 from sco_drivers.registry import open_screen
-from sco_drivers.screen.layout import LEAST_MODULE_MM
+from sco_drivers.screen.layout import MIN_MODULE_MM
 from sco_hwtest.contracts.screen import CHECKS, decoded, look, scenes
 from sco_hwtest.device_urls import device_argument, refuse_mistakes
 from sco_payment.customer.texts import LANGUAGES
@@ -53,7 +53,7 @@ def walk(url: str, sheet: str | None, seconds: float, language: str, only: tuple
                 took = (time.perf_counter() - start) * 1000
                 module = getattr(screen, "module_mm", None) if scene.qr else None
                 note = (
-                    f", {module:.2f} mm a module{' (too small)' if module < LEAST_MODULE_MM else ''}" if module else ""
+                    f", {module:.2f} mm a module{' (too small)' if module < MIN_MODULE_MM else ''}" if module else ""
                 )
                 click.echo(f"{scene.name:16} {screen.size[0]}x{screen.size[1]} {took:6.1f} ms{note}")
                 if sheet:
@@ -130,7 +130,7 @@ def console(tty: str) -> None:
     except DeviceError as error:
         raise click.ClickException(str(error)) from error
     assert held is not None  # asked for by name
-    held.give_back()
+    held.release()
     click.echo(f"{tty} is in text mode")
 
 

@@ -143,7 +143,7 @@ def second_fingers_are_none(bench: TouchBench) -> None:
     bench.start()
     x, y = bench.middle()
     bench.finger.press(x, y)
-    far = bench.finger.most // 10
+    far = bench.finger.axis_max // 10
     bench.finger.send((3, 0x2F, 1), (3, 0x39, 60_000), (3, 0x35, far), (3, 0x36, far))
     bench.finger.send((3, 0x2F, 1), (3, 0x39, -1))
     time.sleep(QUIET_S)

@@ -202,7 +202,7 @@ class Presenter:
 
     def _worn(self, after: TagContents) -> None:
         if self._wear is not None:
-            self._wear.add(after.uid, after.worn)
+            self._wear.add(after.uid, after.write_count)
 
     def _failed(self, error: DeviceError) -> None:
         assert self._nfc is not None

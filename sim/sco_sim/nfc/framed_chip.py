@@ -1,4 +1,4 @@
-"""A chip of the PN53x family that is spoken to in its own frames, on whatever wire."""
+"""A chip of the PN53x family that exchanges its own frames, on any wire."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from sco_sim.nfc.pn532_chip import Chip
 
 
 class FramedChip(Chip, FramedReader):
-    """A `Chip` whose host sends frames and gets frames."""
+    """A `Chip` that exchanges frames with its host."""
 
     ACK, ERROR, TO_HOST = ACK, ERROR, TO_HOST
 
     def _information(self, body: bytes) -> bytes:
         return information(body)
 
-    def _hear(self, octets: bytearray) -> int:
-        """Do what the whole frames at the head of `octets` ask for, and take them off; how many they were."""
+    def _receive(self, octets: bytearray) -> int:
+        """Execute and remove the whole frames at the start of `octets`; returns how many there were."""
         count = 0
         while (frame := cut(octets)) is not None:
             count += 1

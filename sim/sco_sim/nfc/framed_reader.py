@@ -1,4 +1,4 @@
-"""A reader that is spoken to in frames, on whatever wire: a command is acknowledged, then answered, faults allowing."""
+"""A reader that exchanges frames, on any wire: it acknowledges and answers each command, unless a fault occurs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from sco_sim.nfc.ntag import VirtualTag
-from sco_sim.nfc.tag_bench import Fault, TagBench
+from sco_sim.nfc.simulated_field import Fault, SimulatedField
 
 
-class FramedReader(TagBench):
-    """A `TagBench` whose host sends frames and gets frames."""
+class FramedReader(SimulatedField):
+    """A `SimulatedField` that exchanges frames with its host."""
 
-    ACK: ClassVar[bytes]  # the frames that carry no data
+    ACK: ClassVar[bytes]  # the frames without data
     ERROR: ClassVar[bytes]
-    TO_HOST: ClassVar[int]  # how the data of an answer begins, before the command's code + 1
+    TO_HOST: ClassVar[int]  # first byte of an answer's data, before the command's code + 1
 
     def __init__(self, *tags: VirtualTag, uri: str = "") -> None:
         super().__init__(*tags, uri=uri)
@@ -22,10 +22,10 @@ class FramedReader(TagBench):
 
     @abstractmethod
     def _perform(self, code: int, data: bytes, *, noise: bool) -> bytes | None:
-        """Do a command: the answer's data; None for what it does not know.
+        """Execute a command and return the answer's data; None if the command is unknown.
 
         Args:
-            noise: whether what a tag says to it is damaged on the air.
+            noise: whether the tag's answer is damaged on the air.
         """
 
     @abstractmethod
@@ -34,18 +34,18 @@ class FramedReader(TagBench):
 
     @abstractmethod
     def _send(self, frame: bytes) -> None:
-        """Bring `frame` to the host."""
+        """Send `frame` to the host."""
 
     @abstractmethod
     def _pull_out(self) -> None:
-        """The wire is pulled out, from within a command."""
+        """Unplug the wire during a command."""
 
     def _interrupted(self) -> bool:
-        """What time a command takes passes here; whether the host meanwhile ended it."""
+        """Wait as long as a command takes; returns whether the host aborted it meanwhile."""
         return False
 
     def _abort(self) -> None:
-        """The host's ACK: it ends the command under way, if there is one."""
+        """The host's ACK: abort the current command, if there is one."""
 
     def _acknowledge(self) -> None:
         self._send(self.ACK)

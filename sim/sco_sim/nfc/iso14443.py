@@ -1,9 +1,9 @@
-"""Type A tags in one field, frame by frame: requests, anticollision, selection, sleep, answers that come at once.
+"""Type A tags in one field, frame by frame: requests, anticollision, selection, halt, simultaneous answers.
 
-Written from ISO/IEC 14443-3 (6.2 to 6.5), with UIDs of seven bytes. For readers that leave these frames to their host;
-one that selects tags by itself, such as the PN532, needs none of this. What it cannot show: levels and timing; parts of
-a UID that end within an octet; that a tag which was woken from sleep goes back to it, and not to the idle state, over a
-frame that it does not know.
+Written from ISO/IEC 14443-3 (6.2 to 6.5), for UIDs of seven bytes. Used by readers whose host sends these frames; a
+reader that selects tags itself, such as the PN532, does not need it. Not simulated: signal levels and timing; parts of
+a UID that end within an octet; that a tag which was woken from HALT returns to it, and not to IDLE, after an unknown
+frame.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def crc_a(data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one tag sends.
+    """The answer of one tag.
 
     Attributes:
         data: its octets, without CRC.
@@ -57,26 +57,26 @@ class Answer:
 def answers(
     tags: Iterable[VirtualTag], frame: bytes, *, bits: int = _OCTET, has_crc: bool | None = None
 ) -> list[Answer]:
-    """What `tags` send at once when each of them hears `frame`, ordered by UID.
+    """The simultaneous answers of `tags` to `frame`, ordered by UID.
 
     Args:
         frame: its octets, without CRC.
         bits: of the last octet; 7 in a short frame.
-        has_crc: whether a right CRC_A followed; None on a link that carries none: it counts as there where it must be.
+        has_crc: whether a correct CRC_A followed; None on a link without CRC: then it is assumed where one is needed.
     """
-    heard = [_hear(tag, frame, bits, has_crc) for tag in sorted(tags, key=lambda tag: tag.uid) if tag.answers]
-    return [answer for answer in heard if answer is not None]
+    received = [_receive(tag, frame, bits, has_crc) for tag in sorted(tags, key=lambda tag: tag.uid) if tag.answers]
+    return [answer for answer in received if answer is not None]
 
 
 def superposed(sent: list[Answer]) -> bytes:
-    """What lies on the air when all of `sent` come at once: a bit is 1 where any of them sends a 1."""
+    """The superposition of simultaneous answers: a bit is 1 if any of them sends a 1."""
     frames = [answer.framed for answer in sent]
     size = max(map(len, frames))
     padded = (frame.ljust(size, b"\0") for frame in frames)
     return bytes(functools.reduce(operator.or_, octets) for octets in zip(*padded, strict=True))
 
 
-def _hear(tag: VirtualTag, frame: bytes, bits: int, has_crc: bool | None) -> Answer | None:
+def _receive(tag: VirtualTag, frame: bytes, bits: int, has_crc: bool | None) -> Answer | None:
     if bits == _SHORT:
         return _requested(tag, frame)
     if bits == _OCTET and tag.state in _LEVELS:
@@ -103,7 +103,7 @@ def _requested(tag: VirtualTag, frame: bytes) -> Answer | None:
 
 
 def _anticollision(tag: VirtualTag, frame: bytes, has_crc: bool | None) -> Answer | None:
-    """SEL, NVB and so much of the UID as the reader knows; with all of it and its BCC it selects."""
+    """SEL, NVB and the known part of the UID; with all of it and its BCC the frame selects the tag."""
     code = _LEVELS[tag.state]
     part = _CASCADE_TAG + tag.uid[:3] if tag.state is State.READY_1 else tag.uid[3:]
     part += bytes([functools.reduce(operator.xor, part)])

@@ -1,7 +1,7 @@
-"""NTAG213, NTAG215 and NTAG216 as they answer on the air: memory, locks, password, counter, and ways to fail.
+"""NTAG213, NTAG215 and NTAG216 at the level of their commands: memory, locks, password, counter, and faults.
 
 Written from the datasheet (NTAG213/215/216 rev. 3.2), independently of the driver: it shares no layout code with it.
-It knows nothing of readers; `sco_sim.nfc.pn532` puts it into a field.
+Independent of readers; `sco_sim.nfc.pn532` puts a tag into its field.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ACK = b"\x0a"
 NAK_ARGUMENT = b"\x00"
 NAK_AUTH = b"\x04"
 
-# Datasheet: WRITE takes at most 4.1 ms of programming behind the command. ISO/IEC 14443-3: 106 kbit/s, 9 bits a byte.
+# Datasheet: WRITE takes at most 4.1 ms of programming after the command. ISO/IEC 14443-3: 106 kbit/s, 9 bits a byte.
 BIT_US = 128 / 13.56
 TURNAROUND_US = 91.0
 PROGRAM_US = 4100.0
@@ -35,7 +35,7 @@ def frame_us(size: int) -> float:
     return (size * 9 + 2) * BIT_US
 
 
-# What a page may hold when its programming was cut: it is erased, then bits are set, in no order that is documented.
+# Possible contents of a page after torn programming: it is erased, then bits are set in an undocumented order.
 TEARS: dict[str, Callable[[bytes, bytes], bytes]] = {
     "erased": lambda old, new: bytes(4),
     "all ones": lambda old, new: b"\xff" * 4,
@@ -60,7 +60,7 @@ class State(Enum):
 
 
 class Pages(Mapping[int, bytes]):
-    """A memory by its pages, each read when it is asked for."""
+    """The pages of a memory, as a live mapping."""
 
     def __init__(self, memory: bytearray) -> None:
         self._memory = memory
@@ -81,13 +81,13 @@ class VirtualTag:
     """One tag.
 
     Attributes:
-        memory: all its bytes, as a bytearray; change them as you like.
-        pages: the same by pages, to look at.
+        memory: all its bytes, as a bytearray that may be changed.
+        pages: the same by page, read-only.
         page_writes: how often each page was programmed.
         commands: how often each command byte arrived.
-        mute: it hears and does not answer.
+        mute: it receives commands and does not answer.
         fast: whether it knows GET_VERSION and FAST_READ; False makes it a generic Type 2 tag.
-        air_us: time that its commands took on the air, in microseconds.
+        air_us: time of its commands on the air, in microseconds.
     """
 
     def __init__(self, product: str = "ntag213", uid: bytes = bytes.fromhex("04a1b2c3d4e5f6"), uri: str = "") -> None:
@@ -125,10 +125,10 @@ class VirtualTag:
         if uri:
             self.put_uri(uri)
 
-    # -- for the person at the bench ---------------------------------------------------------------------------------
+    # -- test controls -----------------------------------------------------------------------------------------------
 
     def put_uri(self, uri: str) -> None:
-        """Put one URI record of `uri` into the memory, past all locks, as if it had been encoded elsewhere."""
+        """Put one URI record of `uri` into the memory, regardless of locks, as if it had been encoded elsewhere."""
         code, rest = (4, uri[8:]) if uri.startswith("https://") else (0, uri)
         payload = bytes([code]) + rest.encode()
         record = (
@@ -142,7 +142,7 @@ class VirtualTag:
         self.memory[at : at + len(tlv)] = tlv
 
     def uri(self) -> str | None:
-        """What a phone opens: the URI of the first record of the first NDEF TLV; None when there is none."""
+        """The link that a phone opens: the URI of the first record of the first NDEF TLV; None if there is none."""
         data = self._mirrored()[16 : 16 + self.memory[14] * 8] + b"\xfe\xfe\xfe\xfe"
         at = 0
         while at < len(data) and data[at] not in (0x03, 0xFE):
@@ -166,31 +166,31 @@ class VirtualTag:
         return None if prefix is None else prefix + payload[1:].decode("utf-8", "replace")
 
     def tear(self, after_writes: int, left: Callable[[bytes, bytes], bytes] | None = None) -> None:
-        """Take the tag's power at a page write to come: after `after_writes` whole ones.
+        """Cut the tag's power during a future page write: after `after_writes` complete ones.
 
         Args:
-            left: old and new octets -> what is left in the page that was being written; None leaves it untouched.
-                `TEARS` has some. Lock bits and capability container are never torn: the datasheet promises it.
+            left: old and new octets -> content of the interrupted page; None leaves it unchanged. See `TEARS`. Lock
+                bits and capability container are never torn: the datasheet guarantees it.
         """
         self._tear_in, self._tear_leaves = after_writes, left
 
     def leave_after(self, commands: int) -> None:
-        """Take the tag's power after `commands` more commands; it comes back when the field is switched on again."""
+        """Cut the tag's power after `commands` more commands, until the field is switched on again."""
         self._leave_in = commands
 
     def lock(self) -> None:
-        """Set every lock bit, as a tag that was made read-only."""
+        """Set every lock bit, as on a tag that was made read-only."""
         self.memory[10:12] = b"\xff\xff"
         self.memory[self._user_end * 4 : self._user_end * 4 + 2] = b"\xff\xff"
 
     def protect(self, password: bytes, acknowledge: bytes, first_page: int = 4) -> None:
-        """Ask for `password` before writes from `first_page` on."""
+        """Require `password` for writes from `first_page` on."""
         at = self._config
         self.memory[at + 3] = first_page
         self.memory[at + 8 : at + 14] = password + acknowledge
 
     def mirror(self, page: int, byte: int = 0, *, counter: bool = False) -> None:
-        """Lay the tag's serial number, or its counter, in ASCII over what is read from `page` and `byte` on."""
+        """Mirror the tag's serial number, or its counter, in ASCII into what is read from `page` and `byte` on."""
         self.memory[self._config] = (0x80 if counter else 0x40) | byte << 4 | 0x04
         self.memory[self._config + 2] = page
 
@@ -201,7 +201,7 @@ class VirtualTag:
     # -- on the air --------------------------------------------------------------------------------------------------
 
     def field_off(self) -> None:
-        """It loses power."""
+        """The tag loses its power."""
         self.state = State.IDLE
         self._trusted = self._counted = self._powerless = False
 
@@ -211,7 +211,7 @@ class VirtualTag:
         return not (self.mute or self._powerless)
 
     def exchange(self, command: bytes) -> bytes | None:
-        """Answer `command` (without CRC); None for silence. Counts and accounts for air time."""
+        """The answer to `command` (without CRC); None for no answer. Counts commands and air time."""
         if self._leave_in is not None:
             self._leave_in -= 1
             if self._leave_in < 0:
@@ -222,7 +222,7 @@ class VirtualTag:
         self.commands[command[0]] += 1
         answer = self._answer(command)
         if answer is None:
-            if not self._halted():  # HLTA is answered by silence too
+            if not self._halted():  # HLTA has no answer either
                 self.state = State.IDLE
             return None
         self.air_us += TURNAROUND_US + (5 * BIT_US if len(answer) == 1 else frame_us(len(answer) + 2))
@@ -256,7 +256,7 @@ class VirtualTag:
                 self.state = State.HALT
                 self.air_us += 1000
                 return None
-        return None  # 0x1A and all else: an NTAG knows it not and falls silent
+        return None  # 0x1A and others: an NTAG does not know them and does not answer
 
     def _read(self, first: int, count: int, *, wrap: bool) -> bytes:
         if first >= self._pages or (not wrap and first + count > self._pages):
@@ -313,7 +313,7 @@ class VirtualTag:
             self._tear_in -= 1
         self.page_writes[page] += 1
         self.air_us += PROGRAM_US
-        if page == 2:  # lock bits: only ever set
+        if page == 2:  # lock bits can only be set
             self.memory[10] |= data[2]
             self.memory[11] |= data[3]
         elif page == 3:  # one-time programmable

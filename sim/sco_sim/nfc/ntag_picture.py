@@ -1,4 +1,4 @@
-"""A picture of a simulated tag for people: its UID, the link that a phone would open, its pages in hex."""
+"""A picture of a simulated tag: its UID, the link that a phone would open, its pages in hex."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Drawable(Protocol):
 
 
 def render(tag: Drawable, path: Path) -> None:
-    """Draw `tag` into the PNG file `path`; pages that were written have a tinted ground."""
+    """Draw `tag` into the PNG file `path`; pages that were written are highlighted."""
     from PIL import Image, ImageDraw, ImageFont
 
     title, text, small = (ImageFont.load_default(size) for size in (24, 16, 13))

@@ -1,8 +1,8 @@
 """A PN532 on a pseudo-terminal, with tags in its field: two speeds that must agree, and faults.
 
 The line is a symbolic link to a pty, so that it can be unplugged and plugged in again under the same name. The chip
-hears noise when the line's speed is not its own. Time on the air and on the wire is added up on a clock of its own,
-from datasheet figures, so that benchmarks do not depend on the machine.
+receives noise if the line has another speed than the chip. Time on the air and on the wire is computed from datasheet
+figures, so that benchmarks do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _TERMIOS_SPEED = {getattr(termios, f"B{baud}"): baud for baud in SPEEDS}
 
 
 class VirtualReader(FramedChip):
-    """A PN532 with tags before it, as a context manager.
+    """A PN532 with tags in its field, as a context manager.
 
         with VirtualReader(uri="https://qr.nspk.ru/...") as reader, open_nfc(reader.url) as nfc:
             nfc.read()
 
     Args:
-        tags: what lies in the field; one NTAG213 with `uri` when not given.
+        tags: the tags in the field; one NTAG213 with `uri` by default.
         uri: the link on that one tag.
-        highest_baud: the fastest speed at which the line brings the chip's answers whole.
+        highest_baud: the highest speed at which the chip's answers arrive intact.
 
     Attributes (and those of `Chip`):
         serial_us: time on the wire so far, in microseconds.
@@ -55,20 +55,20 @@ class VirtualReader(FramedChip):
         self._thread: threading.Thread | None = None
         self._plug()
 
-    # -- for the person at the bench ---------------------------------------------------------------------------------
+    # -- test controls -----------------------------------------------------------------------------------------------
 
     @property
     def url(self) -> str:
-        """The URL of the driver for real readers, pointed at this one."""
+        """The URL for the driver of real readers."""
         return f"pn532://{self.path}"
 
     @property
     def modelled_us(self) -> float:
-        """Time so far on the air and on the wire together, in microseconds. The host's own time is not in it."""
+        """Time so far on the air and on the wire, in microseconds, without the host's own time."""
         return self.serial_us + self.air_us
 
     def heal(self) -> None:
-        """End every fault: tags that were taken away come back and answer, the line is plugged in."""
+        """End every fault: removed tags come back and answer, the line is plugged in."""
         super().heal()
         self._delay = 0.0
         if self._master < 0:
@@ -79,7 +79,7 @@ class VirtualReader(FramedChip):
         self._delay = seconds
 
     def unplug(self) -> None:
-        """Pull the line out. The chip loses power."""
+        """Unplug the line. The chip loses its power."""
         self._unplug()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=5)
@@ -90,7 +90,7 @@ class VirtualReader(FramedChip):
             self._plug()
 
     def close(self) -> None:
-        """Take everything down. May be called twice."""
+        """Stop the simulator and remove its files. May be called twice."""
         self.unplug()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -128,7 +128,7 @@ class VirtualReader(FramedChip):
         buffer = bytearray()
         while self._master == master:
             try:
-                # A deadline, since a descriptor that another thread closes wakes nobody.
+                # With a deadline, since closing the descriptor in another thread does not wake select.
                 if not select.select([master], [], [], 0.05)[0]:
                     continue
                 data = os.read(master, 4096)
@@ -141,7 +141,7 @@ class VirtualReader(FramedChip):
                 continue
             self.serial_us += len(data) * 10e6 / self.baud
             buffer += data
-            self._hear(buffer)
+            self._receive(buffer)
 
     def _same_speed(self) -> bool:
         try:
@@ -149,7 +149,7 @@ class VirtualReader(FramedChip):
         except (OSError, termios.error):
             return False
         if self._next_baud is not None:
-            # The chip changes speed on the host's acknowledgement, and the host changes right behind it.
+            # The chip changes speed on the host's acknowledgement, and the host right after it.
             self.baud, self._next_baud = self._next_baud, None
             return True
         return line == self.baud
@@ -165,10 +165,10 @@ class VirtualReader(FramedChip):
         self._unplug()
 
     def _interrupted(self) -> bool:
-        """Whatever the host says meanwhile, an acknowledgement or another command, ends the one under way."""
+        """Anything that the host sends meanwhile, an acknowledgement or another command, aborts the current one."""
         if not self._delay:
             return False
         try:
             return bool(select.select([self._master], [], [], self._delay)[0])
-        except (OSError, ValueError):  # the line was pulled out
+        except (OSError, ValueError):  # the line was unplugged
             return True

@@ -1,6 +1,6 @@
-"""A PN532 as a chip: what its commands do, with tags in its field. How octets reach it is another's business.
+"""The PN532 chip: its commands, with tags in its field, independent of the host interface.
 
-`sim.pn532` puts it on a serial line, `sim.acr122` into a USB reader, `sim.pn533` makes it a PN533.
+`sco_sim.nfc.pn532` puts it on a serial line; simulators of USB readers build on it too.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from sco_sim.nfc.iso14443 import HALT, crc_a
 from sco_sim.nfc.ntag import ACK as TAG_ACK
 from sco_sim.nfc.ntag import BIT_US, TURNAROUND_US, State, VirtualTag, frame_us
-from sco_sim.nfc.tag_bench import Fault, TagBench
+from sco_sim.nfc.simulated_field import Fault, SimulatedField
 
 __all__ = ["SPEEDS", "Chip", "Fault"]
 
@@ -18,14 +18,14 @@ _RX_MODE, _FIFO_DATA = 0x6303, 0x6339
 _RF_FIELD = 0x01
 # RFConfiguration (PN532 UM0701-02 7.3.1, PN533 UM0801-03 the same): item, bytes of its data.
 _RF_ITEMS = {_RF_FIELD: 1, 0x02: 3, 0x04: 1, 0x05: 3, 0x0A: 11, 0x0B: 8, 0x0C: 3, 0x0D: 9}
-_GUARD_US = 5000.0  # ISO/IEC 14443-3: a field stands 5 ms before the first request
+_GUARD_US = 5000.0  # ISO/IEC 14443-3: the field is on for 5 ms before the first request
 
 
-class Chip(TagBench):
-    """A PN532 with tags before it. Arguments and attributes are those of `TagBench`."""
+class Chip(SimulatedField):
+    """A PN532 with tags in its field. Arguments and attributes are those of `SimulatedField`."""
 
     FIRMWARE = bytes.fromhex("32010607")  # IC, version, revision, support: GetFirmwareVersion's answer
-    MOST_TARGETS = 2
+    MAX_TARGETS = 2
 
     def __init__(self, *tags: VirtualTag, uri: str = "") -> None:
         super().__init__(*tags, uri=uri)
@@ -35,7 +35,7 @@ class Chip(TagBench):
 
     @property
     def _selected(self) -> VirtualTag | None:
-        """The tag that the chip has selected, while it lies there."""
+        """The tag that the chip has selected, as long as it is in the field."""
         return self._current if self._current in self.tags else None
 
     def _perform(self, code: int, data: bytes, *, noise: bool) -> bytes | None:
@@ -72,7 +72,7 @@ class Chip(TagBench):
                     self._selected.exchange(HALT)
                 self._current = None
                 return b"\x00"
-            case 0x4A if len(data) >= 2 and 1 <= data[0] <= self.MOST_TARGETS:
+            case 0x4A if len(data) >= 2 and 1 <= data[0] <= self.MAX_TARGETS:
                 return self._list(data[1], data[2:], noise=noise)
         return None
 
@@ -96,7 +96,7 @@ class Chip(TagBench):
         chosen = min((tag for tag in waiting if not uid or tag.uid == uid), key=lambda tag: tag.uid, default=None)
         if chosen is None or noise:
             if chosen is not None:
-                self._registers[_FIFO_DATA] = 0x93  # it was answered, and the anticollision behind that went wrong
+                self._registers[_FIFO_DATA] = 0x93  # the request was answered, the anticollision after it failed
             self._air_us += 2 * 5000.0
             return b"\x00"
         # REQA and ATQA, then for both cascade levels: anticollision, answer, select, SAK.

@@ -27,10 +27,10 @@ def information(body: bytes) -> bytes:
 
 
 def cut(buffer: bytearray) -> bytes | None:
-    """Take the next frame off `buffer`, and whatever stands before it or has a wrong checksum.
+    """Remove the next frame from `buffer`, with anything before it and frames with a wrong checksum.
 
     Returns:
-        `ACK`, `NACK`, or the body of an information frame, TFI first; None when no whole frame is left.
+        `ACK`, `NACK`, or the body of an information frame, TFI first; None if there is no whole frame.
     """
     while True:
         at = buffer.find(_START)
@@ -61,7 +61,7 @@ def cut(buffer: bytearray) -> bytes | None:
 
 
 def _body_at(buffer: bytearray) -> tuple[int, int] | None:
-    """Where the body begins, and its length, 0 for a wrong length checksum; None when that cannot be told yet."""
+    """Start and length of the body; length 0 for a wrong length checksum; None if more bytes are needed."""
     if buffer[3:5] != _EXTENDED:
         return 5, buffer[3] if (buffer[3] + buffer[4]) & 0xFF == 0 else 0
     if len(buffer) < 8:

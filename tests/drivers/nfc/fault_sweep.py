@@ -10,12 +10,12 @@ from sco_drivers import open_nfc
 from sco_drivers.errors import DeviceError
 from sco_drivers.nfc import TagLocked, TagReader, TagWriteFailed
 from sco_sim.nfc.ntag import VirtualTag
-from sco_sim.nfc.tag_bench import Fault, TagBench
+from sco_sim.nfc.simulated_field import Fault, SimulatedField
 
 Action = Literal["write", "verify"]
 
 
-def sweep(bench: TagBench, url: str, fault: Fault, action: Action, old: str, new: str, *, tries: int = 1) -> int:
+def sweep(bench: SimulatedField, url: str, fault: Fault, action: Action, old: str, new: str, *, tries: int = 1) -> int:
     """Let `fault` strike at the first command, the second and so on, until the call ends before it is due.
 
     Each time: a typed error with the reader's URL, or none; what the tag carries is among what it may carry; the field
@@ -39,7 +39,7 @@ def sweep(bench: TagBench, url: str, fault: Fault, action: Action, old: str, new
         while True:
             bench.tag.memory[16:] = VirtualTag(uri=old).memory[16:]
             nfc.read()
-            start = bench.heard
+            start = bench.command_count
             bench.inject(fault, at_command=at)
             try:
                 act(nfc)
@@ -49,7 +49,7 @@ def sweep(bench: TagBench, url: str, fault: Fault, action: Action, old: str, new
                 assert not isinstance(error.__cause__ or error, TagLocked), "damage on the air is no refusal"
                 if isinstance(error, TagWriteFailed):
                     assert ((bench.tags or bench._removed)[0].uri() or "") in error.may_carry
-            heard = bench.heard - start
+            heard = bench.command_count - start
             # No fault leaves the field on: phones could not read the tag.
             assert not bench.field_on or fault is Fault.DEAF  # it may be the very word that switches it off
             bench.heal()

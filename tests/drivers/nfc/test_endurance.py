@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sco_drivers import open_nfc
-from sco_drivers.nfc.endurance import EARLY, LIFE, SAVE_EVERY, TELL_EVERY, EnduranceExceeded, WriteEndurance
+from sco_drivers.nfc.endurance import RATED_WRITES, SAVE_EVERY, WARN_AT, WARN_EVERY, EnduranceExceeded, WriteEndurance
 from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.nfc.pn532 import VirtualReader
 
@@ -18,7 +18,7 @@ LINK = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=1000000
 
 def test_the_reader_says_how_often_it_wrote_the_busiest_page() -> None:
     with VirtualReader(VirtualTag()) as bench, open_nfc(bench.url) as nfc:
-        assert nfc.read().worn == 0
+        assert nfc.read().write_count == 0
         for call, most in (
             (lambda: nfc.write_uri(LINK), 1),  # it was empty
             (lambda: nfc.write_uri(LINK), 0),  # and is identical
@@ -27,7 +27,7 @@ def test_the_reader_says_how_often_it_wrote_the_busiest_page() -> None:
             (nfc.clear, 0),
         ):
             bench.tag.page_writes.clear()
-            assert call().worn == most
+            assert call().write_count == most
             assert max(bench.tag.page_writes.values(), default=0) == most
 
 
@@ -35,7 +35,7 @@ def test_the_reader_says_how_often_it_wrote_the_busiest_page() -> None:
 def test_a_second_try_counts_on_from_the_first(cut: int) -> None:
     with VirtualReader(VirtualTag(uri=LINK)) as bench, open_nfc(bench.url) as nfc:
         bench.tag.tear(cut, lambda old, new: new)  # it was written, and the answer never came
-        worn = nfc.write_uri(LINK.replace("JL2", "JL3")).worn
+        worn = nfc.write_uri(LINK.replace("JL2", "JL3")).write_count
         assert worn == max(bench.tag.page_writes.values())
 
 
@@ -58,21 +58,21 @@ def test_writes_are_counted_by_tag_and_over_restarts(tmp_path: Path) -> None:
 def test_somebody_is_told_early_and_again() -> None:
     told: list[EnduranceExceeded] = []
     wear = WriteEndurance("/nowhere/tags", told.append)
-    for _ in range(LIFE // 2):
+    for _ in range(RATED_WRITES // 2):
         wear.add(A, 2)
-    assert told[0] == EnduranceExceeded(A, EARLY, LIFE)
-    assert [one.writes for one in told] == list(range(EARLY, LIFE + 1, TELL_EVERY))
+    assert told[0] == EnduranceExceeded(A, WARN_AT, RATED_WRITES)
+    assert [one.writes for one in told] == list(range(WARN_AT, RATED_WRITES + 1, WARN_EVERY))
 
 
 def test_a_worn_tag_is_told_of_at_the_first_write_after_a_start(tmp_path: Path) -> None:
     path = tmp_path / "tags"
-    path.write_text(json.dumps({A.hex(): LIFE + 5}))
+    path.write_text(json.dumps({A.hex(): RATED_WRITES + 5}))
     told: list[EnduranceExceeded] = []
     wear = WriteEndurance(path, told.append)
     wear.add(A, 1)
     wear.add(A, 0)
     wear.add(B, 1)
-    assert told == [EnduranceExceeded(A, LIFE + 6, LIFE)]
+    assert told == [EnduranceExceeded(A, RATED_WRITES + 6, RATED_WRITES)]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"04": "x"}', '{"04": null}', "7", '{"04": 1e999}', "[" * 100_000])

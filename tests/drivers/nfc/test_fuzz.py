@@ -69,7 +69,7 @@ def test_any_memory_is_refused_or_takes_the_link_within_its_data_area(
         assert page < needs_pages(layout, message)
         pages[page] = octets
     after = find_ndef(Image(model, pages))
-    assert (message_in(Image(model, pages), after), after.stands) == (message, True)
+    assert (message_in(Image(model, pages), after), after.in_place) == (message, True)
     assert plan_message(Image(model, pages), after, message).writes == []
 
 

@@ -71,7 +71,12 @@ def test_what_lies_on_the_reader_disables_until_two_good_looks(
     ours = bench.tag
     watch = Watch(nfc, ours.uid)
     act(bench)
-    assert [watch.look(), watch.look(), watch.guard.disabled, watch.guard.needs_person] == [error, error, True, False]
+    assert [watch.look(), watch.look(), watch.guard.disabled, watch.guard.needs_attendant] == [
+        error,
+        error,
+        True,
+        False,
+    ]
     bench.tags[:] = [ours]
     ours.memory[12] = 0xE1
     assert watch.look() is error  # well once is not enough
@@ -99,7 +104,7 @@ def test_changed_octets_disable_until_a_person_has_looked(
     assert watch.look() is None
     bench.tag.put_uri("https://evil.example/")
     assert watch.look() is WrongContent
-    assert watch.guard.needs_person
+    assert watch.guard.needs_attendant
     put_a_card_beside(bench)
     watch.look()
     bench.tags.pop()
@@ -108,4 +113,4 @@ def test_changed_octets_disable_until_a_person_has_looked(
     assert isinstance(watch.guard.reason, WrongContent)
     watch.guard.enable()
     assert watch.look() is None
-    assert [type(event.error) for event in watch.events if event.needs_person][:1] == [WrongContent]
+    assert [type(event.error) for event in watch.events if event.needs_attendant][:1] == [WrongContent]

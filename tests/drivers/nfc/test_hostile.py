@@ -270,6 +270,6 @@ def test_a_generic_tag_and_a_frozen_one_cannot_be_provisioned_and_are_left_as_th
         assert bytes(tag.memory) == before
 
     tag.memory[-12] |= 0x40  # CFGLCK
-    refused(TagLocked, "frozen for ever")
+    refused(TagLocked, "permanently frozen")
     tag.fast = False
     refused(UnsupportedTag, "use an NTAG213")

@@ -96,7 +96,7 @@ def test_an_eeprom_of_nonsense_keeps_nobody_out(eeprom: bytes) -> None:
 def test_a_version_of_another_length_is_told(answer: str) -> None:
     with (
         VirtualPn533(firmware=bytes.fromhex(answer)).on_the_bus() as url,
-        pytest.raises(DeviceNotFound, match="nothing that we know"),
+        pytest.raises(DeviceNotFound, match="no known NFC reader"),
     ):
         open_nfc(url)
 

@@ -163,5 +163,5 @@ def test_a_key_file_that_is_no_good(
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe, 0o600)
     for endless in (pipe, Path("/dev/urandom"), tmp_path):
-        with pytest.raises(BadDeviceUrl, match="is no file"):
+        with pytest.raises(BadDeviceUrl, match="not a regular file"):
             opened(bench, endless)

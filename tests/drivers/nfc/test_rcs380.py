@@ -14,13 +14,12 @@ from sco_drivers import open_nfc
 from sco_drivers.errors import DeviceNotFound, DeviceProtocolError
 from sco_drivers.nfc import NoTag, SeveralTags, TagGarbled, TagReader, UnsupportedTag
 from sco_drivers.nfc.radio import Radio
-from sco_drivers.nfc.transport import Collision as Overlapping
-from sco_drivers.nfc.transport import Selected
+from sco_drivers.nfc.transport import Collision, Selected
 from sco_sim.nfc.iso14443 import crc_a
 from sco_sim.nfc.ntag import VirtualTag
-from sco_sim.nfc.tag_bench import Fault
+from sco_sim.nfc.simulated_field import Fault
 from tests.simulators.port100_frame import ACK, ERROR, information
-from tests.simulators.rcs380 import RCS380_P, RCS380_S, Collision, VirtualRcs380
+from tests.simulators.rcs380 import RCS380_P, RCS380_S, CollisionReport, VirtualRcs380
 from tests.simulators.usb_bus import Identity
 
 OLD = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
@@ -61,19 +60,19 @@ def calls(reader: TagReader) -> tuple[Callable[[], object], ...]:
 
 @pytest.mark.parametrize("others", [[ELSE], [ALIKE], [ELSE, ALIKE]], ids=["else", "alike", "three"])
 @pytest.mark.parametrize(
-    ("overlap", "error", "match"),
+    ("on_collision", "error", "match"),
     [
-        (Collision.COLLISION, SeveralTags, r"several tags answer at once \(collision\).*sticker"),
-        (Collision.MIXED, SeveralTags, r"several tags answer at once \(a serial number that contradicts"),
-        (Collision.PARITY, TagGarbled, r"parity error.*look for a second tag"),
-        (Collision.STRONGEST, SeveralTags, r"a second tag 04.* lies with 04.*sticker"),
+        (CollisionReport.COLLISION, SeveralTags, r"several tags answer at once \(collision\).*sticker"),
+        (CollisionReport.MIXED, SeveralTags, r"several tags answer at once \(a serial number that contradicts"),
+        (CollisionReport.PARITY, TagGarbled, r"parity error.*look for a second tag"),
+        (CollisionReport.STRONGEST, SeveralTags, r"a second tag 04.* lies with 04.*sticker"),
     ],
 )
 def test_tags_that_answer_at_once_are_told(
-    overlap: Collision, error: type[Exception], match: str, others: list[bytes]
+    on_collision: CollisionReport, error: type[Exception], match: str, others: list[bytes]
 ) -> None:
     ours = VirtualTag(uid=OURS, uri=OLD)
-    bench = VirtualRcs380(ours, overlap=overlap)
+    bench = VirtualRcs380(ours, on_collision=on_collision)
     with bench.on_the_bus() as url, open_nfc(url) as reader:
         reader.read()
         opened = bench.commands[0x2A]
@@ -96,7 +95,7 @@ def test_two_beside_ours_are_several_too(bench: VirtualRcs380, reader: TagReader
     for _ in range(2):
         assert radio.select(OURS) == Selected(OURS, True)
         assert radio.command(b"\x30\x00")[:3] == OURS[:3]
-        with pytest.raises(Overlapping):
+        with pytest.raises(Collision):
             radio.another()
     del bench.tags[2]
     radio.select(OURS)
@@ -113,9 +112,9 @@ def test_a_copy_under_the_same_serial_number_is_told_by_other_octets(bench: Virt
 
 def test_noise_at_one_frame_is_no_second_tag(bench: VirtualRcs380, reader: TagReader) -> None:
     reader.read()
-    before = bench.heard
+    before = bench.command_count
     reader.read()
-    for at in range(bench.heard - before):
+    for at in range(bench.command_count - before):
         bench.inject(Fault.AIR_NOISE, at_command=at)
         assert reader.read().uri == OLD
     bench.inject(Fault.AIR_NOISE, lasting=True)
@@ -243,9 +242,9 @@ def test_a_field_of_which_nobody_knows_whether_it_is_off_is_told(
     bench: VirtualRcs380, reader: TagReader, fault: Fault
 ) -> None:
     reader.read()
-    before = bench.heard
+    before = bench.command_count
     reader.read()
-    bench.inject(fault, at_command=bench.heard - before - 1)  # SwitchRF, the last word of a reading
+    bench.inject(fault, at_command=bench.command_count - before - 1)  # SwitchRF, the last word of a reading
     with pytest.raises(Exception, match=r"did not answer|does not know"):
         reader.read()
     assert reader.read().uri == OLD
@@ -293,7 +292,7 @@ def test_one_that_does_not_start_as_it_should_is_told(code: int, answer: bytes) 
     bench.refuses, bench.answer = code, answer
     with (
         bench.on_the_bus() as url,
-        pytest.raises(DeviceNotFound, match=r"nothing that we know as an NFC reader.*plug it in again"),
+        pytest.raises(DeviceNotFound, match=r"no known NFC reader answers.*plug it in again"),
     ):
         open_nfc(url)
     assert bench.owner is None

@@ -106,7 +106,7 @@ def test_no_tear_leaves_a_mixed_link_and_the_next_write_or_clearing_mends_it(pro
                     for then in {new, ""}:
                         carry_out(tag, planned(tag, then))
                         assert (tag.uri() or "") == then, f"{old} -> {new}, torn at {torn}: {left!r}, not mended"
-                        assert find_ndef(image_of(tag)).stands
+                        assert find_ndef(image_of(tag)).in_place
                         assert not planned(tag, then).writes
                         tag.memory[:] = kept
                 tag.memory[:] = before

@@ -252,15 +252,15 @@ def test_console_goes_to_graphics_and_back(terminal: Terminal, tmp_path) -> None
     taken = console.Console.take(str(tmp_path / "tty0"))
     assert terminal.mode == console.KD_GRAPHICS
     assert [path.name for path in tmp_path.glob("sco-console-*")] == [f"sco-console-{os.getuid()}-tty3"]
-    taken.give_back()
-    taken.give_back()
+    taken.release()
+    taken.release()
     assert terminal.mode == console.KD_TEXT
     assert not list(tmp_path.glob("sco-console-*"))
 
 
 def test_console_is_not_opened_for_reading(terminal: Terminal, tmp_path) -> None:
     """A member of the group tty may write to a console and not read from it."""
-    console.Console.take(str(tmp_path / "tty0")).give_back()
+    console.Console.take(str(tmp_path / "tty0")).release()
     assert terminal.opened_for == os.O_WRONLY
 
 
@@ -275,7 +275,7 @@ def test_console_left_by_a_killed_run_is_taken_over(terminal: Terminal, tmp_path
     terminal.mode = console.KD_GRAPHICS
     (tmp_path / f"sco-console-{os.getuid()}-tty3").write_text("999999999 12345")
     taken = console.Console.take(str(tmp_path / "tty0"))
-    taken.give_back()
+    taken.release()
     assert terminal.mode == console.KD_TEXT
 
 
@@ -349,7 +349,7 @@ def test_somebody_elses_mark_is_not_followed(terminal: Terminal, tmp_path) -> No
     with pytest.raises(DeviceBusy):
         console.Console.take(str(tmp_path / "tty0"))
     terminal.mode = console.KD_TEXT
-    console.Console.take(str(tmp_path / "tty0")).give_back()
+    console.Console.take(str(tmp_path / "tty0")).release()
     assert victim.read_text() == "999999999 12345"
 
 

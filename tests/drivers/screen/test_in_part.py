@@ -74,11 +74,11 @@ class Pages:
 class StillScreen(DrawnScreen):
     """A screen without a thread: it moves when it is told to."""
 
-    def _still_moves(self) -> bool:
+    def _is_animated(self) -> bool:
         return False
 
     def turn(self) -> None:
-        if super()._still_moves():
+        if super()._is_animated():
             self._step()
 
     def anew(self) -> bytes:

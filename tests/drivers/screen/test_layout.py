@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sco_drivers import qr
 from sco_drivers.screen import Box, Button, Drawing, Scene, paint
-from sco_drivers.screen.layout import LEAST_BUTTON_MM, Layout, countdown_text, finger, lay_out
+from sco_drivers.screen.layout import MIN_BUTTON_MM, Layout, countdown_text, lay_out, min_touch_target_px
 from sco_drivers.screen.typography import fit, width
 from sco_hwtest.contracts.screen import scenes
 
@@ -35,7 +35,7 @@ TINY = [(64, 64), (128, 64), (250, 122), (320, 240), (200, 64), (64, 1000)]
 
 def placed(scene: Scene, size: tuple[int, int]) -> Layout:
     matrix = qr.encode(scene.qr) if scene.qr else None
-    return lay_out(scene, size, matrix, "4:37" if scene.deadline else "", finger(size, None))
+    return lay_out(scene, size, matrix, "4:37" if scene.deadline else "", min_touch_target_px(size, None))
 
 
 def over(one: Box, other: Box) -> bool:
@@ -87,7 +87,7 @@ def test_scene_fits(scene: Scene, size: tuple[int, int]) -> None:
     assert all(text.paragraph.size >= 0.034 * short for text in layout.texts)
     headline = layout.texts[0].paragraph
     assert headline.size >= 0.045 * short
-    assert all(button.box.height >= finger(size, None) >= 0.07 * short for button in layout.buttons)
+    assert all(button.box.height >= min_touch_target_px(size, None) >= 0.07 * short for button in layout.buttons)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -127,8 +127,8 @@ def test_a_finger_hits_every_button_of_a_panel_whose_size_is_known(
     seen = size[::-1] if turned else size
     for scene in scenes():
         matrix = qr.encode(scene.qr) if scene.qr else None
-        layout = lay_out(scene, seen, matrix, "4:37" if scene.deadline else "", finger(seen, density))
-        assert all(button.box.height / density >= LEAST_BUTTON_MM - 0.1 for button in layout.buttons)
+        layout = lay_out(scene, seen, matrix, "4:37" if scene.deadline else "", min_touch_target_px(seen, density))
+        assert all(button.box.height / density >= MIN_BUTTON_MM - 0.1 for button in layout.buttons)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

@@ -158,13 +158,13 @@ def test_panel_glued_on_the_display_turns_with_the_picture(rotate: int) -> None:
     calibration = Calibration(Axis(0, 800), Axis(0, 480), rotate)
     for x, y in ((0, 0), (10, 400), (300, 20), (479, 479)):
         device = surface.to_device(Box(x, y, 1, 1))
-        assert calibration.to_person(device.x + 0.5, device.y + 0.5, surface.size) == (x, y)
+        assert calibration.to_screen(device.x + 0.5, device.y + 0.5, surface.size) == (x, y)
 
 
 def test_matrix_swap_and_flips() -> None:
     def at(query: str) -> tuple[int, int]:
         url = DeviceUrl.parse(f"sim://?{query}")
-        return Calibration.of(url, Axis(0, 1000), Axis(0, 1000)).to_person(100, 300, (1000, 1000))
+        return Calibration.of(url, Axis(0, 1000), Axis(0, 1000)).to_screen(100, 300, (1000, 1000))
 
     assert at("") == (100, 300)
     assert at("swap_xy=1") == (300, 100)
@@ -300,7 +300,7 @@ class InputKernel:
 @pytest.mark.parametrize(("multi", "single"), [(False, True), (True, True), (True, False)])
 def test_evdev_knows_what_the_kernel_will_not_repeat(multi: bool, single: bool, tmp_path, monkeypatch) -> None:
     kernel, taps = InputKernel(multi=multi, single=single), Taps()
-    with VirtualTouch((800, 480), most=800, path=tmp_path / "event0", multi=multi) as finger:
+    with VirtualTouch((800, 480), axis_max=800, path=tmp_path / "event0", multi=multi) as finger:
         monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
         monkeypatch.setattr(stat, "S_ISCHR", stat.S_ISFIFO)
         with open_touch(f"evdev://{finger.path}") as touch:

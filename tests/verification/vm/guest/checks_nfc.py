@@ -17,11 +17,11 @@ from sco_drivers.nfc import TagReader
 from sco_hwtest.contracts.check import Check
 from sco_hwtest.contracts.nfc import CHECKS, LINK
 from sco_sim.nfc.pn532 import VirtualReader
-from sco_sim.nfc.tag_bench import TagBench
+from sco_sim.nfc.simulated_field import SimulatedField
 from tests.simulators.pn533 import DESCRIPTORS_AT, VirtualPn533
 
 
-def unplugged(url: str, unplug: Callable[[], None], replug: Callable[[], None], chip: TagBench) -> None:
+def unplugged(url: str, unplug: Callable[[], None], replug: Callable[[], None], chip: SimulatedField) -> None:
     """Pulled out between two commands: DeviceGone (or not found); after replugging the same object reads again."""
     with open_nfc(url) as nfc:
         nfc.write_uri(LINK)
@@ -60,7 +60,7 @@ def late_answer(url: str, be_late: Callable[[float], None]) -> None:
         assert nfc.read().uid == uid
 
 
-def contract(report: Report, device: str, url: str, chip: TagBench) -> None:
+def contract(report: Report, device: str, url: str, chip: SimulatedField) -> None:
     """The suite that every reader passes."""
 
     def run(check: Check[TagReader]) -> None:

@@ -1,7 +1,6 @@
-"""Tags before a simulated reader, and what may go wrong at any of its commands; what reader it is, others say.
+"""The field of a simulated reader of any kind: its tags, and faults at any of its commands.
 
-Time on the air is added up on a clock of its own, from datasheet figures, so that benchmarks do not depend on the
-machine.
+Time on the air is computed from datasheet figures, so that benchmarks do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -15,33 +14,33 @@ from sco_sim.nfc.ntag import VirtualTag
 
 
 class Fault(StrEnum):
-    """What may go wrong at one reader command. See `TagBench.inject`."""
+    """What may go wrong at one reader command. See `SimulatedField.inject`."""
 
     DEAF = "deaf"  # no acknowledgement, no answer: the command was lost
-    SILENT = "silent"  # the command is acknowledged and done, its answer is lost
+    SILENT = "silent"  # the command is acknowledged and executed, its answer is lost
     CORRUPT = "corrupt"  # the answer's checksum is wrong
     SHORT = "short"  # the answer stops in the middle
-    ERROR_FRAME = "error_frame"  # the chip says that it does not understand
+    ERROR_FRAME = "error_frame"  # the chip reports an unknown command
     AIR_NOISE = "air_noise"  # the tag's answer is damaged on the air
-    TAG_LEAVES = "tag_leaves"  # every tag is taken away
-    TAG_MUTE = "tag_mute"  # every tag falls silent
-    UNPLUG = "unplug"  # the line is pulled out
+    TAG_LEAVES = "tag_leaves"  # every tag is removed
+    TAG_MUTE = "tag_mute"  # every tag stops answering
+    UNPLUG = "unplug"  # the line is unplugged
 
 
-class TagBench:
-    """A reader's field with tags in it, for readers to be made of.
+class SimulatedField:
+    """A reader's field with tags in it; the base class of simulated readers.
 
     Args:
-        tags: what lies in the field; one NTAG213 with `uri` when not given.
+        tags: the tags in the field; one NTAG213 with `uri` by default.
         uri: the link on that one tag.
 
     Attributes:
-        tags: what lies in the field; append and remove as you like.
+        tags: the tags in the field; may be changed.
         commands: how often each reader command arrived, by its code.
         field_on: whether the field is on: phones cannot read the tag while it is.
         switched_on: how often it was switched on.
         shortest_off_s: the shortest time for which it was off in between, in seconds.
-        unknown: how often the reader was asked to do what it does not know.
+        unknown: how many commands the reader did not know.
     """
 
     def __init__(self, *tags: VirtualTag, uri: str = "") -> None:
@@ -53,11 +52,11 @@ class TagBench:
         self.unknown = 0
         self._air_us = 0.0
         self._faults: dict[int, tuple[Fault, bool]] = {}
-        self._heard = 0
+        self._command_count = 0
         self._removed: list[VirtualTag] = []
         self._off_since = -math.inf
 
-    # -- for the person at the bench ---------------------------------------------------------------------------------
+    # -- test controls -----------------------------------------------------------------------------------------------
 
     @property
     def tag(self) -> VirtualTag:
@@ -69,9 +68,9 @@ class TagBench:
         return self.tags[0]
 
     @property
-    def heard(self) -> int:
+    def command_count(self) -> int:
         """How many commands have arrived."""
-        return self._heard
+        return self._command_count
 
     @property
     def air_us(self) -> float:
@@ -79,16 +78,16 @@ class TagBench:
         return self._air_us + sum(tag.air_us for tag in self.tags + self._removed)
 
     def inject(self, fault: Fault, *, at_command: int = 0, lasting: bool = False) -> None:
-        """Let `fault` happen at a command to come.
+        """Let `fault` happen at a future command.
 
         Args:
             at_command: 0 is the next one.
             lasting: at every command from there on, until `heal`.
         """
-        self._faults[self._heard + at_command] = (fault, lasting)
+        self._faults[self._command_count + at_command] = (fault, lasting)
 
     def heal(self) -> None:
-        """End every fault: tags that were taken away come back and answer."""
+        """End every fault: removed tags come back and answer."""
         self._faults.clear()
         self.tags += self._removed
         self._removed.clear()
@@ -98,10 +97,10 @@ class TagBench:
     # -- for the reader ----------------------------------------------------------------------------------------------
 
     def _next_fault(self, code: int) -> Fault | None:
-        """Count the command `code`; the fault that is due at it. Those of the tags have struck when this returns."""
+        """Count the command `code` and return its fault, if any. Faults of the tags have taken effect then."""
         self.commands[code] += 1
         fault = self._due()
-        self._heard += 1
+        self._command_count += 1
         if fault is Fault.TAG_LEAVES:
             self._removed += self.tags
             self.tags.clear()
@@ -112,7 +111,7 @@ class TagBench:
 
     def _due(self) -> Fault | None:
         for at, (fault, lasting) in self._faults.items():
-            if at == self._heard or (lasting and at < self._heard):
+            if at == self._command_count or (lasting and at < self._command_count):
                 return fault
         return None
 

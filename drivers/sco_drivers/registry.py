@@ -35,7 +35,7 @@ BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
         "pn532": ("sco_drivers.nfc.opening", "open_pn532"),
         "usb": ("sco_drivers.nfc.opening", "open_usb"),
         "udp": ("sco_drivers.nfc.opening", "open_udp"),
-        "sim": ("sco_sim.nfc.opening", "open_sim"),
+        "sim": ("sco_sim.nfc", "open_sim"),
     },
     "screen": {
         "fb": ("sco_drivers.screen.fbdev", "open_fb"),

@@ -11,6 +11,21 @@ from typing import Protocol, Self, runtime_checkable
 
 from sco_drivers.errors import NfcError
 
+__all__ = [
+    "ForeignTag",
+    "NfcError",
+    "NoTag",
+    "SeveralTags",
+    "TagContents",
+    "TagGarbled",
+    "TagLocked",
+    "TagReader",
+    "TagTooSmall",
+    "TagWriteFailed",
+    "UnsupportedTag",
+    "WrongContent",
+]
+
 
 class NoTag(NfcError):
     """No tag answers in the reader's field."""

@@ -12,6 +12,8 @@ from typing import Protocol, Self, runtime_checkable
 
 from sco_drivers.errors import ScreenError
 
+__all__ = ["Box", "Button", "Drawing", "ModeRefused", "Scene", "Screen", "ScreenError", "UnsupportedScreen"]
+
 
 class UnsupportedScreen(ScreenError):
     """The pixel format or geometry is not supported; the message contains what was found."""

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
+from sco_drivers.errors import TouchError
+
+__all__ = ["Tap", "Touch", "TouchError"]
+
 
 @dataclass(frozen=True, slots=True)
 class Tap:

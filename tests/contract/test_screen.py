@@ -41,7 +41,7 @@ def test_code_reads_in_every_format_and_turn(form: str, rotate: int) -> None:
 
 
 @pytest.mark.parametrize("size", ["800x480", "1024x768", "1366x768", "1280x1024", "1920x1080", "1080x1920", "480x800"])
-def test_code_has_its_quiet_zone_and_is_as_large_as_the_glass_allows(size: str) -> None:
+def test_a_code_has_its_quiet_zone_and_is_as_large_as_the_panel_allows(size: str) -> None:
     with open_screen(f"sim://?size={size}&format=xrgb8888") as screen:
         screen.show(next(scene for scene in scenes() if scene.name == "qr"))
         image = look(screen)
@@ -61,7 +61,7 @@ def test_code_has_its_quiet_zone_and_is_as_large_as_the_glass_allows(size: str) 
 
 
 @pytest.mark.parametrize("language", ["ru", "en"])
-def test_the_scenes_say_what_a_lane_says(language: str) -> None:
+def test_the_scenes_are_those_of_a_lane(language: str) -> None:
     said = LANGUAGES[language]
     words = {
         text

@@ -37,7 +37,7 @@ def test_contract(multi: bool, check: Check[TouchBench]) -> None:
 
 
 @pytest.mark.parametrize("query", TURNS)
-def test_taps_are_where_the_finger_is_however_the_panel_sits(query: str) -> None:
+def test_taps_are_where_the_finger_is_for_every_mounting(query: str) -> None:
     with (
         VirtualTouch((480, 800), axis_max=32767, turn=TURNS[query]) as finger,
         open_touch(f"spy+{finger.url}&{query}") as touch,

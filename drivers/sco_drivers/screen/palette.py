@@ -110,15 +110,3 @@ def fine_blue() -> tuple[int, ...]:
         step = (level * steps + 127) // 255
         found.append(int(Pair.HALF_BLUE if step % 2 else Pair.PAGE_BLUE) * SHADES + step // 2)
     return tuple(found)
-
-
-def luminance(colour: Rgb) -> float:
-    """Relative luminance by WCAG 2.2, 0 (black) to 1 (white)."""
-    red, green, blue = (c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: Rgb, other: Rgb) -> float:
-    """Contrast ratio by WCAG 2.2, 1 to 21."""
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)

@@ -1,4 +1,4 @@
-"""The count of a tag's writes: over restarts, of several tags, whatever the file holds, and who is told when."""
+"""The count of a tag's writes: over restarts, of several tags, whatever the file holds, and who is reported when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ A, B = bytes.fromhex("04a1b2c3d4e5f6"), bytes.fromhex("04ffeeddccbbaa")
 LINK = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
 
 
-def test_the_reader_says_how_often_it_wrote_the_busiest_page() -> None:
+def test_a_call_returns_the_writes_of_its_most_frequently_written_page() -> None:
     with VirtualReader(VirtualTag()) as bench, open_nfc(bench.url) as nfc:
         assert nfc.read().write_count == 0
         for call, most in (
@@ -32,7 +32,7 @@ def test_the_reader_says_how_often_it_wrote_the_busiest_page() -> None:
 
 
 @pytest.mark.parametrize("cut", range(4))
-def test_a_second_try_counts_on_from_the_first(cut: int) -> None:
+def test_a_second_attempt_adds_to_the_count_of_the_first(cut: int) -> None:
     with VirtualReader(VirtualTag(uri=LINK)) as bench, open_nfc(bench.url) as nfc:
         bench.tag.tear(cut, lambda old, new: new)  # it was written, and the answer never came
         worn = nfc.write_uri(LINK.replace("JL2", "JL3")).write_count
@@ -55,28 +55,28 @@ def test_writes_are_counted_by_tag_and_over_restarts(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["tags"]
 
 
-def test_somebody_is_told_early_and_again() -> None:
-    told: list[EnduranceExceeded] = []
-    wear = WriteEndurance("/nowhere/tags", told.append)
+def test_the_warning_comes_early_and_is_repeated() -> None:
+    reported: list[EnduranceExceeded] = []
+    wear = WriteEndurance("/nowhere/tags", reported.append)
     for _ in range(RATED_WRITES // 2):
         wear.add(A, 2)
-    assert told[0] == EnduranceExceeded(A, WARN_AT, RATED_WRITES)
-    assert [one.writes for one in told] == list(range(WARN_AT, RATED_WRITES + 1, WARN_EVERY))
+    assert reported[0] == EnduranceExceeded(A, WARN_AT, RATED_WRITES)
+    assert [one.writes for one in reported] == list(range(WARN_AT, RATED_WRITES + 1, WARN_EVERY))
 
 
-def test_a_worn_tag_is_told_of_at_the_first_write_after_a_start(tmp_path: Path) -> None:
+def test_a_worn_tag_is_reported_at_the_first_write_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "tags"
     path.write_text(json.dumps({A.hex(): RATED_WRITES + 5}))
-    told: list[EnduranceExceeded] = []
-    wear = WriteEndurance(path, told.append)
+    reported: list[EnduranceExceeded] = []
+    wear = WriteEndurance(path, reported.append)
     wear.add(A, 1)
     wear.add(A, 0)
     wear.add(B, 1)
-    assert told == [EnduranceExceeded(A, RATED_WRITES + 6, RATED_WRITES)]
+    assert reported == [EnduranceExceeded(A, RATED_WRITES + 6, RATED_WRITES)]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"04": "x"}', '{"04": null}', "7", '{"04": 1e999}', "[" * 100_000])
-def test_a_file_that_makes_no_sense_is_put_aside(tmp_path: Path, text: str) -> None:
+def test_an_invalid_file_is_renamed(tmp_path: Path, text: str) -> None:
     path = tmp_path / "tags"
     path.write_text(text)
     wear = WriteEndurance(path, pytest.fail)
@@ -86,10 +86,10 @@ def test_a_file_that_makes_no_sense_is_put_aside(tmp_path: Path, text: str) -> N
     assert (tmp_path / "tags.unreadable").read_text() == text
 
 
-def test_a_disk_that_takes_nothing_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_disk_does_not_raise(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "tags.part").mkdir()
     wear = WriteEndurance(tmp_path / "tags", pytest.fail)
     for _ in range(SAVE_EVERY):
         wear.add(A, 1)
     assert wear.of(A) == SAVE_EVERY
-    assert "cannot be kept" in caplog.text
+    assert "cannot be saved" in caplog.text

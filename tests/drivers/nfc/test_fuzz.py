@@ -143,14 +143,14 @@ def mumbled_at(bench: _Mumbling, url: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_reader_that_mumbles_gives_typed_errors_and_is_usable_again(seed: int) -> None:
+def test_a_reader_that_sends_garbage_gives_typed_errors_and_is_usable_again(seed: int) -> None:
     with _MumblingLine(uri=OLD) as bench:
         mumbled_at(bench, bench.url, seed)
 
 
 @pytest.mark.parametrize("seed", range(60))
 @pytest.mark.parametrize("make", [_MumblingStick, _MumblingPad])
-def test_a_usb_reader_that_mumbles_gives_typed_errors_and_is_usable_again(
+def test_a_usb_reader_that_sends_garbage_gives_typed_errors_and_is_usable_again(
     make: type[_MumblingStick] | type[_MumblingPad], seed: int
 ) -> None:
     bench = make(uri=OLD)

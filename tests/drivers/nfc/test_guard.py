@@ -1,4 +1,4 @@
-"""The guard over a simulated reader: what disables, what enables again, what is told, and how often."""
+"""The guard over a simulated reader: what disables, what enables again, what is reported, and how often."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Watch:
         return None if problem is None else type(problem)
 
 
-def test_a_silent_tag_disables_nothing_and_is_told_once(bench: VirtualReader, nfc: TagReader) -> None:
+def test_a_tag_that_does_not_answer_is_reported_once_and_not_disabled(bench: VirtualReader, nfc: TagReader) -> None:
     watch = Watch(nfc, bench.tag.uid)
     assert watch.look() is None
     bench.tag.mute = True
@@ -65,7 +65,7 @@ def erase_the_container(bench: VirtualReader) -> None:
     ("act", "error"),
     [(put_a_card_over, ForeignTag), (put_a_card_beside, SeveralTags), (erase_the_container, UnsupportedTag)],
 )
-def test_what_lies_on_the_reader_disables_until_two_good_looks(
+def test_an_object_on_the_reader_disables_the_tag_until_two_good_checks(
     bench: VirtualReader, nfc: TagReader, act: Callable[[VirtualReader], None], error: type[Exception]
 ) -> None:
     ours = bench.tag
@@ -84,7 +84,7 @@ def test_what_lies_on_the_reader_disables_until_two_good_looks(
     assert [(type(event.error), event.disabled) for event in watch.events] == [(error, True), (type(None), False)]
 
 
-def test_good_looks_must_follow_each_other(bench: VirtualReader, nfc: TagReader) -> None:
+def test_good_checks_must_be_consecutive(bench: VirtualReader, nfc: TagReader) -> None:
     watch = Watch(nfc, bench.tag.uid)
     for _ in range(3):
         put_a_card_beside(bench)
@@ -95,7 +95,7 @@ def test_good_looks_must_follow_each_other(bench: VirtualReader, nfc: TagReader)
 
 
 @pytest.mark.parametrize("expected", [LINK, None])
-def test_changed_octets_disable_until_a_person_has_looked(
+def test_changed_content_disables_the_tag_until_an_attendant_enables_it(
     bench: VirtualReader, nfc: TagReader, expected: str | None
 ) -> None:
     if expected is None:

@@ -64,7 +64,7 @@ def instead(tag: VirtualTag, code: int, answers: list[bytes | None]) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, DAMAGED])
-def test_an_answer_about_its_kind_that_is_lost_makes_no_other_tag_of_it(
+def test_a_lost_get_version_answer_does_not_make_the_tag_generic(
     bench: VirtualReader, tag: VirtualTag, key: Path, answer: bytes | None
 ) -> None:
     with provisioner(bench, key) as nfc:
@@ -75,7 +75,7 @@ def test_an_answer_about_its_kind_that_is_lost_makes_no_other_tag_of_it(
         assert nfc.write_uri(NEW).uri == NEW
 
 
-def test_a_tag_that_was_taken_for_another_kind_is_asked_again_after_a_failure(
+def test_a_tag_taken_for_a_generic_one_is_identified_again_after_a_failure(
     bench: VirtualReader, tag: VirtualTag, key: Path
 ) -> None:
     with provisioner(bench, key) as nfc:
@@ -87,7 +87,7 @@ def test_a_tag_that_was_taken_for_another_kind_is_asked_again_after_a_failure(
         assert nfc.write_uri(NEW).product == tag.product
 
 
-def test_a_tag_that_leaves_at_its_password_is_not_one_with_another_password(
+def test_a_tag_removed_during_authentication_does_not_have_another_password(
     bench: VirtualReader, tag: VirtualTag, key: Path
 ) -> None:
     with provisioner(bench, key) as nfc:
@@ -102,7 +102,7 @@ def test_a_tag_that_leaves_at_its_password_is_not_one_with_another_password(
         assert nfc.write_uri(NEW).uri == NEW
 
 
-def test_a_page_that_could_not_be_programmed_is_no_refusal(bench: VirtualReader, tag: VirtualTag) -> None:
+def test_a_page_that_could_not_be_programmed_is_not_a_refusal(bench: VirtualReader, tag: VirtualTag) -> None:
     """NAK 5: the field is too weak for it, or the page is worn out."""
     with open_nfc(bench.url) as nfc:
         instead(tag, WRITE, [b"\x05"])
@@ -114,7 +114,7 @@ def test_a_page_that_could_not_be_programmed_is_no_refusal(bench: VirtualReader,
         assert (tag.uri() or "") in caught.value.may_carry
 
 
-def test_a_refusal_of_the_first_page_is_a_locked_tag_and_a_later_one_a_write_cut_short(
+def test_a_refused_first_page_is_a_locked_tag_and_a_later_one_an_interrupted_write(
     bench: VirtualReader, tag: VirtualTag
 ) -> None:
     """Of a generic tag nothing is known of locks and password until it refuses."""
@@ -131,7 +131,7 @@ def test_a_refusal_of_the_first_page_is_a_locked_tag_and_a_later_one_a_write_cut
         assert tag.uri() is None
 
 
-def test_a_command_that_arrived_damaged_is_sent_again_and_is_no_refusal(bench: VirtualReader, tag: VirtualTag) -> None:
+def test_a_command_that_arrived_damaged_is_sent_again_and_not_a_refusal(bench: VirtualReader, tag: VirtualTag) -> None:
     """The tag answers it with a NAK and goes to sleep: datasheet, 9.3 and 8.4."""
     with open_nfc(bench.url) as nfc:
         nfc.read()
@@ -164,7 +164,7 @@ class Large(VirtualTag):
 @pytest.mark.parametrize(
     ("container", "data"), [(0xEA, "03ff0460"), (0xFF, "03ff07d0"), (0xFF, ""), (0x80, "fdf9" * 2)]
 )
-def test_a_tag_of_several_sectors_is_told_and_never_written(container: int, data: str) -> None:
+def test_a_tag_with_several_sectors_is_reported_and_never_written(container: int, data: str) -> None:
     tag = Large(container, bytes.fromhex(data))
     with VirtualReader(tag) as bench, open_nfc(bench.url) as nfc:
         for call in (nfc.read, nfc.clear, lambda: nfc.verify(OLD), lambda: nfc.write_uri(OLD + "x" * 900)):
@@ -173,7 +173,7 @@ def test_a_tag_of_several_sectors_is_told_and_never_written(container: int, data
     assert not tag.page_writes
 
 
-def test_a_tag_that_asks_for_a_password_before_it_is_read_is_told(bench: VirtualReader, tag: VirtualTag) -> None:
+def test_a_tag_that_needs_a_password_for_reading_is_reported(bench: VirtualReader, tag: VirtualTag) -> None:
     tag.protect(b"1234", b"56")
     tag.memory[-12] |= 0x80  # PROT
     with open_nfc(bench.url) as nfc, pytest.raises(UnsupportedTag, match="password"):
@@ -210,8 +210,8 @@ def stranger_writes(tag: VirtualTag, page: int, data: bytes) -> bool:
     return taken and bytes(tag.memory) != before
 
 
-def test_nobody_locks_a_tag_that_a_password_protects(bench: VirtualReader, tag: VirtualTag, key: Path) -> None:
-    """Lock bits and access byte too: a locked tag carries its link, or none, for ever."""
+def test_a_password_protects_the_lock_bits_too(bench: VirtualReader, tag: VirtualTag, key: Path) -> None:
+    """Lock bits and access byte too: a locked tag keeps its link, or none, permanently."""
     with provisioner(bench, key) as nfc:
         nfc.provision(OLD, protection="password")
         for page in range(len(tag.pages)):
@@ -219,7 +219,7 @@ def test_nobody_locks_a_tag_that_a_password_protects(bench: VirtualReader, tag: 
         assert nfc.write_uri(NEW).uri == NEW
 
 
-def test_an_older_provisioning_that_left_the_lock_bits_open_is_closed_by_the_next_one(
+def test_provisioning_again_protects_lock_bits_left_open_before(
     bench: VirtualReader, tag: VirtualTag, key: Path
 ) -> None:
     with provisioner(bench, key) as nfc:
@@ -231,9 +231,7 @@ def test_an_older_provisioning_that_left_the_lock_bits_open_is_closed_by_the_nex
     assert list(tag.page_writes) == [len(tag.pages) - 4]
 
 
-def test_nobody_makes_a_locked_tag_ask_for_a_password_or_mirror_itself(
-    bench: VirtualReader, tag: VirtualTag, key: Path
-) -> None:
+def test_the_configuration_of_a_locked_tag_cannot_be_changed(bench: VirtualReader, tag: VirtualTag, key: Path) -> None:
     with provisioner(bench, key) as nfc:
         nfc.provision(OLD, protection="forever")
         for page in (len(tag.pages) - 4, len(tag.pages) - 3):
@@ -244,7 +242,7 @@ def test_nobody_makes_a_locked_tag_ask_for_a_password_or_mirror_itself(
         assert tag.uri() == OLD
 
 
-def test_what_was_changed_meanwhile_is_not_burnt_into_the_tag(bench: VirtualReader, tag: VirtualTag, key: Path) -> None:
+def test_content_changed_meanwhile_is_not_locked_in(bench: VirtualReader, tag: VirtualTag, key: Path) -> None:
     """A stranger's phone comes between the write and the lock bits."""
     with provisioner(bench, key) as nfc:
         write = nfc.write_uri

@@ -87,13 +87,13 @@ def test_a_reader_with_an_eeprom_and_one_without(identity: Identity) -> None:
 @pytest.mark.parametrize(
     "eeprom", [b"\xff", b"\x00", b"\x03\x03\xd8\x00\xd8", b"\x04\x04\x00\x00\x00\xd8", b"\x07\xfe"]
 )
-def test_an_eeprom_of_nonsense_keeps_nobody_out(eeprom: bytes) -> None:
+def test_an_invalid_eeprom_does_not_prevent_opening(eeprom: bytes) -> None:
     with VirtualPn533(uri=LINK, eeprom=(eeprom * 256)[:256]).on_the_bus() as url, open_nfc(url) as nfc:
         assert nfc.read().uri == LINK
 
 
 @pytest.mark.parametrize("answer", ["33", "", "3302070707"])
-def test_a_version_of_another_length_is_told(answer: str) -> None:
+def test_a_firmware_version_of_another_length_is_reported(answer: str) -> None:
     with (
         VirtualPn533(firmware=bytes.fromhex(answer)).on_the_bus() as url,
         pytest.raises(DeviceNotFound, match="no known NFC reader"),
@@ -101,13 +101,13 @@ def test_a_version_of_another_length_is_told(answer: str) -> None:
         open_nfc(url)
 
 
-def test_an_answer_without_its_acknowledgement_is_taken(bench: VirtualPn533) -> None:
+def test_an_answer_without_its_acknowledgement_is_accepted(bench: VirtualPn533) -> None:
     with bench.on_the_bus() as url, open_nfc(url) as nfc:
         bench.acknowledges = False
         assert nfc.write_uri(LINK + "23").uri == LINK + "23"
 
 
-def test_a_second_abort_in_a_row_keeps_nobody_from_opening_it(bench: VirtualPn533) -> None:
+def test_a_second_abort_in_a_row_does_not_prevent_opening(bench: VirtualPn533) -> None:
     bench.bulk_out(ACK)
     with pytest.raises(NotTaken):
         bench.bulk_out(ACK)
@@ -117,7 +117,7 @@ def test_a_second_abort_in_a_row_keeps_nobody_from_opening_it(bench: VirtualPn53
 
 
 @pytest.mark.parametrize("error", ["USBErrorIO", "USBErrorPipe", "USBErrorTimeout", "USBErrorOther"])
-def test_it_is_opened_again_when_its_strings_are_gone(bench: VirtualPn533, error: str) -> None:
+def test_it_can_be_opened_after_its_strings_were_overwritten(bench: VirtualPn533, error: str) -> None:
     bench.loses_strings_by = error
     with bench.on_the_bus() as url:
         for _ in range(2):
@@ -126,7 +126,7 @@ def test_it_is_opened_again_when_its_strings_are_gone(bench: VirtualPn533, error
         assert bench.string_error == error
 
 
-def test_it_is_found_after_a_warm_start_when_it_was_let_go_in_order(bench: VirtualPn533) -> None:
+def test_it_is_found_after_a_warm_start_if_it_was_closed(bench: VirtualPn533) -> None:
     """Its descriptors lie where long frames go, see `sco_drivers.nfc.pn533`."""
     with bench.on_the_bus() as url:
         with open_nfc(url) as nfc:

@@ -1,5 +1,5 @@
 # ruff: noqa: PT017  (a tear may or may not surface: the sweep needs both branches)
-"""Making a tag a lane's own: by lock bits for ever, or by a password of its own; and runs that are cut short."""
+"""Making a tag a lane's own: with lock bits, or with a password of its own; and interrupted runs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def config(tag: VirtualTag) -> bytes:
     return bytes(tag.memory[-16:])
 
 
-def test_a_password_stops_strangers_and_not_us(bench: VirtualReader, key: Path) -> None:
+def test_a_password_stops_others_and_not_us(bench: VirtualReader, key: Path) -> None:
     tag = bench.tag
     with opened(bench, key) as nfc:
         after = nfc.provision(OLD, protection="password")
@@ -78,11 +78,11 @@ def test_another_shops_key_does_not_open_it(bench: VirtualReader, key: Path, tmp
         for _ in range(10):
             with pytest.raises(TagLocked, match="password"):
                 nfc.write_uri(NEW)
-    with opened(bench, key) as nfc:  # guesses by others lock nobody out
+    with opened(bench, key) as nfc:  # wrong guesses by others do not lock us out
         assert nfc.write_uri(NEW).uri == NEW
 
 
-def test_lock_bits_are_for_ever(bench: VirtualReader) -> None:
+def test_lock_bits_are_permanent(bench: VirtualReader) -> None:
     with opened(bench) as nfc:
         assert nfc.provision(NEW, protection="forever").locked
         assert nfc.provision(NEW, protection="forever").locked  # again: nothing to do
@@ -100,7 +100,7 @@ def test_lock_bits_are_for_ever(bench: VirtualReader) -> None:
     ("protection", "writes"),
     [("password", (("none", 3), ("password", 0))), ("forever", (("none", 4), ("password", 5)))],
 )
-def test_a_run_that_was_cut_short_is_ended_by_the_next_one(
+def test_an_interrupted_run_is_completed_by_the_next_one(
     bench: VirtualReader,
     key: Path,
     protection: Protection,
@@ -134,12 +134,12 @@ def test_a_run_that_was_cut_short_is_ended_by_the_next_one(
             assert (cut, bench.tag.uri()) == (expected, OLD)
 
 
-def test_what_cannot_be_provisioned_is_refused_before_anything_is_burnt(bench: VirtualReader, key: Path) -> None:
+def test_what_cannot_be_provisioned_is_refused_before_any_write(bench: VirtualReader, key: Path) -> None:
     before = bytes(bench.tag.memory)
     with opened(bench) as nfc:
         with pytest.raises(TagLocked, match="needs a key"):
             nfc.provision(OLD, protection="password")
-        with pytest.raises(ValueError, match="for ever"):
+        with pytest.raises(ValueError, match="can never carry one"):
             nfc.provision("", protection="forever")
     bench.tag.fast = False
     with opened(bench, key) as nfc:
@@ -150,7 +150,7 @@ def test_what_cannot_be_provisioned_is_refused_before_anything_is_burnt(bench: V
 
 
 @pytest.mark.parametrize(("content", "mode", "words"), [(b"short", 0o600, "16 bytes"), (bytes(32), 0o644, "read by")])
-def test_a_key_file_that_is_no_good(
+def test_unusable_key_files_are_refused(
     bench: VirtualReader, tmp_path: Path, content: bytes, mode: int, words: str
 ) -> None:
     file = tmp_path / "bad"

@@ -68,7 +68,7 @@ def calls(reader: TagReader) -> tuple[Callable[[], object], ...]:
         (CollisionReport.STRONGEST, SeveralTags, r"a second tag 04.* lies with 04.*sticker"),
     ],
 )
-def test_tags_that_answer_at_once_are_told(
+def test_tags_that_answer_at_once_are_reported(
     on_collision: CollisionReport, error: type[Exception], match: str, others: list[bytes]
 ) -> None:
     ours = VirtualTag(uid=OURS, uri=OLD)
@@ -85,10 +85,10 @@ def test_tags_that_answer_at_once_are_told(
         assert [tag.memory for tag in bench.tags] == before
         del bench.tags[1:]
         assert reader.write_uri(NEW, uid=OURS).uri == NEW
-        assert bench.commands[0x2A] == opened, "the reader was opened anew"
+        assert bench.commands[0x2A] == opened, "the reader was opened again"
 
 
-def test_two_beside_ours_are_several_too(bench: VirtualRcs380, reader: TagReader) -> None:
+def test_two_tags_next_to_ours_are_several_too(bench: VirtualRcs380, reader: TagReader) -> None:
     """Ours is asked for by its UID, and the others are heard when it sleeps."""
     bench.tags += [VirtualTag(uid=ELSE), VirtualTag(uid=ALIKE)]
     radio = radio_of(reader)
@@ -102,7 +102,7 @@ def test_two_beside_ours_are_several_too(bench: VirtualRcs380, reader: TagReader
     assert radio.another() == ELSE
 
 
-def test_a_copy_under_the_same_serial_number_is_told_by_other_octets(bench: VirtualRcs380, reader: TagReader) -> None:
+def test_a_copy_with_the_same_serial_number_is_detected_by_its_content(bench: VirtualRcs380, reader: TagReader) -> None:
     bench.tags.append(VirtualTag(uid=OURS, uri=NEW))
     for call in calls(reader):
         with pytest.raises(SeveralTags, match="collision"):
@@ -110,7 +110,7 @@ def test_a_copy_under_the_same_serial_number_is_told_by_other_octets(bench: Virt
     assert not any(tag.page_writes for tag in bench.tags)
 
 
-def test_noise_at_one_frame_is_no_second_tag(bench: VirtualRcs380, reader: TagReader) -> None:
+def test_noise_in_one_frame_is_not_a_second_tag(bench: VirtualRcs380, reader: TagReader) -> None:
     reader.read()
     before = bench.command_count
     reader.read()
@@ -137,7 +137,7 @@ class Scripted(VirtualRcs380):
         return (answer, b"", 0) if isinstance(answer, int) else (0, bytes.fromhex(answer), 8)
 
 
-def told(part: str) -> str:
+def sent_uid(part: str) -> str:
     """`part` of a UID and its BCC."""
     return part + bytes([reduce(xor, bytes.fromhex(part))]).hex()
 
@@ -145,7 +145,7 @@ def told(part: str) -> str:
 def activation(*parts: str, sak: str) -> dict[str, str | int]:
     script: dict[str, str | int] = {"26": "0400"}
     for code, part in zip(("93", "95", "97"), parts, strict=False):
-        script |= {code + "20": told(part), code + "70" + told(part): sak if part == parts[-1] else "04"}
+        script |= {code + "20": sent_uid(part), code + "70" + sent_uid(part): sak if part == parts[-1] else "04"}
     return script
 
 
@@ -159,9 +159,7 @@ def activation(*parts: str, sak: str) -> dict[str, str | int]:
         (("08112233",), "60", Selected(bytes.fromhex("08112233"), False)),  # a phone
     ],
 )
-def test_serial_numbers_of_each_length_and_what_is_no_type_2_tag(
-    parts: tuple[str, ...], sak: str, found: Selected
-) -> None:
+def test_serial_numbers_of_each_length_and_other_tag_types(parts: tuple[str, ...], sak: str, found: Selected) -> None:
     bench = Scripted(activation(*parts, sak=sak))
     with bench.on_the_bus() as url, open_nfc(url) as reader:
         for wanted in (None, found.uid):
@@ -171,7 +169,7 @@ def test_serial_numbers_of_each_length_and_what_is_no_type_2_tag(
         assert not bench.field_on
 
 
-def test_a_type_1_tag_is_told(bench: VirtualRcs380) -> None:
+def test_a_type_1_tag_is_reported(bench: VirtualRcs380) -> None:
     scripted = Scripted({"26": "000c"})
     with scripted.on_the_bus() as url, open_nfc(url) as reader:
         with pytest.raises(UnsupportedTag):
@@ -203,7 +201,7 @@ def test_a_type_1_tag_is_told(bench: VirtualRcs380) -> None:
         ({"26": 0x800}, DeviceProtocolError, "transmission took too long"),
     ],
 )
-def test_what_the_status_word_and_a_strange_answer_mean(
+def test_status_words_and_invalid_answers_become_typed_errors(
     script: dict[str, str | int], error: type[Exception], match: str
 ) -> None:
     bench = Scripted(script)
@@ -218,7 +216,7 @@ def test_what_the_status_word_and_a_strange_answer_mean(
 
 
 @pytest.mark.parametrize("identity", [RCS380_S, RCS380_P], ids=lambda identity: identity.product)
-def test_both_that_are_sold(identity: Identity) -> None:
+def test_both_models_that_are_sold(identity: Identity) -> None:
     with VirtualRcs380(uri=OLD, identity=identity).on_the_bus() as url, open_nfc(url) as reader:
         assert reader.write_uri(NEW).uri == NEW
 
@@ -238,9 +236,7 @@ def test_a_tag_command_takes_one_reader_command(bench: VirtualRcs380, reader: Ta
 
 
 @pytest.mark.parametrize("fault", [Fault.CORRUPT, Fault.SHORT, Fault.ERROR_FRAME, Fault.SILENT, Fault.DEAF])
-def test_a_field_of_which_nobody_knows_whether_it_is_off_is_told(
-    bench: VirtualRcs380, reader: TagReader, fault: Fault
-) -> None:
+def test_an_unconfirmed_field_off_is_reported(bench: VirtualRcs380, reader: TagReader, fault: Fault) -> None:
     reader.read()
     before = bench.command_count
     reader.read()
@@ -265,7 +261,7 @@ class Refusing(VirtualRcs380):
 @pytest.mark.parametrize(
     ("answer", "match"), [(b"\x01", "PARAMETER_ERROR"), (b"\x63", "0x63"), (b"", "no answer to (In)?S")]
 )
-def test_a_refusal_is_no_success(code: int, answer: bytes, match: str) -> None:
+def test_a_refused_command_is_an_error(code: int, answer: bytes, match: str) -> None:
     bench = Refusing(uri=OLD)
     with bench.on_the_bus() as url, open_nfc(url + "?attempts=1") as reader:
         bench.refuses, bench.answer = code, answer
@@ -276,7 +272,7 @@ def test_a_refusal_is_no_success(code: int, answer: bytes, match: str) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"\x00", b"\x00\x00\x00\x00", b"\x00\x00\x00"])
-def test_an_answer_of_the_air_that_stops_short_is_told(answer: bytes) -> None:
+def test_a_truncated_rf_answer_is_reported(answer: bytes) -> None:
     bench = Refusing(uri=OLD)
     with bench.on_the_bus() as url, open_nfc(url) as reader:
         bench.refuses, bench.answer = IN_COMM_RF, answer
@@ -287,7 +283,7 @@ def test_an_answer_of_the_air_that_stops_short_is_told(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize(("code", "answer"), [(0x20, b""), (0x20, b"\x11"), (0x22, b""), (0x2A, b"\x07"), (0x2A, b"")])
-def test_one_that_does_not_start_as_it_should_is_told(code: int, answer: bytes) -> None:
+def test_a_failed_initialisation_is_reported(code: int, answer: bytes) -> None:
     bench = Refusing()
     bench.refuses, bench.answer = code, answer
     with (
@@ -327,7 +323,7 @@ VERSION = "0000ffffff 0400 fc d7211101 f6 00"
         (2, VERSION, "no acknowledgement"),
     ],
 )
-def test_a_frame_that_is_none_or_has_a_wrong_checksum_is_told(turn: int, instead: str, match: str) -> None:
+def test_an_invalid_frame_or_a_wrong_checksum_is_reported(turn: int, instead: str, match: str) -> None:
     bench = Mangling()
     bench.turn, bench.instead = turn, bytes.fromhex(instead)
     with bench.on_the_bus() as url:
@@ -374,12 +370,12 @@ def test_each_command_is_acknowledged_and_answered(bench: VirtualRcs380, command
 
 
 @pytest.mark.parametrize("frame", ["00", "0000ffffff", "0000ffffff0200fed6200b00", "0000ffffff0200ffd6200a00"])
-def test_what_is_no_frame_is_not_answered(bench: VirtualRcs380, frame: str) -> None:
+def test_invalid_frames_are_not_answered(bench: VirtualRcs380, frame: str) -> None:
     bench.bulk_out(bytes.fromhex(frame))
     assert (bench.bulk_in(), bench.unknown) == (None, 1)
 
 
-def test_a_tag_hears_frames_only_as_the_settings_shape_them(bench: VirtualRcs380) -> None:
+def test_a_tag_receives_frames_only_with_the_right_settings(bench: VirtualRcs380) -> None:
     def says(frame: str, **settings: int) -> bytes:
         numbers = {"crc": (0x01, 0x02), "checked": (0x02,), "parity": (0x04,), "bits": (0x07,)}
         pairs = [bytes([number, value]) for name, value in settings.items() for number in numbers[name]]
@@ -393,11 +389,11 @@ def test_a_tag_hears_frames_only_as_the_settings_shape_them(bench: VirtualRcs380
     assert says("26", bits=7) == ok + b"\x44\x00"
     assert says("9320", bits=8) == silence  # without parity
     says("26", bits=7)
-    assert says("9320", bits=8, parity=1) == ok + bytes.fromhex(told("8804a1b2"))
-    assert says("9370" + told("8804a1b2")) == silence  # without CRC: no selection, and the tag is idle again
+    assert says("9320", bits=8, parity=1) == ok + bytes.fromhex(sent_uid("8804a1b2"))
+    assert says("9370" + sent_uid("8804a1b2")) == silence  # without CRC: no selection, and the tag is idle again
     says("26", bits=7)
-    assert says("9370" + told("8804a1b2"), bits=8, crc=1) == ok + b"\x04"
-    assert says("9570" + told("c3d4e5f6")) == ok + b"\x00"
+    assert says("9370" + sent_uid("8804a1b2"), bits=8, crc=1) == ok + b"\x04"
+    assert says("9570" + sent_uid("c3d4e5f6")) == ok + b"\x00"
     pages = bytes(bench.tag.memory[:16])
     assert says("3000") == ok + pages
     assert says("3000", checked=0) == ok + pages + crc_a(pages)
@@ -408,8 +404,8 @@ def test_a_tag_hears_frames_only_as_the_settings_shape_them(bench: VirtualRcs380
     assert says("52") == ok + b"\x44\x00"
 
 
-def test_nfcpys_own_driver_finds_a_tag_and_none_of_two(bench: VirtualRcs380) -> None:
-    """The weakness that ours mends; and a reading of the simulator by somebody else."""
+def test_nfcpys_own_driver_finds_one_tag_and_none_of_two(bench: VirtualRcs380) -> None:
+    """The weakness that ours fixes; and a reading of the simulator by somebody else."""
     with bench.on_the_bus(), nfc.ContactlessFrontend("usb:054c:06c1") as frontend:
         target = frontend.sense(nfc.clf.RemoteTarget("106A"))
         assert (target.sdd_res, target.sel_res, target.sens_res) == (OURS, b"\x00", b"\x44\x00")

@@ -127,7 +127,7 @@ def test_a_chip_left_at_high_speed_is_found(bench: VirtualReader) -> None:
 
 @pytest.mark.parametrize("holds", [115200, 230400, 460800, 921600])
 @pytest.mark.parametrize("asked", [115200, 460800, 921600])
-def test_the_line_runs_at_the_highest_speed_that_both_sides_hold(holds: int, asked: int) -> None:
+def test_the_line_runs_at_the_highest_speed_that_works(holds: int, asked: int) -> None:
     with VirtualReader(uri=OLD, highest_baud=holds) as bench:
         for left_by_others in (115200, min(holds, 460800)):
             bench.baud = left_by_others
@@ -141,14 +141,14 @@ BUSY = 3  # calls: on a busy machine the simulated chip may miss its time as wel
 
 @pytest.mark.parametrize("fault", list(Fault))
 @pytest.mark.parametrize("action", ["write", "verify"])
-def test_every_fault_at_every_command_is_typed_and_survived(fault: Fault, action: Action) -> None:
+def test_every_fault_at_every_command_raises_a_typed_error_and_is_survived(fault: Fault, action: Action) -> None:
     with VirtualReader(uri=OLD) as bench:
         assert sweep(bench, bench.url, fault, action, OLD, NEW, tries=BUSY) > 0
 
 
 @pytest.mark.parametrize("action", ["write", "verify"])
-def test_a_tag_that_leaves_at_any_of_its_commands(action: str) -> None:
-    """Its power is gone until the field is switched on anew: it was moved, and lies right again."""
+def test_a_tag_that_is_removed_at_any_of_its_commands(action: str) -> None:
+    """Its power is gone until the field is switched on again: it was moved, and lies right again."""
     with VirtualReader(uri=OLD) as bench, open_nfc(bench.url + "?attempts=1") as nfc:
         failed = 0
         for commands in range(60):
@@ -171,7 +171,7 @@ def test_a_tag_that_leaves_at_any_of_its_commands(action: str) -> None:
         assert failed >= (4 if action == "write" else 1)
 
 
-def test_a_slow_chip_is_waited_for_and_a_stuck_one_is_told(bench: VirtualReader) -> None:
+def test_a_slow_chip_is_waited_for_and_a_stuck_one_is_reported(bench: VirtualReader) -> None:
     with open_nfc(bench.url + "?attempts=1") as nfc:
         bench.slow(0.04)
         usable_again(nfc, BUSY)
@@ -182,7 +182,7 @@ def test_a_slow_chip_is_waited_for_and_a_stuck_one_is_told(bench: VirtualReader)
         usable_again(nfc, BUSY)
 
 
-def test_a_word_that_is_lost_costs_nobody_the_tag(bench: VirtualReader) -> None:
+def test_one_lost_answer_does_not_fail_the_call(bench: VirtualReader) -> None:
     with open_nfc(bench.url) as nfc:
         nfc.read()
         for fault in (Fault.SILENT, Fault.CORRUPT, Fault.SHORT, Fault.ERROR_FRAME):

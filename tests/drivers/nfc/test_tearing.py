@@ -71,21 +71,21 @@ def tags(product: str) -> list[VirtualTag]:
 
 
 def formatted_otherwise(product: str) -> VirtualTag:
-    """Type and length of the TLV in different pages, behind NULL TLVs."""
+    """Type and length of the TLV in different pages, after NULL TLVs."""
     tag = VirtualTag(product)
     tag.memory[16:24] = b"\x00\x00\x00\x03\x00\xfe\x00\x00"
     return tag
 
 
 def formatted_in_between(product: str) -> VirtualTag:
-    """The same behind a control TLV: the message must begin one byte later, and the byte before it be a NULL TLV."""
+    """The same after a control TLV: the message must begin one byte later, and the byte before it be a NULL TLV."""
     tag = VirtualTag(product)
     tag.memory[16:28] = b"\x00\x00" + bytes.fromhex("0103e81066") + b"\x03\x00\xfe\x00\x00"
     return tag
 
 
 @pytest.mark.parametrize("product", ["ntag213", "ntag215", "ntag216"])
-def test_no_tear_leaves_a_mixed_link_and_the_next_write_or_clearing_mends_it(product: str) -> None:
+def test_no_tear_leaves_a_mixed_link_and_the_next_write_or_clear_repairs_it(product: str) -> None:
     tears = 0
     for tag in tags(product):
         factory = bytes(tag.memory)
@@ -105,7 +105,7 @@ def test_no_tear_leaves_a_mixed_link_and_the_next_write_or_clearing_mends_it(pro
                     kept = bytes(tag.memory)
                     for then in {new, ""}:
                         carry_out(tag, planned(tag, then))
-                        assert (tag.uri() or "") == then, f"{old} -> {new}, torn at {torn}: {left!r}, not mended"
+                        assert (tag.uri() or "") == then, f"{old} -> {new}, torn at {torn}: {left!r}, not repaired"
                         assert find_ndef(image_of(tag)).in_place
                         assert not planned(tag, then).writes
                         tag.memory[:] = kept
@@ -115,7 +115,7 @@ def test_no_tear_leaves_a_mixed_link_and_the_next_write_or_clearing_mends_it(pro
     assert tears > 1500
 
 
-def test_a_mended_tag_has_its_factory_control_tlv_again() -> None:
+def test_a_repaired_tag_has_its_factory_control_tlv_again() -> None:
     tag = VirtualTag(uri=OLD)
     control = bytes(tag.memory[16:21])
     for left in NOISE:
@@ -127,7 +127,9 @@ def test_a_mended_tag_has_its_factory_control_tlv_again() -> None:
 
 @pytest.mark.parametrize("how", ["untouched", *TEARS])
 @pytest.mark.parametrize(("product", "old", "new"), [("ntag213", OLD, ONE_ID), ("ntag215", OLD, SHORT)])
-def test_the_driver_tells_what_a_torn_tag_may_carry_and_mends_it(product: str, old: str, new: str, how: str) -> None:
+def test_the_driver_reports_what_a_torn_tag_may_carry_and_repairs_it(
+    product: str, old: str, new: str, how: str
+) -> None:
     with VirtualReader(VirtualTag(product)) as bench, open_nfc(bench.url + "?attempts=1") as nfc:
         tag = bench.tag
         for cut in range(40):
@@ -151,7 +153,7 @@ def test_the_driver_tells_what_a_torn_tag_may_carry_and_mends_it(product: str, o
     pytest.fail("the write never ended")
 
 
-def test_one_tear_is_mended_by_the_second_attempt() -> None:
+def test_one_tear_is_repaired_by_the_second_attempt() -> None:
     for left in (None, *TEARS.values()):
         for cut in range(4):
             with VirtualReader(uri=OLD) as bench, open_nfc(bench.url) as nfc:

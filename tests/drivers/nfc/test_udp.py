@@ -34,7 +34,7 @@ def reader(field: VirtualField) -> Iterator[TagReader]:
         yield nfc
 
 
-def test_what_is_in_the_field_is_told_apart(field: VirtualField, reader: TagReader) -> None:
+def test_contents_of_the_field_are_distinguished(field: VirtualField, reader: TagReader) -> None:
     ours = field.tag
     field.tags.append(VirtualTag(uid=STRANGER, uri=OLD))
     for call in (lambda: reader.verify(OLD), lambda: reader.write_uri(NEW)):
@@ -49,7 +49,7 @@ def test_what_is_in_the_field_is_told_apart(field: VirtualField, reader: TagRead
     assert not ours.page_writes
 
 
-def test_nfcpy_does_not_tell_each_opening(field: VirtualField) -> None:
+def test_nfcpy_does_not_log_each_opening(field: VirtualField) -> None:
     """Imported, it sets its level to INFO, whatever the program's is."""
     program = (
         "import logging, sys; logging.basicConfig(level=logging.ERROR); from sco_drivers import open_nfc; "
@@ -59,7 +59,9 @@ def test_nfcpy_does_not_tell_each_opening(field: VirtualField) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_damaged_answer_is_asked_for_again_and_a_lasting_one_is_told(field: VirtualField, reader: TagReader) -> None:
+def test_a_damaged_answer_is_requested_again_and_permanent_damage_is_reported(
+    field: VirtualField, reader: TagReader
+) -> None:
     reader.read()
     field.noise = 0
     plain = field._answer
@@ -92,7 +94,7 @@ def test_a_damaged_answer_is_asked_for_again_and_a_lasting_one_is_told(field: Vi
         reader.read()
 
 
-def test_nobody_at_the_far_end_is_no_tag() -> None:
+def test_no_peer_is_no_tag() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         with open_nfc(f"udp://127.0.0.1:{silent.getsockname()[1]}") as nfc, pytest.raises(NoTag):

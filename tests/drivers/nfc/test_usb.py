@@ -85,7 +85,7 @@ def test_a_long_link_on_a_large_tag_and_on_a_generic_one(make: Make) -> None:
             assert (tag.uri(), bench.field_on, bench.unknown) == (link, False, 0)
 
 
-def test_what_must_not_be_written_is_not(bench: Bench, reader: TagReader) -> None:
+def test_forbidden_writes_are_refused(bench: Bench, reader: TagReader) -> None:
     bench.tags.append(VirtualTag(uid=SECOND))
     for call in (reader.read, reader.clear, lambda: reader.write_uri(NEW)):
         with pytest.raises(SeveralTags):
@@ -96,7 +96,7 @@ def test_what_must_not_be_written_is_not(bench: Bench, reader: TagReader) -> Non
     with pytest.raises(TagLocked, match="password"):
         reader.write_uri(NEW)
     bench.tag.lock()
-    with pytest.raises(TagLocked, match="for ever"):
+    with pytest.raises(TagLocked, match="permanently"):
         reader.write_uri(NEW)
     assert reader.verify(OLD).locked
     assert not bench.tag.page_writes
@@ -107,16 +107,14 @@ def test_what_must_not_be_written_is_not(bench: Bench, reader: TagReader) -> Non
 
 
 @pytest.mark.parametrize("make", PN53X, ids=lambda make: make.__name__)
-def test_a_collision_that_is_not_made_out_is_no_tag_and_no_trouble_of_the_reader(
-    bench: Bench, reader: TagReader
-) -> None:
+def test_an_unreadable_collision_is_no_tag_and_no_reader_failure(bench: Bench, reader: TagReader) -> None:
     reader.read()
     opened = bench.commands[0x00]
     bench.inject(Fault.AIR_NOISE, at_command=1)
     with pytest.raises(NoTag):
         reader.read()
     assert reader.read().uri == OLD
-    assert bench.commands[0x00] == opened, "the reader was opened anew"
+    assert bench.commands[0x00] == opened, "the reader was opened again"
 
 
 def test_a_tag_with_the_shops_password(make: Make, tmp_path: Path) -> None:
@@ -135,7 +133,7 @@ def test_a_tag_with_the_shops_password(make: Make, tmp_path: Path) -> None:
         assert other.verify(NEW).protected
 
 
-def test_any_reader_will_do(bench: Bench) -> None:
+def test_a_url_without_ids_opens_any_reader(bench: Bench) -> None:
     with bench.on_the_bus(), open_nfc("usb://") as nfc:
         assert nfc.read().uri == OLD
 
@@ -153,7 +151,7 @@ def test_one_owner_and_hot_unplug(bench: Bench, url: str, reader: TagReader) -> 
     assert reader.read().uri == OLD
 
 
-def test_a_reader_replugged_between_two_calls_is_another_on_the_bus(bench: Bench, reader: TagReader) -> None:
+def test_a_reader_replugged_between_two_calls_is_found_at_its_new_address(bench: Bench, reader: TagReader) -> None:
     bench.unplug()
     bench.replug()
     with pytest.raises(DeviceGone):
@@ -161,7 +159,7 @@ def test_a_reader_replugged_between_two_calls_is_another_on_the_bus(bench: Bench
     assert reader.read().uri == OLD
 
 
-def test_an_answer_that_came_too_late_is_not_taken_for_the_next(bench: Bench, url: str) -> None:
+def test_a_late_answer_is_not_taken_for_that_of_the_next_command(bench: Bench, url: str) -> None:
     """It waits in the reader, whoever opens it next."""
     for late in range(1, 4):
         for _ in range(late):
@@ -172,7 +170,7 @@ def test_an_answer_that_came_too_late_is_not_taken_for_the_next(bench: Bench, ur
 
 @pytest.mark.parametrize("late", [1, 2])
 @pytest.mark.parametrize("kind", FRAMED)
-def test_a_command_that_takes_too_long_is_ended_and_leaves_no_answer_behind(
+def test_a_slow_command_is_aborted_and_leaves_no_stale_answer(
     kind: type[VirtualPn533 | VirtualRcs380], late: int
 ) -> None:
     """With 1 the answer has come when the host ends the command, with 2 it never comes."""
@@ -187,7 +185,7 @@ def test_a_command_that_takes_too_long_is_ended_and_leaves_no_answer_behind(
     assert bench.bulk_in() is None
 
 
-def test_no_permission_names_the_rules(bench: Bench, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_permission_error_names_the_udev_rules(bench: Bench, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nfc.clf.device.os, "access", lambda path, mode: False)
     for wanted in (url, "usb://"):
         with pytest.raises(DevicePermission, match=r"60-sco\.rules.*sco-hwtest udev install") as caught:
@@ -196,14 +194,14 @@ def test_no_permission_names_the_rules(bench: Bench, url: str, monkeypatch: pyte
         assert caught.value.__cause__.errno == errno.EACCES  # type: ignore[attr-defined]
 
 
-def test_an_empty_bus_is_told(bench: Bench, url: str) -> None:
+def test_an_empty_bus_is_reported(bench: Bench, url: str) -> None:
     bench.unplug()
     for wanted in (url, "usb://"):
         with pytest.raises(DeviceNotFound, match="no such device"):
             open_nfc(wanted)
 
 
-def test_two_alike_on_one_bus_are_taken_in_turn(make: Make) -> None:
+def test_two_like_readers_on_one_bus_are_opened_in_order(make: Make) -> None:
     left, right = make(uri=OLD), make(uri=NEW)
     with usb_bus(left, right), open_nfc("usb://") as first:
         with open_nfc(left.identity.url) as second:
@@ -215,7 +213,7 @@ def test_two_alike_on_one_bus_are_taken_in_turn(make: Make) -> None:
             assert only.read().uri == NEW
 
 
-def test_of_two_kinds_on_one_bus_the_url_picks_one() -> None:
+def test_the_url_selects_one_of_two_kinds_of_readers() -> None:
     benches = [make(uri=f"https://example.org/{make.__name__}") for make in READERS]
     for order in (benches, benches[::-1]):
         with usb_bus(*order):
@@ -224,7 +222,7 @@ def test_of_two_kinds_on_one_bus_the_url_picks_one() -> None:
                     assert nfc.read().uri == bench.tag.uri()
 
 
-def test_a_word_that_is_lost_costs_nobody_the_tag(bench: Bench, reader: TagReader) -> None:
+def test_one_lost_answer_does_not_fail_the_call(bench: Bench, reader: TagReader) -> None:
     reader.read()
     for fault in (Fault.DEAF, Fault.SILENT, Fault.CORRUPT, Fault.SHORT, Fault.ERROR_FRAME):
         for at in (0, 2, 4):
@@ -237,7 +235,7 @@ def test_a_word_that_is_lost_costs_nobody_the_tag(bench: Bench, reader: TagReade
 
 
 @pytest.mark.parametrize("fault", [Fault.DEAF, Fault.SILENT])
-def test_a_reader_that_says_nothing_is_told_as_that(bench: Bench, url: str, fault: Fault) -> None:
+def test_a_reader_that_does_not_answer_is_reported_as_such(bench: Bench, url: str, fault: Fault) -> None:
     with open_nfc(url + "?attempts=1") as nfc:
         nfc.read()
         bench.inject(fault)
@@ -247,7 +245,7 @@ def test_a_reader_that_says_nothing_is_told_as_that(bench: Bench, url: str, faul
 
 @pytest.mark.parametrize("fault", list(Fault))
 @pytest.mark.parametrize("action", ["write", "verify"])
-def test_every_fault_at_every_command_is_typed_and_survived(
+def test_every_fault_at_every_command_raises_a_typed_error_and_is_survived(
     bench: Bench, url: str, action: Action, fault: Fault
 ) -> None:
     failed = sweep(bench, url, fault, action, OLD, NEW)

@@ -36,7 +36,7 @@ def connectors(tmp_path: Path) -> Connectors:
 @pytest.mark.parametrize(
     ("hdmi", "there"), [("connected", True), ("unknown", True), ("disconnected", False), ("", True)]
 )
-def test_a_display_is_there_unless_all_connectors_say_otherwise(
+def test_a_display_is_assumed_unless_all_connectors_are_disconnected(
     tmp_path: Path, card: Path, hdmi: str, there: bool
 ) -> None:
     found = connectors(tmp_path)
@@ -67,7 +67,7 @@ def open_files() -> int:
 
 
 @pytest.mark.parametrize("pages", [1, 2])
-def test_a_pulled_cable_is_noticed_and_a_display_that_is_back_is_opened(
+def test_an_unplugged_cable_is_noticed_and_the_display_reopens(
     tmp_path: Path, card: Path, kernel: Kernel, pages: int
 ) -> None:
     status = card / "card0-HDMI-A-1" / "status"

@@ -105,7 +105,7 @@ def kernel(tmp_path) -> CardKernel:
     return CardKernel(tmp_path / "card")
 
 
-def test_requests_are_those_of_the_kernels_headers() -> None:
+def test_ioctl_numbers_match_the_kernel_headers() -> None:
     # Computed from the C headers' _IOWR on x86-64; the sizes of the structures are in bits 16..29.
     assert {
         "GET_RESOURCES": hex(drm.GET_RESOURCES),
@@ -150,7 +150,7 @@ def test_code_reads_from_the_buffer_that_is_scanned_out(kernel: CardKernel, quer
         assert kernel.dirty[-1] == (kernel.scanned, 1)
 
 
-def test_everything_is_given_back(kernel: CardKernel, monkeypatch) -> None:
+def test_closing_releases_everything(kernel: CardKernel, monkeypatch) -> None:
     with kernel.open(monkeypatch) as screen:
         screen.show(scenes()[0])
     assert kernel.scanned == 77
@@ -187,7 +187,7 @@ def test_a_display_of_another_size_plugged_in_instead_is_not_sent_a_mode_it_lack
         assert screen.size == (720, 400)
 
 
-def test_nothing_plugged_in(kernel: CardKernel, monkeypatch) -> None:
+def test_no_display_connected(kernel: CardKernel, monkeypatch) -> None:
     kernel.connection = 2
     with pytest.raises(DeviceNotFound, match="VGA-1 empty, eDP-1 empty"):
         kernel.open(monkeypatch)
@@ -233,7 +233,7 @@ def refuse_once(kernel: CardKernel, number: int, code: int, times: int = 1):
 
 
 @pytest.mark.parametrize("code", [errno.EINTR, errno.EAGAIN])
-def test_calls_that_a_signal_cut_short_are_made_again(kernel: CardKernel, code: int, monkeypatch) -> None:
+def test_calls_interrupted_by_a_signal_are_repeated(kernel: CardKernel, code: int, monkeypatch) -> None:
     for number in (drm.GET_RESOURCES, drm.CREATE_DUMB, drm.SET_CRTC, drm.DIRTY_FB):
         refuse_once(kernel, number, code, times=3)
     with kernel.open(monkeypatch) as screen:
@@ -257,7 +257,7 @@ def test_mode_refused_by_the_card_frees_the_buffers(kernel: CardKernel, monkeypa
     assert not kernel.frames
 
 
-def test_master_that_was_lost_is_taken_again(kernel: CardKernel, monkeypatch) -> None:
+def test_lost_drm_master_is_taken_again(kernel: CardKernel, monkeypatch) -> None:
     with kernel.open(monkeypatch) as screen:
         screen.show(scenes()[0])
         asked: list[int] = []
@@ -274,7 +274,7 @@ def test_master_that_was_lost_is_taken_again(kernel: CardKernel, monkeypatch) ->
         assert decoded(screen.image()) == [LINK]
 
 
-def test_master_that_another_keeps_is_told(kernel: CardKernel, monkeypatch) -> None:
+def test_drm_master_kept_by_another_program_is_reported(kernel: CardKernel, monkeypatch) -> None:
     with kernel.open(monkeypatch) as screen:
         screen.show(scenes()[0])
         for number in (drm.SET_MASTER, drm.SET_CRTC):
@@ -284,7 +284,7 @@ def test_master_that_another_keeps_is_told(kernel: CardKernel, monkeypatch) -> N
             screen.show(scenes()[1])
 
 
-def test_a_display_with_more_modes_plugged_in_between_two_questions(kernel: CardKernel, monkeypatch) -> None:
+def test_a_display_with_more_modes_connected_between_two_queries(kernel: CardKernel, monkeypatch) -> None:
     """Where there are more modes than room was given for, the kernel writes none: they must be asked for again."""
     kernel.modes = [mode(640, 480)]
     true, asked = kernel.ioctl, []
@@ -301,7 +301,7 @@ def test_a_display_with_more_modes_plugged_in_between_two_questions(kernel: Card
         assert screen.size == (800, 480)
 
 
-def test_a_panel_that_cannot_tell_whether_it_is_there_is_used(kernel: CardKernel, monkeypatch) -> None:
+def test_a_panel_with_unknown_connection_state_is_used(kernel: CardKernel, monkeypatch) -> None:
     kernel.connection = 3
     true = kernel.ioctl
 
@@ -326,16 +326,14 @@ def test_progressive_modes_go_before_interlaced_ones() -> None:
     assert drm.choose_mode(modes, "1920x1080").vrefresh == 60
 
 
-def test_a_copy_that_failed_once_is_asked_for_again_but_not_of_a_driver_without_it(
-    kernel: CardKernel, monkeypatch
-) -> None:
+def test_a_failed_dirty_call_is_repeated_unless_unsupported(kernel: CardKernel, monkeypatch) -> None:
     with kernel.open(monkeypatch) as screen:
         refuse_once(kernel, drm.DIRTY_FB, errno.ENOMEM)
         monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
         screen.show(scenes()[5])
-        told = len(kernel.dirty)
+        reported = len(kernel.dirty)
         screen.show(scenes()[6])
-        assert len(kernel.dirty) == told + 1
+        assert len(kernel.dirty) == reported + 1
         left = refuse_once(kernel, drm.DIRTY_FB, errno.ENOSYS, times=5)
         monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
         screen.show(scenes()[5])
@@ -343,7 +341,7 @@ def test_a_copy_that_failed_once_is_asked_for_again_but_not_of_a_driver_without_
         assert left == [4]
 
 
-def test_an_idle_crtc_is_taken_before_another_displays(kernel: CardKernel, monkeypatch) -> None:
+def test_an_idle_crtc_is_preferred(kernel: CardKernel, monkeypatch) -> None:
     """Two CRTCs can drive the panel, and the first shows something on another display: that one is left alone."""
     true, set_on = kernel.ioctl, []
 
@@ -371,7 +369,7 @@ def test_an_idle_crtc_is_taken_before_another_displays(kernel: CardKernel, monke
     assert set(set_on) == {41}
 
 
-def test_check_tells_of_an_unplugged_display_without_drawing(kernel: CardKernel, monkeypatch) -> None:
+def test_check_reports_an_unplugged_display_without_drawing(kernel: CardKernel, monkeypatch) -> None:
     with kernel.open(monkeypatch) as screen:
         screen.show(scenes()[5])
         screen.check()

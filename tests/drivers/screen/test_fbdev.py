@@ -101,7 +101,7 @@ def test_format_comes_from_the_bitfields_and_the_code_reads(name: str, tmp_path,
         assert screen.module_mm == pytest.approx(8 * 0.25, rel=0.3)
 
 
-def test_two_pages_are_panned_and_the_mode_is_given_back(tmp_path, monkeypatch) -> None:
+def test_two_pages_are_panned_and_the_mode_is_restored(tmp_path, monkeypatch) -> None:
     kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"], pages=2)
     before = list(kernel.words)
     with kernel.open(monkeypatch) as screen:
@@ -122,7 +122,7 @@ def test_memory_that_was_tall_enough_is_panned_back_without_setting_the_mode(tmp
     assert fbdev.FBIOPUT_VSCREENINFO not in kernel.requests
 
 
-def test_a_display_that_the_consoles_timer_blanked_is_lit_for_the_next_scene(tmp_path, monkeypatch) -> None:
+def test_a_display_blanked_by_the_console_timer_is_unblanked_for_the_next_scene(tmp_path, monkeypatch) -> None:
     kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"])
     with kernel.open(monkeypatch) as screen:
         before = kernel.requests.count(fbdev.FBIOBLANK)
@@ -130,7 +130,7 @@ def test_a_display_that_the_consoles_timer_blanked_is_lit_for_the_next_scene(tmp
         assert kernel.requests.count(fbdev.FBIOBLANK) == before + 1
 
 
-def test_the_memory_of_a_display_that_has_left_is_not_written(tmp_path, monkeypatch) -> None:
+def test_the_memory_of_an_unplugged_display_is_not_written(tmp_path, monkeypatch) -> None:
     """Its pages may be gone with it, and a write would be a SIGBUS."""
     kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"])
     with kernel.open(monkeypatch) as screen:
@@ -204,7 +204,7 @@ def test_a_mode_that_another_program_set_is_not_drawn_into(change: dict[int, int
 
 
 @pytest.mark.parametrize("change", [{6: 4}, {7: 0x34325258}, {8: 0, 9: 0, 11: 0}, {0: 2000}, {9: 7}])
-def test_what_cannot_be_drawn_says_what_was_found(change: dict[int, int], tmp_path, monkeypatch) -> None:
+def test_unsupported_formats_report_what_was_found(change: dict[int, int], tmp_path, monkeypatch) -> None:
     kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"])
     for place, value in change.items():
         kernel.words[place] = value
@@ -264,7 +264,7 @@ def test_console_is_not_opened_for_reading(terminal: Terminal, tmp_path) -> None
     assert terminal.opened_for == os.O_WRONLY
 
 
-def test_somebody_elses_graphics_are_refused(terminal: Terminal, tmp_path) -> None:
+def test_graphics_mode_of_another_program_is_refused(terminal: Terminal, tmp_path) -> None:
     terminal.mode = console.KD_GRAPHICS
     with pytest.raises(DeviceBusy):
         console.Console.take(str(tmp_path / "tty0"))
@@ -300,7 +300,7 @@ def test_a_console_that_will_not_change_its_mode_says_what_to_do(code: int, hint
     assert console.Console.take(str(tmp_path / "tty5"), asked=False) is None
 
 
-def test_calls_that_a_signal_cut_short_are_made_again(tmp_path, monkeypatch) -> None:
+def test_calls_interrupted_by_a_signal_are_repeated(tmp_path, monkeypatch) -> None:
     kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"], pages=2)
     true, left = kernel.ioctl, {fbdev.FBIOPAN_DISPLAY: 3, fbdev.FBIO_WAITFORVSYNC: 2, fbdev.FBIOGET_VSCREENINFO: 1}
     waits: list[int] = []
@@ -340,7 +340,7 @@ def test_rows_that_would_move_with_a_taller_memory_are_left_as_they_are(tmp_path
         assert decoded(screen.image()) == [LINK]
 
 
-def test_somebody_elses_mark_is_not_followed(terminal: Terminal, tmp_path) -> None:
+def test_a_marker_of_another_user_is_not_followed(terminal: Terminal, tmp_path) -> None:
     """A link in the shared folder under our name neither proves that the console is ours nor is written through."""
     victim = tmp_path / "victim"
     victim.write_text("999999999 12345")
@@ -383,7 +383,7 @@ time.sleep(200)
 
 @pytest.mark.parametrize("where", ["main", "thread"])
 @pytest.mark.parametrize("way", ["exit", "raise", signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
-def test_console_is_given_back_on_every_exit(way: object, where: str, tmp_path, monkeypatch) -> None:
+def test_the_console_is_released_on_every_exit(way: object, where: str, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     (tmp_path / "tty9").touch()
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "tty9"), str(tmp_path / "record"), str(way), where]

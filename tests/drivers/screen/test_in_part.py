@@ -1,4 +1,4 @@
-"""Whatever was shown and however it moved, memory holds what the whole scene drawn anew would: no pixel is left over.
+"""Whatever was shown and however it moved, memory holds what the whole scene drawn again would: no pixel is left over.
 
 Random scenes, formats, turns, strides and pages; the clock is the test's, and the wall's clock may jump.
 """
@@ -72,7 +72,7 @@ class Pages:
 
 
 class StillScreen(DrawnScreen):
-    """A screen without a thread: it moves when it is told to."""
+    """A screen without a thread: it moves when it is reported to."""
 
     def _is_animated(self) -> bool:
         return False
@@ -81,8 +81,8 @@ class StillScreen(DrawnScreen):
         if super()._is_animated():
             self._step()
 
-    def anew(self) -> bytes:
-        """The scene that stands, drawn whole at this moment into another memory."""
+    def redrawn(self) -> bytes:
+        """The current scene, drawn whole at this moment into another memory."""
         assert isinstance(self._memory, Pages)
         memory = Pages(self._memory.geometry, 1)
         other = StillScreen(self._url, memory)
@@ -156,4 +156,4 @@ def test_no_pixel_is_left_of_what_was_shown_before(
             with contextlib.suppress(UnsupportedScreen):  # then what stood before stands on
                 screen.show(step)
         if screen.scene is not None:
-            assert memory.seen() == screen.anew()
+            assert memory.seen() == screen.redrawn()

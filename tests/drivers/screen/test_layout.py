@@ -1,4 +1,4 @@
-"""Every scene on every glass: inside it, nothing over anything, large enough to read and to press."""
+"""Every scene on every panel: inside it, nothing over anything, large enough to read and to press."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_what_cannot_fit_is_refused() -> None:
     [((800, 480), (154, 86)), ((1024, 600), (222, 125)), ((1024, 768), (304, 228)), ((1920, 1080), (476, 268))],
 )
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_finger_hits_every_button_of_a_panel_whose_size_is_known(
+def test_every_button_is_large_enough_if_the_panel_size_is_known(
     size: tuple[int, int], panel_mm: tuple[int, int], turned: bool
 ) -> None:
     density = max(size[0] / panel_mm[0], size[1] / panel_mm[1])

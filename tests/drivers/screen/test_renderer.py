@@ -1,4 +1,4 @@
-"""What stands in memory over time: only what moves is touched, countdowns run, faults are told, threads may call."""
+"""What is in memory over time: only moving parts change, countdowns run, faults are reported, threads may call."""
 
 from __future__ import annotations
 
@@ -89,27 +89,27 @@ def test_countdown_runs_to_zero_and_touches_nothing_else(form: str) -> None:
         assert screen.image().tobytes() == last.tobytes()
 
 
-def test_unplugged_display_is_told_by_the_next_scene() -> None:
-    with VirtualScreen((640, 480)) as glass, open_screen(glass.url) as screen:
+def test_an_unplugged_display_fails_the_next_scene() -> None:
+    with VirtualScreen((640, 480)) as panel, open_screen(panel.url) as screen:
         screen.show(scenes()[0])
-        glass.unplug()
+        panel.unplug()
         with pytest.raises(DeviceGone) as found:
             screen.show(scenes()[1])
-        assert found.value.url == glass.url
+        assert found.value.url == panel.url
         assert found.value.retryable
         assert screen.button_at(-1, -1, time.monotonic() + 60) is None
         assert screen.scene is None
 
 
-def test_spinner_survives_nothing_but_kills_nothing_when_unplugged() -> None:
-    with VirtualScreen((640, 480)) as glass, open_screen(glass.url) as screen:
+def test_unplugging_ends_the_spinner_without_other_effects() -> None:
+    with VirtualScreen((640, 480)) as panel, open_screen(panel.url) as screen:
         screen.show(scenes()[0])
-        glass.unplug()
+        panel.unplug()
         until(lambda: screen._lost is not None)
         assert isinstance(screen._lost, DeviceGone)
 
 
-def test_the_thread_that_moves_things_outlives_what_nobody_foresaw(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_animation_thread_survives_unexpected_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     with open_screen("sim://?size=320x240") as screen:
         monkeypatch.setattr(screen._memory, "changed", lambda boxes: 1 / 0)
         screen.show(Scene("wait", "Подождите", drawing=Drawing.SPINNER))
@@ -122,13 +122,13 @@ def test_the_thread_that_moves_things_outlives_what_nobody_foresaw(monkeypatch: 
         until(lambda: screen.simulator.frames > frames + 1)
 
 
-def test_closing_blacks_the_glass() -> None:
+def test_closing_makes_the_panel_black() -> None:
     for form in ("rgb565", "mono", "mono-inverted"):
-        with VirtualScreen((640, 480), form) as glass:
-            with open_screen(glass.url) as screen:
+        with VirtualScreen((640, 480), form) as panel:
+            with open_screen(panel.url) as screen:
                 screen.show(scenes()[1])
-                assert glass.image().getextrema() != ((0, 0),) * 3
-            assert glass.image().getextrema() == ((0, 0),) * 3
+                assert panel.image().getextrema() != ((0, 0),) * 3
+            assert panel.image().getextrema() == ((0, 0),) * 3
 
 
 def test_closed_screen_refuses() -> None:
@@ -140,7 +140,7 @@ def test_closed_screen_refuses() -> None:
     assert screen.button_at(-1, -1) is None
 
 
-def test_guard_keeps_a_hasty_second_tap_out() -> None:
+def test_the_guard_time_ignores_a_hasty_second_tap() -> None:
     with open_screen("sim://?size=640x480&guard_ms=5000") as screen:
         screen.show(Scene("dialog", "Повторить?", buttons=(Button("retry", "Повторить"),)))
         assert screen.button_at(-1, -1) is None
@@ -163,7 +163,7 @@ def test_scenes_from_many_threads_leave_one_whole_scene() -> None:
         assert difference is None or (box is not None and difference[0] >= box.x and difference[1] >= box.y)
 
 
-def test_size_of_a_module_is_known_where_the_panel_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_module_size_is_known_if_the_panel_size_is(caplog: pytest.LogCaptureFixture) -> None:
     scene = scenes()[1]
     with open_screen("sim://?size=1024x768&mm=304x228") as screen:
         screen.show(scene)
@@ -177,7 +177,7 @@ def test_size_of_a_module_is_known_where_the_panel_is(caplog: pytest.LogCaptureF
     ]
 
 
-def test_a_glass_too_small_is_refused_and_the_last_scene_stays() -> None:
+def test_a_panel_that_is_too_small_is_refused_and_the_last_scene_stays() -> None:
     with open_screen("sim://?size=320x240") as screen:
         screen.show(Scene("paid", "Оплачено"))
         seen = screen.image()
@@ -186,7 +186,7 @@ def test_a_glass_too_small_is_refused_and_the_last_scene_stays() -> None:
         assert screen.image().tobytes() == seen.tobytes()
 
 
-def test_a_scene_that_is_refused_leaves_the_countdown_of_the_one_that_stands() -> None:
+def test_a_refused_scene_does_not_stop_the_present_countdown() -> None:
     with open_screen("sim://?size=320x240") as screen:
         screen.show(Scene("dialog", "Повторить?", deadline=time.time() + 2.0))
         for deadline in (None, time.time() + 500):
@@ -198,7 +198,7 @@ def test_a_scene_that_is_refused_leaves_the_countdown_of_the_one_that_stands() -
 
 
 @pytest.mark.parametrize("size", ["64x64", "128x64", "200x64", "100x4000", "16384x64"])
-def test_a_glass_too_small_is_refused_by_a_typed_error(size: str) -> None:
+def test_a_panel_that_is_too_small_is_a_typed_error(size: str) -> None:
     with open_screen(f"sim://?size={size}&format=mono") as screen:
         for scene in scenes():
             with contextlib.suppress(UnsupportedScreen):
@@ -229,7 +229,7 @@ def test_no_such_directory() -> None:
         open_screen("sim:///no/such/directory/screen.fb")
 
 
-def test_none_takes_scenes_and_has_no_picture(tmp_path) -> None:
+def test_the_null_screen_accepts_scenes_and_has_no_picture(tmp_path) -> None:
     with open_screen("none://?size=800x480") as screen:
         screen.show(scenes()[4])
         assert screen.size == (800, 480)
@@ -241,33 +241,33 @@ def test_none_takes_scenes_and_has_no_picture(tmp_path) -> None:
         screen.show(scenes()[0])
 
 
-def test_glass_knows_where_buttons_stand() -> None:
-    with VirtualScreen((640, 480)) as glass:
-        assert glass.button("retry") is None
-        with open_screen(glass.url) as screen:
+def test_the_virtual_screen_knows_where_buttons_are() -> None:
+    with VirtualScreen((640, 480)) as panel:
+        assert panel.button("retry") is None
+        with open_screen(panel.url) as screen:
             screen.show(scenes()[4])
-            box = glass.button("retry")
+            box = panel.button("retry")
             assert screen.button_at(box.x, box.y) == "retry"
-            assert glass.button("pay") is None
+            assert panel.button("pay") is None
 
 
-def test_glass_is_seen_from_outside(tmp_path) -> None:
+def test_the_virtual_screen_can_be_read_by_other_processes(tmp_path) -> None:
     path = tmp_path / "fb"
-    with VirtualScreen((640, 480), "bgr888", rotate=90, stride=2000, path=path) as glass:
-        assert glass.frames == 0
-        with open_screen(glass.url) as screen:
+    with VirtualScreen((640, 480), "bgr888", rotate=90, stride=2000, path=path) as panel:
+        assert panel.frames == 0
+        with open_screen(panel.url) as screen:
             screen.show(scenes()[5])
             assert screen.size == (480, 640)
-            assert glass.frames == 1
-            assert glass.image().tobytes() == screen.image().tobytes()
-            glass.save_png(tmp_path / "glass.png")
+            assert panel.frames == 1
+            assert panel.image().tobytes() == screen.image().tobytes()
+            panel.save_png(tmp_path / "panel.png")
     assert path.exists()
 
 
 @pytest.mark.parametrize("rotate", [0, 90])
 @pytest.mark.parametrize("form", ["gray8", "rgb565", "bgr888", "xrgb8888", "mono"])
 @pytest.mark.parametrize("size", ["1024x768", "801x479"])
-def test_what_a_turn_copies_is_the_whole_picture(size: str, form: str, rotate: int) -> None:
+def test_a_spinner_step_copies_the_whole_picture(size: str, form: str, rotate: int) -> None:
     """The ring's own pixels are all that is copied; what then stands is every picture as it was painted."""
     with open_screen(f"sim://?size={size}&format={form}&rotate={rotate}") as screen:
         screen.show(Scene("wait", "Пожалуйста, подождите", drawing=Drawing.SPINNER))
@@ -282,7 +282,7 @@ def test_what_a_turn_copies_is_the_whole_picture(size: str, form: str, rotate: i
 
 
 @pytest.mark.parametrize("form", ["rgb565", "mono"])
-def test_a_cross_stands_where_it_is_asked_for_and_nothing_else_does(form: str) -> None:
+def test_a_calibration_cross_is_drawn_alone_at_its_place(form: str) -> None:
     with open_screen(f"sim://?size=640x480&format={form}&rotate=90") as screen:
         screen.show(scenes()[4])
         screen.mark(100, 333)

@@ -89,7 +89,7 @@ def test_multi_touch_panel_follows_the_first_finger() -> None:
     assert list(reader.feed(data)) == [Report(10, 20, True), Report(10, 20, False)]
 
 
-def test_a_palm_that_rests_on_the_panel_lends_its_place_to_no_tap() -> None:
+def test_a_resting_palm_does_not_give_a_tap_its_place() -> None:
     """A palm in slot 1, then a finger in slot 0: the kernel's single-touch axes tell the palm's place."""
     finger, palm = (3, 0x2F, 0), (3, 0x2F, 1)
     data = (
@@ -135,7 +135,7 @@ def test_keys_press_once() -> None:
 
 @given(cuts=st.lists(st.integers(1, 30), min_size=1, max_size=40))
 @settings(deadline=None)
-def test_cuts_may_fall_anywhere(cuts: list[int]) -> None:
+def test_events_may_arrive_in_pieces(cuts: list[int]) -> None:
     data = b"".join(packet((3, 0, n), (3, 1, n), (1, 0x14A, n % 2)) for n in range(12))
     whole = list(EventReader().feed(data))
     reader, found, at = EventReader(), [], 0
@@ -148,7 +148,7 @@ def test_cuts_may_fall_anywhere(cuts: list[int]) -> None:
 
 @given(data=st.binary(max_size=400))
 @settings(deadline=None)
-def test_any_bytes_are_borne(data: bytes) -> None:
+def test_any_bytes_are_accepted(data: bytes) -> None:
     list(EventReader().feed(data))
 
 
@@ -184,7 +184,7 @@ def test_bad_parameters_are_refused(query: str) -> None:
         open_touch(f"sim://?{query}")
 
 
-def test_finger_answers_the_dialog() -> None:
+def test_a_tap_chooses_a_button_of_the_dialog() -> None:
     taps = Taps()
     with open_screen("sim://?size=800x480") as screen, open_touch("sim://") as touch:
         screen.show(next(scene for scene in scenes() if scene.name == "dialog"))
@@ -201,7 +201,7 @@ def test_finger_answers_the_dialog() -> None:
         assert screen.button_at(tap.x, tap.y, tap.pressed_at) == "cancel"
 
 
-def test_touch_that_began_on_the_scene_before_answers_nothing() -> None:
+def test_a_touch_that_began_on_the_previous_scene_is_ignored() -> None:
     taps = Taps()
     dialog = next(scene for scene in scenes() if scene.name == "dialog")
     with (
@@ -239,7 +239,7 @@ def test_bounces_and_overflows_on_the_wire() -> None:
         assert taps.taps.empty()
 
 
-def test_unplugged_is_told_once() -> None:
+def test_unplugging_is_reported_once() -> None:
     taps = Taps()
     with VirtualTouch() as finger, open_touch(finger.url) as touch:
         touch.start((800, 480), taps.taps.put, taps.lost.put)
@@ -298,7 +298,9 @@ class InputKernel:
 
 
 @pytest.mark.parametrize(("multi", "single"), [(False, True), (True, True), (True, False)])
-def test_evdev_knows_what_the_kernel_will_not_repeat(multi: bool, single: bool, tmp_path, monkeypatch) -> None:
+def test_evdev_queries_the_state_that_the_kernel_does_not_repeat(
+    multi: bool, single: bool, tmp_path, monkeypatch
+) -> None:
     kernel, taps = InputKernel(multi=multi, single=single), Taps()
     with VirtualTouch((800, 480), axis_max=800, path=tmp_path / "event0", multi=multi) as finger:
         monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
@@ -320,7 +322,7 @@ def test_evdev_knows_what_the_kernel_will_not_repeat(multi: bool, single: bool, 
                 assert taps.next() == (320, 120)
 
 
-def test_a_tap_is_as_old_as_its_events_not_as_their_reading(tmp_path) -> None:
+def test_a_tap_has_the_time_of_its_events(tmp_path) -> None:
     taps, fifo = Taps(), tmp_path / "fifo"
     os.mkfifo(fifo)
     fd = os.open(fifo, os.O_RDWR)
@@ -341,7 +343,7 @@ def test_a_tap_is_as_old_as_its_events_not_as_their_reading(tmp_path) -> None:
         os.close(fd)
 
 
-def test_uinput_panel_is_described_as_the_kernel_asks(monkeypatch) -> None:
+def test_the_uinput_panel_is_described_as_the_kernel_requires(monkeypatch) -> None:
     requests: list[tuple[int, object]] = []
     written, kept = os.pipe()[::-1]
 
@@ -380,7 +382,7 @@ def test_no_panel() -> None:
         open_touch("sim:///etc/hostname")
 
 
-def test_none_is_never_touched() -> None:
+def test_the_null_panel_never_reports_a_tap() -> None:
     with open_touch("none://") as touch:
         touch.start((800, 480), print, print)
     with pytest.raises(DeviceClosed):

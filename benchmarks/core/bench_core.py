@@ -130,10 +130,10 @@ def journal(folder: Path, quick: bool) -> list[Row]:
         os.pwrite(bare, text.encode().ljust(4096), n * 4096)
         os.fdatasync(bare)
 
-    with Journal(folder / "journal.db") as ours:
+    with Journal(folder / "journal.db", lane_id="lane-1", acquirer="paymaster") as ours:
 
         def by_us(n: int) -> None:
-            ours.record(None, replace(state, plan=replace(plan, key=f"k{n}", order_no=f"A-{n}")), effects, at=n)
+            ours.record(None, replace(state, plan=replace(plan, key=f"k{n}", order_no=f"A-{n}")), effects, at_ms=n)
 
         times = in_turn({"ours": by_us, "raw": by_raw, "fdatasync": by_fdatasync}, rounds)
     raw.close()
@@ -197,8 +197,8 @@ def decisions(folder: Path, quick: bool) -> list[Row]:
             recorded: dict[str, float] = {}
             write = lane.journal.record
 
-            def writing(event: m.Event | None, state: m.State, effects: object, *, at: int) -> int | None:
-                number = write(event, state, effects, at=at)  # type: ignore[arg-type]
+            def writing(event: m.Event | None, state: m.State, effects: object, *, at_ms: int) -> int | None:
+                number = write(event, state, effects, at_ms=at_ms)  # type: ignore[arg-type]
                 if state.phase is m.Phase.PAID and state.outcome is not None and not state.delivered:
                     recorded[state.plan.order_no] = time.perf_counter()
                 return number

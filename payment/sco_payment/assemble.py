@@ -76,7 +76,7 @@ def open_lane(
         _check_ui(given)
     runtime = ThreadRuntime() if runtime is None else runtime
     acquirer = open_acquirer(settings, _LaneClock(runtime), token)
-    journal = Journal(settings.journal.path)
+    journal = Journal(settings.journal.path, lane_id=settings.lane.pos_id, acquirer=acquirer.name)
     gc.collect()  # what the imports left behind; the devices' drivers then find room
     observer = isolated(observer)
     devices = settings.devices

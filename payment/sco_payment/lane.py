@@ -205,7 +205,7 @@ class Lane:
             self._pass_gate(plan)
             plan = self._plan(order)  # the gate takes its time: the schedule begins behind it
             state, effects = m.begin(plan)
-            self.journal.record(None, state, effects, at=self._runtime.now())
+            self.journal.record(None, state, effects, at_ms=self._runtime.now())
             self._attempts[plan.key] = state
             self._foreground, self._left_standing = plan.key, None
             taken = False
@@ -464,7 +464,7 @@ class Lane:
         key = after.plan.key
         for remaining in reversed(range(_JOURNAL_TRIES)):
             try:
-                case = self.journal.record(event, after, effects, at=self._runtime.now())
+                case = self.journal.record(event, after, effects, at_ms=self._runtime.now())
             except JournalError as error:
                 log.critical("the journal cannot be written: %s", error)
                 if not remaining:
@@ -512,7 +512,7 @@ class Lane:
         if key is None:
             return
         try:
-            self.journal.note(key, text, at=at)
+            self.journal.note(key, text, at_ms=at)
         except JournalError as error:
             log.error("a remark is lost (%s): %s", text, error)
 

@@ -217,15 +217,15 @@ def test_an_open_case_is_reported_until_it_is_closed(tmp_path: Path) -> None:
     with PayMasterSimulator() as paymaster:
         file = settings_file(tmp_path, paymaster)
         token = {"SCO_PAYMASTER_TOKEN": paymaster.token}
-        with Journal(tmp_path / "journal.db") as journal:
+        with Journal(tmp_path / "journal.db", lane_id="lane-1", acquirer="paymaster") as journal:
             assert journal.cases() == []
         assert run("cases", "--check", "--settings", file).returncode == 0
         plan = m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=60_000)
         state, effects = m.begin(plan)
         state, more = m.step(replace(state, phase=m.Phase.PAID, outcome=m.Outcome.PAID), m.Recovered(61_500))
-        with Journal(tmp_path / "journal.db") as journal:
-            journal.record(None, m.begin(plan)[0], effects, at=0)
-            assert journal.record(m.Recovered(61_500), state, more, at=61_500) == 1
+        with Journal(tmp_path / "journal.db", lane_id="lane-1", acquirer="paymaster") as journal:
+            journal.record(None, m.begin(plan)[0], effects, at_ms=0)
+            assert journal.record(m.Recovered(61_500), state, more, at_ms=61_500) == 1
         listed = run("cases", "--check", "--settings", file)
         assert (listed.returncode, "case 1" in listed.stdout) == (1, True)
         assert "+61.5 s" in run("cases", "1", "--settings", file).stdout
@@ -243,9 +243,9 @@ def test_recovery_of_a_paid_attempt_that_was_not_delivered_opens_a_case(tmp_path
         file = settings_file(tmp_path, paymaster)
         plan = m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=60_000)
         state, effects = m.begin(plan)
-        with Journal(tmp_path / "journal.db") as journal:
-            journal.record(None, state, effects, at=0)
-            journal.record(m.Tick(1), replace(state, phase=m.Phase.PAID, outcome=m.Outcome.PAID), (), at=1)
+        with Journal(tmp_path / "journal.db", lane_id="lane-1", acquirer="paymaster") as journal:
+            journal.record(None, state, effects, at_ms=0)
+            journal.record(m.Tick(1), replace(state, phase=m.Phase.PAID, outcome=m.Outcome.PAID), (), at_ms=1)
         done = run("recover", "--settings", file, "--json", SCO_PAYMASTER_TOKEN=paymaster.token)
         last = json.loads(done.stdout.splitlines()[-1])
         assert (done.returncode, last["outcome"], last["case"]) == (4, "paid", 1)

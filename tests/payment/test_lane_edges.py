@@ -72,11 +72,11 @@ def test_the_outcome_stays_before_the_customer(tmp_path: Path) -> None:
 
 def test_a_lane_that_starts_again_shows_nothing_of_what_was_settled_before(tmp_path: Path) -> None:
     """The case of goods that may not have been released is told once, not to the customers of each later start."""
-    with Journal(tmp_path / "journal.db") as journal:
+    with Journal(tmp_path / "journal.db", lane_id="lane-1", acquirer="paymaster") as journal:
         state, effects = m.begin(m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=60_000))
-        journal.record(None, state, effects, at=0)
+        journal.record(None, state, effects, at_ms=0)
         paid = replace(state, phase=m.Phase.PAID, outcome=Outcome.PAID)
-        journal.record(m.Recovered(1), *m.step(paid, m.Recovered(1)), at=1)
+        journal.record(m.Recovered(1), *m.step(paid, m.Recovered(1)), at_ms=1)
         assert [case.reason for case in journal.cases()] == ["goods_uncertain"]
     ui = OwnUI()
     with bench(tmp_path, ui=ui) as (lane, _):
@@ -111,11 +111,11 @@ def fails_to_record(journal: Journal, monkeypatch: pytest.MonkeyPatch, times: in
     """From the attempt's second step on, `times` in all; the list gets an entry each."""
     record, tried = journal.record, []
 
-    def record_or_not(event: m.Event | None, *rest: object, at: int) -> int | None:
+    def record_or_not(event: m.Event | None, *rest: object, at_ms: int) -> int | None:
         if event is not None and len(tried) < times:
             tried.append(event)
             raise JournalUnwritable("no space left on device")
-        return record(event, *rest, at=at)  # type: ignore[arg-type]
+        return record(event, *rest, at_ms=at_ms)  # type: ignore[arg-type]
 
     monkeypatch.setattr(journal, "record", record_or_not)
     return tried

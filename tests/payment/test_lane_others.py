@@ -188,10 +188,10 @@ def test_what_could_not_be_drawn_is_not_left_wanted(tmp_path: Path) -> None:
 
 def interrupted_attempt(folder: Path) -> None:
     """What a lane that died has left of the order: an attempt whose bank cannot be reached for a while."""
-    with Journal(folder / "journal.db") as journal:
+    with Journal(folder / "journal.db", lane_id="lane-1", acquirer="paymaster") as journal:
         plan = m.Plan("a" * 32, ORDER.number, ORDER.kopecks, "RUB", m.Mode.SCREEN, 0, 4_102_444_800_000)
         state = m.State(plan, phase=m.Phase.WAITING, payment_id="00000001", presented=True, may_exist=True)
-        journal.record(None, state, (), at=0)
+        journal.record(None, state, (), at_ms=0)
 
 
 @pytest.mark.parametrize("cancelled", [True, False])
@@ -319,7 +319,7 @@ def test_a_screen_that_raises_as_it_is_closed_keeps_no_journal_locked(tmp_path: 
 
     with pytest.raises(RuntimeError, match="own software"), bench(tmp_path, "pays", ui=NeverCloses()) as (lane, _):
         assert lane.pay(ORDER).outcome is Outcome.PAID
-    with Journal(tmp_path / "journal.db") as journal:
+    with Journal(tmp_path / "journal.db", lane_id="lane-1", acquirer="paymaster") as journal:
         assert [state.phase for state in journal.attempts()] == [m.Phase.PAID]
 
 

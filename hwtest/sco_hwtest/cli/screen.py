@@ -52,9 +52,7 @@ def walk(url: str, sheet: str | None, seconds: float, language: str, only: tuple
                 screen.show(scene)
                 took = (time.perf_counter() - start) * 1000
                 module = getattr(screen, "module_mm", None) if scene.qr else None
-                note = (
-                    f", {module:.2f} mm a module{' (too small)' if module < MIN_MODULE_MM else ''}" if module else ""
-                )
+                note = f", {module:.2f} mm a module{' (too small)' if module < MIN_MODULE_MM else ''}" if module else ""
                 click.echo(f"{scene.name:16} {screen.size[0]}x{screen.size[1]} {took:6.1f} ms{note}")
                 if sheet:
                     pictures.append(look(screen))

@@ -6,17 +6,18 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from sco_payment.cli.exit_status import ExitStatus
 from sco_payment.cli.output import fail, load_settings_or_exit, print_json, settings_option
 from sco_payment.journal import Case, Journal, JournalBusy, JournalError, NoSuchCase, Record, resolutions
+from sco_payment.journal.codec import case_data, record_data
+from sco_payment.journal.describe import describe
 from sco_payment.journal.resolutions import Resolution
 from sco_payment.money import format_amount
+from sco_payment.settings import Settings
 
 _LANE_WRITES_S = 3.0
 
@@ -53,7 +54,7 @@ def cases(
         fail("which case? sco-pay cases NUMBER --close --operator WHO --reason WHAT")
     try:
         if number is not None and close_it:
-            _close_case(settings.journal.path, number, operator, reason)
+            _close_case(settings, number, operator, reason)
         with Journal(settings.journal.path, read_only=True) as journal:
             waiting = resolutions.pending(journal.path)
             if number is None:
@@ -67,23 +68,23 @@ def cases(
         fail(str(error))
 
 
-def _close_case(path: str | Path, number: int, operator: str, reason: str) -> None:
+def _close_case(settings: Settings, number: int, operator: str, reason: str) -> None:
     """Close the case in the journal; while a lane has the journal open, let the lane do it when it is idle."""
-    at = time.time_ns() // 1_000_000
+    path, at_ms = settings.journal.path, time.time_ns() // 1_000_000
     try:
-        with Journal(path) as journal:
+        with Journal(path, lane_id=settings.lane.pos_id, acquirer=settings.lane.acquirer) as journal:
             resolutions.apply_pending(journal)
-            journal.close_case(number, operator=operator, resolution=reason, at=at)
+            journal.close_case(number, operator=operator, resolution=reason, at_ms=at_ms)
             return
     except JournalBusy:
         pass
     with Journal(path, read_only=True) as journal:
         case = journal.case(number)
-        if case.closed_at is not None:
+        if case.closed_at_ms is not None:
             raise NoSuchCase(f"case {number} is closed already")
-        resolutions.submit(journal.path, Resolution(number, operator, reason, at, case.phase))
+        resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, case.phase))
         until = time.monotonic() + _LANE_WRITES_S
-        while journal.case(number).closed_at is None:
+        while journal.case(number).closed_at_ms is None:
             if time.monotonic() > until:
                 click.echo("the lane is busy; it closes the case as soon as it is idle", err=True)
                 return
@@ -98,40 +99,26 @@ def _print_cases(found: list[Case], waiting: Mapping[int, Resolution], as_json: 
     if not found:
         click.echo("no case is open")
     for case in found:
-        state = "open" if case.closed_at is None else f"closed by {case.operator}"
-        if case.closed_at is None and case.number in waiting:
+        state = "open" if case.closed_at_ms is None else f"closed by {case.operator}"
+        if case.closed_at_ms is None and case.number in waiting:
             state += f"; closed by {waiting[case.number].operator}, not yet recorded by the lane"
         click.echo(
-            f"case {case.number}  {_date(case.opened_at)}  order {case.order_no}  {format_amount(case.kopecks)}  "
+            f"case {case.number}  {_date(case.opened_at_ms)}  order {case.order_no}  {format_amount(case.amount_kopecks)}  "
             f"{case.reason}  payment {case.payment_id or '?'} is {case.phase}  {state}"
         )
 
 
 def _print_case(case: Case, waiting: Mapping[int, Resolution], timeline: list[Record], as_json: bool) -> None:
     if as_json:
-        print_json({**_case_json(case, waiting), "timeline": [_plain(record) for record in timeline]})
+        print_json({**_case_json(case, waiting), "timeline": [record_data(record) for record in timeline]})
         return
     _print_cases([case], waiting, as_json=False)
     click.echo(f"  {case.detail}")
-    began = timeline[0].at if timeline else 0
+    began = timeline[0].at_ms if timeline else 0
     for record in timeline:
-        click.echo(f"  {_date(record.at)}  {(record.at - began) / 1000:+9.1f} s  {_record_text(record)}")
-    if case.closed_at is not None:
-        click.echo(f"  {_date(case.closed_at)}  closed by {case.operator}: {case.resolution}")
-
-
-def _record_text(record: Record) -> str:
-    body = record.body
-    match record.kind:
-        case "begin":
-            return "the attempt begins"
-        case "step":
-            effects = ", ".join(effect["name"] for effect in body["effects"])
-            return f"{body['event']['name']} -> {body['state']['phase']}" + (f" [{effects}]" if effects else "")
-        case "note":
-            return str(body["text"])
-        case _:
-            return f"{record.kind}: {body.get('detail') or body.get('resolution') or ''}"
+        click.echo(f"  {_date(record.at_ms)}  {(record.at_ms - began) / 1000:+9.1f} s  {describe(record)}")
+    if case.closed_at_ms is not None:
+        click.echo(f"  {_date(case.closed_at_ms)}  closed by {case.operator}: {case.resolution}")
 
 
 def _date(at_ms: int) -> str:
@@ -140,10 +127,5 @@ def _date(at_ms: int) -> str:
 
 def _case_json(case: Case, waiting: Mapping[int, Resolution]) -> dict[str, Any]:
     """A case as JSON; `decided_by` is who has closed a case that the lane has not recorded as closed yet."""
-    decision = waiting.get(case.number) if case.closed_at is None else None
-    return {**_plain(case), "decided_by": None if decision is None else decision.operator}
-
-
-def _plain(record: Case | Record) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(record)
-    return plain
+    decision = waiting.get(case.number) if case.closed_at_ms is None else None
+    return {**case_data(case), "decided_by": None if decision is None else decision.operator}

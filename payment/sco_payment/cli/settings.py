@@ -34,9 +34,9 @@ def check(settings_file: str, devices: bool) -> None:
     display = loaded.display
     words = ("printed on the receipt tape", "on the lane's screen", f"{display.plate} plate or tag")[display.mode]
     click.echo(f"{settings_file} is valid: lane {loaded.lane.pos_id}, display mode {display.mode} ({words})")
-    doubt = location.doubt(Path(loaded.journal.path))
-    if doubt is not None:
-        click.echo(f"note: journal.path: {doubt}", err=True)
+    warning = location.warning(Path(loaded.journal.path))
+    if warning is not None:
+        click.echo(f"note: journal.path: {warning}", err=True)
 
 
 def _machine_problems(settings: Settings) -> list[str]:

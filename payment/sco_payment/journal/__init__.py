@@ -1,17 +1,21 @@
-"""What must survive power loss: every step of every attempt, and every case."""
+"""What must survive power loss: every step of every attempt, and every case.
 
-from sco_payment.journal.store import (
-    Case,
-    Journal,
+`store` writes and reads the file, `codec` fixes what is on disk, `schema` has its tables, `verify` checks it.
+`location` checks where a journal is to be kept, `resolutions` passes decisions on cases to a running lane, `describe`
+puts a record into words.
+"""
+
+from sco_payment.journal.errors import (
     JournalBusy,
     JournalDamaged,
     JournalError,
     JournalTooNew,
     JournalUnwritable,
     NoSuchCase,
-    Record,
     WrongAnchor,
 )
+from sco_payment.journal.records import Case, Record
+from sco_payment.journal.store import Journal
 
 __all__ = [
     "Case",

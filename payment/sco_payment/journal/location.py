@@ -1,13 +1,13 @@
-"""Where a journal is to lie, looked at before there is one: what keeps this user from it, what would lose it."""
+"""Check where a journal is to be kept, before there is one: may this user write there, and would it survive?"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-_FORGETS = {"tmpfs", "ramfs", "overlay", "aufs"}
-"""Kinds of file systems that live in memory, or may."""
-_FAR = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"}
+_IN_MEMORY = {"tmpfs", "ramfs", "overlay", "aufs"}
+"""Kinds of file systems that are in memory, or may be."""
+_REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"}
 
 
 READ_ONLY = (
@@ -17,7 +17,7 @@ READ_ONLY = (
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether nobody can write at `path`, whatever the rights."""
+    """Whether no user can write at `path`, whatever the permissions."""
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except OSError:
@@ -27,46 +27,46 @@ def is_read_only(path: Path) -> bool:
 def problems(path: Path) -> list[str]:
     """Why this user can have no journal at `path`; empty when nothing is known against it."""
     if "~" in path.parts:
-        return [f"{path}: write the folder in full: ~ means nothing here"]
+        return [f"{path}: write the folder in full: ~ is not expanded here"]
     try:
-        is_folder, there = path.is_dir(), path.exists()
-        folder = path.parent.is_dir()
+        is_folder, exists = path.is_dir(), path.exists()
+        has_folder = path.parent.is_dir()
     except OSError as error:
         return [f"{path}: {error.strerror}: is this the lane's own user?"]
     if is_folder:
         return [f"{path} is a folder; name a file in it, e.g. {path / 'journal.db'}"]
-    if not folder:
+    if not has_folder:
         return [f"{path.parent}: there is no such folder; make it, on a disk that survives power loss"]
     if is_read_only(path.parent):
         return [f"{path}: {READ_ONLY}"]
-    closed = [one for one in (path.parent, *([path] if there else [])) if not os.access(one, os.W_OK)]
+    closed = [one for one in (path.parent, *([path] if exists else [])) if not os.access(one, os.W_OK)]
     return [f"{one}: this user may not write there; on a lane: sudo -u sco" for one in closed]
 
 
-def doubt(path: Path, mounts: str = "/proc/self/mountinfo") -> str | None:
-    """What the file system under `path` is known to lose; None for a disk."""
+def warning(path: Path, mounts: str = "/proc/self/mountinfo") -> str | None:
+    """How the file system under `path` may lose the journal; None for a disk."""
     kind = _file_system(path, mounts)
-    if kind in _FORGETS:
-        return f"{path} lies on {kind}: what it holds may be gone when the power goes; put it on a disk"
-    if kind in _FAR:
-        return f"{path} lies on {kind}, in the network: put it on a disk of this machine"
+    if kind in _IN_MEMORY:
+        return f"{path} is on {kind}: what it holds may be gone when the power goes; put it on a disk"
+    if kind in _REMOTE:
+        return f"{path} is on {kind}, in the network: put it on a disk of this machine"
     return None
 
 
 def _file_system(path: Path, mounts: str) -> str:
-    """Kind of the file system that holds `path`; empty where that is not known. Of two mounts on a place the later."""
+    """Kind of the file system that holds `path`; empty where that is not known. Of two mounts on a folder the later."""
     try:
-        place = path.parent.resolve() / path.name
+        full = path.parent.resolve() / path.name
         lines = Path(mounts).read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return ""
-    best, kind = -1, ""
+    longest, kind = -1, ""
     for line in lines:
         before, _, after = line.partition(" - ")
         fields = before.split(" ")
         if len(fields) < 5 or not after:
             continue
         point = Path(fields[4].replace("\\040", " "))
-        if place.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), after.split(" ", 1)[0]
+        if full.is_relative_to(point) and len(point.parts) >= longest:
+            longest, kind = len(point.parts), after.split(" ", 1)[0]
     return kind

@@ -1,1 +1,1 @@
-"""PayMaster: wire types, the client, and (as an extra) the simulator."""
+"""PayMaster: its wire types, its client, and the adapter to the core's acquirer."""

@@ -17,6 +17,7 @@ import pytest
 from sco_payment import attempt as m
 from sco_payment.journal import Journal, JournalError, JournalUnwritable
 from sco_sim.paymaster import PayMasterSimulator
+from tests.payment.journal.kit import opened
 from tests.payment.test_cli import run, settings_file
 
 
@@ -48,32 +49,32 @@ def plan(n: int) -> m.Plan:
 
 
 def test_a_disk_that_fills_in_mid_life(disk: Path) -> None:
-    with Journal(disk / "j") as journal:
-        journal.record(None, *m.begin(plan(0)), at=0)
+    with opened(disk / "j") as journal:
+        journal.record(None, *m.begin(plan(0)), at_ms=0)
         filler = fill(disk)
         written = 0
         with pytest.raises(JournalUnwritable, match="free space"):  # noqa: PT012 - which one fails is the disk's affair
             for written in itertools.count(1):
-                journal.record(None, *m.begin(plan(written)), at=written)
+                journal.record(None, *m.begin(plan(written)), at_ms=written)
         for _ in range(3):  # it stays refused, and stays whole
             with pytest.raises(JournalUnwritable):
-                journal.record(None, *m.begin(plan(written)), at=written)
+                journal.record(None, *m.begin(plan(written)), at_ms=written)
         assert len(journal.attempts()) == written
         assert journal.verify() == []
         filler.unlink()
-        journal.record(None, *m.begin(plan(written)), at=written)
+        journal.record(None, *m.begin(plan(written)), at_ms=written)
         assert len(journal.attempts()) == written + 1
-    with Journal(disk / "j") as journal:
+    with opened(disk / "j") as journal:
         assert len(journal.attempts()) == written + 1
         assert journal.verify() == []
 
 
 def test_a_lane_closed_on_a_full_disk_has_lost_nothing(disk: Path) -> None:
-    with Journal(disk / "j") as journal:
+    with opened(disk / "j") as journal:
         for n in range(20):
-            journal.record(None, *m.begin(plan(n)), at=n)
+            journal.record(None, *m.begin(plan(n)), at_ms=n)
         fill(disk)
-    with Journal(disk / "j") as journal:
+    with opened(disk / "j") as journal:
         assert len(journal.attempts()) == 20
         assert journal.verify() == []
 
@@ -111,11 +112,11 @@ def test_sco_pay_refuses_and_asks_the_bank_for_nothing(disk: Path, tmp_path: Pat
 
 
 def test_a_read_only_journal_is_told_as_such(disk: Path) -> None:
-    with Journal(disk / "j") as journal:
-        journal.record(None, *m.begin(plan(0)), at=0)
+    with opened(disk / "j") as journal:
+        journal.record(None, *m.begin(plan(0)), at_ms=0)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     with pytest.raises(JournalUnwritable, match="mounted read-only"):
-        Journal(disk / "j")
+        opened(disk / "j")
     try:
         with Journal(disk / "j", read_only=True) as journal:
             assert len(journal.attempts()) == 1

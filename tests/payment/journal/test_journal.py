@@ -12,13 +12,12 @@ import sys
 import tempfile
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sco_payment import attempt as m
-from sco_payment.journal.store import (
+from sco_payment.journal import (
     Journal,
     JournalBusy,
     JournalDamaged,
@@ -26,81 +25,38 @@ from sco_payment.journal.store import (
     JournalTooNew,
     JournalUnwritable,
     NoSuchCase,
+    Record,
     WrongAnchor,
-    _hash,
+    codec,
+    verify,
 )
-
-
-def plan(key: str = "k1", order_no: str = "A-1") -> m.Plan:
-    return m.Plan(key, order_no, 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=1_000, expires_at_ms=301_000)
-
-
-def written(path: Path, keys: tuple[str, ...] = ("k1", "k2")) -> None:
-    """A journal with some begun attempts, the last of which has a case."""
-    with Journal(path) as journal:
-        for key in keys:
-            state, effects = m.begin(plan(key))
-            journal.record(None, state, effects, at=1_000)
-            journal.note(key, "bank: Confirmation", at=2_000)
-        event = m.Recovered(5_000)
-        state, effects = m.step(state, event)
-        journal.record(event, state, effects, at=5_000)
-        tick = m.Tick(60_000)
-        state, effects = m.step(m.step(state, m.StatusUnavailable(20_000, state.seq, "no network"))[0], tick)
-        assert journal.record(tick, state, effects, at=60_000) == 1
-
-
-def full(path: Path) -> int:
-    """A journal with rows of every kind; returns how many."""
-    written(path)
-    with Journal(path) as journal:
-        state = journal.attempts()[-1]
-        event = m.PaymentNotListed(2_000_000, state.seq)
-        state, effects = m.step(replace(state, busy=True, until_ms=1_000_000, next_at_ms=2_000_000), event)
-        assert any(isinstance(effect, m.NoteCase) for effect in effects)
-        journal.record(event, state, effects, at=2_000_000)
-        journal.close_case(1, operator="Ivanova", resolution="nothing came", at=2_050_000)
-        assert journal.record(event, state, (m.NoteCase("money came", reopens=True),), at=2_060_000) == 1
-        journal.close_case(1, operator="Ivanova", resolution="refunded", at=2_100_000)
-        journal.note("k1", "seen by the auditor", at=2_200_000)
-        assert journal.verify() == []
-        return journal.count()
-
-
-KINDS = ("begin", "note", "step", "case_opened", "case_note", "case_closed", "case_reopened")
-
-
-def tamper(path: Path, *statements: str) -> None:
-    db = sqlite3.connect(path)
-    db.execute("DROP TRIGGER IF EXISTS records_never_change")
-    db.execute("DROP TRIGGER IF EXISTS records_never_leave")
-    for statement in statements:
-        db.execute(statement)
-    db.commit()
-    db.close()
+from tests.payment.journal.kit import KINDS, full, opened, plan, tamper, written
 
 
 def test_states_come_back_as_they_were(tmp_path: Path) -> None:
     state, effects = m.begin(plan())
-    with Journal(tmp_path / "j") as journal:
-        journal.record(None, state, effects, at=1_000)
-    with Journal(tmp_path / "j") as journal:
+    with opened(tmp_path / "j") as journal:
+        journal.record(None, state, effects, at_ms=1_000)
+    with opened(tmp_path / "j") as journal:
         assert journal.attempt("k1") == state
         assert journal.attempts(open_only=True) == [state]
         assert journal.verify() == []
-        assert [record.kind for record in journal.timeline("k1")] == ["begin"]
+        assert [record.kind for record in journal.timeline("k1")] == ["attempt_started"]
 
 
 @pytest.mark.parametrize(
     ("statement", "found"),
     [
-        ("UPDATE records SET body = replace(body, '25300', '100') WHERE n = 1", "row 1 was changed"),
-        ("UPDATE records SET at = at + 1 WHERE n = 2", "row 2 was changed"),
-        ("DELETE FROM records WHERE n = 2", "row 2 is missing"),
-        ("DELETE FROM records WHERE n BETWEEN 2 AND 3", "rows 2 to 3 are missing"),
-        ("DELETE FROM records WHERE n >= 5", "attempt k2 does not agree"),
-        ("UPDATE attempts SET state = replace(state, '25300', '100') WHERE key = 'k1'", "attempt k1 does not agree"),
-        ("DELETE FROM attempts WHERE key = 'k1'", "attempt k1 is missing"),
+        ("UPDATE records SET body = replace(body, '25300', '100') WHERE seq = 1", "row 1 was changed"),
+        ("UPDATE records SET at_ms = at_ms + 1 WHERE seq = 2", "row 2 was changed"),
+        ("DELETE FROM records WHERE seq = 2", "row 2 is missing"),
+        ("DELETE FROM records WHERE seq BETWEEN 2 AND 3", "rows 2 to 3 are missing"),
+        ("DELETE FROM records WHERE seq >= 5", "attempt k2 does not agree"),
+        (
+            "UPDATE attempts SET state = replace(state, '25300', '100') WHERE attempt = 'k1'",
+            "attempt k1 does not agree",
+        ),
+        ("DELETE FROM attempts WHERE attempt = 'k1'", "attempt k1 is missing"),
     ],
 )
 def test_verify_finds_what_was_done_to_it(tmp_path: Path, statement: str, found: str) -> None:
@@ -114,9 +70,9 @@ def test_verify_finds_what_was_done_to_it(tmp_path: Path, statement: str, found:
 
 def kinds_of(path: Path) -> dict[str, list[int]]:
     db = sqlite3.connect(path)
-    rows = db.execute("SELECT kind, n FROM records ORDER BY n").fetchall()
+    rows = db.execute("SELECT kind, seq FROM records ORDER BY seq").fetchall()
     db.close()
-    return {kind: [n for found, n in rows if found == kind] for kind in {row[0] for row in rows}}
+    return {kind: [seq for found, seq in rows if found == kind] for kind in {row[0] for row in rows}}
 
 
 def problems_of(path: Path, anchor: str | None = None) -> list[str]:
@@ -125,20 +81,22 @@ def problems_of(path: Path, anchor: str | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("column", ["at", "attempt", "kind", "body", "prev", "hash"])
+@pytest.mark.parametrize(
+    "column", ["at_ms", "attempt", "kind", "version", "lane_id", "acquirer", "body", "prev_hash", "hash"]
+)
 def test_a_changed_row_of_any_kind_is_found(tmp_path: Path, kind: str, column: str) -> None:
     full(tmp_path / "j")
-    n = kinds_of(tmp_path / "j")[kind][-1]
-    tamper(tmp_path / "j", f"UPDATE records SET {column} = {column} || '1' WHERE n = {n}")
-    assert any(f"row {n} was changed" in problem for problem in problems_of(tmp_path / "j"))
+    seq = kinds_of(tmp_path / "j")[kind][-1]
+    tamper(tmp_path / "j", f"UPDATE records SET {column} = {column} || '1' WHERE seq = {seq}")
+    assert any(f"row {seq} was changed" in problem for problem in problems_of(tmp_path / "j"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_row_of_any_kind_is_found(tmp_path: Path, kind: str) -> None:
     full(tmp_path / "j")
-    n = kinds_of(tmp_path / "j")[kind][-1]
-    tamper(tmp_path / "j", f"DELETE FROM records WHERE n = {n}")
-    assert any(f"row {n} is missing" in problem for problem in problems_of(tmp_path / "j"))
+    seq = kinds_of(tmp_path / "j")[kind][-1]
+    tamper(tmp_path / "j", f"DELETE FROM records WHERE seq = {seq}")
+    assert any(f"row {seq} is missing" in problem for problem in problems_of(tmp_path / "j"))
 
 
 def test_rows_cut_off_at_the_end_are_missed_wherever_the_cut_is(tmp_path: Path) -> None:
@@ -147,15 +105,15 @@ def test_rows_cut_off_at_the_end_are_missed_wherever_the_cut_is(tmp_path: Path) 
     for cut in range(1, count + 1):
         copy = tmp_path / f"cut{cut}"
         shutil.copy(tmp_path / "j", copy)
-        tamper(copy, f"DELETE FROM records WHERE n >= {cut}")
+        tamper(copy, f"DELETE FROM records WHERE seq >= {cut}")
         assert any("cut off at the end" in problem for problem in problems_of(copy)), cut
 
 
 def test_rows_that_are_added_after_a_cut_do_not_hide_it(tmp_path: Path) -> None:
     count = full(tmp_path / "j")
-    tamper(tmp_path / "j", f"DELETE FROM records WHERE n > {count - 2}")
-    with Journal(tmp_path / "j") as journal:
-        journal.note("k1", "as if nothing had happened", at=3_000_000)
+    tamper(tmp_path / "j", f"DELETE FROM records WHERE seq > {count - 2}")
+    with opened(tmp_path / "j") as journal:
+        journal.note("k1", "as if nothing had happened", at_ms=3_000_000)
         assert f"rows {count - 1} to {count} are missing" in journal.verify()
 
 
@@ -165,18 +123,28 @@ def test_rows_that_are_added_after_a_cut_do_not_hide_it(tmp_path: Path) -> None:
         ("DELETE FROM cases", "case 1 is missing"),
         ("UPDATE cases SET reason = 'late_money'", "case 1 does not agree"),
         ("UPDATE cases SET operator = 'Petrov'", "case 1 does not agree"),
-        ("UPDATE cases SET closed_at = NULL, operator = NULL, resolution = NULL", "case 1 does not agree"),
-        ("INSERT INTO cases VALUES (2, 'k1', 5, 'late_money', '', NULL, NULL, NULL)", "case 2 stands in the table"),
-        ("UPDATE attempts SET open = 1 - open WHERE key = 'k1'", "attempt k1 stands in the table"),
-        ("UPDATE attempts SET order_no = 'B-1' WHERE key = 'k1'", "attempt k1 stands in the table"),
-        ("UPDATE attempts SET state = 'x' WHERE key = 'k1'", "attempt k1 does not agree"),
+        ("UPDATE cases SET closed_at_ms = NULL, operator = NULL, resolution = NULL", "case 1 does not agree"),
         (
-            "INSERT INTO attempts SELECT 'forged', order_no, open, state FROM attempts WHERE key = 'k1'",
+            "INSERT INTO cases VALUES (2, 'k1', 5, 'late_money', '', NULL, NULL, NULL)",
+            "case 2 is in the table of cases and in no row",
+        ),
+        (
+            "UPDATE attempts SET open = 1 - open WHERE attempt = 'k1'",
+            "attempt k1 has another order number",
+        ),
+        (
+            "UPDATE attempts SET order_no = 'B-1' WHERE attempt = 'k1'",
+            "attempt k1 has another order number",
+        ),
+        ("UPDATE attempts SET version = 2 WHERE attempt = 'k1'", "attempt k1 does not agree"),
+        ("UPDATE attempts SET state = 'x' WHERE attempt = 'k1'", "attempt k1 does not agree"),
+        (
+            "INSERT INTO attempts SELECT 'forged', order_no, open, version, state FROM attempts WHERE attempt = 'k1'",
             "attempt forged does not agree",
         ),
         ("DELETE FROM head", "the head does not agree"),
-        ("UPDATE head SET n = n - 1", "the head does not agree"),
-        ("UPDATE head SET n = n + 1", "cut off at the end"),
+        ("UPDATE head SET seq = seq - 1", "the head does not agree"),
+        ("UPDATE head SET seq = seq + 1", "cut off at the end"),
         ("UPDATE head SET hash = ''", "the head does not agree"),
     ],
 )
@@ -189,44 +157,21 @@ def test_the_tables_beside_the_rows_are_checked(tmp_path: Path, statement: str, 
 def test_an_anchor_betrays_an_old_copy_and_a_new_chain(tmp_path: Path) -> None:
     written(tmp_path / "j")
     shutil.copy(tmp_path / "j", tmp_path / "old")
-    with Journal(tmp_path / "j") as journal:
+    with opened(tmp_path / "j") as journal:
         early = journal.head()
-        journal.note("k1", "more", at=3_000_000)
+        journal.note("k1", "more", at_ms=3_000_000)
         late = journal.head()
         assert journal.verify(early) == journal.verify(late) == []
         for wrong in ("", "7", "x:" + "0" * 64, early[:-1]):
             with pytest.raises(WrongAnchor):
                 journal.verify(wrong)
     assert problems_of(tmp_path / "old", early) == []
-    assert any("an old copy put back" in problem for problem in problems_of(tmp_path / "old", late))
-    written(tmp_path / "anew", ("k3", "k2"))
-    assert any("written anew" in problem for problem in problems_of(tmp_path / "anew", early))
+    assert any("an old copy was put back" in problem for problem in problems_of(tmp_path / "old", late))
+    written(tmp_path / "rewritten", ("k3", "k2"))
+    assert any("was rewritten" in problem for problem in problems_of(tmp_path / "rewritten", early))
 
 
-_TO_SCHEMA_1 = ("DROP TABLE head", "PRAGMA user_version=1")
-
-
-@pytest.mark.parametrize("empty", [False, True])
-def test_a_journal_of_schema_1_is_read_as_it_is_and_brought_up_to_date(tmp_path: Path, empty: bool) -> None:
-    path = tmp_path / "j"
-    if empty:
-        Journal(path).close()
-    else:
-        full(path)
-    tamper(path, *_TO_SCHEMA_1)
-    with Journal(path, read_only=True) as journal:
-        assert journal.verify() == []
-    with Journal(path) as journal:
-        assert journal.verify() == []
-        before = journal.count()
-        journal.record(None, *m.begin(plan("k9", "C-1")), at=3_000_000)
-        assert journal.verify() == []
-        assert journal.count() == before + 1
-    tamper(path, f"DELETE FROM records WHERE n = {before + 1}")
-    assert any("cut off at the end" in problem for problem in problems_of(path))
-
-
-@pytest.mark.parametrize("statement", ["UPDATE records SET at = 0", "DELETE FROM records"])
+@pytest.mark.parametrize("statement", ["UPDATE records SET at_ms = 0", "DELETE FROM records"])
 def test_rows_can_neither_change_nor_leave(tmp_path: Path, statement: str) -> None:
     written(tmp_path / "j")
     db = sqlite3.connect(tmp_path / "j")
@@ -237,14 +182,14 @@ def test_rows_can_neither_change_nor_leave(tmp_path: Path, statement: str) -> No
 
 def test_a_case_is_closed_once_and_stays(tmp_path: Path) -> None:
     written(tmp_path / "j")
-    with Journal(tmp_path / "j") as journal:
+    with opened(tmp_path / "j") as journal:
         assert [case.number for case in journal.cases()] == [1]
         with pytest.raises(ValueError, match="operator"):
-            journal.close_case(1, operator=" ", resolution="refunded", at=70_000)
-        closed = journal.close_case(1, operator="Ivanova", resolution="refunded", at=70_000)
-        assert (closed.operator, closed.resolution, closed.closed_at) == ("Ivanova", "refunded", 70_000)
+            journal.close_case(1, operator=" ", resolution="refunded", at_ms=70_000)
+        closed = journal.close_case(1, operator="Ivanova", resolution="refunded", at_ms=70_000)
+        assert (closed.operator, closed.resolution, closed.closed_at_ms) == ("Ivanova", "refunded", 70_000)
         with pytest.raises(NoSuchCase):
-            journal.close_case(1, operator="Ivanova", resolution="again", at=71_000)
+            journal.close_case(1, operator="Ivanova", resolution="again", at_ms=71_000)
         assert journal.cases() == []
         assert [case.number for case in journal.cases(include_closed=True)] == [1]
         assert journal.verify() == []
@@ -252,61 +197,61 @@ def test_a_case_is_closed_once_and_stays(tmp_path: Path) -> None:
 
 def test_a_case_that_never_was_is_named_as_such(tmp_path: Path) -> None:
     written(tmp_path / "j")
-    with Journal(tmp_path / "j") as journal:
+    with opened(tmp_path / "j") as journal:
         with pytest.raises(NoSuchCase, match="there is no case 2"):
             journal.case(2)
         with pytest.raises(NoSuchCase, match="there is no case 2"):
-            journal.close_case(2, operator="Ivanova", resolution="refunded", at=2_100_000)
+            journal.close_case(2, operator="Ivanova", resolution="refunded", at_ms=2_100_000)
 
 
 def test_attempts_are_all_of_them_unless_the_open_ones_are_asked_for(tmp_path: Path) -> None:
     state, effects = m.begin(plan())
     final, _ = m.step(state, m.CreateFailed(2_000, state.seq, "refused", may_exist=False, final=True))
-    with Journal(tmp_path / "j") as journal:
-        journal.record(None, final, effects, at=1_000)
+    with opened(tmp_path / "j") as journal:
+        journal.record(None, final, effects, at_ms=1_000)
         assert final.phase in m.FINAL
         final = m.step(final, m.Delivered(3_000))[0]
-        journal.record(m.Delivered(3_000), final, (), at=3_000)
+        journal.record(m.Delivered(3_000), final, (), at_ms=3_000)
         assert (journal.attempts(), journal.attempts(open_only=True)) == ([final], [])
 
 
 def test_a_row_says_what_happened_what_came_of_it_and_what_was_to_be_done(tmp_path: Path) -> None:
     """Its fields stand on the disks of shops for years."""
     state, effects = m.begin(plan())
-    with Journal(tmp_path / "j") as journal:
-        journal.record(None, state, effects, at=1_000)
+    with opened(tmp_path / "j") as journal:
+        journal.record(None, state, effects, at_ms=1_000)
         (row,) = journal.timeline("k1")
-    assert (sorted(row.body), row.body["event"]) == (["effects", "event", "state"], None)
+    assert sorted(row.body) == ["effects", "state"]
     assert len(row.body["effects"]) == len(effects)
     full(tmp_path / "full")
-    with Journal(tmp_path / "full") as journal:
+    with opened(tmp_path / "full") as journal:
         rows = [*journal.timeline("k1"), *journal.timeline("k2")]
     bodies = {row.kind: row.body for row in rows}
     assert bodies["note"] == {"text": "bank: Confirmation"}
     assert bodies["case_note"] == {"detail": "money came"}
-    assert bodies["case_reopened"] == {"number": 1}
-    named = [row.body["event"]["name"] for row in rows if row.kind == "step"]
-    assert named == ["Recovered", "Tick", "PaymentNotListed", "PaymentNotListed"]
+    assert bodies["case_reopened"] == {"case_number": 1}
+    named = [row.body["event"]["name"] for row in rows if row.kind == "attempt_step"]
+    assert named == ["recovered", "tick", "payment_not_listed", "payment_not_listed"]
 
 
 def test_a_case_that_was_opened_again_is_open(tmp_path: Path) -> None:
     written(tmp_path / "j")
-    with Journal(tmp_path / "j") as journal:
-        journal.close_case(1, operator="Ivanova", resolution="nothing came", at=70_000)
+    with opened(tmp_path / "j") as journal:
+        journal.close_case(1, operator="Ivanova", resolution="nothing came", at_ms=70_000)
         state = journal.attempts()[-1]
-        assert journal.record(m.Tick(1), state, (m.NoteCase("money came", reopens=True),), at=80_000) == 1
+        assert journal.record(m.Tick(1), state, (m.NoteCase("money came", reopens=True),), at_ms=80_000) == 1
         case = journal.case(1)
-        assert (case.closed_at, case.operator, case.resolution) == (None, None, None)
+        assert (case.closed_at_ms, case.operator, case.resolution) == (None, None, None)
         assert journal.verify() == []
-        assert journal.record(m.Tick(1), state, (m.NoteCase("once more", reopens=True),), at=90_000) is None
+        assert journal.record(m.Tick(1), state, (m.NoteCase("once more", reopens=True),), at_ms=90_000) is None
 
 
 def test_a_decision_and_a_number_that_no_journal_can_hold(tmp_path: Path) -> None:
     written(tmp_path / "j")
-    with Journal(tmp_path / "j") as journal:
+    with opened(tmp_path / "j") as journal:
         for operator, resolution in (("\ud800", "refunded"), ("Ivanova", "\udcd0")):
             with pytest.raises(ValueError, match="must be text"):
-                journal.close_case(1, operator=operator, resolution=resolution, at=70_000)
+                journal.close_case(1, operator=operator, resolution=resolution, at_ms=70_000)
         for number in (2**63 - 1, 2**63, -(2**64)):
             with pytest.raises(NoSuchCase, match=f"there is no case {number}"):
                 journal.case(number)
@@ -316,8 +261,8 @@ def test_a_decision_and_a_number_that_no_journal_can_hold(tmp_path: Path) -> Non
 def test_threads_of_the_lane_share_its_journal(tmp_path: Path) -> None:
     """The bank's and the devices' threads note and read what the loop writes."""
     written(tmp_path / "j")
-    with Journal(tmp_path / "j") as journal, ThreadPoolExecutor(1) as thread:
-        thread.submit(journal.note, "k1", "from another thread", at=3_000).result()
+    with opened(tmp_path / "j") as journal, ThreadPoolExecutor(1) as thread:
+        thread.submit(journal.note, "k1", "from another thread", at_ms=3_000).result()
         assert len(thread.submit(journal.of_order, "A-1").result()) == 2
         assert journal.verify() == []
 
@@ -329,13 +274,13 @@ def test_an_empty_file_is_no_journal_to_read(tmp_path: Path) -> None:
 
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
-    code = "import sys; from sco_payment.journal import Journal; Journal(sys.argv[1])"
-    with Journal(tmp_path / "j"):
+    code = "import sys; from tests.payment.journal.kit import opened; opened(sys.argv[1])"
+    with opened(tmp_path / "j"):
         second = subprocess.run([sys.executable, "-c", code, str(tmp_path / "j")], capture_output=True, text=True)
         assert "JournalBusy" in second.stderr
         assert str(os.getpid()) in second.stderr
         with pytest.raises(JournalBusy):
-            Journal(tmp_path / "j")
+            opened(tmp_path / "j")
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "j")]).returncode == 0
 
 
@@ -345,17 +290,17 @@ def test_a_newer_schema_and_foreign_files_are_refused(tmp_path: Path) -> None:
     db.execute("PRAGMA user_version=99")
     db.close()
     with pytest.raises(JournalTooNew, match="schema 99"):
-        Journal(tmp_path / "newer")
+        opened(tmp_path / "newer")
     db = sqlite3.connect(tmp_path / "other")
     db.execute("CREATE TABLE t (x)")
     db.close()
     with pytest.raises(JournalDamaged):
-        Journal(tmp_path / "other")
+        opened(tmp_path / "other")
     (tmp_path / "text").write_bytes(b"not a database at all" * 100)
     with pytest.raises(JournalDamaged):
-        Journal(tmp_path / "text")
+        opened(tmp_path / "text")
     with pytest.raises(JournalUnwritable, match="no such folder"):
-        Journal(tmp_path / "absent" / "j")
+        opened(tmp_path / "absent" / "j")
     with pytest.raises(JournalError, match="no journal"):
         Journal(tmp_path / "absent-file", read_only=True)
 
@@ -365,12 +310,12 @@ import resource, signal, sys
 from sco_payment import attempt as m
 from sco_payment.journal import Journal, JournalUnwritable
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-journal = Journal(sys.argv[1])
+journal = Journal(sys.argv[1], lane_id="lane-1", acquirer="paymaster")
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 for n in range(100_000):
     plan = m.Plan(f"k{n}", f"A-{n}", 100, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=300_000)
     try:
-        journal.record(None, *m.begin(plan), at=n)
+        journal.record(None, *m.begin(plan), at_ms=n)
     except JournalUnwritable as error:
         print(n, "refused:", error, flush=True)
         sys.exit(0)
@@ -385,10 +330,10 @@ def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
     acknowledged = int(run.stdout.split()[0])
     assert acknowledged > 0
     assert "free space" in run.stdout
-    with Journal(tmp_path / "j") as journal:
+    with opened(tmp_path / "j") as journal:
         assert len(journal.attempts()) == acknowledged
         assert journal.verify() == []
-        journal.record(None, *m.begin(plan("after")), at=1)
+        journal.record(None, *m.begin(plan("after")), at_ms=1)
 
 
 _WRITES = """
@@ -397,10 +342,10 @@ import tempfile
 import tracemalloc
 from sco_payment import attempt as m
 from sco_payment.journal import Journal
-journal = Journal(sys.argv[1])
+journal = Journal(sys.argv[1], lane_id="lane-1", acquirer="paymaster")
 for n in range(len(journal.attempts()), 1_000_000):
     plan = m.Plan(f"k{n}", f"A-{n}", 100, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=300_000)
-    journal.record(None, *m.begin(plan), at=n)
+    journal.record(None, *m.begin(plan), at_ms=n)
     print(n + 1, flush=True)
 """
 
@@ -418,7 +363,7 @@ def test_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         writer.wait()
         writer.stdout.close()
         acknowledged = max([acknowledged, *(int(line) for line in rest)])
-        with Journal(tmp_path / "j") as journal:
+        with opened(tmp_path / "j") as journal:
             assert len(journal.attempts()) in (acknowledged, acknowledged + 1)
             assert journal.verify() == []
 
@@ -429,9 +374,9 @@ from sco_payment.journal import Journal, JournalUnwritable
 if os.geteuid() == 0:
     os.setegid(65534)
     os.seteuid(65534)
-for read_only in (True, False):
+for how in ({"read_only": True}, {"lane_id": "lane-1", "acquirer": "paymaster"}):
     try:
-        Journal(sys.argv[1], read_only=read_only)
+        Journal(sys.argv[1], **how)
     except JournalUnwritable as error:
         print(error)
 """
@@ -442,7 +387,7 @@ def test_another_user_is_told_whose_it_is(tmp_path: Path, mode: int) -> None:
     """The administrator at the lane is not the lane's own user: no raw error, no talk of a full disk."""
     folder = Path(tempfile.mkdtemp(prefix="sco-other-"))  # pytest's own folders are closed to others
     try:
-        Journal(folder / "journal.db").close()
+        opened(folder / "journal.db").close()
         (folder / "journal.db").chmod(0o400 if os.geteuid() == 0 else 0o000)
         folder.chmod(mode)
         done = subprocess.run(
@@ -463,20 +408,20 @@ def open_files() -> int:
 def test_the_lock_says_who_holds_it_and_is_given_back(tmp_path: Path) -> None:
     lock = tmp_path / "j.lock"
     lock.write_bytes(b"9" * 40)
-    with Journal(tmp_path / "j"):
+    with opened(tmp_path / "j"):
         assert lock.read_bytes() == str(os.getpid()).encode()
         before = open_files()
         with pytest.raises(JournalBusy, match=rf"process {os.getpid()} has it open"):
-            Journal(tmp_path / "j")
+            opened(tmp_path / "j")
         lock.write_bytes(b"\xff7")
         with pytest.raises(JournalBusy):
-            Journal(tmp_path / "j")
+            opened(tmp_path / "j")
         lock.write_bytes(b"")
         with pytest.raises(JournalBusy, match=r"process \? has it open"):
-            Journal(tmp_path / "j")
+            opened(tmp_path / "j")
         assert open_files() == before
     lock.unlink()
-    Journal(tmp_path / "j").close()
+    opened(tmp_path / "j").close()
     assert lock.stat().st_mode & 0o777 == 0o600
 
 
@@ -484,10 +429,10 @@ def test_a_journal_that_does_not_open_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "j").write_bytes(b"no database" * 1_000)
     before = open_files()
     with pytest.raises(JournalDamaged):
-        Journal(tmp_path / "j")
+        opened(tmp_path / "j")
     assert open_files() == before
     (tmp_path / "j").unlink()
-    Journal(tmp_path / "j").close()
+    opened(tmp_path / "j").close()
     assert open_files() == before
 
 
@@ -503,14 +448,14 @@ def test_a_lock_that_cannot_be_made(
 
     monkeypatch.setattr(os, "open", fails)
     with pytest.raises(JournalUnwritable, match=words):
-        Journal(tmp_path / "j")
+        opened(tmp_path / "j")
 
 
 def test_a_journal_that_was_closed_may_be_closed_again(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "j")
+    journal = opened(tmp_path / "j")
     journal.close()
     journal.close()
-    Journal(tmp_path / "j").close()
+    opened(tmp_path / "j").close()
 
 
 def test_who_may_stand_in_the_way_of_a_new_attempt(tmp_path: Path) -> None:
@@ -520,10 +465,10 @@ def test_who_may_stand_in_the_way_of_a_new_attempt(tmp_path: Path) -> None:
         "unsettled": m.State(plan("unsettled", "U-1"), m.Phase.UNSETTLED, case=m.CaseReason.EXPIRED_UNCONFIRMED),
         "watched": m.State(plan("watched", "W-1"), m.Phase.WATCHING, case=m.CaseReason.CANCEL_UNANSWERED),
     }
-    with Journal(tmp_path / "j") as journal:
+    with opened(tmp_path / "j") as journal:
         for state in ends.values():
             effects = (m.OpenCase(state.case, "told"),) if state.case is not None else ()
-            journal.record(None, state, effects, at=1)
+            journal.record(None, state, effects, at_ms=1)
 
         def conflicting_attempts(order_no: str) -> set[str]:
             return {state.plan.key for state in journal.conflicting_attempts(order_no)}
@@ -531,14 +476,14 @@ def test_who_may_stand_in_the_way_of_a_new_attempt(tmp_path: Path) -> None:
         assert conflicting_attempts("Z-9") == {"unsettled", "watched"}
         assert conflicting_attempts("S-1") == {"settled", "unsettled", "watched"}
         for case in journal.cases():
-            journal.close_case(case.number, operator="Ivanova", resolution="asked the bank", at=2)
+            journal.close_case(case.number, operator="Ivanova", resolution="asked the bank", at_ms=2)
         assert conflicting_attempts("Z-9") == {"watched"}
         assert conflicting_attempts("U-1") == {"watched"}
 
 
 def test_a_step_that_fails_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path / "j")
-    with Journal(tmp_path / "j") as journal:
+    with opened(tmp_path / "j") as journal:
         before = journal.count()
         state = m.State(plan("k3", "C-1"), m.Phase.UNSETTLED, case=m.CaseReason.AMOUNT_MISMATCH)
 
@@ -548,10 +493,10 @@ def test_a_step_that_fails_halfway_leaves_nothing(tmp_path: Path, monkeypatch: p
         with monkeypatch.context() as patched:
             patched.setattr(Journal, "_open_case", fails)
             with pytest.raises(RuntimeError, match="in the middle"):
-                journal.record(None, state, (m.OpenCase(m.CaseReason.AMOUNT_MISMATCH, ""),), at=1)
+                journal.record(None, state, (m.OpenCase(m.CaseReason.AMOUNT_MISMATCH, ""),), at_ms=1)
         assert journal.count() == before
         assert journal.attempt("k3") is None
-        journal.record(None, state, (m.OpenCase(m.CaseReason.AMOUNT_MISMATCH, ""),), at=1)
+        journal.record(None, state, (m.OpenCase(m.CaseReason.AMOUNT_MISMATCH, ""),), at_ms=1)
         assert journal.verify() == []
 
 
@@ -560,16 +505,16 @@ def test_what_a_lane_writes_while_its_journal_is_checked_is_no_damage(
 ) -> None:
     path = tmp_path / "journal.db"
     full(path)
-    check = Journal._verify_head
+    check = verify._head_problems
 
-    def meanwhile(journal: Journal, *last: object) -> list[str]:
+    def meanwhile(query: verify.Query, last: int, digest: str) -> list[str]:
         state, effects = m.begin(plan("k9", "A-9"))
-        lane.record(None, state, effects, at=3_000_000)
-        return check(journal, *last)  # type: ignore[arg-type]
+        lane.record(None, state, effects, at_ms=3_000_000)
+        return check(query, last, digest)
 
-    with Journal(path) as lane, Journal(path, read_only=True) as journal:
+    with opened(path) as lane, Journal(path, read_only=True) as journal:
         count = lane.count()
-        monkeypatch.setattr(Journal, "_verify_head", meanwhile)
+        monkeypatch.setattr(verify, "_head_problems", meanwhile)
         assert journal.verify() == []
         monkeypatch.undo()
         assert (journal.count(), journal.verify()) == (count + 1, [])
@@ -577,11 +522,11 @@ def test_what_a_lane_writes_while_its_journal_is_checked_is_no_damage(
 
 def test_a_journal_of_years_is_checked_in_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    with Journal(path) as journal:
+    with opened(path) as journal:
         state, effects = m.begin(plan())
-        journal.record(None, state, effects, at=1_000)
+        journal.record(None, state, effects, at_ms=1_000)
         for n in range(300):
-            journal.note("k1", "x" * 20_000, at=n)
+            journal.note("k1", "x" * 20_000, at_ms=n)
         tracemalloc.start()
         try:
             assert journal.verify() == []
@@ -593,7 +538,7 @@ def test_a_journal_of_years_is_checked_in_little_memory(tmp_path: Path) -> None:
 def test_a_journal_of_years_is_asked_by_its_indexes(tmp_path: Path) -> None:
     """Before every payment, and at every start: no table of attempts is read through."""
     asked: list[str] = []
-    with Journal(tmp_path / "journal.db") as journal:
+    with opened(tmp_path / "journal.db") as journal:
         journal._db.set_trace_callback(asked.append)
         journal.conflicting_attempts("A-1")
         journal.attempts(open_only=True)
@@ -609,19 +554,20 @@ def test_a_journal_of_years_is_asked_by_its_indexes(tmp_path: Path) -> None:
 def test_a_row_with_a_good_hash_that_follows_another_one_is_found(tmp_path: Path) -> None:
     written(tmp_path / "j")
     db = sqlite3.connect(tmp_path / "j")
-    n, at, attempt, kind, body = db.execute("SELECT n, at, attempt, kind, body FROM records WHERE n = 3").fetchone()
+    row = db.execute(
+        "SELECT seq, at_ms, attempt, kind, version, lane_id, acquirer, body, ? FROM records WHERE seq = 3", ["f" * 64]
+    ).fetchone()
     db.close()
-    prev = "f" * 64
     tamper(
         tmp_path / "j",
-        f"UPDATE records SET prev = '{prev}', hash = '{_hash(n, at, attempt, kind, body, prev)}' WHERE n = 3",
+        f"UPDATE records SET prev_hash = '{row[-1]}', hash = '{codec.row_hash(*row)}' WHERE seq = 3",
     )
     assert "row 3 does not follow row 2" in problems_of(tmp_path / "j")
 
 
 def test_damage_that_python_quotes_is_told_as_damage(tmp_path: Path) -> None:
     written(tmp_path / "j")
-    tamper(tmp_path / "j", "UPDATE records SET body = CAST(x'ff' AS TEXT) WHERE n = 1")
+    tamper(tmp_path / "j", "UPDATE records SET body = CAST(x'ff' AS TEXT) WHERE seq = 1")
     with Journal(tmp_path / "j", read_only=True) as journal, pytest.raises(JournalDamaged, match="keep the file"):
         journal.timeline("k1")
 
@@ -647,30 +593,88 @@ def test_a_file_that_is_not_ours_in_a_folder_that_is(tmp_path: Path, monkeypatch
     (tmp_path / "j").mkdir()
     monkeypatch.setattr(os, "access", lambda path, *arguments, **options: path == tmp_path)
     with pytest.raises(JournalUnwritable, match="the lane's own user"):
-        Journal(tmp_path / "j")
+        opened(tmp_path / "j")
 
 
 def test_what_to_do_is_told_by_whose_the_files_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "j").mkdir()
     with pytest.raises(JournalUnwritable, match="free space"):
-        Journal(tmp_path / "j")
+        opened(tmp_path / "j")
     monkeypatch.setattr(os, "access", lambda *arguments, **options: False)
     with pytest.raises(JournalUnwritable, match="the lane's own user"):
-        Journal(tmp_path / "j")
+        opened(tmp_path / "j")
 
     def forbidden(self: Path) -> os.stat_result:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "stat", forbidden)
     with pytest.raises(JournalUnwritable, match="the lane's own user"):
-        Journal(tmp_path / "j")
+        opened(tmp_path / "j")
 
 
 def test_an_attempt_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
     written(tmp_path / "j")
-    tamper(tmp_path / "j", "UPDATE attempts SET state = '{}' WHERE key = 'k1'")
+    tamper(tmp_path / "j", "UPDATE attempts SET state = '{}' WHERE attempt = 'k1'")
     with Journal(tmp_path / "j", read_only=True) as journal:
         for read in (journal.attempts, lambda: journal.attempt("k1"), lambda: journal.of_order("A-1")):
             with pytest.raises(JournalDamaged, match="cannot be read"):
                 read()
         assert journal.attempt("k2") is not None
+
+
+def test_records_come_in_order_page_by_page(tmp_path: Path) -> None:
+    count = full(tmp_path / "j")
+    with Journal(tmp_path / "j", read_only=True) as journal:
+        records = journal.records()
+        assert [record.seq for record in records] == list(range(1, count + 1))
+        assert journal.records(after=0, limit=3) + journal.records(after=3, limit=1_000) == records
+        assert journal.records(after=count) == journal.records(after=2**70) == []
+        assert journal.records(limit=2**70) == records
+        assert f"{records[-1].seq}:{records[-1].hash}" == journal.head()
+        assert [record for record in records if record.attempt == "k1"] == journal.timeline("k1")
+        for after, limit in ((-1, 1), (0, 0), (0, -1)):
+            with pytest.raises(ValueError, match="expected 0 or more, and 1 or more"):
+                journal.records(after=after, limit=limit)
+
+
+def test_each_record_says_who_wrote_it(tmp_path: Path) -> None:
+    for lane_id, acquirer in (("", "paymaster"), ("lane-1", "")):
+        with pytest.raises(ValueError, match="lane_id and acquirer are needed"):
+            Journal(tmp_path / "j", lane_id=lane_id, acquirer=acquirer)
+    assert not (tmp_path / "j").exists()
+    full(tmp_path / "j")
+    with Journal(tmp_path / "j", lane_id="касса 2", acquirer="example") as journal:
+        count = journal.count()
+        journal.note("k1", "moved to another lane", at_ms=7)
+        records = journal.records()
+        assert {(record.lane_id, record.acquirer, record.version) for record in records[:count]} == {
+            ("lane-1", "paymaster", 1)
+        }
+        last = records[-1]
+        assert (last.lane_id, last.acquirer, last.at_ms, last.kind) == ("касса 2", "example", 7, "note")
+        assert journal.verify() == []
+
+
+def test_a_reader_gets_every_record_once_while_the_lane_writes(tmp_path: Path) -> None:
+    """As a service does, and a fleet: with a connection of its own, from the last number it has seen."""
+    path = tmp_path / "j"
+    opened(path).close()
+    written = 300
+
+    def lane() -> None:
+        with opened(path) as journal:
+            for n in range(written // 3):
+                journal.record(None, *m.begin(plan(f"k{n}", f"A-{n}")), at_ms=n)
+                journal.note(f"k{n}", "seen", at_ms=n)
+                journal.note(f"k{n}", "seen again", at_ms=n)
+
+    seen: list[Record] = []
+    with ThreadPoolExecutor(1) as thread, Journal(path, read_only=True) as journal:
+        done = thread.submit(lane)
+        while len(seen) < written:
+            seen += journal.records(after=seen[-1].seq if seen else 0, limit=7)
+            assert not done.done() or done.exception() is None
+        done.result()
+        assert [record.seq for record in seen] == list(range(1, written + 1))
+        assert seen == journal.records()
+        assert journal.verify(f"{seen[9].seq}:{seen[9].hash}") == []

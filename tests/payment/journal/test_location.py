@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sco_payment.journal import Journal, JournalUnwritable, location
+from tests.payment.journal.kit import opened
 
 MOUNTS = """\
 22 1 0:21 / / rw - ext4 /dev/sda1 rw
@@ -31,14 +32,14 @@ nonsense
 def test_a_file_system_that_loses_a_journal_is_told(tmp_path: Path, path: str, words: str | None) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text(MOUNTS, "utf-8")
-    doubt = location.doubt(Path(path), str(mounts))
-    assert (doubt is None) if words is None else words in str(doubt)
-    assert location.doubt(Path(path), str(tmp_path / "none")) is None
+    warning = location.warning(Path(path), str(mounts))
+    assert (warning is None) if words is None else words in str(warning)
+    assert location.warning(Path(path), str(tmp_path / "none")) is None
 
 
 def test_a_place_that_is_none(tmp_path: Path) -> None:
     assert location.problems(tmp_path / "journal.db") == []
-    assert "~ means nothing here" in location.problems(Path("~/sco/journal.db"))[0]
+    assert "~ is not expanded here" in location.problems(Path("~/sco/journal.db"))[0]
     assert "is a folder" in location.problems(tmp_path)[0]
     assert "no such folder" in location.problems(tmp_path / "none" / "journal.db")[0]
 
@@ -71,12 +72,12 @@ def test_a_disk_that_the_kernel_has_made_read_only_is_told(tmp_path: Path, monke
         Journal(tmp_path / "folder.db", read_only=True)
     (tmp_path / "journal.db.lock").mkdir()
     with pytest.raises(JournalUnwritable, match="copy it and its -wal"):
-        Journal(tmp_path / "journal.db")
+        opened(tmp_path / "journal.db")
 
 
 def test_a_journal_that_was_closed_says_so(tmp_path: Path) -> None:
     """Nothing is wrong with the disk."""
-    journal = Journal(tmp_path / "journal.db")
+    journal = opened(tmp_path / "journal.db")
     journal.close()
     with pytest.raises(JournalUnwritable, match="it is closed already"):
         journal.cases()

@@ -23,9 +23,18 @@ from sco_payment.journal import Journal, JournalUnwritable, NoSuchCase, resoluti
 from sco_payment.journal.resolutions import Resolution
 from sco_payment.lane import Order, PaymentRefused
 from sco_sim.paymaster import PayMasterSimulator
+from tests.payment.journal.kit import opened
 from tests.payment.lane_kit import OwnUI, bench, run, settings_file
 
 CLOSING = Resolution(1, "Иванова", "деньги вернули на кассе 2", 1_700_000_000_000, "unsettled")
+ON_DISK = {
+    "version": 1,
+    "case_number": 1,
+    "operator": "Иванова",
+    "resolution": "деньги вернули на кассе 2",
+    "at_ms": 1_700_000_000_000,
+    "phase": "unsettled",
+}
 
 
 def with_case(path: Path, order_no: str = "42") -> None:
@@ -33,10 +42,10 @@ def with_case(path: Path, order_no: str = "42") -> None:
     plan = m.Plan("k1", order_no, 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=60_000)
     state, effects = m.begin(plan)
     unsettled = replace(state, phase=m.Phase.UNSETTLED, outcome=m.Outcome.UNKNOWN)
-    with Journal(path) as journal:
-        journal.record(None, state, effects, at=0)
+    with opened(path) as journal:
+        journal.record(None, state, effects, at_ms=0)
         reason = m.CaseReason.EXPIRED_UNCONFIRMED
-        assert journal.record(m.Tick(1), replace(unsettled, case=reason), (m.OpenCase(reason, "?"),), at=1) == 1
+        assert journal.record(m.Tick(1), replace(unsettled, case=reason), (m.OpenCase(reason, "?"),), at_ms=1) == 1
 
 
 def waiting(journal: Path) -> list[str]:
@@ -57,7 +66,11 @@ def test_the_running_lane_writes_it_down(tmp_path: Path) -> None:
         while waiting(path) and time.monotonic() < end:
             time.sleep(0.02)
         case = lane.journal.case(1)
-        assert (case.operator, case.resolution, case.closed_at) == (CLOSING.operator, CLOSING.resolution, CLOSING.at)
+        assert (case.operator, case.resolution, case.closed_at_ms) == (
+            CLOSING.operator,
+            CLOSING.resolution,
+            CLOSING.at_ms,
+        )
         assert lane.journal.verify() == []
         assert waiting(path) == []
 
@@ -137,9 +150,19 @@ def test_a_decision_is_on_disk_for_its_owner_only_and_once(tmp_path: Path) -> No
     folder = resolutions._folder(path)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+    assert json.loads((folder / name).read_bytes()) == ON_DISK
     with pytest.raises(NoSuchCase, match="was closed just now"):
         resolutions.submit(path, replace(CLOSING, operator="Петров"))
     assert waiting(path) == [name]
+
+
+def test_a_decision_with_fields_of_a_later_release_counts(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with_case(path)
+    resolutions.submit(path, CLOSING)
+    (name,) = waiting(path)
+    (resolutions._folder(path) / name).write_text(json.dumps(ON_DISK | {"terminal": "office"}))
+    assert resolutions.pending(path) == {1: CLOSING}
 
 
 @pytest.mark.parametrize("changes", [{"operator": " "}, {"resolution": ""}, {"operator": os.fsdecode(b"\xc8\xe2")}])
@@ -149,9 +172,9 @@ def test_what_closes_no_case_is_refused_on_both_ways(tmp_path: Path, changes: di
     bad = replace(CLOSING, **changes)
     with pytest.raises(ValueError, match="the operator's name and the reason"):
         resolutions.submit(path, bad)
-    with Journal(path) as journal:
+    with opened(path) as journal:
         with pytest.raises(ValueError, match="the operator's name and the reason"):
-            journal.close_case(1, operator=bad.operator, resolution=bad.resolution, at=1)
+            journal.close_case(1, operator=bad.operator, resolution=bad.resolution, at_ms=1)
         assert (closed_by(journal), journal.verify()) == (None, [])
 
 
@@ -182,8 +205,8 @@ def test_after_a_power_cut_between_the_journal_and_the_file_nothing_is_written_t
     path = tmp_path / "journal.db"
     with_case(path)
     resolutions.submit(path, CLOSING)
-    with Journal(path) as journal:
-        journal.close_case(1, operator=CLOSING.operator, resolution=CLOSING.resolution, at=CLOSING.at)
+    with opened(path) as journal:
+        journal.close_case(1, operator=CLOSING.operator, resolution=CLOSING.resolution, at_ms=CLOSING.at_ms)
         rows = journal.count()
         resolutions.apply_pending(journal)
         assert (journal.count(), journal.verify(), waiting(path)) == (rows, [], [])
@@ -192,10 +215,13 @@ def test_after_a_power_cut_between_the_journal_and_the_file_nothing_is_written_t
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{", "[]", "{}", '{"number":"1"}',
-        json.dumps({"number": 10**30, "operator": "x", "resolution": "x", "at": 1, "phase": "unsettled"}),
-        json.dumps({"number": 1, "operator": " ", "resolution": "x", "at": 1, "phase": "unsettled"}),
-        json.dumps({"number": 1, "operator": "x", "resolution": "x", "at": -1, "phase": "unsettled"}),
+        "", "{", "[]", "{}", "[" * 100_000, json.dumps(ON_DISK | {"case_number": "1"}),
+        json.dumps(ON_DISK | {"version": 0}), json.dumps(ON_DISK | {"version": 2}),
+        json.dumps(ON_DISK | {"version": "1"}),
+        json.dumps(ON_DISK | {"case_number": 10**30}), json.dumps(ON_DISK | {"case_number": 0}),
+        json.dumps(ON_DISK | {"operator": " "}), json.dumps(ON_DISK | {"resolution": "\ud800"}),
+        json.dumps(ON_DISK | {"at_ms": -1}), json.dumps(ON_DISK | {"at_ms": 2**53 + 1}),
+        json.dumps(ON_DISK | {"phase": 1}),
     ],
 )  # fmt: skip
 def test_what_is_no_decision_is_put_aside_and_the_others_count(tmp_path: Path, text: str) -> None:
@@ -203,7 +229,7 @@ def test_what_is_no_decision_is_put_aside_and_the_others_count(tmp_path: Path, t
     with_case(path)
     resolutions.submit(path, CLOSING)
     (resolutions._folder(path) / "0.json").write_text(text)
-    with Journal(path) as journal:
+    with opened(path) as journal:
         resolutions.apply_pending(journal)
         assert closed_by(journal) == "Иванова"
     assert waiting(path) == ["0.unreadable"]
@@ -213,7 +239,7 @@ def test_a_decision_on_a_case_that_is_not_there_is_dropped(tmp_path: Path) -> No
     path = tmp_path / "journal.db"
     with_case(path)
     resolutions.submit(path, replace(CLOSING, number=7))
-    with Journal(path) as journal:
+    with opened(path) as journal:
         resolutions.apply_pending(journal)
         assert closed_by(journal) is None
     assert waiting(path) == []
@@ -226,8 +252,8 @@ def watched(path: Path) -> m.State:
     state = m.State(
         plan, m.Phase.WATCHING, "p-1", "https://pay.example/1", outcome=m.Outcome.UNKNOWN, case=reason, seq=1, busy=True
     )
-    with Journal(path) as journal:
-        journal.record(None, state, (m.OpenCase(reason, "?"),), at=0)
+    with opened(path) as journal:
+        journal.record(None, state, (m.OpenCase(reason, "?"),), at_ms=0)
     return state
 
 
@@ -235,33 +261,33 @@ def bank_says(journal: Journal, state: m.State, status: m.PaymentStatus) -> int 
     """The number of the case that the step opened again."""
     event = m.PaymentStatusReceived(50_000, state.seq, "p-1", status, "word", 25_300, "RUB")
     after, effects = m.step(state, event)
-    return journal.record(event, after, effects, at=50_000)
+    return journal.record(event, after, effects, at_ms=50_000)
 
 
 def test_money_that_comes_after_a_person_has_closed_the_case_opens_it_again(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     state = watched(path)
-    with Journal(path) as journal:
-        journal.close_case(1, operator="Иванова", resolution="денег нет", at=40_000)
+    with opened(path) as journal:
+        journal.close_case(1, operator="Иванова", resolution="денег нет", at_ms=40_000)
         assert bank_says(journal, state, m.PaymentStatus.PAID) == 1
         (case,) = journal.cases()
-        assert (case.number, case.phase, case.closed_at, case.operator, case.resolution) == (
+        assert (case.number, case.phase, case.closed_at_ms, case.operator, case.resolution) == (
             1, "paid_late", None, None, None,
         )  # fmt: skip
         kinds = [record.kind for record in journal.timeline("k1")]
-        assert kinds[-4:] == ["case_closed", "step", "case_note", "case_reopened"]
+        assert kinds[-4:] == ["case_closed", "attempt_step", "case_note", "case_reopened"]
         assert journal.verify() == []
-        journal.close_case(1, operator="Петров", resolution="деньги вернули", at=60_000)
+        journal.close_case(1, operator="Петров", resolution="деньги вернули", at_ms=60_000)
         assert (journal.cases(), journal.case(1).operator, journal.verify()) == ([], "Петров", [])
 
 
 def test_the_banks_no_leaves_a_closed_case_closed_and_news_an_open_one_open(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     state = watched(path)
-    with Journal(path) as journal:
+    with opened(path) as journal:
         assert bank_says(journal, state, m.PaymentStatus.PAID) is None
         assert [case.number for case in journal.cases()] == [1]
-        journal.close_case(1, operator="Иванова", resolution="денег нет", at=40_000)
+        journal.close_case(1, operator="Иванова", resolution="денег нет", at_ms=40_000)
         assert bank_says(journal, state, m.PaymentStatus.CLOSED) is None
         assert (journal.cases(), journal.verify()) == ([], [])
 
@@ -273,7 +299,7 @@ def test_a_decision_that_money_came_before_closes_nothing(
     path = tmp_path / "journal.db"
     state = watched(path)
     resolutions.submit(path, replace(CLOSING, phase="watching"))
-    with Journal(path) as journal:
+    with opened(path) as journal:
         bank_says(journal, state, status)
         resolutions.apply_pending(journal)
         assert (closed_by(journal), waiting(path)) == (operator, [])

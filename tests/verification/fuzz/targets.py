@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sco_drivers.errors import BadDeviceUrl
@@ -158,13 +159,14 @@ def journal_file(data: bytes) -> None:
     with tempfile.TemporaryDirectory(dir=_MEMORY) as folder:
         path = Path(folder) / "j"
         path.write_bytes(data)
-        for read_only in (True, False):
-            with contextlib.suppress(JournalError), Journal(path, read_only=read_only) as journal:
+        for open_it in (partial(Journal, read_only=True), partial(Journal, lane_id="lane-1", acquirer="paymaster")):
+            with contextlib.suppress(JournalError), open_it(path) as journal:
                 for look in (
                     journal.verify,
                     journal.attempts,
                     lambda: journal.cases(include_closed=True),
                     lambda: journal.timeline("k1"),
+                    journal.records,
                     lambda: journal.conflicting_attempts("A-1"),
                     journal.head,
                 ):

@@ -170,7 +170,7 @@ def judge(bench: Bench, result: Round, status: int) -> str | None:
         return f"{payment.cancel_requests} cancellations were sent"
     if not (bench.folder / "journal.db").exists():
         return None if payment is None else "a payment was created and there is no journal"
-    with Journal(bench.folder / "journal.db") as journal:
+    with Journal(bench.folder / "journal.db", lane_id="lane-1", acquirer="paymaster") as journal:
         problems = journal.verify()
         if problems:
             return f"verify: {problems[0]}"

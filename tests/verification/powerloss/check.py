@@ -16,6 +16,7 @@ import apsw
 
 from sco_payment import attempt as m
 from sco_payment.journal import Journal, JournalError, JournalUnwritable
+from tests.payment.journal.kit import opened
 from tests.verification.powerloss.disk import Image, Platter
 from tests.verification.powerloss.recorder import Disk, Op, RecordedJournal
 
@@ -42,15 +43,15 @@ def life(attempts: int) -> Iterator[Work]:
 
 
 def _records(event: m.Event | None, state: m.State, effects: Sequence[m.Effect], at: int) -> Work:
-    return lambda journal: journal.record(event, state, effects, at=at)
+    return lambda journal: journal.record(event, state, effects, at_ms=at)
 
 
 def _notes(key: str, text: str, at: int) -> Work:
-    return lambda journal: journal.note(key, text, at=at)
+    return lambda journal: journal.note(key, text, at_ms=at)
 
 
 def _closes(number: int, at: int) -> Work:
-    return lambda journal: journal.close_case(number, operator="Иванова", resolution="выдано", at=at)
+    return lambda journal: journal.close_case(number, operator="Иванова", resolution="выдано", at_ms=at)
 
 
 def _story(n: int, state: m.State, at: int) -> list[m.Event]:
@@ -97,7 +98,7 @@ def print_of(journal: Journal) -> str:
 def prints_of(works: Sequence[Work], folder: Path) -> list[str]:
     """The fingerprint before the first transaction and after each one, on a journal that nothing happens to."""
     folder.mkdir()
-    with Journal(folder / "j") as journal:
+    with opened(folder / "j") as journal:
         prints = [print_of(journal)]
         for work in works:
             work(journal)
@@ -358,7 +359,7 @@ def recovered(image: Image, folder: Path, prints: Sequence[str], acknowledged: i
     """What is wrong with the journal that `image` holds, or None."""
     _lay_out(image, folder)
     try:
-        with Journal(folder / "j") as journal:
+        with opened(folder / "j") as journal:
             problems = journal.verify()
             if problems:
                 return f"verify: {problems[0]}"
@@ -366,7 +367,7 @@ def recovered(image: Image, folder: Path, prints: Sequence[str], acknowledged: i
             if found not in prints[acknowledged : acknowledged + 2]:
                 where = prints.index(found) if found in prints else None
                 return f"{acknowledged} transactions were acknowledged; found is the state after {where}"
-            journal.note("k0", "the lane starts again", at=0)
+            journal.note("k0", "the lane starts again", at_ms=0)
             if journal.verify():
                 return "the chain breaks at the first row after the start"
     except JournalError as error:

@@ -188,7 +188,7 @@ class RecordedJournal(Journal):
         self, path: Path, disk: Disk, *, checkpoint_pages: int = 20, mistakes: dict[str, str] | None = None
     ) -> None:
         self._disk, self._checkpoint_pages, self._mistakes = disk, checkpoint_pages, mistakes or {}
-        super().__init__(path)
+        super().__init__(path, lane_id="lane-1", acquirer="paymaster")
 
     def _connect(self, uri: str) -> sqlite3.Connection:
         db = _Connection(uri, self._disk, self._checkpoint_pages)

@@ -86,8 +86,8 @@ def _not_found_is_unpaid(original: Any) -> Any:
 
 
 def _no_case(original: Any) -> Any:
-    def record(self: Any, event: Any, state: Any, effects: Any, *, at: int) -> None:
-        original(self, event, state, [e for e in effects if not isinstance(e, machine.OpenCase)], at=at)
+    def record(self: Any, event: Any, state: Any, effects: Any, *, at_ms: int) -> None:
+        original(self, event, state, [e for e in effects if not isinstance(e, machine.OpenCase)], at_ms=at_ms)
 
     return record
 

@@ -241,14 +241,14 @@ class Truth:
                 if released:
                     raise Violation(1, f"goods were released; {self._story_of(key)}")
                 continue
-            if not released and (key not in cases or cases[key].closed_at is not None):
+            if not released and (key not in cases or cases[key].closed_at_ms is not None):
                 raise Violation(2, f"the bank has the money of {payment.id}, no goods, no case that is open")
             if payment.kopecks != self.asked_of(key) and key not in cases:
                 raise Violation(2, f"the bank took another sum for {payment.id}, no case")
         for number in self.decided:
             case = journal.case(number)
             overtaken = case.phase in (m.Phase.PAID_LATE.value, m.Phase.UNSETTLED.value)
-            if case.closed_at is None and not overtaken:
+            if case.closed_at_ms is None and not overtaken:
                 raise Violation(2, f"a person closed case {number}, and the journal does not know it")
         for number, case in ((case.number, case) for case in cases.values()):
             if not journal.timeline(case.attempt):

@@ -19,7 +19,6 @@ from random import Random
 from typing import Any
 from unittest import mock
 
-import msgspec
 import urllib3.util.connection
 
 from sco_drivers.printer.memory import Memory
@@ -29,7 +28,7 @@ from sco_payment import attempt as m
 from sco_payment.assemble import open_lane
 from sco_payment.attempt import Message
 from sco_payment.customer import ui
-from sco_payment.journal import JournalError, resolutions
+from sco_payment.journal import JournalError, codec, resolutions
 from sco_payment.lane import Lane, Order, PaymentRefused, Result
 from sco_payment.money import format_amount
 from sco_payment.paymaster.token import Token
@@ -465,10 +464,12 @@ class World:
         if not self.process.alive or self.process.lane is None:
             return
         with closing(sqlite3.connect(self.disk.path)) as db:  # what is on disk, and not what the lane is about to write
-            query = "SELECT c.number, c.attempt, a.state FROM cases c JOIN attempts a ON a.key = c.attempt"
-            found = db.execute(query + " WHERE c.closed_at IS NULL").fetchall()
-        for number, key, text in found:
-            phase = msgspec.json.decode(text, type=m.State).phase
+            found = db.execute(
+                "SELECT c.number, c.attempt, a.version, a.state FROM cases c JOIN attempts a USING (attempt) "
+                "WHERE c.closed_at_ms IS NULL"
+            ).fetchall()
+        for number, key, version, text in found:
+            phase = codec.decode_state(version, codec.from_json(text)).phase
             early = phase is m.Phase.WATCHING
             if number not in self.truth.decided and (early or self.truth.closed(key)):
                 self.say(f"administrator: closes case {number}" + (" too early" if early else ""))

@@ -1,0 +1,39 @@
+"""What can go wrong with a journal.
+
+JournalError
+├── JournalBusy          another process has it open for writing
+├── JournalUnwritable    disk full, read-only, no permission, an I/O error
+├── JournalDamaged       not a journal, or damaged
+├── JournalTooNew        a newer release wrote it
+└── NoSuchCase           no open case has that number
+"""
+
+from __future__ import annotations
+
+
+class JournalError(Exception):
+    """The journal cannot be used; no payment may begin. The message says why and what to do."""
+
+
+class JournalBusy(JournalError):
+    """Another process has it open for writing."""
+
+
+class JournalUnwritable(JournalError):
+    """Disk full, read-only file system, no permission, or an I/O error."""
+
+
+class JournalDamaged(JournalError):
+    """The file is not a journal, or what is in it cannot be read."""
+
+
+class JournalTooNew(JournalError):
+    """A newer release of this package wrote it."""
+
+
+class NoSuchCase(JournalError, LookupError):
+    """No case has that number, or it is closed already."""
+
+
+class WrongAnchor(ValueError):
+    """Not an anchor. An anchor is a row's number, a colon and the row's hash, as `Journal.head` returns it."""

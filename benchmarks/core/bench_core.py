@@ -33,9 +33,9 @@ from benchmarks.installed import compile_packages
 from benchmarks.report import Row, finish, options
 from sco_payment import attempt as m
 from sco_payment.assemble import open_lane
-from sco_payment.customer.ui import Dialog, ScreenState
+from sco_payment.customer.ui import ScreenState
 from sco_payment.journal import Journal
-from sco_payment.lane import Order
+from sco_payment.order import Order
 from sco_payment.paymaster.token import Token
 from sco_payment.settings import TOKEN_VARIABLE
 from sco_payment.settings_reader import settings_from_mapping
@@ -168,9 +168,6 @@ class _Seen:
     def show(self, screen: ScreenState) -> None:
         if screen.view is m.View.PAID:
             self.paid_at = time.perf_counter()
-
-    def ask(self, dialog: Dialog, answer: object) -> None:
-        """Never asked here."""
 
     def close(self) -> None:
         """Nothing to close."""

@@ -7,16 +7,18 @@ import logging
 from functools import partial
 from pathlib import Path
 
-from sco_drivers import open_nfc, open_printer, open_screen, open_touch
+from sco_drivers import DeviceError, open_nfc, open_printer, open_screen, open_touch
 from sco_drivers.nfc.endurance import EnduranceExceeded, WriteEndurance
 from sco_drivers.nfc.guard import GuardEvent
+from sco_drivers.registry import Kind, traits
+from sco_drivers.urls import Traits
 from sco_payment.acquirer import open_acquirer
 from sco_payment.attempt import Message
 from sco_payment.customer.presenter import Presenter
 from sco_payment.customer.texts import LANGUAGES
-from sco_payment.customer.ui import LaneUI, NoUI, ScreenUI, SeveralUIs
+from sco_payment.customer.ui import Choose, LaneUI, NoUI, ScreenUI, SeveralUIs
 from sco_payment.devices import ReopeningDevice
-from sco_payment.events import Observer, isolated, null_observer
+from sco_payment.events import Observer, TagChanged, TagEnduranceExceeded, isolated, null_observer, stamped
 from sco_payment.journal import Journal
 from sco_payment.lane import Lane
 from sco_payment.runtime import Runtime, ThreadRuntime
@@ -35,16 +37,24 @@ class _LaneClock:
 
 
 def screen_ui(settings: Settings) -> LaneUI:
-    """Our own screen on the settings' devices; `NoUI` where the lane has none."""
+    """The lane's own screen on the settings' devices; `NoUI` where the lane has none."""
     devices = settings.devices
     if not devices.screen:
         return NoUI()
-    if devices.screen.removeprefix("spy+").startswith(("fb:", "drm:")):
+    if _traits("screen", devices.screen).owns_console:
         from sco_drivers.screen.console import watch_exits
 
-        watch_exits()  # here, since the screen is opened in another thread
+        watch_exits()  # here, because the screen is opened in another thread
     touch = ReopeningDevice(partial(open_touch, devices.touch)) if devices.touch else None
     return ScreenUI(ReopeningDevice(partial(open_screen, devices.screen)), touch, LANGUAGES[settings.lane.language])
+
+
+def _traits(kind: Kind, url: str) -> Traits:
+    """What the driver states about itself; without a driver nothing is known, and opening the device will report it."""
+    try:
+        return traits(kind, url)
+    except DeviceError:
+        return Traits()
 
 
 def open_lane(
@@ -60,16 +70,16 @@ def open_lane(
 
     Args:
         settings: validated settings.
-        ui: the lane's own screen, in place of ours on `devices.screen`.
+        ui: the lane's screen, instead of the one on `devices.screen`.
         also_show_on: further screens that show the same.
-        observer: is told what happens.
+        observer: receives the lane's events; what it raises is logged.
         runtime: time and threads; real ones by default.
-        token: the acquirer's credential, where it comes from elsewhere than the settings say; a
-            `paymaster.token.Token` for PayMaster.
+        token: the acquirer's credential, instead of the one that the settings name; a `paymaster.token.Token` for
+            PayMaster.
 
     Raises:
         JournalError: the journal cannot be opened for writing. ValueError: the acquirer cannot be opened, see
-            `acquirer.open_acquirer`. TypeError: a screen without `show`, `ask` or `close`, which would be missed only
+            `acquirer.open_acquirer`. TypeError: a screen without `show` or `close`, which would otherwise be missed only
             in the middle of a payment.
     """
     for given in (*also_show_on, *(() if ui is None else (ui,))):
@@ -77,68 +87,76 @@ def open_lane(
     runtime = ThreadRuntime() if runtime is None else runtime
     acquirer = open_acquirer(settings, _LaneClock(runtime), token)
     journal = Journal(settings.journal.path, lane_id=settings.lane.pos_id, acquirer=acquirer.name)
-    gc.collect()  # what the imports left behind; the devices' drivers then find room
-    observer = isolated(observer)
+    gc.collect()  # what the imports left over; the devices' drivers then find room
+    observer = stamped(isolated(observer), runtime.now)
+    texts = LANGUAGES[settings.lane.language]
     devices = settings.devices
     first = screen_ui(settings) if ui is None else ui
-    return Lane(
+    lane = Lane(
         settings,
         journal=journal,
         acquirer=acquirer,
         presenter=Presenter(
             settings,
-            LANGUAGES[settings.lane.language],
+            texts,
             printer=ReopeningDevice(partial(open_printer, devices.printer)) if devices.printer else None,
             nfc=ReopeningDevice(partial(open_nfc, devices.nfc)) if devices.nfc else None,
             wall=runtime.wall,
-            on_tag=partial(_tell_of_tag, observer),
-            wear=_tag_wear(settings, observer),
+            on_tag=partial(_report_tag, observer),
+            endurance=_write_endurance(settings, observer),
         ),
         ui=SeveralUIs(first, also_show_on) if also_show_on else first,
         runtime=runtime,
         observer=observer,
     )
+    for screen in (first, *also_show_on):
+        bind_screen(screen, lane.choose)
+    return lane
+
+
+def bind_screen(screen: LaneUI, choose: Choose) -> None:
+    """Give a screen that has a method `bind` the function that takes the customer's choices."""
+    bind = getattr(screen, "bind", None)
+    if bind is not None:
+        bind(choose)
 
 
 def _check_ui(ui: object) -> None:
     if isinstance(ui, type):
         raise TypeError(f"{ui.__name__} is a class: pass an object of it")
-    missing = [name for name in ("show", "ask", "close") if not callable(getattr(ui, name, None))]
+    missing = [name for name in ("show", "close") if not callable(getattr(ui, name, None))]
     if missing:
         raise TypeError(f"{type(ui).__name__} is no screen of a lane: it has no {', '.join(missing)}")
 
 
 def _never_set() -> float:
-    """Of a test's clock."""
+    """For a runtime that has no wall clock of its own."""
     return 0.0
 
 
-def _tell_of_tag(observer: Observer, event: GuardEvent) -> None:
-    log.warning("the NFC tag: %s%s", event.error or "well again", "; out of use" if event.disabled else "")
+def _report_tag(observer: Observer, event: GuardEvent) -> None:
+    log.warning("the NFC tag: %s%s", event.error or "in order again", "; out of use" if event.disabled else "")
     observer(
-        "tag",
-        {
-            "found": None if event.error is None else str(event.error),
-            "disabled": event.disabled,
-            "needs_person": event.needs_attendant,
-        },
+        TagChanged(
+            problem=None if event.error is None else str(event.error),
+            disabled=event.disabled,
+            needs_operator=event.needs_attendant,
+        )
     )
 
 
-def _tag_wear(settings: Settings, observer: Observer) -> WriteEndurance | None:
-    """The count of a dynamic tag's writes, beside the journal. A simulated tag is a new one each time."""
-    nfc = settings.devices.nfc.removeprefix("spy+")
-    if settings.display.plate != "dynamic" or not nfc or nfc.startswith("sim:"):
+def _write_endurance(settings: Settings, observer: Observer) -> WriteEndurance | None:
+    """The count of a dynamic tag's writes, in a file next to the journal. A simulated tag is a new one each time."""
+    nfc = settings.devices.nfc
+    if settings.display.plate != "dynamic" or not nfc or _traits("nfc", nfc).simulated:
         return None
     journal = Path(settings.journal.path)
-    return WriteEndurance(journal.with_name(journal.name + ".tags"), partial(_tell_of_wear, observer))
+    return WriteEndurance(journal.with_name(journal.name + ".tags"), partial(_report_endurance, observer))
 
 
-def _tell_of_wear(observer: Observer, worn: EnduranceExceeded) -> None:
+def _report_endurance(observer: Observer, exceeded: EnduranceExceeded) -> None:
+    uid = exceeded.uid.hex()
     log.error(
-        "the NFC tag %s was written %d times; it is made for %d: have it changed",
-        worn.uid.hex(),
-        worn.writes,
-        worn.life,
+        "the NFC tag %s was written %d times; it is rated for %d: replace it", uid, exceeded.writes, exceeded.life
     )
-    observer("tag_worn", {"uid": worn.uid.hex(), "writes": worn.writes, "life": worn.life})
+    observer(TagEnduranceExceeded(uid=uid, write_count=exceeded.writes, endurance=exceeded.life))

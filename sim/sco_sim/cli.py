@@ -10,7 +10,7 @@ import click
 
 from sco_payment.cli.exit_status import PAYMENT_HELP
 from sco_payment.cli.output import AMOUNT, fail, json_option
-from sco_payment.lane import PaymentRefused
+from sco_payment.order import PaymentRefused
 from sco_sim.demo import Demo
 from sco_sim.paymaster import BadScript, serve
 

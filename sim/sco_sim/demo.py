@@ -1,8 +1,8 @@
 """One whole payment on an embedded PayMaster and simulated devices: what `sco-pay demo` runs.
 
-Nothing here is faked from inside: the lane is the one that ships, opened from settings; it talks HTTP to the simulated
-bank, ESC/POS over TCP to the printer, PN532 frames over a pty to the reader, and writes a memory-mapped screen. The
-scripted customer sees only what a customer sees: the picture of the paper, of the screen, the tag's memory.
+Nothing is faked from inside: the lane is the one that ships, opened from settings; it talks HTTP to the simulated
+PayMaster, ESC/POS over TCP to the printer, PN532 frames over a pty to the reader, and writes a memory-mapped screen.
+The scripted customer sees only what a customer sees: the picture of the paper, of the screen, the tag's memory.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Any
 import zxingcpp
 from PIL import Image
 
-from sco_payment.assemble import open_lane, screen_ui
-from sco_payment.attempt import Message, Outcome, View
+from sco_payment.assemble import bind_screen, open_lane, screen_ui
+from sco_payment.attempt import Message, Outcome, Phase, View
 from sco_payment.cli.output import outcome_json, outcome_text
 from sco_payment.cli.pay import run_payment
 from sco_payment.cli.terminal import JsonLines, Lines
-from sco_payment.customer.ui import Choice, LaneUI, ScreenState
-from sco_payment.lane import Lane, Order, Result, check_order
+from sco_payment.customer.ui import RETRY, Choose, LaneUI, ScreenState
+from sco_payment.events import LaneEvent, StateChanged
+from sco_payment.lane import Lane
+from sco_payment.order import Order, Result, check_order
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import TOKEN_VARIABLE, DisplaySettings, Settings
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JOURNAL = "demo-journal.db"
-"""Begun anew by each demo, so its name is not a lane's: `--out` may be the folder of a real one."""
+"""Each demo begins a new one, so its name is not a lane's: `--out` may be the folder of a real one."""
 _PICTURES = ("screen.png", "screen-pay.png", "screen-dialog.png", "paper.png", "tag.png")
 _SCREEN_SIZE = (1024, 768)
 _LOOK_S = 0.05
@@ -79,7 +81,7 @@ class _LaneTime(ThreadRuntime[Message]):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The simulated devices and the simulated bank of one demo."""
+    """The simulated devices and the simulated PayMaster of one demo."""
 
     paymaster: PayMasterSimulator
     printer: VirtualPrinter | None
@@ -98,7 +100,7 @@ class Bench:
 
 
 class Stage:
-    """Whether the customer may come: the lane waits for them, and its scene stands whole on the screen."""
+    """Whether the customer may come: the lane waits for them, and its scene is completely drawn."""
 
     def __init__(self) -> None:
         self.waiting = threading.Event()
@@ -110,16 +112,19 @@ class Stage:
 
 
 class _WatchedUI:
-    """The lane's screen, telling the stage when the scene for paying has been drawn."""
+    """The lane's screen; it notifies the stage when the scene for paying has been drawn."""
 
     def __init__(self, inner: LaneUI, stage: Stage) -> None:
         self._inner = inner
         self._stage = stage
-        self.ask, self.close = inner.ask, inner.close
+        self.close = inner.close
 
-    def show(self, screen: ScreenState) -> None:
-        self._inner.show(screen)
-        if screen.view is View.PAY:
+    def bind(self, choose: Choose) -> None:
+        bind_screen(self._inner, choose)
+
+    def show(self, state: ScreenState) -> None:
+        self._inner.show(state)
+        if state.view is View.PAY:
             self._stage.shown.set()
 
 
@@ -132,7 +137,7 @@ class Customer(threading.Thread):
         super().__init__(name="customer", daemon=True)
         self._out = out
         self._kind = kind
-        self._dialog = Choice(dialog)
+        self._dialog = dialog
         self._mode = mode
         self._bench = bench
         self._speed = speed
@@ -174,7 +179,7 @@ class Customer(threading.Thread):
                 self._answer_dialog()
 
     def _look(self) -> str | None:
-        """What can be scanned, once the lane says that it waits for the customer."""
+        """What can be scanned, once the lane waits for the customer."""
         end = time.monotonic() + _PATIENCE_S
         while not self._over.is_set() and time.monotonic() < end:
             if self._stage.ready:
@@ -189,14 +194,14 @@ class Customer(threading.Thread):
     def _answer_dialog(self) -> None:
         """Tap the button on the touch panel. Retry finds the network again, but not for the one who pays late."""
         while not self._over.wait(_LOOK_S):
-            spot = self._button(self._dialog.value) if self._button(Choice.RETRY.value) else None
+            spot = self._button(self._dialog) if self._button(RETRY) else None
             if spot is None:
                 continue
-            if self._dialog is Choice.RETRY and self._kind == "pays-offline":
+            if self._dialog == RETRY and self._kind == "pays-offline":
                 self._bench.paymaster.go_online()
             self._bench.screen.save_png(str(self._out / "screen-dialog.png"))
             self._bench.touch.tap(*spot)
-            self.story.append(f"tapped {self._dialog.value}")
+            self.story.append(f"tapped {self._dialog}")
             return
 
     def _button(self, action: str) -> tuple[int, int] | None:
@@ -205,7 +210,7 @@ class Customer(threading.Thread):
 
 
 class Demo:
-    """One run. The arguments are those of `sco-pay demo`; sums in kopecks."""
+    """One run. The arguments are those of `sco-pay demo`; amounts in kopecks."""
 
     def __init__(
         self,
@@ -224,12 +229,12 @@ class Demo:
         self._customer, self._dialog = customer, dialog
         self._order = Order("42", amount, tendered_elsewhere)
         self._speed, self._out = speed, out
-        self._lines = JsonLines(sys.stdout) if as_json else Lines(sys.stdout)
-        self._as_json = as_json
+        self._json = JsonLines(sys.stdout) if as_json else None
+        self._lines = Lines(sys.stdout)
         self._stage = Stage()
 
     def run(self) -> int:
-        """Pay, save the pictures, tell the outcome; returns the exit status.
+        """Pay, save the pictures, print the outcome; returns the exit status.
 
         Raises:
             PaymentRefused: the order cannot be paid in this display mode, or at all; nothing was written. OSError.
@@ -281,7 +286,7 @@ class Demo:
         return settings_from_mapping(document, {TOKEN_VARIABLE: bench.paymaster.token}, source="demo")
 
     def _pay(self, lane: Lane, bench: Bench, runtime: _LaneTime) -> int:
-        self._say(f"a lane in display mode {self._mode}, a customer who {self._customer.replace('-', ' ')}")
+        self._print(f"a lane in display mode {self._mode}, a customer who {self._customer.replace('-', ' ')}")
         customer = Customer(
             self._customer, self._dialog, self._mode, bench, speed=self._speed, stage=self._stage, out=self._out
         )
@@ -293,26 +298,31 @@ class Demo:
         runtime.drain()
         self._save_pictures(bench)
         for line in customer.story:
-            self._say(f"the customer {line}")
+            self._print(f"the customer {line}")
         if self._customer == "pays-late" and last[-1].outcome is Outcome.UNKNOWN:
             bench.paymaster.go_online()
-            self._say("the network is back; the lane watches on for late money")
+            self._print("the network is back; the lane goes on watching for late money")
             lane.recover(follow=True)
         bank = bench.paymaster.bank
-        self._lines("paymaster", {"creates": bank.creates, "cancels": bank.cancels, "refunds": bank.refunds})
-        if self._as_json:
-            self._lines("outcome", outcome_json(last[-1]))
+        if self._json is not None:
+            counts = {"creates": bank.creates, "cancels": bank.cancels, "refunds": bank.refunds}
+            self._json.write("paymaster", counts)
+            self._json.write("outcome", outcome_json(last[-1]))
         else:
+            self._lines.write(f"at PayMaster: {bank.creates} created, {bank.cancels} cancellations")
             sys.stdout.write(outcome_text(last[-1]) + "\n")
         return status
 
-    def _observe(self, name: str, data: Mapping[str, Any]) -> None:
-        if name == "state" and data["phase"] == "waiting":
+    def _observe(self, event: LaneEvent) -> None:
+        if isinstance(event, StateChanged) and event.phase is Phase.WAITING:
             self._stage.waiting.set()
-        self._lines(name, data)
+        (self._json or self._lines)(event)
 
-    def _say(self, text: str) -> None:
-        self._lines("note", {"attempt": None, "text": text})
+    def _print(self, text: str) -> None:
+        if self._json is not None:
+            self._json.write("demo", {"text": text})
+        else:
+            self._lines.write(text)
 
     def _save_pictures(self, bench: Bench) -> None:
         bench.screen.save_png(str(self._out / "screen.png"))
@@ -323,4 +333,4 @@ class Demo:
         if bench.reader is not None:
             bench.reader.tag.render_png(str(self._out / "tag.png"))
             saved.append("tag.png")
-        self._say(f"pictures in {self._out}: {', '.join(saved)}")
+        self._print(f"pictures in {self._out}: {', '.join(saved)}")

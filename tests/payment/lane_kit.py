@@ -14,7 +14,7 @@ from typing import Any
 
 from sco_payment.assemble import open_lane
 from sco_payment.attempt import Message, View
-from sco_payment.customer.ui import Choice, Dialog, LaneUI, ScreenState
+from sco_payment.customer.ui import Choose, LaneUI, ScreenState
 from sco_payment.events import Observer, null_observer
 from sco_payment.lane import Lane
 from sco_payment.paymaster.token import Token
@@ -29,21 +29,26 @@ SPEED = 20.0
 class OwnUI:
     """An integrator's own screen: remembers what was shown, answers the dialog, and lets a test act on a view."""
 
-    def __init__(self, answer: Choice | None = None, on_pay: Callable[[ScreenState], None] | None = None) -> None:
-        self.shown: list[ScreenState | Dialog] = []
+    def __init__(self, answer: str | None = None, on_pay: Callable[[ScreenState], None] | None = None) -> None:
+        self.shown: list[ScreenState] = []
         self.closed = False
         self._answer = answer
         self._on_pay = on_pay
+        self._choose: Choose | None = None
 
-    def show(self, screen: ScreenState) -> None:
-        self.shown.append(screen)
-        if screen.view is View.PAY and self._on_pay is not None:
-            self._on_pay(screen)
+    def bind(self, choose: Choose) -> None:
+        self._choose = choose
 
-    def ask(self, dialog: Dialog, answer: Callable[[Choice], None]) -> None:
-        self.shown.append(dialog)
-        if self._answer is not None:
-            threading.Timer(0.02, answer, (self._answer,)).start()
+    def choose(self, state: ScreenState, button: str) -> bool:
+        assert self._choose is not None
+        return self._choose(state.attempt, button)
+
+    def show(self, state: ScreenState) -> None:
+        self.shown.append(state)
+        if state.view is View.PAY and self._on_pay is not None:
+            self._on_pay(state)
+        if state.view is View.DIALOG and self._answer is not None:
+            threading.Timer(0.02, self.choose, (state, self._answer)).start()
 
     def close(self) -> None:
         self.closed = True
@@ -54,7 +59,7 @@ class OwnUI:
 
     @property
     def pay_screens(self) -> list[ScreenState]:
-        return [one for one in self.shown if isinstance(one, ScreenState) and one.view is View.PAY]
+        return [state for state in self.shown if state.view is View.PAY]
 
 
 def document(paymaster: PayMasterSimulator, journal: Path, **sections: dict[str, Any]) -> dict[str, Any]:

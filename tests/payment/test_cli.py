@@ -19,6 +19,7 @@ from PIL import Image
 
 from sco_payment import attempt as m
 from sco_payment.cli.terminal import Lines
+from sco_payment.events import NoteAdded, StateChanged
 from sco_payment.journal import Journal
 from sco_sim.paymaster import PayMasterSimulator
 from tests.payment.lane_kit import run, settings_file
@@ -417,13 +418,13 @@ def test_lines_mark_the_notes_of_an_earlier_attempt() -> None:
     """A lane watches what it left open while it takes the next payment."""
     stream = io.StringIO()
     lines = Lines(stream)
-    lines("note", {"attempt": "old", "text": "bank: no payment of this order"})
-    lines("state", {"attempt": "new", "order": "43", "phase": "creating"})
+    lines(NoteAdded(attempt="old", text="bank: no payment of this order"))
+    lines(StateChanged(attempt="new", order_no="43", phase=m.Phase.CREATING, payment_id=None, expires_at_ms=0))
     for attempt in ("old", "new", None):
-        lines("note", {"attempt": attempt, "text": "said"})
+        lines(NoteAdded(attempt=attempt, text="said"))
     assert [line.strip() for line in stream.getvalue().splitlines()] == [
         "bank: no payment of this order",
-        "order 43: asking PayMaster for a payment",
+        "order 43: asking the acquirer for a payment",
         "of an earlier attempt: said",
         "said",
         "said",

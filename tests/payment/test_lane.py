@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,20 @@ import zxingcpp
 
 from sco_payment.assemble import open_lane
 from sco_payment.attempt import EndReason, Outcome, Phase, View
-from sco_payment.customer.ui import Choice, ScreenState
+from sco_payment.customer.texts import LANGUAGES
+from sco_payment.customer.ui import ScreenState
+from sco_payment.events import (
+    CancelSent,
+    CaseOpened,
+    LaneEvent,
+    LinkAccepted,
+    NoteAdded,
+    OutcomeReached,
+    OutcomeTaken,
+    StateChanged,
+)
 from sco_payment.journal import JournalError
-from sco_payment.lane import Order, PaymentRefused, RefundRefused, Result
+from sco_payment.order import Order, PaymentRefused, Result
 from sco_payment.paymaster.token import Token
 from sco_sim.nfc.pn532 import VirtualReader
 from sco_sim.printer import VirtualPrinter
@@ -29,9 +40,12 @@ DIALOG = "Оплата не завершена, нет связи с проце�
 ORDER = Order("42", 25300)
 
 
-def cancel_at_once(screen: ScreenState) -> None:
-    assert screen.cancel is not None
-    screen.cancel()
+class CancelsAtOnce(OwnUI):
+    """Its customer presses «Отменить» as soon as the code is there."""
+
+    def __init__(self) -> None:
+        super().__init__(on_pay=lambda state: self.pressed.append(self.choose(state, "cancel")))
+        self.pressed: list[bool] = []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +94,7 @@ def test_what_customer_and_network_do(tmp_path: Path, script: str, outcome: Outc
 def test_the_customer_cancels_once(
     tmp_path: Path, script: str, outcome: Outcome, why: EndReason, reached: int, reason: str | None
 ) -> None:
-    ui = OwnUI(on_pay=cancel_at_once)
+    ui = CancelsAtOnce()
     with bench(tmp_path, script, ui=ui) as (lane, paymaster):
         result = lane.pay(ORDER)
         assert (result.outcome, result.reason) == (outcome, why)
@@ -91,13 +105,12 @@ def test_the_customer_cancels_once(
             assert result.case == cases[0].number
             lane._runtime.close()  # the screen has shown what it was asked to
             last = ui.shown[-1]
-            assert isinstance(last, ScreenState)
             assert (last.headline, last.case) == ("Позовите сотрудника магазина", result.case)
 
 
 def test_network_fails_after_the_customer_paid_and_retry_finds_the_money(tmp_path: Path) -> None:
     """The hard case of the mission: poll until the timeout, ask, Повторить, paid. The dialog texts are exact."""
-    ui = OwnUI(Choice.RETRY)
+    ui = OwnUI("retry")
     with bench(tmp_path, ui=ui) as (lane, paymaster):
 
         def pay_offline(screen: ScreenState) -> None:
@@ -111,11 +124,12 @@ def test_network_fails_after_the_customer_paid_and_retry_finds_the_money(tmp_pat
         result = lane.pay(ORDER)
         assert (result.outcome, paymaster.bank.creates, paymaster.bank.cancels) == (Outcome.PAID, 1, 0)
         dialogs = [one for one in ui.shown if one.headline == DIALOG]
-        assert [(one.retry, one.cancel) for one in dialogs] == [("Повторить", "Отменить")]  # type: ignore[union-attr]
+        (dialog,) = dialogs
+        assert [(one.id, one.text) for one in dialog.buttons] == [("retry", "Повторить"), ("cancel", "Отменить")]
 
 
 def test_network_fails_after_the_customer_paid_and_cancel_leaves_a_case(tmp_path: Path) -> None:
-    ui = OwnUI(Choice.CANCEL)
+    ui = OwnUI("cancel")
     with bench(tmp_path, ui=ui) as (lane, paymaster):
 
         def pay_offline(screen: ScreenState) -> None:
@@ -148,7 +162,7 @@ def test_an_unanswered_dialog_never_cancels(tmp_path: Path) -> None:
 
 
 def test_a_bank_that_says_not_yet_is_polled_without_a_dialog(tmp_path: Path) -> None:
-    ui = OwnUI(Choice.CANCEL)
+    ui = OwnUI("cancel")
     with bench(tmp_path, "pays after=80", ui=ui) as (lane, _):
         assert lane.pay(ORDER).outcome is Outcome.PAID
         assert DIALOG not in ui.headlines
@@ -206,7 +220,7 @@ def test_mode_0_prints_the_code_and_the_paper_pays(tmp_path: Path) -> None:
             result = lane.pay(ORDER)
             assert result.outcome is Outcome.PAID
             (screen,) = ui.pay_screens
-            assert (screen.headline, screen.link, screen.kopecks) == (WAIT, None, 25300)
+            assert (screen.headline, screen.link, screen.amount_kopecks) == (WAIT, None, 25300)
         ticket = printer.tickets[0]
         assert "Магазин у дома" in ticket.text
         assert "253,00" in ticket.text
@@ -230,11 +244,11 @@ def test_mode_1_the_screen_carries_the_very_link(tmp_path: Path) -> None:
         seen: list[str] = []
         with bench(tmp_path, "pays after=6", devices={"screen": glass.url}) as (lane, paymaster):
 
-            def remember(name: str, data: object) -> None:
-                if name == "state" and isinstance(data, dict) and data["phase"] == "waiting":
+            def remember(event: LaneEvent) -> None:
+                if isinstance(event, StateChanged) and event.phase is Phase.WAITING:
                     seen.extend(read_code(glass.image()))
 
-            lane._observer = remember
+            lane._loop.observer = remember
             assert lane.pay(ORDER).outcome is Outcome.PAID
             (payment,) = paymaster.bank.payments.values()
             assert seen == [payment.link]
@@ -345,7 +359,8 @@ def test_a_lane_that_has_served_keeps_nothing_of_it_in_memory(tmp_path: Path) ->
     with bench(tmp_path, "declines", ui=OwnUI()) as (lane, _):
         for number in ("1", "2"):
             assert lane.pay(Order(number, 100)).outcome is Outcome.UNPAID
-            assert (lane._attempts, lane._heard, lane._cases, lane._stuck) == ({}, {}, {}, {})
+            loop = lane._loop
+            assert (loop.attempts, loop._last_notes, loop.cases, loop.unrecorded) == ({}, {}, {}, {})
 
 
 def test_who_cancels_from_outside_ends_the_payment_under_way_and_no_later_one(tmp_path: Path) -> None:
@@ -361,24 +376,24 @@ def test_who_cancels_from_outside_ends_the_payment_under_way_and_no_later_one(tm
 
 
 @pytest.mark.parametrize(
-    ("call", "script", "on_pay", "outcome", "cancels"),
+    ("call", "script", "ui", "outcome", "cancels"),
     [
-        ("create", "pays after=2", None, Outcome.PAID, 0),  # with the same key
-        ("status", "pays after=2", None, Outcome.PAID, 0),
-        ("find", "leaves + cut-after on=create", None, Outcome.NOT_PRESENTED, 1),
-        ("cancel", "leaves", cancel_at_once, Outcome.UNPAID, 1),  # never a second one: the bank's word is asked for
+        ("create", "pays after=2", OwnUI, Outcome.PAID, 0),  # with the same key
+        ("status", "pays after=2", OwnUI, Outcome.PAID, 0),
+        ("find", "leaves + cut-after on=create", OwnUI, Outcome.NOT_PRESENTED, 1),
+        ("cancel", "leaves", CancelsAtOnce, Outcome.UNPAID, 1),  # never a second one: the bank's word is asked for
     ],
 )
 def test_a_request_that_fails_in_an_unforeseen_way_leaves_nobody_waiting(
     tmp_path: Path,
     call: str,
     script: str,
-    on_pay: Callable[[ScreenState], None] | None,
+    ui: Callable[[], OwnUI],
     outcome: Outcome,
     cancels: int,
 ) -> None:
-    with bench(tmp_path, script, ui=OwnUI(on_pay=on_pay)) as (lane, paymaster):
-        request, failed = getattr(lane._acquirer, call), []
+    with bench(tmp_path, script, ui=ui()) as (lane, paymaster):
+        request, failed = getattr(lane._loop.acquirer, call), []
 
         def fails_once(*about: object) -> object:
             answer = request(*about)
@@ -387,7 +402,7 @@ def test_a_request_that_fails_in_an_unforeseen_way_leaves_nobody_waiting(
                 raise RuntimeError("nobody foresaw this")
             return answer
 
-        setattr(lane._acquirer, call, fails_once)
+        setattr(lane._loop.acquirer, call, fails_once)
         result = lane.pay(ORDER)
         assert failed
         assert (result.outcome, paymaster.bank.creates, paymaster.bank.cancels) == (outcome, 1, cancels)
@@ -404,8 +419,9 @@ def test_a_paid_order_is_never_charged_again_and_a_declined_one_may_be(tmp_path:
 
 
 def test_refunds_are_made_elsewhere(tmp_path: Path) -> None:
-    with bench(tmp_path, ui=OwnUI()) as (lane, _), pytest.raises(RefundRefused, match="pos/touch"):
-        lane.refund("42")
+    with bench(tmp_path, ui=OwnUI()) as (lane, _):
+        assert not [name for name in dir(lane) if "refund" in name]
+    assert all("pos/touch" in texts.no_refunds for texts in LANGUAGES.values())
 
 
 def test_an_outcome_that_was_not_taken_becomes_a_case(tmp_path: Path) -> None:
@@ -443,7 +459,7 @@ def test_a_full_disk_in_mid_payment_loses_nothing(tmp_path: Path, monkeypatch: p
         db.execute("PRAGMA query_only=0")
         (result,) = lane.recover()
         assert (result.outcome, result.phase) == (Outcome.UNKNOWN, Phase.PAID_LATE)
-        assert (lane._attempts, lane._cases, lane._stuck) == ({}, {}, {})  # it runs on for weeks
+        assert (lane._loop.attempts, lane._loop.cases, lane._loop.unrecorded) == ({}, {}, {})  # it runs on for weeks
         assert [case.reason for case in lane.journal.cases()] == ["paid_after_restart"]
         assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 0)
 
@@ -451,7 +467,7 @@ def test_a_full_disk_in_mid_payment_loses_nothing(tmp_path: Path, monkeypatch: p
 def test_a_lane_that_starts_again_names_the_case_of_an_open_attempt(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ui = OwnUI(Choice.CANCEL)
+    ui = OwnUI("cancel")
     with bench(tmp_path, ui=ui) as (lane, paymaster):
         ui._on_pay = lambda screen: paymaster.go_offline()
         before = lane.pay(ORDER)
@@ -461,7 +477,7 @@ def test_a_lane_that_starts_again_names_the_case_of_an_open_attempt(
         assert (after.outcome, after.phase) == (Outcome.UNKNOWN, Phase.WATCHING)
         assert after.case == before.case == 1
         assert [line for line in caplog.messages if line.startswith("open cases")] == [
-            "open cases, which a person must decide: 1"
+            "open cases, which an operator must decide: 1"
         ]
 
 
@@ -484,7 +500,6 @@ def test_a_lane_that_starts_again_leaves_no_code_on_the_screen(tmp_path: Path) -
             lane._runtime.drain()
     assert result.case == 1
     assert [one.headline for one in ui.shown] == ["Пожалуйста, подождите", "Позовите сотрудника магазина"]
-    assert isinstance(ui.shown[-1], ScreenState)
     assert ui.shown[-1].case == 1
 
 
@@ -504,14 +519,14 @@ def test_the_next_payment_of_an_order_first_asks_about_the_one_that_a_crash_left
 
 def test_an_order_that_waiting_cannot_help_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside another's attempt that the lane still watches."""
-    ui = OwnUI(Choice.CANCEL)
+    ui = OwnUI("cancel")
     with bench(tmp_path, "pays after=2", ui=ui) as (lane, paymaster):
         assert lane.pay(ORDER).outcome is Outcome.PAID
         paymaster.use("leaves")
         ui._on_pay = lambda screen: paymaster.go_offline()
         assert lane.pay(Order("43", 100)).outcome is Outcome.UNKNOWN
         waits: list[object] = []
-        monkeypatch.setattr(lane, "_run_once", waits.append)
+        monkeypatch.setattr(lane._loop, "run_once", waits.append)
         with pytest.raises(PaymentRefused, match="already paid"):
             lane.pay(ORDER)
         assert waits == []
@@ -527,7 +542,6 @@ def test_goods_that_may_not_have_been_released_send_the_customer_to_the_attendan
         with pytest.raises(RuntimeError):
             lane.pay(ORDER, deliver=fails)
         lane._runtime.drain()
-        assert isinstance(ui.shown[-1], ScreenState)
         assert (ui.shown[-1].headline, ui.shown[-1].case) == ("Позовите сотрудника магазина", 1)
 
 
@@ -537,7 +551,7 @@ def test_an_idle_lane_looks_at_its_printer_now_and_then(tmp_path: Path, monkeypa
         looks: list[int] = []
         now = [lane._runtime.now()]
         monkeypatch.setattr(lane._runtime, "now", lambda: now[0])
-        monkeypatch.setattr(lane._customer._presenter, "check_printer", lambda: looks.append(now[0]))
+        monkeypatch.setattr(lane._loop.customer._presenter, "check_printer", lambda: looks.append(now[0]))
         for later in (0, 1, 29_998, 1):
             now[0] += later
             lane.run_pending()
@@ -582,30 +596,49 @@ def test_a_closed_lane_watches_nothing_any_more(tmp_path: Path) -> None:
     assert not watcher.is_alive()
 
 
-def test_what_an_observer_is_told(tmp_path: Path) -> None:
+def test_what_an_observer_receives(tmp_path: Path) -> None:
     """Names and fields are read by programs."""
-    told: list[tuple[str, Mapping[str, Any]]] = []
-
-    def observe(name: str, data: Mapping[str, Any]) -> None:
-        told.append((name, dict(data)))
-
-    with bench(tmp_path, "cancel-refused", ui=OwnUI(on_pay=cancel_at_once), observer=observe) as (lane, paymaster):
+    seen: list[LaneEvent] = []
+    with bench(tmp_path, "cancel-refused", ui=CancelsAtOnce(), observer=seen.append) as (lane, paymaster):
+        before = lane._runtime.now()
         result = lane.pay(ORDER)
         (payment,) = paymaster.bank.payments.values()
         (attempt,) = lane.journal.attempts()
-    about = {"attempt": result.key, "order": "42", "expires_at": attempt.plan.expires_at_ms / 1000}
-    states = [data for name, data in told if name == "state"]
-    assert states[0] == {**about, "phase": "creating", "payment_id": None}
-    assert states[1] == {**about, "phase": "presenting", "payment_id": payment.id}
+    about = {"attempt": result.key, "order": "42", "expires_at_ms": attempt.plan.expires_at_ms}
+    states = [stripped(event) for event in seen if isinstance(event, StateChanged)]
+    assert states[0] == {"event": "state_changed", **about, "phase": "creating", "payment_id": None}
+    assert states[1] == {"event": "state_changed", **about, "phase": "presenting", "payment_id": payment.id}
     phases = [data["phase"] for data in states]
     assert [one for one, next_one in pairwise(phases) if one == next_one] == []
-    assert ("note", {"attempt": result.key, "text": "presented: on the screen"}) in told
-    told = [(name, data) for name, data in told if name in ("link", "cancel", "case")]
+    notes = [event.text for event in seen if isinstance(event, NoteAdded) and event.attempt == result.key]
+    assert "presented: on the screen" in notes
+    told = [stripped(event) for event in seen if isinstance(event, LinkAccepted | CancelSent | CaseOpened)]
     assert told == [
-        ("link", {"attempt": result.key, "link": payment.link, "verified": True}),
-        ("cancel", {"attempt": result.key, "payment_id": payment.id}),
-        ("case", {"number": result.case, "attempt": result.key, "order": "42"}),
+        {"event": "link_accepted", "attempt": result.key, "link": payment.link, "verified": True},
+        {"event": "cancel_sent", "attempt": result.key, "payment_id": payment.id},
+        {"event": "case_opened", "attempt": result.key, "order": "42", "case": result.case},
     ]
+    ends = [stripped(event) for event in seen if isinstance(event, OutcomeReached | OutcomeTaken)]
+    assert ends == [
+        {
+            "event": "outcome_reached",
+            "attempt": result.key,
+            "order": "42",
+            "outcome": "unknown",
+            "reason": "customer",
+            "amount_kopecks": 25300,
+            "payment_id": payment.id,
+            "case": result.case,
+        },
+        {"event": "outcome_taken", "attempt": result.key, "order": "42"},
+    ]
+    assert sorted(event.seq for event in seen) == list(range(1, len(seen) + 1))
+    assert all(before <= event.time_ms <= lane._runtime.now() for event in seen)
+
+
+def stripped(event: LaneEvent) -> dict[str, object]:
+    """Without what differs from run to run."""
+    return {name: value for name, value in event.as_json().items() if name not in ("seq", "time_ms")}
 
 
 def test_a_slow_display_shows_the_latest_scene_only(tmp_path: Path) -> None:

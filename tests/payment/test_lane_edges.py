@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,8 +12,9 @@ from sco_drivers.errors import DeviceGone
 from sco_payment import attempt as m
 from sco_payment.attempt import Outcome
 from sco_payment.customer.ui import ScreenState
+from sco_payment.events import LaneEvent, ScreenFailed
 from sco_payment.journal import Journal, JournalUnwritable
-from sco_payment.lane import Order, PaymentRefused
+from sco_payment.order import Order, PaymentRefused
 from tests.payment.lane_kit import OwnUI, bench
 from tests.payment.test_lane_tag import watched
 
@@ -33,13 +32,13 @@ def test_the_largest_sum_is_taken_and_one_kopeck_more_is_not(tmp_path: Path) -> 
 
 def test_a_create_that_always_fails_in_an_unforeseen_way_may_have_reached_the_bank(tmp_path: Path) -> None:
     with bench(tmp_path, "leaves", ui=OwnUI()) as (lane, paymaster):
-        create = lane._acquirer.create
+        create = lane._loop.acquirer.create
 
         def breaks(*about: object) -> m.Event:
             create(*about)  # type: ignore[arg-type]
             raise RuntimeError("nobody foresaw this")
 
-        lane._acquirer.create = breaks  # type: ignore[method-assign, assignment]
+        lane._loop.acquirer.create = breaks  # type: ignore[method-assign, assignment]
         assert lane.pay(ORDER).outcome is Outcome.NOT_PRESENTED
         assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 1), "what reached the bank stays payable there"
 
@@ -59,7 +58,7 @@ def test_an_outcome_that_was_taken_is_not_asked_about_as_if_the_lane_had_died(tm
         assert (result.outcome, result.phase) == (Outcome.UNKNOWN, m.Phase.WATCHING)
         time.sleep(0.5)  # 10 s of the lane's time
         assert asked == [paymaster.bank.calls["get"]]
-        assert lane._left_standing is None
+        assert lane._loop.left_on_screen is None
 
 
 def test_the_outcome_stays_before_the_customer(tmp_path: Path) -> None:
@@ -135,7 +134,7 @@ def test_the_tag_is_looked_at_in_its_own_time(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(lane._runtime, "now", lambda: clock[0])
         monkeypatch.setattr(lane._runtime, "submit", lambda channel, work: asked.append(clock[0]))
         for clock[0] in (1_000, 1_000, 2_999, 3_000, 3_001, 5_000):
-            lane._customer.look_at_tag()
+            lane._loop.customer.check_tag()
         assert asked == [1_000, 3_000, 5_000]
         monkeypatch.undo()
 
@@ -145,11 +144,11 @@ def test_the_sum_stands_where_it_belongs(tmp_path: Path) -> None:
     with bench(tmp_path, "pays after=2", ui=ui) as (lane, _):
         assert lane.pay(ORDER).outcome is Outcome.PAID
         lane._runtime.close()
-        sums = [(one.view, one.kopecks) for one in ui.shown if isinstance(one, ScreenState)]
+        sums = [(one.view, one.amount_kopecks) for one in ui.shown]
         assert sums == [(m.View.WAIT, None), (m.View.PAY, 25_300), (m.View.PAID, 25_300)]
 
 
-def test_a_screen_that_fails_is_told_to_the_observer(tmp_path: Path) -> None:
+def test_a_screen_that_fails_is_reported_to_the_observer(tmp_path: Path) -> None:
     told: list[object] = []
 
     class Unplugged(OwnUI):
@@ -158,14 +157,14 @@ def test_a_screen_that_fails_is_told_to_the_observer(tmp_path: Path) -> None:
                 raise DeviceGone("unplugged")
             super().show(screen)
 
-    def observe(name: str, data: Mapping[str, Any]) -> None:
-        if name == "note" and data["text"].startswith("the screen failed"):
-            told.append((data["attempt"], data["text"]))
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, ScreenFailed):
+            told.append((event.attempt, event.detail))
 
     with bench(tmp_path, "pays after=2", ui=Unplugged(), observer=observe) as (lane, _):
         result = lane.pay(ORDER)
         lane._runtime.close()
-        assert told == [(result.key, "the screen failed: unplugged")]
+        assert told == [(result.key, "unplugged")]
 
 
 def test_a_lane_is_closed_when_its_watch_has_ended(tmp_path: Path) -> None:

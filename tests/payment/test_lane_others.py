@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import cast
@@ -17,9 +17,11 @@ import pytest
 from sco_drivers.errors import DeviceGone
 from sco_payment import attempt as m
 from sco_payment.attempt import CaseReason, Outcome, View
-from sco_payment.customer.ui import Choice, Dialog, LaneUI, ScreenState, SeveralUIs
+from sco_payment.customer.ui import Button, LaneUI, ScreenState, SeveralUIs
+from sco_payment.events import LaneEvent, StateChanged
 from sco_payment.journal import Journal
-from sco_payment.lane import Lane, Order, PaymentRefused, Result
+from sco_payment.lane import Lane
+from sco_payment.order import Order, PaymentRefused, Result
 from sco_payment.runtime import Channel
 from sco_sim.paymaster import PayMasterSimulator
 from sco_sim.screen import VirtualScreen
@@ -51,7 +53,7 @@ def test_a_screen_that_raises_anything_costs_the_next_customer_nothing(tmp_path:
         ui.shown.clear()
         assert lane.pay(Order("43", 100)).outcome is Outcome.PAID
         lane._runtime.close()  # what was asked of the screen is done
-        assert [one.view for one in ui.shown if isinstance(one, ScreenState)] == [View.WAIT, View.PAY, View.PAID]
+        assert [one.view for one in ui.shown] == [View.WAIT, View.PAY, View.PAID]
 
 
 def test_a_code_that_could_not_be_shown_in_an_unforeseen_way_may_have_been_seen(tmp_path: Path) -> None:
@@ -75,9 +77,6 @@ class Broken(OwnUI):
     def show(self, screen: ScreenState) -> None:
         raise self._error
 
-    def ask(self, dialog: Dialog, answer: Callable[[Choice], None]) -> None:
-        raise self._error
-
     def close(self) -> None:
         raise self._error
 
@@ -87,18 +86,20 @@ def test_a_further_screen_that_fails_keeps_nothing_from_the_customer(tmp_path: P
     ui = OwnUI()
     with bench(tmp_path, "pays after=2", ui=SeveralUIs(ui, [Broken(error)])) as (lane, paymaster):
         assert (lane.pay(ORDER).outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
-    assert [one.view for one in ui.shown if isinstance(one, ScreenState)] == [View.WAIT, View.PAY, View.PAID]
+    assert [one.view for one in ui.shown] == [View.WAIT, View.PAY, View.PAID]
     assert ui.closed
 
 
 def test_the_customer_is_asked_though_a_further_screen_fails() -> None:
-    ui, answers = OwnUI(Choice.RETRY), queue.SimpleQueue[Choice]()
-    SeveralUIs(ui, [Broken(RuntimeError())]).ask(Dialog("?", "r", "c", 100, 0.0), answers.put)
-    assert answers.get(timeout=10) is Choice.RETRY
+    ui, answers = OwnUI("retry"), queue.SimpleQueue[tuple[str, str]]()
+    ui.bind(lambda *choice: answers.put(choice) is None)
+    dialog = ScreenState(View.DIALOG, "?", buttons=(Button("retry", "r"), Button("cancel", "c")), attempt="k1")
+    SeveralUIs(ui, [Broken(RuntimeError())]).show(dialog)
+    assert answers.get(timeout=10) == ("k1", "retry")
 
 
 def test_an_observer_that_raises_ends_no_payment(tmp_path: Path) -> None:
-    def closed_pipe(name: str, data: object) -> None:
+    def closed_pipe(event: LaneEvent) -> None:
         raise BrokenPipeError(32, "Broken pipe")
 
     with bench(tmp_path, "pays after=2", ui=OwnUI(), observer=closed_pipe) as (lane, bank):
@@ -150,15 +151,15 @@ def test_the_cancel_button_goes_when_it_can_do_nothing_any_more(tmp_path: Path) 
     class Impatient(OwnUI):
         def show(self, screen: ScreenState) -> None:
             super().show(screen)
-            if screen.view is View.WAIT and screen.cancel is not None:
-                screen.cancel()
+            if screen.view is View.WAIT and screen.offers("cancel"):
+                self.choose(screen, "cancel")
 
     ui = Impatient()
     with bench(tmp_path, "leaves", ui=ui) as (lane, _):
         assert lane.pay(ORDER).outcome is Outcome.UNPAID
         lane._runtime.close()
-    waits = [one for one in ui.shown if isinstance(one, ScreenState) and one.view is View.WAIT]
-    assert [one.cancel is not None for one in waits] == [True, False]
+    waits = [one for one in ui.shown if one.view is View.WAIT]
+    assert [one.offers("cancel") for one in waits] == [True, False]
 
 
 def test_what_could_not_be_drawn_is_not_left_wanted(tmp_path: Path) -> None:
@@ -174,9 +175,6 @@ def test_what_could_not_be_drawn_is_not_left_wanted(tmp_path: Path) -> None:
             if screen.view is View.PAY:
                 raise DeviceGone("the display was pulled out")
             super().show(screen)
-
-        def ask(self, dialog: Dialog, answer: object) -> None:
-            raise AssertionError("nothing is asked")
 
     ui = Wants()
     ui.wanted = []
@@ -201,7 +199,7 @@ def test_while_the_attempt_before_is_asked_about(tmp_path: Path, cancelled: bool
     with bench(tmp_path, "leaves" if cancelled else "pays after=2", ui=OwnUI()) as (lane, paymaster):
         other_lane_creates(paymaster, ORDER.kopecks, params=False)  # plays the payment of before
         called = lane._runtime.now()
-        ask, asked_at = lane._acquirer.status, []
+        ask, asked_at = lane._loop.acquirer.status, []
 
         def closed_in_the_end(payment_id: str, seq: int) -> m.Event:
             asked_at.append(lane._runtime.now())
@@ -221,7 +219,7 @@ def test_while_the_attempt_before_is_asked_about(tmp_path: Path, cancelled: bool
             else:
                 elsewhere(channel, work)
 
-        lane._acquirer.status = closed_in_the_end  # type: ignore[method-assign, assignment]
+        lane._loop.acquirer.status = closed_in_the_end  # type: ignore[method-assign, assignment]
         elsewhere = lane._runtime.submit
         lane._runtime.submit = at_once  # type: ignore[method-assign, assignment]
         result = lane.pay(ORDER)
@@ -270,7 +268,7 @@ def test_what_is_called_from_within_deliver_spoils_nothing(tmp_path: Path) -> No
 def test_the_watch_survives_what_nobody_foresaw(tmp_path: Path) -> None:
     with bench(tmp_path, "leaves", ui=OwnUI()) as (lane, _):
         looks: list[int] = []
-        look_well, again = lane._customer.look_at_tag, threading.Event()
+        look_well, again = lane._loop.customer.check_tag, threading.Event()
 
         def look() -> None:
             looks.append(len(looks))
@@ -279,7 +277,7 @@ def test_the_watch_survives_what_nobody_foresaw(tmp_path: Path) -> None:
             look_well()
             again.set()
 
-        lane._customer.look_at_tag = look  # type: ignore[method-assign]
+        lane._loop.customer.check_tag = look  # type: ignore[method-assign]
         lane.start()
         assert again.wait(10)
 
@@ -335,14 +333,15 @@ def test_a_watch_that_cannot_start_can_be_started_later(tmp_path: Path, monkeypa
 
 
 def test_what_is_no_screen_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
-    """`ask` would be missed first when the network fails behind a customer who has paid."""
+    """`close` would be missed first at the end of the day."""
 
-    class NoDialog:
+    class NeverCloses:
         def show(self, screen: ScreenState) -> None: ...
 
-        def close(self) -> None: ...
-
-    for given, told in ((NoDialog(), "NoDialog is no screen of a lane: it has no ask"), (OwnUI, "OwnUI is a class")):
+    for given, told in (
+        (NeverCloses(), "NeverCloses is no screen of a lane: it has no close"),
+        (OwnUI, "OwnUI is a class"),
+    ):
         with pytest.raises(TypeError, match=told), bench(tmp_path, ui=cast(LaneUI, given)):
             pass
     assert not (tmp_path / "journal.db").exists()
@@ -364,8 +363,8 @@ def test_a_watchdog_sees_a_payment_that_hangs_and_no_other(tmp_path: Path) -> No
     hangs, goes_on = threading.Event(), threading.Event()
     late_in_deliver: list[float] = []
 
-    def observer(name: str, data: Mapping[str, object]) -> None:
-        if name == "state" and data["phase"] == "waiting":
+    def observer(event: LaneEvent) -> None:
+        if isinstance(event, StateChanged) and event.phase is m.Phase.WAITING:
             hangs.set()
             goes_on.wait(60)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from sco_payment.assemble import open_lane
-from sco_payment.attempt import FINAL, Outcome, Phase
+from sco_payment.attempt import FINAL, Outcome
+from sco_payment.events import LaneEvent, StateChanged, TagChanged, TagEnduranceExceeded
 from sco_payment.journal import JournalError
-from sco_payment.lane import Lane, Order
+from sco_payment.lane import Lane
+from sco_payment.order import Order
 from sco_payment.paymaster.token import Token
 from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.nfc.pn532 import VirtualReader
@@ -35,8 +37,8 @@ class Watched:
 
     def __init__(self, lane: Lane, paymaster: PayMasterSimulator, reader: SimulatedField, ui: OwnUI) -> None:
         self.lane, self.paymaster, self.reader, self.ui = lane, paymaster, reader, ui
-        self.events: list[Mapping[str, Any]] = []
-        self.worn: list[Mapping[str, Any]] = []
+        self.events: list[TagChanged] = []
+        self.worn: list[TagEnduranceExceeded] = []
 
     def until(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 15
@@ -85,19 +87,19 @@ def rcs380(uri: str) -> Iterator[tuple[SimulatedField, str]]:
 def watched(tmp_path: Path, plate: str, *, show_qr: bool = True, at: At = pn532) -> Iterator[Watched]:
     ui = OwnUI()
     payload = Bank(lambda: 0.0).add_sticker().payload  # what the plate carries is known before the lane is set up
-    events: list[Mapping[str, Any]] = []
-    worn: list[Mapping[str, Any]] = []
+    events: list[TagChanged] = []
+    worn: list[TagEnduranceExceeded] = []
     with at(payload if plate == "static" else "") as (reader, url):
         display: dict[str, Any] = {"mode": 2, "plate": plate, "qr_with_plate": show_qr}
         if plate == "static":
             display |= {"sticker_id": "st-000001", "plate_link": payload}
         devices = {"nfc": url, "nfc_uid": reader.tag.uid.hex()}
 
-        def observe(name: str, data: Mapping[str, Any]) -> None:
-            if name == "tag":
-                events.append(data)
-            elif name == "tag_worn":
-                worn.append(data)
+        def observe(event: LaneEvent) -> None:
+            if isinstance(event, TagChanged):
+                events.append(event)
+            elif isinstance(event, TagEnduranceExceeded):
+                worn.append(event)
 
         timing = {"invoice_life_s": 120.0, "poll_timeout_s": 30.0, "grace_s": 60.0, "tag_check_s": 2.0}
         with bench(tmp_path, ui=ui, observer=observe, display=display, devices=devices, timing=timing) as (lane, bank):
@@ -134,12 +136,12 @@ def test_what_is_laid_on_the_tag_while_idle_is_told_and_nfc_comes_back_when_it_h
         it.lane.start()
         act(it.reader)
         it.until(lambda: bool(it.events))
-        assert (it.events[0]["disabled"], it.events[0]["needs_person"]) == (True, False)
-        assert told in it.events[0]["found"]
+        assert (it.events[0].disabled, it.events[0].needs_operator) == (True, False)
+        assert told in str(it.events[0].problem)
         outcome, lines, _ = it.pay()
         assert (outcome, lines) == (Outcome.PAID, USE_QR)
         it.reader.tags[:] = [ours]
-        it.until(lambda: it.events[-1]["found"] is None)
+        it.until(lambda: it.events[-1].problem is None)
         outcome, lines, carried = it.pay("43")
         assert (outcome, lines) == (Outcome.PAID, ())
         assert carried != [None]
@@ -156,8 +158,8 @@ def test_a_tag_that_was_written_by_others_stays_out_of_use_until_a_person_has_lo
         it.until(lambda: it.reader.commands[0x4A] >= 4)  # it has looked before the stranger comes
         it.reader.tag.put_uri(EVIL)
         it.until(lambda: bool(it.events))
-        assert EVIL in it.events[0]["found"]
-        assert it.events[0]["needs_person"]
+        assert EVIL in str(it.events[0].problem)
+        assert it.events[0].needs_operator
         outcome, lines, carried = it.pay()
         assert (outcome, lines) == (Outcome.PAID, USE_QR)
         if plate == "dynamic":
@@ -195,11 +197,11 @@ def test_our_own_link_is_no_tampering_when_something_lay_there_while_it_was_clea
         it.lane.pay(Order("2", 25300))
         it.settle()
         assert it.reader.tag.uri() is not None  # nobody writes while two tags lie there
-        assert [event["needs_person"] for event in it.events] == [False]
+        assert [event.needs_operator for event in it.events] == [False]
         it.reader.tags.pop()
         assert it.pay("3")[1] == USE_QR  # it is cleared, and well once
         assert it.pay("4")[:2] == (Outcome.PAID, ())
-        assert [event["disabled"] for event in it.events] == [True, False]
+        assert [event.disabled for event in it.events] == [True, False]
 
 
 def test_a_strangers_link_is_off_the_tag_before_the_customer_pays(tmp_path: Path) -> None:
@@ -209,7 +211,7 @@ def test_a_strangers_link_is_off_the_tag_before_the_customer_pays(tmp_path: Path
         it.reader.tag.put_uri(EVIL)
         outcome, lines, carried = it.pay("2")
         assert (outcome, lines, carried) == (Outcome.PAID, USE_QR, [None])
-        assert it.events[0]["needs_person"]
+        assert it.events[0].needs_operator
 
 
 def test_what_a_crash_left_on_a_dynamic_tag_is_cleared_at_start(tmp_path: Path) -> None:
@@ -232,7 +234,7 @@ def test_the_writes_of_a_dynamic_tag_are_counted_and_a_worn_one_is_told(tmp_path
     with watched(tmp_path, "dynamic") as it:
         assert it.pay("44")[0] is Outcome.PAID
         it.settle()
-        assert it.worn == [{"uid": uid, "writes": 99_991, "life": 100_000}]
+        assert [(worn.uid, worn.write_count, worn.endurance) for worn in it.worn] == [(uid, 99_991, 100_000)]
 
 
 def test_a_static_tag_is_not_counted(tmp_path: Path) -> None:
@@ -266,11 +268,11 @@ def test_an_attempt_that_a_crash_left_takes_no_later_customers_link_off_the_tag(
         with pytest.raises(JournalError):
             it.lane.pay(Order("1", 25300))
         it.settle()
-        it.lane._customer._presenter.close()  # as the system does for a process that has died
+        it.lane._loop.customer._presenter.close()  # as the system does for a process that has died
         first_is_over, carried = threading.Event(), []
 
-        def observe(name: str, data: Mapping[str, Any]) -> None:
-            if name == "state" and data["order"] == "1" and Phase(data["phase"]) in FINAL:
+        def observe(event: LaneEvent) -> None:
+            if isinstance(event, StateChanged) and event.order_no == "1" and event.phase in FINAL:
                 first_is_over.set()
 
         def customer(screen: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from sco_payment.attempt import EndReason, Outcome
 from sco_payment.customer.ui import ScreenState
-from sco_payment.lane import Order
+from sco_payment.order import Order
 from sco_sim.nfc.ntag import TEARS
 from sco_sim.nfc.pn532 import Fault
 from tests.payment.test_lane_tag import USE_QR, watched
@@ -57,7 +57,7 @@ def test_a_fault_at_any_stage_costs_the_tag_and_not_the_payment(tmp_path: Path, 
         it.settle()
         assert it.reader.tag.uri() == (attempt.link if plate == "static" else None)
         assert not it.reader.field_on
-        assert not any(event["disabled"] for event in it.events)
+        assert not any(event.disabled for event in it.events)
 
 
 def test_the_stages_are_where_they_are_meant(tmp_path: Path) -> None:
@@ -81,10 +81,10 @@ def test_a_reader_that_is_pulled_out_while_idle_and_put_in_again_is_used_again(t
         it.lane.recover()
         it.reader.unplug()
         it.until(lambda: bool(it.events))
-        assert not it.events[0]["disabled"]
+        assert not it.events[0].disabled
         assert it.pay("1")[:2] == (Outcome.PAID, USE_QR)
         it.reader.replug()
-        it.until(lambda: it.events[-1]["found"] is None)
+        it.until(lambda: it.events[-1].problem is None)
         assert it.pay("2")[:2] == (Outcome.PAID, ())
 
 
@@ -128,7 +128,7 @@ def test_without_a_code_on_the_screen_a_tag_that_may_carry_the_link_counts_as_pr
             it.paymaster.phone.pay(str(it.reader.tag.uri()))
 
         it.ui._on_pay = customer
-        it.lane._customer._presenter._nfc.get()._attempts = 1  # type: ignore[union-attr,attr-defined]
+        it.lane._loop.customer._presenter._nfc.get()._attempts = 1  # type: ignore[union-attr,attr-defined]
         assert it.lane.pay(Order("0", 25300)).outcome is Outcome.PAID
         it.settle()
         # The length page is the last page of the write that is about to come; the tag dies with it programmed.

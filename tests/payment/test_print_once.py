@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,8 +10,8 @@ from sco_drivers import open_printer
 from sco_drivers.printer import DuplicateTicket, Ticket, memory
 from sco_payment.attempt import Phase
 from sco_payment.devices import ReopeningDevice
-from sco_payment.events import null_observer
-from sco_payment.lane import Order
+from sco_payment.events import LaneEvent, StateChanged, null_observer
+from sco_payment.order import Order
 from sco_sim.printer import VirtualPrinter
 from tests.payment.lane_kit import OwnUI, bench
 
@@ -27,12 +25,12 @@ def test_a_lane_that_dies_after_printing_does_not_print_again(tmp_path: Path) ->
         devices = {"printer": paper.url}
         with bench(tmp_path, ui=OwnUI(), display={"mode": 0}, devices=devices) as (lane, _):
 
-            def die(name: str, data: Mapping[str, Any]) -> None:
-                if name == "state" and data["phase"] == "waiting":
-                    lane._observer = null_observer
+            def die(event: LaneEvent) -> None:
+                if isinstance(event, StateChanged) and event.phase is Phase.WAITING:
+                    lane._loop.observer = null_observer
                     raise Killed
 
-            lane._observer = die
+            lane._loop.observer = die
             with pytest.raises(Killed):
                 lane.pay(Order("42", 25300))
             assert paper.wait_for(lambda one: len(one.codes) == 1)

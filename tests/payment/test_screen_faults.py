@@ -25,9 +25,10 @@ from sco_hwtest.contracts.screen import scenes
 from sco_payment.attempt import Outcome, View
 from sco_payment.customer import ui
 from sco_payment.customer.texts import RUSSIAN
-from sco_payment.customer.ui import ScreenState, ScreenUI
+from sco_payment.customer.ui import Button, ScreenState, ScreenUI
 from sco_payment.devices import ReopeningDevice
-from sco_payment.lane import Order
+from sco_payment.events import LaneEvent, StateChanged
+from sco_payment.order import Order
 from sco_sim.paymaster.bank import Bank
 from sco_sim.screen import VirtualScreen
 from sco_sim.touch import VirtualTouch
@@ -56,12 +57,12 @@ def at(lane: Any, phase: str, act: Callable[[], None]) -> None:
     """Call `act` once, in a thread of its own, when the payment reaches `phase`."""
     done: list[str] = []
 
-    def observe(name: str, data: object) -> None:
-        if name == "state" and isinstance(data, dict) and data["phase"] == phase and not done:
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, StateChanged) and event.phase.value == phase and not done:
             done.append(phase)
             threading.Thread(target=act).start()
 
-    lane._observer = observe
+    lane._loop.observer = observe
 
 
 def test_display_pulled_out_for_good_and_the_customer_had_scanned(tmp_path: Path) -> None:
@@ -237,9 +238,9 @@ def test_a_panel_pulled_out_and_plugged_in_while_the_dialog_stands_answers_it(tm
         def out_and_in() -> None:
             until(lambda: glass.button("retry") is not None)
             panel.unplug()
-            until(lambda: not lane._customer._ui._listening)
+            until(lambda: not lane._loop.customer._ui._listening)
             panel.plug()
-            until(lambda: lane._customer._ui._listening)
+            until(lambda: lane._loop.customer._ui._listening)
             finger.tap("retry")
             paymaster.go_online()
 
@@ -259,7 +260,7 @@ def test_a_finger_that_came_down_on_the_code_presses_nothing_on_the_dialog(tmp_p
         other: list[tuple[int, int]] = []
 
         def hold() -> None:
-            until(lambda: lane._customer._ui._listening)
+            until(lambda: lane._loop.customer._ui._listening)
             panel.press(*held)
             time.sleep(0.05)
             paymaster.go_offline()
@@ -354,7 +355,7 @@ def test_who_looks_after_the_screen_outlives_what_nobody_foresaw() -> None:
 
 def test_taps_are_scaled_to_the_display_that_was_plugged_in_instead() -> None:
     """The shop's spare display has another resolution; the panel on the glass is the same."""
-    cancelled: list[bool] = []
+    cancelled: list[tuple[str, str]] = []
     with (
         VirtualScreen((800, 480)) as old,
         VirtualScreen((1280, 800)) as new,
@@ -365,7 +366,8 @@ def test_taps_are_scaled_to_the_display_that_was_plugged_in_instead() -> None:
             ReopeningDevice(lambda: open_screen(plugged[0])), ReopeningDevice(lambda: open_touch(panel.url)), RUSSIAN
         )
         try:
-            shown.show(ScreenState(View.PAY, "Оплатите", cancel=lambda: cancelled.append(True)))
+            shown.bind(lambda attempt, button: cancelled.append((attempt, button)) is None)
+            shown.show(ScreenState(View.PAY, "Оплатите", buttons=(Button("cancel", "Отменить"),), attempt="k1"))
             until(lambda: shown._listening)
             plugged[0] = new.url
             old.unplug()
@@ -379,5 +381,6 @@ def test_taps_are_scaled_to_the_display_that_was_plugged_in_instead() -> None:
                 return bool(cancelled)
 
             until(heard)
+            assert cancelled == [("k1", "cancel")]
         finally:
             shown.close()

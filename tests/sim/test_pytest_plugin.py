@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sco_payment.attempt import EndReason, Outcome
-from sco_payment.customer.ui import Choice, Dialog, ScreenState
+from sco_payment.attempt import EndReason, Outcome, View
+from sco_payment.customer.ui import ScreenState
 from sco_payment.settings_reader import SettingsError
 from sco_sim.testing.bank import BenchPayMaster
 from sco_sim.testing.devices import BenchPrinter, BenchScreen, BenchTag, BenchTouch
@@ -150,11 +150,11 @@ def test_a_payment_on_our_own_screen(lane: LaneBench, virtual_screen: BenchScree
 
 def test_the_dialog_is_tapped_on_the_panel(lane: LaneBench, paymaster_simulator: BenchPayMaster) -> None:
     lane.customer_pays_while_the_network_fails()
-    lane.at_dialog("retry", Choice.CANCEL)
+    lane.at_dialog("retry", "cancel")
     lane.after(45, paymaster_simulator.comes_online)
     result = lane.pay(100)
     assert result.outcome is Outcome.PAID
-    assert [one.headline for one in lane.shown if isinstance(one, Dialog)] == [DIALOG]
+    assert [one.headline for one in lane.shown if one.view is View.DIALOG] == [DIALOG]
 
 
 def test_an_unanswered_dialog_runs_to_the_invoices_end(lane: LaneBench, paymaster_simulator: BenchPayMaster) -> None:
@@ -237,9 +237,6 @@ def test_a_screen_that_breaks_in_the_integrators_own_code_fails_the_test(lane: L
         def show(self, screen: ScreenState) -> None:
             raise ZeroDivisionError("in the shop's own screen")
 
-        def ask(self, dialog: Dialog, answer: object) -> None:
-            raise AssertionError
-
         def close(self) -> None:
             pass
 
@@ -252,7 +249,7 @@ def test_a_lane_that_is_restarted_finds_its_journal(lane: LaneBench) -> None:
     lane.customer_pays()
     assert lane.pay(100, order="A1").outcome is Outcome.PAID
     lane.restart()
-    from sco_payment.lane import PaymentRefused
+    from sco_payment.order import PaymentRefused
 
     with pytest.raises(PaymentRefused, match="already paid"):
         lane.pay(100, order="A1")

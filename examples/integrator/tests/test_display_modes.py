@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from corner_till import Receipt, Till, TillScreen
 
-from sco_payment.attempt import Outcome
+from sco_payment import Outcome
 from sco_sim.testing.bank import BenchPayMaster
 from sco_sim.testing.devices import BenchPrinter, BenchTag
 from sco_sim.testing.lane import LaneBench

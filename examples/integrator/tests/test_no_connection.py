@@ -6,7 +6,7 @@ import pytest
 from corner_till import Receipt, Till, TillScreen
 from corner_till.till import NotPayable
 
-from sco_payment.attempt import Outcome
+from sco_payment import Outcome
 from sco_sim.testing.bank import BenchPayMaster
 from sco_sim.testing.lane import LaneBench
 

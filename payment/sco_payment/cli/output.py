@@ -16,7 +16,7 @@ from sco_payment.money import format_amount, kopecks_from_text
 from sco_payment.settings_reader import SettingsError, load_settings
 
 if TYPE_CHECKING:
-    from sco_payment.lane import Result
+    from sco_payment.order import Result
     from sco_payment.settings import Settings
 
 OUTCOME_STATUS = {

@@ -24,9 +24,10 @@ from sco_payment.cli.output import (
     settings_option,
 )
 from sco_payment.cli.terminal import JsonLines, Lines, TerminalUI, draws
-from sco_payment.events import isolated, null_observer
+from sco_payment.events import null_observer
 from sco_payment.journal import JournalError, resolutions
-from sco_payment.lane import Lane, LaneError, Order, PaymentRefused, Result, check_order
+from sco_payment.lane import Lane
+from sco_payment.order import LaneError, Order, PaymentRefused, Result, check_order
 from sco_payment.paymaster.token import TokenError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def pay(amount: int, settings_file: str, order_no: str, tendered_elsewhere: int,
 
     def refused(reason: str) -> None:
         if as_json:
-            JsonLines(sys.stdout)("outcome", {"outcome": "refused", "order": order_no, "detail": reason})
+            JsonLines(sys.stdout).write("outcome", {"outcome": "refused", "order": order_no, "detail": reason})
 
     with contextlib.ExitStack() as after_the_lane, opened_lane(settings, as_json) as (lane, report):
         # Until the lane is closed: the default effect of a signal would replace the outcome's exit status.
@@ -65,20 +66,20 @@ def pay(amount: int, settings_file: str, order_no: str, tendered_elsewhere: int,
 def opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Callable[[Result], None]]]:
     """A lane that prints its progress, and the function that prints an outcome. Exits if the lane cannot be opened."""
     live = draws(sys.stderr) and not as_json
-    lines = JsonLines(sys.stdout) if as_json else Lines(sys.stderr)
+    json_lines = JsonLines(sys.stdout) if as_json else None
     terminal = TerminalUI(keyboard=sys.stdin.isatty()) if live else None
     try:
         lane = open_lane(
             settings,
             also_show_on=() if terminal is None else (terminal,),
-            observer=lines if terminal is None else null_observer,
+            observer=json_lines or (Lines(sys.stderr) if terminal is None else null_observer),
         )
     except (JournalError, TokenError, ValueError) as error:
         fail(str(error))
 
     def report(result: Result) -> None:
-        if as_json:
-            lines("outcome", outcome_json(result))
+        if json_lines is not None:
+            json_lines.write("outcome", outcome_json(result))
         else:
             if terminal is not None:
                 terminal.close()
@@ -87,8 +88,9 @@ def opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Calla
     with lane:
         decided = resolutions.pending(lane.journal.path)  # the lane records these before it does anything else
         waiting = [case.number for case in lane.journal.cases() if case.number not in decided]
-        if waiting and as_json:
-            isolated(lines)("open_cases", {"numbers": waiting})
+        if waiting and json_lines is not None:
+            with contextlib.suppress(OSError, ValueError):  # the caller may have closed stdout
+                json_lines.write("open_cases", {"numbers": waiting})
         elif waiting:
             numbers = ", ".join(map(str, waiting))
             click.echo(f"the operator must decide: case {numbers}; see `sco-pay cases`", err=True)

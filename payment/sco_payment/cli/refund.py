@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from sco_payment.cli.output import fail
-from sco_payment.lane import REFUNDS_ELSEWHERE
+from sco_payment.customer.texts import NO_REFUNDS
 
 
 @click.command()
 @click.argument("order_no", required=False, default="")
 def refund(order_no: str) -> None:
     """A self-checkout makes no refunds. Prints where to make them; exit status 2."""
-    fail(REFUNDS_ELSEWHERE)
+    fail(NO_REFUNDS)

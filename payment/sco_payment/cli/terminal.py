@@ -1,7 +1,7 @@
-"""What a person at a terminal sees of a payment: live state, countdown, the code drawn in characters, the dialog.
+"""What a terminal shows of a payment: live state, countdown, the code drawn in characters, the dialog.
 
-rich is imported only when something is drawn. `Lines` is for a terminal that is none (a log, a pipe), `JsonLines` for
-software: one JSON object a line on stdout.
+rich is imported only when something is drawn. `Lines` is for output that is no terminal (a log, a pipe), `JsonLines`
+for software: one JSON object a line on stdout.
 """
 
 from __future__ import annotations
@@ -12,10 +12,21 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from sco_payment.customer.ui import Choice, Dialog, ScreenState
+from sco_payment.attempt import Phase
+from sco_payment.customer.ui import CANCEL, RETRY, Choose, ScreenState
+from sco_payment.events import (
+    CaseOpened,
+    LaneEvent,
+    LinkAccepted,
+    NoteAdded,
+    ScreenFailed,
+    StateChanged,
+    TagChanged,
+    TagEnduranceExceeded,
+)
 from sco_payment.money import format_amount
 
 if TYPE_CHECKING:
@@ -45,8 +56,7 @@ def qr_in_characters(text: str) -> str:
 
 
 def draws(stream: TextIO) -> bool:
-    """Whether `stream` is a terminal that can be drawn on: a dumb one would be shown nothing at all, not even the
-    dialog."""
+    """Whether `stream` is a terminal that can be drawn on: a dumb one would show nothing, not even the dialog."""
     return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
 
 
@@ -59,7 +69,7 @@ def _has_blocks(encoding: str) -> bool:
 
 
 class JsonLines:
-    """Observer: one JSON object a line, in UTF-8 whatever the terminal speaks."""
+    """Observer: one JSON object a line, in UTF-8 whatever the terminal's encoding."""
 
     def __init__(self, stream: TextIO) -> None:
         if isinstance(stream, io.TextIOWrapper):
@@ -67,9 +77,16 @@ class JsonLines:
         self._stream = stream
         self._mutex = threading.Lock()
 
-    def __call__(self, name: str, data: Mapping[str, Any]) -> None:
+    def __call__(self, event: LaneEvent) -> None:
         """Write the event and flush, so that a pipe has it at once."""
-        line = json.dumps({"event": name, "at": round(time.time(), 3), **data}, ensure_ascii=False)
+        self._write(event.as_json())
+
+    def write(self, name: str, data: Mapping[str, Any]) -> None:
+        """Write a line of the command's own, such as the outcome: `event`, `time_ms` and `data`."""
+        self._write({"event": name, "time_ms": round(time.time() * 1000), **data})
+
+    def _write(self, data: Mapping[str, Any]) -> None:
+        line = json.dumps(data, ensure_ascii=False)
         with self._mutex:
             self._stream.write(line + "\n")
             self._stream.flush()
@@ -78,25 +95,25 @@ class JsonLines:
 class Lines:
     """Observer: one plain line an event, for people who read a log."""
 
-    _WORDS: Mapping[str, str] = {
-        "creating": "asking PayMaster for a payment",
-        "finding": "looking for the payment at PayMaster",
-        "presenting": "presenting the link",
-        "waiting": "waiting for the customer; asking PayMaster",
-        "asking": "PayMaster is silent: asking the customer",
-        "cancelling": "cancelling, once",
-        "confirming": "waiting for PayMaster's last word",
-        "watching": "the customer has an outcome; still watching for late money",
-        "paid": "paid",
-        "unpaid": "closed unpaid",
-        "paid_late": "money came late: see the case",
-        "unsettled": "PayMaster never gave its word: see the case",
+    _PHASES: Mapping[Phase, str] = {
+        Phase.CREATING: "asking the acquirer for a payment",
+        Phase.FINDING: "looking for the payment at the acquirer",
+        Phase.PRESENTING: "presenting the link",
+        Phase.WAITING: "waiting for the customer; asking the acquirer",
+        Phase.ASKING: "no answer from the acquirer: asking the customer",
+        Phase.CANCELLING: "cancelling, once",
+        Phase.CONFIRMING: "waiting for the acquirer's final status",
+        Phase.WATCHING: "the customer has an outcome; still watching for late money",
+        Phase.PAID: "paid",
+        Phase.UNPAID: "closed unpaid",
+        Phase.PAID_LATE: "money came late: see the case",
+        Phase.UNSETTLED: "the acquirer never gave a final status: see the case",
     }
 
     _USE: Mapping[tuple[bool, bool], str] = {
         (False, False): "",
-        (True, False): "; out of use until it is found well twice",
-        (True, True): "; out of use until a person has looked at it",
+        (True, False): "; out of use until it is found in order twice",
+        (True, True): "; out of use until an operator enables it",
     }
 
     def __init__(self, stream: TextIO) -> None:
@@ -104,66 +121,67 @@ class Lines:
         self._mutex = threading.Lock()
         self._attempt: str | None = None  # the one that was begun last
 
-    def __call__(self, name: str, data: Mapping[str, Any]) -> None:
-        """Write the line."""
-        match name:
-            case "state":
-                text = f"order {data['order']}: {self._WORDS[data['phase']]}"
-                if data["phase"] == "creating":
-                    self._attempt = data["attempt"]
-            case "link":
-                text = f"link: {data['link']}" + ("" if data["verified"] else "  (it cannot be verified)")
-            case "note":
-                text = str(data["text"])
-                if self._attempt is not None and data.get("attempt") not in (None, self._attempt):
+    def __call__(self, event: LaneEvent) -> None:
+        """Write the line, for an event that is worth one."""
+        match event:
+            case StateChanged():
+                text = f"order {event.order_no}: {self._PHASES[event.phase]}"
+                if event.phase is Phase.CREATING:
+                    self._attempt = event.attempt
+            case LinkAccepted():
+                text = f"link: {event.link}" + ("" if event.verified else "  (it cannot be verified)")
+            case NoteAdded():
+                text = event.text
+                if self._attempt is not None and event.attempt not in (None, self._attempt):
                     text = f"of an earlier attempt: {text}"
-            case "paymaster":
-                text = f"at PayMaster: {data['creates']} created, {data['cancels']} cancellations"
-            case "case":
-                text = f"case {data['number']} is open: a person must decide (sco-pay cases)"
-            case "tag":
-                text = f"NFC tag: {data['found'] or 'well'}" + self._USE[data["disabled"], data["needs_person"]]
-            case "tag_worn":
-                text = f"NFC tag: written {data['writes']} times, made for {data['life']}: have it changed"
+            case ScreenFailed():
+                text = f"the screen failed: {event.detail}"
+            case CaseOpened():
+                text = f"case {event.case} is open: an operator must decide (sco-pay cases)"
+            case TagChanged():
+                text = f"NFC tag: {event.problem or 'in order'}" + self._USE[event.disabled, event.needs_operator]
+            case TagEnduranceExceeded():
+                text = f"NFC tag: written {event.write_count} times, rated for {event.endurance}: replace it"
             case _:
                 return
+        self.write(text)
+
+    def write(self, text: str) -> None:
+        """Write a line of the command's own."""
         with self._mutex:
             self._stream.write(f"  {text}\n")
             self._stream.flush()
 
 
 class TerminalUI:
-    """The lane's screen in a terminal, drawn live by rich; the dialog is answered by a key and Enter.
+    """The lane's screen in a terminal, drawn live by rich; its dialog is answered by a key and Enter.
 
     Args:
-        keyboard: whether the dialog is answered here; not where a touch panel or a script answers.
+        keyboard: whether the dialog can be answered here; not where a touch panel or a script answers.
     """
 
     def __init__(self, *, keyboard: bool) -> None:
         self._keyboard = keyboard
         self._mutex = threading.Lock()
-        self._content: ScreenState | Dialog | None = None
-        self._answer: Callable[[Choice], None] | None = None
+        self._state: ScreenState | None = None
+        self._choose: Choose | None = None
         self._live: Live | None = None
         self._closed = False
         self._reader: threading.Thread | None = None
 
-    def show(self, screen: ScreenState) -> None:
-        """Draw it, and forget an unanswered question."""
-        self._put(screen, None)
+    def bind(self, choose: Choose) -> None:
+        """Report answers to `choose` from now on."""
+        self._choose = choose
 
-    def ask(self, dialog: Dialog, answer: Callable[[Choice], None]) -> None:
-        """Draw the question and listen to the keyboard."""
-        self._put(dialog, answer)
-        if self._keyboard and self._reader is None:
-            self._reader = threading.Thread(target=self._listen, name="sco-keyboard", daemon=True)
-            self._reader.start()
-
-    def _put(self, content: ScreenState | Dialog, answer: Callable[[Choice], None] | None) -> None:
+    def show(self, state: ScreenState) -> None:
+        """Draw it, and read the keyboard from the first dialog on."""
         with self._mutex:
-            self._content, self._answer = content, answer
+            self._state = state
             if self._live is None and not self._closed:
                 self._live = self._start()
+        if self._keyboard and self._reader is None and state.offers(RETRY):
+            self._reader = threading.Thread(target=self._listen, name="sco-keyboard", daemon=True)
+            self._reader.start()
 
     def _start(self) -> Live:
         from rich.console import Console
@@ -184,26 +202,26 @@ class TerminalUI:
         from rich.panel import Panel
         from rich.text import Text
 
-        content = self._content
-        if content is None:
+        state = self._state
+        if state is None:
             return Text("")
-        rows: list[Any] = [Text(content.headline, style="bold")]
-        if isinstance(content, ScreenState):
-            rows += [Text(line) for line in content.lines]
-            if content.link is not None:
-                rows.append(self._code(content.link))
-            if content.case is not None:
-                rows.append(Text(f"№ {content.case}", style="bold red"))
-        else:
-            rows.append(Text(f"[r] {content.retry}    [c] {content.cancel}", style="bold yellow"))
-        title = [] if content.kopecks is None else [format_amount(content.kopecks)]
-        if content.expires_at is not None:
-            left = max(0, round(content.expires_at - time.time()))
+        rows: list[Any] = [Text(state.headline, style="bold")]
+        rows += [Text(line) for line in state.lines]
+        if state.link is not None:
+            rows.append(self._code(state.link))
+        if state.case is not None:
+            rows.append(Text(f"№ {state.case}", style="bold red"))
+        if state.offers(RETRY):
+            keys = "    ".join(f"[{button.id[0]}] {button.text}" for button in state.buttons)
+            rows.append(Text(keys, style="bold yellow"))
+        title = [] if state.amount_kopecks is None else [format_amount(state.amount_kopecks)]
+        if state.expires_at_ms is not None:
+            left = max(0, round(state.expires_at_ms / 1000 - time.time()))
             title.append(f"{left // 60}:{left % 60:02d}")
         return Panel(Group(*(Align.center(row) for row in rows)), title="   ".join(title) or None)
 
     def _code(self, link: str) -> Text:
-        """The code where it fits the window whole, else the link: half a code helps nobody."""
+        """The code if the window holds all of it, else the link: half a code cannot be scanned."""
         from rich.text import Text
 
         code = qr_in_characters(link)
@@ -216,13 +234,12 @@ class TerminalUI:
 
     def _listen(self) -> None:
         for line in sys.stdin:
-            choice = {"r": Choice.RETRY, "c": Choice.CANCEL}.get(line.strip().lower()[:1])
+            button = {"r": RETRY, "c": CANCEL}.get(line.strip().lower()[:1])
             with self._mutex:
-                answer = self._answer if choice is not None else None
-                if answer is not None:
-                    self._answer = None
-            if answer is not None and choice is not None:
-                answer(choice)
+                state, choose = self._state, self._choose
+            # Only a dialog is answered here: at any other time Ctrl-C cancels.
+            if button is not None and choose is not None and state is not None and state.offers(RETRY):
+                choose(state.attempt, button)
 
     def close(self) -> None:
         """Leave the last picture on the terminal."""

@@ -1,12 +1,13 @@
-"""What stands before the customer: the ticket, the code or the tag, and the screen's scenes; and that it goes again.
+"""What the lane shows to its customer: the ticket, the code or the tag, and the screen.
 
-All of it is done in the runtime's thread of devices, in the order in which it was asked for. Which text and which
-button belong to which state is known here; what happens to the money is not decided here.
+All of it runs in the runtime's device thread, in the order in which it was requested. This module knows which text and
+which button belong to which state; it decides nothing about money.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,28 +17,27 @@ from sco_payment import attempt as m
 from sco_payment.attempt import Message
 from sco_payment.customer.presenter import Presentation, Presenter
 from sco_payment.customer.texts import LANGUAGES
-from sco_payment.customer.ui import Choice, Dialog, LaneUI, ScreenState
-from sco_payment.events import Observer
+from sco_payment.customer.ui import CANCEL, RETRY, Button, LaneUI, ScreenState
+from sco_payment.events import LinkAccepted, Observer, ScreenFailed
 from sco_payment.runtime import Runtime
 from sco_payment.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _PRINTER_CHECK_MS = 30_000
-_CANCELLABLE = frozenset({m.Phase.CREATING, m.Phase.PRESENTING, m.Phase.WAITING})
 
 
 class CustomerDisplay:
-    """The printer, the tag and the screen of one lane, as its customer meets them.
+    """The printer, the tag and the screen of one lane.
 
     Args:
         settings: validated settings.
         presenter: printer and tag.
         ui: the lane's screen.
-        runtime: time and threads; what devices and the customer answer become its messages.
-        observer: is told of each link that is presented, and of a screen that fails.
-        remark: puts a text on an attempt's timeline (key, or None for no attempt's; text; lane time), from any thread.
-        payable: whether the attempt of a key may still be put before its customer; from the thread of devices.
+        runtime: time and threads; answers of devices and customer become its messages.
+        observer: receives each link that is presented, and each fault of the screen.
+        note: adds a text to an attempt's timeline (key, or None for no attempt; text; lane time), from any thread.
+        payable: whether the attempt with that key may still be presented; called in the device thread.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class CustomerDisplay:
         ui: LaneUI,
         runtime: Runtime[Message],
         observer: Observer,
-        remark: Callable[[str | None, str, int], None],
+        note: Callable[[str | None, str, int], None],
         payable: Callable[[str], bool],
     ) -> None:
         self._settings = settings
@@ -56,11 +56,13 @@ class CustomerDisplay:
         self._ui = ui
         self._runtime = runtime
         self._observer = observer
-        self._remark = remark
+        self._note = note
         self._payable = payable
         self._texts = LANGUAGES[settings.lane.language]
-        self._shown: tuple[str, ScreenState, bool] | None = None
-        self._scenes = 0  # how many were asked for: a slow display shows the latest one only
+        self._shown: ScreenState | None = None
+        self._choosing = threading.Lock()
+        self._offered: ScreenState | None = None  # whose buttons the customer may press
+        self._scenes = 0  # how many were requested: a slow display shows only the latest
         self._presented: Presentation | None = None
         self._tag_check_at = 0
         self._printer_check_at = 0
@@ -68,22 +70,22 @@ class CustomerDisplay:
     # --- presenting a link ------------------------------------------------------------------------------------
 
     def present(self, state: m.State, link: str, verified: bool) -> None:
-        """Put the link before the customer by the display mode; `Presented` or `PresentFailed` comes of it."""
+        """Present the link by the display mode. `Presented` or `PresentFailed` follows as a message."""
         plan = state.plan
         if not verified:
-            log.warning("the bank's link cannot be verified and is presented all the same: %s", link)
-        self._observer("link", {"attempt": plan.key, "link": link, "verified": verified})
+            log.warning("the acquirer's link cannot be verified; it is presented all the same: %s", link)
+        self._observer(LinkAccepted(attempt=plan.key, link=link, verified=verified))
 
         def work() -> Message | None:
             if not self._payable(plan.key):
-                return None  # the devices were busy for so long that it is over
+                return None  # the devices were busy for so long that the attempt is over
             self._presented = None  # of the customer before
             try:
                 presentation = self._presenter.present(plan, link)
                 self._presented = presentation
                 if presentation.seen and plan.mode is not m.Mode.PRINT and self._payable(plan.key):
-                    presentation = self._put_on_screen(replace(state, phase=m.Phase.WAITING), presentation)
-            except Exception as error:  # of a driver or screen of somebody else's; the customer may see the link
+                    presentation = self._show_code(state, presentation)
+            except Exception as error:  # of a third party's driver or screen; the customer may see the link
                 log.exception("presenting failed in an unforeseen way")
                 presentation = Presentation(True, f"unforeseen: {type(error).__name__}; it counts as seen")
             now = self._runtime.now()
@@ -93,12 +95,12 @@ class CustomerDisplay:
 
         self._runtime.submit("devices", work)
 
-    def _put_on_screen(self, state: m.State, presentation: Presentation) -> Presentation:
+    def _show_code(self, state: m.State, presentation: Presentation) -> Presentation:
         """The code on the screen is part of presenting in modes 1 and 2; a plate is there without any screen."""
         try:
-            self._draw(state, self._screen_for(state, m.View.PAY, None))
+            self._draw(self._screen_for(state, m.View.PAY, None))
         except DeviceError as error:
-            log.error("the screen failed: %s", error)
+            self._screen_failed(state.plan.key, error)
             by_other_means = presentation.tag_ok is True or state.plan.plate_link is not None
             return replace(presentation, seen=by_other_means, evidence=f"{presentation.evidence}; no screen: {error}")
         return presentation
@@ -107,14 +109,14 @@ class CustomerDisplay:
         """Clear the tag.
 
         Args:
-            key: of the attempt that it is cleared for; None for whatever a crash has left there.
-            background: another attempt may be under way: only a link of this one is cleared.
+            key: of the attempt whose link is cleared; None for whatever a crash has left there.
+            background: another attempt may be under way: clear only a link of this one.
         """
 
         def work() -> None:
             problem = self._presenter.withdraw(key if background else None)
             if problem is not None:
-                self._remark(key, f"the tag was not cleared: {problem}", self._runtime.now())
+                self._note(key, f"the tag was not cleared: {problem}", self._runtime.now())
 
         self._runtime.submit("devices", work)
 
@@ -124,15 +126,15 @@ class CustomerDisplay:
         """See `Lane.enable_tag`."""
         self._presenter.enable_tag()
 
-    def look_at_tag(self) -> None:
-        """Now and then, between payments."""
+    def check_tag(self) -> None:
+        """Check the tag if a check is due. Call it between payments."""
         now = self._runtime.now()
         if self._presenter.has_tag and now >= self._tag_check_at:
             self._tag_check_at = now + round(self._settings.timing.tag_check_s * 1000)
             self._runtime.submit("devices", self._presenter.check_tag)
 
-    def look_at_printer(self) -> None:
-        """Now and then, between payments."""
+    def check_printer(self) -> None:
+        """Check the printer if a check is due. Call it between payments."""
         now = self._runtime.now()
         if self._presenter.has_printer and now >= self._printer_check_at:
             self._printer_check_at = now + _PRINTER_CHECK_MS
@@ -141,7 +143,21 @@ class CustomerDisplay:
     # --- the screen -------------------------------------------------------------------------------------------
 
     def show(self, state: m.State, view: m.View, case: int | None) -> None:
-        """Show the view of this state; of several that wait for a slow display, the last one only."""
+        """Show the view of this attempt. Of several that wait for a slow display only the latest is shown."""
+        self._show_latest(state.plan.key, lambda: self._screen_for(state, view, case))
+
+    def show_interrupted(self, key: str) -> None:
+        """The attempt goes on after an interruption: no code and no button stays on the screen."""
+        self._show_latest(key, lambda: ScreenState(m.View.WAIT, self._texts.wait, attempt=key))
+
+    def show_out_of_service(self, key: str) -> None:
+        """The journal failed during this attempt: the customer must not pay what cannot be recorded."""
+        texts = self._texts
+        state = ScreenState(m.View.ATTENDANT, texts.attendant, (texts.out_of_service,), attempt=key)
+        self._show_latest(key, lambda: state)
+        self.withdraw(None)
+
+    def _show_latest(self, key: str, make: Callable[[], ScreenState]) -> None:
         self._scenes += 1
         latest = self._scenes
 
@@ -149,88 +165,88 @@ class CustomerDisplay:
             if latest != self._scenes:
                 return
             try:
-                if view is m.View.DIALOG:
-                    self._ask_customer(state)
-                else:
-                    self._draw(state, self._screen_for(state, view, case))
+                self._draw(make())
             except DeviceError as error:
-                log.error("the screen failed: %s", error)
-                self._observer("note", {"attempt": state.plan.key, "text": f"the screen failed: {error}"})
+                self._screen_failed(key, error)
 
         self._runtime.submit("devices", work)
 
-    def stop_asking(self, state: m.State) -> None:
-        """The journal failed in mid-payment: nobody shall be asked to pay what cannot be written down."""
-        screen = ScreenState(m.View.ATTENDANT, self._texts.attendant, (self._texts.out_of_service,))
-        self._scenes += 1
+    def _screen_failed(self, key: str, error: DeviceError) -> None:
+        log.error("the screen failed: %s", error)
+        self._observer(ScreenFailed(attempt=key, detail=str(error)))
 
-        def work() -> None:
-            try:
-                self._draw(state, screen)
-            except DeviceError as error:
-                log.error("the screen failed: %s", error)
-
-        self._runtime.submit("devices", work)
-        self.withdraw(None)
-
-    def _draw(self, state: m.State, screen: ScreenState) -> None:
-        shown = (state.plan.key, replace(screen, cancel=None), screen.cancel is not None)
-        if self._shown == shown:
+    def _draw(self, screen: ScreenState) -> None:
+        if self._shown == screen and screen.view is not m.View.DIALOG:  # an answered dialog has lost its buttons
             return
-        self._shown = None  # where it fails, nobody knows what stands
+        self._shown = None  # if this fails, nobody knows what is on the screen
+        with self._choosing:
+            self._offered = screen  # also if it fails: another screen may show it, or this one later
         self._ui.show(screen)
-        self._shown = shown
-
-    def _ask_customer(self, state: m.State) -> None:
-        key, texts, plan = state.plan.key, self._texts, state.plan
-        cancel = self._canceller(key)
-
-        def answer(choice: Choice) -> None:
-            if choice is Choice.RETRY:
-                self._runtime.post((key, m.Retry(self._runtime.now())))
-            else:
-                cancel()
-
-        self._shown = None
-        self._ui.ask(
-            Dialog(texts.dialog, texts.retry, texts.cancel, plan.kopecks, self._deadline(plan)),
-            answer,
-        )
+        self._shown = screen
 
     def _screen_for(self, state: m.State, view: m.View, case: int | None) -> ScreenState:
         texts, plan = self._texts, state.plan
-        cancel = self._canceller(plan.key) if state.phase in _CANCELLABLE else None
-        if view is m.View.PAY:
-            headline, lines, link = self._how_to_pay(state)
-            return ScreenState(view, headline, lines, plan.kopecks, link, self._deadline(plan), cancel=cancel)
-        if view is m.View.ATTENDANT:
-            return ScreenState(view, texts.attendant, kopecks=plan.kopecks, case=case)
-        headline = {m.View.WAIT: texts.wait, m.View.PAID: texts.paid, m.View.UNPAID: texts.unpaid}[view]
-        return ScreenState(view, headline, kopecks=plan.kopecks if view is m.View.PAID else None, cancel=cancel)
+        screen = ScreenState(view, "", buttons=self._buttons(state, view), attempt=plan.key)
+        match view:
+            case m.View.PAY:
+                return self._how_to_pay(state, screen)
+            case m.View.DIALOG:
+                return replace(
+                    screen, headline=texts.dialog, amount_kopecks=plan.kopecks, expires_at_ms=self._deadline_ms(plan)
+                )
+            case m.View.ATTENDANT:
+                return replace(screen, headline=texts.attendant, amount_kopecks=plan.kopecks, case=case)
+            case m.View.PAID:
+                return replace(screen, headline=texts.paid, amount_kopecks=plan.kopecks)
+            case m.View.UNPAID:
+                return replace(screen, headline=texts.unpaid)
+            case m.View.WAIT:
+                return replace(screen, headline=texts.wait)
 
-    def _how_to_pay(self, state: m.State) -> tuple[str, tuple[str, ...], str | None]:
-        """Headline, further lines and the code, by display mode; the texts are the mission's."""
-        texts, mode = self._texts, state.plan.mode
-        if mode is m.Mode.PRINT:
-            return texts.wait, (texts.scan_ticket,), None
-        if mode is m.Mode.SCREEN:
-            return texts.pay, (), state.link
+    def _buttons(self, state: m.State, view: m.View) -> tuple[Button, ...]:
+        retry = (Button(RETRY, self._texts.retry, primary=True),) if view is m.View.DIALOG else ()
+        cancel = (Button(CANCEL, self._texts.cancel),) if m.may_cancel(state) else ()
+        return retry + cancel
+
+    def _how_to_pay(self, state: m.State, screen: ScreenState) -> ScreenState:
+        """Headline, further lines and the code, by display mode."""
+        texts, plan = self._texts, state.plan
+        screen = replace(screen, headline=texts.pay, amount_kopecks=plan.kopecks, expires_at_ms=self._deadline_ms(plan))
+        if plan.mode is m.Mode.PRINT:
+            return replace(screen, headline=texts.wait, lines=(texts.scan_ticket,))
+        if plan.mode is m.Mode.SCREEN:
+            return replace(screen, link=state.link)
         link = state.link if self._settings.display.qr_with_plate else None
         if self._presented is not None and self._presented.tag_ok is False:
-            return texts.pay, ((texts.use_qr,) if link or state.plan.plate_link else ()), link
-        return texts.pay, (() if link else (texts.scan_plate,)), link
+            lines = (texts.use_qr,) if link or plan.plate_link else ()
+        else:
+            lines = () if link else (texts.scan_plate,)
+        return replace(screen, lines=lines, link=link, plate=True)
 
-    def _deadline(self, plan: m.Plan) -> float:
-        """To the whole second, so that the same screen is the same when asked for twice."""
-        return float(round(self._runtime.wall(plan.expires_at_ms)))
+    def _deadline_ms(self, plan: m.Plan) -> int:
+        """To the whole second, so that the same screen is equal when it is requested twice."""
+        return round(self._runtime.wall(plan.expires_at_ms)) * 1000
 
-    def _canceller(self, key: str) -> Callable[[], None]:
-        return lambda: self._runtime.post((key, m.CancelWanted(self._runtime.now())))
+    # --- the customer's choice --------------------------------------------------------------------------------
+
+    def choose(self, key: str, button: str) -> bool:
+        """See `Lane.choose`. Each screen takes one choice."""
+        with self._choosing:
+            offered = self._offered
+            accepted = offered is not None and offered.attempt == key and offered.offers(button)
+            if accepted:
+                self._offered = None
+        if not accepted:
+            log.info("the choice %r for attempt %s is ignored: the screen does not offer it now", button, key)
+            return False
+        now = self._runtime.now()
+        self._runtime.post((key, m.Retry(now) if button == RETRY else m.CancelWanted(now)))
+        return True
 
     # --- end --------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give the devices and the screen back, each of them also when another one raises at that."""
+        """Release the devices and the screen, each of them also when another one raises."""
         with ExitStack() as closing:  # the last one named is the first one closed
             closing.callback(self._ui.close)
             closing.callback(self._presenter.close)

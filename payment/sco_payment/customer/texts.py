@@ -1,5 +1,5 @@
-"""Text: the words on the lane, in the mission's exact Russian or another language, what text is, and how it is told to
-a terminal that lacks some of its letters."""
+"""All words that people read on a lane, in exact Russian and in English; and how to write them to a terminal that lacks
+some of the letters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """All words that a customer may read."""
+    """All words that a customer may read, on the screen, on the ticket and in the bank's app."""
 
     payment_type: str
     wait: str
@@ -33,6 +33,10 @@ class Texts:
     pay_until: str
     order: str
     to_pay: str
+    currency: str
+    repeat: str
+    description: str
+    no_refunds: str
 
 
 RUSSIAN = Texts(
@@ -54,6 +58,13 @@ RUSSIAN = Texts(
     pay_until="Оплатите до {time}",
     order="Заказ № {number}",
     to_pay="К оплате",
+    currency="руб.",
+    repeat="ПОВТОР",
+    description="{shop}, заказ {number}, {amount}",
+    no_refunds=(
+        "На кассах самообслуживания нет функциональности возврата чека. Для осуществления возврата средств "
+        "воспользуйтесь кассами pos/touch."
+    ),
 )
 
 ENGLISH = Texts(
@@ -75,13 +86,18 @@ ENGLISH = Texts(
     pay_until="Pay before {time}",
     order="Order No. {number}",
     to_pay="To pay",
+    currency="RUB",
+    repeat="COPY",
+    description="{shop}, order {number}, {amount}",
+    no_refunds="A self-checkout makes no refunds: use a pos/touch till.",
 )
 
 LANGUAGES = {"ru": RUSSIAN, "en": ENGLISH}
+NO_REFUNDS = f"{RUSSIAN.no_refunds} ({ENGLISH.no_refunds})"
 
 
 def is_utf8(text: str) -> bool:
-    """Whether `text` can be written down: what a terminal or the environment gave in other bytes cannot."""
+    """Whether `text` can be stored: what a terminal or the environment gave in other bytes cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -104,24 +120,24 @@ _PLAIN = {
 def speak_any_encoding() -> None:
     """Let stdout and stderr write what their encoding lacks (no ruble sign in KOI8-R) plainly or as an escape.
 
-    An outcome that could not be printed would else be one that nobody took: a case for money that is well. What a
-    caller has closed swallows what is written, and no file of ours takes its number.
+    Otherwise an outcome that cannot be printed would not be taken, and open a case for money that is in order. A stream
+    that the caller has closed swallows what is written, and no file of ours gets its number.
     """
-    _open_what_is_closed()
+    _reopen_closed_streams()
     codecs.register_error("sco-plain", _plainly)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="sco-plain")
 
 
-def _open_what_is_closed() -> None:
+def _reopen_closed_streams() -> None:
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is not None:
             continue
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
         setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
 
 

@@ -1,6 +1,6 @@
-"""The interface to the lane's own screen: two calls, `show` and `ask`. An integrator's software may stand behind it.
+"""The lane's screen as data: what the customer sees, which buttons there are, and the protocol of what shows it.
 
-`ScreenUI` is ours: it draws on a driver's screen and hears its touch panel. `SeveralUIs` shows the same on many.
+`ScreenUI` draws on a driver's screen and reads its touch panel. `SeveralUIs` shows the same on several screens.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from sco_drivers.errors import DeviceError
-from sco_drivers.screen import Button, Drawing, Scene, Screen
+from sco_drivers.screen import Button as SceneButton
+from sco_drivers.screen import Drawing, Scene, Screen
 from sco_drivers.touch import Tap, Touch
 from sco_payment.attempt import View
 from sco_payment.customer.texts import Texts
@@ -23,99 +23,106 @@ from sco_payment.money import format_amount
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
-"""How often a lane looks whether its display and touch panel are there; costs a system call each time."""
+"""How often a lane checks that its display and touch panel are there; costs a system call each time."""
+
+RETRY: Final = "retry"
+CANCEL: Final = "cancel"
 
 
-class Choice(Enum):
-    """What the customer may choose."""
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button on the lane's screen.
 
-    RETRY = "retry"
-    CANCEL = "cancel"
+    Attributes:
+        id: "retry" or "cancel": what `Lane.choose` takes.
+        text: the words on it, exact.
+        primary: whether it is the one to stand out.
+    """
+
+    id: str
+    text: str
+    primary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenState:
-    """What the customer shall see.
+    """What the customer must see. Plain data: it can be sent to a browser or a till in another language.
 
     Attributes:
         view: which of the lane's views.
         headline: the main words, exact.
         lines: further words.
-        kopecks: the sum, where it must be on the screen; None otherwise.
-        link: what the QR says; None where no code is shown.
-        expires_at: seconds since the epoch to which time runs out; None where it does not.
+        amount_kopecks: the amount, where it must be on the screen; None otherwise.
+        link: the content of the QR code; None for no code.
+        expires_at_ms: wall-clock time at which the countdown ends, ms since the epoch; None for no countdown.
         case: number of the case that the attendant will ask for.
-        cancel: call it when the customer cancels; None where that is not possible.
+        buttons: left to right. What the customer chooses goes to `Lane.choose` with `attempt`.
+        attempt: key of the attempt on the screen.
+        plate: whether the customer pays at the plate or tag next to the screen.
     """
 
     view: View
     headline: str
     lines: tuple[str, ...] = ()
-    kopecks: int | None = None
+    amount_kopecks: int | None = None
     link: str | None = None
-    expires_at: float | None = None
+    expires_at_ms: int | None = None
     case: int | None = None
-    cancel: Callable[[], None] | None = None
+    buttons: tuple[Button, ...] = ()
+    attempt: str = ""
+    plate: bool = False
+
+    def offers(self, button: str) -> bool:
+        """Whether a button with that id is on the screen."""
+        return any(one.id == button for one in self.buttons)
 
 
-@dataclass(frozen=True, slots=True)
-class Dialog:
-    """A question with two buttons. It stands until it is answered or another screen is shown."""
-
-    headline: str
-    retry: str
-    cancel: str
-    kopecks: int
-    expires_at: float
+Choose = Callable[[str, str], bool]
+"""`Lane.choose`: takes the attempt's key and the button's id, returns whether the choice was accepted."""
 
 
 @runtime_checkable
 class LaneUI(Protocol):
-    """The lane's screen. Calls come from one thread, must return soon, and may raise `DeviceError`."""
+    """The lane's screen. Calls come from one thread, must return soon, and may raise `DeviceError`.
 
-    def show(self, screen: ScreenState) -> None:
+    What the customer chooses goes to `Lane.choose`. A screen that has a method `bind` receives that function when the
+    lane is opened.
+    """
+
+    def show(self, state: ScreenState) -> None:
         """Show it until the next call."""
         ...
 
-    def ask(self, dialog: Dialog, answer: Callable[[Choice], None]) -> None:
-        """Ask, and return at once; call `answer` from any thread when the customer has chosen."""
-        ...
-
     def close(self) -> None:
-        """The lane is done with the screen."""
+        """The lane no longer uses the screen."""
         ...
 
 
 class NoUI:
-    """Nobody is looking: recovery, and integrators who only want the outcome."""
+    """No screen: recovery, and integrators who only want the outcome."""
 
-    def show(self, screen: ScreenState) -> None:
-        """Nothing."""
-
-    def ask(self, dialog: Dialog, answer: Callable[[Choice], None]) -> None:
-        """Nothing: the question stays unanswered."""
+    def show(self, state: ScreenState) -> None:
+        """Ignore it."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Nothing to close."""
 
 
 class SeveralUIs:
-    """Shows the same on several screens: the first one is the customer's, and its errors are the lane's. What another
-    one raises is logged and keeps nothing from the customer."""
+    """Shows the same on several screens.
+
+    The first one is the customer's, and its errors are the lane's. Errors of the others are logged and keep nothing
+    from the customer.
+    """
 
     def __init__(self, first: LaneUI, others: Sequence[LaneUI]) -> None:
         self._first = first
         self._others = tuple(others)
 
-    def show(self, screen: ScreenState) -> None:
-        """Show on all, the others first, so that they tell what was tried when the first one fails."""
-        self._on_others(lambda other: other.show(screen))
-        self._first.show(screen)
-
-    def ask(self, dialog: Dialog, answer: Callable[[Choice], None]) -> None:
-        """Ask on all; each may answer, and the machine takes the first answer only."""
-        self._on_others(lambda other: other.ask(dialog, answer))
-        self._first.ask(dialog, answer)
+    def show(self, state: ScreenState) -> None:
+        """Show on all, the others first, so that they show what was tried when the first one fails."""
+        self._on_others(lambda other: other.show(state))
+        self._first.show(state)
 
     def close(self) -> None:
         """Close all."""
@@ -130,6 +137,8 @@ class SeveralUIs:
                 log.error("a further screen failed: %s: %s", type(error).__name__, error)
 
 
+# --- the lane's own screen ------------------------------------------------------------------------------------------
+
 _DRAWINGS = {
     View.WAIT: Drawing.SPINNER,
     View.PAID: Drawing.TICK,
@@ -138,95 +147,93 @@ _DRAWINGS = {
 }
 
 
+def scene_of(state: ScreenState, texts: Texts) -> Scene:
+    """The scene in which a driver's screen shows `state`."""
+    name, drawing = state.view.value, _DRAWINGS.get(state.view, Drawing.NONE)
+    if state.view is View.PAY:
+        name = "qr" if state.link else "plate"
+        if state.link is None:
+            drawing = Drawing.TAP_OR_SCAN if state.plate else Drawing.SPINNER
+    case = () if state.case is None else (texts.case.format(number=state.case),)
+    return Scene(
+        name=name,
+        headline=state.headline,
+        lines=(*state.lines, *case),
+        amount="" if state.amount_kopecks is None else format_amount(state.amount_kopecks),
+        qr=state.link,
+        drawing=drawing,
+        buttons=tuple(SceneButton(button.id, button.text, primary=button.primary) for button in state.buttons),
+        deadline=None if state.expires_at_ms is None else state.expires_at_ms / 1000,
+        deadline_label="" if state.expires_at_ms is None else texts.time_left,
+    )
+
+
+def _not_bound(attempt: str, button: str) -> bool:
+    log.warning("%s was tapped on a screen that belongs to no lane", button)
+    return False
+
+
 class ScreenUI:
     """The lane's screens on a driver's screen, with its touch panel.
 
-    A thread of its own looks after both once in `LOOK_S`: a display or panel that was pulled out in the middle of a
-    payment shows and hears again, what is to stand by then, as soon as it is plugged in.
+    A thread of its own checks both once in `LOOK_S`: a display or panel that was pulled out during a payment works
+    again as soon as it is plugged in, and then shows what is current by that time.
     """
 
-    def __init__(self, screen: ReopeningDevice[Screen], touch: ReopeningDevice[Touch] | None, texts: Texts) -> None:
+    def __init__(
+        self,
+        screen: ReopeningDevice[Screen],
+        touch: ReopeningDevice[Touch] | None,
+        texts: Texts,
+        choose: Choose = _not_bound,
+    ) -> None:
         self._screen = screen
         self._touch = touch
         self._texts = texts
+        self._choose = choose
         self._drawing = threading.RLock()  # one at a time opens and draws; taps do not wait for it
         self._mutex = threading.Lock()
-        self._actions: dict[str, Callable[[], None]] = {}
-        self._wanted: tuple[Scene, dict[str, Callable[[], None]]] | None = None
-        self._stands = False
+        self._tappable: ScreenState | None = None
+        self._wanted: ScreenState | None = None
+        self._drawn = False
         self._listening = False
         self._tapped_size = (0, 0)
         self._touch_fault = ""
         self._closing = threading.Event()
         self._keeper: threading.Thread | None = None
 
-    def show(self, screen: ScreenState) -> None:
+    def bind(self, choose: Choose) -> None:
+        """Report taps on buttons to `choose` from now on."""
+        self._choose = choose
+
+    def show(self, state: ScreenState) -> None:
         """Draw it."""
-        actions = {} if screen.cancel is None else {Choice.CANCEL.value: screen.cancel}
-        drawing = _DRAWINGS.get(screen.view, Drawing.NONE)
-        if screen.view is View.PAY and screen.link is None:
-            drawing = Drawing.SPINNER if screen.headline == self._texts.wait else Drawing.TAP_OR_SCAN
-        buttons = () if screen.cancel is None else (Button(Choice.CANCEL.value, self._texts.cancel),)
-        case = () if screen.case is None else (self._texts.case.format(number=screen.case),)
-        self._put(
-            Scene(
-                name=screen.view.value if screen.view is not View.PAY else ("qr" if screen.link else "plate"),
-                headline=screen.headline,
-                lines=(*screen.lines, *case),
-                amount="" if screen.kopecks is None else format_amount(screen.kopecks),
-                qr=screen.link,
-                drawing=drawing,
-                buttons=buttons,
-                deadline=screen.expires_at,
-                deadline_label=self._texts.time_left if screen.expires_at is not None else "",
-            ),
-            actions,
-        )
-
-    def ask(self, dialog: Dialog, answer: Callable[[Choice], None]) -> None:
-        """Draw the dialog with its two buttons."""
-        self._put(
-            Scene(
-                name="dialog",
-                headline=dialog.headline,
-                amount=format_amount(dialog.kopecks),
-                buttons=(
-                    Button(Choice.RETRY.value, dialog.retry, primary=True),
-                    Button(Choice.CANCEL.value, dialog.cancel),
-                ),
-                deadline=dialog.expires_at,
-                deadline_label=self._texts.time_left,
-            ),
-            {choice.value: _bound(answer, choice) for choice in Choice},
-        )
-
-    def _put(self, scene: Scene, actions: dict[str, Callable[[], None]]) -> None:
         with self._drawing:
-            self._wanted = scene, actions
+            self._wanted = state
             if self._keeper is None and not self._closing.is_set():
-                self._keep()
+                self._start_keeper()
             try:
-                self._stand()
+                self._draw()
             finally:
                 self._listen()
 
-    def _keep(self) -> None:
-        """Without a thread to look after it the screen still shows; the next scene tries again."""
-        keeper = threading.Thread(target=self._look_after, name="lane screen", daemon=True)
+    def _start_keeper(self) -> None:
+        """Without a thread that checks it the screen still works; the next scene tries again."""
+        keeper = threading.Thread(target=self._keep_checking, name="lane screen", daemon=True)
         try:
             keeper.start()
         except RuntimeError as error:
-            log.error("nobody looks after the screen: %s", error)
+            log.error("the screen is not checked: %s", error)
         else:
             self._keeper = keeper
 
-    def _stand(self) -> None:
-        """Draw what is wanted. No tap of the scene before may act on this one."""
+    def _draw(self) -> None:
+        """Draw what is wanted. A tap on the scene before must not act on this one."""
         assert self._wanted is not None
-        scene, actions = self._wanted
-        self._stands = False
+        state, scene = self._wanted, scene_of(self._wanted, self._texts)
+        self._drawn = False
         with self._mutex:
-            self._actions = {}
+            self._tappable = None
         try:
             self._screen.get().show(scene)
         except DeviceError as error:
@@ -234,51 +241,51 @@ class ScreenUI:
                 raise
             self._screen.get().show(scene)  # it may be back already
         with self._mutex:
-            self._actions = actions
-        self._stands = True
+            self._tappable = state
+        self._drawn = True
 
-    def _look_after(self) -> None:
-        told = ""
+    def _keep_checking(self) -> None:
+        reported = ""
         while not self._closing.wait(LOOK_S):
             with self._drawing:
                 if self._closing.is_set():
                     return
                 try:
-                    self._look()
-                except Exception as error:  # a mistake of ours or of a driver's; who looks after it goes on doing so
-                    if repr(error) != told:
+                    self._check()
+                except Exception as error:  # a bug of ours or of a driver's must not end the checks
+                    if repr(error) != reported:
                         log.exception("the screen failed")
-                    told = repr(error)
-                    self._stands = False
+                    reported = repr(error)
+                    self._drawn = False
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         try:
-            if self._stands:
+            if self._drawn:
                 self._screen.get().check()
             else:
-                self._stand()
-                log.warning("the screen is there again")
+                self._draw()
+                log.warning("the screen works again")
         except DeviceError as error:
-            if self._stands:
+            if self._drawn:
                 log.error("the screen failed: %s", error)
-            self._stands = False
+            self._drawn = False
             self._screen.lost(error)
         self._listen()
 
     def _listen(self) -> None:
-        """The panel is opened with the first scene, again when it was lost, and again when a display of another size
-        was plugged in, to which its taps must be scaled; a lane without touch still shows."""
-        if self._touch is None or not self._stands:
+        """Open the panel: with the first scene, after it was lost, and when a display of another size was plugged in,
+        to which its taps must be scaled. A lane without touch still shows."""
+        if self._touch is None or not self._drawn:
             return
         try:
             size = self._screen.get().size
-        except DeviceError:  # it left just now; whoever looks next will find out
+        except DeviceError:  # it left just now; the next check finds out
             return
         if self._listening:
             if size == self._tapped_size:
                 return
             self._touch.release()
-        self._listening = True  # before the panel can say that it is lost, which it may at once
+        self._listening = True  # before the panel can report that it is lost, which may happen at once
         self._tapped_size = size
         try:
             self._touch.get().start(size, self._tapped, self._touch_lost)
@@ -293,17 +300,17 @@ class ScreenUI:
 
     def _tapped(self, tap: Tap) -> None:
         with self._mutex:
-            actions = self._actions
+            state = self._tappable
         try:
-            action = self._screen.get().button_at(tap.x, tap.y, tap.pressed_at)
+            button = self._screen.get().button_at(tap.x, tap.y, tap.pressed_at)
         except DeviceError as error:
             log.error("a tap is lost with the screen: %s", error)
             return
         with self._mutex:
-            # What stands now may be another scene than the one that said what lies under the finger.
-            act = actions.get(action) if action is not None and self._actions is actions else None
-        if act is not None:
-            act()
+            # The scene may have changed while the screen looked up what is under the finger.
+            current = state is not None and self._tappable is state
+        if button is not None and current and state is not None and state.offers(button):
+            self._choose(state.attempt, button)
 
     def _touch_lost(self, error: Exception) -> None:
         log.error("the touch panel is lost: %s", error)
@@ -312,14 +319,10 @@ class ScreenUI:
         self._listening = False
 
     def close(self) -> None:
-        """Give screen and touch panel back."""
+        """Release screen and touch panel."""
         self._closing.set()
         if self._keeper is not None:
             self._keeper.join(5.0)
         if self._touch is not None:
             self._touch.close()
         self._screen.close()
-
-
-def _bound(answer: Callable[[Choice], None], choice: Choice) -> Callable[[], None]:
-    return lambda: answer(choice)

@@ -23,6 +23,7 @@ from sco_payment.attempt import (
     Plan,
     StatusUnavailable,
 )
+from sco_payment.customer.texts import LANGUAGES
 from sco_payment.money import format_amount
 from sco_payment.paymaster.client import PayMaster
 from sco_payment.paymaster.errors import BadRequest, BankError, BankRefused, NotAuthorised, NotSent, TooManyRequests
@@ -341,12 +342,14 @@ def open_acquirer(setup: AcquirerSetup) -> PayMasterAcquirer:
     settings, clock, token = setup.settings, setup.clock, setup.token
     if token is not None and not isinstance(token, Token):
         raise ValueError(f"PayMaster's token must be a Token, not {type(token).__name__}")
-    shop = settings.lane.shop
+    shop, texts = settings.lane.shop, LANGUAGES[settings.lane.language]
     return PayMasterAcquirer(
         open_client(settings, token),
         clock.now,
         states=settings.paymaster.states,
-        describe=lambda plan: f"{shop}, заказ {plan.order_no}, {format_amount(plan.kopecks)}",
+        describe=lambda plan: texts.description.format(
+            shop=shop, number=plan.order_no, amount=format_amount(plan.kopecks)
+        ),
         callback_url=settings.paymaster.callback_url or None,
         pos_id=settings.lane.pos_id,
         wall=clock.wall,

@@ -1,4 +1,4 @@
-"""A lane on the bench: settings, virtual devices, the simulated bank and a customer, on time that waits for all."""
+"""A lane under test: settings, virtual devices, the simulated PayMaster and a customer, on simulated time."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from sco_payment.assemble import open_lane, screen_ui
-from sco_payment.attempt import Message
-from sco_payment.customer.ui import Choice, Dialog, LaneUI, ScreenState
-from sco_payment.lane import Lane, Order, Result
+from sco_payment.assemble import bind_screen, open_lane, screen_ui
+from sco_payment.attempt import Message, Phase, View
+from sco_payment.customer.ui import Choose, LaneUI, ScreenState
+from sco_payment.events import LaneEvent, StateChanged
+from sco_payment.lane import Lane
+from sco_payment.order import Order, Result
 from sco_payment.paymaster.token import Token
 from sco_payment.settings import TOKEN_VARIABLE, Settings
 from sco_payment.settings_reader import settings_from_mapping
@@ -20,9 +22,9 @@ from sco_sim.testing.devices import BenchPrinter, BenchScreen, BenchTag, BenchTo
 
 _TAP_S = 20.0
 Act = Callable[[], object]
-Answer = str | Choice | Act
-"""What is done at a dialog: `"retry"`, `"cancel"`, or a function of the test's own, e.g. one that presses a button of
-the integrator's screen."""
+Answer = str | Act
+"""What is done at a dialog: `"retry"` or `"cancel"` for the button to tap, or a function of the test's own, for example
+one that presses a button on the integrator's screen."""
 
 
 class _Watched:
@@ -30,15 +32,14 @@ class _Watched:
 
     def __init__(self, inner: LaneUI) -> None:
         self._inner = inner
-        self.shown: list[ScreenState | Dialog] = []
+        self.shown: list[ScreenState] = []
 
-    def show(self, screen: ScreenState) -> None:
-        self._inner.show(screen)
-        self.shown.append(screen)
+    def bind(self, choose: Choose) -> None:
+        bind_screen(self._inner, choose)
 
-    def ask(self, dialog: Dialog, answer: Callable[[Choice], None]) -> None:
-        self._inner.ask(dialog, answer)
-        self.shown.append(dialog)
+    def show(self, state: ScreenState) -> None:
+        self._inner.show(state)
+        self.shown.append(state)
 
     def close(self) -> None:
         self._inner.close()
@@ -80,8 +81,9 @@ class LaneBench:
         self._lane: Lane | None = None
         self._ui: _Watched | None = None
         self._own_ui: LaneUI | None = None
-        self._attempt = self._phase = ""
-        self._acted_in: set[str] = set()
+        self._attempt: str | None = None
+        self._phase: Phase | None = None
+        self._acted_in: set[Phase] = set()
         self._when_payable: Callable[[str], object] | None = None
         self._customer: Callable[[str], object] | None = None
         self._answers: list[Answer] = []
@@ -164,6 +166,7 @@ class LaneBench:
         order: str | None = None,
         tendered_elsewhere: int = 0,
         deliver: Callable[[Result], None] | None = None,
+        acknowledge_later: bool = False,
     ) -> Result:
         """Take one payment. Returns when the customer has an outcome; the screen shows it by then.
 
@@ -171,18 +174,26 @@ class LaneBench:
             kopecks: the order's total.
             order: its number; a new one when None.
             tendered_elsewhere: what other legs have paid, in kopecks.
-            deliver: see `Lane.pay`.
+            deliver, acknowledge_later: see `Lane.pay`.
 
         Raises:
             PaymentRefused: it may not begin.
         """
         return self.pay_order(
-            Order(order or f"bench-{next(self._numbers)}", kopecks, tendered_elsewhere), deliver=deliver
+            Order(order or f"bench-{next(self._numbers)}", kopecks, tendered_elsewhere),
+            deliver=deliver,
+            acknowledge_later=acknowledge_later,
         )
 
-    def pay_order(self, order: Order, *, deliver: Callable[[Result], None] | None = None) -> Result:
-        """As `pay`, for an `Order`: what code of an integrator's own calls."""
-        result = self.lane.pay(order, deliver=deliver)
+    def pay_order(
+        self,
+        order: Order,
+        *,
+        deliver: Callable[[Result], None] | None = None,
+        acknowledge_later: bool = False,
+    ) -> Result:
+        """As `pay`, for an `Order`."""
+        result = self.lane.pay(order, deliver=deliver, acknowledge_later=acknowledge_later)
         self._settle()
         return result
 
@@ -193,7 +204,7 @@ class LaneBench:
         return results
 
     def let_time_pass(self, seconds: float) -> None:
-        """Bench time passes, with all that was planned for it; the lane looks after open attempts meanwhile."""
+        """Let simulated time pass, with all that was planned for it; the lane watches open attempts meanwhile."""
         lane, end = self.lane, self._clock.now() + round(seconds * 1000)
         while self._clock.now() < end:
             self._clock.advance(min(end, self._clock.now() + 1000))
@@ -208,14 +219,14 @@ class LaneBench:
     # --- the customer -----------------------------------------------------------------------------------------------
 
     def when_payable(self, action: Callable[[str], object]) -> None:
-        """Call `action` with the link as soon as the lane waits for the customer and is at rest. Time stands still.
+        """Call `action` with the link as soon as the lane waits for the customer and is idle. Time does not pass.
 
-        It holds for every payment until another one is given. What the customer does (`customer_...`) comes after it.
+        It applies to every payment until another one is given. What the customer does (`customer_...`) comes after it.
         """
         self._when_payable = action
 
     def after(self, seconds: float, action: Act) -> None:
-        """Call `action` when so much bench time has passed."""
+        """Call `action` when that much simulated time has passed."""
         self._clock.after(seconds, lambda: _ignored(action()))
 
     def customer_pays(self, *, after_s: float = 0.0) -> None:
@@ -236,13 +247,13 @@ class LaneBench:
         self._customer = pay
 
     def customer_cancels(self) -> None:
-        """The customer taps «Отменить» while the code stands."""
+        """The customer taps «Отменить» while the code is on the screen."""
         self._customer = lambda link: self.tap("cancel")
 
     def at_dialog(self, *answers: Answer) -> None:
-        """What is done at each dialog «Повторить / Отменить», in order; a dialog beyond them stays unanswered.
+        """What is done at each dialog «Повторить / Отменить», in order; further dialogs stay unanswered.
 
-        `"retry"` and `"cancel"` tap the virtual panel; a function does what it likes.
+        `"retry"` and `"cancel"` tap the virtual panel; a function is called.
         """
         self._answers = list(answers)
 
@@ -256,66 +267,64 @@ class LaneBench:
         if mode == 2 and self.tag is not None:
             return self.tag.link or None
         if self._own_ui is not None:
-            links = [one.link for one in self.shown if isinstance(one, ScreenState) and one.link]
+            links = [state.link for state in self.shown if state.link]
             return links[-1] if links else None
         return self.screen.code if self.screen is not None else None
 
-    def _observe(self, name: str, data: Mapping[str, Any]) -> None:
-        if name != "state":
+    def _observe(self, event: LaneEvent) -> None:
+        if not isinstance(event, StateChanged):
             return
-        if data["phase"] == "creating":
-            self._attempt = data["attempt"]
+        if event.phase is Phase.CREATING:
+            self._attempt = event.attempt
             self._acted_in.clear()
-        if data["attempt"] == self._attempt:  # not one that is watched in the background
-            self._phase = data["phase"]
-            self._acted_in.discard("asking")  # each dialog is a new one
+        if event.attempt == self._attempt:  # not one that is watched in the background
+            self._phase = event.phase
+            self._acted_in.discard(Phase.ASKING)  # each dialog is a new one
 
     def _at_rest(self) -> bool:
-        """Nothing is at work: the customer's turn, once a phase."""
-        if self._phase in self._acted_in:
+        """Everything is idle: the customer's turn, once a phase."""
+        if self._phase is None or self._phase in self._acted_in:
             return False
         actions = [action for action in (self._when_payable, self._customer) if action is not None]
-        if self._phase == "waiting" and actions:
-            self._acted_in.add("waiting")
+        if self._phase is Phase.WAITING and actions:
+            self._acted_in.add(Phase.WAITING)
             link = self.scan()
             assert link is not None, "the lane waits for the customer, but there is no link to be seen"
             for action in actions:
                 action(link)
             return True
-        if self._phase == "asking" and self._answers:
-            self._acted_in.add("asking")
+        if self._phase is Phase.ASKING and self._answers:
+            self._acted_in.add(Phase.ASKING)
             self._answer(self._answers.pop(0))
             return True
         return False
 
     def _answer(self, answer: Answer) -> None:
-        if isinstance(answer, Choice):
-            answer = answer.value
         if isinstance(answer, str):
             self.tap(answer)
         else:
             answer()
 
     def tap(self, action: str) -> None:
-        """Tap our own panel, and wait until the lane has heard it."""
+        """Tap a button on the virtual panel, and wait until the lane has received it."""
         assert self._own_ui is None, f"press {action!r} on your own screen: give a function in place of the word"
         assert self.touch is not None, "the lane has no touch panel"
         assert self._runtime is not None
         before = self._runtime.posted
         with self._runtime.standing_still():
             self.touch.tap_button(action)
-            assert self._runtime.wait_posted(before + 1, _TAP_S), f"the lane did not hear the tap on {action!r}"
+            assert self._runtime.wait_posted(before + 1, _TAP_S), f"the lane did not receive the tap on {action!r}"
 
     # --- what was seen ----------------------------------------------------------------------------------------------
 
     @property
-    def shown(self) -> list[ScreenState | Dialog]:
-        """All that the customer was shown, in order."""
+    def shown(self) -> list[ScreenState]:
+        """Every state of the customer's screen, in order."""
         return [] if self._ui is None else self._ui.shown
 
     @property
     def headlines(self) -> list[str]:
-        """The main words of each."""
+        """The headline of each."""
         return [one.headline for one in self.shown]
 
     def assert_shown(self, *headlines: str) -> None:
@@ -326,11 +335,11 @@ class LaneBench:
 
     def assert_never_asked(self) -> None:
         """No dialog was shown."""
-        asked = [one.headline for one in self.shown if isinstance(one, Dialog)]
+        asked = [state.headline for state in self.shown if state.view is View.DIALOG]
         assert not asked, f"expected no dialog, found {asked}"
 
     def assert_no_case(self) -> None:
-        """No case is open: nothing waits for a person's decision."""
+        """No case is open: nothing waits for an operator's decision."""
         cases = [f"{case.number}: {case.reason}" for case in self.lane.journal.cases()]
         assert not cases, f"expected no open case, found {cases}"
 
@@ -341,4 +350,4 @@ class LaneBench:
 
 
 def _ignored(value: object) -> None:
-    """A planned action's result is nobody's business."""
+    """Drop the result of a planned action."""

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,11 @@ from typing import Any
 import pytest
 
 from sco_payment import attempt as m
-from sco_payment.customer.ui import Choice, ScreenState
+from sco_payment.customer.ui import ScreenState
+from sco_payment.events import CaseOpened, LaneEvent
 from sco_payment.journal import Journal, JournalUnwritable, NoSuchCase, resolutions
 from sco_payment.journal.resolutions import Resolution
-from sco_payment.lane import Order, PaymentRefused
+from sco_payment.order import Order, PaymentRefused
 from sco_sim.paymaster import PayMasterSimulator
 from tests.payment.journal.kit import opened
 from tests.payment.lane_kit import OwnUI, bench, run, settings_file
@@ -117,7 +117,7 @@ def test_a_decision_that_cannot_be_written_down_holds_no_payment_up_and_is_told_
         lane.run_pending()
     assert len(waiting(path)) == 1
     assert [record.getMessage() for record in caplog.records if record.levelname == "CRITICAL"] == [
-        "decisions on cases wait on: the disk is full"
+        "decisions on cases are not recorded yet: the disk is full"
     ]
 
 
@@ -308,11 +308,11 @@ def test_a_decision_that_money_came_before_closes_nothing(
 def test_the_lane_tells_again_of_a_case_that_late_money_opens_again(tmp_path: Path) -> None:
     """The network fails after the customer has paid, the cancellation is lost, a person closes the case too early."""
     told: list[int] = []
-    ui = OwnUI(Choice.CANCEL)
+    ui = OwnUI("cancel")
 
-    def observer(name: str, data: Mapping[str, Any]) -> None:
-        if name == "case":
-            told.append(data["number"])
+    def observer(event: LaneEvent) -> None:
+        if isinstance(event, CaseOpened):
+            told.append(event.case)
 
     with bench(tmp_path, ui=ui, observer=observer) as (lane, paymaster):
 

@@ -49,7 +49,7 @@ def _arm(point: _Points) -> None:
         return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, factory=Connection)
 
     journal.Journal._connect = connect  # type: ignore[method-assign]
-    exchange, read, write_line = client.PayMaster._exchange, client._read, terminal.JsonLines.__call__
+    exchange, read, write_line = client.PayMaster._exchange, client._read, terminal.JsonLines._write
     interrupt_at = int(os.environ.get("SCO_TEST_INTERRUPT", "0"))
     status_requests = 0
 
@@ -68,14 +68,14 @@ def _arm(point: _Points) -> None:
         point("the acquirer has answered, nothing is read")
         return read(*arguments)
 
-    def write_line_with_points(self: terminal.JsonLines, name: str, data: Any) -> None:
-        point(f"before the line {name}")
-        write_line(self, name, data)
-        point(f"after the line {name}")
+    def write_line_with_points(self: terminal.JsonLines, data: Any) -> None:
+        point(f"before the line {data['event']}")
+        write_line(self, data)
+        point(f"after the line {data['event']}")
 
     client.PayMaster._exchange = exchange_with_points  # type: ignore[method-assign]
     client._read = read_with_point
-    terminal.JsonLines.__call__ = write_line_with_points  # type: ignore[method-assign]
+    terminal.JsonLines._write = write_line_with_points  # type: ignore[method-assign]
 
 
 def main() -> None:

@@ -69,11 +69,12 @@ TARGETS = {
         0.9,
     ),
     "sco_payment.lane": Target("payment/sco_payment/lane.py", RUNNER, 30, 0.8),
+    "sco_payment.loop": Target("payment/sco_payment/loop.py", RUNNER, 30, 0.8),
     "sco_payment.customer.display": Target("payment/sco_payment/customer/display.py", RUNNER, 30, 0.8),
 }
 
 
-SLOW = ("sco_payment.lane", "sco_payment.customer.display")
+SLOW = ("sco_payment.lane", "sco_payment.loop", "sco_payment.customer.display")
 """Only when named: their tests wait for clocks and devices. One of them may fail on a busy machine by itself, so that a
 mutant counts as killed when a second run agrees."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from sco_drivers.errors import DeviceError
-from sco_payment import lane
+from sco_payment import attempt, lane, loop
 from sco_payment.attempt import machine
 from sco_payment.customer import presenter as present
 from sco_payment.journal import Journal, JournalError
@@ -44,12 +44,14 @@ def planted(mistake: Mistake) -> Iterator[None]:
 
 def _effects_first(original: Any) -> Any:
     def apply(self: Any, key: str, event: machine.Event) -> None:
-        before = self._attempts[key]
+        before = self.attempts[key]
         after, effects = machine.step(before, event)
-        self._attempts[key] = after
-        self._perform(after, effects)
+        self.attempts[key] = after
+        self.perform(after, effects)
         if machine.significant(before, after, effects):
-            self._record(event, after, effects)
+            case = self._record(event, after, effects)
+            if case is not None:
+                self.cases[key] = case
 
     return apply
 
@@ -181,7 +183,7 @@ def _mistake(
 
 
 MISTAKES = (
-    _mistake("effects before the record", 1, 2, 3, 4, patches=((lane.Lane, "_apply", _effects_first),)),
+    _mistake("effects before the record", 1, 2, 3, 4, patches=((loop.Loop, "apply", _effects_first),)),
     _mistake(
         "each retry of a create has a new key",
         2,
@@ -206,7 +208,7 @@ MISTAKES = (
         focus=Focus(0, {"printer mute": 0.8, "printer gone": 0.3}),
         patches=((present.Presenter, "_print", _unknown_ticket_is_none),),
     ),
-    _mistake("the gate stands open", 2, 3, 7, patches=((machine, "gate", _no_gate),)),
+    _mistake("the gate stands open", 2, 3, 7, patches=((attempt, "gate", _no_gate),)),
     _mistake(
         "a journal's error is only logged", 0, 1, 2, 3, 4, 5, patches=((Journal, "record", _journal_errors_are_logged),)
     ),
@@ -220,7 +222,7 @@ MISTAKES = (
         patches=((client.wire, "parse_cancelled", _any_page_is_a_yes),),
     ),
     _mistake("the sum is not looked at", 1, 2, patches=((machine, "_full_sum", _paid_without_looking_at_the_sum),)),
-    _mistake("open attempts are not taken over", 2, 5, patches=((lane.Lane, "_load_open", _keeps_no_open_attempts),)),
+    _mistake("open attempts are not taken over", 2, 5, patches=((loop.Loop, "load_open", _keeps_no_open_attempts),)),
     _mistake(
         "a cancellation is sent again",
         4,

@@ -17,7 +17,7 @@ from sco_payment.money import format_amount
 
 if TYPE_CHECKING:
     from sco_payment.journal import Journal
-    from sco_payment.lane import Order, Result
+    from sco_payment.order import Order, Result
     from sco_sim.paymaster import BankPayment
     from tests.verification.simulate.wire import Request
     from tests.verification.simulate.world import World

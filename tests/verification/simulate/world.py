@@ -28,9 +28,11 @@ from sco_payment import attempt as m
 from sco_payment.assemble import open_lane
 from sco_payment.attempt import Message
 from sco_payment.customer import ui
+from sco_payment.events import LaneEvent
 from sco_payment.journal import JournalError, codec, resolutions
-from sco_payment.lane import Lane, Order, PaymentRefused, Result
+from sco_payment.lane import Lane
 from sco_payment.money import format_amount
+from sco_payment.order import Order, PaymentRefused, Result
 from sco_payment.paymaster.token import Token
 from sco_payment.settings import TOKEN_VARIABLE
 from sco_payment.settings_reader import settings_from_mapping
@@ -52,6 +54,7 @@ _IN_PLAY = (
     "sco_drivers.printer.escpos",
     "sco_drivers.nfc.uart",
     "sco_payment.lane",
+    "sco_payment.loop",
     "sco_payment.customer.display",
     "nfc.clf.pn532",
 )
@@ -206,8 +209,12 @@ class World:
         self._keys += 1
         return f"key-{self._keys}"
 
-    def _observed(self, name: str, data: Mapping[str, Any]) -> None:
-        self.say(f"lane: {name} " + " ".join(f"{key}={value}" for key, value in data.items() if key != "expires_at"))
+    def _observed(self, event: LaneEvent) -> None:
+        data = event.as_json()
+        hidden = ("event", "seq", "time_ms", "expires_at_ms")
+        self.say(
+            f"lane: {data['event']} " + " ".join(f"{key}={value}" for key, value in data.items() if key not in hidden)
+        )
 
     def kill(self, why: str) -> None:
         """The process is gone; the next one comes after a while."""

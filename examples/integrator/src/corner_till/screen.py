@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sco_payment.customer.ui import Choice, Dialog, ScreenState
-from sco_payment.money import format_amount
-
-CANCEL = "Отменить"
+from sco_payment import ScreenState, format_amount
 
 
 class TillScreen:
-    """A `sco_payment.customer.ui.LaneUI`. Calls come from one thread and must return soon.
+    """A `sco_payment.LaneUI`. Calls come from one thread and must return soon.
 
     Attributes:
         lines: what the customer reads now.
@@ -21,38 +18,36 @@ class TillScreen:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.code: str | None = None
-        self._buttons: dict[str, Callable[[], None]] = {}
+        self._attempt = ""
+        self._buttons: dict[str, str] = {}  # id by text
+        self._choose: Callable[[str, str], bool] | None = None
 
-    def show(self, screen: ScreenState) -> None:
+    def bind(self, choose: Callable[[str, str], bool]) -> None:
+        """Called with `Lane.choose` when the lane is opened."""
+        self._choose = choose
+
+    def show(self, state: ScreenState) -> None:
         """Draw the lane's screen."""
-        sum_to_pay = [] if screen.kopecks is None else [format_amount(screen.kopecks)]
-        case = [] if screen.case is None else [f"Обращение № {screen.case}"]
-        self.lines = [screen.headline, *screen.lines, *sum_to_pay, *case]
-        self.code = screen.link
-        self._buttons = {} if screen.cancel is None else {CANCEL: screen.cancel}
-
-    def ask(self, dialog: Dialog, answer: Callable[[Choice], None]) -> None:
-        """Draw the dialog; the answer comes when a button is pressed."""
-        self.lines = [dialog.headline, format_amount(dialog.kopecks)]
-        self.code = None
-        self._buttons = {
-            dialog.retry: lambda: answer(Choice.RETRY),
-            dialog.cancel: lambda: answer(Choice.CANCEL),
-        }
+        amount = [] if state.amount_kopecks is None else [format_amount(state.amount_kopecks)]
+        case = [] if state.case is None else [f"Обращение № {state.case}"]
+        self.lines = [state.headline, *state.lines, *amount, *case]
+        self.code = state.link
+        self._attempt, self._buttons = state.attempt, {button.text: button.id for button in state.buttons}
 
     def close(self) -> None:
-        """The lane is done with the screen."""
+        """The lane no longer uses the screen."""
         self.lines, self.code, self._buttons = [], None, {}
 
     @property
     def buttons(self) -> list[str]:
-        """The buttons that stand on the screen."""
+        """The texts of the buttons on the screen."""
         return list(self._buttons)
 
-    def press(self, label: str) -> None:
+    def press(self, text: str) -> None:
         """The customer presses a button.
 
         Raises:
             KeyError: there is no such button.
         """
-        self._buttons[label]()
+        assert self._choose is not None, "no lane has been opened with this screen"
+        self._choose(self._attempt, self._buttons[text])

@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sco_payment.attempt import Outcome
-from sco_payment.lane import Lane, Order, PaymentRefused, Result
+from sco_payment import Lane, Order, Outcome, PaymentRefused, Result
 
 CardTerminal = Callable[[int], bool]
-"""Takes a sum in kopecks; whether it was paid."""
+"""Takes an amount in kopecks; returns whether it was paid."""
 
 
 class NotPayable(Exception):
-    """This receipt cannot be paid so; the message is for the customer."""
+    """This receipt cannot be paid this way; the message is for the customer."""
 
 
 @dataclass(slots=True)
 class Receipt:
-    """A customer's receipt. Sums in kopecks.
+    """A customer's receipt. Amounts in kopecks.
 
     Attributes:
         number: unique in the shop.
         goods: name and price.
         legs: what has been paid, by "card" or "sbp".
         released: whether the customer may go.
-        case: number of the case with which it waits for a person; None for none.
+        case: number of the case for which it waits for an operator; None for none.
     """
 
     number: str
@@ -36,12 +35,12 @@ class Receipt:
 
     @property
     def total(self) -> int:
-        """The sum of the goods."""
+        """The total of the goods."""
         return sum(price for _, price in self.goods)
 
     @property
     def paid(self) -> int:
-        """The sum of the legs."""
+        """The total of the legs."""
         return sum(kopecks for _, kopecks in self.legs)
 
     @property
@@ -73,7 +72,7 @@ class Till:
         return True
 
     def pay_by_sbp(self, receipt: Receipt) -> Outcome | None:
-        """What is left, by SBP. Returns what came of it; with UNKNOWN the receipt waits for a person."""
+        """What is left, by SBP. Returns the outcome; with UNKNOWN the receipt waits for an operator."""
         self._check(receipt)
 
         def deliver(result: Result) -> None:

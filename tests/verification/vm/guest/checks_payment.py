@@ -20,9 +20,11 @@ from usb_reader import UsbReader
 
 from sco_drivers import open_nfc
 from sco_payment.assemble import open_lane, screen_ui
-from sco_payment.attempt import Message, Outcome
+from sco_payment.attempt import Message, Outcome, Phase
 from sco_payment.customer.ui import ScreenUI
-from sco_payment.lane import Lane, Order, Result
+from sco_payment.events import LaneEvent, NoteAdded, StateChanged
+from sco_payment.lane import Lane
+from sco_payment.order import Order, Result
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import TOKEN_VARIABLE
@@ -54,12 +56,12 @@ class Shop:
         self._result: list[Result] = []
         self._thread = threading.Thread()
 
-    def observe(self, name: str, data: Any) -> None:
+    def observe(self, event: LaneEvent) -> None:
         """The lane's observer."""
-        if name == "state" and data["phase"] == "waiting":
+        if isinstance(event, StateChanged) and event.phase is Phase.WAITING:
             self.waiting.set()
-        elif name == "note" and data["text"].startswith("presented: "):
-            self.presented = data["text"]
+        elif isinstance(event, NoteAdded) and event.text.startswith("presented: "):
+            self.presented = event.text
 
     def begin(self) -> None:
         """Somebody chose to pay by QR code."""
@@ -122,7 +124,7 @@ def shop(mode: int, **sections: dict[str, Any]) -> Iterator[Shop]:
             ui=ui,
             runtime=runtime,
             token=Token(bank.token),
-            observer=lambda name, data: seen[0].observe(name, data),
+            observer=lambda event: seen[0].observe(event),
         ) as lane:
             seen.append(Shop(lane, bank, ui))
             yield seen[0]

@@ -14,13 +14,14 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from sco_payment.assemble import open_lane
-from sco_payment.lane import Lane, Order, Result
+from sco_payment.events import LaneEvent, StateChanged
+from sco_payment.lane import Lane
+from sco_payment.order import Order, Result
 from sco_payment.settings_reader import load_settings
 from sco_payment.systemd import Notifier
 
@@ -83,11 +84,11 @@ class Till:
                 time.sleep(3600)
         return "what?"
 
-    def observe(self, name: str, data: Mapping[str, Any]) -> None:
-        """The lane's observer: how an order stands is known here, and told to systemd."""
-        if name == "state":
-            self._stands[data["order"]] = data["phase"]
-            self._notifier.status(f"{data['order']} {data['phase']}")
+    def observe(self, event: LaneEvent) -> None:
+        """The lane's observer: remembers the phase of each order, and reports it to systemd."""
+        if isinstance(event, StateChanged):
+            self._stands[event.order_no] = event.phase.value
+            self._notifier.status(f"{event.order_no} {event.phase.value}")
 
     def _taken(self, result: Result) -> None:
         assert result.outcome is not None

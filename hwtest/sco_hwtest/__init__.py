@@ -1,6 +1,6 @@
-"""The test bench: conformance suites for any device URL, simulated or real.
+"""Tests of a lane's devices: find them, check them, measure them, write a report.
 
-For scripts::
+::
 
     from sco_hwtest import run, write_html
 
@@ -10,7 +10,7 @@ For scripts::
         for device, check in report.failures:
             print(device.url, check.name, check.found, check.to_do)
 
-Importing this imports nothing else: each name is loaded when it is used.
+These names are the public API; other modules may change without notice. Each name is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sco_hwtest.burn_in import BurnInReport as BurnInReport
     from sco_hwtest.burn_in import run_burn_in as run_burn_in
+    from sco_hwtest.burn_in_results import BurnInReport as BurnInReport
+    from sco_hwtest.contracts.check import Check as Check
     from sco_hwtest.discovery import Discovery as Discovery
     from sco_hwtest.discovery import Found as Found
     from sco_hwtest.discovery import discover as discover
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
     from sco_hwtest.runner import run as run
     from sco_hwtest.runner import run_suite as run_suite
 
-_WHERE = {
+_MODULES = {
     "Answer": "questions",
+    "BurnInReport": "burn_in_results",
+    "Check": "contracts.check",
     "CheckResult": "results",
     "DeviceReport": "results",
     "Discovery": "discovery",
@@ -47,20 +50,43 @@ _WHERE = {
     "Picture": "results",
     "Question": "questions",
     "Report": "results",
-    "BurnInReport": "burn_in",
     "Verdict": "results",
     "discover": "discovery",
     "run": "runner",
-    "run_suite": "runner",
     "run_burn_in": "burn_in",
+    "run_suite": "runner",
     "write_html": "report",
     "write_json": "report",
 }
-__all__ = sorted(_WHERE)
+__all__ = [
+    "Answer",
+    "BurnInReport",
+    "Check",
+    "CheckResult",
+    "DeviceReport",
+    "Discovery",
+    "Figure",
+    "Found",
+    "Picture",
+    "Question",
+    "Report",
+    "Verdict",
+    "discover",
+    "run",
+    "run_burn_in",
+    "run_suite",
+    "write_html",
+    "write_json",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, from the module that has it."""
-    if name not in _WHERE:
+    """Import a public name from its module."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__

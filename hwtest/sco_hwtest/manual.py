@@ -8,6 +8,7 @@ import time
 from sco_drivers import open_screen, open_touch
 from sco_drivers.screen import Scene, Screen
 from sco_drivers.touch import Tap
+from sco_hwtest.contracts.screen import CANCEL, RETRY
 from sco_hwtest.questions import Answer, Person, Question, nobody
 from sco_hwtest.results import CheckResult, DeviceReport, Verdict
 
@@ -53,8 +54,6 @@ def _what(label: str) -> str:
 
 def _one(screen: Screen, heard: queue.Queue[Tap | Exception], action: str, label: str, wait_s: float) -> str:
     """What was wrong with the tap; empty when it hit."""
-    from sco_hwtest.contracts.screen import CANCEL, RETRY
-
     screen.show(Scene(f"tap-{action}", f"Нажмите «{label}»", (f"Tap «{label}»",), buttons=(RETRY, CANCEL)))
     try:
         tap = heard.get(timeout=wait_s)

@@ -6,22 +6,30 @@ public call, in ms unless the unit says otherwise.
 
 from __future__ import annotations
 
-import io
+import queue
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sco_drivers import open_printer
+from sco_drivers.printer import Line, Style, Ticket
+from sco_drivers.screen.layout import MIN_MODULE_MM
 from sco_hwtest import questions
+from sco_hwtest.contracts.screen import look, scenes
+from sco_hwtest.pictures import contact_sheet, png_of
 from sco_hwtest.questions import Answer, Person, Question
 from sco_hwtest.results import CheckResult, DeviceReport, Figure, Kind, Picture, Verdict
+from sco_sim.printer import SimulatedPrinter
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from sco_drivers.nfc import TagContents, TagReader
-    from sco_drivers.printer import Printer, Ticket
+    from sco_drivers.printer import Printer
     from sco_drivers.screen import Screen
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
@@ -62,19 +70,10 @@ def ask(report: DeviceReport, person: Person, question: Question) -> None:
     )
 
 
-def png_of(image: Image) -> bytes:
-    """The image as PNG."""
-    data = io.BytesIO()
-    image.save(data, "PNG", optimize=True)
-    return data.getvalue()
-
-
 # --- printer --------------------------------------------------------------------------------------------------------
 
 
 def _ticket() -> Ticket:
-    from sco_drivers.printer import Line, Style, Ticket
-
     return Ticket(
         f"hwtest-{time.time_ns()}",
         LINK,
@@ -155,15 +154,11 @@ class _Counted:
 
 def _paper(device: Any, report: DeviceReport, ticket: Ticket, *, printed: bool) -> None:
     """The simulator's paper; beside a real printer, what the ticket should look like."""
-    from sco_sim.printer import SimulatedPrinter
-
     simulator = getattr(device, "simulator", None)
     if simulator is not None:
         _read_the_paper(report, ticket, simulator.image())
         report.pictures.append(Picture("The paper", png_of(simulator.image()), width=_PAPER_PX))
     elif printed:
-        from sco_drivers import open_printer
-
         with open_printer(f"sim://?paper_mm={_paper_mm(device)}") as virtual:
             if isinstance(virtual, SimulatedPrinter):
                 virtual.print_ticket(ticket)
@@ -256,9 +251,6 @@ def _tag_picture(device: Any, report: DeviceReport) -> None:
     simulator = getattr(device, "simulator", None)
     if simulator is None or any(picture.caption == _TAG for picture in report.pictures):
         return
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory(prefix="sco-hwtest-") as folder:
         path = Path(folder) / "tag.png"
         simulator.tag.render_png(str(path))
@@ -273,9 +265,6 @@ _TAG = "The simulated tag's memory"
 
 def screen(device: Screen, report: DeviceReport, person: Person) -> None:
     """Time of each scene, size of a module, pictures a second of a spinner; all scenes as pictures; two questions."""
-    from sco_drivers.screen.layout import MIN_MODULE_MM
-    from sco_hwtest.contracts.screen import look, scenes
-
     wide, high = device.size
     report.about["size"] = f"{wide}x{high} px"
     took: dict[str, float] = {}
@@ -313,8 +302,6 @@ def screen(device: Screen, report: DeviceReport, person: Person) -> None:
 
 def _spin(device: Any, report: DeviceReport) -> None:
     """Pictures a second while the spinner turns: counted by the simulator's glass."""
-    from sco_hwtest.contracts.screen import scenes
-
     glass = getattr(device, "simulator", None)
     if glass is None:
         return
@@ -327,8 +314,6 @@ def _spin(device: Any, report: DeviceReport) -> None:
 
 
 def _scene_pictures(report: DeviceReport, shots: dict[str, Image]) -> None:
-    from sco_hwtest.cli.screen import contact_sheet
-
     report.pictures.append(Picture("The screen with the code", png_of(shots["qr"])))
     report.pictures.append(Picture("The dialog", png_of(shots["dialog"])))
     report.pictures.append(
@@ -341,8 +326,6 @@ def _scene_pictures(report: DeviceReport, shots: dict[str, Image]) -> None:
 
 def touch(device: Any, report: DeviceReport, person: Person) -> None:
     """How long a tap takes to arrive, and how far off it is, on a panel with a virtual finger."""
-    import queue
-
     finger = getattr(device, "simulator", None)
     if finger is None:
         return

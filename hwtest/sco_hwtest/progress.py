@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, ClassVar, Protocol, TextIO
 
-from sco_hwtest.report import KIND_WORDS
-from sco_hwtest.results import CheckResult, Kind, Verdict
+from sco_hwtest.results import KIND_LABELS, CheckResult, Kind, Verdict
 from sco_hwtest.runner import Progress
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class PlainLines:
     def device(self, kind: Kind, url: str, checks: int) -> None:
         """A heading."""
         self._unrun = ""
-        self._say(f"{KIND_WORDS[kind]} {url}")
+        self._say(f"{KIND_LABELS[kind]} {url}")
 
     def begins(self, name: str) -> None:
         """Nothing: a line for what has ended is enough."""
@@ -80,7 +79,7 @@ class LiveLines:
 
         self.pause()
         self._done, self._total, self._unrun = 0, checks, ""
-        self._console.print(f"\n[bold]{KIND_WORDS[kind]}[/] [cyan]{escape(url)}[/]", highlight=False)
+        self._console.print(f"\n[bold]{KIND_LABELS[kind]}[/] [cyan]{escape(url)}[/]", highlight=False)
 
     def begins(self, name: str) -> None:
         """Show what runs."""

@@ -14,6 +14,12 @@ from typing import Any, Literal
 
 Kind = Literal["printer", "nfc", "screen", "touch"]
 KINDS: tuple[Kind, ...] = ("printer", "nfc", "screen", "touch")
+KIND_LABELS: dict[Kind, str] = {
+    "printer": "Printer",
+    "nfc": "NFC reader and tag",
+    "screen": "Screen",
+    "touch": "Touch panel",
+}
 FORMAT = 1
 """Of the JSON document."""
 
@@ -228,3 +234,12 @@ def summary_of(verdicts: Sequence[Verdict], interrupted: bool) -> str:
 
 def _several(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}" if count else ""
+
+
+def format_duration(seconds: float) -> str:
+    """In the unit that a person would use."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

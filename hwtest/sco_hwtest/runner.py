@@ -12,11 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 from sco_drivers.errors import DeviceBusy, DeviceError, DeviceNotFound, DevicePermission
-from sco_hwtest.contracts.check import Check
+from sco_hwtest.contracts.check import CannotRun, Check
+from sco_hwtest.discovery import discover
+from sco_hwtest.manual import tap_the_buttons
 from sco_hwtest.measure import MEASURES
 from sco_hwtest.questions import Person, nobody
 from sco_hwtest.results import CheckResult, DeviceReport, Figure, Kind, Report, Verdict
-from sco_hwtest.suites import CannotRun, faulty_printer, missing_library, opener, suite_of
+from sco_hwtest.suites import missing_library, opener, suite_of
 
 CHECK_TIMEOUT_S = 180.0
 """A check that has not come back by then has hung."""
@@ -183,7 +185,9 @@ class _Run:
             if self._stop.is_set():
                 break
             # without a limit: a person takes the time that it takes
-            self._check(check, partial(faulty_printer, url, self._person), self._caught)
+            assert suite is not None
+            assert suite.faulty is not None
+            self._check(check, partial(suite.faulty, url, self._person), self._caught)
         if measure and not self._only and not self._stop.is_set():
             self._measure()
         return self._report
@@ -274,8 +278,6 @@ class _Run:
         start = time.perf_counter()
         screen = self._screen
         if self._report.kind == "touch" and screen is not None and "sim://" not in self._report.url:
-            from sco_hwtest.manual import tap_the_buttons
-
             error = self._caught(lambda: tap_the_buttons(self._report, screen, self._person))
             if error is not None:
                 self._end(self._judged("taps-by-hand", "A person's taps are heard.", 0.0, error))
@@ -314,8 +316,6 @@ class _Hung(Exception):
 
 def advice(kind: Kind, url: str, error: DeviceError) -> str:
     """What to do about an error of a device: its own hint, and what the machine shows of it."""
-    from sco_hwtest.discovery import discover
-
     words = [error.hint] if error.hint else []
     if not isinstance(error, (DeviceNotFound, DevicePermission, DeviceBusy)):
         return "; ".join(words)

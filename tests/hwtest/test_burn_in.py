@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from sco_hwtest import BurnInReport, Verdict, consumption, run_burn_in, write_html, write_json
-from sco_hwtest.burn_in import Failure, Sample, Tally, Times
+from sco_hwtest.burn_in_results import Failure, Sample, Tally, Times
 from sco_hwtest.cli.main import main
 from sco_sim.nfc.pn532 import VirtualReader
 

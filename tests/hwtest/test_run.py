@@ -24,7 +24,7 @@ from sco_hwtest.cli.main import main
 from sco_hwtest.contracts.check import Check
 from sco_hwtest.manual import tap_the_buttons
 from sco_hwtest.measure import dump
-from sco_hwtest.report import number
+from sco_hwtest.run_page import number
 from sco_hwtest.results import CheckResult, DeviceReport
 from sco_hwtest.runner import advice
 from sco_hwtest.suites import Suite
@@ -228,14 +228,14 @@ def test_no_rights(tmp_path: Path) -> None:
 
 
 def test_a_busy_device_says_who_holds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from sco_hwtest import discovery
+    from sco_hwtest import runner
     from tests.hwtest.machine_tree import MachineTree
 
     tree = MachineTree(tmp_path / "machine")
     tree.usb_serial("1-4", "ttyUSB0", mode=0o666)
     tree.process(633, "ModemManager", "/dev/ttyUSB0")
-    real = discovery.discover
-    monkeypatch.setattr(discovery, "discover", lambda: real(tree.root))
+    real = runner.discover
+    monkeypatch.setattr(runner, "discover", lambda: real(tree.root))
     busy = DeviceBusy("another process has the line", url="serial:///dev/ttyUSB0", hint="stop it")
     words = advice("printer", "serial:///dev/ttyUSB0?baud=9600", busy)
     assert words.startswith("stop it; /dev/ttyUSB0 is open in ModemManager (process 633): sudo systemctl disable")

@@ -9,8 +9,9 @@ import time
 import click
 
 from sco_hwtest import consumption
-from sco_hwtest.burn_in import BurnInReport, run_burn_in
-from sco_hwtest.cli.run import (
+from sco_hwtest.burn_in import run_burn_in
+from sco_hwtest.burn_in_results import BurnInReport
+from sco_hwtest.cli.options import (
     FAILED,
     OPEN_ENDS,
     debug_option,

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 
 import click
 
 from sco_drivers import DeviceError, open_nfc
 from sco_drivers.nfc import TagContents, TagReader
-from sco_hwtest.device_urls import device_argument
+from sco_drivers.nfc.guard import GuardEvent, TagGuard
+from sco_drivers.nfc.reader import NfcpyReader, Protection
+from sco_hwtest.cli.options import device_argument
+from sco_sim.nfc.ntag import VirtualTag
+from sco_sim.nfc.pn532 import VirtualReader
 
 
 def _run(url: str, call: Callable[[TagReader], TagContents]) -> TagContents:
@@ -107,8 +115,6 @@ def verify(reader: str, uri: str, uid: bytes | None) -> None:
 @_UID
 def provision(reader: str, uri: str, protection: str, yes: bool, uid: bytes | None) -> None:
     """Make the tag a lane's own: put URI on it (none for a dynamic tag), protect it, and say how to enrol it."""
-    from sco_drivers.nfc.reader import NfcpyReader, Protection
-
     kind: Protection = "password" if protection == "password" else "forever" if protection == "forever" else "none"
     if kind == "forever" and not uri:
         raise click.UsageError("a tag that is locked for ever needs the link that it carries: give URI")
@@ -136,7 +142,6 @@ def watch(reader: str, uri: str | None, interval_s: float, count: int | None, ui
 
     Exit status 1 when the last look found something wrong.
     """
-    from sco_drivers.nfc.guard import GuardEvent, TagGuard
 
     def tell(event: GuardEvent) -> None:
         use = ", out of use until a person has looked at it" if event.needs_attendant else ", out of use"
@@ -172,14 +177,6 @@ def watch(reader: str, uri: str | None, interval_s: float, count: int | None, ui
 @click.option("--seconds", type=click.FloatRange(0, 86400), help="End by itself; else when it is interrupted.")
 def simulate(line: str | None, tag: str, uri: str, png: str | None, seconds: float | None) -> None:
     """Be a PN532 with a tag before it, on a serial line. Prints the READER that opens it on the first line."""
-    import signal
-    import threading
-    from contextlib import ExitStack
-    from pathlib import Path
-
-    from sco_sim.nfc.ntag import VirtualTag
-    from sco_sim.nfc.pn532 import VirtualReader
-
     ended = threading.Event()
     with ExitStack() as stack:
         try:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
+import threading
 import time
+from contextlib import ExitStack
 from dataclasses import fields
 
 import click
@@ -11,7 +15,9 @@ import click
 from sco_drivers import open_printer
 from sco_drivers.errors import DeviceError
 from sco_drivers.printer import Line, PrintOutcome, Style, Ticket
-from sco_hwtest.device_urls import device_argument
+from sco_hwtest.cli.options import device_argument
+from sco_sim.printer import SimulatedPrinter, VirtualPrinter
+from sco_sim.printer.control import ControlSocket, send
 
 _SAMPLE = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 
@@ -50,8 +56,6 @@ def printer_group() -> None:
 @_side
 def preview(png: str, paper_mm: str, profile: str, codec: str | None, qr: str | None, link: str, qr_mm: float) -> None:
     """Print the test ticket on a virtual printer and save the paper to PNG."""
-    from sco_sim.printer import SimulatedPrinter
-
     ways = "".join(f"&{name}={value}" for name, value in (("codec", codec), ("qr", qr)) if value)
     try:
         with open_printer(f"sim://?paper_mm={paper_mm}&profile={profile}{ways}") as printer:
@@ -175,13 +179,6 @@ def simulate(
     Says the URL that opens it on the first line, and runs until it is interrupted or told to quit. What people, power
     and cables do to it is told by `sco-hwtest printer control`.
     """
-    import signal
-    import threading
-    from contextlib import ExitStack
-
-    from sco_sim.printer import VirtualPrinter
-    from sco_sim.printer.control import ControlSocket
-
     quit_wanted = threading.Event()
     lacks = {word.replace("-", "_"): False for word in without}
     has = {word.replace("-", "_"): True for word in quirk}
@@ -224,10 +221,6 @@ def control(socket: str, command: tuple[str, ...]) -> None:
 
     Prints the answer as JSON. Exit status 0 only when it did it.
     """
-    import json
-
-    from sco_sim.printer.control import send
-
     try:
         answer = send(socket, " ".join(command) or "help")
     except (OSError, ValueError) as error:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import click
+from PIL import Image
 
 from sco_drivers.errors import DeviceError
 from sco_drivers.registry import open_screen
+from sco_drivers.screen.console import Console
 from sco_drivers.screen.layout import MIN_MODULE_MM
+from sco_drivers.screen.renderer import DrawnScreen
+from sco_hwtest.calibrate import calibrate as calibrate_panel
+from sco_hwtest.cli.options import device_argument, refuse_mistakes
 from sco_hwtest.contracts.screen import CHECKS, decoded, look, scenes
-from sco_hwtest.device_urls import device_argument, refuse_mistakes
+from sco_hwtest.pictures import contact_sheet
 from sco_payment.customer.texts import LANGUAGES
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from sco_drivers.screen.renderer import DrawnScreen
-
-_GAP = 12
-_LONGEST_SIDE = 2400
 
 
 @click.group("screen")
@@ -44,7 +41,7 @@ def walk(url: str, sheet: str | None, seconds: float, language: str, only: tuple
         raise click.UsageError(f"no scene {', '.join(sorted(unknown))}; there are {known}")
     if sheet and not Path(sheet).absolute().parent.is_dir():
         raise click.ClickException(f"{sheet} cannot be written: no such directory")
-    pictures: list[Image] = []
+    pictures: list[Image.Image] = []
     try:
         with open_screen(url) as screen:
             for scene in chosen:
@@ -71,8 +68,6 @@ def walk(url: str, sheet: str | None, seconds: float, language: str, only: tuple
 @device_argument("screen")
 def check(url: str) -> None:
     """Run the contract of screens on URL; exit status 1 when something is not as it must be."""
-    from PIL import Image
-
     try:
         decoded(Image.new("L", (8, 8)))
     except ImportError:
@@ -100,14 +95,12 @@ def check(url: str) -> None:
 @click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1, 600), help="To wait for each tap.")
 def calibrate(url: str, touch_url: str, seconds: float) -> None:
     """Find out by five taps how the panel TOUCH_URL sits on the screen URL, and say its URL for the settings."""
-    from sco_hwtest.calibrate import calibrate as by_taps
-
     refuse_mistakes(("screen", url), ("touch", touch_url))
     try:
         with open_screen(url) as screen:
             if not hasattr(screen, "mark"):
                 raise click.UsageError(f"{url} shows no crosses to tap")
-            found = by_taps(cast("DrawnScreen", screen), touch_url, click.echo, wait_s=seconds)
+            found = calibrate_panel(cast(DrawnScreen, screen), touch_url, click.echo, wait_s=seconds)
     except DeviceError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"the largest miss is {found.off:.1%} of the glass; in the settings, under [devices]:")
@@ -121,8 +114,6 @@ def console(tty: str) -> None:
 
     One that is dark for somebody else (a desktop, a program that still runs) is left alone.
     """
-    from sco_drivers.screen.console import Console
-
     try:
         held = Console.take(tty)
     except DeviceError as error:
@@ -130,19 +121,3 @@ def console(tty: str) -> None:
     assert held is not None  # asked for by name
     held.release()
     click.echo(f"{tty} is in text mode")
-
-
-def contact_sheet(pictures: list[Image]) -> Image:
-    """Pictures of one size on one sheet, three in a row, at most 2400 px on its longer side."""
-    from PIL import Image
-
-    wide, high = pictures[0].size
-    across = min(3, len(pictures))
-    rows = -(-len(pictures) // across)
-    sheet = Image.new("RGB", (across * (wide + _GAP) + _GAP, rows * (high + _GAP) + _GAP), (0x78, 0x80, 0x88))
-    for number, picture in enumerate(pictures):
-        row, column = divmod(number, across)
-        sheet.paste(picture, (_GAP + column * (wide + _GAP), _GAP + row * (high + _GAP)))
-    share = min(1.0, _LONGEST_SIDE / max(sheet.size))
-    small = (round(sheet.width * share), round(sheet.height * share))
-    return sheet.resize(small, Image.Resampling.LANCZOS) if share < 1 else sheet

@@ -28,3 +28,11 @@ class Check(Generic[Device_contra]):
     def what(self) -> str:
         """In one sentence."""
         return (self.run.__doc__ or "").strip()
+
+
+class CannotRun(Exception):
+    """A check or a suite cannot run here. The message says why; `to_do` what would help."""
+
+    def __init__(self, message: str, to_do: str = "") -> None:
+        super().__init__(message)
+        self.to_do = to_do

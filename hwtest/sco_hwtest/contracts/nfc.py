@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sco_drivers import open_nfc
 from sco_drivers.errors import DeviceBusy, DeviceClosed
 from sco_drivers.nfc import ForeignTag, TagContents, TagLocked, TagReader, TagTooSmall, WrongContent
 from sco_hwtest.contracts.check import Check
@@ -166,8 +167,6 @@ def serves_several_threads(nfc: TagReader) -> None:
 
 def has_one_owner(nfc: TagReader) -> None:
     """A reader that is open cannot be opened again (a serial line or a USB device; others have no owner)."""
-    from sco_drivers import open_nfc
-
     if nfc.url.split("://")[0] in _EXCLUSIVE:
         _refused(DeviceBusy, lambda: open_nfc(nfc.url).close(), "a second owner")
     nfc.read()

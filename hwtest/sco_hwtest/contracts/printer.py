@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from sco_drivers import open_printer
 from sco_drivers.errors import DeviceClosed, DeviceError
 from sco_drivers.printer import (
     CoverOpen,
@@ -25,7 +27,9 @@ from sco_drivers.printer import (
     Ticket,
     TicketDoesNotFit,
 )
-from sco_hwtest.contracts.check import Check
+from sco_hwtest.contracts.check import CannotRun, Check
+from sco_hwtest.questions import Answer, Person, Question
+from sco_sim.printer.control import change
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 """A published link of the usual length."""
@@ -170,6 +174,33 @@ class Faulty:
 
     printer: Printer
     do: Callable[[str], None]
+
+
+_MANUAL = {
+    "run-out-of-paper": Question("do-run-out-of-paper", "Take the paper out of the printer. Is it out?"),
+    "load-paper": Question("do-load-paper", "Put the paper in again and close the cover. Is it in?"),
+    "open-cover": Question("do-open-cover", "Open the printer's cover. Is it open?"),
+    "close-cover": Question("do-close-cover", "Close the printer's cover. Is it closed?"),
+    "unplug": Question("do-unplug", "Pull the printer's data cable. Is it out?"),
+    "plug-in": Question("do-plug-in", "Plug the data cable in again, and wait three seconds. Is it in?"),
+}
+
+
+@contextmanager
+def open_faulty(url: str, person: Person) -> Iterator[Faulty]:
+    """Open a printer whose faults its simulator makes, or else the operator at the bench."""
+    with open_printer(url) as printer:
+        simulator = getattr(printer, "simulator", None)
+
+        def do(command: str) -> None:
+            if simulator is not None:
+                change(simulator, command.split())()
+            elif command not in _MANUAL:
+                raise CannotRun("this fault comes too fast for a person's hand; simulated printers make it")
+            elif person(_MANUAL[command]) is not Answer.YES:
+                raise CannotRun("nobody at the printer did what was asked for")
+
+        yield Faulty(printer, do)
 
 
 def _back(printer: Printer) -> PrintResult:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from sco_drivers import open_touch
 from sco_drivers.errors import DeviceBusy, DeviceClosed, DeviceGone
 from sco_drivers.touch import Tap, Touch
-from sco_hwtest.contracts.check import Check
-from sco_sim.touch import Finger
+from sco_drivers.urls import DeviceUrl
+from sco_hwtest.contracts.check import CannotRun, Check
+from sco_sim.touch import Finger, VirtualTouch
 
 WAIT_S = 10.0
 """For a tap that must come."""
@@ -76,6 +79,22 @@ class TouchBench:
         self.finger.tap(x, y)
         tap = self.next()
         assert max(abs(tap.x - x), abs(tap.y - y)) <= self.slack, f"{what} was reported as a tap at {tap.x}, {tap.y}"
+
+
+@contextmanager
+def open_bench(url: str) -> Iterator[TouchBench]:
+    """A panel with a finger on it: a simulated one, since a panel of glass has none that a program commands."""
+    parsed = DeviceUrl.parse(url)
+    if parsed.scheme != "sim" or parsed.path:
+        raise CannotRun(
+            "a panel of glass has no finger that a program commands",
+            "give --screen too, and a person at the bench taps what is asked for",
+        )
+    # The finger outlives the panel, since some checks tap a panel that is closed.
+    with VirtualTouch() as finger:
+        query = "".join(f"&{name}={value}" for name, value in parsed.params.items() if name != "range")
+        with open_touch(("spy+" if parsed.spied else "") + finger.url + query) as touch:
+            yield TouchBench(touch, finger, finger.unplug, finger.drop)
 
 
 def taps_are_where_the_finger_is(bench: TouchBench) -> None:

@@ -12,6 +12,7 @@ from sco_hwtest.discovery import displays, inputs, serial, usb
 from sco_hwtest.discovery.access import Account
 from sco_hwtest.discovery.found import GROUP, RULES_FILE, Address, Discovery, Found, Looking, Problem
 from sco_hwtest.discovery.sysfs import Machine
+from sco_hwtest.udev_rules import RULES
 
 __all__ = ["Account", "Address", "Discovery", "Found", "Problem", "discover"]
 
@@ -29,8 +30,6 @@ def discover(root: str | Path = "/", account: Account | None = None) -> Discover
 
 def packaged_rules() -> str | None:
     """The text of our udev rules as the package carries them; None where it carries none."""
-    from sco_hwtest.udev_rules import RULES
-
     try:
         return RULES.text()
     except OSError:

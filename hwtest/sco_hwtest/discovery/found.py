@@ -11,6 +11,7 @@ from typing import Any, Literal
 from sco_hwtest.discovery import rules
 from sco_hwtest.discovery.access import Account, Groups, Holders, Rights, rights
 from sco_hwtest.discovery.sysfs import Machine, SysDevice
+from sco_hwtest.udev_rules import KINDS
 
 Kind = Literal["printer", "nfc", "serial", "screen", "touch", "keyboard"]
 GROUP = "sco"
@@ -151,8 +152,6 @@ class Looking:
 
     def rule_for(self, device: SysDevice, environment: dict[str, str]) -> tuple[str, rules.Given]:
         """Which line fits, in words."""
-        from sco_hwtest.udev_rules import KINDS
-
         if set(self.links.get(device.node or "", ())) & {f"/dev/sco/{kind}" for kind in KINDS}:
             environment = environment | {"SCO_FIRST": "1"}  # as udev's database has it
         given = rules.given(self.rules_text, device, environment)
@@ -209,8 +208,6 @@ class Looking:
 
 def _kind_of(name: str) -> str | None:
     """The rules' kind in a name by port: `printer-usb` in `printer-usb-pci-0000:00:14.0-usb-0:1`."""
-    from sco_hwtest.udev_rules import KINDS
-
     words = name.removeprefix(_BY_PORT)
     return max((kind for kind in KINDS if words.startswith(f"{kind}-")), key=len, default=None)
 

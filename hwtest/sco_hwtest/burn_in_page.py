@@ -1,13 +1,13 @@
-"""a burn-in as an HTML page. `report` writes it."""
+"""A burn-in as one HTML page."""
 
 from __future__ import annotations
 
 import time
 from html import escape
 
-from sco_hwtest.burn_in import KEPT_FAILURES, BurnInReport, Failure, Tally
-from sco_hwtest.report import KIND_WORDS, duration, facts, page, verdict_box, words
-from sco_hwtest.results import Verdict
+from sco_hwtest.burn_in_results import KEPT_FAILURES, BurnInReport, Failure, Tally
+from sco_hwtest.page import facts, page, verdict_box, words
+from sco_hwtest.results import KIND_LABELS, Verdict, format_duration
 
 _WIDE, _HIGH = 1000, 180
 _SHOWN_GROUPS = 200
@@ -16,16 +16,20 @@ _SHOWN_GROUPS = 200
 def html(report: BurnInReport) -> str:
     """The page."""
     began = time.strftime("%d %b %Y, %H:%M", time.localtime(report.started))
-    rows = [("began", began), ("ran", f"{duration(report.seconds)} of {report.hours:g} h"), *report.machine.items()]
+    rows = [
+        ("began", began),
+        ("ran", f"{format_duration(report.seconds)} of {report.hours:g} h"),
+        *report.machine.items(),
+    ]
     parts = [verdict_box(report.verdict, report.summary), facts(rows), _failures(report)]
     for kind, url in report.devices:
         tallies = [tally for tally in report.tallies.values() if (tally.kind, tally.url) == (kind, url)]
         parts.append(
-            f'<section class="card"><header><h2>{KIND_WORDS[kind]}</h2><code class="url">{escape(url)}</code></header>'
+            f'<section class="card"><header><h2>{KIND_LABELS[kind]}</h2><code class="url">{escape(url)}</code></header>'
             f"{_tallies(tallies)}</section>"
         )
     parts.append(_memory(report))
-    return page(f"Soak test, {began}", "".join(parts))
+    return page(f"Burn-in, {began}", "".join(parts))
 
 
 def _failures(report: BurnInReport) -> str:
@@ -54,7 +58,7 @@ def _alike(failures: list[Failure]) -> str:
     todo = f'<div class="todo">Do: {words(first.to_do)}</div>' if first.to_do else ""
     return (
         f'<tr>{when}<td class="num">{len(failures)}</td>'
-        f'<td>{KIND_WORDS[first.kind]}<div class="name">{escape(first.url)}</div></td>'
+        f'<td>{KIND_LABELS[first.kind]}<div class="name">{escape(first.url)}</div></td>'
         f"<td><b>{escape(first.check)}</b>: {words(first.found)}{todo}</td></tr>"
     )
 
@@ -105,5 +109,5 @@ def _memory(report: BurnInReport) -> str:
         f'<polyline points="{points}" fill="none" stroke="#0b5fa5" stroke-width="2"/>'
         f'<text x="52" y="26" text-anchor="end">{most:.0f} MiB</text><text x="52" y="{axis}" text-anchor="end">0</text>'
         f'<text x="60" y="{_HIGH - 10}">0</text>'
-        f'<text x="{_WIDE - 20}" y="{_HIGH - 10}" text-anchor="end">{duration(most_s)}</text></svg></section>'
+        f'<text x="{_WIDE - 20}" y="{_HIGH - 10}" text-anchor="end">{format_duration(most_s)}</text></svg></section>'
     )

@@ -1,0 +1,209 @@
+"""What a burn-in found. Plain data; `report` writes it as a page and as JSON.
+
+Its size does not grow with time: durations go into buckets, samples are thinned out, and failures beyond a limit are
+only counted.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from sco_hwtest.results import FORMAT, Kind, Verdict, format_duration, worst
+
+KEPT_FAILURES = 1000
+GROWTH_MIB = 16.0
+GROWTH_FILES = 16
+_LEAST_SAMPLES = 8
+SAMPLES = 400
+_STEPS_A_DECADE = 40
+
+
+@dataclass(slots=True)
+class Times:
+    """Durations in s, in buckets 6 % wide: percentiles without keeping each."""
+
+    count: int = 0
+    total: float = 0.0
+    least: float = float("inf")
+    most: float = 0.0
+    _buckets: Counter[int] = field(default_factory=Counter)
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.count += 1
+        self.total += seconds
+        self.least, self.most = min(self.least, seconds), max(self.most, seconds)
+        self._buckets[round(math.log10(max(seconds, 1e-6)) * _STEPS_A_DECADE)] += 1
+
+    def percentile(self, share: float) -> float:
+        """The duration that `share` (0 to 1) of them do not pass, to 3 %; 0 for none."""
+        need, seen = share * self.count, 0
+        for bucket in sorted(self._buckets):
+            seen += self._buckets[bucket]
+            if seen >= need:
+                return float(min(self.most, max(self.least, 10 ** (bucket / _STEPS_A_DECADE))))
+        return 0.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """One check of one device over all rounds."""
+
+    kind: Kind
+    url: str
+    name: str
+    what: str
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    times: Times = field(default_factory=Times)
+    last_found: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failure: when (s since the epoch), in which round, of what, what was found and what to do."""
+
+    at: float
+    round: int
+    kind: Kind
+    url: str
+    check: str
+    found: str
+    to_do: str
+
+    def as_json(self) -> dict[str, Any]:
+        """For `json.dumps`."""
+        when = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self.at))
+        return {
+            "at": self.at,
+            "when": when,
+            "round": self.round,
+            "kind": self.kind,
+            "url": self.url,
+            "check": self.check,
+            "found": self.found,
+            "to_do": self.to_do,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """This process at a time: s since the start, MiB in memory, open files."""
+
+    at_s: float
+    mib: float
+    files: int
+
+
+@dataclass(slots=True)
+class BurnInReport:
+    """What came of a burn-in.
+
+    Attributes:
+        started: s since the epoch.
+        seconds: how long it ran; `hours` how long it should have.
+        ended_by: "time" or "signal".
+        rounds: whole rounds over all devices.
+        tallies: one a check of a device.
+        failures: the first `KEPT_FAILURES`; `failed` counts all.
+        samples: memory and open files over time.
+    """
+
+    devices: list[tuple[Kind, str]]
+    hours: float
+    machine: dict[str, str] = field(default_factory=dict)
+    started: float = field(default_factory=time.time)
+    seconds: float = 0.0
+    ended_by: str = "time"
+    rounds: int = 0
+    tallies: dict[tuple[Kind, str, str], Tally] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    failed: int = 0
+    samples: list[Sample] = field(default_factory=list)
+
+    @property
+    def checks(self) -> int:
+        """How many checks ran."""
+        return sum(tally.times.count for tally in self.tallies.values())
+
+    @property
+    def growth(self) -> Sample | None:
+        """What memory and open files have grown by, from the second quarter of the time to the last one.
+
+        Caches and the allocator's pools fill in the first; what leaks goes on. None when it was too short to tell.
+        """
+        if len(self.samples) < _LEAST_SAMPLES:
+            return None
+        end = self.samples[-1].at_s
+        early = [sample for sample in self.samples if end / 4 <= sample.at_s <= end / 2]
+        late = [sample for sample in self.samples if sample.at_s >= end * 3 / 4]
+        if not early or not late:
+            return None
+        return Sample(
+            statistics.median(sample.at_s for sample in late) - statistics.median(sample.at_s for sample in early),
+            statistics.median(sample.mib for sample in late) - statistics.median(sample.mib for sample in early),
+            round(statistics.median(s.files for s in late) - statistics.median(s.files for s in early)),
+        )
+
+    @property
+    def grows(self) -> bool:
+        """Whether that is more than a healthy process grows by."""
+        growth = self.growth
+        return growth is not None and (growth.mib > GROWTH_MIB or growth.files > GROWTH_FILES)
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAILED for any failure or growth; NOT_RUN when some check never ran, or no round was whole."""
+        if self.failed or self.grows:
+            return Verdict.FAILED
+        return worst(
+            (
+                *(verdict for tally in self.tallies.values() for verdict in tally.verdicts),
+                Verdict.PASSED if self.rounds else Verdict.NOT_RUN,
+            )
+        )
+
+    @property
+    def summary(self) -> str:
+        """The outcome in a sentence or two."""
+        text = f"{self.rounds} rounds in {format_duration(self.seconds)}, {self.checks} checks, {self.failed} failed."
+        if self.ended_by == "signal":
+            text += " Stopped by hand."
+        growth = self.growth
+        if growth is not None:
+            text += f" Memory grew by {growth.mib:.1f} MiB, open files by {growth.files}."
+        left_out = sum(1 for tally in self.tallies.values() if tally.verdicts[Verdict.NOT_RUN])
+        return text + (f" Checks that could not run: {left_out}." if left_out else "")
+
+    def as_json(self) -> dict[str, Any]:
+        """For `json.dumps`. Times in s."""
+        return {
+            "format": FORMAT,
+            "verdict": self.verdict.value,
+            "summary": self.summary,
+            "started": self.started,
+            "seconds": round(self.seconds, 3),
+            "hours": self.hours,
+            "ended_by": self.ended_by,
+            "rounds": self.rounds,
+            "failed": self.failed,
+            "machine": self.machine,
+            "checks": [
+                {
+                    "kind": tally.kind,
+                    "url": tally.url,
+                    "name": tally.name,
+                    "verdicts": {verdict.value: count for verdict, count in tally.verdicts.items()},
+                    "median": round(tally.times.percentile(0.5), 5),
+                    "p99": round(tally.times.percentile(0.99), 5),
+                    "most": round(tally.times.most, 5),
+                }
+                for tally in self.tallies.values()
+            ],
+            "failures": [failure.as_json() for failure in self.failures],
+            "memory": [[round(sample.at_s, 1), round(sample.mib, 2), sample.files] for sample in self.samples],
+        }

@@ -1,0 +1,152 @@
+"""Options and arguments that several commands of `sco-hwtest` share, and the exit statuses of its runs."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar
+
+import click
+
+from sco_drivers import DeviceError, check_url
+from sco_hwtest.contracts.check import CannotRun
+from sco_hwtest.results import KINDS, Kind
+from sco_hwtest.suites import suite_of
+
+Command = Callable[..., Any]
+F = TypeVar("F", bound=Callable[..., Any])
+FAILED, OPEN_ENDS = 1, 3
+"""Exit statuses of `run` and `burn-in`, next to 0 and, for wrong usage, 2."""
+
+
+def mistakes(kind: Kind, url: str) -> list[str]:
+    """What is wrong in `url` as the URL of a `kind`, in sentences that name it.
+
+    None where its library is missing: that is said when the device is opened.
+    """
+    try:
+        return [str(error) for error in check_url(kind, url)]
+    except DeviceError:
+        return []
+
+
+def refuse_mistakes(*devices: tuple[Kind, str]) -> None:
+    """Look at the URLs of a command.
+
+    Raises:
+        click.ClickException: some are wrong; names every mistake of each.
+    """
+    wrong = [mistake for kind, url in devices for mistake in mistakes(kind, url)]
+    if wrong:
+        raise click.ClickException("\n".join(wrong))
+
+
+def device_argument(kind: Kind, name: str = "url") -> Callable[[F], F]:
+    """The argument of a command that is the URL of a `kind`, refused with all its mistakes."""
+
+    def look(_context: click.Context, _parameter: click.Parameter, url: str) -> str:
+        refuse_mistakes((kind, url))
+        return url
+
+    return click.argument(name, callback=look)
+
+
+def device_options(command: Command) -> Command:
+    """--printer, --nfc, --screen, --touch; each may be given more than once."""
+    for kind, example in (
+        ("touch", "evdev:///dev/sco/touch"),
+        ("screen", "drm:///dev/dri/card0"),
+        ("nfc", "pn532:///dev/ttyS1"),
+        ("printer", "usb://04b8:0202"),
+    ):
+        command = click.option(
+            f"--{kind}",
+            f"{kind}_urls",
+            multiple=True,
+            metavar="URL",
+            help=f"e.g. {example}; sim:// for a simulated one",
+        )(command)
+    return command
+
+
+def devices_of(urls: dict[str, tuple[str, ...]]) -> list[tuple[Kind, str]]:
+    """Kind and URL of each device that the options name.
+
+    Raises:
+        click.UsageError: there is none, or URLs are wrong; it names them all.
+    """
+    found = [(kind, url) for kind in KINDS for url in urls[f"{kind}_urls"]]
+    if not found:
+        raise click.UsageError(
+            "name a device by --printer, --nfc, --screen or --touch; sco-hwtest discover tells its URL"
+        )
+    wrong = [f"--{kind}: {mistake}" for kind, url in found for mistake in mistakes(kind, url)]
+    if wrong:
+        raise click.UsageError("\n".join(wrong))
+    return found
+
+
+def known_checks(devices: list[tuple[Kind, str]], only: tuple[str, ...]) -> None:
+    """Refuse names of checks that no suite of these devices has. Raises click.UsageError."""
+    names: list[str] = []
+    for kind in dict.fromkeys(kind for kind, _ in devices):
+        try:
+            suite = suite_of(kind)
+            names += [check.name for check in (*suite.checks, *suite.fault_checks)]
+        except CannotRun:
+            continue
+    unknown = [name for name in only if name not in names]
+    if unknown:
+        raise click.UsageError(f"no check {', '.join(unknown)}; there are {', '.join(dict.fromkeys(names))}")
+
+
+def debug_option(command: Command) -> Command:
+    """--debug FILE."""
+    return click.option(
+        "--debug", type=click.Path(dir_okay=False), help="Write the drivers' log here; with spy+ URLs all that passes."
+    )(command)
+
+
+def log_to(path: str | None) -> None:
+    """The drivers' log goes to a file or nowhere: not between the lines of a run.
+
+    Raises:
+        click.ClickException: the file cannot be written.
+    """
+    root = logging.getLogger()
+    if path is None:
+        if not root.handlers:
+            root.addHandler(logging.NullHandler())
+        return
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+
+
+@contextmanager
+def ends_on_signals(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set `stop`; a second one ends at once."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        click.echo(
+            "\nstopping after the check that runs; once more to stop at once (a tag may then keep the test's link)",
+            err=True,
+        )
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

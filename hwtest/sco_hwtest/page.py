@@ -1,0 +1,59 @@
+"""The parts that the pages of a run and of a burn-in share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import escape
+from importlib.resources import files
+
+from sco_hwtest.results import Verdict
+
+MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.NOT_ANSWERED: "?", Verdict.NOT_RUN: "–"}
+_HEADLINES = {
+    Verdict.PASSED: "Passed",
+    Verdict.FAILED: "Failed",
+    Verdict.NOT_ANSWERED: "Not finished",
+    Verdict.NOT_RUN: "Not finished",
+}
+
+
+def page(title: str, body: str) -> str:
+    """A whole page of ours."""
+    css = files("sco_hwtest").joinpath("report.css").read_text("utf-8")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{css}</style></head>"
+        f"<body><main><h1>sco-hwtest · {escape(title)}</h1>{body}</main></body></html>\n"
+    )
+
+
+def verdict_box(verdict: Verdict, summary: str) -> str:
+    """The outcome, to be read from across the room."""
+    return (
+        f'<section class="verdict {css_class(verdict)}"><strong>{MARKS[verdict]} {_HEADLINES[verdict]}</strong>'
+        f"<p>{escape(summary)}</p></section>"
+    )
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> str:
+    """Labels and words in one line or more."""
+    cells = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(words)}</dd></div>" for label, words in rows)
+    return f'<dl class="facts">{cells}</dl>'
+
+
+def css_class(verdict: Verdict) -> str:
+    """The class of a verdict in `report.css`."""
+    return verdict.value.replace(" ", "-")
+
+
+def words(text: str) -> str:
+    """Our sentences, in which back-quotes stand round names."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
+def table_of(rows: Iterable[tuple[str, str]]) -> str:
+    """Labels and words below each other; empty for none."""
+    cells = "".join(f'<tr><td class="name">{escape(label)}</td><td>{escape(words)}</td></tr>' for label, words in rows)
+    return f"<table>{cells}</table>" if cells else ""

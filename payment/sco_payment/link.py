@@ -1,11 +1,11 @@
 """SBP payment links: parse, verify, judge against a payment. Pure; it never opens a link.
 
-A link is *verified* when its shape, checksum, sum and currency all agree with the payment; *unverifiable* when it is an
-https link that carries too little to check (another host, no crc): presentable, with a warning; *refused* when anything
-in it contradicts itself or the payment: no customer sees it.
+A link is *verified* when its form, checksum, amount and currency all agree with the payment. It is *unverifiable* when
+it is an https link that carries too little to check (another host, no crc): it can be presented, with a warning. It is
+*refused* when anything in it contradicts the payment or another part of the link: no customer sees it.
 
-Source of the format: the links that NSPK and banks publish; the checksum is CRC-16/CCITT-FALSE over all that stands
-before `&crc=`, in four hex digits.
+Source of the format: the links that NSPK and banks publish. The checksum is CRC-16/CCITT-FALSE of everything before
+`&crc=`, in four hex digits.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 HOST = "qr.nspk.ru"
 MAX_LENGTH = 512
-"""Characters. A published link has 105; a longer one than this would not scan from a receipt."""
+"""Characters. A published link has 105; a code of more than this could not be scanned from a receipt."""
 
 _QRC_ID = re.compile(r"[A-Z][SD][A-Z0-9]{30}")
 _BANK = re.compile(r"\d{12}")
@@ -27,7 +27,7 @@ _CRC = re.compile(r"[0-9A-Fa-f]{4}")
 
 
 class Verdict(Enum):
-    """What may be done with a link."""
+    """What can be done with a link."""
 
     VERIFIED = "verified"
     UNVERIFIABLE = "unverifiable"
@@ -91,7 +91,7 @@ def parse(text: str) -> SbpLink | None:
         if tail != crc:
             raise LinkRefused("crc is not the last part of the link")
         if crc_of(body) != crc.upper():
-            raise LinkRefused(f"crc {crc} does not fit the link, which gives {crc_of(body)}: it was altered on the way")
+            raise LinkRefused(f"crc {crc} is wrong, the link gives {crc_of(body)}: it was altered on the way")
     return SbpLink(
         text=text,
         qrc_id=qrc_id,
@@ -104,24 +104,24 @@ def parse(text: str) -> SbpLink | None:
 
 
 def judge(text: str, *, kopecks: int | None = None, currency: str = "RUB") -> Judgement:
-    """Judge `text` against a payment of `kopecks` in `currency`; without `kopecks` only the link itself is judged."""
+    """Judge `text` against a payment of `kopecks` in `currency`; without `kopecks`, only the link itself."""
     try:
         link = parse(text)
     except LinkRefused as refusal:
         return Judgement(Verdict.REFUSED, str(refusal))
     if link is None:
-        return Judgement(Verdict.UNVERIFIABLE, f"the link is not of {HOST}: neither sum nor crc can be checked")
+        return Judgement(Verdict.UNVERIFIABLE, f"the link is not of {HOST}: neither amount nor crc can be checked")
     if link.currency is not None and link.currency != currency:
         return Judgement(Verdict.REFUSED, f"the link is in {link.currency}, the payment in {currency}", link)
     if kopecks is not None and link.sum_kopecks is not None and link.sum_kopecks != kopecks:
         return Judgement(
-            Verdict.REFUSED, f"the link asks for {link.sum_kopecks} kopecks, the payment is {kopecks}", link
+            Verdict.REFUSED, f"the link is for {link.sum_kopecks} kopecks, the payment for {kopecks}", link
         )
     if link.crc is None:
-        return Judgement(Verdict.UNVERIFIABLE, "the link carries no crc", link)
+        return Judgement(Verdict.UNVERIFIABLE, "the link has no crc", link)
     if link.sum_kopecks is None and not link.static:
-        return Judgement(Verdict.UNVERIFIABLE, "the dynamic link carries no sum", link)
-    return Judgement(Verdict.VERIFIED, "shape, crc, sum and currency agree", link)
+        return Judgement(Verdict.UNVERIFIABLE, "the dynamic link has no amount", link)
+    return Judgement(Verdict.VERIFIED, "form, crc, amount and currency agree", link)
 
 
 def _split(text: str) -> SplitResult:
@@ -130,7 +130,7 @@ def _split(text: str) -> SplitResult:
     if len(text) > MAX_LENGTH:
         raise LinkRefused(f"the link has {len(text)} characters, at most {MAX_LENGTH} can be presented")
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise LinkRefused("the link has characters that no link may have")
+        raise LinkRefused("the link has characters that are not allowed in a link")
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -139,7 +139,7 @@ def _split(text: str) -> SplitResult:
     if parts.scheme != "https" or not parts.hostname:
         raise LinkRefused("not an https link: phones would not open it")
     if parts.username is not None or parts.password is not None:
-        raise LinkRefused("the link carries a user name, which hides where it leads")
+        raise LinkRefused("the link has a user name in it, which hides where it leads")
     if parts.hostname == HOST and (port is not None or parts.fragment or not text.startswith(f"https://{HOST}/")):
         raise LinkRefused(f"the link is not of the form https://{HOST}/QRC?...")
     return parts
@@ -149,6 +149,6 @@ def _fields(query: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name in fields:
-            raise LinkRefused(f"{name} stands twice in the link")
+            raise LinkRefused(f"{name} is in the link twice")
         fields[name] = value
     return fields

@@ -1,30 +1,32 @@
-"""Sums: whole kopecks inside, Decimal roubles at the wire, Russian notation for people."""
+"""Amounts of money: whole kopecks inside, Decimal roubles on the wire, Russian notation to read."""
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
 
-_LARGEST = Decimal(10) ** 13  # roubles: what a broken number could make of memory and time is not tried
+_LARGEST = Decimal(10) ** 13  # roubles: a broken number must not cost memory or time
 _ROUBLES = re.compile(r"(\d{1,9})(?:[.,](\d{1,2}))?")
 _TOO_LARGE = re.compile(r"\d{10,}(?:[.,]\d{1,2})?")
 NO_BREAK_SPACE = "\u00a0"
 
 
 def kopecks_from_text(text: str) -> int:
-    """What a person types ("253", "2.53", "2,5") in kopecks.
+    """An amount as it is typed ("253", "2.53", "2,5") in kopecks.
 
     Raises:
-        ValueError: not a positive sum of roubles with at most two digits of kopecks.
+        ValueError: not a positive amount of roubles with at most two digits of kopecks.
     """
     match = _ROUBLES.fullmatch(text.strip())
     if match is None and _TOO_LARGE.fullmatch(text.strip()):
-        raise ValueError(f"{text!r} is more than {format_amount(10**11 - 1)}, the largest sum that can be asked for")
+        raise ValueError(f"{text!r} is more than {format_amount(10**11 - 1)}, the largest amount possible")
     if match is None:
-        raise ValueError(f"{text!r} is not a sum: write roubles with at most two digits of kopecks, e.g. 253 or 2.53")
+        raise ValueError(
+            f"{text!r} is not an amount: write roubles with at most two digits of kopecks, e.g. 253 or 2.53"
+        )
     kopecks = int(match[1]) * 100 + int((match[2] or "0").ljust(2, "0"))
     if kopecks == 0:
-        raise ValueError("the sum must be more than zero")
+        raise ValueError("the amount must be more than zero")
     return kopecks
 
 
@@ -32,10 +34,10 @@ def kopecks_from_wire(value: Decimal) -> int:
     """PayMaster's `10.5000` in kopecks.
 
     Raises:
-        ValueError: a fraction of a kopeck, no finite number, or more than there is.
+        ValueError: a fraction of a kopeck, not a finite number, or far too large.
     """
     if not value.is_finite() or abs(value) > _LARGEST:
-        raise ValueError(f"{value} is not a sum")
+        raise ValueError(f"{value} is not an amount")
     kopecks = value * 100
     if kopecks != kopecks.to_integral_value():
         raise ValueError(f"{value} has a fraction of a kopeck")

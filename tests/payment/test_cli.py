@@ -70,7 +70,7 @@ def test_demo(tmp_path: Path, mode: str, customer: str, dialog: str, status: int
         (["simulate", "--host", "192.0.2.1", "--port", "0"], 2, "choose others with --host and --port"),
         (["settings", "reference"], 0, "poll_timeout_s"),
         (["demo", "--out", "/proc/nowhere"], 2, "/proc/nowhere"),
-        (["demo", "--amount", "99999999999"], 2, "is more than 999\u00a0999\u00a0999,99\u00a0₽, the largest sum"),
+        (["demo", "--amount", "99999999999"], 2, "is more than 999\u00a0999\u00a0999,99\u00a0₽, the largest amount"),
     ],
 )
 def test_commands(arguments: list[str], status: int, words: str) -> None:

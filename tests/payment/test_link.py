@@ -55,7 +55,7 @@ BODY = DYNAMIC.rpartition("&crc=")[0]
         (with_crc(BODY.replace("bank=100000000001", "bank=1")), "bank='1' is malformed"),
         (BODY + "&crc=D95", "crc='D95' is malformed"),
         (BODY + "&crc=", "crc='' is malformed"),
-        (with_crc(BODY).replace("&crc=", "&x=1&crc="), "does not fit"),
+        (with_crc(BODY).replace("&crc=", "&x=1&crc="), "is wrong"),
         (BODY.replace("&sum", "&crc=D959&sum"), "last part"),
         ("https://[::1", "not a link"),
         ("https://qr.nspk.ru:port/", "not a link"),

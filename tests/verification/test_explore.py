@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from sco_payment import attempt as m
+from sco_payment.attempt import _handlers, machine
 from tests.verification.explore.faults import FAULTS, Fault, planted
-from tests.verification.explore.model import SCENARIOS, Scenario
+from tests.verification.explore.model import SCENARIOS, Model, Scenario
 from tests.verification.explore.search import Report, explore
 
 # Each is complete within these bounds in some seconds; `make explore` walks wider ones.
@@ -21,6 +22,8 @@ BOUNDS = [
     replace(SCENARIOS["silent dialog"], life=2, lies=False),
     replace(SCENARIOS["screen"], life=2, crashes=0),
     replace(SCENARIOS["screen"], life=1, lies=False, disk_fails=True, duplicates=True),
+    replace(SCENARIOS["refunding"], life=1, crashes=0),
+    replace(SCENARIOS["refunding"], life=1, lies=False),
 ]
 
 
@@ -60,14 +63,27 @@ def test_a_seeded_fault_is_caught(fault: Fault) -> None:
     assert report.violated in fault.breaks, report.trace
 
 
+def test_an_adapter_must_not_report_paid_what_its_own_cancellation_may_still_refund(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The goods would be released, and then the cancellation arrives: see `sco_payment.acquirer`."""
+    monkeypatch.setattr(Model, "_cancel_in_doubt", lambda self, world: False)
+    report = explore(replace(SCENARIOS["refunding"], life=1, crashes=0))
+    assert report.violated == 1, report.trace
+
+
 def test_a_seeded_fault_is_removed_again() -> None:
     before = {phase: dict(rules) for phase, rules in m.TABLE.items()}
-    names = {name: getattr(m, name) for fault in FAULTS for name in fault.functions}
+    modules = (m, machine, _handlers)
+    names = {
+        (module, name): vars(module).get(name) for fault in FAULTS for name in fault.functions for module in modules
+    }
+    assert all(any(names[module, name] for module in modules) for fault in FAULTS for name in fault.functions)
     for fault in FAULTS:
         with planted(fault):
             pass
     assert before == m.TABLE
-    assert names == {name: getattr(m, name) for name in names}
+    assert names == {(module, name): vars(module).get(name) for module, name in names}
 
 
 @SHARED

@@ -1,4 +1,4 @@
-"""What happens to an attempt (events), and what must then be done (effects). Pure data."""
+"""Events happen to an attempt; effects must be performed after them. Pure data."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from sco_payment.attempt.states import Cancel, CaseReason, EndReason, Outcome, P
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has come for what `due` named."""
+    """The time that `due` named has come."""
 
     at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The bank answered a create with a payment."""
+    """The acquirer answered a create with a payment."""
 
     at_ms: int
     seq: int
@@ -29,7 +29,11 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class CreateFailed:
-    """A create gave no payment. `may_exist`: it may have happened all the same. `final`: asking again cannot help."""
+    """A create returned no payment.
+
+    `may_exist`: the acquirer may have one all the same. `final`: trying again cannot help. `wait_ms`: how long the
+    acquirer wants no further request.
+    """
 
     at_ms: int
     seq: int
@@ -59,7 +63,7 @@ class PaymentStatusReceived:
 
 @dataclass(frozen=True, slots=True)
 class StatusUnavailable:
-    """No word on the payment: no network, an error, "too many requests", "not found"."""
+    """No status: no network, an error, "too many requests", "not found". `wait_ms` as in `CreateFailed`."""
 
     at_ms: int
     seq: int
@@ -69,7 +73,7 @@ class StatusUnavailable:
 
 @dataclass(frozen=True, slots=True)
 class PaymentNotListed:
-    """The bank answered and lists no payment of the order."""
+    """The acquirer answered, and lists no payment of the order."""
 
     at_ms: int
     seq: int
@@ -77,7 +81,7 @@ class PaymentNotListed:
 
 @dataclass(frozen=True, slots=True)
 class CancelAnswered:
-    """The fate of the cancellation: ACCEPTED, REFUSED or UNANSWERED."""
+    """What came of the cancellation: ACCEPTED, REFUSED or UNANSWERED."""
 
     at_ms: int
     seq: int
@@ -87,7 +91,7 @@ class CancelAnswered:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """The link is before the customer, or may be: `evidence` says how that is known."""
+    """The customer can see the link, or may see it; `evidence` says how that is known."""
 
     at_ms: int
     evidence: str
@@ -95,7 +99,7 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class PresentFailed:
-    """It is certain that no customer can see the link."""
+    """Certainly no customer can see the link."""
 
     at_ms: int
     detail: str
@@ -110,14 +114,14 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class CancelWanted:
-    """The customer chose Отменить, or the attendant interrupts."""
+    """The customer chose Отменить, or the attendant cancels."""
 
     at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The lane has started again and found this attempt in the journal."""
+    """The lane has restarted and found this attempt in the journal."""
 
     at_ms: int
 
@@ -154,14 +158,14 @@ Message = tuple[str, Event]
 
 @dataclass(frozen=True, slots=True)
 class SendCreate:
-    """POST the payment with the plan's key and `expires`."""
+    """Create the payment with the plan's key and end."""
 
     seq: int
 
 
 @dataclass(frozen=True, slots=True)
 class SendPoll:
-    """GET the payment."""
+    """Ask for the payment's status."""
 
     seq: int
     payment_id: str
@@ -169,14 +173,14 @@ class SendPoll:
 
 @dataclass(frozen=True, slots=True)
 class SendFind:
-    """List payments since the attempt began and pick the one of this order and key."""
+    """Look for the attempt's payment, whose id is not known."""
 
     seq: int
 
 
 @dataclass(frozen=True, slots=True)
 class SendCancel:
-    """PUT the cancellation. Once an attempt."""
+    """Send the cancellation. Once for each attempt."""
 
     seq: int
     payment_id: str
@@ -184,7 +188,7 @@ class SendCancel:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """Put the link before the customer by the plan's mode."""
+    """Show the link to the customer by the plan's mode."""
 
     link: str
     verified: bool
@@ -192,19 +196,19 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Take the link away: clear a dynamic tag, no code on the screen."""
+    """Remove the link: clear a dynamic tag, show no code on the screen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Change what stands on the lane's screen."""
+    """Change what the lane's screen shows."""
 
     view: View
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCase:
-    """A person must decide. At most one open case an attempt: a second reason is added to the first."""
+    """An operator must decide. An attempt has at most one case: a second reason is added to it by `NoteCase`."""
 
     reason: CaseReason
     detail: str
@@ -212,7 +216,7 @@ class OpenCase:
 
 @dataclass(frozen=True, slots=True)
 class NoteCase:
-    """Something new that the reader of the case must know. `reopens`: also where a person has closed it before."""
+    """Something new that the reader of the case must know. `reopens`: also where an operator has closed it."""
 
     detail: str
     reopens: bool = False
@@ -220,7 +224,7 @@ class NoteCase:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Tell the lane. Once an attempt."""
+    """Report the outcome to the lane. Once for each attempt."""
 
     outcome: Outcome
     reason: EndReason

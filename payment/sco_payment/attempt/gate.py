@@ -6,6 +6,12 @@ from collections.abc import Iterable
 
 from sco_payment.attempt.states import FINAL, CaseReason, Phase, State
 
+_AMOUNT_TAKEN = {
+    CaseReason.AMOUNT_MISMATCH: "the acquirer took another amount for order",
+    CaseReason.REFUNDED: "the acquirer took and refunded the payment of order",
+}
+"""Cases whose payment can take no more money: its order waits for an operator, but its plate is free."""
+
 
 def needs_recovery(state: State) -> bool:
     """Whether a lane that starts again must do something about the attempt."""
@@ -22,17 +28,15 @@ def gate(order_no: str, sticker_id: str | None, others: Iterable[State]) -> str 
             return f"order {order_no} is already paid (attempt {other.plan.key})"
         if other.phase in (Phase.PAID, Phase.UNPAID, Phase.PAID_LATE):
             continue
-        if other.case is CaseReason.AMOUNT_MISMATCH:  # the bank's last word as well: no plate is armed for it any more
+        if other.case in _AMOUNT_TAKEN:
             if same_order:
-                return (
-                    f"the bank took another sum for order {order_no} (attempt {other.plan.key}): a person must decide"
-                )
+                return f"{_AMOUNT_TAKEN[other.case]} {order_no} (attempt {other.plan.key}): an operator must decide"
             continue
         if same_order:
-            return f"order {order_no} may still be paid by attempt {other.plan.key}, which the bank has not closed"
+            return f"order {order_no} may still be paid by attempt {other.plan.key}, which the acquirer has not closed"
         if sticker_id is not None and other.plan.sticker_id == sticker_id:
             return (
                 f"the plate {sticker_id} may still be armed for order {other.plan.order_no}: "
-                f"the bank has not closed attempt {other.plan.key}"
+                f"the acquirer has not closed attempt {other.plan.key}"
             )
     return None

@@ -14,25 +14,26 @@ class PaymentStatus(Enum):
 
     OPEN = "open"  # not paid yet, and can still be paid
     PAID = "paid"  # final: the acquirer has the money
+    REFUNDED = "refunded"  # final: the acquirer took the money and has returned it to the customer
     CLOSED = "closed"  # final: not paid, and can never be paid
     UNKNOWN = "unknown"  # a status that the adapter does not know or cannot rely on: never final
 
 
 class Phase(Enum):
-    """Where an attempt stands."""
+    """The phase of an attempt."""
 
-    CREATING = "creating"  # the bank is asked for a payment
-    FINDING = "finding"  # a create may have happened: the order is looked for at the bank
-    PRESENTING = "presenting"  # the link is being put before the customer
-    WAITING = "waiting"  # the customer may pay; the bank is polled
-    ASKING = "asking"  # the bank is silent: the customer chooses between Повторить and Отменить
+    CREATING = "creating"  # the payment is being created at the acquirer
+    FINDING = "finding"  # it may have been created, but the answer is lost: look for it at the acquirer
+    PRESENTING = "presenting"  # the link is being shown to the customer
+    WAITING = "waiting"  # the customer can pay; the status is polled
+    ASKING = "asking"  # no status for too long: the customer chooses between Повторить and Отменить
     CANCELLING = "cancelling"  # the one cancellation is on its way
-    CONFIRMING = "confirming"  # cancelled, refused, unanswered or expired: the bank's last word is awaited
-    WATCHING = "watching"  # the customer has an outcome; the bank is still watched, to the invoice's end plus grace
-    PAID = "paid"  # final: the bank has the full sum
-    UNPAID = "unpaid"  # final: the bank has closed it unpaid, or it never came to be
+    CONFIRMING = "confirming"  # cancelled, refused, unanswered or expired: wait for the final status
+    WATCHING = "watching"  # the customer has an outcome; polled on, to the invoice's end plus the grace period
+    PAID = "paid"  # final: the acquirer has the full amount
+    UNPAID = "unpaid"  # final: the acquirer has closed it unpaid, or it was never created
     PAID_LATE = "paid_late"  # final: money came after the outcome was given; a case is open
-    UNSETTLED = "unsettled"  # final: the bank never gave its word, or contradicts itself; a case is open
+    UNSETTLED = "unsettled"  # final: no final status came, or the money is not as it should be; a case is open
 
 
 FINAL = frozenset({Phase.PAID, Phase.UNPAID, Phase.PAID_LATE, Phase.UNSETTLED})
@@ -40,7 +41,7 @@ FOREGROUND = frozenset(set(Phase) - FINAL - {Phase.WATCHING})
 
 
 class Outcome(Enum):
-    """What the lane is told, once an attempt."""
+    """What the lane reports to its software, once for each attempt."""
 
     PAID = "paid"
     UNPAID = "unpaid"
@@ -57,7 +58,7 @@ class Mode(Enum):
 
 
 class EndReason(Enum):
-    """Why the attempt is being ended."""
+    """Why the attempt ends."""
 
     NONE = "none"
     CUSTOMER = "customer"
@@ -70,7 +71,7 @@ class EndReason(Enum):
 
 
 class Cancel(Enum):
-    """What has become of the one cancellation."""
+    """The state of the one cancellation."""
 
     NOT_ASKED = "not_asked"
     ASKED = "asked"
@@ -80,22 +81,23 @@ class Cancel(Enum):
 
 
 class CaseReason(Enum):
-    """Why a person must decide."""
+    """Why an operator must decide."""
 
-    CANCEL_REFUSED = "cancel_refused"
-    CANCEL_UNANSWERED = "cancel_unanswered"
-    EXPIRED_UNCONFIRMED = "expired_unconfirmed"
-    CREATE_UNKNOWN = "create_unknown"
-    AMOUNT_MISMATCH = "amount_mismatch"
-    CANCEL_PAY_RACE = "cancel_pay_race"
-    LATE_MONEY = "late_money"
-    PAID_AFTER_RESTART = "paid_after_restart"
-    GOODS_UNCERTAIN = "goods_uncertain"
-    PAID_UNSHOWN = "paid_unshown"
+    CANCEL_REFUSED = "cancel_refused"  # the acquirer refused the cancellation and gave no final status
+    CANCEL_UNANSWERED = "cancel_unanswered"  # the cancellation was sent once and never answered
+    EXPIRED_UNCONFIRMED = "expired_unconfirmed"  # the invoice is over and no final status came
+    CREATE_UNKNOWN = "create_unknown"  # the acquirer may have a payment whose id it never returned
+    AMOUNT_MISMATCH = "amount_mismatch"  # the acquirer took another amount
+    CANCEL_PAY_RACE = "cancel_pay_race"  # the acquirer accepted the cancellation and reports the payment as paid
+    LATE_MONEY = "late_money"  # money came after the customer was shown another outcome
+    PAID_AFTER_RESTART = "paid_after_restart"  # paid while the lane was down
+    GOODS_UNCERTAIN = "goods_uncertain"  # paid; the lane stopped before its software had taken the outcome
+    PAID_UNSHOWN = "paid_unshown"  # a payment of the order is paid whose link this lane never showed
+    REFUNDED = "refunded"  # the acquirer took the money and has refunded the customer
 
 
 class View(Enum):
-    """What stands before the customer."""
+    """What the customer sees."""
 
     WAIT = "wait"
     PAY = "pay"
@@ -110,7 +112,7 @@ class View(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The schedule, in ms. Retries are data of the core, never hidden in a library."""
+    """The schedule, in ms. Retries are data of the core; no library repeats a request on its own."""
 
     poll_ms: int = 3_000
     poll_timeout_ms: int = 90_000
@@ -147,7 +149,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where an attempt stands, with all that the next step needs."""
+    """The state of an attempt: all that the next step needs."""
 
     plan: Plan
     phase: Phase = Phase.CREATING
@@ -158,12 +160,12 @@ class State:
     outcome: Outcome | None = None
     case: CaseReason | None = None
     delivered: bool = False
-    may_exist: bool = False  # a create may have reached the bank
+    may_exist: bool = False  # a create may have reached the acquirer
     presented: bool = False  # the customer may have seen the link
     asked: bool = False  # the dialog has been shown
-    # clockwork: lost in a crash without harm
-    seq: int = 0  # number of the latest request; answers to others are stale
+    # scheduling fields: a crash may lose them without harm
+    seq: int = 0  # number of the latest request; answers to others do not count
     busy: bool = False  # that request is under way
-    next_at_ms: int = 0  # when the next request is due: the pace runs from question to question
+    next_at_ms: int = 0  # when the next request is due, counted from the one before
     until_ms: int = 0  # when the phase ends by itself
-    last_status_at_ms: int = 0  # when the bank last said how the payment stands
+    last_status_at_ms: int = 0  # when the acquirer last reported a status

@@ -230,6 +230,7 @@ CASE_REASONS: dict[Enum, str] = {
     m.CaseReason.PAID_AFTER_RESTART: "paid_after_restart",
     m.CaseReason.GOODS_UNCERTAIN: "goods_uncertain",
     m.CaseReason.PAID_UNSHOWN: "paid_unshown",
+    m.CaseReason.REFUNDED: "refunded",
 }
 VIEWS: dict[Enum, str] = {
     m.View.WAIT: "wait",
@@ -242,6 +243,7 @@ VIEWS: dict[Enum, str] = {
 PAYMENT_STATUSES: dict[Enum, str] = {
     m.PaymentStatus.OPEN: "open",
     m.PaymentStatus.PAID: "paid",
+    m.PaymentStatus.REFUNDED: "refunded",
     m.PaymentStatus.CLOSED: "closed",
     m.PaymentStatus.UNKNOWN: "unknown",
 }

@@ -26,7 +26,14 @@ from sco_payment.attempt import (
 from sco_payment.customer.texts import LANGUAGES
 from sco_payment.money import format_amount
 from sco_payment.paymaster.client import PayMaster
-from sco_payment.paymaster.errors import BadRequest, BankError, BankRefused, NotAuthorised, NotSent, TooManyRequests
+from sco_payment.paymaster.errors import (
+    BadRequest,
+    NotAuthorised,
+    NotSent,
+    PayMasterError,
+    RequestRefused,
+    TooManyRequests,
+)
 from sco_payment.paymaster.token import Token, TokenError
 from sco_payment.paymaster.wire import NewPayment, Payment
 
@@ -123,7 +130,7 @@ class PayMasterAcquirer:
                 params={"posId": self._pos_id, _ATTEMPT: plan.key},
             )
             payment = self._client.create_payment(new, plan.key)
-        except (BankRefused, NotAuthorised, BadRequest) as error:
+        except (RequestRefused, NotAuthorised, BadRequest) as error:
             # A key that was used with another body belongs to a payment that exists.
             exists = getattr(error, "code", "") == "idempotency_key_violation"
             return CreateFailed(self._now(), seq, str(error), may_exist=exists, final=True)
@@ -131,7 +138,7 @@ class PayMasterAcquirer:
             return CreateFailed(self._now(), seq, str(error), may_exist=False, final=False, wait_ms=_wait_ms(error))
         except NotSent as error:
             return CreateFailed(self._now(), seq, str(error), may_exist=False, final=False)
-        except BankError as error:
+        except PayMasterError as error:
             return CreateFailed(self._now(), seq, str(error), may_exist=True, final=False)
         except (ValueError, OverflowError) as error:  # it cannot be written as a request: nothing was sent
             return CreateFailed(self._now(), seq, str(error), may_exist=False, final=True)
@@ -152,7 +159,7 @@ class PayMasterAcquirer:
         """GET the payment."""
         try:
             payment = self._client.get_payment(payment_id)
-        except (BankError, ValueError) as error:
+        except (PayMasterError, ValueError) as error:
             return self._unavailable(error, seq)
         if payment.id != payment_id:
             text = f"asked about payment {payment_id}, PayMaster answered about {payment.id}"
@@ -179,7 +186,7 @@ class PayMasterAcquirer:
             listed = self._client.list_payments(
                 min(begun, begun + shift) - apart, max(until, until + shift) + apart, order_no=plan.order_no
             )
-        except (BankError, ValueError) as error:
+        except (PayMasterError, ValueError) as error:
             return self._unavailable(error, seq)
         ours = [p for p in listed if p.order_no == plan.order_no and p.id not in foreign_ids and _is_of(p, plan)]
         named = [p for p in ours if _ATTEMPT in p.params]
@@ -201,9 +208,9 @@ class PayMasterAcquirer:
         """PUT the cancellation; anything but a plain yes or no is UNANSWERED."""
         try:
             self._client.cancel_payment(payment_id)
-        except (BankRefused, BadRequest, NotAuthorised) as error:
+        except (RequestRefused, BadRequest, NotAuthorised) as error:
             return CancelAnswered(self._now(), seq, Cancel.REFUSED, str(error))
-        except (BankError, ValueError) as error:
+        except (PayMasterError, ValueError) as error:
             return CancelAnswered(self._now(), seq, Cancel.UNANSWERED, str(error))
         return CancelAnswered(self._now(), seq, Cancel.ACCEPTED)
 

@@ -1,10 +1,10 @@
-"""PayMaster's client: one HTTP request a call, no retry, no redirect, every failure told by what it means for money.
+"""PayMaster's client: one HTTP request for each call, no retry, no redirect, an exception for what each failure means.
 
-A call is bounded in time as a whole: a server that drips its answer, headers or body, holds no call longer than the
-connect and read time-outs together. Beside that each dead address of the bank's name may take a connect time-out, and
-the resolver its own time (10 s for each silent name server, 2 s as the lane's unit sets it). No connection is kept: one
-that died unseen would leave a cancellation, which is sent once, without an answer. TLS is verified; plain http goes to
-this machine only.
+The time of a call is limited as a whole: a server that sends its headers or body byte by byte holds no call longer than
+the connect and read time-outs together. In addition, each dead address of PayMaster's host may take one connect
+time-out, and the resolver its own time: 10 s for each name server that does not answer, 2 s as the lane's unit sets it.
+No connection is kept: one that died unnoticed would leave a cancellation, which is sent once, without an answer. TLS is
+verified; plain http goes to this machine only.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from urllib3.util.ssl_ import create_urllib3_context
 from sco_payment.paymaster import wire
 from sco_payment.paymaster.errors import (
     BadRequest,
-    BankError,
-    BankRefused,
     NoAnswer,
     NotAuthorised,
     NotSent,
+    PayMasterError,
     PaymentNotFound,
+    RequestRefused,
     TooManyRequests,
 )
 from sco_payment.paymaster.token import Token
@@ -54,25 +54,25 @@ log = logging.getLogger(__name__)
 
 API = "/api/v2"
 MAX_ANSWER = 4 * 1024 * 1024
-"""Bytes of an answer that are read at most."""
+"""Bytes. Longer answers are refused."""
 MAX_PAGES = 100
-"""Pages of a list that are read at most."""
+"""Pages. Longer lists are refused."""
 MAX_LIST_S = 60.0
 """Seconds after which no further page of a list is asked for."""
 LONGEST_WAIT_S = 3600.0
-"""Seconds that a Retry-After can hold us off at most."""
+"""Seconds. A longer Retry-After counts as this."""
 
-_LONGEST_WORDS = 300
+_LONGEST_TEXT = 300
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _BLOCK = 16 * 1024
 _DIGITS = re.compile(r"[0-9]+")
 _HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
-"""How OpenSSL names an authority in a folder of them."""
+"""The name that OpenSSL gives to an authority in a folder of them."""
 _NOT_AUTHORISED = frozenset({"not_authorized", "payment_token_revoked", "payment_token_blocked"})
 _OUR_FAULT = frozenset({"validation_error", "idempotency_key_violation"})
 
-_WORDS: tuple[tuple[type[Exception], str], ...] = (
-    (ConnectTimeoutError, "no connection to the bank in time"),
+_TEXTS: tuple[tuple[type[Exception], str], ...] = (
+    (ConnectTimeoutError, "no connection to PayMaster in time"),
     (ReadTimeoutError, "no answer in time"),
     (ProtocolError, "the connection was cut"),
 )
@@ -85,7 +85,7 @@ A = TypeVar("A")
 
 
 class PayMaster:
-    """The API v2 of one merchant. Safe from several threads.
+    """The API v2 for one merchant. Can be used from several threads.
 
     Args:
         base_url: the service, e.g. https://paymaster.ru.
@@ -96,11 +96,11 @@ class PayMaster:
         ca_file: PEM file of certificate authorities in place of the system's.
 
     Raises:
-        ValueError: the address is no https one (http only to this machine), or the CA file cannot be used.
+        ValueError: the address is not https (http only to this machine), or the CA file cannot be used.
     """
 
     last_clock_skew_s: float | None = None
-    """The bank's clock minus ours at its last answer, in s; None before the first."""
+    """PayMaster's clock minus ours at its last answer, in s; None before the first."""
 
     def __init__(
         self,
@@ -131,17 +131,18 @@ class PayMaster:
             maxsize=4,
             retries=False,
             cert_reqs="CERT_REQUIRED",
-            # one for all connections: each would else read the authorities anew
+            # one for all connections: otherwise each would read the authorities again
             ssl_context=_tls_context(ca_file) if parts.scheme == "https" else None,
         )
         self._pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
     def create_payment(self, new: NewPayment, idempotency_key: str) -> Payment:
-        """`POST /payments` for an SBP payment. The same `new` and key give the same payment, however often sent.
+        """`POST /payments` for an SBP payment. The same `new` and key always return the same payment.
 
         Raises:
-            BankError: see its children. Only NotSent, BankRefused, BadRequest (but for a violated key), NotAuthorised
-                and TooManyRequests say that nothing was created. ValueError: a key that no header may carry.
+            PayMasterError: see its subclasses. Only after NotSent, RequestRefused, BadRequest (except for a violated
+                key), NotAuthorised and TooManyRequests was certainly nothing created. ValueError: a key that is not
+                allowed in a header.
         """
         if not idempotency_key or not idempotency_key.isascii() or not idempotency_key.isprintable():
             raise ValueError("an idempotency key is printable ASCII")
@@ -149,14 +150,14 @@ class PayMaster:
         return self._call("POST", "/payments", wire.parse_payment, body=body, key=idempotency_key)
 
     def get_payment(self, payment_id: str) -> Payment:
-        """`GET /payments/{id}`. Raises BankError."""
+        """`GET /payments/{id}`. Raises PayMasterError."""
         return self._call("GET", f"/payments/{_segment(payment_id)}", wire.parse_payment)
 
     def cancel_payment(self, payment_id: str) -> None:
-        """`PUT /payments/{id}/cancel`. Returns when the bank has said yes.
+        """`PUT /payments/{id}/cancel`. Returns when PayMaster has accepted it.
 
         Raises:
-            BankError: BankRefused says that it is not cancelled; NoAnswer that it may be.
+            PayMasterError: after RequestRefused it is not cancelled; after NoAnswer it may be.
         """
         path = f"/payments/{_segment(payment_id)}/cancel"
         self._call("PUT", path, lambda body: wire.parse_cancelled(body, payment_id))
@@ -164,10 +165,10 @@ class PayMaster:
     def list_payments(self, start: datetime, end: datetime, *, order_no: str | None = None) -> list[Payment]:
         """All payments created from `start` to `end` (aware), page by page.
 
-        `order_no` names the order that is looked for: what cannot be read of others then spoils nothing.
+        With `order_no`, items of other orders that cannot be read are skipped.
 
         Raises:
-            BankError: any page failed, or all of them took more than `MAX_LIST_S`; there are no half lists.
+            PayMasterError: a page failed, or all of them took more than `MAX_LIST_S`; a list is never cut short.
         """
         query = {"merchantId": self._merchant_id, "start": wire.to_wire_time(start), "end": wire.to_wire_time(end)}
         found: list[Payment] = []
@@ -175,7 +176,7 @@ class PayMaster:
         until = time.monotonic() + MAX_LIST_S
         for _ in range(MAX_PAGES):
             if time.monotonic() > until:
-                raise NoAnswer(f"the bank's list took more than {MAX_LIST_S:.0f} s and has further pages")
+                raise NoAnswer(f"PayMaster's list took more than {MAX_LIST_S:.0f} s and has further pages")
             page, cursor = self._call(
                 "GET", "/payments?" + urlencode(query), lambda body: wire.parse_page(body, order_no)
             )
@@ -183,13 +184,13 @@ class PayMaster:
             if cursor is None:
                 return found
             if cursor in seen:
-                raise NoAnswer(f"the bank's list runs in a circle at cursor {cursor!r}")
+                raise NoAnswer(f"PayMaster's list repeats at cursor {cursor!r}")
             seen.add(cursor)
             query["cursor"] = cursor
-        raise NoAnswer(f"the bank's list has more than {MAX_PAGES} pages")
+        raise NoAnswer(f"PayMaster's list has more than {MAX_PAGES} pages")
 
     def create_sticker(self, *, description: str, purpose: str = "", cashlink: bool = True) -> Sticker:
-        """`POST /stickers`: a static QR; with `cashlink` one that takes the sum of the payment that arms it."""
+        """`POST /stickers`: a static QR; with `cashlink`, one that takes the amount of the payment that arms it."""
         body = msgspec.json.encode(
             {
                 "merchantId": self._merchant_id,
@@ -202,16 +203,16 @@ class PayMaster:
         return self._call("POST", "/stickers", wire.parse_sticker, body=body)
 
     def get_sticker(self, sticker_id: str) -> Sticker:
-        """`GET /stickers/{id}`. Raises BankError."""
+        """`GET /stickers/{id}`. Raises PayMasterError."""
         return self._call("GET", f"/stickers/{_segment(sticker_id)}", wire.parse_sticker)
 
     def activate_sticker(self, sticker_id: str, *, active: bool = True) -> Sticker:
-        """`PUT /stickers/{id}`. Raises BankError."""
+        """`PUT /stickers/{id}`. Raises PayMasterError."""
         body = msgspec.json.encode({"active": active})
         return self._call("PUT", f"/stickers/{_segment(sticker_id)}", wire.parse_sticker, body=body)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Release the connections."""
         self._pool.clear()
 
     def _call(
@@ -231,7 +232,7 @@ class PayMaster:
             try:
                 return parse(data)
             except wire.WireError as error:
-                raise NoAnswer(_readable(f"the bank's answer cannot be read: {error}"), status=status) from None
+                raise NoAnswer(_readable(f"PayMaster's answer cannot be read: {error}"), status=status) from None
         raise self._failure(status, headers, data)
 
     def _exchange(
@@ -258,50 +259,50 @@ class PayMaster:
                 data = _read(answer)
             finally:
                 answer.close()
-        except BankError:
+        except PayMasterError:
             raise
         except (HTTPError, OSError, ValueError) as error:
-            raise (NoAnswer if _connected.get() else NotSent)(self._words(error)) from None
+            raise (NoAnswer if _connected.get() else NotSent)(self._text_of(error)) from None
         return answer.status, answer.headers, data
 
-    def _words(self, error: Exception) -> str:
-        """What happened, in the same words each time, without the library's addresses and without the token."""
+    def _text_of(self, error: Exception) -> str:
+        """What happened, always in the same words, without the library's addresses and without the token."""
         cause = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
         refusal = _refused_certificate(cause)
         if refusal is not None:
-            return f"the bank's certificate is refused: {refusal}: check this machine's clock and paymaster.ca_file"
+            return f"PayMaster's certificate is refused: {refusal}: check this machine's clock and paymaster.ca_file"
         if isinstance(cause, NameResolutionError):
-            return f"the bank's name cannot be resolved: {self._host}"
+            return f"the host name cannot be resolved: {self._host}"
         if isinstance(cause, NewConnectionError):
             reason = getattr(cause.__cause__, "strerror", None)
-            return "no connection to the bank" + (f" ({reason})" if reason else "")
+            return "no connection to PayMaster" + (f" ({reason})" if reason else "")
         if not _connected.get():
             broken = next((arg for arg in cause.args if isinstance(arg, ssl.SSLError)), None)
             if isinstance(cause, ProtocolError) or isinstance(broken, _CUT):
                 return "the connection was cut before anything was sent"
             if isinstance(cause, ReadTimeoutError):
-                return "no connection to the bank in time"
+                return "no connection to PayMaster in time"
             if broken is not None:
-                return f"no TLS connection to the bank ({(broken.reason or 'SSL error').replace('_', ' ').lower()})"
-        for kind, words in _WORDS:
+                return f"no TLS connection to PayMaster ({(broken.reason or 'SSL error').replace('_', ' ').lower()})"
+        for kind, text in _TEXTS:
             if isinstance(cause, kind):
-                return words
+                return text
         return self._token.hide(f"{type(cause).__name__}: {cause}")
 
-    def _failure(self, status: int, headers: Any, data: bytes) -> BankError:
+    def _failure(self, status: int, headers: Any, data: bytes) -> PayMasterError:
         failure = wire.parse_failure(data)
-        words = failure.message or failure.code or f"HTTP {status}"
-        text = _readable(self._token.hide("; ".join([words, *failure.errors])))
+        summary = failure.message or failure.code or f"HTTP {status}"
+        text = _readable(self._token.hide("; ".join([summary, *failure.errors])))
         if status == 429:
             return TooManyRequests(
                 text, wait_s=_wait(headers.get("Retry-After")), code=failure.code, errors=failure.errors
             )
-        kind: type[BankError]
+        kind: type[PayMasterError]
         if status in (401, 403) or failure.code in _NOT_AUTHORISED:
             kind = NotAuthorised
             text = f"PayMaster refused the token ({text}): see paymaster.token_file or SCO_PAYMASTER_TOKEN"
         elif status >= 500 or status < 400:
-            kind = NoAnswer  # a redirect or a proxy's page is no word of the bank
+            kind = NoAnswer  # a redirect or a proxy's page is not PayMaster's answer
         elif status == 404:
             kind = PaymentNotFound
         elif status == 408:
@@ -309,7 +310,7 @@ class PayMaster:
         elif failure.code in _OUR_FAULT or (status == 400 and not failure.code) or status in (405, 411, 413, 415, 422):
             kind = BadRequest
         else:
-            kind = BankRefused
+            kind = RequestRefused
         return kind(text, code=failure.code, errors=failure.errors, status=status)
 
     def _note_clock(self, headers: Any) -> None:
@@ -319,9 +320,9 @@ class PayMaster:
 
 
 def _readable(text: str) -> str:
-    """The bank's words as a person's terminal and the journal can bear them."""
-    text = "".join(char if char.isprintable() else " " for char in text[: _LONGEST_WORDS + 1])
-    return text if len(text) <= _LONGEST_WORDS else text[:_LONGEST_WORDS] + "..."
+    """PayMaster's text, made safe for a terminal and the journal: short, and printable."""
+    text = "".join(char if char.isprintable() else " " for char in text[: _LONGEST_TEXT + 1])
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "..."
 
 
 def _refused_certificate(error: Exception) -> str | None:
@@ -344,9 +345,9 @@ def _tls_context(ca_file: str | None) -> ssl.SSLContext:
 
 
 def _trust_the_system(context: ssl.SSLContext) -> None:
-    """By the folder of authorities, where there is one: OpenSSL reads the one that a chain needs.
+    """Use the folder of authorities, where there is one: OpenSSL reads only those that a chain needs.
 
-    The file of them all costs 1.2 MiB and 20 ms.
+    Reading the file with all of them costs 1.2 MiB and 20 ms.
     """
     places = ssl.get_default_verify_paths()
     folder = places.capath
@@ -367,23 +368,23 @@ def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
     return data
 
 
-# --- one answer a connection, and a deadline for all of it ---------------------------------------------------------
+# --- one request for each connection, and one deadline for all of it ------------------------------------------------
 
 _deadline: ContextVar[tuple[float, float]] = ContextVar("deadline")
-"""Of the call under way, on the monotonic clock; and the seconds that an answer has at least."""
+"""Of the current call, on the monotonic clock; and the seconds that its answer has in any case."""
 _connected: ContextVar[bool] = ContextVar("connected")
-"""Whether the call under way has its connection, TLS and all. Before that its request has certainly stayed here."""
+"""Whether the current call has its connection, including TLS. Before that its request was certainly not sent."""
 
 
 class _UntilDeadline(io.RawIOBase):
-    """A socket's octets until the call's deadline: a time-out of the socket alone begins anew with every octet."""
+    """A socket's bytes until the call's deadline: the socket's own time-out starts again with every byte."""
 
     def __init__(self, raw: io.RawIOBase, sock: Any) -> None:
         self._raw = raw
         self._sock = sock
         self._pace: float | None = sock.gettimeout()
         deadline, least = _deadline.get()
-        # Whatever time dead addresses took before: what the bank says of a request that it has is heard.
+        # However long dead addresses took: the answer to a request that was sent still gets its time.
         self._deadline = max(deadline, time.monotonic() + least)
 
     def readable(self) -> bool:
@@ -453,7 +454,7 @@ def _http_date(text: str | None) -> datetime | None:
 
 
 def _wait(text: str | None) -> float | None:
-    """Retry-After: seconds, or a date; an hour at most, whatever a broken proxy writes."""
+    """Retry-After: seconds, or a date; at most an hour, whatever a broken proxy writes."""
     text = (text or "").strip()
     if not text:
         return None

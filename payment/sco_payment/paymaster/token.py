@@ -12,11 +12,11 @@ _LONGEST = 4096
 
 
 class TokenError(ValueError):
-    """The token is missing, unsafe or malformed. The message never holds it."""
+    """The token is missing, unsafe or malformed. The message never contains it."""
 
 
 class Token:
-    """A bearer token. Its text stands in no repr, no traceback of locals and no pickle; only `header` gives it out."""
+    """A bearer token. Its text is in no repr, no traceback and no pickle; only `header` returns it."""
 
     __slots__ = ("_secret",)
 
@@ -39,16 +39,16 @@ class Token:
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
-        """The token in the file at `path`, which nobody but its owner may read.
+        """The token in the file at `path`, which only its owner may read.
 
         Raises:
-            TokenError: no such file, not a plain file, readable by others, or malformed.
+            TokenError: no such file, not a regular file, readable by others, or malformed.
         """
         try:
             with Path(path).open("rb") as file:
                 found = os.fstat(file.fileno())
                 if not stat.S_ISREG(found.st_mode):
-                    raise TokenError(f"{path} is not a plain file")
+                    raise TokenError(f"{path} is not a regular file")
                 if found.st_mode & 0o077:
                     mode = stat.S_IMODE(found.st_mode)
                     raise TokenError(f"{path} has mode {mode:04o}: others may read it; chmod 600 {path}")
@@ -58,14 +58,14 @@ class Token:
         try:
             return cls(data.decode("ascii"))
         except UnicodeDecodeError:
-            raise TokenError(f"{path} holds something else than one word of ASCII characters") from None
+            raise TokenError(f"{path} does not contain one word of ASCII characters") from None
 
     def header(self) -> str:
         """The value of the Authorization header."""
         return f"Bearer {self._secret}"
 
     def hide(self, text: str) -> str:
-        """`text` without the token, should it stand in there."""
+        """`text` without the token, should it be in there."""
         return text.replace(self._secret, "***")
 
     def __repr__(self) -> str:

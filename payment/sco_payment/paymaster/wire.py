@@ -1,9 +1,8 @@
 """PayMaster's API v2 on the wire: typed, tolerant of what is new, strict about what we rely on.
 
-Unknown fields and unknown status words pass; a wrong type in a field that we rely on is a `WireError` that names it.
-What is only for people to read (`resultCode`, `message`, `created`) spoils no answer: where it cannot be read it is
-missing.
-Sums are whole kopecks here and Decimal roubles on the wire, never floats.
+Unknown fields and status words are accepted; a wrong type in a field that we rely on is a `WireError` that names it.
+Fields that are only for people to read (`resultCode`, `message`, `created`) never make an answer unusable: where
+they cannot be read they count as missing. Amounts are whole kopecks here and Decimal roubles on the wire, never floats.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ _SUM = re.compile(r"-?\d{1,15}(\.\d{1,10})?")
 
 
 class WireError(ValueError):
-    """A body that is not what the API promises; the message names the field."""
+    """A body that does not follow the API; the message names the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewPayment:
-    """A payment to create. `expires` is aware; `sticker_id` arms a cash link; sums in kopecks."""
+    """A payment to create. `expires` is aware; `sticker_id` arms a cash link; the amount is in kopecks."""
 
     order_no: str
     description: str
@@ -43,10 +42,10 @@ class NewPayment:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment as the bank tells it.
+    """A payment as PayMaster returns it.
 
-    `status` is the bank's own word; `link` is what the QR shall say; `params` are the invoice's own, empty where the
-    bank does not tell them again.
+    `status` is PayMaster's own word; `link` is the content of the QR code; `params` are the invoice's own, empty where
+    PayMaster does not return them.
     """
 
     id: str
@@ -64,7 +63,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Sticker:
-    """A static QR: `payload` is the link that the plate and the tag carry."""
+    """A static QR: `payload` is the link on the plate and the tag."""
 
     id: str
     payload: str
@@ -74,7 +73,7 @@ class Sticker:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The error envelope."""
+    """PayMaster's error object."""
 
     code: str
     message: str
@@ -82,7 +81,7 @@ class Failure:
 
 
 def encode_payment(new: NewPayment, merchant_id: str, *, test_mode: bool) -> bytes:
-    """The body of `POST /payments`: the same arguments always give the same octets, as idempotency needs."""
+    """The body of `POST /payments`: the same arguments always give the same bytes, as idempotency needs."""
     data: dict[str, Any] = {"paymentMethod": "SBP"}
     if new.sticker_id is not None:
         data["stickerId"] = new.sticker_id
@@ -114,10 +113,10 @@ def to_wire_time(moment: datetime) -> str:
     """ISO 8601 in UTC, whole seconds.
 
     Raises:
-        ValueError: a time without a zone.
+        ValueError: a time without a time zone.
     """
     if moment.tzinfo is None:
-        raise ValueError("a time without a zone")
+        raise ValueError("a time without a time zone")
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -137,7 +136,7 @@ _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def payment_from(data: Any) -> Payment:
-    """A payment out of decoded JSON.
+    """A payment from decoded JSON.
 
     Raises:
         WireError: a field that we rely on is missing or of another type; names it.
@@ -163,12 +162,12 @@ def payment_from(data: Any) -> Payment:
 
 
 def parse_payment(body: bytes) -> Payment:
-    """A payment out of an answer's body. Raises WireError."""
+    """A payment from the body of an answer. Raises WireError."""
     return payment_from(parse_json(body))
 
 
 def parse_cancelled(body: bytes, payment_id: str) -> None:
-    """The answer to a cancellation, which promises no content: empty, or a JSON object, not about another payment.
+    """Check the answer to a cancellation, whose content is not documented: empty, or a JSON object about this payment.
 
     A proxy's page is neither. Raises WireError.
     """
@@ -179,9 +178,9 @@ def parse_cancelled(body: bytes, payment_id: str) -> None:
 
 
 def parse_notification(body: bytes) -> Payment:
-    """A payment out of a notification to `callbackUrl`, which may begin with a byte-order mark. Raises WireError.
+    """A payment from a notification to `callbackUrl`, which may begin with a byte-order mark. Raises WireError.
 
-    A notification is a hint to ask the bank, not the bank's word: anyone may post to a public address.
+    A notification is a hint to ask PayMaster, not a status: anyone can post to a public address.
     """
     return payment_from(parse_json(body))
 
@@ -190,11 +189,11 @@ def parse_page(body: bytes, order_no: str | None = None) -> tuple[list[Payment],
     """One page of a list: its payments, and the cursor of the next page or None.
 
     Args:
-        body: the answer's.
-        order_no: what is looked for; an item that cannot be read is then passed over when it names another order.
+        body: of the answer.
+        order_no: the order to look for; an item of another order that cannot be read is then skipped.
 
     Raises:
-        WireError: no page, or an item of it that cannot be read and may be what is looked for.
+        WireError: not a page, or an item that cannot be read and may be the one to look for.
     """
     top = _table(parse_json(body), "page")
     items = top.get("items")
@@ -218,7 +217,7 @@ def _orders_number(item: Any) -> str | None:
 
 
 def parse_sticker(body: bytes) -> Sticker:
-    """A sticker out of an answer's body. Raises WireError."""
+    """A sticker from the body of an answer. Raises WireError."""
     top = _table(parse_json(body), "sticker")
     return Sticker(
         id=_word(top, "id"),
@@ -229,7 +228,7 @@ def parse_sticker(body: bytes) -> Sticker:
 
 
 def parse_failure(body: bytes) -> Failure:
-    """The error envelope, as far as the body is one; never fails."""
+    """The error object, as far as the body is one; never fails."""
     try:
         top = _table(parse_json(body), "error")
     except WireError:
@@ -243,7 +242,7 @@ def parse_failure(body: bytes) -> Failure:
 
 
 def _kind(value: Any) -> str:
-    return "nothing" if value is None else f"{type(value).__name__} {value!r}"[:80]
+    return "none" if value is None else f"{type(value).__name__} {value!r}"[:80]
 
 
 def _table(value: Any, name: str) -> dict[str, Any]:
@@ -262,7 +261,7 @@ def _text(table: dict[str, Any], name: str, prefix: str = "") -> str | None:
 def _word(table: dict[str, Any], name: str, prefix: str = "") -> str:
     value = table.get(name)
     if isinstance(value, int) and not isinstance(value, bool) and name == "id":
-        return str(value)  # ids are documented as strings; a number names a payment as well
+        return str(value)  # ids are documented as strings; a number is accepted too
     if not isinstance(value, str) or not value:
         raise WireError(f"{prefix}{name} must be a text, found {_kind(value)}")
     return value
@@ -280,7 +279,7 @@ def _kopecks(value: Any, name: str) -> int:
 
 
 def _remark(table: dict[str, Any], name: str) -> str | None:
-    """What is only for people to read."""
+    """A field that is only for people to read."""
     value = table.get(name)
     return None if value is None or isinstance(value, dict | list) else str(value)
 

@@ -23,12 +23,12 @@ from sco_payment.paymaster import wire
 from sco_payment.paymaster.client import PayMaster
 from sco_payment.paymaster.errors import (
     BadRequest,
-    BankError,
-    BankRefused,
     NoAnswer,
     NotAuthorised,
     NotSent,
+    PayMasterError,
     PaymentNotFound,
+    RequestRefused,
     TooManyRequests,
 )
 from sco_payment.paymaster.token import Token, TokenError
@@ -110,12 +110,12 @@ def test_a_sticker_takes_one_sum_at_a_time(bank: PayMasterSimulator) -> None:
     sticker = client.create_sticker(description="plate")
     payment = client.create_payment(new_payment(sticker_id=sticker.id), "a")
     assert payment.link == sticker.payload == client.get_sticker(sticker.id).payload
-    with pytest.raises(BankRefused, match="pending"):
+    with pytest.raises(RequestRefused, match="pending"):
         client.create_payment(new_payment(sticker_id=sticker.id), "b")
     client.cancel_payment(payment.id)
     client.create_payment(new_payment(sticker_id=sticker.id), "c")
     client.activate_sticker(sticker.id, active=False)
-    with pytest.raises(BankRefused):
+    with pytest.raises(RequestRefused):
         client.create_payment(new_payment(sticker_id=sticker.id), "d")
 
 
@@ -128,7 +128,7 @@ def test_failures_are_told_apart(bank: PayMasterSimulator) -> None:
     payment = client.create_payment(new_payment(), "k")
     assert payment.link is not None
     bank.phone.pay(payment.link)
-    with pytest.raises(BankRefused, match="Settled"):
+    with pytest.raises(RequestRefused, match="Settled"):
         client.cancel_payment(payment.id)
     with pytest.raises(BadRequest) as caught:
         client.create_payment(new_payment(0), "z")
@@ -147,7 +147,7 @@ def test_failures_are_told_apart(bank: PayMasterSimulator) -> None:
     with pytest.raises(NoAnswer):
         client.get_payment(payment.id)
     bank.close()
-    with pytest.raises(NotSent, match=r"no connection to the bank \(Connection refused\)"):
+    with pytest.raises(NotSent, match=r"no connection to PayMaster \(Connection refused\)"):
         client.get_payment(payment.id)
 
 
@@ -418,7 +418,7 @@ def test_the_token_is_never_shown(bank: PayMasterSimulator, caplog: pytest.LogCa
     bank.token = "other"
     try:
         client.get_payment("1")
-    except BankError as error:
+    except PayMasterError as error:
         told = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format()) + repr(error)
     assert SECRET not in told
     assert SECRET not in caplog.text

@@ -100,7 +100,7 @@ def test_a_certificate_that_is_not_trusted_is_never_sent_anything(
 
 def test_a_server_that_speaks_no_tls(tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator) -> None:
     client = trusting(tmp_path, ca, bank.base_url.replace("http://", "https://"), bank)
-    with pytest.raises(NotSent, match="no TLS connection to the bank"):
+    with pytest.raises(NotSent, match="no TLS connection to PayMaster"):
         client.create_payment(new_payment(), "k1")
     assert bank.bank.creates == 0
 
@@ -117,7 +117,7 @@ HALF_A_RECORD = bytes.fromhex("16 0303 007a 02 000076 0303")
         pytest.param(CLOSE_NOTIFY, False, False, "cut before anything was sent", id="close_notify"),
         pytest.param(HALF_A_RECORD, False, False, "cut before anything was sent", id="half a record"),
         pytest.param(b"", True, False, "cut before anything was sent", id="resets"),
-        pytest.param(b"", False, True, "no connection to the bank in time", id="holds"),
+        pytest.param(b"", False, True, "no connection to PayMaster in time", id="holds"),
     ],
 )
 def test_what_breaks_in_the_handshake_was_never_sent(

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sco_payment import attempt as m
-from sco_payment.attempt import events, gate, machine, states
+from sco_payment.attempt import _handlers, events, gate, machine, states
 
-_MODULES = (m, machine, gate, events, states)
+_MODULES = (m, machine, _handlers, gate, events, states)
 """A name is replaced wherever it is bound: the package re-exports what its modules define."""
 
 Handler = Callable[[m.State, Any], m.Step]
@@ -76,7 +76,7 @@ def _fault(
 
 
 def _closes(state: m.State, event: object) -> m.Step:
-    return machine._unpaid(state)
+    return _handlers.unpaid(state)
 
 
 def _no_seq(state: m.State, event: m.Event) -> m.Step:
@@ -100,13 +100,13 @@ def _no_id(state: m.State, event: m.Event) -> m.Step:
 
 def _cancel_again(state: m.State, event: m.CancelAnswered) -> m.Step:
     if event.result is not m.Cancel.UNANSWERED:
-        return machine._confirm(state, event.at_ms, cancel=event.result)
-    return machine._send_cancel(replace(state, cancel=m.Cancel.NOT_ASKED), state.reason)
+        return _handlers.confirm(state, event.at_ms, cancel=event.result)
+    return _handlers.send_cancel(replace(state, cancel=m.Cancel.NOT_ASKED), state.reason)
 
 
 def _cancel_is_outcome(state: m.State, event: m.CancelWanted) -> m.Step:
-    after, effects = machine._send_cancel(replace(state, presented=True), m.EndReason.CUSTOMER)
-    after, ends = machine._finish(after, m.Outcome.UNPAID, m.View.UNPAID)
+    after, effects = _handlers.send_cancel(replace(state, presented=True), m.EndReason.CUSTOMER)
+    after, ends = _handlers.finish(after, m.Outcome.UNPAID, m.View.UNPAID)
     return after, (*effects, *ends)
 
 
@@ -127,19 +127,19 @@ def _gate_by_order(order_no: str, sticker_id: str | None, others: Any) -> str | 
 
 def _expired_is_unpaid(state: m.State, event: m.Tick) -> m.Step:
     if event.at_ms >= state.plan.expires_at_ms:
-        return machine._unpaid(replace(state, reason=m.EndReason.EXPIRED))
-    return machine._waiting_tick(state, event)
+        return _handlers.unpaid(replace(state, reason=m.EndReason.EXPIRED))
+    return _handlers.waiting_tick(state, event)
 
 
 def _late_money_is_dropped(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
     if event.status is m.PaymentStatus.PAID:
         return replace(state, phase=m.Phase.PAID_LATE, payment_id=event.payment_id), ()
-    return machine._watching_word(state, event)
+    return _handlers.watching_status(state, event)
 
 
 def _watch_ends_in_silence(state: m.State, event: m.StatusUnavailable) -> m.Step:
     return (
-        machine._ask_later(state, event)
+        _handlers.ask_later(state, event)
         if event.at_ms < state.until_ms
         else (replace(state, phase=m.Phase.UNSETTLED), ())
     )
@@ -151,7 +151,7 @@ def _watch_never_ends(state: m.State, event: m.StatusUnavailable) -> m.Step:
 
 def _link_unjudged(state: m.State, event: m.Created) -> m.Step:
     if event.status in (m.PaymentStatus.PAID, m.PaymentStatus.CLOSED) or event.link is None:
-        return machine._created(state, event)
+        return _handlers.created(state, event)
     state = replace(
         state,
         payment_id=event.payment_id,
@@ -164,12 +164,12 @@ def _link_unjudged(state: m.State, event: m.Created) -> m.Step:
 
 
 def _any_plate(state: m.State, event: m.Created) -> m.Step:
-    after, effects = machine._created(replace(state, plan=replace(state.plan, plate_link=None)), event)
+    after, effects = _handlers.created(replace(state, plan=replace(state.plan, plate_link=None)), event)
     return replace(after, plan=state.plan), effects
 
 
 def _maybe_is_no(state: m.State, event: m.CreateFailed) -> m.Step:
-    return machine._create_failed(state, replace(event, may_exist=False, final=True))
+    return _handlers.create_failed(state, replace(event, may_exist=False, final=True))
 
 
 def _paid_in_memory_only(before: m.State | None, after: m.State, effects: Any) -> bool:
@@ -189,11 +189,17 @@ def _restart_waits_on(state: m.State, event: m.Recovered) -> m.Step:
 
 
 def _found_is_ours(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
-    return machine._finding_word(replace(state, link="as if it had been shown"), replace(event, proved=True))
+    return _handlers.finding_status(replace(state, link="as if it had been shown"), replace(event, proved=True))
 
 
 def _found_is_cancelled(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
-    return machine._finding_word(state, replace(event, proved=True))
+    return _handlers.finding_status(state, replace(event, proved=True))
+
+
+def _refund_is_unpaid(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
+    if event.status is m.PaymentStatus.REFUNDED:
+        event = replace(event, status=m.PaymentStatus.CLOSED)
+    return _handlers.confirming_status(state, event)
 
 
 P = m.Phase
@@ -224,8 +230,8 @@ FAULTS = [
         7,
         rules={(P.FINDING, m.PaymentStatusReceived): _found_is_cancelled},
     ),
-    _fault("the end of the watch takes an answer of before", 4, functions={"_is_last_question": lambda state: True}),
-    _fault("the sum is not compared", 1, functions={"_full_sum": lambda state, event: True}),
+    _fault("the end of the watch takes an answer of before", 4, functions={"is_last_request": lambda state: True}),
+    _fault("the sum is not compared", 1, functions={"full_amount": lambda state, event: True}),
     _fault("the link is not judged", 7, rules={(P.CREATING, m.Created): _link_unjudged}),
     _fault("any plate's link will do", 7, rules={(P.CREATING, m.Created): _any_plate}, scenario="plate"),
     _fault("an unanswered cancellation is sent again", 4, rules={(P.CANCELLING, m.CancelAnswered): _cancel_again}),
@@ -246,6 +252,12 @@ FAULTS = [
         "after a restart an answer is awaited that cannot come",
         5,
         rules={(P.CANCELLING, m.Recovered): _restart_waits_on},
+    ),
+    _fault(
+        "a refund counts as not paid",
+        4,
+        rules={(P.CONFIRMING, m.PaymentStatusReceived): _refund_is_unpaid},
+        scenario="refunding",
     ),
 ]
 """At least the twelve that the project asks for; each is caught by `explore`, which a test proves."""

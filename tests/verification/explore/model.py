@@ -74,6 +74,8 @@ class Scenario:
         duplicates: whether a cancellation may arrive twice.
         lies: whether the bank may hand out wrong links, take other sums and answer about other payments.
         tells: whether the bank tells again, in a list, the attempt that it was given with a payment.
+        refunds: whether the bank answers the cancellation of a paid payment with a refund. Its adapter then reports no
+            payment as paid that a cancellation of its own, not answered yet, may still refund (see `acquirer`).
     """
 
     name: str
@@ -86,6 +88,7 @@ class Scenario:
     duplicates: bool = False
     lies: bool = True
     tells: bool = True
+    refunds: bool = False
     timing: m.Timing = TICKS
 
     def plan(self) -> m.Plan:
@@ -111,6 +114,7 @@ SCENARIOS = {
         Scenario("plate", plate=True),
         Scenario("untold", tells=False),
         Scenario("untold plate", plate=True, tells=False),
+        Scenario("refunding", refunds=True),
         Scenario(
             "silent dialog",
             timing=replace(TICKS, dialog_again=True, poll_in_dialog=False, poll_timeout_ms=1),
@@ -129,6 +133,8 @@ class Violation(Exception):
 
 # What the bank holds of the attempt.
 NOTHING, OPEN, CLOSING, PAID, SHORT, CLOSED = "nothing", "open", "closing", "paid", "paid another sum", "closed"
+REFUNDED, UNKNOWN = "refunded", "unknown"
+TOOK_MONEY = (PAID, SHORT, REFUNDED)
 ANOTHERS = "another payment is "
 TAKES_MONEY = (OPEN, CLOSING)  # CLOSING: the cancellation was accepted, and a payment under way may still win
 
@@ -312,6 +318,9 @@ class Model:
             yield "refused", w
         elif w.status == CLOSING:
             yield "accepted", w
+        elif self.scenario.refunds and w.status in (PAID, SHORT):
+            yield "refunded instead", w._replace(status=REFUNDED)
+            yield "refused", w
         else:
             yield "refused", w
 
@@ -321,7 +330,9 @@ class Model:
             if call.reply is None:
                 for reply, after in self._arrives(rest, call.kind):
                     answered = call._replace(reply=reply)
-                    if call.kind == "cancel" and self.scenario.duplicates and not after.late_cancel:
+                    # a bank that refunds gets the cancellation with a key: it does nothing when it comes again
+                    copied = self.scenario.duplicates and not self.scenario.refunds
+                    if call.kind == "cancel" and copied and not after.late_cancel:
                         yield (
                             f"the cancel reaches the bank, which answers: {reply}; a copy of it is still on its way",
                             after._replace(calls=tuple(sorted((*after.calls, answered), key=str)), late_cancel=True),
@@ -349,7 +360,7 @@ class Model:
             yield from self._cancels(w)
         else:
             if w.status != NOTHING:
-                yield w.status if w.status in (PAID, SHORT, CLOSED) else OPEN, w
+                yield from ((status, w) for status in self._reported(w))
             yield "silent", w
             if self.scenario.lies and kind == "poll":
                 yield ANOTHERS + PAID, w
@@ -357,6 +368,20 @@ class Model:
                 yield "nothing", w  # lists may lag behind
                 if self.scenario.lies:  # another till's, under the same number and sum
                     yield from ((ANOTHERS + status, w) for status in (OPEN, PAID, CLOSED))
+
+    def _reported(self, w: World) -> Iterator[str]:
+        """What the adapter makes of the payment's status."""
+        if w.status in (PAID, SHORT) and self.scenario.refunds and self._cancel_in_doubt(w):
+            yield UNKNOWN
+            if w.crashes == self.scenario.crashes:
+                return
+            # the process that sent the cancellation is gone, and with it what its adapter knew
+        yield w.status if w.status in (*TOOK_MONEY, CLOSED) else OPEN
+
+    def _cancel_in_doubt(self, w: World) -> bool:
+        """Whether a cancellation was sent whose answer, as far as the adapter knows, may be a refund."""
+        cancel = m.Cancel.NOT_ASKED if w.memory < 0 else self.machine.states[w.memory].cancel
+        return cancel in (m.Cancel.ASKED, m.Cancel.UNANSWERED)
 
     def _create_arrives(self, w: World) -> Iterator[tuple[str, World]]:
         if w.status != NOTHING:
@@ -518,7 +543,7 @@ class Model:
         if w.goods and (disk.phase is not m.Phase.PAID or w.status != PAID):
             raise Violation(1, f"goods were released, on disk is {disk.phase.value}, the bank says: {w.status}")
         at_rest = disk.phase in m.FINAL and not m.needs_recovery(disk) and w.memory >= 0
-        if at_rest and disk.case is None and w.status in (PAID, SHORT) and not w.goods:
+        if at_rest and disk.case is None and w.status in TOOK_MONEY and not w.goods:
             raise Violation(2, f"the bank has the money, no goods, no case: {disk.phase.value} in silence")
         if disk.phase is m.Phase.UNPAID and self._may_be_paid(w):
             raise Violation(4, f"the attempt is closed as unpaid; the bank says: {w.status}")
@@ -527,7 +552,7 @@ class Model:
         same_order, same_plate = self.machine.gates(w.disk)
         if same_order and self._may_be_paid(w):
             raise Violation(3, f"a second attempt of the order may begin; the bank says of the first: {w.status}")
-        payable = self._may_be_paid(w) and w.status not in (PAID, SHORT)
+        payable = self._may_be_paid(w) and w.status not in TOOK_MONEY
         if same_plate and payable and self.scenario.plate:
             raise Violation(7, f"the plate may be armed for another order; the bank says of this one: {w.status}")
         if w.memory >= 0:
@@ -576,6 +601,8 @@ _STATUSES: dict[str, tuple[m.PaymentStatus, int]] = {
     PAID: (m.PaymentStatus.PAID, KOPECKS),
     SHORT: (m.PaymentStatus.PAID, OTHER_KOPECKS),
     CLOSED: (m.PaymentStatus.CLOSED, KOPECKS),
+    REFUNDED: (m.PaymentStatus.REFUNDED, KOPECKS),
+    UNKNOWN: (m.PaymentStatus.UNKNOWN, KOPECKS),
 }
 
 
@@ -590,7 +617,9 @@ def _event(w: World, call: Call, reply: str, tells: bool) -> m.Event:
         unsure = reply not in ("refused", "not sent")
         return m.CreateFailed(at, seq, reply, may_exist=unsure, final=reply.startswith("refused"))
     if call.kind == "cancel":
-        result = {"accepted": m.Cancel.ACCEPTED, "refused": m.Cancel.REFUSED}.get(reply, m.Cancel.UNANSWERED)
+        result = {"accepted": m.Cancel.ACCEPTED, "refused": m.Cancel.REFUSED, "refunded instead": m.Cancel.REFUSED}.get(
+            reply, m.Cancel.UNANSWERED
+        )
         return m.CancelAnswered(at, seq, result)
     if reply in ("lost", "silent"):
         return m.StatusUnavailable(at, seq, reply)

@@ -58,6 +58,15 @@ TARGETS = {
         240,
         0.95,
     ),
+    "sco_payment.attempt._handlers": Target(
+        "payment/sco_payment/attempt/_handlers.py",
+        (
+            (f"{PAYMENT}/test_machine.py",),
+            (f"{VERIFICATION}/test_explore.py", "-k", "crashes0 or planted_mistake"),
+        ),
+        240,
+        0.95,
+    ),
     "sco_payment.link": Target("payment/sco_payment/link.py", ((f"{PAYMENT}/test_link.py",),), 60, 0.95),
     "sco_payment.journal.store": Target(
         "payment/sco_payment/journal/store.py",

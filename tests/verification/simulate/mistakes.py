@@ -11,12 +11,13 @@ from typing import Any
 from unittest import mock
 
 from sco_drivers.errors import DeviceError
-from sco_payment import attempt, lane, loop
-from sco_payment.attempt import machine
+from sco_payment import attempt as m
+from sco_payment import lane, loop
+from sco_payment.attempt import _handlers
 from sco_payment.customer import presenter as present
 from sco_payment.journal import Journal, JournalError
 from sco_payment.paymaster import adapter, client
-from sco_payment.paymaster.errors import BankError, PaymentNotFound
+from sco_payment.paymaster.errors import PayMasterError, PaymentNotFound
 from tests.verification.simulate.faults import Focus
 
 
@@ -43,12 +44,12 @@ def planted(mistake: Mistake) -> Iterator[None]:
 
 
 def _effects_first(original: Any) -> Any:
-    def apply(self: Any, key: str, event: machine.Event) -> None:
+    def apply(self: Any, key: str, event: m.Event) -> None:
         before = self.attempts[key]
-        after, effects = machine.step(before, event)
+        after, effects = m.step(before, event)
         self.attempts[key] = after
         self.perform(after, effects)
-        if machine.significant(before, after, effects):
+        if m.significant(before, after, effects):
             case = self._record(event, after, effects)
             if case is not None:
                 self.cases[key] = case
@@ -59,7 +60,7 @@ def _effects_first(original: Any) -> Any:
 def _new_key_each_time(original: Any) -> Any:
     tries = iter(range(1_000_000))
 
-    def create(self: Any, plan: machine.Plan, seq: int, *rest: Any) -> Any:
+    def create(self: Any, plan: m.Plan, seq: int, *rest: Any) -> Any:
         return original(self, replace(plan, key=f"{plan.key}-{next(tries)}"), seq, *rest)
 
     return create
@@ -67,7 +68,7 @@ def _new_key_each_time(original: Any) -> Any:
 
 def _failed_cancel_is_accepted(original: Any) -> Any:
     def cancel(self: Any, payment_id: str, seq: int) -> Any:
-        return replace(original(self, payment_id, seq), result=machine.Cancel.ACCEPTED)
+        return replace(original(self, payment_id, seq), result=m.Cancel.ACCEPTED)
 
     return cancel
 
@@ -77,10 +78,8 @@ def _not_found_is_unpaid(original: Any) -> Any:
         try:
             self._client.get_payment(payment_id)
         except PaymentNotFound:
-            return machine.PaymentStatusReceived(
-                self._now(), seq, payment_id, machine.PaymentStatus.CLOSED, "404", 0, "RUB"
-            )
-        except BankError:
+            return m.PaymentStatusReceived(self._now(), seq, payment_id, m.PaymentStatus.CLOSED, "404", 0, "RUB")
+        except PayMasterError:
             pass
         return original(self, payment_id, seq)
 
@@ -89,7 +88,7 @@ def _not_found_is_unpaid(original: Any) -> Any:
 
 def _no_case(original: Any) -> Any:
     def record(self: Any, event: Any, state: Any, effects: Any, *, at_ms: int) -> None:
-        original(self, event, state, [e for e in effects if not isinstance(e, machine.OpenCase)], at_ms=at_ms)
+        original(self, event, state, [e for e in effects if not isinstance(e, m.OpenCase)], at_ms=at_ms)
 
     return record
 
@@ -108,7 +107,7 @@ def _delivers_twice(original: Any) -> Any:
 def _prints_again(original: Any) -> Any:
     serial = iter(range(1_000_000))
 
-    def print_(self: Any, plan: machine.Plan, link: str) -> Any:
+    def print_(self: Any, plan: m.Plan, link: str) -> Any:
         found = original(self, plan, link)
         with suppress(DeviceError):
             self._printer.get().print_ticket(replace(self._ticket(plan, link), ticket_id=f"again-{next(serial)}"))
@@ -118,7 +117,7 @@ def _prints_again(original: Any) -> Any:
 
 
 def _unknown_ticket_is_none(original: Any) -> Any:
-    def print_(self: Any, plan: machine.Plan, link: str) -> Any:
+    def print_(self: Any, plan: m.Plan, link: str) -> Any:
         found = original(self, plan, link)
         return found if "printed:" in found.evidence else present.Presentation(False, found.evidence)
 
@@ -159,9 +158,9 @@ def _keeps_no_open_attempts(original: Any) -> Any:
 
 
 def _cancels_again(original: Any) -> Any:
-    def answer_lost(state: machine.State) -> machine.State:
-        asked = state.cancel is machine.Cancel.ASKED
-        return replace(state, cancel=machine.Cancel.NOT_ASKED) if asked else state
+    def answer_lost(state: m.State) -> m.State:
+        asked = state.cancel is m.Cancel.ASKED
+        return replace(state, cancel=m.Cancel.NOT_ASKED) if asked else state
 
     return answer_lost
 
@@ -208,7 +207,7 @@ MISTAKES = (
         focus=Focus(0, {"printer mute": 0.8, "printer gone": 0.3}),
         patches=((present.Presenter, "_print", _unknown_ticket_is_none),),
     ),
-    _mistake("the gate stands open", 2, 3, 7, patches=((attempt, "gate", _no_gate),)),
+    _mistake("the gate stands open", 2, 3, 7, patches=((m, "gate", _no_gate),)),
     _mistake(
         "a journal's error is only logged", 0, 1, 2, 3, 4, 5, patches=((Journal, "record", _journal_errors_are_logged),)
     ),
@@ -221,12 +220,12 @@ MISTAKES = (
         focus=Focus(curse=("cancel", "portal")),
         patches=((client.wire, "parse_cancelled", _any_page_is_a_yes),),
     ),
-    _mistake("the sum is not looked at", 1, 2, patches=((machine, "_full_sum", _paid_without_looking_at_the_sum),)),
-    _mistake("open attempts are not taken over", 2, 5, patches=((loop.Loop, "load_open", _keeps_no_open_attempts),)),
+    _mistake("the sum is not looked at", 1, 2, patches=((_handlers, "full_amount", _paid_without_looking_at_the_sum),)),
+    _mistake("open attempts are not taken over", 2, 5, patches=((lane.Lane, "_load_open", _keeps_no_open_attempts),)),
     _mistake(
         "a cancellation is sent again",
         4,
         focus=Focus(rates={"killed at wire": 0.8, "bank refuses cancel": 0.8}),
-        patches=((machine, "_answer_lost", _cancels_again),),
+        patches=((_handlers, "answer_lost", _cancels_again),),
     ),
 )

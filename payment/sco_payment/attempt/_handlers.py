@@ -1,0 +1,499 @@
+"""What each rule of `machine.TABLE` does: first the parts that several rules share, then a handler for each rule.
+
+A handler takes a state and an event of the table and returns the next state and the effects. Only `machine.step` calls
+it, which checks the result against the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sco_payment import link as links
+from sco_payment.attempt.events import (
+    CancelAnswered,
+    CancelWanted,
+    Created,
+    CreateFailed,
+    Delivered,
+    Effect,
+    Finish,
+    NoteCase,
+    OpenCase,
+    PaymentNotListed,
+    PaymentStatusReceived,
+    Present,
+    Presented,
+    PresentFailed,
+    Recovered,
+    Retry,
+    SendCancel,
+    SendCreate,
+    SendFind,
+    SendPoll,
+    Show,
+    StatusUnavailable,
+    Tick,
+    Withdraw,
+)
+from sco_payment.attempt.states import (
+    Cancel,
+    CaseReason,
+    EndReason,
+    Outcome,
+    PaymentStatus,
+    Phase,
+    State,
+    View,
+)
+from sco_payment.money import format_amount
+
+Step = tuple[State, tuple[Effect, ...]]
+
+
+# --- requests -----------------------------------------------------------------------------------------------------
+
+
+def send_create(state: State) -> Step:
+    """Create the payment; each try sends the same key and body."""
+    state = replace(state, seq=state.seq + 1, busy=True)
+    return state, (SendCreate(state.seq),)
+
+
+def _send_poll(state: State, at: int) -> Step:
+    """Ask for the status: by the payment's id, or by the order where the id is not known."""
+    if state.busy:
+        return state, ()
+    state = replace(state, seq=state.seq + 1, busy=True, next_at_ms=at + _pace(state))
+    if state.payment_id is None:
+        return state, (SendFind(state.seq),)
+    return state, (SendPoll(state.seq, state.payment_id),)
+
+
+def send_cancel(state: State, reason: EndReason) -> Step:
+    """Send the one cancellation. A late answer to an earlier request no longer counts."""
+    state, send = _ask_to_cancel(replace(state, phase=Phase.CANCELLING, reason=reason))
+    return state, (Withdraw(), Show(View.WAIT), *send)
+
+
+def _ask_to_cancel(state: State) -> Step:
+    if state.payment_id is None or state.cancel is not Cancel.NOT_ASKED:
+        raise AssertionError(f"no cancellation can be sent from {state}")
+    state = replace(state, cancel=Cancel.ASKED, seq=state.seq + 1, busy=True)
+    return state, (SendCancel(state.seq, str(state.payment_id)),)
+
+
+def confirm(state: State, at: int, **changes: object) -> Step:
+    """Wait a while for the acquirer's final status."""
+    state = replace(
+        state,
+        phase=Phase.CONFIRMING,
+        until_ms=at + state.plan.timing.confirm_ms,
+        **changes,  # type: ignore[arg-type]
+    )
+    return _send_poll(state, at)
+
+
+def _find(state: State, at: int) -> Step:
+    state = replace(state, phase=Phase.FINDING, may_exist=True, until_ms=at + state.plan.timing.confirm_ms)
+    return _send_poll(state, at)
+
+
+def _pace(state: State) -> int:
+    """From one request to the next, in ms; a slow answer does not stretch it."""
+    timing = state.plan.timing
+    return timing.watch_ms if state.phase is Phase.WATCHING else timing.poll_ms
+
+
+def ask_later(state: State, event: StatusUnavailable | PaymentNotListed | PaymentStatusReceived) -> Step:
+    """No final status: ask again at the usual pace, or later where the acquirer wants that."""
+    wait = event.wait_ms if isinstance(event, StatusUnavailable) else 0
+    return replace(state, next_at_ms=max(state.next_at_ms, event.at_ms + wait)), ()
+
+
+def _ask_if_due(state: State, event: Tick) -> Step:
+    return _send_poll(state, event.at_ms) if event.at_ms >= state.next_at_ms else (state, ())
+
+
+# --- ends ---------------------------------------------------------------------------------------------------------
+
+
+def finish(state: State, outcome: Outcome, view: View, *before: Effect) -> Step:
+    """Give the customer and the lane an outcome."""
+    return replace(state, outcome=outcome), (*before, Withdraw(), Show(view), Finish(outcome, state.reason))
+
+
+def _paid(state: State) -> Step:
+    return finish(replace(state, phase=Phase.PAID), Outcome.PAID, View.PAID)
+
+
+def unpaid(state: State) -> Step:
+    """The acquirer has closed the payment, or there certainly never was one."""
+    state = replace(
+        state, phase=Phase.UNPAID, reason=EndReason.DECLINED if state.reason is EndReason.NONE else state.reason
+    )
+    return finish(state, _unpaid_outcome(state), View.UNPAID)
+
+
+def _unpaid_outcome(state: State) -> Outcome:
+    never_seen = not state.presented and state.reason in (
+        EndReason.NOT_PRESENTED,
+        EndReason.LINK_REFUSED,
+        EndReason.NOT_CREATED,
+    )
+    return Outcome.NOT_PRESENTED if never_seen else Outcome.UNPAID
+
+
+def _case(state: State, phase: Phase, reason: CaseReason, detail: str, at: int) -> Step:
+    """An operator must decide; the customer is sent to the attendant. Where the status may still become final, watching
+    goes on."""
+    if phase is Phase.WATCHING:
+        state = _watch(state, at)
+    state = replace(state, phase=phase, case=reason)
+    return finish(state, Outcome.UNKNOWN, View.ATTENDANT, OpenCase(reason, detail))
+
+
+def _watch(state: State, at: int) -> State:
+    timing = state.plan.timing
+    end = max(state.plan.expires_at_ms + timing.grace_ms, at)
+    return replace(state, phase=Phase.WATCHING, until_ms=end, next_at_ms=min(at + timing.watch_ms, end))
+
+
+def full_amount(state: State, event: PaymentStatusReceived | Created) -> bool:
+    """Whether the payment is for exactly what the attempt asks."""
+    return event.kopecks == state.plan.kopecks and event.currency == state.plan.currency
+
+
+def _final_status(state: State, event: PaymentStatusReceived | Created) -> Step | None:
+    """The step for a final status while the customer still waits; None when the status is not final."""
+    if event.status is PaymentStatus.CLOSED:
+        return unpaid(state)
+    if event.status is PaymentStatus.REFUNDED:
+        return _case(state, Phase.UNSETTLED, CaseReason.REFUNDED, _refunded(event), event.at_ms)
+    if event.status is not PaymentStatus.PAID:
+        return None
+    if not full_amount(state, event):
+        ours = format_amount(state.plan.kopecks, sign=state.plan.currency)
+        found = f"the acquirer took {format_amount(event.kopecks, sign=event.currency)}, the attempt is for {ours}"
+        return _case(state, Phase.UNSETTLED, CaseReason.AMOUNT_MISMATCH, found, event.at_ms)
+    if state.cancel is Cancel.ACCEPTED:
+        return _case(
+            state,
+            Phase.PAID_LATE,
+            CaseReason.CANCEL_PAY_RACE,
+            "the acquirer accepted the cancellation and reports the payment as paid",
+            event.at_ms,
+        )
+    if isinstance(event, PaymentStatusReceived) and state.link is None and state.plan.plate_link is None:
+        # It was found by its order number, or came without a link: the money may be from another till's customer.
+        found = f"payment {event.payment_id} is paid, but this lane never had its link to show: find out whose it is"
+        return _case(state, Phase.UNSETTLED, CaseReason.PAID_UNSHOWN, found, event.at_ms)
+    if state.reason is EndReason.RESTART:
+        return _case(
+            state,
+            Phase.PAID_LATE,
+            CaseReason.PAID_AFTER_RESTART,
+            "paid; the lane restarted before it knew",
+            event.at_ms,
+        )
+    return _paid(state)
+
+
+def _refunded(event: PaymentStatusReceived | Created) -> str:
+    return f"the acquirer took {format_amount(event.kopecks, sign=event.currency)} and has refunded the customer"
+
+
+# --- creating -----------------------------------------------------------------------------------------------------
+
+
+def created(state: State, event: Created) -> Step:
+    """Present the link, if it fits the attempt and can still be paid."""
+    state = replace(state, payment_id=event.payment_id, link=event.link, may_exist=True, last_status_at_ms=event.at_ms)
+    final = _final_status(state, event)
+    if final is not None:
+        return final
+    if state.reason is EndReason.CUSTOMER:
+        return send_cancel(state, EndReason.CUSTOMER)
+    if event.at_ms >= state.plan.expires_at_ms:
+        return send_cancel(state, EndReason.NOT_PRESENTED)
+    if event.link is None or not full_amount(state, event):
+        return send_cancel(state, EndReason.LINK_REFUSED)
+    judgement = links.judge(event.link, kopecks=state.plan.kopecks, currency=state.plan.currency)
+    foreign_plate = state.plan.plate_link is not None and event.link != state.plan.plate_link
+    if judgement.verdict is links.Verdict.REFUSED or foreign_plate:
+        return send_cancel(state, EndReason.LINK_REFUSED)
+    state = replace(state, phase=Phase.PRESENTING, until_ms=event.at_ms + state.plan.timing.present_ms)
+    return state, (Present(event.link, judgement.verdict is links.Verdict.VERIFIED),)
+
+
+def create_failed(state: State, event: CreateFailed) -> Step:
+    """Try again; or end, where trying again cannot help."""
+    state = replace(state, may_exist=state.may_exist or event.may_exist)
+    if not state.may_exist and (event.final or state.reason is EndReason.CUSTOMER):
+        return unpaid(
+            replace(state, reason=EndReason.CUSTOMER if state.reason is EndReason.CUSTOMER else EndReason.NOT_CREATED)
+        )
+    if event.final:
+        return _find(
+            replace(state, reason=EndReason.NOT_CREATED if state.reason is EndReason.NONE else state.reason),
+            event.at_ms,
+        )
+    return replace(state, next_at_ms=event.at_ms + max(state.plan.timing.create_retry_ms, event.wait_ms)), ()
+
+
+def creating_tick(state: State, event: Tick) -> Step:
+    """Send the create again, until the time for it is over."""
+    if event.at_ms >= state.until_ms:
+        state = replace(state, reason=EndReason.NOT_CREATED if state.reason is EndReason.NONE else state.reason)
+        return _find(state, event.at_ms) if state.may_exist else unpaid(state)
+    if event.at_ms >= state.next_at_ms:
+        return send_create(state)  # the same key and body: the acquirer answers with the same payment
+    return state, ()
+
+
+def creating_cancel(state: State, event: CancelWanted) -> Step:
+    """Without an id nothing can be cancelled yet: the cancellation is sent when the answer comes."""
+    if state.busy or state.may_exist:
+        return replace(state, reason=EndReason.CUSTOMER), ()
+    return unpaid(replace(state, reason=EndReason.CUSTOMER))
+
+
+# --- finding ------------------------------------------------------------------------------------------------------
+
+
+def finding_status(state: State, event: PaymentStatusReceived) -> Step:
+    """A payment that is not proved may be another till's: it is not cancelled, and its money does not count here."""
+    if not event.proved:
+        return ask_later(state, event)
+    state = replace(state, payment_id=event.payment_id)
+    final = _final_status(state, event)
+    return final if final is not None else send_cancel(state, state.reason)
+
+
+def finding_tick(state: State, event: Tick) -> Step:
+    """Look again, until the time for it is over."""
+    if event.at_ms >= state.until_ms:
+        return _case(
+            state,
+            Phase.WATCHING,
+            CaseReason.CREATE_UNKNOWN,
+            "the acquirer may have a payment whose id it never returned",
+            event.at_ms,
+        )
+    return _ask_if_due(state, event)
+
+
+# --- presenting and waiting ---------------------------------------------------------------------------------------
+
+
+def presented(state: State, event: Presented | Tick) -> Step:
+    """From here the customer can pay. A presentation that never reported counts as seen."""
+    timing = state.plan.timing
+    if isinstance(event, Tick) and event.at_ms < state.until_ms:
+        return state, ()
+    state = replace(
+        state,
+        phase=Phase.WAITING,
+        presented=True,
+        next_at_ms=event.at_ms + timing.poll_ms,
+        last_status_at_ms=event.at_ms,
+        until_ms=state.plan.expires_at_ms,
+    )
+    return state, (Show(View.PAY),)
+
+
+def not_presented(state: State, event: PresentFailed) -> Step:
+    """Certainly unseen, so cancel; also where that is reported late, after the presentation counted as seen."""
+    return send_cancel(replace(state, presented=False), EndReason.NOT_PRESENTED)
+
+
+def customer_cancels(state: State, event: CancelWanted) -> Step:
+    """The link may already be visible (half a ticket printed, a plate armed), so it is the customer's choice."""
+    return send_cancel(replace(state, presented=True), EndReason.CUSTOMER)
+
+
+def waiting_status(state: State, event: PaymentStatusReceived) -> Step:
+    """A status while the customer can pay; it also closes the dialog."""
+    final = _final_status(state, event)
+    if final is not None:
+        return final
+    was_asking = state.phase is Phase.ASKING
+    state, _ = ask_later(replace(state, phase=Phase.WAITING, last_status_at_ms=event.at_ms), event)
+    return state, ((Show(View.PAY),) if was_asking else ())
+
+
+def may_ask_customer(state: State) -> bool:
+    """Whether the dialog may be shown: once, or again after each further timeout, as the settings say."""
+    return not state.asked or state.plan.timing.dialog_again
+
+
+def waiting_tick(state: State, event: Tick) -> Step:
+    """The invoice ends, or no status has come for too long, or the next poll is due."""
+    if event.at_ms >= state.plan.expires_at_ms:
+        confirming, send = confirm(state, event.at_ms, reason=EndReason.EXPIRED)
+        return confirming, (Withdraw(), Show(View.WAIT), *send)
+    no_status = event.at_ms - state.last_status_at_ms >= state.plan.timing.poll_timeout_ms
+    if state.phase is Phase.WAITING and no_status and may_ask_customer(state):
+        state = replace(state, phase=Phase.ASKING, asked=True)
+        return state, (Show(View.DIALOG),)
+    if state.phase is Phase.ASKING and not state.plan.timing.poll_in_dialog:
+        return replace(state, next_at_ms=state.until_ms), ()
+    return _ask_if_due(state, event)
+
+
+def retry(state: State, event: Retry) -> Step:
+    """The customer wants to wait on."""
+    state, send = _send_poll(replace(state, phase=Phase.WAITING, last_status_at_ms=event.at_ms), event.at_ms)
+    return state, (Show(View.PAY), *send)
+
+
+# --- cancelling and confirming ------------------------------------------------------------------------------------
+
+
+def cancel_answered(state: State, event: CancelAnswered) -> Step:
+    """Whatever the answer is: ask for the payment's final status."""
+    return confirm(state, event.at_ms, cancel=event.result)
+
+
+def confirming_status(state: State, event: PaymentStatusReceived) -> Step:
+    """A final status ends the attempt. After a restart a payment that is still open is cancelled."""
+    final = _final_status(state, event)
+    if final is not None:
+        return final
+    if state.reason is EndReason.RESTART and state.cancel is Cancel.NOT_ASKED:
+        return send_cancel(state, EndReason.RESTART)
+    return ask_later(replace(state, last_status_at_ms=event.at_ms), event)
+
+
+def confirming_tick(state: State, event: Tick) -> Step:
+    """Ask again; when the time for it is over the customer gets an outcome without a final status."""
+    if event.at_ms < state.until_ms:
+        return _ask_if_due(state, event)
+    if state.cancel is Cancel.ACCEPTED:
+        # The acquirer has confirmed the cancellation; its final status is watched for.
+        return finish(_watch(state, event.at_ms), _unpaid_outcome(state), View.UNPAID)
+    if state.cancel is Cancel.REFUSED:
+        reason, detail = CaseReason.CANCEL_REFUSED, "the acquirer refused the cancellation and gave no final status"
+    elif state.cancel is Cancel.UNANSWERED:
+        reason, detail = CaseReason.CANCEL_UNANSWERED, "the cancellation was sent once and never answered"
+    else:
+        reason, detail = CaseReason.EXPIRED_UNCONFIRMED, "no final status came before the lane stopped waiting"
+    return _case(state, Phase.WATCHING, reason, detail, event.at_ms)
+
+
+# --- watching -----------------------------------------------------------------------------------------------------
+
+
+def watching_status(state: State, event: PaymentStatusReceived) -> Step:
+    """A status that comes after the customer has an outcome."""
+    if not event.proved:
+        return _watching_unproved(state, event)
+    adopted = replace(state, payment_id=event.payment_id)
+    if event.status is PaymentStatus.PAID:
+        detail = f"the acquirer has {format_amount(event.kopecks, sign=event.currency)}; the goods were not released"
+        return _end_in_case(replace(adopted, phase=Phase.PAID_LATE), CaseReason.LATE_MONEY, detail)
+    if event.status is PaymentStatus.REFUNDED:
+        return _end_in_case(replace(adopted, phase=Phase.UNSETTLED), CaseReason.REFUNDED, _refunded(event))
+    if event.status is PaymentStatus.CLOSED:
+        return _end_unpaid(adopted, "the acquirer has closed the payment unpaid")
+    if state.cancel is Cancel.NOT_ASKED and event.at_ms < state.plan.expires_at_ms:  # the customer has left
+        return _ask_to_cancel(adopted)
+    return watch_on(adopted, event)
+
+
+def _watching_unproved(state: State, event: PaymentStatusReceived) -> Step:
+    """At the end of the watch the acquirer's list is complete: the one payment in it is the attempt's, or the attempt
+    has none. If it was closed unpaid, both end there; otherwise an operator must find out whose it is."""
+    final = (PaymentStatus.PAID, PaymentStatus.CLOSED, PaymentStatus.REFUNDED)
+    if not is_last_request(state) or event.status not in final:
+        return watch_on(state, event)
+    adopted = replace(state, payment_id=event.payment_id)
+    if event.status is PaymentStatus.CLOSED:
+        return _end_unpaid(adopted, f"the one payment of this order and amount, {event.payment_id}, was closed unpaid")
+    detail = (
+        f"payment {event.payment_id} of this order and amount is {event.status.value}, and may be another till's: "
+        "find out whose it is"
+    )
+    return _end_in_case(replace(adopted, phase=Phase.UNSETTLED), CaseReason.PAID_UNSHOWN, detail)
+
+
+def _end_in_case(state: State, reason: CaseReason, detail: str) -> Step:
+    """The watch is over and an operator must act: in a new case, or in the one that is already there."""
+    if state.case is None:
+        return replace(state, case=reason), (OpenCase(reason, detail),)
+    return state, (NoteCase(detail, reopens=True),)
+
+
+def _end_unpaid(state: State, detail: str) -> Step:
+    return replace(state, phase=Phase.UNPAID), (() if state.case is None else (NoteCase(detail),))
+
+
+def watching_cancel_answered(state: State, event: CancelAnswered) -> Step:
+    """Whatever the answer is: ask for the status."""
+    return _send_poll(replace(state, cancel=event.result), event.at_ms)
+
+
+def watching_not_listed(state: State, event: PaymentNotListed) -> Step:
+    """After the invoice's end and the grace period the list is complete: what it lacks was never created."""
+    if not is_last_request(state):
+        return ask_later(state, event)
+    return _end_unpaid(state, "the acquirer lists no payment of this order")
+
+
+def watch_on(state: State, event: StatusUnavailable | PaymentStatusReceived) -> Step:
+    """No final status yet. At the end of the watch it is left to an operator."""
+    if not is_last_request(state):
+        return ask_later(state, event)
+    detail = "no final status came by the invoice's end and the grace period: ask the acquirer about this payment"
+    return _end_in_case(replace(state, phase=Phase.UNSETTLED), CaseReason.EXPIRED_UNCONFIRMED, detail)
+
+
+def is_last_request(state: State) -> bool:
+    """Whether the request that was just answered was sent at the end of the watch: an answer may take long."""
+    return state.next_at_ms - _pace(state) >= state.until_ms
+
+
+def watching_tick(state: State, event: Tick) -> Step:
+    """Ask at the pace of watching, and once more at the end of the watch: that answer, or its absence, is the last."""
+    return _send_poll(state, event.at_ms) if event.at_ms >= min(state.next_at_ms, state.until_ms) else (state, ())
+
+
+# --- a lane that starts again, and its software -------------------------------------------------------------------
+
+
+def recover_creating(state: State, event: Recovered) -> Step:
+    """The answer to the create is lost: look for the payment."""
+    return _find(replace(state, reason=EndReason.RESTART, busy=False), event.at_ms)
+
+
+def recover_shown(state: State, event: Recovered) -> Step:
+    """The customer may have seen the link: ask for the final status."""
+    state, send = confirm(replace(state, busy=False, presented=True), event.at_ms, reason=EndReason.RESTART)
+    return state, (Withdraw(), *send)
+
+
+def recover_confirming(state: State, event: Recovered) -> Step:
+    """As `recover_shown`, with a cancellation that may have been under way."""
+    return recover_shown(answer_lost(state), event)
+
+
+def recover_watching(state: State, event: Recovered) -> Step:
+    """Go on watching, and ask at once."""
+    return _send_poll(_watch(replace(answer_lost(state), busy=False), event.at_ms), event.at_ms)
+
+
+def answer_lost(state: State) -> State:
+    """A cancellation that was under way when the lane stopped is never sent again, and its answer never comes."""
+    return replace(state, cancel=Cancel.UNANSWERED) if state.cancel is Cancel.ASKED else state
+
+
+def recover_paid(state: State, event: Recovered) -> Step:
+    """Paid, and the lane's software may not know it."""
+    if state.delivered or state.case is not None:
+        return state, ()
+    detail = "paid; the lane stopped before its software had taken the outcome: the goods may not have been released"
+    return replace(state, case=CaseReason.GOODS_UNCERTAIN), (OpenCase(CaseReason.GOODS_UNCERTAIN, detail),)
+
+
+def delivered(state: State, event: Delivered) -> Step:
+    """The lane's software has taken the outcome, where there is one."""
+    return (replace(state, delivered=True) if state.outcome is not None else state), ()

@@ -12,12 +12,14 @@ from tests.payment.journal.kit import opened
 
 EVENTS: tuple[m.Event, ...] = (
     m.Tick(1_000),
-    m.Created(2_000, 1, "p-1", 4, 25_300, "RUB", "https://qr.nspk.ru/AS1"),
+    m.Created(2_000, 1, "p-1", m.PaymentStatus.OPEN, 25_300, "RUB", "https://qr.nspk.ru/AS1"),
     m.Created(2_001, 1, "p-2", m.PaymentStatus.PAID, 25_301, "RUB", None),
     m.CreateFailed(3_000, 2, "нет сети", may_exist=True, final=False, wait_ms=2_000),
-    m.PaymentStatusReceived(4_000, 3, "p-1", 4, "Confirmation", 25_300, "RUB"),
+    m.PaymentStatusReceived(4_000, 3, "p-1", m.PaymentStatus.OPEN, "Confirmation", 25_300, "RUB"),
     m.PaymentStatusReceived(4_001, 4, "p-1", m.PaymentStatus.PAID, "Settled", 25_300, "RUB", proved=False),
     m.PaymentStatusReceived(4_002, 5, "p-1", m.PaymentStatus.CLOSED, "Rejected", 25_300, "RUB"),
+    m.PaymentStatusReceived(4_003, 5, "p-1", m.PaymentStatus.REFUNDED, "RETURNED", 25_300, "RUB"),
+    m.PaymentStatusReceived(4_004, 5, "p-1", m.PaymentStatus.UNKNOWN, "Dancing", 25_300, "RUB"),
     m.StatusUnavailable(5_000, 6, "timed out", wait_ms=500),
     m.PaymentNotListed(6_000, 7),
     *(m.CancelAnswered(7_000, 8, result, "") for result in m.Cancel),

@@ -13,6 +13,7 @@ import msgspec
 from sco_drivers.screen import Scene
 from sco_payment import attempt as m
 from sco_payment.customer.texts import RUSSIAN
+from sco_payment.journal import codec
 from sco_payment.money import format_amount
 
 if TYPE_CHECKING:
@@ -133,8 +134,9 @@ class Truth:
 
     def _on_disk(self, key: str) -> m.State | None:
         db = self._world.process.db
-        row = None if db is None else db.execute("SELECT state FROM attempts WHERE key = ?", (key,)).fetchone()
-        return None if row is None else msgspec.json.decode(row[0], type=m.State)
+        query = "SELECT version, state FROM attempts WHERE attempt = ?"
+        row = None if db is None else db.execute(query, (key,)).fetchone()
+        return None if row is None else codec.decode_state(row[0], codec.from_json(row[1]))
 
     def _case_on_disk(self, key: str) -> int | None:
         db = self._world.process.db

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sco_sim.paymaster.bank import Bank, BankPayment, Refusal
-from tests.verification.simulate.clock import US, Clock
+from tests.verification.clock import US, Clock
 from tests.verification.simulate.faults import Faults
 
 

@@ -20,7 +20,7 @@ from sco_sim.nfc.pn532 import Fault as ReaderFault
 from sco_sim.nfc.pn532 import VirtualReader
 from sco_sim.printer.machine import INFINITE_MM, Machine, Traits
 from sco_sim.printer.roll import Paper
-from tests.verification.simulate.clock import US, Clock, Killed, Signal
+from tests.verification.clock import US, Clock, Killed, Signal
 from tests.verification.simulate.faults import Faults
 
 if TYPE_CHECKING:

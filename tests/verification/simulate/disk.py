@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.verification.simulate.clock import Clock, Killed
+from tests.verification.clock import Clock, Killed
 from tests.verification.simulate.faults import Faults
 
 _WRITES = ("BEGIN", "INSERT", "UPDATE", "COMMIT")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
-from tests.verification.simulate.clock import US, Clock, Killed, Signal
+from tests.verification.clock import US, Clock, Killed, Signal
 from tests.verification.simulate.faults import HTTP, Faults
 
 if TYPE_CHECKING:

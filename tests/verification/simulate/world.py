@@ -39,9 +39,9 @@ from sco_payment.settings_reader import settings_from_mapping
 from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.paymaster import NothingToPay, PayMasterSimulator, Phone
 from sco_sim.paymaster.bank import BankPayment
+from tests.verification.clock import US, Clock, Killed, PatchedThreading, PatchedTime, SimulatedRuntime, Task
 from tests.verification.simulate import devices
 from tests.verification.simulate.bank import HarshBank
-from tests.verification.simulate.clock import US, Clock, Killed, PatchedThreading, PatchedTime, SimulatedRuntime, Task
 from tests.verification.simulate.devices import Glass, PrinterOnDesk, ReaderOnDesk
 from tests.verification.simulate.disk import Disk
 from tests.verification.simulate.faults import POWER, Faults, Focus

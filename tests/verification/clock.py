@@ -1,6 +1,11 @@
-"""Simulated time: one thread, tasks that are switched only where they wait, a seed that orders what is simultaneous.
+"""The simulated clock of the verification engines: one thread, tasks that are switched only where they wait, a seed
+that orders what is simultaneous.
 
 A task is a greenlet: production code that blocks (a socket's read, `Runtime.receive`, `time.sleep`) runs in it.
+
+`simulate` runs on it. The other engines have no clock to replace: time is a part of the state that `explore` searches,
+`powerloss` writes fixed times into its records, `kill` and `vm` run real processes. `sco_sim.testing` has a clock of
+its own, since an integrator's tests run in real threads, which this single thread of greenlets cannot hold.
 """
 
 from __future__ import annotations
@@ -16,15 +21,15 @@ from greenlet import getcurrent, greenlet
 T = TypeVar("T")
 US = 1_000_000
 STARTS_AT_US = 1_700_000_000 * US
-"""When every world begins, in us since the epoch."""
+"""When every run begins, in us since the epoch."""
 
 
 class Killed(BaseException):
-    """The process has died here. Nothing of it runs on; what it still does while it unwinds has no effect."""
+    """The process died here. None of its code runs on; what it still does while the stack unwinds has no effect."""
 
 
 class Stuck(AssertionError):
-    """A task waits and nothing will ever wake it."""
+    """A task waits for what can never happen."""
 
 
 class Task:
@@ -38,7 +43,7 @@ class Task:
         self._what = what
         self.greenlet = greenlet(self._run, parent=clock.hub)
         self.greenlet.task = self
-        self.token = 0  # of the wait that it is in; wakers of earlier waits are stale
+        self.token = 0  # of its current wait; wakers of earlier waits are stale
 
     def _run(self) -> None:
         try:
@@ -55,10 +60,10 @@ class Task:
             self.greenlet.switch()
 
     def kill(self) -> None:
-        """It ends where it waits."""
+        """End it where it waits."""
         if self.done:
             return
-        if not self.greenlet:  # it has never run
+        if not self.greenlet:  # it never ran
             self.done = True
             return
         self.greenlet.parent = getcurrent()
@@ -66,11 +71,11 @@ class Task:
 
 
 class Clock:
-    """Events in order of time; what is simultaneous comes in an order that the seed draws.
+    """Events in the order of their times; the seed draws the order of simultaneous ones.
 
     Attributes:
-        us: now, in us since the epoch, by an ideal clock: the bank's.
-        failures: tasks that ended by an exception, with it.
+        us: now, in us since the epoch, by an ideal clock: the acquirer's.
+        failures: names of tasks that ended by an exception, with the exception.
     """
 
     def __init__(self, random: Random) -> None:
@@ -96,13 +101,13 @@ class Clock:
         self.at(self.us + round(s * US), what)
 
     def spawn(self, name: str, what: Callable[[], object]) -> Task:
-        """A new task, which starts now but not at once."""
+        """A new task. It starts at the present time, after the caller gives way."""
         task = Task(self, name, what)
         self.at(self.us, task.resume)
         return task
 
     def run(self, until_us: int, after_each: Callable[[], None]) -> None:
-        """Let time run; `after_each` is called after every event."""
+        """Let time run until `until_us`, and call `after_each` after every event."""
         while self._heap and self._heap[0][0] <= until_us:
             at, _, _, what = heapq.heappop(self._heap)
             self.us = at
@@ -134,14 +139,14 @@ class Clock:
 
 
 class Signal:
-    """What tasks wait for."""
+    """A condition that tasks wait for."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._wakers: deque[Callable[[], None]] = deque()
 
     def fire(self) -> None:
-        """Wake all who wait. From the hub or a task; they run after it."""
+        """Wake all waiting tasks. They run after the caller, which may be the hub or a task."""
         while self._wakers:
             self._clock.at(self._clock.us, self._wakers.popleft())
 
@@ -151,8 +156,8 @@ class Signal:
 
 
 class PatchedTime:
-    """Stands in for the module `time` in production modules: the monotonic clock runs ideally, the wall clock is the
-    lane's, which jumps."""
+    """In place of the module `time` in production modules: the monotonic clock is exact, the wall clock is the lane's,
+    which jumps."""
 
     def __init__(self) -> None:
         self.clock: Clock | None = None
@@ -171,9 +176,9 @@ class PatchedTime:
 
 
 class PatchedThreading:
-    """Stands in for the module `threading` in production modules: threads are tasks, and locks know tasks.
+    """In place of the module `threading` in production modules: threads are tasks, and locks belong to tasks.
 
-    `spawned` is called with each task that a production thread has become.
+    `spawned` is called with the task of each production thread.
     """
 
     def __init__(self) -> None:
@@ -188,10 +193,10 @@ class PatchedThreading:
         return _Thread(self._here(), name, lambda: target(*args), self.spawned)
 
     def Lock(self) -> _Lock:  # noqa: N802 - the module's own name
-        return _Lock(self._here(), again=False)
+        return _Lock(self._here(), reentrant=False)
 
     def RLock(self) -> _Lock:  # noqa: N802 - the module's own name
-        return _Lock(self._here(), again=True)
+        return _Lock(self._here(), reentrant=True)
 
     def Event(self) -> _Event:  # noqa: N802 - the module's own name
         return _Event(self._here())
@@ -222,8 +227,8 @@ class _Thread:
 
 
 class _Lock:
-    def __init__(self, clock: Clock, *, again: bool) -> None:
-        self._again = again
+    def __init__(self, clock: Clock, *, reentrant: bool) -> None:
+        self._reentrant = reentrant
         self._owner: Any = None
         self._depth = 0
         self._free = Signal(clock)
@@ -231,8 +236,8 @@ class _Lock:
 
     def acquire(self) -> bool:
         me = getcurrent()
-        if self._owner is me and not self._again:
-            raise Stuck("a task waits for a lock that it holds")
+        if self._owner is me and not self._reentrant:
+            raise Stuck("a task waits for a lock that it holds itself")
         while self._owner is not None and self._owner is not me:
             if me is self._hub:
                 raise Stuck("the hub cannot wait for a lock")
@@ -277,7 +282,8 @@ class _Event:
 
 
 class SimulatedRuntime(Generic[T]):
-    """See `sco_payment.runtime.Runtime`. Lane time starts at the process's wall clock and runs by the ideal one."""
+    """See `sco_payment.runtime.Runtime`. Lane time starts at the wall clock of the process and then runs
+    exactly."""
 
     def __init__(self, clock: Clock, wall: Callable[[], float], submitted: Callable[[Task], None]) -> None:
         self._clock = clock
@@ -301,7 +307,7 @@ class SimulatedRuntime(Generic[T]):
         return self._wall() + (at - self.now()) / 1000
 
     def submit(self, channel: str, work: Callable[[], T | None]) -> None:
-        """A task for each request to the bank, one for all devices."""
+        """One task for each request to the acquirer, one for all devices."""
         if not self.alive:
             raise Killed
         if channel == "bank":
@@ -336,7 +342,7 @@ class SimulatedRuntime(Generic[T]):
                 raise Killed
             if until is not None and until <= self.now():
                 return None
-            # `now` cuts to whole ms: wake when it has reached `until`
+            # `now` is cut to whole ms: wake when it has reached `until`
             self._arrived.wait(None if until is None else self._clock.us + (until - self.now()) * 1000)
         return self._inbox.popleft()
 
@@ -345,7 +351,7 @@ class SimulatedRuntime(Generic[T]):
         self._clock.sleep(ms / 1000)
 
     def close(self) -> None:
-        """The devices have a moment."""
+        """Give the devices a moment to finish."""
         if self._device_work:
             self._clock.sleep(5.0)
         if self._devices is not None and self._clock.hub is not getcurrent():

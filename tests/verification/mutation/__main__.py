@@ -1,5 +1,7 @@
-"""Make every mutant of the given modules, run the focused tests against each, print the score and each survivor. The exit
-status is 1 when a goal is missed or a survivor is not explained in docs/mutation.md."""
+"""Make every mutant of the given modules, run the focused tests against each, print the score and each survivor.
+
+The exit status is 1 when a goal is missed or a survivor is not explained in docs/mutation.md.
+"""
 
 from __future__ import annotations
 
@@ -18,77 +20,75 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from tests.verification.mutation.mutate import UNHARMED, Mutant, mutants
+from tests.verification.mutation.mutate import UNCHANGED, Mutant, enums_in, mutants
+from tests.verification.verdict import verdict
 
 ROOT = Path(__file__).parents[3]
 EXPLAINED = ROOT / "docs" / "mutation.md"
 
 
 class Target(NamedTuple):
-    """A module and its focused tests, stage by stage: a mutant that the first stage does not notice meets the next.
+    """The focused tests of a module, stage by stage: a mutant that one stage does not kill meets the next.
 
     `limit_s` is of computing: a busy machine makes no mutant look endless. By the clock it is `_PATIENCE` times that.
     """
 
-    file: str
     stages: tuple[tuple[str, ...], ...]
-    limit_s: int
-    goal: float
+    limit_s: int = 60
+    goal: float = 0.95
 
 
 _PATIENCE = 8
-
-
-PAYMENT = "tests/payment"
-VERIFICATION = "tests/verification"
-RUNNER = (
-    # a part of the simulation: computing only, and most mutants end here
-    ("-p", "pytest_timeout", f"{VERIFICATION}/test_simulate.py::test_the_invariants_hold[0]"),
-    (f"{PAYMENT}/test_lane_edges.py", f"{PAYMENT}/test_print_once.py"),
-    (f"{PAYMENT}/test_lane.py",),
-    (f"{PAYMENT}/test_lane_others.py", f"{PAYMENT}/test_lane_tag.py", f"{PAYMENT}/journal/test_resolutions.py"),
+_PAYMENT = "tests/payment"
+_VERIFICATION = "tests/verification"
+_MACHINE = Target(
+    (
+        (f"{_PAYMENT}/test_machine.py",),
+        (f"{_VERIFICATION}/test_explore.py", "-k", "crashes0 or seeded_fault"),
+    ),
+    limit_s=240,
+)
+_JOURNAL = Target(
+    (
+        tuple(f"{_PAYMENT}/journal/test_{name}.py" for name in ("journal", "codec", "migration")),
+        (f"{_VERIFICATION}/test_powerloss.py",),
+    ),
+    limit_s=120,
+    goal=0.9,
+)
+_LANE = Target(
+    (
+        # a part of the simulation: it only computes, and kills most mutants
+        ("-p", "pytest_timeout", f"{_VERIFICATION}/test_simulate.py::test_the_invariants_hold[0]"),
+        (f"{_PAYMENT}/test_lane_edges.py", f"{_PAYMENT}/test_print_once.py"),
+        (f"{_PAYMENT}/test_lane.py",),
+        (f"{_PAYMENT}/test_lane_others.py", f"{_PAYMENT}/test_lane_tag.py", f"{_PAYMENT}/journal/test_resolutions.py"),
+    ),
+    limit_s=30,
+    goal=0.8,
 )
 TARGETS = {
-    "sco_payment.attempt.machine": Target(
-        "payment/sco_payment/attempt/machine.py",
-        (
-            (f"{PAYMENT}/test_machine.py",),
-            (f"{VERIFICATION}/test_explore.py", "-k", "crashes0 or planted_mistake"),
-        ),
-        240,
-        0.95,
-    ),
-    "sco_payment.attempt._handlers": Target(
-        "payment/sco_payment/attempt/_handlers.py",
-        (
-            (f"{PAYMENT}/test_machine.py",),
-            (f"{VERIFICATION}/test_explore.py", "-k", "crashes0 or planted_mistake"),
-        ),
-        240,
-        0.95,
-    ),
-    "sco_payment.link": Target("payment/sco_payment/link.py", ((f"{PAYMENT}/test_link.py",),), 60, 0.95),
-    "sco_payment.journal.store": Target(
-        "payment/sco_payment/journal/store.py",
-        (
-            (f"{PAYMENT}/journal/test_journal.py", f"{PAYMENT}/journal/test_migration.py"),
-            (f"{VERIFICATION}/test_powerloss.py",),
-        ),
-        120,
-        0.9,
-    ),
-    "sco_payment.lane": Target("payment/sco_payment/lane.py", RUNNER, 30, 0.8),
-    "sco_payment.loop": Target("payment/sco_payment/loop.py", RUNNER, 30, 0.8),
-    "sco_payment.customer.display": Target("payment/sco_payment/customer/display.py", RUNNER, 30, 0.8),
+    f"sco_payment.{name}": target
+    for target, names in (
+        (_MACHINE, ("attempt.machine", "attempt.gate", "attempt.states", "attempt.events")),
+        (Target(((f"{_PAYMENT}/test_link.py",),)), ("link",)),
+        (Target(((f"{_PAYMENT}/paymaster",),)), ("acquirer", "paymaster.adapter")),
+        (_JOURNAL, ("journal.store", "journal.codec", "journal.verify", "journal.schema")),
+        (_LANE, ("lane", "loop", "order", "customer.display")),
+    )
+    for name in names
 }
-
-
-SLOW = ("sco_payment.lane", "sco_payment.loop", "sco_payment.customer.display")
+SLOW = tuple(module for module, target in TARGETS.items() if target is _LANE)
 """Only when named: their tests wait for clocks and devices. One of them may fail on a busy machine by itself, so that a
 mutant counts as killed when a second run agrees."""
 
 
-class _Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+def file_of(module: str) -> Path:
+    """The source of a module of `sco_payment`."""
+    return (ROOT / "payment").joinpath(*module.split(".")).with_suffix(".py")
+
+
+class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports one module from a mutated tree."""
 
     def __init__(self, module: str, file: Path, mutant: Mutant) -> None:
@@ -105,14 +105,14 @@ class _Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def _child(module: str, file: Path, mutant: Mutant, stage: tuple[str, ...]) -> int:
-    """0 when the tests notice nothing."""
+    """0 when no test fails."""
     import pytest
 
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    sys.meta_path.insert(0, _Planted(module, file, mutant))
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--tb=no", *stage]))
+    sys.meta_path.insert(0, _Mutated(module, file, mutant))
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--tb=no", "-m", "", *stage]))
 
 
 def _start(module: str, target: Target, mutant: Mutant, stage: int) -> int:
@@ -121,7 +121,7 @@ def _start(module: str, target: Target, mutant: Mutant, stage: int) -> int:
         status = 3
         resource.setrlimit(resource.RLIMIT_CPU, (target.limit_s, target.limit_s + 5))
         try:
-            status = _child(module, ROOT / target.file, mutant, target.stages[stage])
+            status = _child(module, file_of(module), mutant, target.stages[stage])
         finally:
             os._exit(status)
     return pid
@@ -142,19 +142,21 @@ def run(
     module: str, target: Target, jobs: int, only: str = "", every: int = 1, skip: int = 0
 ) -> tuple[Counter[str], list[Mutant]]:
     """Counts of killed, timeout and survived, and the survivors."""
-    source = (ROOT / target.file).read_text("utf-8")
-    unharmed = {_start(module, target, UNHARMED, number): stage for number, stage in enumerate(target.stages)}
-    for pid, stage in unharmed.items():
+    source = file_of(module).read_text("utf-8")
+    unchanged = {_start(module, target, UNCHANGED, number): stage for number, stage in enumerate(target.stages)}
+    for pid, stage in unchanged.items():
         if os.waitpid(pid, 0)[1]:
-            raise SystemExit(f"{module}: the tests {stage} fail without any mistake")
-    waiting = [_Wanted(mutant, 0) for mutant in mutants(source) if only in mutant.name][skip::every]
+            raise SystemExit(f"{module}: the tests {stage} fail without any change")
+    waiting = [_Wanted(mutant, 0) for mutant in mutants(source, enums_in(ROOT / "payment")) if only in mutant.name][
+        skip::every
+    ]
     waiting.reverse()
     gc.collect()
     gc.freeze()  # children share what is here
     running: dict[int, _Running] = {}
     fates: Counter[str] = Counter()
     survivors: list[Mutant] = []
-    told = 0
+    printed = 0
     while waiting or running:
         while waiting and len(running) < jobs:
             wanted = waiting.pop()
@@ -181,11 +183,11 @@ def run(
             else:
                 fates["survived"] += 1
                 survivors.append(mutant)
-                print(f"  survived  {target.file}:{mutant.line} {mutant.name}", flush=True)
+                print(f"  survived  {file_of(module).relative_to(ROOT)}:{mutant.line} {mutant.name}", flush=True)
             del running[pid]
-            if fates.total() != told and not fates.total() % 25:
-                told = fates.total()
-                print(f"  {told} done, {len(waiting) + len(running)} to come", flush=True)
+            if fates.total() != printed and not fates.total() % 25:
+                printed = fates.total()
+                print(f"  {printed} done, {len(waiting) + len(running)} to come", flush=True)
     return fates, survivors
 
 
@@ -196,7 +198,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", default="", help="mutants whose name contains this")
     parser.add_argument("--every", type=int, default=1, help="every n-th mutant only")
-    parser.add_argument("--skip", type=int, default=0, help="not the first n mutants: to go on with a run")
+    parser.add_argument("--skip", type=int, default=0, help="not the first n mutants: to continue a run")
     parser.add_argument("--stages", type=int, help="the first stages of tests only")
     options = parser.parse_args()
     os.chdir(ROOT)
@@ -210,22 +212,30 @@ def main() -> int:
     import sco_drivers.printer.memory  # noqa: F401
 
     explained = EXPLAINED.read_text("utf-8") if EXPLAINED.exists() else ""
-    bad = 0
+    total = 0
+    broken = []
+    began = time.monotonic()
     for module in options.modules or [name for name in TARGETS if name not in SLOW]:
         target, started = TARGETS[module], time.monotonic()
         target = target._replace(stages=target.stages[: options.stages])
         fates, survivors = run(module, target, options.jobs, options.only, options.every, options.skip)
-        total = fates.total()
-        score = (total - fates["survived"]) / total if total else 1.0
+        count = fates.total()
+        total += count
+        score = (count - fates["survived"]) / count if count else 1.0
         unexplained = [mutant for mutant in survivors if mutant.name not in explained]
-        bad |= bool(unexplained) or score < target.goal
+        if score < target.goal:
+            broken.append(f"{module} misses its goal of {target.goal:.0%} with {score:.1%}")
+        if unexplained:
+            broken.append(f"{len(unexplained)} survivors of {module} are not explained")
         print(
-            f"{module}: {total} mutants, {fates['killed']} killed by a test, {fates['timeout']} by never ending, "
+            f"{module}: {count} mutants, {fates['killed']} killed by a test, {fates['timeout']} by never ending, "
             f"{fates['survived']} survived ({len(unexplained)} unexplained): {score:.1%} (goal {target.goal:.0%}), "
             f"{time.monotonic() - started:.0f} s",
             flush=True,
         )
-    return int(bad)
+    counts = f"{total} mutants, {time.monotonic() - began:.0f} s"
+    print(verdict(counts, broken, good="all goals are met and all survivors explained"))
+    return int(bool(broken))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
 """Every mutant of a module's source, as data: where, what it becomes, and the mutated tree.
 
-Planted: comparisons moved by one or turned round, `and` / `or` / `not`, arithmetic, whole numbers, True / False / None,
-one member of an enum for another, min / max, a named argument or an element left out, a statement left out, a result of
-None, text that is no sentence. Not planted: sentences for people, docstrings, annotations, logging.
+Mutated: comparisons, moved by one or turned round; `and` / `or` / `not`; arithmetic; whole numbers; True and False; one
+member of an enum into another; min / max; an argument or an element left out; a statement left out; a result of None;
+text that is no sentence. Not mutated: sentences, docstrings, annotations, logging, `__all__`.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeGuard
 
 _COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -34,11 +36,12 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 _SWAPPED = {"min": "max", "max": "min", "any": "all", "all": "any"}
 _SILENT = ("log", "logging")
+_ENUMS = ("Enum", "IntEnum", "StrEnum")
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One mistake. `name` is stable as long as the line does not change: function, line, what, how."""
+    """One change. `name` is stable as long as the line does not change: function, line, what, how."""
 
     line: int
     function: str
@@ -47,6 +50,7 @@ class Mutant:
     after: str
     place: int
     way: int
+    enums: Mapping[str, list[str]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -54,22 +58,26 @@ class Mutant:
         return f"{self.function or 'module'}: `{self.text}`: `{self.before}` -> `{self.after}`"
 
     def tree(self, source: str) -> ast.Module:
-        """The whole module with the mistake in it."""
+        """The whole module with the change in it."""
         tree = ast.parse(source)
         if self.place >= 0:
             node, _ = list(_sites(tree, ""))[self.place]
-            list(_changes(node, _enums(tree)))[self.way]()
+            list(_changes(node, self.enums))[self.way]()
             ast.fix_missing_locations(tree)
         return tree
 
 
-UNHARMED = Mutant(0, "", "", "", "", -1, -1)
+UNCHANGED = Mutant(0, "", "", "", "", -1, -1)
 
 
-def mutants(source: str) -> Iterator[Mutant]:
-    """All of them, in the order of the source."""
+def mutants(source: str, enums: Mapping[str, list[str]]) -> Iterator[Mutant]:
+    """All of them, in the order of the source.
+
+    Args:
+        source: of the module.
+        enums: classes whose members are swapped: their names, and the names of their members.
+    """
     tree, lines = ast.parse(source), source.splitlines()
-    enums = _enums(tree)
     for place, (node, function) in enumerate(_sites(tree, "")):
         for way in range(len(list(_changes(node, enums)))):
             target = copy.deepcopy(node)
@@ -77,7 +85,7 @@ def mutants(source: str) -> Iterator[Mutant]:
             after = list(_changes(target, enums))[way]()
             line = getattr(node, "lineno", 0)
             text = lines[line - 1].strip() if line else ""
-            yield Mutant(line, function, text, before, after, place, way)
+            yield Mutant(line, function, text, before, after, place, way, enums)
 
 
 def _short(node: ast.AST) -> str:
@@ -85,17 +93,23 @@ def _short(node: ast.AST) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def _enums(tree: ast.Module) -> dict[str, list[str]]:
-    """Enum classes of the module -> their members."""
+def enums_in(folder: Path) -> dict[str, list[str]]:
+    """The enum classes of all modules below `folder`, with the names of their members."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in sorted(folder.rglob("*.py"))]
     return {
         node.name: [item.targets[0].id for item in node.body if isinstance(item, ast.Assign)]  # type: ignore[attr-defined]
+        for tree in trees
         for node in tree.body
-        if isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "Enum" for base in node.bases)
+        if _is_enum(node)
     }
 
 
+def _is_enum(node: ast.AST) -> TypeGuard[ast.ClassDef]:
+    return isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") in _ENUMS for base in node.bases)
+
+
 def _sites(node: ast.AST, function: str) -> Iterator[tuple[ast.AST, str]]:
-    """Every node that may be mutated, with the function it stands in; skips what is no behaviour."""
+    """Every node that may be mutated, with the function that it is in; skips what is no behaviour."""
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list", "type_params") or (name == "bases"):
             continue
@@ -113,7 +127,9 @@ _SCOPES = (ast.FunctionDef, ast.ClassDef)
 def _no_behaviour(node: ast.AST) -> bool:
     if isinstance(node, ast.Import | ast.ImportFrom | ast.JoinedStr):
         return True
-    if isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "Enum" for base in node.bases):
+    if _is_enum(node):
+        return True
+    if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
         return True
     if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
         return True
@@ -129,7 +145,7 @@ def _no_behaviour(node: ast.AST) -> bool:
     )
 
 
-def _changes(node: ast.AST, enums: dict[str, list[str]]) -> Iterator[_Change]:
+def _changes(node: ast.AST, enums: Mapping[str, list[str]]) -> Iterator[_Change]:
     """What can be done to the node, in place; each returns how it then reads."""
     match node:
         case ast.Compare(ops=[op]) if type(op) in _COMPARE:
@@ -153,7 +169,10 @@ def _changes(node: ast.AST, enums: dict[str, list[str]]) -> Iterator[_Change]:
             yield _set(node, "value", value + 1)
         case ast.Constant(value=str() as value) if value and " " not in value:
             yield _set(node, "value", value + "X")
-        case ast.Attribute(value=ast.Name(id=name), attr=member) if name in enums and member in enums[name]:
+        case (
+            ast.Attribute(value=ast.Name(id=name), attr=member)
+            | ast.Attribute(value=ast.Attribute(attr=name), attr=member)
+        ) if name in enums and member in enums[name]:
             others = enums[name]
             yield _set(node, "attr", others[(others.index(member) + 1) % len(others)])
         case ast.Call(func=ast.Name(id=name)) if name in _SWAPPED:

@@ -15,7 +15,7 @@ from typing import Any
 
 _MISSING = object()
 Make = Callable[[Any], Any]
-"""Makes the faulty piece from the original one; the original is None where a table has no such item."""
+"""Makes the faulty piece from the original, which is None where a table has no such item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,13 @@ class SeededFault:
 
     Attributes:
         name: what the faulty code does, as one clause.
-        breaks: the invariants that it may break first.
+        breaks: the invariants that it may break first: their numbers, or words of the engine's report.
         patches: what is replaced.
-        where: in which states the engine looks for it: a scenario's name, a `Focus`, or None for any.
+        where: where the engine looks for it: a scenario's name, a `Focus`, or None for any.
     """
 
     name: str
-    breaks: frozenset[int]
+    breaks: frozenset[int | str]
     patches: tuple[Patch, ...]
     where: Any = None
 
@@ -66,11 +66,11 @@ def current(fault: SeededFault) -> list[Any]:
 
 
 def _owners(patch: Patch) -> list[Any]:
-    """The owner, and for a module's function every package above it that re-exports the same object."""
+    """The owner, and for a module's function the package and the modules of it that have imported the same object."""
     owners = [patch.owner]
     if isinstance(patch.owner, ModuleType):
         original = _get(patch.owner, patch.name)
-        package = patch.owner.__name__.rpartition(".")[0]
+        package = patch.owner.__name__.rpartition(".")[0] or patch.owner.__name__
         for name, module in list(sys.modules.items()):
             below = name == package or name.startswith(f"{package}.")
             if below and module is not patch.owner and vars(module).get(patch.name) is original:
@@ -81,7 +81,7 @@ def _owners(patch: Patch) -> list[Any]:
 def _get(owner: Any, name: Any, default: Any = None) -> Any:
     if isinstance(owner, MutableMapping):
         return owner.get(name, default)
-    return vars(owner).get(name, default) if isinstance(owner, ModuleType) else getattr(owner, name)
+    return getattr(owner, name)
 
 
 def _set(owner: Any, name: Any, value: Any) -> None:

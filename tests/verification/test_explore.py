@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from sco_payment import attempt as m
-from sco_payment.attempt import _handlers, machine
-from tests.verification.explore.faults import FAULTS, Fault, planted
+from tests.verification.explore.faults import FAULTS
 from tests.verification.explore.model import SCENARIOS, Model, Scenario
 from tests.verification.explore.search import Report, explore
+from tests.verification.seeded import SeededFault, current, seeded
 
 # Each is complete within these bounds in some seconds; `make explore` walks wider ones.
 BOUNDS = [
@@ -50,10 +50,10 @@ def test_every_state_keeps_the_invariants(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_seeded_fault_is_caught(fault: Fault) -> None:
+def test_a_seeded_fault_is_caught(fault: SeededFault) -> None:
     """With a bank that lies, with power cuts, or in a longer life without either."""
-    scenario = SCENARIOS[fault.scenario]
-    with planted(fault):
+    scenario = SCENARIOS[fault.where]
+    with seeded(fault):
         for bounds in ({"crashes": 0, "life": 1}, {"lies": False, "life": 1}, {"crashes": 0, "lies": False}):
             report = explore(replace(scenario, **bounds))
             if report.trace is not None:
@@ -74,16 +74,12 @@ def test_an_adapter_must_not_report_paid_what_its_own_cancellation_may_still_ref
 
 def test_a_seeded_fault_is_removed_again() -> None:
     before = {phase: dict(rules) for phase, rules in m.TABLE.items()}
-    modules = (m, machine, _handlers)
-    names = {
-        (module, name): vars(module).get(name) for fault in FAULTS for name in fault.functions for module in modules
-    }
-    assert all(any(names[module, name] for module in modules) for fault in FAULTS for name in fault.functions)
     for fault in FAULTS:
-        with planted(fault):
-            pass
+        original = current(fault)
+        with seeded(fault):
+            assert all(new is not old for new, old in zip(current(fault), original, strict=True))
+        assert current(fault) == original
     assert before == m.TABLE
-    assert names == {(module, name): vars(module).get(name) for module, name in names}
 
 
 @SHARED

@@ -32,7 +32,7 @@ def test_kills_at_random_moments(tmp_path: Path, seed: int) -> None:
     ("fault", "scenario", "points", "found"),
     [
         ("a restart forgets the create that was under way", SCENARIOS[0], range(8, 14), "the journal says unpaid"),
-        ("PAID is told before it is on disk", SCENARIOS[0], range(40, 46), "paid was reported"),
+        ("PAID is reported before it is on disk", SCENARIOS[0], range(40, 46), "paid was reported"),
         (
             "an unanswered cancellation is sent again",
             Scenario("", "leaves + cut-after on=cancel first=1", 1),

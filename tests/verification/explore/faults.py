@@ -1,68 +1,16 @@
-"""Real mistakes, planted in the production machine one at a time: the proof that the explorer can fail.
-
-Each is a mistake that payment software has made somewhere. `planted` patches the table or a function of the machine for
-as long as its block runs.
-"""
+"""The seeded faults of the machine, each of which the explorer must catch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from sco_payment import attempt as m
-from sco_payment.attempt import _handlers, events, gate, machine, states
-
-_MODULES = (m, machine, _handlers, gate, events, states)
-"""A name is replaced wherever it is bound: the package re-exports what its modules define."""
+from sco_payment.attempt import _handlers
+from tests.verification.seeded import Patch, SeededFault
 
 Handler = Callable[[m.State, Any], m.Step]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A mistake, the scenario that must show it, and the invariants it may break first.
-
-    Attributes:
-        functions: name in `sco_payment.attempt` -> what stands in its place.
-        rules: (phase, event) -> the handler in place of the table's; it may lead anywhere.
-    """
-
-    name: str
-    breaks: frozenset[int]
-    functions: dict[str, Any]
-    rules: dict[tuple[m.Phase, type], Handler]
-    scenario: str = "screen"
-
-
-@contextmanager
-def planted(fault: Fault) -> Iterator[None]:
-    """The machine with `fault` in it."""
-    functions = {
-        (module, name): getattr(module, name)
-        for name in fault.functions
-        for module in _MODULES
-        if hasattr(module, name)
-    }
-    rules = {(phase, event): m.TABLE[phase].get(event) for phase, event in fault.rules}
-    everywhere = frozenset(m.Phase)
-    try:
-        for name, function in fault.functions.items():
-            for module in _MODULES:
-                if hasattr(module, name):
-                    setattr(module, name, function)
-        for (phase, event), handler in fault.rules.items():
-            m.TABLE[phase][event] = m.Rule(handler, everywhere)
-        yield
-    finally:
-        for (module, name), function in functions.items():
-            setattr(module, name, function)
-        for (phase, event), rule in rules.items():
-            if rule is None:
-                del m.TABLE[phase][event]
-            else:
-                m.TABLE[phase][event] = rule
 
 
 def _fault(
@@ -71,8 +19,19 @@ def _fault(
     functions: dict[str, Any] | None = None,
     rules: dict[tuple[m.Phase, type], Handler] | None = None,
     scenario: str = "screen",
-) -> Fault:
-    return Fault(name, frozenset(breaks), functions or {}, rules or {}, scenario)
+) -> SeededFault:
+    """`functions` of the machine, by name, and rules of its table, which may lead anywhere, with what replaces them."""
+    patches = [_function(name, function) for name, function in (functions or {}).items()]
+    patches += [_rule(phase, event, handler) for (phase, event), handler in (rules or {}).items()]
+    return SeededFault(name, frozenset(breaks), tuple(patches), scenario)
+
+
+def _function(name: str, function: Any) -> Patch:
+    return Patch(m if hasattr(m, name) else _handlers, name, lambda original: function)
+
+
+def _rule(phase: m.Phase, event: type, handler: Handler) -> Patch:
+    return Patch(m.TABLE[phase], event, lambda original: m.Rule(handler, frozenset(m.Phase)))
 
 
 def _closes(state: m.State, event: object) -> m.Step:
@@ -111,7 +70,7 @@ def _cancel_is_outcome(state: m.State, event: m.CancelWanted) -> m.Step:
 
 
 def _gate_by_outcome(order_no: str, sticker_id: str | None, others: Any) -> str | None:
-    """A new attempt as soon as the customer has been told something."""
+    """A new attempt as soon as an outcome was reported."""
     for other in others:
         if other.outcome is None and other.plan.order_no == order_no:
             return "the order has an attempt under way"
@@ -137,7 +96,7 @@ def _late_money_is_dropped(state: m.State, event: m.PaymentStatusReceived) -> m.
     return _handlers.watching_status(state, event)
 
 
-def _watch_ends_in_silence(state: m.State, event: m.StatusUnavailable) -> m.Step:
+def _watch_ends_without_a_case(state: m.State, event: m.StatusUnavailable) -> m.Step:
     return (
         _handlers.ask_later(state, event)
         if event.at_ms < state.until_ms
@@ -168,7 +127,7 @@ def _any_plate(state: m.State, event: m.Created) -> m.Step:
     return replace(after, plan=state.plan), effects
 
 
-def _maybe_is_no(state: m.State, event: m.CreateFailed) -> m.Step:
+def _unsure_create_counts_as_failed(state: m.State, event: m.CreateFailed) -> m.Step:
     return _handlers.create_failed(state, replace(event, may_exist=False, final=True))
 
 
@@ -180,7 +139,7 @@ def _cancel_in_memory_only(before: m.State | None, after: m.State, effects: Any)
     return after.phase is not m.Phase.CANCELLING and _significant(before, after, effects)
 
 
-def _dialog_waits_for_ever(state: m.State) -> int | None:
+def _dialog_never_ends(state: m.State) -> int | None:
     return None if state.phase is m.Phase.ASKING else _due(state)
 
 
@@ -203,7 +162,7 @@ def _refund_is_unpaid(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
 
 
 P = m.Phase
-FAULTS = [
+FAULTS = (
     _fault("a cancellation that failed counts as cancelled", 4, rules={(P.CANCELLING, m.CancelAnswered): _closes}),
     _fault(
         "the customer's Отменить counts as not paid at once", 4, rules={(P.WAITING, m.CancelWanted): _cancel_is_outcome}
@@ -211,11 +170,15 @@ FAULTS = [
     _fault("the lane's own timeout counts as declined", 4, rules={(P.WAITING, m.Tick): _expired_is_unpaid}),
     _fault("'not found' counts as unpaid", 4, rules={(P.CONFIRMING, m.StatusUnavailable): _closes}),
     _fault("an empty list counts as never created", 4, rules={(P.FINDING, m.PaymentNotListed): _closes}),
-    _fault("a create without an answer counts as never created", 4, rules={(P.CREATING, m.CreateFailed): _maybe_is_no}),
-    _fault("a restart forgets the create that was under way", 4, rules={(P.CREATING, m.Recovered): _closes}),
-    _fault("a retry may create anew once the customer was told", 3, functions={"gate": _gate_by_outcome}),
     _fault(
-        "the plate is armed while another order's payment lives",
+        "a create without an answer counts as never created",
+        4,
+        rules={(P.CREATING, m.CreateFailed): _unsure_create_counts_as_failed},
+    ),
+    _fault("a restart forgets the create that was under way", 4, rules={(P.CREATING, m.Recovered): _closes}),
+    _fault("a retry may create again once an outcome was reported", 3, functions={"gate": _gate_by_outcome}),
+    _fault(
+        "the plate is armed while the payment of another order is open",
         7,
         functions={"gate": _gate_by_order},
         scenario="plate",
@@ -226,30 +189,36 @@ FAULTS = [
         "another till's money counts as this one's", 1, 7, rules={(P.FINDING, m.PaymentStatusReceived): _found_is_ours}
     ),
     _fault(
-        "what is found by number and sum is cancelled",
+        "a payment found by number and amount only is cancelled",
         7,
         rules={(P.FINDING, m.PaymentStatusReceived): _found_is_cancelled},
     ),
-    _fault("the end of the watch takes an answer of before", 4, functions={"is_last_request": lambda state: True}),
-    _fault("the sum is not compared", 1, functions={"full_amount": lambda state, event: True}),
+    _fault(
+        "the end of the watch takes an answer to an earlier request",
+        4,
+        functions={"is_last_request": lambda state: True},
+    ),
+    _fault("the amount is not compared", 1, functions={"full_amount": lambda state, event: True}),
     _fault("the link is not judged", 7, rules={(P.CREATING, m.Created): _link_unjudged}),
-    _fault("any plate's link will do", 7, rules={(P.CREATING, m.Created): _any_plate}, scenario="plate"),
+    _fault("the link of any plate is accepted", 7, rules={(P.CREATING, m.Created): _any_plate}, scenario="plate"),
     _fault("an unanswered cancellation is sent again", 4, rules={(P.CANCELLING, m.CancelAnswered): _cancel_again}),
-    _fault("PAID is told before it is on disk", 1, functions={"significant": _paid_in_memory_only}),
+    _fault("PAID is reported before it is on disk", 1, functions={"significant": _paid_in_memory_only}),
     _fault("the cancellation is sent before it is on disk", 1, 4, functions={"significant": _cancel_in_memory_only}),
     _fault(
         "money that comes late is dropped", 2, rules={(P.WATCHING, m.PaymentStatusReceived): _late_money_is_dropped}
     ),
-    _fault("the watch ends in silence", 2, 5, rules={(P.WATCHING, m.StatusUnavailable): _watch_ends_in_silence}),
+    _fault(
+        "the watch ends without a case", 2, 5, rules={(P.WATCHING, m.StatusUnavailable): _watch_ends_without_a_case}
+    ),
     _fault("the watch never ends", 5, rules={(P.WATCHING, m.StatusUnavailable): _watch_never_ends}),
     _fault(
-        "a paid attempt that nobody took is forgotten",
+        "a paid attempt whose outcome was not taken is forgotten",
         2,
         functions={"needs_recovery": lambda s: s.phase not in m.FINAL},
     ),
-    _fault("the dialog waits for ever", 5, functions={"due": _dialog_waits_for_ever}, scenario="silent dialog"),
+    _fault("the dialog never ends", 5, functions={"due": _dialog_never_ends}, scenario="silent dialog"),
     _fault(
-        "after a restart an answer is awaited that cannot come",
+        "after a restart the lane waits for an answer that cannot come",
         5,
         rules={(P.CANCELLING, m.Recovered): _restart_waits_on},
     ),
@@ -259,5 +228,4 @@ FAULTS = [
         rules={(P.CONFIRMING, m.PaymentStatusReceived): _refund_is_unpaid},
         scenario="refunding",
     ),
-]
-"""At least the twelve that the project asks for; each is caught by `explore`, which a test proves."""
+)

@@ -87,9 +87,10 @@ def main() -> None:
     fault = os.environ.get("SCO_TEST_FAULT")
     with contextlib.ExitStack() as stack:
         if fault:
-            from tests.verification.explore.faults import FAULTS, planted
+            from tests.verification.explore.faults import FAULTS
+            from tests.verification.seeded import seeded
 
-            stack.enter_context(planted(next(one for one in FAULTS if one.name == fault)))
+            stack.enter_context(seeded(next(one for one in FAULTS if one.name == fault)))
         _run(sco_pay, point)
 
 

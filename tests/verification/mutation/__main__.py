@@ -70,7 +70,7 @@ _LANE = Target(
 TARGETS = {
     f"sco_payment.{name}": target
     for target, names in (
-        (_MACHINE, ("attempt.machine", "attempt.gate", "attempt.states", "attempt.events")),
+        (_MACHINE, ("attempt.machine", "attempt._handlers", "attempt.gate", "attempt.states", "attempt.events")),
         (Target(((f"{_PAYMENT}/test_link.py",),)), ("link",)),
         (Target(((f"{_PAYMENT}/paymaster",),)), ("acquirer", "paymaster.adapter")),
         (_JOURNAL, ("journal.store", "journal.codec", "journal.verify", "journal.schema")),

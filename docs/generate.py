@@ -1,6 +1,7 @@
 """Makes the reference pages that come from the code: `make docs` runs it before Sphinx.
 
-`reference/settings.md` and `diagrams/packages.svg` are kept in the repository, and a test compares them with the code;
+`reference/settings.md`, `reference/events.md` and `diagrams/packages.svg` are in the repository, and a test compares them
+with the code;
 `reference/commands.md`, `reference/modules.md` and `diagrams/modules.svg` are made for each build.
 """
 
@@ -18,6 +19,7 @@ import click
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 SETTINGS = HERE / "reference" / "settings.md"
+EVENTS = HERE / "reference" / "events.md"
 COMMANDS = HERE / "reference" / "commands.md"
 MODULES = HERE / "reference" / "modules.md"
 MODULES_PICTURE = HERE / "diagrams" / "modules.svg"
@@ -46,6 +48,26 @@ def settings() -> str:
             section = name
             parts += ["", f"## [{name}]", "", "| setting | default | meaning |", "|---|---|---|"]
         parts.append(f"| `{name}.{setting}` | `{default}` | {meaning} |")
+    return "\n".join(parts) + "\n"
+
+
+def events() -> str:
+    """Every event of a lane and its fields in JSON."""
+    from sco_payment.events import catalogue
+
+    parts = [
+        "# Events",
+        "",
+        "`open_lane(..., observer=f)` calls `f(event)` with one of these; `event.as_json()` is the object shown here,",
+        "and `sco-pay pay --json` prints it, one a line; in place of `outcome_reached` and `outcome_taken` it prints its",
+        "own last line, `outcome`. Times are in ms since the epoch (`_ms`).",
+    ]
+    for entry in catalogue():
+        words = " ".join(entry.when.split())
+        title = f"`{entry.name}`" if entry.name else "Every event"
+        cls = f"`sco_payment.{entry.cls}`" + (f": {words}" if entry.name else ", the base of all.")
+        parts += ["", f"## {title}", "", cls, "", "| field | meaning |", "|---|---|"]
+        parts += [f"| `{field}` | {meaning} |" for field, meaning in entry.fields]
     return "\n".join(parts) + "\n"
 
 
@@ -246,6 +268,7 @@ def main() -> None:
     """Write all of them."""
     for path, text in (
         (SETTINGS, settings()),
+        (EVENTS, events()),
         (COMMANDS, commands()),
         (MODULES, modules_page()),
         (MODULES_PICTURE, modules_picture()),

@@ -12,6 +12,7 @@ import pytest
 
 from sco_payment.attempt import TABLE, CaseReason, Phase
 from sco_payment.customer.texts import RUSSIAN
+from sco_payment.events import catalogue
 from tests.docs.docpages import ROOT, Page, pages
 
 
@@ -77,19 +78,17 @@ def test_every_reason_of_a_case_is_explained() -> None:
             assert f"| `{reason.value}` |" in texts[name], f"{name} does not explain {reason.value}"
 
 
-def test_every_event_of_the_observer_is_listed() -> None:
-    told = set()
-    for module in ("lane", "customer_side", "assemble"):
-        source = (ROOT / "payment" / "sco_payment" / f"{module}.py").read_text("utf-8")
-        told |= set(re.findall(r'observer\(\s*"(\w+)"', source))
-    text = (ROOT / "docs" / "guide" / "integrating.md").read_text("utf-8").split("## Logs and metrics")[1]
-    listed = set(re.findall(r"^\| `(\w+)` \|", text.split("##")[0], re.MULTILINE))
-    assert listed == told
+def test_the_events_page_is_the_code_s() -> None:
+    generate = script("generate")
+    page = generate.EVENTS.read_text("utf-8")
+    assert page == generate.events(), "make diagrams"
+    listed = set(re.findall(r"^## `(\w+)`$", page, re.MULTILINE))
+    assert listed == {entry.name for entry in catalogue() if entry.name}
 
 
 # --- what architecture.md promises ----------------------------------------------------------------------------------
 
-FROM_DRIVERS = ("errors", "urls", "registry", "qr", "printer", "nfc", "nfc.guard", "nfc.wear", "screen", "touch")
+FROM_DRIVERS = ("errors", "urls", "registry", "qr", "printer", "nfc", "nfc.guard", "nfc.endurance", "screen", "touch")
 """What a lane may load of the drivers: protocols and plain helpers, no backend."""
 
 

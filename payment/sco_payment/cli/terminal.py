@@ -22,6 +22,8 @@ from sco_payment.events import (
     LaneEvent,
     LinkAccepted,
     NoteAdded,
+    OutcomeReached,
+    OutcomeTaken,
     ScreenFailed,
     StateChanged,
     TagChanged,
@@ -78,8 +80,12 @@ class JsonLines:
         self._mutex = threading.Lock()
 
     def __call__(self, event: LaneEvent) -> None:
-        """Write the event and flush, so that a pipe has it at once."""
-        self._write(event.as_json())
+        """Write the event and flush, so that a pipe has it at once.
+
+        The command prints the outcome itself, as its last line, and with that the caller has taken it.
+        """
+        if not isinstance(event, OutcomeReached | OutcomeTaken):
+            self._write(event.as_json())
 
     def write(self, name: str, data: Mapping[str, Any]) -> None:
         """Write a line of the command's own, such as the outcome: `event`, `time_ms` and `data`."""

@@ -58,8 +58,8 @@ def events() -> str:
     parts = [
         "# Events",
         "",
-        "`open_lane(..., observer=f)` calls `f(event)` with one of these; `event.as_json()` is the object shown here,",
-        "and `sco-pay pay --json` prints it, one a line; in place of `outcome_reached` and `outcome_taken` it prints its",
+        "`open_lane(..., observer=f)` calls `f(event)` with one of these; `event.as_json()` is the object described",
+        "here. `sco-pay pay --json` prints it, one a line; in place of `outcome_reached` and `outcome_taken` it prints its",
         "own last line, `outcome`. Times are in ms since the epoch (`_ms`).",
     ]
     for entry in catalogue():

@@ -1,6 +1,6 @@
-"""Devices that come and go: opened when first used, opened again after they were lost.
+"""Devices that come and go: opened when first used, reopened after they were lost.
 
-A lane starts with its printer unplugged and must print when it is plugged in; it never holds a payment for a device
+A lane may start with its printer unplugged and must print as soon as it is plugged in. No payment waits for a device
 that the display mode does not need.
 """
 
@@ -28,7 +28,7 @@ class ReopeningDevice(Generic[D]):
 
     Args:
         opener: opens it; may raise DeviceError.
-        prepare: is called with each device that was opened, before it is used.
+        prepare: is called with each opened device before it is used.
     """
 
     def __init__(self, opener: Callable[[], D], prepare: Callable[[D], None] | None = None) -> None:
@@ -46,7 +46,7 @@ class ReopeningDevice(Generic[D]):
         """
         with self._mutex:
             if self._closed:
-                raise DeviceClosed("the lane has given its devices back")
+                raise DeviceClosed("the lane has released its devices")
             if self._device is None:
                 device = self._opener()
                 try:
@@ -59,21 +59,21 @@ class ReopeningDevice(Generic[D]):
             return self._device
 
     def lost(self, error: BaseException | None) -> bool:
-        """Tell that a call gave `error`; the next `get` opens anew a device that is gone. Returns whether it was."""
+        """Report that a call raised `error`. The next `get` reopens a device that is gone. Returns whether it is."""
         if not isinstance(error, DeviceGone):
             return False
         self.release()
         return True
 
     def release(self) -> None:
-        """Give the device back; the next `get` opens it anew."""
+        """Close the device; the next `get` reopens it."""
         with self._mutex:
             device, self._device = self._device, None
         if device is not None:
             _close(device)
 
     def close(self) -> None:
-        """Give the device back for good."""
+        """Close the device permanently."""
         with self._mutex:
             self._closed = True
         self.release()

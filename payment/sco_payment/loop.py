@@ -360,7 +360,7 @@ class Loop:
                 log.exception("a request to the acquirer failed in an unforeseen way")
                 return key, broken(self._runtime.now(), f"unforeseen: {type(error).__name__}")
 
-        self._runtime.submit("bank", work)
+        self._runtime.submit("acquirer", work)
 
     def _create(self, plan: m.Plan, seq: int) -> m.Event:
         return self.acquirer.create(plan, seq, self._other_payments(plan))

@@ -1,7 +1,7 @@
-"""Time and threads of a lane, behind one small protocol, so that a test can put both under a seed.
+"""Time and threads of a lane, as one small protocol, so that a test can control both by a seed.
 
-`ThreadRuntime` is the real one: lane time starts at the wall clock and runs by the monotonic one, so that a clock that
-is set while a customer pays moves no deadline.
+`ThreadRuntime` is the real one: lane time starts at the wall clock and then follows the monotonic one, so that setting
+the clock while a customer pays moves no deadline.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Generic, Literal, Protocol, TypeVar
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Channel = Literal["bank", "devices"]
+Channel = Literal["acquirer", "devices"]
 
 
 class Runtime(Protocol[T]):
     """What the runner needs of time and threads. Messages are `T`."""
 
     def now(self) -> int:
-        """Lane time, ms since the epoch; never runs back."""
+        """Lane time, ms since the epoch; never goes back."""
         ...
 
     def wall(self, at: int) -> float:
@@ -31,7 +31,7 @@ class Runtime(Protocol[T]):
         ...
 
     def submit(self, channel: Channel, work: Callable[[], T | None]) -> None:
-        """Do `work` elsewhere and deliver what it returns as a message. Work on `devices` keeps its order."""
+        """Do `work` in another thread and deliver its result as a message. Work for `devices` keeps its order."""
         ...
 
     def post(self, message: T) -> None:
@@ -47,7 +47,7 @@ class Runtime(Protocol[T]):
         ...
 
     def close(self) -> None:
-        """Wait a moment for work under way, then let go."""
+        """Wait a short time for work under way."""
         ...
 
 
@@ -78,20 +78,20 @@ class ThreadRuntime(Generic[T]):
         return time.time() + (at - self.now()) / 1000 / self._speed
 
     def clock_was_set_by(self) -> float:
-        """How far the wall clock was put forward, in s, since lane time began with it; less than zero for back."""
+        """By how many seconds the wall clock was set forward since lane time began; negative if it was set back."""
         return (time.time() - self._wall_at_start) - (time.monotonic() - self._started)
 
     def submit(self, channel: Channel, work: Callable[[], T | None]) -> None:
-        """A thread for each bank request, since a cancellation waits for no poll; one for all devices.
+        """One thread for each request, because a cancellation must not wait for a poll; one thread for all devices.
 
-        Where no thread can be had the bank is asked in this one, and the devices' work waits for the next try: an
-        attempt whose request never began would wait for ever.
+        If no thread can be started, the request is sent from this one, because an attempt whose request never began
+        would hang; work for devices waits until a thread can be started.
         """
-        if channel == "bank":
+        if channel == "acquirer":
             try:
-                threading.Thread(target=self._do, args=(work,), name="sco-bank", daemon=True).start()
+                threading.Thread(target=self._do, args=(work,), name="sco-acquirer", daemon=True).start()
             except RuntimeError as error:
-                log.critical("no thread for a request to the bank (%s): it holds up the lane's own", error)
+                log.critical("no thread for a request to the acquirer (%s): the lane's own thread waits for it", error)
                 self._do(work)
             return
         self._device_work.put(work)
@@ -108,7 +108,7 @@ class ThreadRuntime(Generic[T]):
         while (work := self._device_work.get()) is not None:
             try:
                 self._do(work)
-            except Exception:  # a driver or screen of somebody else's: the payments after this one need the thread
+            except Exception:  # of a third party's driver or screen; the next payments need this thread
                 log.exception("work on a device failed in an unforeseen way")
 
     def _do(self, work: Callable[[], T | None]) -> None:
@@ -135,18 +135,18 @@ class ThreadRuntime(Generic[T]):
         time.sleep(ms / 1000 / self._speed)
 
     def drain(self) -> None:
-        """Wait until the devices have done what was asked of them so far, for 5 s at most."""
+        """Wait until the devices have finished their work so far, for 5 s at most."""
         if self._devices is not None:
             done = threading.Event()
             self._device_work.put(done.set)
             done.wait(5.0)
 
     def close(self) -> None:
-        """Let the devices finish what was asked of them, for 5 s at most."""
+        """Let the devices finish their work, for 5 s at most."""
         if self._devices is None:
             return
         self._device_work.put(None)
         self._devices.join(5.0)
         if self._devices.is_alive():
-            log.warning("a device is still at work and is left to it")
+            log.warning("a device is still busy; not waiting for it any longer")
         self._devices = None

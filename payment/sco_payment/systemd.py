@@ -1,11 +1,11 @@
-"""What a lane's program tells systemd: that it is ready, how it is, that it still lives. One datagram each, no library.
+"""Reports a lane's program to systemd: ready, status, alive. One datagram each, no library.
 
     notifier = Notifier()
     with open_lane(settings) as lane, notifier.watch(lambda: lane.stalled_for_s() < 30):
         notifier.ready("waiting for a customer")
 
 Outside a unit with `Type=notify` (no `NOTIFY_SOCKET`) every call does nothing. Nothing here raises: a lane that takes
-money does not stop because a service manager cannot be told (sd_notify(3), sd_watchdog_enabled(3)).
+money does not stop because a service manager cannot be reached (sd_notify(3), sd_watchdog_enabled(3)).
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """The line to the service manager.
+    """The connection to the service manager.
 
     Args:
-        environment: where `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` stand; the process's own by default.
+        environment: has `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`; the process's own by default.
 
     Attributes:
-        active: whether there is anybody to tell.
+        active: whether there is a service manager to notify.
         watchdog_s: seconds after which a silent program is killed; None without a watchdog.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         environment = os.environ if environment is None else environment
         address = environment.get("NOTIFY_SOCKET", "")
-        # "@" stands for the abstract name space; anything else than these two is none of ours (a vsock of a container).
+        # "@" means the abstract namespace; other kinds (a container's vsock) are not supported.
         self._address = "\0" + address[1:] if address.startswith("@") else address if address.startswith("/") else ""
         self.active = bool(self._address)
         self.watchdog_s = _watchdog_s(environment) if self.active else None
 
-    def tell(self, **variables: str) -> None:
+    def notify(self, **variables: str) -> None:
         """Send variables as sd_notify(3) names them, e.g. `STATUS="waiting"`."""
         if not self.active:
             return
@@ -49,28 +49,28 @@ class Notifier:
                 line.settimeout(1.0)
                 line.sendto(lines.encode(), self._address)
         except OSError as error:
-            log.warning("systemd cannot be told %s: %s", ", ".join(variables), error)
+            log.warning("systemd cannot be notified of %s: %s", ", ".join(variables), error)
 
     def ready(self, status: str = "") -> None:
         """The lane can take payments now."""
-        self.tell(READY="1", **({"STATUS": status} if status else {}))
+        self.notify(READY="1", **({"STATUS": status} if status else {}))
 
     def status(self, text: str) -> None:
         """What `systemctl status` shows."""
-        self.tell(STATUS=text)
+        self.notify(STATUS=text)
 
     def stopping(self) -> None:
-        """The lane is closing: it may take as long as the bank's last word does."""
-        self.tell(STOPPING="1")
+        """The lane is closing: this may take until the acquirer's last answer."""
+        self.notify(STOPPING="1")
 
     @contextlib.contextmanager
     def watch(self, alive: Callable[[], bool]) -> Iterator[None]:
-        """While inside, tell the watchdog that the lane lives, for as long as `alive` says so.
+        """While inside, keep the watchdog satisfied for as long as `alive` returns True.
 
         Args:
-            alive: asked three times in each watchdog period, in a thread of its own. When it returns False, raises,
-                or hangs, nothing more is told, and systemd starts the lane again; so it should go through whatever can
-                hang, e.g. ask whether the program's own loop has turned lately, and `Lane.stalled_for_s`.
+            alive: called three times in each watchdog period, in a thread of its own. When it returns False, raises or
+                hangs, the notifications stop and systemd restarts the lane. So it should check whatever can hang, for
+                example whether the program's own loop has run recently, and `Lane.stalled_for_s`.
         """
         if self.watchdog_s is None:
             yield
@@ -88,14 +88,14 @@ class Notifier:
     def _beat(self, alive: Callable[[], bool], over: threading.Event, every_s: float) -> None:
         while not over.is_set():
             try:
-                lives = alive()
+                is_alive = alive()
             except Exception as error:
-                log.error("the lane cannot say whether it lives: %r", error)
-                lives = False
-            if lives:
-                self.tell(WATCHDOG="1")
+                log.error("the check whether the lane is alive failed: %r", error)
+                is_alive = False
+            if is_alive:
+                self.notify(WATCHDOG="1")
             else:
-                log.error("the lane does not live; systemd is told nothing until it does")
+                log.error("the lane is not alive; systemd is not notified until it is")
             over.wait(every_s)
 
 

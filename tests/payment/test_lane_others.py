@@ -214,7 +214,7 @@ def test_while_the_attempt_before_is_asked_about(tmp_path: Path, cancelled: bool
 
         def at_once(channel: Channel, work: Callable[[], m.Message]) -> None:
             """The bank answers before `pay` goes on."""
-            if channel == "bank":
+            if channel == "acquirer":
                 lane._runtime.post(work())
             else:
                 elsewhere(channel, work)
@@ -284,7 +284,7 @@ def test_the_watch_survives_what_nobody_foresaw(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "these"),
-    [("sco-bank", {1}), ("sco-bank", {2, 3, 4}), ("sco-devices", {1}), ("lane screen", {1})],
+    [("sco-acquirer", {1}), ("sco-acquirer", {2, 3, 4}), ("sco-devices", {1}), ("lane screen", {1})],
     ids=["no create", "no polls", "no devices", "no keeper"],
 )
 def test_a_machine_that_has_no_thread_to_give_for_a_while_loses_no_payment(

@@ -44,7 +44,7 @@ def test_time_stands_still_while_a_device_is_at_work() -> None:
         time.sleep(0.3)
         return "done"
 
-    runtime.submit("bank", slow)
+    runtime.submit("acquirer", slow)
     assert runtime.receive(start + 10) == "done"
     assert clock.now() == start
     assert runtime.receive(start + 10) is None
@@ -128,7 +128,7 @@ def test_what_a_device_raises_is_raised() -> None:
 
     with pytest.raises(ZeroDivisionError):
         runtime.submit("devices", broken)
-    runtime.submit("bank", broken)
+    runtime.submit("acquirer", broken)
     with pytest.raises(ZeroDivisionError):
         runtime.receive(runtime.now() + 1000)
     runtime.close()
@@ -140,7 +140,7 @@ def test_a_wait_that_cannot_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(Stuck, match="who should act"):
         runtime.receive(None)
     never = threading.Event()
-    runtime.submit("bank", lambda: str(never.wait(5)))
+    runtime.submit("acquirer", lambda: str(never.wait(5)))
     with pytest.raises(Stuck, match="has been at work"):
         runtime.receive(runtime.now() + 10)
     never.set()

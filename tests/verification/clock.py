@@ -310,7 +310,7 @@ class SimulatedRuntime(Generic[T]):
         """One task for each request to the acquirer, one for all devices."""
         if not self.alive:
             raise Killed
-        if channel == "bank":
+        if channel == "acquirer":
             self._submitted(self._clock.spawn("bank", lambda: self._deliver(work())))
             return
         self._device_work.append(work)

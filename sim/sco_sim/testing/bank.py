@@ -8,7 +8,7 @@ from sco_sim.paymaster import BankPayment, PayMasterSimulator
 
 
 class BenchPayMaster(PayMasterSimulator):
-    """PayMaster on real HTTP, with the customer's phone; `use("...")` scripts what customer, bank and network do."""
+    """PayMaster on real HTTP, with the customer's phone; `use("...")` scripts customer, bank and network."""
 
     def goes_offline(self) -> None:
         """Fault: the lane's network fails. Phones stay online."""
@@ -29,7 +29,7 @@ class BenchPayMaster(PayMasterSimulator):
         return sum(payment.kopecks for payment in self.payments if payment.status == "Settled")
 
     def assert_created_once(self, *, kopecks: int | None = None) -> BankPayment:
-        """Exactly one payment was created, of that sum. Returns it."""
+        """Exactly one payment was created, with that amount. Returns it."""
         count = len(self.payments)
         assert count == 1, f"expected one payment at the bank, found {count}"
         [payment] = self.payments
@@ -50,7 +50,7 @@ class BenchPayMaster(PayMasterSimulator):
         assert self.bank.cancels == 0, f"expected no cancellation at the bank, found {self.bank.cancels}"
 
     def assert_paid(self, kopecks: int) -> None:
-        """Customers have paid that much, all in all, and a self-checkout has asked for no refund."""
+        """Customers have paid that much in total, and the lane has asked for no refund."""
         assert self.paid_kopecks == kopecks, f"expected {kopecks} kopecks paid, found {self.paid_kopecks}"
         assert self.bank.refunds == 0, f"a self-checkout makes no refunds; the bank was asked for {self.bank.refunds}"
 

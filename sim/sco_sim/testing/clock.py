@@ -1,4 +1,4 @@
-"""Time for tests: it stands still while anything is at work, and jumps to what is due next when all is at rest.
+"""Time for tests: it stops while anything is busy, and jumps to what is due next when everything is idle.
 
 So a test of a five-minute invoice takes a moment, and a slow machine changes nothing: no request, print or tap ever
 races a deadline. `BenchRuntime` is the lane's `Runtime` on that time.
@@ -21,13 +21,13 @@ from sco_payment.runtime import Channel
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 60.0
-"""Of the wall clock: longer than any device or request under test takes by itself."""
+"""In wall-clock time: longer than any device or request under test takes by itself."""
 
 T = TypeVar("T")
 
 
 class Stuck(AssertionError):
-    """The lane waits for something that never comes."""
+    """The lane waits for something that will never happen."""
 
 
 class BenchTime:
@@ -53,12 +53,12 @@ class BenchTime:
         return self.now() / 1000
 
     def step(self) -> None:
-        """From now on time passes only by `advance`."""
+        """From now on time passes only through `advance`."""
         with self._mutex:
             self._base, self._started = self.now(), None
 
     def after(self, seconds: float, what: Callable[[], None]) -> None:
-        """Do `what` when `seconds` of bench time have passed: at once with the lane's own time, never in between."""
+        """Do `what` when `seconds` of bench time have passed."""
         with self._mutex:
             self._count += 1
             self._planned.append((self.now() + round(seconds * 1000), self._count, what))
@@ -89,8 +89,8 @@ class BenchRuntime(Generic[T]):
 
     Args:
         clock: shared with the simulated bank.
-        at_rest: is called when nothing is at work and nothing has come: whoever plays the customer acts now. Returns
-            whether it did something.
+        at_rest: is called when everything is idle and no message waits: the customer's part of the test acts now.
+            Returns whether it did something.
     """
 
     def __init__(self, clock: BenchTime, at_rest: Callable[[], bool] = lambda: False) -> None:
@@ -104,7 +104,7 @@ class BenchRuntime(Generic[T]):
         self._device_work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._devices: threading.Thread | None = None
         self.posted = 0
-        """How many messages have come from outside: taps, dialogs."""
+        """How many messages have come from outside, such as taps."""
         clock.step()
 
     def now(self) -> int:
@@ -112,7 +112,7 @@ class BenchRuntime(Generic[T]):
         return self._clock.now()
 
     def wall(self, at: int) -> float:
-        """The wall clock when bench time is `at`: the same for as long as bench time stands still."""
+        """The wall clock when bench time is `at`: the same for as long as bench time does not pass."""
         now = self.now()
         with self._changed:
             if self._anchor[0] != now:
@@ -120,14 +120,14 @@ class BenchRuntime(Generic[T]):
             return self._anchor[1] + (at - now) / 1000
 
     def submit(self, channel: Channel, work: Callable[[], T | None]) -> None:
-        """A thread for each bank request, one for all devices. Time stands still until the work is done.
+        """One thread for each request, one for all devices. Time does not pass until the work is done.
 
-        Devices are waited for: when the lane's call returns, the screen shows what it should.
+        It waits for devices: when the lane's call returns, the screen shows what it should.
         """
         with self._changed:
             self._busy += 1
-        if channel == "bank":
-            threading.Thread(target=self._do, args=(work,), name="bench-bank", daemon=True).start()
+        if channel == "acquirer":
+            threading.Thread(target=self._do, args=(work,), name="bench-acquirer", daemon=True).start()
             return
         if self._devices is None:
             self._devices = threading.Thread(target=self._serve, name="bench-devices", daemon=True)
@@ -138,7 +138,7 @@ class BenchRuntime(Generic[T]):
         done = threading.Event()
         self._device_work.put(done.set)
         if not done.wait(PATIENCE_S):
-            raise Stuck(f"a device or the screen has been at work for {PATIENCE_S:.0f} s")
+            raise Stuck(f"a device or the screen has been busy for {PATIENCE_S:.0f} s")
         self._raise_broken()
 
     def _serve(self) -> None:
@@ -146,7 +146,7 @@ class BenchRuntime(Generic[T]):
             work()
 
     def _raise_broken(self) -> None:
-        """What a UI or a driver raised in its thread is the test's business."""
+        """Raise in the test what a screen or a driver raised in its thread."""
         broken, self._broken = self._broken, None
         if broken is not None:
             raise broken
@@ -193,13 +193,13 @@ class BenchRuntime(Generic[T]):
         """The next message, or None when bench time is `until`.
 
         Raises:
-            Stuck: nothing came for `PATIENCE_S` of the wall clock. Whatever a UI or a device's driver raised.
+            Stuck: nothing came for `PATIENCE_S` of wall-clock time. Also whatever a screen or a driver raised.
         """
         while True:
             with self._changed:
                 if self._settled(until):
                     return self._inbox.popleft() if self._inbox else None
-            # All is at rest: the customer acts, else time passes.
+            # Everything is idle: the customer acts, else time passes.
             if self._at_rest():
                 continue
             target = self._clock.next_planned() if until is None else until
@@ -211,7 +211,7 @@ class BenchRuntime(Generic[T]):
                         return None
 
     def _settled(self, until: int | None) -> bool:
-        """Whether there is an answer for `receive`; False when all is at rest. The lock is held."""
+        """Whether there is an answer for `receive`; False when everything is idle. The lock is held."""
         while True:
             self._raise_broken()
             if self._inbox or (until is not None and until <= self.now()):
@@ -219,7 +219,7 @@ class BenchRuntime(Generic[T]):
             if not self._busy:
                 return False
             if not self._changed.wait(PATIENCE_S):
-                raise Stuck(f"a device or a request has been at work for {PATIENCE_S:.0f} s")
+                raise Stuck(f"a device or a request has been busy for {PATIENCE_S:.0f} s")
 
     def _wait_for_message(self) -> None:
         with self._changed:
@@ -227,10 +227,10 @@ class BenchRuntime(Generic[T]):
                 raise Stuck(f"the lane has waited for {PATIENCE_S:.0f} s and nothing is due: who should act?")
 
     def settle(self) -> None:
-        """Wait until the devices and the bank have done what was asked of them. Raises Stuck."""
+        """Wait until the devices and the requests are idle. Raises Stuck."""
         with self._changed:
             if not self._changed.wait_for(lambda: not self._busy, PATIENCE_S):
-                raise Stuck(f"a device or a request has been at work for {PATIENCE_S:.0f} s")
+                raise Stuck(f"a device or a request has been busy for {PATIENCE_S:.0f} s")
 
     def pause(self, ms: int) -> None:
         """Let `ms` of bench time pass."""
@@ -244,5 +244,5 @@ class BenchRuntime(Generic[T]):
             self._device_work.put(None)
             self._devices.join(5.0)
             if self._devices.is_alive():
-                log.warning("a device is still at work and is left to it")
+                log.warning("a device is still busy; not waiting for it any longer")
             self._devices = None

@@ -1,4 +1,4 @@
-"""The simulators with assertions: a printer, a tag, a screen and a finger that an integrator's tests can judge."""
+"""The simulators with assertions: a printer, a tag, a screen and a touch panel for an integrator's tests."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class BenchPrinter(VirtualPrinter):
         self.after(count, self.unplug)
 
     def power_off_after(self, count: int) -> None:
-        """Fault: the power goes once `count` more bytes have come in."""
+        """Fault: the power fails once `count` more bytes have come in."""
         self.after(count, self.power_off)
 
     def assert_printed_once(self, *, qr: str | None = None, text: str | None = None) -> PrintedTicket:
-        """Exactly one ticket with a readable code came out, whole and cut off; it says `qr` and has `text` on it.
+        """Exactly one ticket with a readable code came out, whole and cut off, with the code `qr` and with `text`.
 
         Returns the ticket.
         """
@@ -87,15 +87,15 @@ class BenchPrinter(VirtualPrinter):
 
 
 class BenchTag(VirtualReader):
-    """A PN532 reader on a serial line with one tag before it; `url` is the reader's."""
+    """A PN532 reader on a serial line with one tag on it; `url` is the reader's."""
 
     @property
     def link(self) -> str | None:
-        """What a phone that is held to the tag opens; None for nothing."""
+        """The link that a phone held to the tag opens; None for none."""
         return self.tags[0].uri() if self.tags else None
 
     def put(self, link: str) -> None:
-        """Write `link` to the tag as if elsewhere: a static plate's own."""
+        """Write `link` to the tag directly: the link of a static plate."""
         self.tag.put_uri(link)
 
     def tag_goes(self) -> None:
@@ -120,29 +120,29 @@ class BenchScreen(VirtualScreen):
 
     @property
     def code(self) -> str | None:
-        """What a phone reads on the glass; None for nothing."""
+        """What a phone reads on the screen; None for nothing."""
         codes = codes_in(self.image()) if self.path.exists() else []
         return codes[0] if len(codes) == 1 else None
 
     def assert_shows_code(self, qr: str | None = None) -> str:
-        """A phone reads exactly one code on the glass; it says `qr`. Returns what it says."""
+        """A phone reads exactly one code on the screen, with the content `qr`. Returns its content."""
         code = self.code
         assert code is not None, "expected a readable code on the screen, found none"
         assert qr is None or code == qr, f"expected the code {qr!r} on the screen, found {code!r}"
         return code
 
     def assert_shows_no_code(self) -> None:
-        """A phone reads nothing on the glass."""
+        """A phone reads nothing on the screen."""
         assert self.code is None, f"expected no code on the screen, found {self.code!r}"
 
     def assert_offers(self, *actions: str) -> None:
-        """Just these buttons stand on the glass: `retry`, `cancel`."""
+        """Exactly these buttons are on the screen: `retry`, `cancel`."""
         found = [action for action in ("retry", "cancel") if self.button(action) is not None]
         assert found == list(actions), f"expected the buttons {_shown(list(actions))}, found {_shown(found)}"
 
 
 class BenchTouch(VirtualTouch):
-    """A finger on the panel over a `BenchScreen`."""
+    """A finger on the touch panel of a `BenchScreen`."""
 
     def __init__(self, screen: VirtualScreen, **more: Any) -> None:
         wide, high = screen.geometry.width, screen.geometry.height
@@ -150,10 +150,10 @@ class BenchTouch(VirtualTouch):
         self._screen = screen
 
     def tap_button(self, action: str) -> None:
-        """Tap the middle of a button that stands on the glass: `retry`, `cancel`.
+        """Tap the middle of a button on the screen: `retry`, `cancel`.
 
         Raises:
-            AssertionError: it does not stand there.
+            AssertionError: there is no such button now.
         """
         box = self._screen.button(action)
         assert box is not None, f"there is no button {action!r} on the screen to tap"

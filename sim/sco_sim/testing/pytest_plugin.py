@@ -1,4 +1,4 @@
-"""pytest fixtures for integrators: a lane of virtual devices, a simulated PayMaster, time that waits for everybody.
+"""pytest fixtures for integrators: a lane with virtual devices, a simulated PayMaster, and simulated time.
 
 Registered by the package's entry point: nothing to import. A test names what it needs::
 
@@ -38,7 +38,7 @@ _OPTIONS = ("mode", "plate", "profile")
 
 @contextmanager
 def _the_extra() -> Iterator[None]:
-    """A library of the extra that is not installed is said in one line, not as a traceback through ours."""
+    """Report a missing library of the extra in one line instead of a traceback."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def sco_time() -> BenchTime:
-    """The bench's clock: runs with the wall clock until a `lane` is used, then by steps."""
+    """The tests' clock: runs with the wall clock until a `lane` is used, then by steps."""
     with _the_extra():
         from sco_sim.testing.clock import BenchTime
 
@@ -74,7 +74,7 @@ def virtual_printer() -> Iterator[BenchPrinter]:
 
 @pytest.fixture
 def virtual_tag() -> Iterator[BenchTag]:
-    """An NFC reader at `.url` with one empty tag before it."""
+    """An NFC reader at `.url` with one empty tag on it."""
     with _the_extra():
         from sco_sim.testing.devices import BenchTag
 
@@ -94,7 +94,7 @@ def virtual_screen() -> Iterator[BenchScreen]:
 
 @pytest.fixture
 def virtual_touch(virtual_screen: BenchScreen) -> Iterator[BenchTouch]:
-    """A finger on the touch panel over `virtual_screen`; the panel is at `.url`."""
+    """A finger on the touch panel of `virtual_screen`; the panel is at `.url`."""
     with _the_extra():
         from sco_sim.testing.devices import BenchTouch
 
@@ -149,7 +149,7 @@ def lane(
 
 
 def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The markers' options, the nearest one's last; what is no name of ours is left to the settings to judge."""
+    """The markers' options; the nearest marker overrides the others. Unknown sections are left to the settings."""
     found: dict[str, Any] = {}
     for marker in reversed(list(request.node.iter_markers("sco_lane"))):
         if marker.args:

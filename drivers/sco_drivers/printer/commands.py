@@ -96,6 +96,11 @@ def native_qr(text: str, *, level: ErrorLevel, module_dots: int) -> tuple[bytes,
     return prepare, _qr(81, b"0")
 
 
+QR_SIZE: bytes = _qr(80, b"0x") + _qr(82, b"0")
+"""Store a symbol and ask for its size (`GS ( k` fn 82): answered by printers with QR codes of their own, and prints
+nothing. Boards that do not know it may keep the letters of the commands in their line buffer until `INIT`."""
+
+
 def raster(rows: list[bytes], *, doubled: bool) -> bytes:
     """`GS v 0`: `rows` of packed bits, printed with each dot doubled both ways if `doubled`."""
     start = _RASTER_DOUBLE if doubled else _RASTER

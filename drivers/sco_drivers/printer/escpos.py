@@ -2,9 +2,9 @@
 
 python-escpos provides the commands and the models' capabilities; the wires are our own (`transports`), since a lane
 needs deadlines, byte counts and no reset at opening. "Printed" relies on the process id (`GS ( H`), which the printer
-answers when the head has finished, or on models without it on `GS r` answered in order with paper present. "Not printed"
-relies on bytes that the device never got, or on a mark before the code that was not answered when the buffers were cleared;
-everything else is "unknown".
+answers when the head has finished, or on models without it on `GS r` answered in order with paper present. "Not
+printed" relies on bytes that the device never got, or on a mark before the code that was not answered when the buffers
+were cleared; everything else is "unknown".
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sco_drivers.errors import DeviceClosed, DeviceError, DeviceTimeout, Printer
 from sco_drivers.printer import (
     CoverOpen,
     DuplicateTicket,
+    Line,
     PaperOut,
     PrinterFault,
     PrinterHealth,
@@ -188,7 +189,7 @@ class EscPosPrinter:
         """See `Printer.health`."""
         with self._mutex:
             self._check_open()
-            return examine(self._session, self._profile, self._next_id(), _fault_of, self.url)
+            return examine(self._session, self._profile, self._memory, self._next_id(), _fault_of, self.url)
 
     def print_ticket(self, ticket: Ticket) -> PrintResult:
         """See `Printer.print_ticket`."""
@@ -197,9 +198,7 @@ class EscPosPrinter:
             if self._memory.may_be_out(ticket.ticket_id):
                 raise DuplicateTicket(f"ticket {ticket.ticket_id} has come out, or may have", url=self.url)
             again = ticket.repeat if self._memory.was_tried(ticket.ticket_id) else None
-            job = build(
-                ticket, self._profile, codec=self._codec, way=self._way, heading=again, cut_first=self._memory.torn
-            )
+            job = self._build(ticket, again)
             if self._expired(ticket):
                 return PrintResult(PrintOutcome.NOT_PRINTED, "the ticket had expired before a byte was sent")
             refusal = self._why_not_now()
@@ -207,6 +206,8 @@ class EscPosPrinter:
                 return PrintResult(PrintOutcome.NOT_PRINTED, "the printer is not ready; nothing was sent", refusal)
             if self._expired(ticket):
                 return PrintResult(PrintOutcome.NOT_PRINTED, "the ticket expired before a byte was sent")
+            if self._learns_to_draw_qr():
+                job = self._build(ticket, again)
             self._memory.sending(ticket.ticket_id)
             result = self._print(job, ticket)
             if result.outcome is PrintOutcome.NOT_PRINTED:
@@ -215,6 +216,22 @@ class EscPosPrinter:
             self._memory.may_hold = result.may_come_later or not self._session.connected
             self._memory.owed = len(job.head) + len(job.code) if self._memory.may_hold else 0
             return result
+
+    def _build(self, ticket: Ticket, heading: Line | None) -> Job:
+        profile = self._profile
+        if profile.native_qr is None:
+            profile = profile._replace(native_qr=self._memory.draws_qr)
+        return build(ticket, profile, codec=self._codec, way=self._way, heading=heading, cut_first=self._memory.torn)
+
+    def _learns_to_draw_qr(self) -> bool:
+        """Whether it is found out just now that the printer has QR codes of its own. It must be ready."""
+        unknown = self._profile.native_qr is None and self._memory.draws_qr is None
+        if not unknown or self._way is not None or not self._memory.proven:
+            return False
+        try:
+            return self._session.draws_qr()
+        except DeviceError:  # printing meets it again, and reports it
+            return False
 
     def _check_open(self) -> None:
         if self._closed:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sco_drivers.errors import DeviceError, PrinterError
 from sco_drivers.printer import PrinterHealth, PrinterIdentity, PrinterStatus, SensorState
+from sco_drivers.printer.memory import Memory
 from sco_drivers.printer.profile import Profile
 from sco_drivers.printer.session import EscPosSession
 
@@ -17,6 +18,7 @@ _SLOW_MS = 250.0
 def examine(
     session: EscPosSession,
     profile: Profile,
+    memory: Memory,
     mark: bytes,
     fault_of: Callable[[PrinterStatus, str], PrinterError | None],
     url: str,
@@ -26,12 +28,13 @@ def examine(
     Args:
         session: with the printer.
         profile: the assumed model.
+        memory: what is remembered about the device.
         mark: the process id to try.
         fault_of: the error for a status, if it is one.
         url: for messages.
     """
     try:
-        return _examine(session, profile, mark, fault_of, url)
+        return _examine(session, profile, memory, mark, fault_of, url)
     except DeviceError as error:
         unknown = SensorState.UNKNOWN
         return PrinterHealth(
@@ -42,6 +45,7 @@ def examine(
 def _examine(
     session: EscPosSession,
     profile: Profile,
+    memory: Memory,
     mark: bytes,
     fault_of: Callable[[PrinterStatus, str], PrinterError | None],
     url: str,
@@ -66,6 +70,9 @@ def _examine(
     if profile.clear_buffers is not False and answers_ms is not None:
         clears = SensorState.YES if session.clear() else SensorState.NO
 
+    if profile.native_qr is None and ready is SensorState.YES and memory.proven:
+        session.draws_qr()
+
     findings: list[str] = []
     fault = fault_of(status, url)
     if fault is not None:
@@ -83,6 +90,11 @@ def _examine(
         findings.append(f'it does not report the end of a ticket (GS ( H){wrong}; "printed" relies on its status')
     if clears is SensorState.NO and answers_ms is not None:
         findings.append("it does not clear its buffers on command: after a fault within a ticket, switch it off and on")
+    if profile.native_qr is None and not memory.draws_qr:
+        findings.append(
+            f"the profile {profile.name} does not state whether the printer draws QR codes, so they are printed as "
+            "pictures: choose the printer's own profile, or add qr=native if a test print with it has a code"
+        )
     if not profile.code_pages and not profile.utf8:
         findings.append(f"the profile {profile.name} has no Russian letters: choose another profile or codec=utf-8")
     return PrinterHealth(ready, status, identity, presenter, answers_ms, reports, clears, tuple(findings))

@@ -190,7 +190,7 @@ def plan_code(text: str, qr_mm: float, profile: Profile, way: CodeWay | None = N
 
 def _ways(profile: Profile) -> tuple[CodeWay, ...]:
     have: dict[CodeWay, bool] = {
-        "native": profile.native_qr,
+        "native": profile.native_qr is True,
         "raster-doubled": profile.raster and profile.raster_doubling,
         "raster": profile.raster,
     }

@@ -24,13 +24,17 @@ class Memory:
         may_hold: the printer may have bytes of an earlier ticket that it has not printed yet.
         torn: a part of an earlier ticket may be on the paper, not cut off.
         answers: it has answered a status question, so no answer means that something is wrong.
+        proven: it has answered a command that only ESC/POS printers with a back channel know, so that it can be asked
+            more without printing the letters of unknown commands.
+        draws_qr: it has QR codes of its own; None while that is not known.
         owed: bytes that an interrupted command may still wait for; it would swallow those of the next ticket.
     """
 
     def __init__(self) -> None:
         self.may_hold = True  # whatever an earlier process left there
         self.torn = False
-        self.answers = False
+        self.answers = self.proven = False
+        self.draws_qr: bool | None = None
         self.owed = 0
         self._tickets: OrderedDict[str, bool] = OrderedDict()
 

@@ -25,7 +25,7 @@ class Profile(NamedTuple):
         width_dots: printable width.
         columns: characters of font A on a line.
         code_pages: Python codec name -> number for `ESC t`.
-        native_qr: it draws QR codes itself (`GS ( k`).
+        native_qr: it draws QR codes itself (`GS ( k`); None when only the printer can tell.
         largest_version: the largest version of such a code.
         raster, raster_doubling: it knows `GS v 0`, and its double width and height.
         cut: "partial", "full" or "none".
@@ -42,7 +42,7 @@ class Profile(NamedTuple):
     width_dots: int
     columns: int
     code_pages: dict[str, int]
-    native_qr: bool
+    native_qr: bool | None
     largest_version: int
     raster: bool
     raster_doubling: bool
@@ -82,7 +82,8 @@ OVERLAY: dict[str, dict[str, Any]] = {
     "TM-T88III": _NO_CODES,
     "TM-T88IV": _NO_CODES,
     "TM-T88IV-SA": _NO_CODES,
-    "default": {"width_dots": 576, "columns": 48},
+    # Every unknown printer: a board without QR codes of its own would print a ticket without a code.
+    "default": {"width_dots": 576, "columns": 48, "native_qr": None},
     # Cheap 58 mm boards: they answer DLE EOT and little else.
     "POS-5890": _CHEAP,
     "NT-5890K": _CHEAP,

@@ -56,9 +56,16 @@ class FullStatus(NamedTuple):
     data: bytes
 
 
-Reply = RealTime | Asb | ProcessId | Cleared | Identity | InOrder | FullStatus
+class QrSize(NamedTuple):
+    """The answer to `GS ( k` fn 82: whether the stored QR code can be printed."""
+
+    printable: bool
+
+
+Reply = RealTime | Asb | ProcessId | Cleared | Identity | InOrder | FullStatus | QrSize
 
 _MAX_IDENTITY = 82
+_MAX_QR_SIZE = 16
 _PAPER_SENSOR = (0x00, 0x03, 0x0C, 0x0F)
 """What `GS r 1` answers: paper near its end (both bits), paper out (both bits). Anything else is no answer to it."""
 
@@ -130,6 +137,13 @@ class ReplyReader:
                 return None, 0
             if b[6] == 0:
                 return ProcessId(bytes(b[2:6])), 7
+        elif b[1] == 0x36:
+            end = b.find(0, 2, _MAX_QR_SIZE)
+            fields = b[2:end].split(b"\x1f") if end > 0 else []
+            if len(fields) == 4 and all(map(bytes.isdigit, map(bytes, fields))):
+                return QrSize(fields[3] == b"0"), end + 1
+            if end < 0 and len(b) < _MAX_QR_SIZE and all(byte == 0x1F or 0x30 <= byte <= 0x39 for byte in b[2:]):
+                return None, 0
         elif b[1] == 0x25:
             if len(b) < 3:
                 return None, 0

@@ -20,6 +20,7 @@ from sco_drivers.printer.replies import (
     FullStatus,
     Identity,
     ProcessId,
+    QrSize,
     RealTime,
     Reply,
     ReplyReader,
@@ -153,6 +154,8 @@ class EscPosSession:
                 self.on_wire("<-", data)
             found = self.reader.feed(data)
             for reply in found:
+                if not isinstance(reply, RealTime):
+                    self._memory.proven = True
                 if isinstance(reply, Asb):
                     self.asb_seen = True
                     self.seen = with_asb(self.seen, reply.data, drawer_open_is_high=self._drawer)
@@ -299,6 +302,22 @@ class EscPosSession:
     def reports_printed(self, name: bytes) -> bool:
         """Whether it answers a process id now, with nothing to print before it. Raises DeviceError."""
         return self.ask(commands.process_id(name), ProcessId, lambda reply: reply.id == name) is not None
+
+    def draws_qr(self) -> bool:
+        """Whether it has QR codes of its own, known from now on. It must be ready. Raises DeviceError."""
+        if self._memory.draws_qr is None:
+            answer = self.ask(commands.QR_SIZE, QrSize)
+            self.empty_line()
+            self._memory.draws_qr = answer is not None and answer.printable
+        return self._memory.draws_qr
+
+    def empty_line(self) -> None:
+        """Drop what the printer may have put in its line buffer for a command that it does not know.
+
+        Raises:
+            DeviceError: the wire is lost.
+        """
+        self.send(commands.INIT + (commands.ASB_ALL if self._profile.asb else b""), self.answer_s)
 
     def identity(self) -> PrinterIdentity:
         """What the printer is. One that is offline does not answer. Raises DeviceError."""

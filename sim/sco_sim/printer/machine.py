@@ -27,6 +27,8 @@ class Traits:
         status: answers `DLE EOT` and `GS r`.
         reads_ahead: takes commands from the receive buffer while the head still prints, so that `GS r` is answered
             before that has finished.
+        identity: answers `GS I`.
+        echoes_unknown: prints the parameters of commands that it does not know, as many cheap boards do.
         native_qr, utf8: see their names.
         double_byte: reads letters as Chinese until `FS .`, and again after `ESC @`, as boards for that market do.
         motion_per_inch: vertical motion units an inch (`ESC J`, `ESC 3`), as long as `GS P` sets none; 0 for one a dot.
@@ -45,6 +47,8 @@ class Traits:
     asb: bool = True
     status: bool = True
     reads_ahead: bool = False
+    identity: bool = True
+    echoes_unknown: bool = False
     native_qr: bool = True
     utf8: bool = True
     double_byte: bool = False
@@ -223,14 +227,18 @@ class Machine:
 
     def _execute(self, command: Command) -> None:
         name, p = command.name, command.params
-        if name == "GS (" and p[:1] == b"H" and len(p) >= 9 and p[3] == 48 and self.traits.process_id:
+        if self.traits.echoes_unknown and not self._knows(command):
+            self._buffer[:0] = p
+        elif name == "GS (" and p[:1] == b"k" and p[3:5] == b"\x31\x52" and self.traits.native_qr:
+            self._queue.append(self._editor.qr_size())
+        elif name == "GS (" and p[:1] == b"H" and len(p) >= 9 and p[3] == 48 and self.traits.process_id:
             self._queue.append(b"\x37\x22" + p[5:9] + b"\x00")
         elif name == "GS r" and self.traits.status:
             if self.traits.reads_ahead:
                 self.output += self._transmit_status(p[0])
             else:
                 self._queue.append(self._transmit_status(p[0]))
-        elif name == "GS I":
+        elif name == "GS I" and self.traits.identity:
             self._queue.append(self._identity(p[0]))
         elif name == "GS a" and self.traits.asb:
             self._asb_mask = p[0]
@@ -242,6 +250,13 @@ class Machine:
             self._present(p[0])
         else:
             self._queue.extend(self._editor.take(command))
+
+    def _knows(self, command: Command) -> bool:
+        name, traits = command.name, self.traits
+        if name == "GS (":
+            return {b"H": traits.process_id, b"k": traits.native_qr}.get(command.params[:1], False)
+        known = {"GS I": traits.identity, "GS a": traits.asb, "GS r": traits.status, "FS (": traits.utf8}
+        return known.get(name, True)
 
     def _present(self, n: int) -> None:
         if n == 2 and self.in_output and not self.output_jam:

@@ -7,6 +7,7 @@ of those dots the head really printed is the machine's business. Rendering to pi
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sco_sim.printer.decoder import Command
@@ -358,14 +359,29 @@ class Editor:
             return self._print_qr()
         return []
 
-    def _print_qr(self) -> list[Mark]:
+    def _qr_symbol(self) -> Sequence[bytes] | None:
+        """The rows of the stored data's symbol; None when no symbol holds it, or it is wider than the print area."""
         import segno
 
-        symbol = segno.make_qr(self._qr.data, error=self._qr.level.lower(), boost_error=False)
+        try:
+            symbol = segno.make_qr(self._qr.data, error=self._qr.level.lower(), boost_error=False)
+        except ValueError:
+            return None
+        room = (self.paper.width_dots - self.margin) // self._qr.module
+        return [bytes(row) for row in symbol.matrix] if len(symbol.matrix) <= room else None
+
+    def qr_size(self) -> bytes:
+        """The answer to `GS ( k` fn 82: size in dots, and whether it can be printed."""
+        symbol = self._qr_symbol() if self._qr.data else None
+        size = str(len(symbol or ()) * self._qr.module).encode("ascii")
+        return b"\x37\x36" + size + b"\x1f" + size + b"\x1f1\x1f" + (b"0" if symbol else b"1") + b"\x00"
+
+    def _print_qr(self) -> list[Mark]:
+        symbol = self._qr_symbol()
+        if symbol is None:
+            return []
         n = self._qr.module
-        rows = tuple(bytes(bit for bit in row for _ in range(n)) for row in symbol.matrix for _ in range(n))
-        if len(rows) > self.paper.width_dots - self.margin:
-            return []  # a symbol wider than the print area is not printed at all
+        rows = tuple(bytes(bit for bit in row for _ in range(n)) for row in symbol for _ in range(n))
         text = self._qr.data.decode("utf-8", "replace")
         return self._bitmap(len(rows), rows, Code(text, self._qr.level, n, len(rows) // n))
 

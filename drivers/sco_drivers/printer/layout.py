@@ -109,7 +109,7 @@ class _Encoder:
                 out.append("\u00a0")  # does not break; becomes a blank in `octets`
             elif self._has(char):
                 out.append(char)
-            elif char in _PLAIN:
+            elif char in _PLAIN and all(map(self._has, _PLAIN[char])):
                 out.append(_PLAIN[char])
             else:
                 self.missing.append(char)

@@ -167,3 +167,24 @@ def test_a_lane_keeps_the_one_model_that_it_has() -> None:
     finally:
         tracemalloc.stop()
     assert kept < 32 * 1024  # the file of all models takes ten times that
+
+
+SAMPLES = "".join(map(chr, [*range(0x600), *range(0x2000, 0x2100), *range(0x600, 0x110000, 1499)]))
+"""Characters of all planes of Unicode, surrogates included."""
+
+
+@pytest.mark.parametrize("name", names())
+def test_any_text_can_be_printed_on_any_profile(name: str) -> None:
+    model = profile(name)._replace(native_qr=True, width_dots=576)  # some print no code, or are as narrow as a display
+    for codec in (codec_of(model, None), "utf-8"):
+        for at in range(0, len(SAMPLES), 600):
+            for style in Style:
+                lines = [Line(SAMPLES[n : n + 20], style) for n in range(at, min(at + 600, len(SAMPLES)), 20)]
+                build(Ticket("t", LINK, lines, qr_mm=60), model, codec=codec)
+
+
+@pytest.mark.parametrize("name", ["simple", "T-1", "TM-T88IV-SA"])
+def test_what_ascii_lacks_is_replaced_and_reported(name: str) -> None:
+    model = profile(name)._replace(native_qr=True)
+    job = build(Ticket("t", LINK, (Line("253,00 ₽ №5"),), qr_mm=60), model, codec=codec_of(model, None))
+    assert (job.lines[0], job.replaced) == ("253,00 ? N5", "₽")

@@ -33,6 +33,7 @@ class Identity:
         endpoint_out, endpoint_in: addresses of its bulk endpoints; the one to the host has bit 7 set.
         interface_class: class, subclass and protocol of its interface; FF for the vendor's own.
         interval: of both endpoints (bInterval).
+        serial: its serial number; empty for none, as most readers have.
         packet: bytes of the longest packet of both endpoints (USB 2.0, 5.8.3: 64 at full speed, 512 at high speed).
     """
 
@@ -45,6 +46,7 @@ class Identity:
     interface_class: tuple[int, int, int] = (0xFF, 0xFF, 0xFF)
     interval: int = 0
     packet: int = 64
+    serial: str = ""
 
     @property
     def url(self) -> str:
@@ -61,6 +63,7 @@ class UsbDevice(ABC):
     Attributes:
         identity: its descriptors.
         plugged: whether it is on the bus.
+        port: that it is plugged into, by its place on the bus; it keeps it when it is plugged in again.
         address: on the bus, assigned when it is first listed; a new one each time it is plugged in; 0 before.
         owner: who has claimed its interface.
     """
@@ -69,6 +72,7 @@ class UsbDevice(ABC):
         self.identity = identity
         self.plugged = True
         self.address = 0
+        self.port = 0
         self.owner: object | None = None
         self._answers: list[bytes | None] = []
 
@@ -160,8 +164,8 @@ class _Libusb:
     def __init__(self, real: Any, devices: tuple[UsbDevice, ...]) -> None:
         self._real, self._devices = real, devices
         self._last_address = 6
-        for device in devices:
-            device.address = 0
+        for port, device in enumerate(devices, 1):
+            device.address, device.port = 0, port
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -299,6 +303,9 @@ class _Listed(_Present):
     def getDeviceAddress(self) -> int:  # noqa: N802
         return self._address
 
+    def getPortNumberList(self) -> list[int]:  # noqa: N802
+        return [self._device.port]
+
     def iterSettings(self) -> Iterator[_Setting]:  # noqa: N802
         return iter((_Setting(self._device.identity),))
 
@@ -310,6 +317,9 @@ class _Listed(_Present):
 
     def getProduct(self) -> str:  # noqa: N802
         return self._string(self._device.identity.product)
+
+    def getSerialNumber(self) -> str | None:  # noqa: N802
+        return self._string(self._device.identity.serial) or None
 
     def _string(self, text: str) -> str:
         self._there()

@@ -1,7 +1,9 @@
 """Open NFC readers by URL.
 
     pn532:///dev/ttyS1?baud=921600     PN532 (HSU); baud: 115200, 230400, 460800 or 921600
-    usb://072f:2200  usb://            ACR122U, PN533, RC-S380, ...; without vendor and product the first one found
+    usb://072f:2200  usb://            ACR122U, PN533, RC-S380, ...; the first one found. Of several like ones, one by
+                                       its port (?port=1-1.2 or usb:///dev/sco/by-port/nfc-1-1.2), serial number
+                                       (usb://054c:06c3/SERIAL) or bus and address (usb://072f:2200/001/002)
     udp://127.0.0.1:54321              nfcpy's link over UDP, for test benches
 
 All take `key=FILE` (the shop's key, for tags with a password) and `attempts=N` (how often a write may be tried; with
@@ -12,12 +14,11 @@ from __future__ import annotations
 
 import importlib
 import logging
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sco_drivers.errors import BadDeviceUrl, DriverUnavailable
-from sco_drivers.nfc.options import COMMON, attempts_of, baud_of, check_parameters, key_of
+from sco_drivers.errors import DriverUnavailable
+from sco_drivers.nfc.options import COMMON, UsbAddress, attempts_of, baud_of, check_parameters, key_of, usb_address
 from sco_drivers.nfc.radio import Radio
 from sco_drivers.nfc.reader import NfcpyReader
 from sco_drivers.urls import DeviceUrl, opener
@@ -66,10 +67,9 @@ def _check_pn532(url: DeviceUrl) -> None:
     check_parameters(url)
 
 
-def _check_usb(url: DeviceUrl) -> None:
+def _usb_options(url: DeviceUrl) -> UsbAddress:
     check_parameters(url)
-    if url.host and not re.fullmatch(r"[0-9a-fA-F]{4}:[0-9a-fA-F]{4}", url.host):
-        raise BadDeviceUrl("not a vendor and product", url=url.text, hint="e.g. usb://072f:2200")
+    return usb_address(url)
 
 
 @opener(_check_pn532, example="pn532:///dev/ttyS1?baud=921600", params=("baud", *COMMON), needs=("path",))
@@ -82,9 +82,9 @@ def open_pn532(url: DeviceUrl, _options: None) -> NfcpyReader:
     return _reader(url, serial_radio(url, url.path, baud_of(url)))
 
 
-@opener(_check_usb, example="usb://072f:2200", params=COMMON, allows=("host",))
-def open_usb(url: DeviceUrl, _options: None) -> NfcpyReader:
-    """Open a USB reader: `usb://072f:2200`, or `usb://` for the first one found.
+@opener(_usb_options, example="usb://072f:2200", params=("port", *COMMON), allows=("host", "path"))
+def open_usb(url: DeviceUrl, wanted: UsbAddress) -> NfcpyReader:
+    """Open a USB reader: `usb://072f:2200`, or `usb://` for the first one found; see `UsbAddress` for one of several.
 
     Raises:
         DeviceError: it cannot be opened.
@@ -92,7 +92,7 @@ def open_usb(url: DeviceUrl, _options: None) -> NfcpyReader:
     _load_nfcpy(url)
     usb = _connection("usb")
     usb.load_libusb(url)
-    return _reader(url, Radio(url.text, lambda: usb.connect(url.host), lambda: bool(usb.readers(url.host))))
+    return _reader(url, Radio(url.text, lambda: usb.connect(wanted), lambda: bool(usb.readers(wanted))))
 
 
 @opener(check_parameters, example="udp://127.0.0.1:54321", params=COMMON, allows=("host", "port"))

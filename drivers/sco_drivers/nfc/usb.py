@@ -9,11 +9,13 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sco_drivers.errors import DriverUnavailable
+from sco_drivers.nfc.options import UsbAddress
 from sco_drivers.urls import DeviceUrl
 
 if TYPE_CHECKING:
@@ -50,20 +52,48 @@ def load_libusb(url: DeviceUrl) -> None:
             ) from error
 
 
-def readers(wanted: str) -> list[tuple[str, int, int]]:
-    """The readers on the bus: the module of nfcpy's driver or of ours over it, bus, address.
-
-    Args:
-        wanted: vendor and product in hexadecimal, as `072f:2200`; empty for every one that nfcpy drives.
-    """
+def readers(wanted: UsbAddress) -> list[tuple[str, int, int]]:
+    """The readers on the bus that `wanted` matches: the module of nfcpy's driver or of ours over it, bus, address."""
     from nfc.clf import device, transport
 
-    found = transport.USB.find(f"usb:{wanted}" if wanted else "usb") or []
-    return [
-        (_OUR_DRIVERS.get(name, f"nfc.clf.{name}"), bus, address)
-        for vendor, product, bus, address in found
-        if (name := device.usb_device_map.get((vendor, product)))
-    ]
+    place = _place_of(wanted.node) if wanted.node else wanted.place
+    if wanted.node and place is None:
+        return []
+    with transport.libusb.USBContext() as context:
+        return [
+            (_OUR_DRIVERS.get(name, f"nfc.clf.{name}"), found.getBusNumber(), found.getDeviceAddress())
+            for found in context.getDeviceList(skip_on_error=True)
+            if (name := device.usb_device_map.get((found.getVendorID(), found.getProductID())))
+            and wanted.ids in ("", f"{found.getVendorID():04x}:{found.getProductID():04x}")
+            and place in (None, (found.getBusNumber(), found.getDeviceAddress()))
+            and wanted.port in ("", _port_of(found))
+            and _has_serial(found, wanted.serial)
+        ]
+
+
+def _place_of(node: str) -> tuple[int, int] | None:
+    """Bus and address of the device file that `node` is or links to; None if it is not one of the USB."""
+    found = re.fullmatch(r"/dev/bus/usb/(\d{3})/(\d{3})", os.path.realpath(node))
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _port_of(device: Any) -> str:
+    """The device's port, as the kernel names it: bus, then the ports of hubs from the root: `1-1.2`."""
+    return f"{device.getBusNumber()}-{'.'.join(map(str, device.getPortNumberList()))}"
+
+
+def _has_serial(device: Any, serial: str) -> bool:
+    """Whether the device has that serial number, or it may not be read: then opening it reports why."""
+    if not serial:
+        return True
+    import usb1
+
+    try:
+        return bool(device.getSerialNumber() == serial)
+    except usb1.USBErrorAccess:
+        return True
+    except usb1.USBError:
+        return False
 
 
 class _Listed:
@@ -157,8 +187,8 @@ def _wire(bus: int, address: int) -> Any:
     return Wire(bus, address)
 
 
-def connect(wanted: str) -> ContactlessFrontend:
-    """Open the first reader that can be opened.
+def connect(wanted: UsbAddress) -> ContactlessFrontend:
+    """Open the first reader that `wanted` matches and that can be opened.
 
     Raises:
         OSError: ENODEV if there is none; else why the last one cannot be opened.

@@ -170,14 +170,14 @@ def _reader(looking: Looking, device: SysDevice, models: Counter[tuple[int, int]
             )
     problems += missing
     count = models[vendor, product]
-    several = f"{count} readers of this model are plugged in: the driver opens the first that it finds; leave one"
+    bare = f"usb://{vendor:04x}:{product:04x}"
+    address = Address(bare) if count == 1 else Address(f"{bare}?port={device.kernel}", "by its port, of several alike")
     return Found(
         "nfc",
         describe(device, NFC_READERS[vendor, product]),
         where(device),
-        (Address(f"usb://{vendor:04x}:{product:04x}"),),
+        (address,),
         files,
         rule,
         tuple(problems),
-        (several,) if count > 1 else (),
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import nfc.clf.device
 import pytest
 
 from sco_drivers import open_nfc
-from sco_drivers.errors import DeviceBusy, DeviceGone, DeviceNotFound, DevicePermission, DeviceTimeout
+from sco_drivers.errors import BadDeviceUrl, DeviceBusy, DeviceGone, DeviceNotFound, DevicePermission, DeviceTimeout
 from sco_drivers.nfc import NoTag, SeveralTags, TagLocked, TagReader
 from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.nfc.pn532_chip import Fault
@@ -211,6 +213,72 @@ def test_two_like_readers_on_one_bus_are_opened_in_order(make: Make) -> None:
         left.unplug()
         with open_nfc("usb://") as only:
             assert only.read().uri == NEW
+
+
+@pytest.fixture
+def pair(make: Make) -> Iterator[tuple[Bench, Bench]]:
+    """Two readers of one model on a bus: at port 1-1 with OLD on its tag, at port 1-2 with NEW."""
+    left, right = make(uri=OLD), make(uri=NEW)
+    left.identity, right.identity = replace(left.identity, serial="L1"), replace(right.identity, serial="R2")
+    with usb_bus(left, right):
+        yield left, right
+
+
+NODE = "/dev/sco/by-port/nfc-1-2"
+
+
+@pytest.mark.parametrize("ids", [True, False], ids=["with ids", "without ids"])
+@pytest.mark.parametrize("by", ["serial", "port", "place", "node"])
+def test_of_two_like_readers_the_one_that_the_url_names_is_used(
+    pair: tuple[Bench, Bench], by: str, ids: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, right = pair
+    real = os.path.realpath
+    udev = lambda path: f"/dev/bus/usb/001/{right.address:03}" if path == NODE else real(path)  # noqa: E731
+    monkeypatch.setattr(os.path, "realpath", udev)
+    open_nfc(left.identity.url).close()  # the bus assigns addresses when it is listed
+    suffix = {"serial": "/R2", "port": "?port=1-2", "place": f"/001/{right.address:03}", "node": NODE}[by]
+    url = ("usb://" if not ids else right.identity.url) + suffix
+    with open_nfc(url) as nfc:
+        assert nfc.read().uri == NEW
+        assert nfc.clear().uri is None
+        assert (left.tag.uri(), right.tag.uri()) == (OLD, None)
+        right.unplug()
+        with pytest.raises(DeviceGone):
+            nfc.read()
+        with pytest.raises(DeviceNotFound):  # the other one is not used instead
+            nfc.read()
+        assert not left.owner
+        right.replug()
+        if by in ("serial", "port"):
+            assert nfc.read().uri is None
+    with pytest.raises(DeviceNotFound, match="no such device"):
+        open_nfc(url.replace("R2", "R3").replace(NODE, NODE + "0").replace("1-2", "1-3").replace("/001/", "/002/"))
+
+
+def test_a_named_reader_that_is_in_use_is_busy_though_another_is_free(pair: tuple[Bench, Bench]) -> None:
+    url = pair[0].identity.url + "?port=1-1"
+    with open_nfc(url), pytest.raises(DeviceBusy):
+        open_nfc(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("usb://dev/sco/by-port/nfc-x", r"not a vendor and product \(write usb:///dev/sco/by-port/nfc-x\)"),
+        ("usb://072f:2200/a/b", "'/a/b' does not name a USB reader"),
+        ("usb://072f:2200/001/002/3", "does not name a USB reader"),
+        ("usb://072f:2200/", "'/' does not name a USB reader"),
+        ("usb://072f:2200?port=x", "port='x' is not a USB port"),
+        ("udp://localhost/abc", "takes no path"),
+        ("pn532://host/dev/ttyS1", "in the place of a host"),
+        ("pn532://:1/dev/ttyS1", "takes no port"),
+        ("sim://host", "takes no host"),
+    ],
+)
+def test_a_part_of_a_url_that_is_not_used_is_an_error(url: str, found: str) -> None:
+    with pytest.raises(BadDeviceUrl, match=found):
+        open_nfc(url)
 
 
 def test_the_url_selects_one_of_two_kinds_of_readers() -> None:

@@ -48,6 +48,7 @@ class FileMemory:
     def __init__(self, url: DeviceUrl, path: Path, geometry: Geometry) -> None:
         self._url = url
         self._geometry = geometry
+        self.damaged = False
         self.path = path
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

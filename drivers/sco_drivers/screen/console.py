@@ -25,25 +25,41 @@ from types import FrameType
 
 from sco_drivers.errors import DeviceBusy, DeviceNotFound
 
-KDSETMODE, KDGETMODE, VT_GETSTATE = 0x4B3A, 0x4B3B, 0x5603
+KDSETMODE, KDGETMODE, KDSKBMODE, KDGKBMODE = 0x4B3A, 0x4B3B, 0x4B45, 0x4B44
+VT_SETMODE, VT_GETMODE, VT_GETSTATE = 0x5602, 0x5601, 0x5603
 KD_TEXT, KD_GRAPHICS = 0, 1
+K_UNICODE, K_OFF = 3, 4
+VT_AUTO, VT_PROCESS = 0, 1
+VT_MODE = struct.Struct("=bbhhh")
+"""struct vt_mode: mode, waitv, and three signals; 0 for none."""
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)  # Python's own SIGINT unwinds to atexit
 _log = logging.getLogger(__name__)
 _taken: weakref.WeakSet[Console] = weakref.WeakSet()
 _handlers_set = False
 
 
-class Console:
-    """A virtual terminal in graphics mode. Use `Console.take`."""
+State = tuple[int, int | None, int | None]
+"""Modes of a console, its keyboard and switching; None for one that it does not have."""
 
-    def __init__(self, fd: int, marker: Path) -> None:
+
+class Console:
+    """A virtual terminal that is ours: in graphics mode, its keyboard off, no switch to another. Use `Console.take`."""
+
+    def __init__(self, fd: int, tty: str, marker: Path, state: State, keyboard: int) -> None:
         self._fd: int | None = fd
+        self._tty = tty
         self._marker = marker
+        self._keyboard = keyboard
+        self._lost = False
+        self._state = state
         self._lock = threading.RLock()
 
     @classmethod
     def take(cls, tty: str, *, url: str = "", asked: bool = True) -> Console | None:
-        """Put the console `tty` into graphics mode.
+        """Put the console `tty` into graphics mode, switch its keyboard off and prevent switching to another console.
+
+        Without that the kernel, a getty or a login shell draws over the picture, and a keyboard or barcode scanner
+        types into it.
 
         Args:
             tty: device; `/dev/tty0` is the active one.
@@ -63,23 +79,22 @@ class Console:
             return cls._none(tty, url, asked, error)
         try:
             marker = _marker_of(fd, tty)
-            data = bytearray(4)
-            fcntl.ioctl(fd, KDGETMODE, data)
-            mode = int.from_bytes(data, "little")
-            if mode == KD_GRAPHICS and not _is_ours(marker):
+            if _number(fd, KDGETMODE) == KD_GRAPHICS and not _is_ours(marker):
                 raise DeviceBusy(
                     f"{tty} is in graphics mode already",
                     url=url,
                     hint="stop the desktop on it, or add tty=none to draw without taking the console",
                 )
             _write_marker(marker)
-            fcntl.ioctl(fd, KDSETMODE, KD_GRAPHICS)
+            keyboard = _state_of(fd)[1]
+            state = _seize(fd)
         except OSError as error:
             os.close(fd)
             if isinstance(error, DeviceBusy):
                 raise
             return cls._none(tty, url, asked, error)
-        console = cls(fd, marker)
+        # A killed run of ours leaves the keyboard off.
+        console = cls(fd, tty, marker, state, K_UNICODE if keyboard in (None, K_OFF) else keyboard)
         _taken.add(console)
         watch_exits()
         return console
@@ -95,20 +110,99 @@ class Console:
             raise DeviceNotFound(f"the console {tty} cannot be taken: {error.strerror}", url=url, hint=hint) from None
         _log.warning("%s: drawing without taking the console %s: %s (%s)", url, tty, error.strerror, hint)
 
+    def hold(self) -> bool:
+        """Take the console again if something has reset it: systemd, or a getty that was restarted, sets text mode.
+
+        Returns:
+            Whether it was reset: then something may have been drawn over the picture.
+        """
+        with self._lock:
+            if self._fd is None:
+                return False
+            try:
+                return self._taken_again(self._fd)
+            except OSError as error:  # vhangup(2): a getty has cut off whoever had the terminal open
+                return self._reopened(error)
+
+    def _taken_again(self, fd: int) -> bool:
+        if _state_of(fd) == self._state:
+            return False
+        _log.warning("the console %s was reset by another program; it is taken again", self._tty)
+        self._state = _seize(fd)
+        return True
+
+    def _reopened(self, error: OSError) -> bool:
+        fd = -1
+        try:
+            fd = os.open(self._tty, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
+            if self._fd is not None and _marker_of(fd, self._tty) == self._marker:
+                os.close(self._fd)
+                self._fd, fd, self._lost = fd, -1, False
+                return self._taken_again(self._fd)
+        except OSError as again:
+            error = again
+        finally:
+            if fd >= 0:
+                os.close(fd)
+        if not self._lost:
+            self._lost = True
+            _log.error("the console %s is lost: %s", self._tty, error)
+        return False
+
     def release(self) -> None:
-        """Restore text mode. May be called twice, from any thread and from a signal handler."""
+        """Restore text mode, keyboard and switching. May be called twice, from any thread and from a signal handler."""
         with self._lock:
             fd, self._fd = self._fd, None
         if fd is None:
             return
         try:
-            fcntl.ioctl(fd, KDSETMODE, KD_TEXT)
+            for request, value in (
+                (VT_SETMODE, VT_MODE.pack(VT_AUTO, 0, 0, 0, 0)),
+                (KDSKBMODE, self._keyboard),
+                (KDSETMODE, KD_TEXT),
+            ):
+                with contextlib.suppress(OSError) if request != KDSETMODE else contextlib.nullcontext():
+                    fcntl.ioctl(fd, request, value)
             self._marker.unlink(missing_ok=True)
         except OSError as error:
             _log.error("the console could not be released: %s", error)
         finally:
             os.close(fd)
             _taken.discard(self)
+
+
+def _buffer(fd: int, request: int, size: int) -> bytes:
+    data = bytearray(size)
+    fcntl.ioctl(fd, request, data)
+    return bytes(data)
+
+
+def _number(fd: int, request: int) -> int:
+    return int.from_bytes(_buffer(fd, request, 4), "little")
+
+
+def _state_of(fd: int) -> State:
+    keyboard = switching = None
+    with contextlib.suppress(OSError):
+        keyboard = _number(fd, KDGKBMODE)
+    with contextlib.suppress(OSError):
+        switching = VT_MODE.unpack(_buffer(fd, VT_GETMODE, VT_MODE.size))[0]
+    return _number(fd, KDGETMODE), keyboard, switching
+
+
+def _seize(fd: int) -> State:
+    """Set graphics mode, switch the keyboard off, prevent switching to another console; the state that results.
+
+    Not every console can do the last two.
+    """
+    fcntl.ioctl(fd, KDSETMODE, KD_GRAPHICS)
+    # Without signals the kernel leaves every request to switch unanswered; it takes over when this process ends.
+    for request, value in ((KDSKBMODE, K_OFF), (VT_SETMODE, VT_MODE.pack(VT_PROCESS, 0, 0, 0, 0))):
+        try:
+            fcntl.ioctl(fd, request, value)
+        except OSError as error:
+            _log.warning("the keyboard or switching of the console cannot be disabled: %s", error.strerror)
+    return _state_of(fd)
 
 
 def _marker_of(fd: int, tty: str) -> Path:

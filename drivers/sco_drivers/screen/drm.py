@@ -307,6 +307,7 @@ class DumbMemory:
         self._card = card
         self._console = console
         self._closed = False
+        self.damaged = False
         name = _format(url)
         bits, depth = _DEPTHS[name]
         crtcs, connectors = card.resources()
@@ -423,6 +424,8 @@ class DumbMemory:
         Raises:
             DeviceGone: the display or the card was unplugged, or replaced by a display that lacks the mode.
         """
+        if self._console is not None and self._console.hold():
+            self.damaged = True
         if not self._card.connected(self._connector.value):
             self._was_out = True
             raise DeviceGone(

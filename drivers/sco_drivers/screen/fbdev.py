@@ -196,6 +196,7 @@ class FramebufferMemory:
         self._fd = fd
         self._console = console
         self._closed = False
+        self.damaged = False
         self._vsync = True
         self._scratch = bytearray(VARIABLE.size)
         self._first = self._variable = Variable.parse(self._ask(FBIOGET_VSCREENINFO, VARIABLE.size))
@@ -279,6 +280,9 @@ class FramebufferMemory:
         Raises:
             DeviceGone: the display was unplugged, or another program has set another mode.
         """
+        if self._console is not None and self._console.hold():
+            self.damaged = True
+            self._unblank()
         self._call(FBIOGET_VSCREENINFO, self._scratch)
         if _mode_in(self._scratch) != self._mode:
             raise DeviceGone("another mode was set", url=self._url.text, hint="open it again to use that mode")

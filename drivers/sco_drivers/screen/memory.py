@@ -38,7 +38,14 @@ class Geometry:
 
 
 class Memory(Protocol):
-    """One display's memory. Used by one thread at a time (the renderer holds a lock)."""
+    """One display's memory. Used by one thread at a time (the renderer holds a lock).
+
+    Attributes:
+        damaged: whether another program may have drawn over the picture; `check` and `changed` set it, the renderer
+            draws the scene again and resets it.
+    """
+
+    damaged: bool
 
     @property
     def geometry(self) -> Geometry:

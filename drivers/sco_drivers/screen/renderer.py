@@ -146,6 +146,7 @@ class DrawnScreen:
                 raise self._lost
             try:
                 self._memory.check()
+                self._repair()
             except DeviceError as error:
                 self._lost = error
                 raise
@@ -230,6 +231,7 @@ class DrawnScreen:
         """Draw the whole scene into the back page, and show it."""
         surface, code = self._surface, layout.code
         self._spinner = None
+        self._memory.damaged = False
         rows = self._memory.back()
         placed = (code.box, matrix, code.module) if code is not None and matrix is not None else None
         surface.page(rows, paint.GROUND, placed)
@@ -253,6 +255,11 @@ class DrawnScreen:
                     MIN_MODULE_MM,
                 )
         self._memory.flip()
+
+    def _repair(self) -> None:
+        """Draw the current scene again if another program may have drawn over it."""
+        if self._memory.damaged and self._layout is not None and self._scene is not None:
+            self._draw(self._layout, qr.encode(self._scene.qr) if self._scene.qr is not None else None)
 
     def _density(self) -> float | None:
         """Px per mm, of the denser axis; None if the panel's size is unknown."""
@@ -315,3 +322,4 @@ class DrawnScreen:
                 changed.append(self._surface.put(rows, layout.countdown.box, image))
         if changed:
             self._memory.changed(changed)
+            self._repair()

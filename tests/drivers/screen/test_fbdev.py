@@ -13,13 +13,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from sco_drivers.errors import DeviceBusy, DeviceGone, DeviceNotFound, ScreenError
 from sco_drivers.registry import open_screen
-from sco_drivers.screen import UnsupportedScreen, console, fbdev
+from sco_drivers.screen import Drawing, UnsupportedScreen, console, fbdev
 from sco_drivers.screen.formats import FORMATS, PixelFormat
 from sco_drivers.screen.renderer import DrawnScreen
 from sco_drivers.urls import DeviceUrl
@@ -222,21 +223,49 @@ def test_no_device_and_no_framebuffer() -> None:
 
 
 class Terminal:
-    """A virtual terminal at the ioctl."""
+    """A virtual terminal at the ioctl: its mode, its keyboard's, and who decides on a switch to another."""
 
     def __init__(self, mode: int = 0) -> None:
         self.mode = mode
+        self.keyboard = console.K_UNICODE
+        self.switching = console.VT_AUTO
         self.opened_for = -1
+        self.hung_up: set[int] = set()
+        self.fds: set[int] = set()
+
+    def reset(self) -> None:
+        """What systemd does before it starts a getty (TTYReset)."""
+        self.mode, self.keyboard, self.switching = console.KD_TEXT, console.K_UNICODE, console.VT_AUTO
 
     def ioctl(self, fd: int, request: int, data=0):
         self.opened_for = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+        self.fds.add(fd)
+        if fd in self.hung_up:
+            raise OSError(errno.EIO, "Input/output error")
         if request == console.VT_GETSTATE:
             data[:2] = (3).to_bytes(2, "little")
         elif request == console.KDGETMODE:
             data[:] = self.mode.to_bytes(4, "little")
         elif request == console.KDSETMODE:
             self.mode = data
+        elif request == console.KDGKBMODE:
+            data[:] = self.keyboard.to_bytes(4, "little")
+        elif request == console.KDSKBMODE:
+            self.keyboard = data
+        elif request == console.VT_GETMODE:
+            data[:] = console.VT_MODE.pack(self.switching, 0, 0, 0, 0)
+        elif request == console.VT_SETMODE:
+            self.switching, _, *signals = console.VT_MODE.unpack(data)
+            assert not any(signals), "a switch would send a signal that nobody expects"
         return 0
+
+    @property
+    def state(self) -> tuple[int, int, int]:
+        return self.mode, self.keyboard, self.switching
+
+
+HELD = (console.KD_GRAPHICS, console.K_OFF, console.VT_PROCESS)
+FREE = (console.KD_TEXT, console.K_UNICODE, console.VT_AUTO)
 
 
 @pytest.fixture
@@ -250,11 +279,14 @@ def terminal(tmp_path, monkeypatch) -> Terminal:
 
 def test_console_goes_to_graphics_and_back(terminal: Terminal, tmp_path) -> None:
     taken = console.Console.take(str(tmp_path / "tty0"))
-    assert terminal.mode == console.KD_GRAPHICS
+    assert terminal.state == HELD
+    assert not taken.hold()
     assert [path.name for path in tmp_path.glob("sco-console-*")] == [f"sco-console-{os.getuid()}-tty3"]
     taken.release()
     taken.release()
-    assert terminal.mode == console.KD_TEXT
+    assert terminal.state == FREE
+    assert not taken.hold()
+    assert terminal.state == FREE
     assert not list(tmp_path.glob("sco-console-*"))
 
 
@@ -272,11 +304,11 @@ def test_graphics_mode_of_another_program_is_refused(terminal: Terminal, tmp_pat
 
 
 def test_console_left_by_a_killed_run_is_taken_over(terminal: Terminal, tmp_path) -> None:
-    terminal.mode = console.KD_GRAPHICS
+    terminal.mode, terminal.keyboard = console.KD_GRAPHICS, console.K_OFF
     (tmp_path / f"sco-console-{os.getuid()}-tty3").write_text("999999999 12345")
     taken = console.Console.take(str(tmp_path / "tty0"))
     taken.release()
-    assert terminal.mode == console.KD_TEXT
+    assert terminal.state == FREE
 
 
 def test_no_console_is_an_error_only_when_asked_for(tmp_path) -> None:
@@ -338,6 +370,72 @@ def test_rows_that_would_move_with_a_taller_memory_are_left_as_they_are(tmp_path
         assert kernel.words[3] == 480
         screen.show(scenes()[1])
         assert decoded(screen.image()) == [LINK]
+
+
+def test_a_keyboard_mode_of_the_user_is_restored(terminal: Terminal, tmp_path) -> None:
+    terminal.keyboard = 1  # K_XLATE
+    console.Console.take(str(tmp_path / "tty0")).release()
+    assert terminal.keyboard == 1
+
+
+@pytest.mark.parametrize("hang_up", [False, True], ids=["reset", "reset and vhangup"])
+@pytest.mark.parametrize("scene", ["idle", "spinner", "next"])
+def test_a_console_that_a_getty_resets_is_taken_again_and_the_picture_drawn_again(
+    terminal: Terminal, scene: str, hang_up: bool, tmp_path, monkeypatch
+) -> None:
+    """systemd resets the terminal, and a restarted getty writes its login text into the framebuffer."""
+    kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"])
+    requests = vars(console).values()
+    here = terminal.ioctl
+    monkeypatch.setattr(
+        fcntl,
+        "ioctl",
+        lambda fd, request, data=0: (here if request in requests else kernel.ioctl)(fd, request, data),
+    )
+    taken = console.Console.take(str(tmp_path / "tty0"))
+    url = DeviceUrl.parse(f"fb://{kernel.path}")
+    memory = fbdev.FramebufferMemory(url, os.open(kernel.path, os.O_RDWR), console=taken)
+    shown = next(
+        one for one in scenes() if bool(one.drawing is Drawing.SPINNER) == (scene == "spinner") and not one.deadline
+    )
+    with DrawnScreen(url, memory, guard_ms=0) as screen:
+        screen.show(shown)
+        before = screen.image() if scene != "spinner" else None
+        terminal.reset()
+        if hang_up:
+            terminal.hung_up = set(terminal.fds)
+        memory.front()[:] = b"\x55" * len(memory.front())
+        if scene == "idle":
+            screen.check()
+        elif scene == "next":
+            screen.show(shown)
+        else:
+            end = time.monotonic() + 60
+            while terminal.state != HELD and time.monotonic() < end:
+                time.sleep(0.02)
+        with screen._lock:
+            assert terminal.state == HELD
+            assert not memory.damaged
+            assert before is None or screen.image().tobytes() == before.tobytes()
+            assert bytes(memory.front()[:64]) != b"\x55" * 64
+        screen.check()
+    assert terminal.state == FREE
+
+
+def test_a_console_without_keyboard_and_switching_is_held_as_far_as_it_can(
+    terminal: Terminal, tmp_path, monkeypatch, caplog
+) -> None:
+    def ioctl(fd: int, request: int, data=0):
+        if request in (console.KDGKBMODE, console.KDSKBMODE, console.VT_GETMODE, console.VT_SETMODE):
+            raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+        return terminal.ioctl(fd, request, data)
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    taken = console.Console.take(str(tmp_path / "tty0"))
+    assert not taken.hold()
+    assert "cannot be disabled" in caplog.text
+    taken.release()
+    assert terminal.mode == console.KD_TEXT
 
 
 def test_a_marker_of_another_user_is_not_followed(terminal: Terminal, tmp_path) -> None:

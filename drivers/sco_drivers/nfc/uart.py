@@ -35,6 +35,9 @@ _ACK = b"\x00\x00\xff\x00\xff\x00"
 _WAKE_UP = b"\x55\x55" + bytes(14)
 # The chip acknowledges within 15 ms; the rest is for a busy machine and for converters between USB and serial.
 _MIN_TIMEOUT_MS = 250
+# Some chips take 0.6 to 1.5 s for their first answer after power-up.
+_SLOW_START_MS = 1700
+_QUIET_S = 0.1
 
 
 def _os_error(number: int) -> OSError:
@@ -45,6 +48,7 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
     """The serial line: exclusive, with deadlines on reads and writes, and resynchronising on the start code."""
 
     tty: serial.Serial | None
+    min_timeout_ms = _MIN_TIMEOUT_MS
 
     def open(self, port: str, baudrate: int = FIRST_BAUD) -> None:
         """Open `port`, or change the speed of the line when it is open already."""
@@ -64,14 +68,14 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
         """Read one whole frame.
 
         Args:
-            timeout: ms until its first byte, at least `_MIN_TIMEOUT_MS`; the rest must follow within another 100 ms.
+            timeout: ms until its first byte, at least `min_timeout_ms`; the rest must follow within another 100 ms.
 
         Raises:
             OSError: ETIMEDOUT if nothing came, EIO if what came is not a whole frame.
         """
         if self.tty is None:
             raise _os_error(errno.ENODEV)
-        deadline = time.monotonic() + max(timeout, _MIN_TIMEOUT_MS) / 1000
+        deadline = time.monotonic() + max(timeout, self.min_timeout_ms) / 1000
         frame = bytearray(self._take(len(_ACK), deadline))
         if not frame:
             raise _os_error(errno.ETIMEDOUT)
@@ -104,6 +108,11 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
             raise _os_error(errno.EIO)
         return frame
 
+    def drain(self) -> None:
+        """Discard answers that arrive late, until the line is quiet."""
+        while self._take(4096, time.monotonic() + _QUIET_S):
+            pass
+
     def close(self) -> None:
         """Release the line. Never raises: a line that was unplugged cannot be flushed."""
         if self.tty is not None:
@@ -126,6 +135,19 @@ def _answers(line: Line, chipset: Any) -> bool:
         else:
             return True
     return False
+
+
+def _answers_slowly(line: Line, chipset: Any) -> bool:
+    """Wait for the first answer of a chip that starts slowly. Its answers to earlier commands may come meanwhile."""
+    line.min_timeout_ms = _SLOW_START_MS
+    try:
+        line.drain()
+        found = _answers(line, chipset)
+    finally:
+        line.min_timeout_ms = _MIN_TIMEOUT_MS
+    if found:
+        line.drain()
+    return found and _answers(line, chipset)
 
 
 def _set_speed(line: Line, chipset: Any, speed: int) -> bool:
@@ -170,7 +192,9 @@ def connect(path: str, baud: int) -> ContactlessFrontend:
             if _answers(line, chipset):
                 break
         else:
-            raise _os_error(errno.ENODEV)
+            line.open(path, FIRST_BAUD)
+            if not _answers_slowly(line, chipset):
+                raise _os_error(errno.ENODEV)
         chipset.sam_configuration("normal")
         for speed in sorted((speed for speed in BAUDS if speed <= baud), reverse=True):
             if line.baudrate == speed or _set_speed(line, chipset, speed):

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import termios
 import threading
+import time
 import tty
 from pathlib import Path
 from typing import Self
@@ -49,6 +50,7 @@ class VirtualReader(FramedChip):
         self.serial_us = 0.0
         self.baud = 115200
         self._delay = 0.0
+        self._start_s, self._start_answers_late = 0.0, False
         self._folder = Path(tempfile.mkdtemp(prefix="sco-pn532-"))
         self.path = self._folder / "tty"
         self._master = self._slave = -1
@@ -77,6 +79,15 @@ class VirtualReader(FramedChip):
     def slow(self, seconds: float) -> None:
         """Delay each of the chip's answers by `seconds` of real time."""
         self._delay = seconds
+
+    def start_slowly(self, seconds: float, *, acknowledges: bool = False) -> None:
+        """Delay the chip's first answer after power-up, which is now, by `seconds` of real time.
+
+        Args:
+            acknowledges: it acknowledges commands meanwhile, and each further one aborts the one before; otherwise it
+                does nothing, and answers all commands then.
+        """
+        self._start_s, self._start_answers_late = seconds, acknowledges
 
     def unplug(self) -> None:
         """Unplug the line. The chip loses its power."""
@@ -139,9 +150,20 @@ class VirtualReader(FramedChip):
             if not self._same_speed():
                 buffer.clear()
                 continue
+            if self._start_s and not self._start_answers_late:
+                data = self._started(master, data)
             self.serial_us += len(data) * 10e6 / self.baud
             buffer += data
             self._receive(buffer)
+
+    def _started(self, master: int, data: bytes) -> bytes:
+        """All that arrives at the chip's speed until it has started."""
+        end, self._start_s = time.monotonic() + self._start_s, 0.0
+        while (left := end - time.monotonic()) > 0:
+            if select.select([master], [], [], left)[0]:
+                more = os.read(master, 4096)
+                data += more if self._same_speed() else b""
+        return data
 
     def _same_speed(self) -> bool:
         try:
@@ -156,6 +178,9 @@ class VirtualReader(FramedChip):
 
     def _send(self, frame: bytes) -> None:
         self.serial_us += len(frame) * 10e6 / self.baud
+        with contextlib.suppress(OSError, termios.error):
+            if _TERMIOS_SPEED.get(termios.tcgetattr(self._slave)[4]) != self.baud:
+                frame = b"\x00\xfe\x80"  # what the host's UART makes of it
         if self.baud > self._highest_baud:
             frame = bytes(octet ^ 0x20 for octet in frame)
         with contextlib.suppress(OSError):
@@ -166,9 +191,14 @@ class VirtualReader(FramedChip):
 
     def _interrupted(self) -> bool:
         """Anything that the host sends meanwhile, an acknowledgement or another command, aborts the current one."""
-        if not self._delay:
+        delay, start = self._delay, self._start_s if self._start_answers_late else 0.0
+        if not delay and not start:
             return False
         try:
-            return bool(select.select([self._master], [], [], self._delay)[0])
+            if select.select([self._master], [], [], delay + start)[0]:
+                return True
+            if start:
+                self._start_s = 0.0
+            return False
         except (OSError, ValueError):  # the line was unplugged
             return True

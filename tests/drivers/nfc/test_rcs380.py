@@ -182,11 +182,11 @@ def test_a_type_1_tag_is_reported(bench: VirtualRcs380) -> None:
     [
         ({}, NoTag, "does not answer"),
         ({"26": "44"}, TagGarbled, "44 in answer to a request"),
-        ({"26": "4400"}, TagGarbled, "falls silent"),
+        ({"26": "4400"}, TagGarbled, "stops answering"),
         ({"26": "4400", "9320": "8804a1b2"}, TagGarbled, "8804a1b2 instead of a serial number"),
         ({"26": "4400", "9320": "8804a1b200"}, SeveralTags, "contradicts its check byte"),
         (activation("8804a1b2", "c3d4e5f6", sak="0000"), TagGarbled, "0000 in answer to a selection"),
-        (activation("8804a1b2", "88c3d4e5", "88112233", sak="04"), TagGarbled, "without an end"),
+        (activation("8804a1b2", "88c3d4e5", "88112233", sak="04"), TagGarbled, "longer than three levels"),
         ({"26": 0x01}, TagGarbled, "protocol error"),
         ({"26": 0x02}, TagGarbled, "parity error"),
         ({"26": 0x04}, TagGarbled, "CRC error"),
@@ -241,7 +241,7 @@ def test_an_unconfirmed_field_off_is_reported(bench: VirtualRcs380, reader: TagR
     before = bench.command_count
     reader.read()
     bench.inject(fault, at_command=bench.command_count - before - 1)  # SwitchRF, the last word of a reading
-    with pytest.raises(Exception, match=r"did not answer|does not know"):
+    with pytest.raises(Exception, match=r"did not answer|violates its protocol"):
         reader.read()
     assert reader.read().uri == OLD
     assert not bench.field_on
@@ -313,10 +313,10 @@ VERSION = "0000ffffff 0400 fc d7211101 f6 00"
         (3, VERSION.replace("fc", "fd"), "a checksum is wrong"),
         (3, VERSION.replace("f6", "f7"), "a checksum is wrong"),
         (3, VERSION.replace("1101", "1102"), "a checksum is wrong"),
-        (3, VERSION.removesuffix("00"), "no whole frame"),
-        (3, "0000ffffff 04", "no whole frame"),
-        (3, "0000ff00ff00", "no whole frame"),
-        (3, "0000ffffff", "the reader does not understand"),
+        (3, VERSION.removesuffix("00"), "incomplete frame"),
+        (3, "0000ffffff 04", "incomplete frame"),
+        (3, "0000ff00ff00", "incomplete frame"),
+        (3, "0000ffffff", "the reader did not understand"),
         (3, "0000ffffff 0400 fc d7231101 f4 00", "no answer to GetFirmwareVersion"),
         (3, "0000ffffff 0400 fc d6211101 f7 00", "no answer to GetFirmwareVersion"),
         (2, "0000ffff0000", "no acknowledgement"),

@@ -25,6 +25,7 @@ from sco_drivers.nfc import (
     TagTooSmall,
     TagWriteFailed,
     WrongContent,
+    uart,
 )
 from sco_drivers.nfc.message import uri_message, uri_of
 from sco_sim.nfc.ntag import VirtualTag
@@ -121,6 +122,24 @@ def test_one_owner_and_hot_unplug(bench: VirtualReader) -> None:
 
 def test_a_chip_left_at_high_speed_is_found(bench: VirtualReader) -> None:
     bench.baud = 921600
+    with open_nfc(bench.url) as nfc:
+        assert nfc.read().uri == OLD
+
+
+@pytest.mark.parametrize("acknowledges", [False, True])
+@pytest.mark.parametrize("seconds", [0.3, 0.6, 1.0, 1.5])
+def test_a_chip_whose_first_answer_is_late_is_found(bench: VirtualReader, seconds: float, acknowledges: bool) -> None:
+    bench.start_slowly(seconds, acknowledges=acknowledges)
+    with open_nfc(bench.url) as nfc:
+        assert nfc.read().uri == OLD
+        assert bench.baud == 921600
+        assert nfc.write_uri(NEW).uri == NEW
+        assert bench.unknown == 0
+
+
+def test_a_chip_that_answers_at_once_is_opened_without_the_slow_round(bench: VirtualReader, monkeypatch) -> None:
+    monkeypatch.setattr(uart, "_answers_slowly", pytest.fail)
+    bench.baud = 230400  # a killed process left it so
     with open_nfc(bench.url) as nfc:
         assert nfc.read().uri == OLD
 

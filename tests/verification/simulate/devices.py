@@ -206,7 +206,7 @@ class ReaderOnDesk(VirtualReader):
             self._buffer.clear()
             return
         self._buffer += data
-        self._hear(self._buffer)
+        self._receive(self._buffer)
 
     def _send(self, data: bytes) -> None:
         if self.plugged:

@@ -175,8 +175,8 @@ def test_touch_panels_come_before_mice_and_buttons_are_left_out(tree: MachineTre
     tree.event(3, "Keyboard", ev="120013", key="fffffffffffffffe")
     assert [(found.kind, urls(found)) for found in look(tree).found] == [
         ("touch", ["evdev:///dev/input/event2"]),
-        ("keyboard", ["evdev:///dev/input/event1"]),
-        ("keyboard", ["evdev:///dev/input/event3"]),
+        ("keyboard", ["evdev:///dev/input/event1?keys=1"]),
+        ("keyboard", ["evdev:///dev/input/event3?keys=1"]),
     ]
 
 

@@ -1,8 +1,9 @@
-"""`evdev:///dev/input/eventN` (or `/dev/input/by-id/...`): a touch panel, a mouse button or a keyboard, with the
-kernel's own interface. Uses the standard library only.
+"""`evdev:///dev/sco/touch` (a name by udev; `/dev/input/eventN` may be another device after replugging): a touch panel,
+with the kernel's own interface. Uses the standard library only.
 
 Parameters: `rotate` (same as the screen's), `calibration=a,b,c,d,e,f`, `swap_xy`, `flip_x`, `flip_y`, `range=MAXxMAX`
-(by default from the device), `debounce_ms`, `grab=0` to let other programs receive the events too (by default they do
+(by default from the device), `debounce_ms`, `keys=1` to accept a keyboard or keypad, which has no
+axes, `grab=0` to let other programs receive the events too (by default they do
 not, so that a desktop or console does not react).
 """
 
@@ -14,6 +15,7 @@ import fcntl
 import os
 import stat
 import struct
+import sys
 import time
 from functools import partial
 
@@ -26,6 +28,7 @@ from sco_drivers.urls import DeviceUrl, opener
 _ABSINFO = struct.Struct("@6i")  # value, minimum, maximum, fuzz, flat, resolution
 _EVIOCGRAB = 0x40044590  # _IOW('E', 0x90, int)
 _EVIOCSCLOCKID = 0x400445A0  # _IOW('E', 0xa0, int)
+_EVIOCGBIT_ABS = 0x80084523  # _IOC(_IOC_READ, 'E', 0x20 + EV_ABS, 8)
 _SLOTS = 16
 _EVIOCGMTSLOTS = 0x8000450A | 4 * (1 + _SLOTS) << 16  # _IOC(_IOC_READ, 'E', 0x0a, length): a code, then its values
 
@@ -36,6 +39,7 @@ def _eviocgabs(axis: int) -> int:
 
 def _check(url: DeviceUrl) -> None:
     _grab(url)
+    _keys(url)
     check_parameters(url)
 
 
@@ -43,13 +47,17 @@ def _grab(url: DeviceUrl) -> bool:
     return url.choice("grab", "1", ("0", "1")) == "1"
 
 
-@opener(_check, example="evdev:///dev/input/event3", params=("grab", *PARAMETERS), needs=("path",))
+def _keys(url: DeviceUrl) -> bool:
+    return url.choice("keys", "0", ("0", "1")) == "1"
+
+
+@opener(_check, example="evdev:///dev/sco/touch", params=("grab", "keys", *PARAMETERS), needs=("path",))
 def open_evdev(url: DeviceUrl, _options: None) -> EventTouch:
     """Open an input device.
 
     Raises:
-        BadDeviceUrl, DeviceNotFound, DevicePermission, DeviceBusy (another process has grabbed it), TouchError (no
-        input device).
+        BadDeviceUrl, DeviceNotFound, DevicePermission, DeviceBusy (another process has grabbed it), TouchError (not a
+        touch panel).
     """
     try:
         fd = os.open(url.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -66,6 +74,10 @@ def open_evdev(url: DeviceUrl, _options: None) -> EventTouch:
     try:
         if not stat.S_ISCHR(os.fstat(fd).st_mode):
             raise TouchError("not an input device", url=url.text, hint=FIND_HINT)
+        if not _keys(url) and not _has_axes(fd, url):
+            # A scanner or keyboard that got the panel's old number: its keys would press buttons.
+            hint = "use evdev:///dev/sco/touch; a keyboard or keypad instead of a panel: keys=1"
+            raise TouchError("not a touch panel: it has no absolute axes", url=url.text, hint=hint)
         x, y = range_of(url, _axes(fd))
         calibration = Calibration.of(url, x, y)
         if _grab(url):
@@ -83,6 +95,17 @@ def open_evdev(url: DeviceUrl, _options: None) -> EventTouch:
     except BaseException:
         os.close(fd)
         raise
+
+
+def _has_axes(fd: int, url: DeviceUrl) -> bool:
+    """Whether the device has both axes, single-touch or multi-touch ones."""
+    data = bytearray(8)
+    try:
+        fcntl.ioctl(fd, _EVIOCGBIT_ABS, data)
+    except OSError as error:
+        raise TouchError("not an input device", url=url.text, hint=FIND_HINT) from error
+    bits = int.from_bytes(data, sys.byteorder)
+    return any(bits >> x & bits >> y & 1 for x, y in ((ABS_X, ABS_Y), (ABS_MT_POSITION_X, ABS_MT_POSITION_Y)))
 
 
 def _absolute(fd: int, code: int) -> tuple[int, int, int] | None:

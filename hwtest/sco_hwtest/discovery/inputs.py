@@ -80,7 +80,11 @@ def _input(looking: Looking, event: SysDevice, kind: str) -> Found:
         "touch" if touch else "keyboard",
         f"{name}, {_WORDS[kind]}, {vendor}:{product}",
         f"{event.kernel}, {where(usb)}" if usb is not None else event.kernel,
-        (Address(f"evdev://{path}", "" if touch else "at a bench: stands in for a touch panel"),),
+        (
+            Address(f"evdev://{path}")
+            if touch
+            else Address(f"evdev://{path}?keys=1", "at a test bench, instead of a panel"),
+        ),
         files,
         rule,
         tuple(problems),

@@ -8,6 +8,7 @@ import os
 import queue
 import stat
 import struct
+import sys
 import time
 from pathlib import Path
 
@@ -292,6 +293,10 @@ class InputKernel:
             if found is None:
                 raise OSError(errno.EINVAL, "Invalid argument")
             data[:] = struct.pack("@6i", *found, 0, 0, 0)
+        elif request == 0x80084523:  # EVIOCGBIT(EV_ABS, 8)
+            axes = [0, 1] if self.single else []
+            axes += [0x2F, 0x35, 0x36, 0x39] if self.multi else []
+            data[:] = sum(1 << axis for axis in axes).to_bytes(8, sys.byteorder)
         else:
             raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
         return 0
@@ -320,6 +325,23 @@ def test_evdev_queries_the_state_that_the_kernel_does_not_repeat(
                 finger.send((3, 0x39, 6), (1, 0x14A, 1))
                 finger.lift()
                 assert taps.next() == (320, 120)
+
+
+def test_a_keyboard_or_scanner_is_no_panel_unless_the_url_says_so(tmp_path, monkeypatch) -> None:
+    """Event numbers move to other devices after replugging: a scanned code must not press a button."""
+    kernel, taps = InputKernel(multi=False, single=False), Taps()
+    with VirtualTouch((800, 480), path=tmp_path / "event0") as keyboard:
+        monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
+        monkeypatch.setattr(stat, "S_ISCHR", stat.S_ISFIFO)
+        url = f"evdev://{keyboard.path}"
+        for wanted in (url, f"{url}?keys=0", f"{url}?range=800x480"):
+            with pytest.raises(TouchError, match=r"no absolute axes.*/dev/sco/touch.*keys=1"):
+                open_touch(wanted)
+        assert not kernel.grabbed
+        with open_touch(f"{url}?keys=1") as touch:
+            touch.start((800, 480), taps.taps.put, taps.lost.put)
+            keyboard.key(28)
+            assert taps.next() == (-1, -1)
 
 
 def test_a_tap_has_the_time_of_its_events(tmp_path) -> None:
@@ -375,7 +397,7 @@ def test_no_panel() -> None:
     with pytest.raises(TouchError, match="not an input device"):
         open_touch("evdev:///dev/null")
     with pytest.raises(TouchError, match="not an input device"):
-        open_touch("evdev:///etc/hostname")
+        open_touch("evdev:///etc/hostname?keys=1")
     with pytest.raises(DeviceNotFound):
         open_touch("sim:///no/such/fifo")
     with pytest.raises(TouchError, match="not a FIFO"):

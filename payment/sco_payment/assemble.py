@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 from functools import partial
 from pathlib import Path
@@ -42,9 +43,9 @@ def screen_ui(settings: Settings) -> LaneUI:
     if not devices.screen:
         return NoUI()
     if _traits("screen", devices.screen).owns_console:
-        from sco_drivers.screen.console import watch_exits
-
-        watch_exits()  # here, because the screen is opened in another thread
+        importlib.import_module(
+            "sco_drivers.screen.console"
+        ).watch_exits()  # here, because the screen is opened in another thread
     touch = ReopeningDevice(partial(open_touch, devices.touch)) if devices.touch else None
     return ScreenUI(ReopeningDevice(partial(open_screen, devices.screen)), touch, LANGUAGES[settings.lane.language])
 

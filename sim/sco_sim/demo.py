@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import zxingcpp
 from PIL import Image
 
+import sco_sim
 from sco_payment.assemble import bind_screen, open_lane, screen_ui
 from sco_payment.attempt import Message, Outcome, Phase, View
 from sco_payment.cli.output import outcome_json, outcome_text
@@ -57,18 +58,6 @@ def decode(picture: Image.Image) -> str | None:
     """What a phone reads from the picture: one QR code, by a decoder that is not the encoder's library."""
     found = [code.text for code in zxingcpp.read_barcodes(picture.convert("L")) if code.valid]
     return found[0] if len(found) == 1 else None
-
-
-def _printer() -> VirtualPrinter:
-    from sco_sim.printer import VirtualPrinter
-
-    return VirtualPrinter()
-
-
-def _reader(uri: str) -> VirtualReader:
-    from sco_sim.nfc.pn532 import VirtualReader
-
-    return VirtualReader(uri=uri)
 
 
 class _LaneTime(ThreadRuntime[Message]):
@@ -249,8 +238,10 @@ class Demo:
             sticker = paymaster.bank.add_sticker() if self._mode == 2 and self._plate == "static" else None
             bench = Bench(
                 paymaster,
-                stack.enter_context(_printer()) if self._mode == 0 else None,
-                stack.enter_context(_reader(sticker.payload if sticker else "")) if self._mode == 2 else None,
+                stack.enter_context(sco_sim.VirtualPrinter()) if self._mode == 0 else None,
+                stack.enter_context(sco_sim.VirtualReader(uri=sticker.payload if sticker else ""))
+                if self._mode == 2
+                else None,
                 stack.enter_context(VirtualScreen(size=_SCREEN_SIZE)),
                 stack.enter_context(VirtualTouch(_SCREEN_SIZE)),
             )

@@ -24,8 +24,8 @@ from sco_hwtest.cli.main import main
 from sco_hwtest.contracts.check import Check
 from sco_hwtest.manual import tap_the_buttons
 from sco_hwtest.measure import dump
-from sco_hwtest.run_page import number
 from sco_hwtest.results import CheckResult, DeviceReport
+from sco_hwtest.run_page import number
 from sco_hwtest.runner import advice
 from sco_hwtest.suites import Suite
 

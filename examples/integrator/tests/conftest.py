@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from corner_till import Receipt, Till, TillScreen
 
-from sco_sim.testing.lane import LaneBench
+from sco_sim import LaneBench
 
 
 @pytest.fixture

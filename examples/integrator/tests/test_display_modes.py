@@ -6,9 +6,7 @@ import pytest
 from corner_till import Receipt, Till, TillScreen
 
 from sco_payment import Outcome
-from sco_sim.testing.bank import BenchPayMaster
-from sco_sim.testing.devices import BenchPrinter, BenchTag
-from sco_sim.testing.lane import LaneBench
+from sco_sim import BenchPayMaster, BenchPrinter, BenchTag, LaneBench
 
 PAY = "Для оплаты используйте NFC или отсканируйте QR-код"
 

@@ -7,8 +7,7 @@ from corner_till import Receipt, Till, TillScreen
 from corner_till.till import NotPayable
 
 from sco_payment import Outcome
-from sco_sim.testing.bank import BenchPayMaster
-from sco_sim.testing.lane import LaneBench
+from sco_sim import BenchPayMaster, LaneBench
 
 
 def test_the_rest_is_paid_by_sbp(

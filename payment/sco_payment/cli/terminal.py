@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
+from sco_drivers.qr import QUIET_ZONE, encode
 from sco_payment.attempt import Phase
 from sco_payment.customer.ui import CANCEL, RETRY, Choose, ScreenState
 from sco_payment.events import (
@@ -42,8 +43,6 @@ _ROWS_AROUND = 5  # border, headline, a further line
 
 def qr_in_characters(text: str) -> str:
     """The code in half-block characters, quiet zone included, dark on light: two modules a character."""
-    from sco_drivers.qr import QUIET_ZONE, encode
-
     matrix = encode(text, "L")
     width = matrix.size + 2 * QUIET_ZONE
     light_row = bytes(width)

@@ -23,11 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import sco_sim
+
 if TYPE_CHECKING:
-    from sco_sim.testing.bank import BenchPayMaster
-    from sco_sim.testing.clock import BenchTime
-    from sco_sim.testing.devices import BenchPrinter, BenchScreen, BenchTag, BenchTouch
-    from sco_sim.testing.lane import LaneBench
+    from sco_sim import BenchPayMaster, BenchPrinter, BenchScreen, BenchTag, BenchTime, BenchTouch, LaneBench
 
 _MARKER = (
     "sco_lane(mode=1, plate='static', profile='4:3', **sections): settings of the `lane` fixture; "
@@ -57,18 +56,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def sco_time() -> BenchTime:
     """The tests' clock: runs with the wall clock until a `lane` is used, then by steps."""
     with _the_extra():
-        from sco_sim.testing.clock import BenchTime
-
-    return BenchTime()
+        return sco_sim.BenchTime()
 
 
 @pytest.fixture
 def virtual_printer() -> Iterator[BenchPrinter]:
     """A receipt printer on TCP at `.url`."""
     with _the_extra():
-        from sco_sim.testing.devices import BenchPrinter
-
-    with BenchPrinter() as printer:
+        kind = sco_sim.BenchPrinter
+    with kind() as printer:
         yield printer
 
 
@@ -76,9 +72,8 @@ def virtual_printer() -> Iterator[BenchPrinter]:
 def virtual_tag() -> Iterator[BenchTag]:
     """An NFC reader at `.url` with one empty tag on it."""
     with _the_extra():
-        from sco_sim.testing.devices import BenchTag
-
-    with BenchTag() as tag:
+        kind = sco_sim.BenchTag
+    with kind() as tag:
         yield tag
 
 
@@ -86,9 +81,8 @@ def virtual_tag() -> Iterator[BenchTag]:
 def virtual_screen() -> Iterator[BenchScreen]:
     """A screen of 1024x768 at `.url`."""
     with _the_extra():
-        from sco_sim.testing.devices import BenchScreen
-
-    with BenchScreen() as screen:
+        kind = sco_sim.BenchScreen
+    with kind() as screen:
         yield screen
 
 
@@ -96,9 +90,8 @@ def virtual_screen() -> Iterator[BenchScreen]:
 def virtual_touch(virtual_screen: BenchScreen) -> Iterator[BenchTouch]:
     """A finger on the touch panel of `virtual_screen`; the panel is at `.url`."""
     with _the_extra():
-        from sco_sim.testing.devices import BenchTouch
-
-    with BenchTouch(virtual_screen) as touch:
+        kind = sco_sim.BenchTouch
+    with kind(virtual_screen) as touch:
         yield touch
 
 
@@ -106,9 +99,8 @@ def virtual_touch(virtual_screen: BenchScreen) -> Iterator[BenchTouch]:
 def paymaster_simulator(sco_time: BenchTime) -> Iterator[BenchPayMaster]:
     """PayMaster on HTTP at `.base_url`, with the customer's phone at `.phone`."""
     with _the_extra():
-        from sco_sim.testing.bank import BenchPayMaster
-
-    with BenchPayMaster(clock=sco_time.seconds) as paymaster:
+        kind = sco_sim.BenchPayMaster
+    with kind(clock=sco_time.seconds) as paymaster:
         yield paymaster
 
 
@@ -118,7 +110,7 @@ def lane(
 ) -> Iterator[LaneBench]:
     """A lane in the display mode of the marker `sco_lane` (1 without it), with the devices that the mode needs."""
     with _the_extra():
-        from sco_sim.testing.lane import LaneBench
+        kind = sco_sim.LaneBench
 
     options = _options(request)
     mode, plate = options.pop("mode", 1), options.pop("plate", "static")
@@ -135,7 +127,7 @@ def lane(
         sections["lane"] = {"profile": sections.pop("profile")} | sections.get("lane", {})
     folder = tmp_path / "lane"
     folder.mkdir()
-    with LaneBench(
+    with kind(
         folder,
         paymaster_simulator,
         sco_time,

@@ -1,7 +1,7 @@
-"""Draws the diagram of an attempt's states from `machine.TABLE`: `make diagrams`.
+"""Draws the diagram of an attempt's states from `attempt.TABLE`: `make diagrams`.
 
-The places of the boxes are ours, all else is the table's: a phase without a place, or an arrow that the table does not
-have, cannot be drawn. SVG without scripts or fonts from elsewhere, so that it reads the same anywhere.
+The positions of the boxes are set here, everything else comes from the table: a phase without a position, or an arrow that
+the table does not have, cannot be drawn. The SVG has no scripts and no external fonts, so that it looks the same anywhere.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ _PLACES = {
     Phase.UNSETTLED: (1070, 690),
 }
 _WORDS = {
-    Phase.CREATING: "PayMaster is asked",
-    Phase.FINDING: "may exist: looked for",
-    Phase.PRESENTING: "put before the customer",
+    Phase.CREATING: "asks the acquirer",
+    Phase.FINDING: "may exist: searched for",
+    Phase.PRESENTING: "shown to the customer",
     Phase.WAITING: "polled every 3 s",
     Phase.ASKING: "Повторить / Отменить",
     Phase.CANCELLING: "the one cancellation",
-    Phase.CONFIRMING: "the bank's last word",
+    Phase.CONFIRMING: "awaits the final status",
     Phase.WATCHING: "background, invoice + grace",
     Phase.PAID: "goods",
-    Phase.UNPAID: "closed, or never was",
+    Phase.UNPAID: "closed, or never created",
     Phase.PAID_LATE: "money, no goods: a case",
-    Phase.UNSETTLED: "no last word: a case",
+    Phase.UNSETTLED: "no final status: a case",
 }
-_BENDS = {  # how far an arrow leaves its straight line, and where on it the label stands
+_BENDS = {  # how far an arrow leaves its straight line, and where on it the label is
     (Phase.WAITING, Phase.ASKING): (-20, 0.5),
-    (Phase.ASKING, Phase.WAITING): (-20, 0.5),
+    (Phase.ASKING, Phase.WAITING): (-52, 0.5),
     (Phase.CANCELLING, Phase.CONFIRMING): (-22, 0.5),
-    (Phase.CONFIRMING, Phase.CANCELLING): (-22, 0.5),
+    (Phase.CONFIRMING, Phase.CANCELLING): (-48, 0.5),
     (Phase.PRESENTING, Phase.CONFIRMING): (-30, 0.3),
     (Phase.ASKING, Phase.CANCELLING): (20, 0.3),
     (Phase.WAITING, Phase.CANCELLING): (30, 0.62),
@@ -101,7 +101,7 @@ def states() -> str:
 
 
 def _lines(phase: Phase) -> list[str]:
-    """What stands in a phase's box."""
+    """The lines of text in a phase's box."""
     ends = sorted(end.value for begin, end in arrows() if begin is phase and end in FINAL)
     return [phase.value, _WORDS[phase], *(["→ " + ", ".join(ends)] if ends else [])]
 

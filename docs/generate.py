@@ -149,7 +149,7 @@ def modules_page() -> str:
 
 
 def modules_picture() -> str:
-    """The modules of a lane in layers: each stands above all that it needs."""
+    """The modules of a lane in layers: each is above everything that it needs."""
     known = modules()
     names = [
         name

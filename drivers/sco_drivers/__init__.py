@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Style,
         Ticket,
     )
+    from sco_drivers.printer.watch import StatusWatch as StatusWatch
     from sco_drivers.qr import preload
     from sco_drivers.screen import Button, Drawing, Scene, Screen
     from sco_drivers.touch import Tap, Touch
@@ -75,6 +76,7 @@ __all__ = [
     "Screen",
     "ScreenError",
     "SensorState",
+    "StatusWatch",
     "Style",
     "TagContents",
     "TagReader",
@@ -100,6 +102,7 @@ _LAZY = {
         *("Line", "PrintOutcome", "PrintResult", "Printer", "PrinterHealth", "PrinterStatus"),
         *("SensorState", "Style", "Ticket"),
     ),
+    "printer.watch": ("StatusWatch",),
     "qr": ("preload",),
     "screen": ("Button", "Drawing", "Scene", "Screen"),
     "touch": ("Tap", "Touch"),

@@ -18,10 +18,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sco_payment.acquirer import Acquirer as Acquirer
     from sco_payment.assemble import open_lane as open_lane
     from sco_payment.attempt import CaseReason as CaseReason
     from sco_payment.attempt import EndReason as EndReason
     from sco_payment.attempt import Outcome as Outcome
+    from sco_payment.attempt import PaymentStatus as PaymentStatus
     from sco_payment.attempt import Phase as Phase
     from sco_payment.attempt import View as View
     from sco_payment.customer.ui import Button as Button
@@ -56,9 +58,11 @@ if TYPE_CHECKING:
     from sco_payment.settings import Settings as Settings
     from sco_payment.settings_reader import SettingsError as SettingsError
     from sco_payment.settings_reader import load_settings as load_settings
+    from sco_payment.settings_reader import settings_from_mapping as settings_from_mapping
     from sco_payment.systemd import Notifier as Notifier
 
 _WHERE = {
+    "Acquirer": "acquirer",
     "Button": "customer.ui",
     "CancelSent": "events",
     "Case": "journal",
@@ -81,6 +85,7 @@ _WHERE = {
     "OutcomeReached": "events",
     "OutcomeTaken": "events",
     "PaymentRefused": "order",
+    "PaymentStatus": "attempt",
     "Phase": "attempt",
     "Result": "order",
     "ScreenFailed": "events",
@@ -98,6 +103,7 @@ _WHERE = {
     "format_amount": "money",
     "load_settings": "settings_reader",
     "open_lane": "assemble",
+    "settings_from_mapping": "settings_reader",
 }
 __all__ = sorted(_WHERE)
 

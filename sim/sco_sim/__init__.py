@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sco_sim.nfc import Fault as Fault
     from sco_sim.nfc import VirtualReader as VirtualReader
     from sco_sim.nfc import VirtualTag as VirtualTag
+    from sco_sim.nfc.ntag import TEARS as TEARS
     from sco_sim.paymaster import PayMasterSimulator as PayMasterSimulator
     from sco_sim.printer import VirtualPrinter as VirtualPrinter
     from sco_sim.screen import VirtualScreen as VirtualScreen
@@ -47,6 +48,7 @@ _MODULES = {
     "Fault": "nfc",
     "LaneBench": "testing.lane",
     "PayMasterSimulator": "paymaster",
+    "TEARS": "nfc.ntag",
     "VirtualPrinter": "printer",
     "VirtualReader": "nfc",
     "VirtualScreen": "screen",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,7 @@ FACES = {
 """What may be imported from outside: documentation and examples use nothing else."""
 
 
-def modules() -> Iterator[Path]:
-    for package, folder in PACKAGES.items():
-        yield from sorted((folder / package).rglob("*.py"))
+MODULES = [path for package, folder in PACKAGES.items() for path in sorted((folder / package).rglob("*.py"))]
 
 
 def ours(node: ast.AST) -> list[str]:
@@ -48,14 +46,14 @@ def imports_in_functions(tree: ast.Module) -> list[tuple[int, str]]:
     return sorted(found)
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_of_ours_is_imported_inside_a_function(path: Path) -> None:
     """What must load late stands as a name in a lazy table (`importlib`), where it can be found."""
     found = imports_in_functions(ast.parse(path.read_text("utf-8")))
     assert not found, f"{path.relative_to(ROOT)}: {found}"
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_that_ships_imports_mocks_or_tests(path: Path) -> None:
     names = [
         name
@@ -71,13 +69,19 @@ def test_nothing_that_ships_imports_mocks_or_tests(path: Path) -> None:
     assert not [name for name in names if name.split(".")[0] in ("tests", "benchmarks") or name == "unittest.mock"]
 
 
-def examples() -> Iterator[Path]:
-    yield from sorted((ROOT / "examples").rglob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 
 
-@pytest.mark.parametrize("path", examples(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_examples_import_from_the_faces_only(path: Path) -> None:
     found = {name for node in ast.walk(ast.parse(path.read_text("utf-8"))) for name in ours(node)}
+    assert found <= FACES, f"private: {sorted(found - FACES)}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_documentation_imports_from_the_faces_only(path: Path) -> None:
+    found = set(re.findall(r"^ *(?:from|import) (sco_[\w.]+)", path.read_text("utf-8"), re.MULTILINE))
     assert found <= FACES, f"private: {sorted(found - FACES)}"
 
 

@@ -1,7 +1,8 @@
 """Draws the diagram of an attempt's states from `attempt.TABLE`: `make diagrams`.
 
-The positions of the boxes are set here, everything else comes from the table: a phase without a position, or an arrow that
-the table does not have, cannot be drawn. The SVG has no scripts and no external fonts, so that it looks the same anywhere.
+The positions of the boxes are set here, everything else comes from the table: a phase without a position, or an arrow
+that the table does not have, cannot be drawn. The SVG has no scripts and no external fonts, so that it looks the same
+anywhere.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _BENDS = {  # how far an arrow leaves its straight line, and where on it the lab
     (Phase.CANCELLING, Phase.CONFIRMING): (-22, 0.5),
     (Phase.CONFIRMING, Phase.CANCELLING): (-48, 0.5),
     (Phase.PRESENTING, Phase.CONFIRMING): (-30, 0.3),
-    (Phase.ASKING, Phase.CANCELLING): (20, 0.3),
+    (Phase.ASKING, Phase.CANCELLING): (20, 0.6),
     (Phase.WAITING, Phase.CANCELLING): (30, 0.62),
     (Phase.WAITING, Phase.CONFIRMING): (0, 0.78),
     (Phase.CREATING, Phase.CANCELLING): (0, 0.45),

@@ -1,8 +1,7 @@
 """Makes the reference pages that come from the code: `make docs` runs it before Sphinx.
 
-`reference/settings.md`, `reference/events.md` and `diagrams/packages.svg` are in the repository, and a test compares them
-with the code;
-`reference/commands.md`, `reference/modules.md` and `diagrams/modules.svg` are made for each build.
+`reference/settings.md`, `reference/events.md` and `diagrams/packages.svg` are in the repository, and a test compares
+them with the code; `reference/commands.md`, `reference/modules.md` and `diagrams/modules.svg` are made for each build.
 """
 
 from __future__ import annotations
@@ -59,8 +58,8 @@ def events() -> str:
         "# Events",
         "",
         "`open_lane(..., observer=f)` calls `f(event)` with one of these; `event.as_json()` is the object described",
-        "here. `sco-pay pay --json` prints it, one a line; in place of `outcome_reached` and `outcome_taken` it prints its",
-        "own last line, `outcome`. Times are in ms since the epoch (`_ms`).",
+        "here. `sco-pay pay --json` prints it, one a line; in place of `outcome_reached` and `outcome_taken` it prints",
+        "its own last line, `outcome`. Times are in ms since the epoch (`_ms`).",
     ]
     for entry in catalogue():
         words = " ".join(entry.when.split())

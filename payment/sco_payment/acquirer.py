@@ -9,13 +9,15 @@ group `sco_payment.acquirers`. Its name is what `lane.acquirer` in the settings 
 
 What money depends on, and what `sco_sim.testing.acquirer_contract` checks of every adapter:
 
-* No call raises, and each returns in bounded time. An adapter sends each request once: retries belong to the core.
+* No call raises, and each returns in bounded time. An adapter does not repeat a request: retries belong to the core.
 * PAID, REFUNDED and CLOSED are final. They are reported only on the acquirer's own word, and only where no request that
   this adapter has sent can still change it. What the adapter does not know is UNKNOWN; what it could not ask is
   `StatusUnavailable`.
 * An answer about another payment is never accepted.
-* `CreateFailed.may_exist` is False only where the acquirer certainly has no payment; `CancelAnswered` is ACCEPTED only
-  where the acquirer certainly closed it unpaid on our request, REFUSED only where it certainly did not.
+* `CreateFailed.may_exist` is False only where this request certainly created nothing. `CancelAnswered` is ACCEPTED only
+  where the acquirer certainly closed the payment unpaid, REFUSED only where it certainly did not. An acquirer that
+  answers the cancellation of a paid payment with a refund has REFUSED it; the status is then REFUNDED. While such a
+  cancellation has no answer it may still refund the payment, so the payment is not PAID but UNKNOWN.
 * `PaymentNotListed` means that the acquirer itself says there is no such payment. A "not found" about an id, or an
   acquirer that cannot be asked by order, is `StatusUnavailable`.
 """
@@ -28,10 +30,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from sco_payment.attempt import (
+    Cancel,
     CancelAnswered,
     Created,
     CreateFailed,
     PaymentNotListed,
+    PaymentStatus,
     PaymentStatusReceived,
     Plan,
     StatusUnavailable,
@@ -39,6 +43,25 @@ from sco_payment.attempt import (
 
 if TYPE_CHECKING:
     from sco_payment.settings import Settings
+
+__all__ = [
+    "Acquirer",
+    "AcquirerSetup",
+    "AcquirerUnavailable",
+    "Cancel",
+    "CancelAnswered",
+    "Clock",
+    "CreateFailed",
+    "Created",
+    "OpenAcquirer",
+    "PaymentNotListed",
+    "PaymentStatus",
+    "PaymentStatusReceived",
+    "Plan",
+    "StatusUnavailable",
+    "UnknownAcquirer",
+    "checked_by",
+]
 
 GROUP = "sco_payment.acquirers"
 """The group of entry points."""
@@ -54,7 +77,7 @@ class Acquirer(Protocol):
         """The adapter's name, as `lane.acquirer` gives it; it goes into the journal's records."""
 
     def create(self, plan: Plan, seq: int, foreign_ids: Collection[str]) -> Created | CreateFailed:
-        """Create the plan's payment. The same plan always sends the same request under the same key.
+        """Create the plan's payment, at most one for each `plan.key`, however often it is called.
 
         Args:
             plan: amount in kopecks, order number, key, end of the invoice.

@@ -1,4 +1,4 @@
-"""The integrator's project in examples/ passes its own tests, from its own folder, four at a time or one."""
+"""The projects in examples/ pass their own tests, from their own folders, several at a time or one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PUBLIC = re.compile(r"^(?:from|import) (sco_\w+(?:\.\w+)*)(?: import (.+))?$", re.MULTILINE)
 
 
-def test_its_tests_pass_in_a_copy_of_their_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["integrator", "acquirer"])
+def test_its_tests_pass_in_a_copy_of_their_own(tmp_path: Path, name: str) -> None:
     """Copied away, so that nothing of this repository but the installed package can help it."""
-    project = tmp_path / "corner-till"
-    shutil.copytree(
-        ROOT / "examples/integrator", project, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache")
-    )
+    project = tmp_path / name
+    shutil.copytree(ROOT / "examples" / name, project, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider"],
         cwd=project,
@@ -31,7 +32,7 @@ def test_its_tests_pass_in_a_copy_of_their_own(tmp_path: Path) -> None:
 
 
 def test_it_uses_public_names_only() -> None:
-    files = [*(ROOT / "examples/integrator").rglob("*.py")]
+    files = [*(ROOT / "examples").rglob("*.py")]
     found = [(path.name, match) for path in files for match in PUBLIC.finditer(path.read_text("utf-8"))]
     assert found
     for name, match in found:

@@ -71,7 +71,7 @@ BODY = DYNAMIC.rpartition("&crc=")[0]
         (DYNAMIC.replace("AD10001246OADML79D5OP9279JLPI2V6", "AD1"), "QRC id"),
     ],
 )
-def test_what_contradicts_is_refused(text: str, words: str) -> None:
+def test_a_link_that_contradicts_the_payment_or_itself_is_refused(text: str, words: str) -> None:
     judgement = judge(text, kopecks=SUM)
     assert judgement.verdict is Verdict.REFUSED
     assert words in judgement.reason
@@ -113,7 +113,7 @@ def test_the_crc_is_written_with_all_its_digits() -> None:
 
 
 @pytest.mark.parametrize("text", ["https://pay.example/i/123", BODY, with_crc(BODY.replace("&sum=253&cur=RUB", ""))])
-def test_what_cannot_be_checked_is_presentable(text: str) -> None:
+def test_a_link_that_cannot_be_checked_is_presentable(text: str) -> None:
     assert judge(text, kopecks=SUM).verdict is Verdict.UNVERIFIABLE
 
 

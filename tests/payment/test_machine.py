@@ -1,4 +1,4 @@
-"""The machine step by step, in real time-outs: what the explorer, whose clock has whole ticks, cannot tell apart."""
+"""The machine step by step, with real time-outs: what the explorer, whose clock has whole ticks, cannot see."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def plan(**changes: Any) -> m.Plan:
 
 
 def state(phase: m.Phase, **changes: Any) -> m.State:
-    """An attempt whose request number 7 is under way, known to the bank where the phase says so."""
+    """An attempt whose request number 7 is under way; the acquirer knows it where the phase implies that."""
     early = phase in (P.CREATING, P.FINDING)
     known = {"may_exist": not early, "payment_id": None if early else ID, "link": None if early else LINK}
     shown = phase in (P.WAITING, P.ASKING)
@@ -66,23 +66,23 @@ def cancels(seq: int = 8) -> tuple[m.Effect, ...]:
     return m.Withdraw(), m.Show(m.View.WAIT), m.SendCancel(seq, ID)
 
 
-# --- the schedule, as the mission and the settings' reference state it ------------------------------------------------
+# --- the schedule, as the requirement and the settings' reference state it --------------------------------------------
 
 
-def test_the_default_schedule_is_the_missions() -> None:
+def test_the_default_schedule_is_that_of_the_requirement() -> None:
     assert m.Timing() == m.Timing(3_000, 90_000, 20_000, 2_000, 40_000, 15_000, 30_000, 600_000, False, True)
     assert plan().tendered_elsewhere == 0
     assert not m.NoteCase("the acquirer has closed the payment unpaid").reopens
 
 
-def test_phases_before_the_customer_are_all_but_the_watched_and_the_final() -> None:
+def test_foreground_phases_are_all_but_watching_and_the_final_ones() -> None:
     assert {P.PAID, P.UNPAID, P.PAID_LATE, P.UNSETTLED} == m.FINAL
     assert {
         P.CREATING, P.FINDING, P.PRESENTING, P.WAITING, P.ASKING, P.CANCELLING, P.CONFIRMING,
     } == m.FOREGROUND  # fmt: skip
 
 
-def test_what_nothing_has_happened_to() -> None:
+def test_the_defaults_of_a_new_state() -> None:
     assert m.State(plan()) == m.State(
         plan(), P.CREATING, None, None, m.EndReason.NONE, m.Cancel.NOT_ASKED, None, None,
         delivered=False, may_exist=False, presented=False, asked=False,
@@ -147,7 +147,7 @@ def test_a_create_answered_at_the_invoices_end_is_not_presented(late: int, phase
     assert phase is P.PRESENTING or after.reason is m.EndReason.NOT_PRESENTED
 
 
-def test_a_create_that_is_answered_with_a_final_word_ends_there() -> None:
+def test_a_create_that_is_answered_with_a_final_status_ends_the_attempt() -> None:
     after, effects = m.step(state(P.CREATING), created(status=S.PAID))
     assert (after.phase, effects) == (P.PAID, ends(m.View.PAID, m.Outcome.PAID, m.EndReason.NONE))
     after, effects = m.step(state(P.CREATING), created(status=S.CLOSED))
@@ -186,7 +186,7 @@ def test_a_refund_found_while_watching_is_a_case_or_added_to_the_one_that_is_ope
 
 @pytest.mark.parametrize(("wait_ms", "next_at_ms"), [(0, 2_500), (2_001, 2_501), (60_000, 60_500)])
 @pytest.mark.parametrize("may_exist", [False, True])
-def test_a_create_that_failed_is_tried_again_when_the_bank_wants(
+def test_a_create_that_failed_is_tried_again_when_the_acquirer_allows_it(
     wait_ms: int, next_at_ms: int, may_exist: bool
 ) -> None:
     event = m.CreateFailed(BEGIN + 500, 7, "busy", may_exist, final=False, wait_ms=wait_ms)
@@ -194,7 +194,7 @@ def test_a_create_that_failed_is_tried_again_when_the_bank_wants(
     assert (after, effects) == (idle(P.CREATING, may_exist=may_exist, next_at_ms=BEGIN + next_at_ms), ())
 
 
-def test_what_may_exist_once_may_exist_for_good() -> None:
+def test_a_payment_that_may_exist_may_exist_until_the_acquirer_denies_it() -> None:
     event = m.CreateFailed(BEGIN, 7, "refused", may_exist=False, final=True)
     after, _ = m.step(state(P.CREATING, may_exist=True), event)
     assert (after.phase, after.reason, after.may_exist) == (P.FINDING, m.EndReason.NOT_CREATED, True)
@@ -207,7 +207,7 @@ def test_a_refused_create_is_not_presented() -> None:
     assert effects == ends(m.View.UNPAID, m.Outcome.NOT_PRESENTED, m.EndReason.NOT_CREATED)
 
 
-def test_a_create_that_cannot_be_repeated_is_looked_for() -> None:
+def test_a_payment_whose_create_cannot_be_repeated_is_looked_for() -> None:
     event = m.CreateFailed(BEGIN + 500, 7, "key violation", may_exist=True, final=True)
     after, effects = m.step(state(P.CREATING), event)
     assert effects == (m.SendFind(8),)
@@ -239,7 +239,7 @@ def test_the_create_window_ends(may_exist: bool) -> None:
     assert after.reason is m.EndReason.CUSTOMER
 
 
-def test_the_customer_cancels_before_the_bank_has_answered() -> None:
+def test_the_customer_cancels_before_the_acquirer_has_answered() -> None:
     wanted = m.CancelWanted(BEGIN + 100)
     for before in (state(P.CREATING), idle(P.CREATING, may_exist=True)):
         after, effects = m.step(before, wanted)
@@ -270,8 +270,10 @@ def test_a_payment_that_was_found_is_cancelled() -> None:
 
 @pytest.mark.parametrize("plate", [{}, {"mode": m.Mode.PLATE, "sticker_id": "s-1", "plate_link": LINK}])
 @pytest.mark.parametrize("status", [S.OPEN, S.PAID, S.CLOSED])
-def test_what_only_agrees_in_number_and_sum_is_no_word(status: m.PaymentStatus, plate: dict[str, Any]) -> None:
-    """Each till of a shop counts its receipts for itself: it is not cancelled, and its money pays nothing here."""
+def test_a_payment_that_agrees_only_in_number_and_amount_changes_nothing(
+    status: m.PaymentStatus, plate: dict[str, Any]
+) -> None:
+    """Each till of a shop numbers its receipts itself: it is not cancelled, and its money does not count here."""
     before = state(P.FINDING, reason=m.EndReason.NOT_CREATED, plan=plan(**plate))
     after, effects = m.step(before, answer(status, proved=False))
     assert (after, effects) == (replace(before, busy=False, next_at_ms=BEGIN + 9_000), ())
@@ -279,7 +281,7 @@ def test_what_only_agrees_in_number_and_sum_is_no_word(status: m.PaymentStatus, 
 
 @pytest.mark.parametrize("phase", [P.FINDING, P.CONFIRMING])
 def test_paid_where_this_lane_had_no_link_to_show_is_a_case(phase: m.Phase) -> None:
-    """Nobody can have paid it here: it may be another till's, under the same number. A plate is there for everybody."""
+    """It cannot have been paid here: it may be another till's, under the same number. A plate can always be paid."""
     asked = state(phase, reason=m.EndReason.NOT_CREATED, payment_id=None if phase is P.FINDING else ID, link=None)
     after, effects = m.step(asked, answer(S.PAID))
     assert (after.phase, after.payment_id, after.case) == (P.UNSETTLED, ID, m.CaseReason.PAID_UNSHOWN)
@@ -297,8 +299,8 @@ def test_paid_where_this_lane_had_no_link_to_show_is_a_case(phase: m.Phase) -> N
 
 
 @pytest.mark.parametrize("phase", [P.FINDING, P.WAITING, P.CONFIRMING, P.WATCHING])
-def test_the_pace_runs_from_question_to_question(phase: m.Phase) -> None:
-    """A slow answer does not stretch it; only the bank itself may ask for more time."""
+def test_the_pace_is_counted_from_request_to_request(phase: m.Phase) -> None:
+    """A slow answer does not stretch it; only the acquirer may ask for more time."""
     pace = 30_000 if phase is P.WATCHING else 3_000
     asked, _ = m.step(idle(phase, next_at_ms=BEGIN + 6_000), m.Tick(BEGIN + 6_000))
     assert (asked.busy, asked.seq, asked.next_at_ms) == (True, 8, BEGIN + 6_000 + pace)
@@ -307,12 +309,12 @@ def test_the_pace_runs_from_question_to_question(phase: m.Phase) -> None:
         assert (after, effects) == (replace(asked, busy=False, next_at_ms=BEGIN + next_at_ms), ())
 
 
-def test_an_empty_list_is_no_word() -> None:
+def test_an_empty_list_changes_nothing() -> None:
     after, effects = m.step(state(P.FINDING), m.PaymentNotListed(BEGIN + 9_000, 7))
     assert (after, effects) == (idle(P.FINDING, next_at_ms=BEGIN + 9_000), ())
 
 
-def test_what_is_never_found_becomes_a_case_and_is_watched() -> None:
+def test_a_payment_that_is_never_found_becomes_a_case_and_is_watched() -> None:
     before = idle(P.FINDING, until_ms=BEGIN + 15_000, next_at_ms=BEGIN + 14_000, reason=m.EndReason.NOT_CREATED)
     assert m.step(before, m.Tick(BEGIN + 13_999)) == (before, ())
     assert m.step(before, m.Tick(BEGIN + 14_000))[1] == (m.SendFind(8),)
@@ -334,7 +336,7 @@ def test_what_is_never_found_becomes_a_case_and_is_watched() -> None:
 
 
 @pytest.mark.parametrize("event", [m.Presented(BEGIN + 700, "printed"), m.Tick(BEGIN + 700)])
-def test_from_the_presentation_on_the_bank_is_polled(event: m.Event) -> None:
+def test_polling_begins_with_the_presentation(event: m.Event) -> None:
     before = idle(P.PRESENTING, until_ms=BEGIN + 700)
     after, effects = m.step(before, event)
     assert effects == (m.Show(m.View.PAY),)
@@ -345,8 +347,8 @@ def test_from_the_presentation_on_the_bank_is_polled(event: m.Event) -> None:
 
 
 @pytest.mark.parametrize(("phase", "counted"), [(P.PRESENTING, False), (P.WAITING, True)])
-def test_what_nobody_can_see_is_cancelled(phase: m.Phase, counted: bool) -> None:
-    """A printer may report it late, when its ticket has counted as seen for a while."""
+def test_a_link_that_cannot_be_seen_is_cancelled(phase: m.Phase, counted: bool) -> None:
+    """A printer may report it late, when the presentation has already counted as seen."""
     after, effects = m.step(idle(phase, presented=counted), m.PresentFailed(BEGIN, "no paper"))
     assert (after.phase, after.reason, after.presented, effects) == (
         P.CANCELLING, m.EndReason.NOT_PRESENTED, False, cancels(),
@@ -362,7 +364,7 @@ def test_the_customer_cancels(phase: m.Phase) -> None:
     )  # fmt: skip
 
 
-def test_no_cancellation_without_an_id_or_for_the_second_time() -> None:
+def test_no_cancellation_is_sent_without_an_id_or_a_second_time() -> None:
     for bad in ({"payment_id": None}, {"cancel": m.Cancel.REFUSED}):
         with pytest.raises(AssertionError, match="no cancellation can be sent"):
             m.step(state(P.WAITING, **bad), m.CancelWanted(BEGIN))
@@ -378,9 +380,7 @@ def test_no_cancellation_without_an_id_or_for_the_second_time() -> None:
         (state(P.CONFIRMING, cancel=m.Cancel.UNANSWERED), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
     ],
 )
-def test_the_word_paid_for_the_full_sum(
-    before: m.State, phase: m.Phase, outcome: m.Outcome, reason: m.EndReason
-) -> None:
+def test_paid_in_full(before: m.State, phase: m.Phase, outcome: m.Outcome, reason: m.EndReason) -> None:
     after, effects = m.step(before, answer(S.PAID))
     assert (after.phase, after.outcome, after.busy, after.case) == (phase, outcome, False, None)
     assert effects == ends(m.View.PAID, outcome, reason)
@@ -393,14 +393,14 @@ def test_the_word_paid_for_the_full_sum(
         ({"reason": m.EndReason.RESTART}, m.CaseReason.PAID_AFTER_RESTART),
     ],
 )
-def test_paid_where_the_goods_must_not_go_is_a_case(changes: dict[str, Any], reason: m.CaseReason) -> None:
+def test_paid_where_the_goods_must_not_be_released_is_a_case(changes: dict[str, Any], reason: m.CaseReason) -> None:
     after, effects = m.step(state(P.CONFIRMING, **changes), answer(S.PAID))
     assert (after.phase, after.case, after.outcome) == (P.PAID_LATE, reason, m.Outcome.UNKNOWN)
     assert isinstance(effects[0], m.OpenCase)
     assert effects[0].reason is reason
 
 
-def test_a_word_that_is_not_final() -> None:
+def test_a_status_that_is_not_final() -> None:
     for number in (1, 2, 3, 4):
         after, effects = m.step(state(P.WAITING), answer(number))
         assert (after, effects) == (idle(P.WAITING, last_status_at_ms=BEGIN + 9_000, next_at_ms=BEGIN + 9_000), ())
@@ -426,7 +426,7 @@ def test_declined(phase: m.Phase) -> None:
         (m.EndReason.EXPIRED, False, m.Outcome.UNPAID),
     ],
 )
-def test_unpaid_and_never_seen_are_told_apart(reason: m.EndReason, presented: bool, outcome: m.Outcome) -> None:
+def test_unpaid_and_never_seen_are_different_outcomes(reason: m.EndReason, presented: bool, outcome: m.Outcome) -> None:
     after, effects = m.step(state(P.CONFIRMING, reason=reason, presented=presented), answer(S.CLOSED))
     assert (after.phase, after.outcome, effects) == (P.UNPAID, outcome, ends(m.View.UNPAID, outcome, reason))
 
@@ -442,7 +442,7 @@ def test_after_the_poll_timeout_the_customer_is_asked_once() -> None:
     assert m.step(again, m.Tick(BEGIN + 90_000))[0].phase is P.ASKING
 
 
-def test_in_the_dialog_the_bank_is_polled_unless_the_settings_say_no() -> None:
+def test_polling_goes_on_during_the_dialog_unless_the_settings_forbid_it() -> None:
     before = idle(P.ASKING, asked=True, next_at_ms=BEGIN + 95_000)
     assert m.step(before, m.Tick(BEGIN + 94_999)) == (before, ())
     assert m.step(before, m.Tick(BEGIN + 95_000))[1] == (m.SendPoll(8, ID),)
@@ -464,7 +464,7 @@ def test_the_customer_wants_to_wait_on() -> None:
 
 
 @pytest.mark.parametrize("phase", [P.WAITING, P.ASKING])
-def test_at_the_invoices_end_the_link_goes_and_the_bank_is_asked(phase: m.Phase) -> None:
+def test_at_the_invoices_end_the_link_is_withdrawn_and_the_status_requested(phase: m.Phase) -> None:
     before = idle(phase, last_status_at_ms=END - 1, next_at_ms=END + 5)
     assert m.step(before, m.Tick(END - 1)) == (before, ())
     after, effects = m.step(before, m.Tick(END))
@@ -484,7 +484,7 @@ def test_at_the_invoices_end_the_link_goes_and_the_bank_is_asked(phase: m.Phase)
 
 
 @pytest.mark.parametrize("result", [m.Cancel.ACCEPTED, m.Cancel.REFUSED, m.Cancel.UNANSWERED])
-def test_whatever_the_cancellation_gave_the_payment_is_asked_about(result: m.Cancel) -> None:
+def test_after_any_answer_to_the_cancellation_the_status_is_requested(result: m.Cancel) -> None:
     before = state(P.CANCELLING, cancel=m.Cancel.ASKED, reason=m.EndReason.CUSTOMER)
     after, effects = m.step(before, m.CancelAnswered(BEGIN + 1_000, 7, result))
     assert effects == (m.SendPoll(8, ID),)
@@ -501,7 +501,7 @@ def test_whatever_the_cancellation_gave_the_payment_is_asked_about(result: m.Can
         (m.Cancel.NOT_ASKED, m.CaseReason.EXPIRED_UNCONFIRMED),
     ],
 )
-def test_without_a_last_word_it_is_a_case_and_watched(cancel: m.Cancel, reason: m.CaseReason) -> None:
+def test_without_a_final_status_it_is_a_case_and_watched(cancel: m.Cancel, reason: m.CaseReason) -> None:
     before = idle(
         P.CONFIRMING, cancel=cancel, until_ms=BEGIN + 15_000, next_at_ms=BEGIN + 14_000, reason=m.EndReason.CUSTOMER
     )
@@ -515,7 +515,7 @@ def test_without_a_last_word_it_is_a_case_and_watched(cancel: m.Cancel, reason: 
     assert effects[1:] == ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.EndReason.CUSTOMER)
 
 
-def test_an_accepted_cancellation_is_the_banks_word_and_the_payment_is_watched() -> None:
+def test_an_accepted_cancellation_is_unpaid_and_the_payment_is_watched() -> None:
     before = idle(P.CONFIRMING, cancel=m.Cancel.ACCEPTED, until_ms=BEGIN, reason=m.EndReason.CUSTOMER, presented=True)
     after, effects = m.step(before, m.Tick(BEGIN))
     assert effects == ends(m.View.UNPAID, m.Outcome.UNPAID, m.EndReason.CUSTOMER)
@@ -540,7 +540,7 @@ def watched(**changes: Any) -> m.State:
     return replace(base, **changes)
 
 
-def test_late_money_is_a_case_or_told_in_the_one_that_is_open() -> None:
+def test_late_money_is_a_case_or_added_to_the_one_that_is_open() -> None:
     after, effects = m.step(watched(), answer(S.PAID))
     told = "the acquirer has 2,53\u00a0RUB; the goods were not released"
     assert (after.phase, after.case) == (P.PAID_LATE, m.CaseReason.LATE_MONEY)
@@ -550,7 +550,7 @@ def test_late_money_is_a_case_or_told_in_the_one_that_is_open() -> None:
     assert effects == (m.NoteCase(told, reopens=True),)
 
 
-def test_the_watch_ends_when_the_bank_has_closed_the_payment() -> None:
+def test_the_watch_ends_when_the_acquirer_has_closed_the_payment() -> None:
     after, effects = m.step(watched(payment_id=None), answer(S.CLOSED))
     assert (after.phase, after.payment_id, effects) == (P.UNPAID, ID, ())
     after, effects = m.step(watched(case=m.CaseReason.CANCEL_REFUSED), answer(S.CLOSED))
@@ -594,7 +594,7 @@ ANSWERED = END + 609_000
     "event", [silent(ANSWERED), answer(S.PAID, ANSWERED, proved=False), m.PaymentNotListed(ANSWERED, 7)]
 )
 def test_an_answer_that_was_asked_for_before_the_end_of_the_watch_does_not_end_it(event: m.Event) -> None:
-    """It may be of before the end: it was long on its way, and the list is asked for days around only then."""
+    """It may be from before the end: it took long, and only the last search covers days before and after."""
     before = watched(payment_id=None, next_at_ms=END + 629_999)
     after, effects = m.step(before, event)
     assert (after, effects) == (replace(before, busy=False), ())
@@ -603,7 +603,7 @@ def test_an_answer_that_was_asked_for_before_the_end_of_the_watch_does_not_end_i
 
 
 @pytest.mark.parametrize("event", [silent(ANSWERED), answer(S.OPEN, ANSWERED), answer(S.OPEN, ANSWERED, proved=False)])
-def test_silence_to_the_end_of_the_watch_is_handed_to_a_person(event: m.Event) -> None:
+def test_a_watch_that_ends_without_a_final_status_is_left_to_an_operator(event: m.Event) -> None:
     before = last_asked()
     after, effects = m.step(before, event)
     assert (after.phase, after.case) == (P.UNSETTLED, m.CaseReason.EXPIRED_UNCONFIRMED)
@@ -613,14 +613,14 @@ def test_silence_to_the_end_of_the_watch_is_handed_to_a_person(event: m.Event) -
     assert note.reopens
 
 
-def test_what_the_list_lacks_at_the_end_of_the_watch_never_came_to_be() -> None:
+def test_a_payment_missing_from_the_list_at_the_end_of_the_watch_was_never_created() -> None:
     lost = last_asked(payment_id=None, case=m.CaseReason.CREATE_UNKNOWN)
     after, effects = m.step(lost, m.PaymentNotListed(ANSWERED, 7))
     assert (after.phase, effects) == (P.UNPAID, (m.NoteCase("the acquirer lists no payment of this order"),))
 
 
-def test_what_only_agrees_in_number_and_sum_is_judged_at_the_end_of_the_watch() -> None:
-    """By then the bank's list is whole: it is the attempt's, or the attempt never came to be."""
+def test_a_payment_that_agrees_only_in_number_and_amount_is_judged_at_the_end_of_the_watch() -> None:
+    """By then the acquirer's list is complete: it is the attempt's, or the attempt was never created."""
     case = m.CaseReason.CREATE_UNKNOWN
     lost = last_asked(payment_id=None, case=case, cancel=m.Cancel.NOT_ASKED)
     young = replace(lost, next_at_ms=BEGIN + 30_000)
@@ -720,12 +720,12 @@ def test_answers_to_other_requests_change_nothing() -> None:
     assert m.step(idle(P.WAITING), answer(S.PAID)) == (idle(P.WAITING), ())
 
 
-def test_a_word_about_another_payment_is_silence() -> None:
+def test_a_status_of_another_payment_counts_as_no_answer() -> None:
     after, effects = m.step(state(P.WAITING), answer(S.PAID, payment_id="p-2"))
     assert (after, effects) == (idle(P.WAITING, next_at_ms=BEGIN + 9_000), ())
 
 
-def test_events_that_the_table_does_not_name_change_nothing() -> None:
+def test_events_that_the_table_does_not_list_change_nothing() -> None:
     for phase, event in [(P.WAITING, m.Retry(BEGIN)), (P.PAID, m.CancelWanted(BEGIN)), (P.CANCELLING, m.Tick(END))]:
         assert m.step(state(phase), event) == (state(phase), ())
 

@@ -37,7 +37,7 @@ _say = partial(print, flush=True)
 
 
 def serve(*, host: str, port: int, script: str, say: Callable[[str], None] = _say) -> None:
-    """Run until Ctrl-C or SIGTERM, saying where the API and the phone are, and what a lane's settings need.
+    """Run until Ctrl-C or SIGTERM, and print where the API and the phone are, and what a lane's settings need.
 
     Raises:
         BadScript: the script has an unknown word. OSError: the port is taken.

@@ -61,7 +61,7 @@ class BankSticker:
 
 @dataclass(slots=True)
 class BankPayment:
-    """A payment at the bank. Sums in kopecks, times in s since the epoch."""
+    """A payment at the bank. Amounts in kopecks, times in s since the epoch."""
 
     id: str
     kopecks: int
@@ -80,11 +80,11 @@ class BankPayment:
 
     @property
     def final(self) -> bool:
-        """Whether nothing can change it any more."""
+        """Whether it has reached a final status."""
         return self.status in FINAL
 
     def body(self) -> dict[str, Any]:
-        """As the API shows it; the sum with four digits, as the bank writes it."""
+        """As the API shows it; the amount with four decimal digits, as PayMaster writes it."""
         shown: dict[str, Any] = {
             "id": self.id,
             "created": _iso(self.created),
@@ -108,7 +108,7 @@ class Bank:
     Args:
         clock: s since the epoch.
         shop: the name that a phone shows.
-        on_final: is called with each payment that has come to its end.
+        on_final: called with each payment that reaches a final status.
     """
 
     def __init__(
@@ -249,9 +249,9 @@ class Bank:
         if sticker is None:
             raise Refusal(400, "validation_error", "The request is not valid", ("paymentData.stickerId is unknown",))
         if not sticker.active or not sticker.cashlink:
-            raise Refusal(400, "invalid_operation", "The sticker takes no sums")
+            raise Refusal(400, "invalid_operation", "The sticker takes no amounts")
         if sticker.armed_by is not None:
-            raise Refusal(400, "invalid_operation", "Another sum is pending on the sticker")
+            raise Refusal(400, "invalid_operation", "Another amount is pending on the sticker")
         sticker.armed_by = payment_id
         return sticker.payload
 

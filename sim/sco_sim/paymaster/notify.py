@@ -19,7 +19,7 @@ _TIMEOUT_S = 2.0
 
 
 class Notifier:
-    """Posts in a thread of its own, a few times at most; a merchant who does not listen holds nobody up."""
+    """Posts in a thread of its own, a few times at most; a merchant that does not answer delays nothing."""
 
     def __init__(self, encode: Callable[[BankPayment], bytes]) -> None:
         self._encode = encode
@@ -27,8 +27,8 @@ class Notifier:
         self._thread: threading.Thread | None = None
         self.sent = 0
 
-    def tell(self, payment: BankPayment) -> None:
-        """Post the payment as it stands now, where its merchant asked for that."""
+    def notify(self, payment: BankPayment) -> None:
+        """Post the payment as it is now, where its merchant asked for that."""
         if payment.callback_url is None:
             return
         self._waiting.put((payment.callback_url, _BOM + self._encode(payment)))

@@ -1,4 +1,4 @@
-"""The customer's phone: scan a link or a picture of a QR, see shop and sum, pay or decline. As an API and as a page."""
+"""The customer's phone: scan a link or a picture of a QR, see shop and amount, pay or decline. An API and a page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_PICTURE = 16 * 1024 * 1024
 
 
 class NothingToPay(Exception):
-    """The phone cannot do that: no code in the picture, a foreign or damaged link, no sum behind it, too late."""
+    """The phone cannot do that: no code in the picture, a foreign or damaged link, no payment for it, too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Seen:
 
 
 class Phone:
-    """A phone with a bank's app. It checks a link as phones do, knows nothing of the lane, and is always online."""
+    """A phone with a bank's app. It checks a link as phones do, does not know the lane, and is always online."""
 
     def __init__(self, bank: Bank) -> None:
         self._bank = bank

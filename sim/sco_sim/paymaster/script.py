@@ -13,7 +13,7 @@ Call = Literal["create", "get", "cancel", "list"]
 CALLS: tuple[Call, ...] = ("create", "get", "cancel", "list")
 
 CUSTOMERS = {
-    "leaves": "does nothing; the invoice expires",
+    "leaves": "does not pay; the invoice expires",
     "pays": "pays `after` s after creation (0)",
     "declines": "declines `after` s after creation (0)",
     "pays-after-cancel": "the money arrives although the cancellation was taken",
@@ -39,7 +39,7 @@ ALIASES = {
 
 
 class BadScript(ValueError):
-    """A word of the script is not known; the message lists those that are."""
+    """A word of the script is not known; the message lists the known ones."""
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ class Script:
                 script.faults.append(_fault(text, name, options))
             else:
                 known = ", ".join([*CUSTOMERS, *FAULTS, *ALIASES])
-                raise BadScript(f"{name!r} is no word of a script; known: {known}")
+                raise BadScript(f"{name!r} is not known in a script; expected one of {known}")
             if options:
                 raise BadScript(f"{name} has no option {', '.join(options)}")
         return script

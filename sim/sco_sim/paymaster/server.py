@@ -66,7 +66,7 @@ class PayMasterSimulator:
         self.token = token
         self.merchant_id = merchant_id
         self._notifier = Notifier(lambda payment: _JSON.encode(payment.body()))
-        self.bank = Bank(clock, shop=shop, on_final=self._notifier.tell)
+        self.bank = Bank(clock, shop=shop, on_final=self._notifier.notify)
         self.bank.on_create = self._customer_comes
         self.phone = Phone(self.bank)
         self.script = Script()
@@ -151,7 +151,7 @@ class PayMasterSimulator:
         """Where the customer's phone is; valid once started."""
         return f"http://{self._host}:{self._sockets[1].getsockname()[1]}/"
 
-    # --- knobs -----------------------------------------------------------------------------------------------------
+    # --- fault controls -----------------------------------------------------------------------------------------------
 
     def use(self, script: str) -> None:
         """Change what happens from now on. Raises BadScript."""
@@ -159,7 +159,7 @@ class PayMasterSimulator:
         self.bank.refuse_cancel = self.script.refuse_cancel
 
     def go_offline(self) -> None:
-        """The lane's network fails: open connections are reset, new ones come to nothing. Phones stay online."""
+        """The lane's network fails: open connections are reset, new ones fail. Phones stay online."""
         self._offline.set()
         self._wires.cut_all()
 

@@ -1,4 +1,4 @@
-"""TLS before a simulated PayMaster, as before the real one: the bytes behind it are the simulator's own."""
+"""TLS in front of a simulated PayMaster, as in front of the real one; inside it are the simulator's own bytes."""
 
 from __future__ import annotations
 

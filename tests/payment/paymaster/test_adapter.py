@@ -62,7 +62,7 @@ def test_a_create_is_answered(answer: Payment) -> None:
     assert created.payment_id == "7"
 
 
-def test_a_test_payment_that_nobody_asked_for_is_shown_to_nobody_and_is_no_money() -> None:
+def test_an_unwanted_test_payment_is_never_shown_and_never_paid() -> None:
     play = replace(payment(), test_mode=True)
     created = bank(play).create(PLAN, 1)
     assert isinstance(created, m.Created)
@@ -75,7 +75,7 @@ def test_a_test_payment_that_nobody_asked_for_is_shown_to_nobody_and_is_no_money
     assert closed.status is m.PaymentStatus.CLOSED
 
 
-def test_a_test_payment_that_was_asked_for_is_one_like_any_other() -> None:
+def test_a_wanted_test_payment_is_handled_like_any_other() -> None:
     asks = bank(replace(payment(), status="Settled", test_mode=True))
     asks._test_mode = True
     word = asks.status("7", 1)
@@ -110,7 +110,7 @@ def test_a_payment_of_another_lane_with_the_same_number_is_not_found() -> None:
     assert (found.payment_id, found.proved) == ("7", True)
 
 
-def test_where_the_bank_tells_no_attempts_the_order_number_proves_nothing_and_two_are_no_word() -> None:
+def test_without_the_attempts_key_the_order_number_proves_nothing_and_two_payments_are_no_status() -> None:
     found = bank(payment("7"), payment("9", order_no="B-2")).find(PLAN, 1, ())
     assert isinstance(found, m.PaymentStatusReceived)
     assert (found.payment_id, found.proved) == ("7", False)
@@ -123,7 +123,7 @@ def ms(moment: datetime) -> int:
 
 
 @pytest.mark.parametrize(("skew_s", "word"), [(0.0, True), (None, True), (7_200.0, True), (-200_000.0, False)])
-def test_nothing_listed_is_no_word_where_the_clocks_are_days_apart(skew_s: float | None, word: bool) -> None:
+def test_an_empty_list_is_no_answer_where_the_clocks_are_days_apart(skew_s: float | None, word: bool) -> None:
     client = Client()
     client.last_clock_skew_s = skew_s
     asks = PayMasterAcquirer(
@@ -135,7 +135,7 @@ def test_nothing_listed_is_no_word_where_the_clocks_are_days_apart(skew_s: float
     assert ms(start) <= created_at_the_bank <= ms(end)
 
 
-def test_the_last_question_is_asked_for_days_around() -> None:
+def test_the_last_search_covers_days_before_and_after() -> None:
     """The clock may have been set between: what it closes must not hang on it."""
     client = Client()
     now = 2_000_000_000

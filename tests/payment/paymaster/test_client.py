@@ -85,7 +85,7 @@ def test_lists_are_followed_page_by_page(bank: PayMasterSimulator) -> None:
     assert bank.bank.calls["list"] == 2
 
 
-def test_a_list_that_takes_too_long_is_none(bank: PayMasterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_takes_too_long_is_an_error(bank: PayMasterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     client = client_of(bank)
     for n in range(60):
         client.create_payment(new_payment(order_no=str(n)), f"k{n}")
@@ -105,7 +105,7 @@ def test_idempotency(bank: PayMasterSimulator) -> None:
     assert bank.bank.creates == 1
 
 
-def test_a_sticker_takes_one_sum_at_a_time(bank: PayMasterSimulator) -> None:
+def test_a_sticker_takes_one_amount_at_a_time(bank: PayMasterSimulator) -> None:
     client = client_of(bank)
     sticker = client.create_sticker(description="plate")
     payment = client.create_payment(new_payment(sticker_id=sticker.id), "a")
@@ -119,7 +119,7 @@ def test_a_sticker_takes_one_sum_at_a_time(bank: PayMasterSimulator) -> None:
         client.create_payment(new_payment(sticker_id=sticker.id), "d")
 
 
-def test_failures_are_told_apart(bank: PayMasterSimulator) -> None:
+def test_each_kind_of_failure_has_its_own_error(bank: PayMasterSimulator) -> None:
     client = client_of(bank)
     with pytest.raises(PaymentNotFound):
         client.get_payment("nobody")
@@ -151,7 +151,7 @@ def test_failures_are_told_apart(bank: PayMasterSimulator) -> None:
         client.get_payment(payment.id)
 
 
-def test_a_name_that_nobody_knows_is_told() -> None:
+def test_a_host_name_that_cannot_be_resolved() -> None:
     with pytest.raises(NotSent, match=r"cannot be resolved: bank\.invalid"):
         PayMaster("https://bank.invalid", Token(SECRET), "m").get_payment("1")
 
@@ -225,7 +225,7 @@ GOOD = b'{"id":"1","status":"Confirmation","amount":{"value":253.0000,"currency"
         ([b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", *[b"x" * 1_000_000] * 6], "longer|cut"),
     ],
 )
-def test_answers_that_are_none_may_have_happened(pieces: list[bytes], words: str) -> None:
+def test_after_an_unusable_answer_the_request_may_have_taken_effect(pieces: list[bytes], words: str) -> None:
     server = RawServer(*pieces)
     client = PayMaster(server.url, Token(SECRET), "m", read_timeout_s=2.0)
     try:
@@ -246,7 +246,7 @@ def test_answers_that_are_none_may_have_happened(pieces: list[bytes], words: str
     ],
     ids=["failure", "another payment"],
 )
-def test_the_banks_words_are_short_and_leave_a_terminal_alone(answer: bytes) -> None:
+def test_text_from_the_server_is_short_and_printable(answer: bytes) -> None:
     """They stand in the journal, in logs and on the administrator's terminal."""
     server = RawServer(answer)
     try:
@@ -259,7 +259,7 @@ def test_the_banks_words_are_short_and_leave_a_terminal_alone(answer: bytes) -> 
 
 
 @pytest.mark.parametrize("drip", [False, True])
-def test_a_slow_bank_holds_no_call_for_ever(drip: bool) -> None:
+def test_a_slow_server_cannot_hold_a_call(drip: bool) -> None:
     pieces = [http(GOOD)[i : i + 1] for i in range(len(http(GOOD)))] if drip else []
     server = RawServer(*pieces, pause_s=0.1 if drip else 0, hold=True)
     client = PayMaster(server.url, Token(SECRET), "m", connect_timeout_s=0.5, read_timeout_s=0.5)
@@ -270,7 +270,7 @@ def test_a_slow_bank_holds_no_call_for_ever(drip: bool) -> None:
     server.close()
 
 
-def test_dead_addresses_of_the_bank_cost_no_answer(bank: PayMasterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_addresses_of_the_server_cost_no_answer(bank: PayMasterSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them together take longer to fail than a call may; the last one is the bank's."""
     dead = [f"127.9.9.{n}" for n in range(1, 7)]
 
@@ -291,7 +291,7 @@ def test_dead_addresses_of_the_bank_cost_no_answer(bank: PayMasterSimulator, mon
     assert bank.bank.creates == 1
 
 
-def test_a_drip_of_the_body_holds_no_call_either() -> None:
+def test_a_body_sent_byte_by_byte_cannot_hold_a_call() -> None:
     head, _, body = http(GOOD).partition(b"\r\n\r\n")
     pieces = [head + b"\r\n\r\n", *(body[i : i + 1] for i in range(len(body)))]
     server = RawServer(*pieces, pause_s=0.1, hold=True)
@@ -330,19 +330,19 @@ def test_a_page_or_another_payment_accepts_no_cancellation(body: bytes, words: s
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"{}", b"\xef\xbb\xbf{}", GOOD])
-def test_an_answer_of_the_bank_accepts_a_cancellation(body: bytes) -> None:
+def test_these_answers_accept_a_cancellation(body: bytes) -> None:
     server = RawServer(http(body))
     PayMaster(server.url, Token(SECRET), "m", read_timeout_s=2.0).cancel_payment("1")
     server.close()
 
 
-def test_unknown_fields_and_words_pass() -> None:
+def test_unknown_fields_and_status_words_are_accepted() -> None:
     body = b"\xef\xbb\xbf" + GOOD.replace(b"Confirmation", b"Dancing").replace(b"253.0000", b'"253.00"')
     payment = wire.parse_notification(body)
     assert (payment.status, payment.amount_kopecks) == ("Dancing", 25300)
 
 
-def test_an_odd_payment_of_another_order_spoils_no_list() -> None:
+def test_an_unreadable_payment_of_another_order_is_skipped() -> None:
     """But one that may be what is looked for does: its silence is no word."""
     odd = GOOD.replace(b"253.0000", b'"free"').replace(b'"new"', b'"invoice":{"orderNo":"42"},"new"')
     page = b'{"items":[' + odd + b"," + GOOD + b"]}"
@@ -356,7 +356,7 @@ def test_an_odd_payment_of_another_order_spoils_no_list() -> None:
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=20).map(lambda noise: GOOD[: len(GOOD) // 2] + noise))
-def test_no_octets_give_anything_but_a_payment_or_our_error(body: bytes) -> None:
+def test_any_bytes_give_a_payment_or_our_error(body: bytes) -> None:
     for parse in (wire.parse_notification, wire.parse_payment, wire.parse_page, wire.parse_sticker):
         with contextlib.suppress(WireError):
             parse(body)
@@ -375,7 +375,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_no_json_does_either(data: object) -> None:
+def test_any_json_gives_a_payment_or_our_error(data: object) -> None:
     try:
         wire.payment_from(data)
     except WireError as error:
@@ -384,13 +384,13 @@ def test_no_json_does_either(data: object) -> None:
 
 @pytest.mark.parametrize("value", [17, 1.5, True, [], {}, "next Tuesday", None])
 @pytest.mark.parametrize("name", ["resultCode", "message", "created"])
-def test_what_is_only_for_people_spoils_no_answer(name: str, value: object) -> None:
+def test_a_field_for_people_that_cannot_be_read_is_ignored(name: str, value: object) -> None:
     data = {"id": "1", "status": "Settled", "amount": {"value": "253.00", "currency": "RUB"}, name: value}
     assert wire.payment_from(data).status == "Settled"
 
 
 @given(st.integers(1, 10**11))
-def test_sums_cross_the_wire_exactly(kopecks: int) -> None:
+def test_amounts_are_exact_on_the_wire(kopecks: int) -> None:
     body = wire.encode_payment(new_payment(kopecks), "m", test_mode=False)
     assert f'"value":{kopecks // 100}.{kopecks % 100:02d}'.encode() in body
 

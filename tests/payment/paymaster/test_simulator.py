@@ -23,7 +23,7 @@ def create(bank: PayMasterSimulator, **changes: object) -> Payment:
     return client.create_payment(NewPayment("42", "x", 25300, expires, **changes), "key")  # type: ignore[arg-type]
 
 
-def test_links_are_right() -> None:
+def test_the_simulators_links_are_verified() -> None:
     with PayMasterSimulator() as bank:
         payment = create(bank)
         assert payment.link is not None
@@ -53,7 +53,7 @@ def test_the_phone_on_http_reads_a_picture_and_pays(tmp_path: object) -> None:
         assert http_.request("POST", bank.phone_url + "phone/scan", body=b"no picture").status == 422
 
 
-def test_a_phone_refuses_what_is_no_link_of_a_payment() -> None:
+def test_a_phone_refuses_a_link_without_a_payment() -> None:
     with PayMasterSimulator() as bank:
         sticker = bank.bank.add_sticker()
         for link in (sticker.payload, "https://evil.example/", "http://x"):
@@ -61,7 +61,7 @@ def test_a_phone_refuses_what_is_no_link_of_a_payment() -> None:
                 bank.phone.pay(link)
 
 
-def test_time_ends_an_invoice() -> None:
+def test_an_invoice_expires() -> None:
     now = [1_700_000_000.0]
     with PayMasterSimulator(clock=lambda: now[0]) as bank:
         payment = create(bank)
@@ -103,6 +103,6 @@ def test_notifications_reach_the_merchant_with_their_byte_order_mark() -> None:
 @pytest.mark.parametrize(
     "text", ["dances", "pays after=soon", "429 on=lunch", "pays +", "leaves colour=red", "slow wait"]
 )
-def test_scripts_that_are_none(text: str) -> None:
+def test_scripts_that_are_refused(text: str) -> None:
     with pytest.raises(BadScript):
         Script.parse(text)

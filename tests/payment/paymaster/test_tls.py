@@ -145,7 +145,7 @@ def test_what_breaks_in_the_handshake_was_never_sent(
             wire.close()
 
 
-def test_an_answer_that_is_cut_is_no_answer(tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator) -> None:
+def test_an_answer_that_is_cut_is_unusable(tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator) -> None:
     with TlsFront(bank.base_url, certificate(tmp_path, ca)) as front:
         client = trusting(tmp_path, ca, front.base_url, bank)
         for fault in ("cut-before", "cut-after"):
@@ -200,7 +200,7 @@ def test_the_systems_own_authorities(
         PayMaster(front.base_url, Token(bank.token), bank.merchant_id).create_payment(new_payment(), "k1")
 
 
-def test_a_machine_without_authorities_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_authorities_is_an_error_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     with pytest.raises(ValueError, match="apt-get install ca-certificates"):
@@ -208,7 +208,7 @@ def test_a_machine_without_authorities_is_told_at_once(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("text", [None, "", "no certificate"])
-def test_a_file_of_authorities_that_is_none(tmp_path: Path, text: str | None) -> None:
+def test_a_file_without_authorities_is_an_error(tmp_path: Path, text: str | None) -> None:
     file = tmp_path / "ca.pem"
     if text is not None:
         file.write_text(text)

@@ -392,24 +392,6 @@ KINDS: dict[str, tuple[Field, ...]] = {
 }
 """Each kind's body."""
 
-_RECORD = tuple(
-    Field(name, INTEGER if name in ("seq", "at_ms", "version") else TEXT)
-    for name in ("seq", "at_ms", "attempt", "kind", "version", "lane_id", "acquirer", "hash")
-)
-_CASE_FIELDS = (
-    Field("number", INTEGER),
-    Field("attempt", TEXT),
-    Field("order_no", TEXT),
-    Field("amount_kopecks", INTEGER),
-    Field("payment_id", OPTIONAL_TEXT),
-    Field("phase", TEXT),
-    Field("opened_at_ms", INTEGER),
-    Field("reason", TEXT),
-    Field("detail", TEXT),
-    Field("closed_at_ms", Scalar(int, optional=True)),
-    Field("operator", OPTIONAL_TEXT),
-    Field("resolution", OPTIONAL_TEXT),
-)
 _RESOLUTION = (
     Field("case_number", INTEGER, "number"),
     Field("operator", TEXT),
@@ -476,7 +458,8 @@ def decode_state(version: int, data: Mapping[str, Any]) -> m.State:
 
 def encode_resolution(decision: object) -> dict[str, Any]:
     """A decision on a case (`resolutions.Resolution`), with the version of its format."""
-    return {"version": RECORD_VERSION, **_plain(_RESOLUTION, decision)}
+    values = {field.name: field.type.encode(getattr(decision, field.python_name)) for field in _RESOLUTION}
+    return {"version": RECORD_VERSION, **values}
 
 
 def decode_resolution(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -517,13 +500,32 @@ def row_hash(
 
 def record_data(record: Record) -> dict[str, Any]:
     """A record as plain data, for JSON."""
-    return {**_plain(_RECORD, record), "body": record.body}
+    return {
+        "seq": record.seq,
+        "at_ms": record.at_ms,
+        "attempt": record.attempt,
+        "kind": record.kind,
+        "version": record.version,
+        "lane_id": record.lane_id,
+        "acquirer": record.acquirer,
+        "body": record.body,
+        "hash": record.hash,
+    }
 
 
 def case_data(case: Case) -> dict[str, Any]:
     """A case as plain data, for JSON."""
-    return _plain(_CASE_FIELDS, case)
-
-
-def _plain(fields: tuple[Field, ...], thing: object) -> dict[str, Any]:
-    return {field.name: field.type.encode(getattr(thing, field.python_name)) for field in fields}
+    return {
+        "number": case.number,
+        "attempt": case.attempt,
+        "order_no": case.order_no,
+        "amount_kopecks": case.amount_kopecks,
+        "payment_id": case.payment_id,
+        "phase": case.phase,
+        "opened_at_ms": case.opened_at_ms,
+        "reason": case.reason,
+        "detail": case.detail,
+        "closed_at_ms": case.closed_at_ms,
+        "operator": case.operator,
+        "resolution": case.resolution,
+    }

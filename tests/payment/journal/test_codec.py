@@ -21,6 +21,7 @@ from sco_payment.attempt import states
 from sco_payment.journal import Journal, JournalDamaged, JournalTooNew, codec
 from sco_payment.journal.codec import BOOLEAN, INTEGER, OPTIONAL_TEXT, TEXT, Choice, Field, Shape
 from sco_payment.journal.describe import describe
+from sco_payment.journal.resolutions import Resolution
 from tests.payment.journal import samples
 from tests.payment.journal.kit import opened, tamper
 
@@ -253,6 +254,8 @@ def test_a_version_of_a_later_release_is_refused(read: Any) -> None:
         ("state.phase", "resting", "attempt_started.state.phase: expected one of creating, .*, found 'resting'"),
         ("state.phase", None, "state.phase: expected one of"),
         ("state.outcome", "x" * 99, r"state.outcome: expected one of .*, found 'x{39}\.\.\.$"),
+        ("state.phase", "x" * 38, r"state.phase: expected one of .*, found 'x{38}'$"),
+        ("state.phase", "x" * 39, r"state.phase: expected one of .*, found 'x{39}\.\.\.$"),
         ("state.presented", 1, "state.presented: expected true or false, found 1"),
         ("state.plan.amount_kopecks", True, "amount_kopecks: expected a whole number, found True"),
         ("state.plan.amount_kopecks", 25.0, "amount_kopecks: expected a whole number, found 25.0"),
@@ -281,12 +284,37 @@ def test_unknown_kinds_and_missing_fields_are_damage() -> None:
         codec.decode_body(1, "note", {})
     assert codec.STATE.decode(started()["state"] | {"payment_id": None, "case_reason": None}, "s").payment_id is None
     assert OPTIONAL_TEXT.decode(None, "x") is None
+    with pytest.raises(JournalDamaged, match="^state: the field plan is missing"):
+        codec.decode_state(1, {})
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "1", "[" * 100_000, b"\xff"])
 def test_what_is_no_object_of_json_is_damage(text: str | bytes) -> None:
     with pytest.raises(JournalDamaged, match=r"not (JSON|an object of JSON)"):
         codec.from_json(text)
+
+
+DECISION = Resolution(7, "Иванова", "выдано", 5, "watching")
+DECISION_DATA = {
+    "version": 1, "case_number": 7, "operator": "Иванова", "resolution": "выдано", "at_ms": 5, "phase": "watching",
+}  # fmt: skip
+
+
+def test_a_decision_that_waits_is_written_by_the_table_too() -> None:
+    assert codec.encode_resolution(DECISION) == DECISION_DATA
+    assert Resolution(**codec.decode_resolution(DECISION_DATA | {"terminal": "office"})) == DECISION
+    for name in DECISION_DATA:
+        with pytest.raises(JournalDamaged):
+            codec.decode_resolution({key: value for key, value in DECISION_DATA.items() if key != name})
+        with pytest.raises(JournalDamaged):
+            codec.decode_resolution(DECISION_DATA | {name: []})
+    for limit in ({"case_number": 1}, {"case_number": 2**31}, {"at_ms": 0}, {"at_ms": 2**53}):
+        codec.decode_resolution(DECISION_DATA | limit)
+    for beyond in ({"case_number": 0}, {"case_number": 2**31 + 1}, {"at_ms": -1}, {"at_ms": 2**53 + 1}):
+        with pytest.raises(JournalDamaged, match="out of range"):
+            codec.decode_resolution(DECISION_DATA | beyond)
+    with pytest.raises(JournalTooNew):
+        codec.decode_resolution(DECISION_DATA | {"version": 2})
 
 
 def test_a_record_that_cannot_be_read_is_named(kept: Path) -> None:

@@ -250,7 +250,9 @@ class EscPosPrinter:
                 self._session.recover()  # a cutter that was freed waits for this
                 fault = self._steady_fault()
             if fault is None and not self._answers():
-                return DeviceTimeout("it no longer answers", url=self.url, hint="check that it is on, and the cable")
+                return DeviceTimeout(
+                    "it no longer answers", url=self.url, hint="check that it is on, and the cable; or raise status_s"
+                )
             if fault is None and self._memory.may_hold:
                 self._session.make_clean()
         except DeviceError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sco_drivers.errors import DeviceError, DeviceGone
@@ -31,10 +32,64 @@ from sco_drivers.printer.replies import (
 from sco_drivers.printer.transports import Transport
 
 _SLOWEST_WIRE_BYTES_S = 960.0
-_LATEST = 2
-"""An answer that has not come after this many times the usual wait will not come."""
+_LATEST = 4
+"""A printer that has answered before is given this many times the usual wait before it counts as silent."""
+_MAX_BEHIND = 4
+"""By so many answers at most a printer may stay behind its questions."""
+_COUNTED: tuple[type[Any], ...] = (RealTime, Cleared, Identity, FullStatus)
+"""Answers that do not name their question."""
 R = TypeVar("R")
 WireHook = Callable[[str, bytes], None]
+
+
+@dataclass(slots=True)
+class _Outstanding:
+    """Answers of one kind that have not come yet.
+
+    Some printers stay one question behind: they give each answer only when the next question arrives. So a question is
+    sent `count` times more than once, and as many answers are skipped: the next one answers the question, or, if the
+    outstanding answers were lost, a repetition of it.
+
+    Attributes:
+        count: answers that may still come.
+        skip: answers to drop before the one that is waited for; None when none is waited for.
+        received: answers so far.
+        silent: the last question was not answered, nor any before it.
+        received_before_silence, asked_in_silence: answers before, questions since.
+    """
+
+    count: int = 0
+    skip: int | None = None
+    received: int = 0
+    silent: bool = False
+    received_before_silence: int = 0
+    asked_in_silence: int = 0
+
+    def take(self) -> bool:
+        """An answer has come; whether it is the one that is waited for."""
+        self.count -= 1
+        self.received += 1
+        if self.skip is None:
+            return False
+        self.skip -= 1
+        return self.skip < 0
+
+    def end(self, *, answered: bool, silent: bool) -> None:
+        """A question was answered, or given up; `silent`: not one answer came meanwhile."""
+        self.skip = None
+        if silent and not answered:
+            self.silent, self.received_before_silence, self.asked_in_silence = True, self.received, self.count
+        self.limit()
+
+    def speaks(self) -> None:
+        """It answers again. One that is behind would have done so before, had it been asked more often than that."""
+        self.silent = False
+        if self.asked_in_silence > _MAX_BEHIND:
+            self.count = 0
+
+    def limit(self) -> None:
+        """Forget answers that were lost."""
+        self.count = min(self.count, _MAX_BEHIND)
 
 
 class EscPosSession:
@@ -76,7 +131,8 @@ class EscPosSession:
         self.silent = False
         self.unanswered = 0
         self._kept: list[Reply] = []
-        self._owed: dict[type[Any], float] = {}  # the kind of answer that is outstanding, and when it was asked for
+        self._outstanding: dict[type[Any], _Outstanding] = {}
+        self._patient = False
         self._wait_s = answer_s  # for an answer; longer once one came late
         self._answered = False  # a question was answered on this wire
         self._wire: Transport | None = None
@@ -94,7 +150,8 @@ class EscPosSession:
             return
         self.reader.reset()
         self._kept = []
-        self._owed.clear()
+        self._outstanding = {kind: _Outstanding() for kind in _COUNTED}
+        self._patient, self._wait_s = False, self.answer_s
         self.seen, self.asb_seen, self._answered = PrinterStatus(), False, False
         self._wire = self._connect()
         try:
@@ -152,7 +209,7 @@ class EscPosSession:
             data = self._wire.read(max(0.0, end - time.monotonic()))
             if data and self.on_wire is not None:
                 self.on_wire("<-", data)
-            found = self.reader.feed(data)
+            found = [reply for reply in self.reader.feed(data) if self._wanted(reply)]
             for reply in found:
                 if not isinstance(reply, RealTime):
                     self._memory.proven = True
@@ -165,57 +222,94 @@ class EscPosSession:
     def ask(self, question: bytes, kind: type[R], fits: Callable[[R], bool] = lambda _: True) -> R | None:
         """The answer of `kind` to `question`; None if there is none. Other replies that come meanwhile are kept.
 
-        Only one question of a kind is open at a time, since answers do not name their question: one that comes late
-        answers an earlier question and is dropped here.
+        Most answers do not name their question, so they are counted: see `_Outstanding`.
 
         Raises:
             DeviceError: the wire is lost.
         """
-        self._await_late(kind)
         kept = [reply for reply in self.receive(0.0) if not isinstance(reply, kind)]
-        taken = self._send_realtime(question) if commands.is_real_time(question) else self.send(question, self.answer_s)
-        if taken < len(question):
-            self._kept = kept
-            return None
+        counted = self._outstanding.get(kind)
+        found: R | None = None
+        if counted is None:
+            found = self._ask_once(question, kind, fits, kept)
+        elif not counted.silent or self._speaks_again(question, kind, counted, kept):
+            before = counted.received
+            counted.skip = counted.count
+            found = self._ask_once(question, kind, fits, kept, copies=1 + counted.count)
+            counted.end(answered=found is not None, silent=counted.received == before)
+        self._kept = kept
+        if found is None:
+            self.unanswered += 1
+        return found
+
+    def _ask_once(
+        self, question: bytes, kind: type[R], fits: Callable[[R], bool], kept: list[Reply], copies: int = 1
+    ) -> R | None:
         asked = time.monotonic()
-        end = asked + self._wait_s
+        taken = self._put(question, kind, copies)
+        late = self._outstanding[RealTime].count
+        if taken and late and kind is not RealTime:  # a printer that is a question behind needs one to go on
+            self._put(commands.status(1), RealTime, late)
+        if not taken:
+            return None
+        found = self._first(kind, fits, asked + self._wait_s, kept)
+        if found is None and self._patient:
+            self._patient = False
+            found = self._first(kind, fits, asked + _LATEST * self.answer_s, kept)
+        if found is not None:
+            self._answered = self._memory.answers = self._patient = True
+            self._wait_s = max(self._wait_s, min(_LATEST * self.answer_s, 1.5 * (time.monotonic() - asked)))
+        return found
+
+    def _put(self, question: bytes, kind: type[Any], copies: int) -> bool:
+        """Send `question` so often; whether all was taken."""
+        data = question * copies
+        taken = self._send_realtime(data) if commands.is_real_time(question) else self.send(data, self.answer_s)
+        if kind in self._outstanding:
+            self._outstanding[kind].count += -(-taken // len(question))
+        return taken == len(data)
+
+    def _first(self, kind: type[R], fits: Callable[[R], bool], end: float, kept: list[Reply]) -> R | None:
+        """The first reply that fits, by `end`, monotonic s; others go to `kept`."""
         found: R | None = None
         while found is None and (left := end - time.monotonic()) > 0:
             for reply in self.receive(left):
                 if found is None and isinstance(reply, kind) and fits(reply):
                     found = reply
-                    self._answered = self._memory.answers = True
                 else:
                     kept.append(reply)
-        self._kept = kept
-        if found is None:
-            self._owed[kind] = asked
-            self.unanswered += 1
         return found
 
-    def _await_late(self, kind: type[Any]) -> bool:
-        """Wait for the outstanding answer of `kind`; whether it came. It does not answer a later question.
+    def _speaks_again(self, question: bytes, kind: type[Any], counted: _Outstanding, kept: list[Reply]) -> bool:
+        """Whether a printer that was silent answers again. All that it gives is dropped: it may answer anything."""
+        if counted.received == counted.received_before_silence:
+            self._put(question, kind, 1)
+            counted.asked_in_silence += 1
+            end = time.monotonic() + self._wait_s
+            while counted.received == counted.received_before_silence:
+                left = end - time.monotonic()
+                if left <= 0:
+                    counted.limit()
+                    return False
+                kept += self.receive(left)
+        end = time.monotonic() + _LATEST * self.answer_s
+        seen = -1
+        while seen != counted.received and time.monotonic() < end:
+            seen = counted.received
+            kept += self.receive(self.answer_s)
+        self._answered = self._memory.answers = self._patient = True
+        counted.speaks()
+        return True
 
-        Raises:
-            DeviceError: the wire is lost.
-        """
-        asked = self._owed.pop(kind, None)
-        if asked is None:
+    def _wanted(self, reply: Reply) -> bool:
+        """Count `reply`; whether it is the answer that is waited for, or needs no counting."""
+        counted = self._outstanding.get(type(reply))
+        if counted is None:
+            return True
+        if not counted.count:  # an answer without a question
+            self.reader.noise += 1
             return False
-        end = asked + _LATEST * self.answer_s
-        kept: list[Reply] = []
-        came = False
-        while not came:
-            left = end - time.monotonic()
-            for reply in self.receive(max(0.0, left)):
-                came |= isinstance(reply, kind)
-                kept.append(reply)
-            if left <= 0:
-                break
-        self._kept = [reply for reply in kept if not isinstance(reply, kind)]
-        if came:
-            self._wait_s = _LATEST * self.answer_s
-        return came
+        return counted.take()
 
     # --- questions ---
 
@@ -245,21 +339,13 @@ class EscPosSession:
                 continue
             if self.silent and answered and again:
                 # A network printer that is switched off does not close the connection; a new one shows if it is there.
-                if not self._answers_late():
-                    self.drop()
+                self.drop()
                 again = False
                 continue
             return status
 
-    def _answers_late(self) -> bool:
-        try:
-            return self._await_late(RealTime)
-        except DeviceGone:
-            return False
-
     def _status_once(self) -> tuple[PrinterStatus, bool]:
         """What is known, and whether the printer was silent."""
-        self._await_late(RealTime)
         self._kept = [reply for reply in self.receive(0.0) if not isinstance(reply, RealTime | Asb)]
         self.seen, status = PrinterStatus(), PrinterStatus()  # what came before this question is no answer to it
         for n in (1, 2, 3, 4):

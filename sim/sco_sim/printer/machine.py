@@ -29,6 +29,7 @@ class Traits:
             before that has finished.
         identity: answers `GS I`.
         echoes_unknown: prints the parameters of commands that it does not know, as many cheap boards do.
+        answers_behind: gives an answer only when so many more have become due, as some boards and print servers do.
         native_qr, utf8: see their names.
         double_byte: reads letters as Chinese until `FS .`, and again after `ESC @`, as boards for that market do.
         motion_per_inch: vertical motion units an inch (`ESC J`, `ESC 3`), as long as `GS P` sets none; 0 for one a dot.
@@ -48,6 +49,7 @@ class Traits:
     status: bool = True
     reads_ahead: bool = False
     identity: bool = True
+    answers_behind: int = 0
     echoes_unknown: bool = False
     native_qr: bool = True
     utf8: bool = True
@@ -85,6 +87,7 @@ class Machine:
     cuts: int = 0
     keep_tickets: int | None = None
 
+    _behind: deque[bytes] = field(default_factory=deque)
     _buffer: bytearray = field(default_factory=bytearray)
     _queue: deque[Mark | bytes] = field(default_factory=deque)
     _head_free_at: float = 0.0
@@ -187,7 +190,7 @@ class Machine:
     def _print_next(self, now: float) -> bool:
         item = self._queue[0]
         if isinstance(item, bytes):
-            self.output += item
+            self._answer(item)
             self._queue.popleft()
             return True
         if item.kind == "cut":
@@ -235,7 +238,7 @@ class Machine:
             self._queue.append(b"\x37\x22" + p[5:9] + b"\x00")
         elif name == "GS r" and self.traits.status:
             if self.traits.reads_ahead:
-                self.output += self._transmit_status(p[0])
+                self._answer(self._transmit_status(p[0]))
             else:
                 self._queue.append(self._transmit_status(p[0]))
         elif name == "GS I" and self.traits.identity:
@@ -268,6 +271,11 @@ class Machine:
 
     # --- what it sends ---
 
+    def _answer(self, data: bytes) -> None:
+        self._behind.append(data)
+        while len(self._behind) > self.traits.answers_behind:
+            self.output += self._behind.popleft()
+
     def _real_time(self, command: Command) -> None:
         p = command.params
         if command.name == "DLE EOT":
@@ -275,7 +283,7 @@ class Machine:
                 if self.traits.presenter:
                     self.output += self._full_status()
             elif self.traits.status:
-                self.output.append(self._status_byte(p[0]))
+                self._answer(bytes((self._status_byte(p[0]),)))
         elif command.name == "DLE ENQ" and p[0] in (1, 2):
             if self._cutter_error:
                 self._cutter_error = self.cutter_jam
@@ -285,7 +293,7 @@ class Machine:
         elif command.name == "DLE DC4" and self.traits.clear_buffer:
             self.flushes += 1
             self._drop_buffers()
-            self.output += b"\x37\x25\x00"
+            self._answer(b"\x37\x25\x00")
 
     def _near_end(self) -> bool:
         return self.left_mm <= self.traits.near_end_mm

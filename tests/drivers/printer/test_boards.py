@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import zxingcpp
 
-from sco_drivers.printer import PrintOutcome
+from sco_drivers.printer import PrintOutcome, SensorState
 from sco_drivers.printer.replies import QrSize, ReplyReader
 from sco_sim.printer import VirtualPrinter
 from tests.drivers.printer.test_session import LINK, opened, ticket
@@ -76,3 +78,74 @@ def test_the_size_of_a_code_is_recognised(data: bytes, found: list[QrSize]) -> N
     reader = ReplyReader()
     assert [reply for byte in data for reply in reader.feed(bytes((byte,))) if isinstance(reply, QrSize)] == found
     assert reader.noise == (0 if found else len(data)) or not found
+
+
+# --- answers that come late ---
+
+MODELS = ["TM-T88V&dpi=203", "POS-5890"]  # with automatic status, and without
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("behind", [1, 2])
+def test_answers_that_stay_some_questions_late_answer_no_other_question(model: str, behind: int) -> None:
+    with VirtualPrinter(answers_behind=behind) as paper, opened(paper, f"profile={model}&done_s=5") as printer:
+        for fault, seen in (
+            ("", ""),
+            ("run_out_of_paper", "paper_out"),
+            ("load_paper", ""),
+            ("open_cover", "cover_open"),
+        ):
+            if fault:
+                getattr(paper, fault)()
+            for _ in range(2 + behind):
+                status = printer.status()
+                wrong = [name for name in ("cover_open", "paper_out", "cutter_error") if name != seen]
+                assert all(getattr(status, name) is not SensorState.YES for name in wrong), (fault, status)
+            assert status.ready is (SensorState.NO if seen else SensorState.YES)
+            assert not seen or getattr(status, seen) is SensorState.YES
+        paper.close_cover()
+        assert printer.print_ticket(ticket()).outcome is PrintOutcome.PRINTED
+        assert printer.health().ready is SensorState.YES
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("late_s", [0.7, 1.0, 1.8])  # all later than twice the status time, the last too late
+def test_answers_later_than_twice_the_status_time(model: str, late_s: float) -> None:
+    with VirtualPrinter() as paper, opened(paper, f"profile={model}&status_s=0.3&done_s=8") as printer:
+        printer.status()
+        paper.answer_late(late_s)
+        for _ in range(3):
+            status = printer.status()
+            assert SensorState.YES not in (status.cover_open, status.paper_out, status.cutter_error)
+        if late_s < 1.2:
+            assert status.ready is SensorState.YES
+            assert printer.print_ticket(ticket()).outcome is PrintOutcome.PRINTED
+        paper.answer_late(0)
+        time.sleep(2)
+        for _ in range(2):
+            status = printer.status()
+            assert SensorState.YES not in (status.cover_open, status.paper_out, status.cutter_error)
+        assert printer.status().ready is SensorState.YES
+        assert printer.print_ticket(ticket("t2")).outcome is PrintOutcome.PRINTED
+
+
+def test_answers_that_were_lost_shift_no_later_ones() -> None:
+    with VirtualPrinter() as paper, opened(paper, "profile=POS-5890") as printer:
+        printer.status()
+        paper.mute()
+        for _ in range(6):
+            assert printer.status().ready is SensorState.UNKNOWN
+        paper.mute(False)
+        paper.run_out_of_paper()
+        status = printer.status()
+        assert (status.paper_out, status.cover_open, status.online) == (SensorState.YES, SensorState.NO, SensorState.NO)
+        paper.load_paper()
+        assert printer.print_ticket(ticket()).outcome is PrintOutcome.PRINTED
+
+
+def test_an_answer_without_a_question_is_no_answer() -> None:
+    with VirtualPrinter() as paper, opened(paper, "profile=POS-5890") as printer:
+        printer.status()
+        paper.send_garbage(b"\x16\x72")  # cover open, paper out
+        time.sleep(0.1)
+        assert printer.status().ready is SensorState.YES

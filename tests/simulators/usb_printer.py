@@ -38,7 +38,7 @@ def _error(number: int, words: str) -> usb.core.USBError:
     return usb.core.USBError(words, error_code=-1, errno=number)
 
 
-def _interface(number: int, alternate: int, kind: int, protocol: int, *endpoints: int) -> SimpleNamespace:
+def interface(number: int, alternate: int, kind: int, protocol: int, *endpoints: int) -> SimpleNamespace:
     return SimpleNamespace(
         bLength=9,
         bDescriptorType=4,
@@ -54,9 +54,11 @@ def _interface(number: int, alternate: int, kind: int, protocol: int, *endpoints
     )
 
 
-_INTERFACES = (
-    (_interface(0, 0, 255, 0, 0x01, 0x82),),
-    (_interface(INTERFACE, 0, 7, 1, OUT), _interface(INTERFACE, ALTERNATE, 7, 2, OUT, IN)),
+Interfaces = tuple[tuple[SimpleNamespace, ...], ...]
+
+_INTERFACES: Interfaces = (
+    (interface(0, 0, 255, 0, 0x01, 0x82),),
+    (interface(INTERFACE, 0, 7, 1, OUT), interface(INTERFACE, ALTERNATE, 7, 2, OUT, IN)),
 )
 
 
@@ -67,6 +69,8 @@ class VirtualUsb(Wire):
         serial: its serial number; "" for a device without one.
         port: where it is plugged in, as the kernel writes it.
         may_open: whether this user may open it.
+        interfaces: the descriptors of each interface's settings; its printer interface is `number`, in alternate
+            setting `setting`.
 
     Attributes:
         kernel_driver: whether usblp has it now.
@@ -74,9 +78,19 @@ class VirtualUsb(Wire):
         log: what was asked of it beyond data: "detach", "claim", "alternate 1", "release", "attach", "reset".
     """
 
-    def __init__(self, serial: str = "SIM0000001", port: str = "1-2.1", *, may_open: bool = True) -> None:
+    def __init__(
+        self,
+        serial: str = "SIM0000001",
+        port: str = "1-2.1",
+        *,
+        may_open: bool = True,
+        interfaces: Interfaces = _INTERFACES,
+        number: int = INTERFACE,
+        setting: int = ALTERNATE,
+    ) -> None:
         super().__init__()
         self.serial, self.port, self.may_open = serial, port, may_open
+        self.interfaces, self.number, self.setting = interfaces, number, setting
         self.url = f"usb://{VENDOR:04x}:{PRODUCT:04x}" + (f"/{serial}" if serial else f"?port={port}")
         self.kernel_driver, self.claimed, self.alternate = True, False, 0
         self.log: list[str] = []
@@ -185,7 +199,7 @@ class VirtualBus(usb.backend.IBackend):  # type: ignore[misc]
             bLength=9,
             bDescriptorType=2,
             wTotalLength=78,
-            bNumInterfaces=len(_INTERFACES),
+            bNumInterfaces=len(dev.interfaces),
             bConfigurationValue=1,
             iConfiguration=0,
             bmAttributes=0xC0,
@@ -194,10 +208,10 @@ class VirtualBus(usb.backend.IBackend):  # type: ignore[misc]
         )
 
     def get_interface_descriptor(self, dev: VirtualUsb, intf: int, alt: int, config: int) -> SimpleNamespace:
-        return _INTERFACES[intf][alt]
+        return dev.interfaces[intf][alt]
 
     def get_endpoint_descriptor(self, dev: VirtualUsb, ep: int, intf: int, alt: int, config: int) -> SimpleNamespace:
-        address = _INTERFACES[intf][alt].endpoints[ep]
+        address = dev.interfaces[intf][alt].endpoints[ep]
         return SimpleNamespace(
             bLength=7,
             bDescriptorType=5,
@@ -239,7 +253,7 @@ class VirtualBus(usb.backend.IBackend):  # type: ignore[misc]
             dev_handle.log.append("release")
 
     def is_kernel_driver_active(self, dev_handle: VirtualUsb, intf: int) -> bool:
-        return dev_handle.kernel_driver and intf == INTERFACE
+        return dev_handle.kernel_driver and intf == dev_handle.number
 
     def detach_kernel_driver(self, dev_handle: VirtualUsb, intf: int) -> None:
         dev_handle.kernel_driver = False
@@ -308,7 +322,7 @@ class VirtualBus(usb.backend.IBackend):  # type: ignore[misc]
         cable = device.theirs
         if cable is None or cable.fileno() < 0:
             raise _error(errno.ENODEV, "No such device (it may have been disconnected)")
-        if endpoint != expected or (endpoint and not (device.claimed and device.alternate == ALTERNATE)):
+        if endpoint != expected or (endpoint and not (device.claimed and device.alternate == device.setting)):
             raise _error(errno.EIO, "Input/output error")
         return cable
 

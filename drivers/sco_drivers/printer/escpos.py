@@ -540,9 +540,9 @@ def open_tcp(url: DeviceUrl, found: tuple[Options, str, int]) -> EscPosPrinter:
     return EscPosPrinter(url, options, lambda: transports.open_tcp_wire(host, port, url.text, options.connect_s))
 
 
-@opener(_usb, example="usb://04b8:0202", params=("port", *PARAMETERS), needs=("host",), allows=("path",))
+@opener(_usb, example="usb://04b8:0202", params=("port", "interface", *PARAMETERS), needs=("host",), allows=("path",))
 def open_usb(url: DeviceUrl, found: tuple[Options, UsbAddress]) -> EscPosPrinter:
-    """`usb://vendor:product[/serial][?port=1-2.3]`."""
+    """`usb://vendor:product[/serial][?port=1-2.3&interface=0]`."""
     options, address = found
     return EscPosPrinter(url, options, lambda: open_usb_wire(address, url.text))
 

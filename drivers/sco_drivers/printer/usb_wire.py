@@ -24,8 +24,11 @@ backend: Any = None
 """A pyusb backend to use instead of libusb, for a simulated bus. None for libusb."""
 
 _PRINTER_CLASS = 7
+_VENDOR_CLASS = 255
 _PROTOCOLS = (2, 3, 1)
-"""bInterfaceProtocol, best first: bidirectional, IEEE 1284.4, unidirectional. IPP over USB (4) is another language."""
+"""bInterfaceProtocol, best first: bidirectional, IEEE 1284.4, unidirectional."""
+_IPP = 4
+"""IPP over USB, which is another language."""
 
 
 class UsbTransport:
@@ -98,26 +101,30 @@ def _ms(seconds: float) -> int:
 
 
 class UsbAddress(NamedTuple):
-    """Which device on the bus: its ids; its serial number and its port (`1-2.3`) where they are given."""
+    """Which device on the bus: its ids; its serial number, port (`1-2.3`) and interface where they are given."""
 
     vendor: int
     product: int
     serial: str = ""
     port: str | None = None
+    interface: int | None = None
 
     @classmethod
     def of(cls, url: DeviceUrl) -> UsbAddress:
         """As the URL gives it.
 
         Raises:
-            BadDeviceUrl: vendor and product are not two hexadecimal numbers.
+            BadDeviceUrl: vendor and product are not two hexadecimal numbers, or a bad interface.
         """
+        interface = url.integer("interface", -1, min=0, max=255)
         vendor, _, product = url.host.partition(":")
         try:
-            return cls(int(vendor, 16), int(product, 16), url.path.removeprefix("/"), url.params.get("port"))
+            ids = int(vendor, 16), int(product, 16)
         except ValueError:
             hint = "usb://04b8:0202/serial"
             raise BadDeviceUrl("write usb://vendor:product in hex", url=url.text, hint=hint) from None
+        serial, port = url.path.removeprefix("/"), url.params.get("port")
+        return cls(*ids, serial, port, None if interface < 0 else interface)
 
 
 def open_usb_wire(address: UsbAddress, url: str) -> Transport:
@@ -135,7 +142,7 @@ def open_usb_wire(address: UsbAddress, url: str) -> Transport:
         raise DriverUnavailable("libusb is missing", url=url, hint=hint) from error
     except usb.core.USBError as error:
         raise from_os_error(OSError(error.errno or errno.EIO, str(error)), url, opening=True) from error
-    return _claim(_the_one(found, address, url), url)
+    return _claim(_the_one(found, address, url), address.interface, url)
 
 
 def _libusb() -> Any:
@@ -187,13 +194,13 @@ def _serial_of(device: Any, url: str) -> str | None:
         raise DevicePermission(f"its serial number cannot be read ({error})", url=url, hint=RULES_HINT) from error
 
 
-def _claim(device: Any, url: str) -> Transport:
+def _claim(device: Any, wanted: int | None, url: str) -> Transport:
     import usb.core
     import usb.util
 
     reattach, number, claimed = False, -1, False
     try:
-        interface, out, back = _printer_interface(device, url)
+        interface, out, back = _printer_interface(device, wanted, url)
         number = interface.bInterfaceNumber
         with contextlib.suppress(NotImplementedError):
             if device.is_kernel_driver_active(number):
@@ -217,22 +224,47 @@ def _claim(device: Any, url: str) -> Transport:
     return UsbTransport(device, number, out, back, url, reattach=reattach)
 
 
-def _printer_interface(device: Any, url: str) -> tuple[Any, Any, Any]:
-    """The printer interface and its alternate setting, bidirectional if there is one, and its endpoints."""
+def _printer_interface(device: Any, number: int | None, url: str) -> tuple[Any, Any, Any]:
+    """The interface to print through and its alternate setting, bidirectional if there is one, and its endpoints.
+
+    The URL names the ids of a printer, so the interface need not state the printer class and a known protocol: some are
+    of a vendor's class (the kernel's usblp has a list of such printers), or of a protocol that does not exist. Those of
+    IPP over USB and of other classes (storage, serial) take no ESC/POS.
+
+    Args:
+        device: of pyusb.
+        number: `interface` of the URL, which leaves no choice.
+        url: for messages.
+    """
     import usb.util
 
     best: tuple[int, Any, Any, Any] | None = None
+    seen: list[str] = []
     for interface in device.get_active_configuration():
-        if interface.bInterfaceClass != _PRINTER_CLASS or interface.bInterfaceProtocol not in _PROTOCOLS:
-            continue
+        kind, protocol = interface.bInterfaceClass, interface.bInterfaceProtocol
+        seen.append(f"{interface.bInterfaceNumber} (class {kind}, protocol {protocol})")
         out = usb.util.find_descriptor(interface, custom_match=_bulk(usb.util.ENDPOINT_OUT))
         back = usb.util.find_descriptor(interface, custom_match=_bulk(usb.util.ENDPOINT_IN))
-        rank = _PROTOCOLS.index(interface.bInterfaceProtocol) + 10 * (back is None)
-        if out is not None and (best is None or rank < best[0]):
+        rank = _rank(kind, protocol) if number is None else 0
+        if out is None or rank is None or number not in (None, interface.bInterfaceNumber):
+            continue
+        rank += 10 * (back is None)
+        if best is None or rank < best[0]:
             best = rank, interface, out, back
     if best is None:
-        raise DeviceNotFound("the device has no printer interface", url=url, hint="is it a printer?", retryable=False)
+        message = "the device has no printer interface" if number is None else f"it cannot print by interface {number}"
+        hint = f"found {', '.join(seen)}; add interface=N if one of them prints"
+        raise DeviceNotFound(message, url=url, hint=hint, retryable=False)
     return best[1:]
+
+
+def _rank(kind: int, protocol: int) -> int | None:
+    """How well an interface of this class and protocol suits, 0 best; None if it does not."""
+    if kind == _PRINTER_CLASS:
+        if protocol in _PROTOCOLS:
+            return _PROTOCOLS.index(protocol)
+        return None if protocol == _IPP else 4
+    return 5 if kind == _VENDOR_CLASS else None
 
 
 def _bulk(direction: int) -> Any:

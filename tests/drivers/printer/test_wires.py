@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zxingcpp
 
 from sco_drivers import open_printer
 from sco_drivers.errors import (
@@ -33,7 +34,7 @@ from sco_drivers.printer.transports import TCP_PORT, LpTransport, Transport, fro
 from sco_drivers.printer.usb_wire import UsbAddress, open_usb_wire
 from sco_drivers.urls import DeviceUrl
 from sco_sim.printer import VirtualPrinter
-from tests.simulators.usb_printer import VirtualUsb
+from tests.simulators.usb_printer import IN, OUT, VirtualUsb, interface
 
 MUCH = bytes(1 << 22)
 LINK = "https://qr.nspk.ru/AD1?type=02&sum=100&cur=RUB&crc=0000"
@@ -320,6 +321,51 @@ def test_usb_takes_the_interface_and_gives_it_back() -> None:
             assert printer.print_ticket(Ticket("t1", LINK)).outcome is PrintOutcome.PRINTED
         assert device.log == ["detach", "claim", "alternate 1", "release", "attach"]
         assert device.kernel_driver
+
+
+@pytest.mark.parametrize(
+    ("kind", "protocol"),
+    [(255, 0), (255, 255), (7, 0), (7, 255), (7, 1)],
+    ids=["vendor", "vendor-protocol-255", "protocol-0", "protocol-255", "unidirectional-by-name"],
+)
+def test_usb_interfaces_that_do_not_state_what_they_are(kind: int, protocol: int) -> None:
+    """Some printers have a vendor's class, or the printer class with a protocol that does not exist."""
+    storage = (interface(0, 0, 8, 80, 0x01, 0x82),)
+    settings = storage, (interface(1, 0, kind, protocol, OUT, IN),)
+    board = VirtualPrinter(wire=lambda: VirtualUsb(interfaces=settings, number=1, setting=0))
+    with board as paper, open_printer(f"{paper.url}?profile=TM-T88V") as printer:
+        assert printer.print_ticket(Ticket("t1", LINK)).outcome is PrintOutcome.PRINTED
+
+
+def test_usb_without_a_back_channel_prints() -> None:
+    settings = ((interface(0, 0, 255, 0, OUT),),)
+    board = VirtualPrinter(wire=lambda: VirtualUsb(interfaces=settings, number=0, setting=0))
+    with board as paper, open_printer(f"{paper.url}?profile=POS-5890&status_s=0.1&done_s=0.5") as printer:
+        assert printer.print_ticket(Ticket("t1", LINK, qr_mm=48)).outcome is PrintOutcome.UNKNOWN
+        assert paper.wait_idle()
+        assert [code.text for code in zxingcpp.read_barcodes(paper.image())] == [LINK]
+
+
+def test_usb_interface_by_its_number() -> None:
+    settings = (
+        (interface(0, 0, 7, 2, 0x01, 0x82),),
+        (interface(1, 0, 255, 255, OUT, IN),),
+        (interface(2, 0, 3, 0),),
+    )
+    with VirtualPrinter(wire=lambda: VirtualUsb(interfaces=settings, number=1, setting=0)) as paper:
+        with open_printer(f"{paper.url}?profile=TM-T88V&interface=1") as printer:
+            assert printer.print_ticket(Ticket("t1", LINK)).outcome is PrintOutcome.PRINTED
+        for number in (2, 9):
+            with pytest.raises(DeviceNotFound, match=rf"interface {number} .*0 \(class 7, protocol 2\), 1 \(class 255"):
+                open_printer(f"{paper.url}?interface={number}")
+
+
+def test_usb_interfaces_of_other_devices_are_not_taken() -> None:
+    settings = (interface(0, 0, 8, 80, 0x01, 0x82),), (interface(1, 0, 7, 4, OUT, IN),)
+    words = r"no printer interface .*1 \(class 7, protocol 4\); add interface=N"
+    board = VirtualPrinter(wire=lambda: VirtualUsb(interfaces=settings, number=1, setting=0))
+    with board as paper, pytest.raises(DeviceNotFound, match=words):
+        open_printer(paper.url)
 
 
 def test_usb_found_again_after_it_was_unplugged() -> None:

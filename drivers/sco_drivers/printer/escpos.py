@@ -218,7 +218,7 @@ class EscPosPrinter:
             return result
 
     def _build(self, ticket: Ticket, heading: Line | None) -> Job:
-        profile = self._profile
+        profile = self._profile._replace(asb=self._session.asks_for_asb)
         if profile.native_qr is None:
             profile = profile._replace(native_qr=self._memory.draws_qr)
         return build(ticket, profile, codec=self._codec, way=self._way, heading=heading, cut_first=self._memory.torn)

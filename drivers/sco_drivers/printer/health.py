@@ -59,7 +59,7 @@ def _examine(
         times.append((time.perf_counter() - start) * 1000)
     answers_ms = sorted(times)[len(times) // 2] if times else None
     ready = status.ready
-    can_answer = ready is not SensorState.NO and answers_ms is not None
+    can_answer = ready is not SensorState.NO and answers_ms is not None and (memory.proven or not profile.guessed)
     identity = session.identity() if can_answer else PrinterIdentity()
     presenter = session.presenter() if profile.presenter != "none" else None
 
@@ -72,6 +72,8 @@ def _examine(
 
     if profile.native_qr is None and ready is SensorState.YES and memory.proven:
         session.draws_qr()
+    if ready is not SensorState.NO and answers_ms is not None:
+        session.empty_line()
 
     findings: list[str] = []
     fault = fault_of(status, url)

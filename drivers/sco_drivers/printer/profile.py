@@ -54,6 +54,11 @@ class Profile(NamedTuple):
     identity: bool
     presenter: Presenting
 
+    @property
+    def guessed(self) -> bool:
+        """Whether this is the profile of an unknown printer: some boards print the letters of unknown commands."""
+        return self.native_qr is None
+
 
 _COMMON: dict[str, Any] = {
     "dpi": 203,

@@ -157,7 +157,7 @@ class EscPosSession:
         try:
             if self._memory.may_hold:
                 self.make_clean()
-            if self._profile.asb:
+            if self.asks_for_asb:
                 self.send(commands.ASB_ALL, self.answer_s)
         except DeviceError:
             self.drop()
@@ -168,6 +168,11 @@ class EscPosSession:
         wire, self._wire = self._wire, None
         if wire is not None:
             wire.close(discard=discard)
+
+    @property
+    def asks_for_asb(self) -> bool:
+        """Whether automatic status is requested: of an unknown printer only once it has proved itself."""
+        return self._profile.asb and (self._memory.proven or not self._profile.guessed)
 
     @property
     def connected(self) -> bool:
@@ -403,7 +408,7 @@ class EscPosSession:
         Raises:
             DeviceError: the wire is lost.
         """
-        self.send(commands.INIT + (commands.ASB_ALL if self._profile.asb else b""), self.answer_s)
+        self.send(commands.INIT + (commands.ASB_ALL if self.asks_for_asb else b""), self.answer_s)
 
     def identity(self) -> PrinterIdentity:
         """What the printer is. One that is offline does not answer. Raises DeviceError."""

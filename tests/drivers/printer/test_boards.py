@@ -80,6 +80,37 @@ def test_the_size_of_a_code_is_recognised(data: bytes, found: list[QrSize]) -> N
     assert reader.noise == (0 if found else len(data)) or not found
 
 
+# --- a board that prints the letters of commands that it does not know ---
+
+
+@pytest.mark.parametrize("profile", ["default", "POS-5890"])
+def test_health_prints_nothing_and_leaves_nothing_for_the_next_ticket(profile: str) -> None:
+    with VirtualPrinter(**ECHOING) as paper, opened(paper, f"profile={profile}&status_s=0.1") as printer:
+        for name in ("t1", "t2"):
+            for _ in range(10):
+                printer.health()
+            printer.print_ticket(ticket(name))
+        for _ in range(10):
+            printer.health()
+        assert paper.wait_for(lambda one: one._machine.idle and not one._machine._editor.runs)
+        assert paper.text.split() == ["Магазин", "Спасибо"] * 2
+
+
+def test_health_leaves_no_letters_even_under_a_wrong_profile() -> None:
+    with VirtualPrinter(**ECHOING) as paper, opened(paper, "profile=TM-T88V&status_s=0.1") as printer:
+        for _ in range(30):
+            printer.health()
+        assert paper.wait_for(lambda one: one._machine.idle and not one._machine._editor.runs)
+        assert not paper.tickets
+
+
+def test_health_says_nothing_to_an_unknown_board_before_it_has_proved_itself() -> None:
+    with VirtualPrinter(**ECHOING) as paper, opened(paper, "profile=default") as printer:
+        printer.health()
+        assert paper.wait_idle()
+        assert not {"GS I", "GS (", "GS a", "text"} & set(paper.commands)
+
+
 # --- answers that come late ---
 
 MODELS = ["TM-T88V&dpi=203", "POS-5890"]  # with automatic status, and without

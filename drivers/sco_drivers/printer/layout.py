@@ -121,21 +121,24 @@ class _Encoder:
 
 
 def wrap(text: str, columns: int) -> list[str]:
-    """`text` in lines of at most `columns`, broken at blanks, inside a word only when it is longer than a line."""
+    """`text` in lines of at most `columns`, broken at blanks, inside a word only when it is longer than a line.
+
+    Blanks at the beginning are kept.
+    """
     lines: list[str] = []
     for paragraph in text.split("\n"):
-        line = ""
+        line: str | None = None
         for word in paragraph.split(" "):
-            if line and len(line) + 1 + len(word) <= columns:
+            if line is not None and len(line) + 1 + len(word) <= columns:
                 line += " " + word
                 continue
-            if line:
+            if line and not line.isspace():  # blanks that leave no room for the first word are dropped
                 lines.append(line)
             while len(word) > columns:
                 lines.append(word[:columns])
                 word = word[columns:]
             line = word
-        lines.append(line)
+        lines.append(line or "")
     return lines
 
 

@@ -152,6 +152,11 @@ def test_a_text_is_no_command(char: str) -> None:
         ("abcdefghij", 4, ["abcd", "efgh", "ij"]),
         ("a\nb", 10, ["a", "b"]),
         ("x abcdefgh", 4, ["x", "abcd", "efgh"]),
+        ("  a  b", 10, ["  a  b"]),
+        ("   one two", 7, ["   one", "two"]),
+        ("      abc", 7, ["abc"]),
+        ("   ", 7, ["   "]),
+        ("a\n b", 10, ["a", " b"]),
     ],
 )
 def test_wrap(text: str, columns: int, lines: list[str]) -> None:

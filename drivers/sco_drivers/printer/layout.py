@@ -296,7 +296,9 @@ def build(
         prepare, code = commands.native_qr(ticket.qr, level=plan.level, module_dots=plan.module_dots)
         head += prepare
     else:
-        code = commands.raster(packed_rows(plan), doubled=plan.way == "raster-doubled")
+        rows, most = packed_rows(plan), profile.raster_rows
+        bands = [rows[at : at + most] for at in range(0, len(rows), most)]
+        code = b"".join(commands.raster(band, doubled=plan.way == "raster-doubled") for band in bands)
     tail = quiet
     replaced = "".join(dict.fromkeys(encoder.missing))
     lines = (*lines_above, *lines_below)

@@ -28,6 +28,7 @@ class Profile(NamedTuple):
         native_qr: it draws QR codes itself (`GS ( k`); None when only the printer can tell.
         largest_version: the largest version of such a code.
         raster, raster_doubling: it knows `GS v 0`, and its double width and height.
+        raster_rows: rows of a picture that one command may have; some boards lose what follows 287.
         cut: "partial", "full" or "none".
         utf8: it knows `FS ( C`.
         process_id: it answers `GS ( H`; None when only the printer can tell.
@@ -46,6 +47,7 @@ class Profile(NamedTuple):
     largest_version: int
     raster: bool
     raster_doubling: bool
+    raster_rows: int
     cut: Literal["partial", "full", "none"]
     utf8: bool
     process_id: bool | None
@@ -64,6 +66,7 @@ _COMMON: dict[str, Any] = {
     "dpi": 203,
     "largest_version": 40,
     "raster_doubling": True,
+    "raster_rows": 128,
     "utf8": False,
     "process_id": None,
     "clear_buffers": None,

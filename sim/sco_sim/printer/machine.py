@@ -30,6 +30,7 @@ class Traits:
         identity: answers `GS I`.
         echoes_unknown: prints the parameters of commands that it does not know, as many cheap boards do.
         answers_behind: gives an answer only when so many more have become due, as some boards and print servers do.
+        raster_rows: rows that one `GS v 0` may have; more are taken for text. 0 for any number.
         native_qr, utf8: see their names.
         double_byte: reads letters as Chinese until `FS .`, and again after `ESC @`, as boards for that market do.
         motion_per_inch: vertical motion units an inch (`ESC J`, `ESC 3`), as long as `GS P` sets none; 0 for one a dot.
@@ -50,6 +51,7 @@ class Traits:
     reads_ahead: bool = False
     identity: bool = True
     answers_behind: int = 0
+    raster_rows: int = 0
     echoes_unknown: bool = False
     native_qr: bool = True
     utf8: bool = True
@@ -230,7 +232,13 @@ class Machine:
 
     def _execute(self, command: Command) -> None:
         name, p = command.name, command.params
-        if self.traits.echoes_unknown and not self._knows(command):
+        most = self.traits.raster_rows
+        if most and name == "GS v" and p[4] | p[5] << 8 > most:
+            size = 6 + most * (p[2] | p[3] << 8)
+            self._buffer[:0] = p[size:]
+            p = p[:4] + most.to_bytes(2, "little") + p[6:size]
+            self._queue.extend(self._editor.take(Command(name, p, command.length)))
+        elif self.traits.echoes_unknown and not self._knows(command):
             self._buffer[:0] = p
         elif name == "GS (" and p[:1] == b"k" and p[3:5] == b"\x31\x52" and self.traits.native_qr:
             self._queue.append(self._editor.qr_size())

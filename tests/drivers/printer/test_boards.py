@@ -7,7 +7,7 @@ import time
 import pytest
 import zxingcpp
 
-from sco_drivers.printer import PrintOutcome, SensorState
+from sco_drivers.printer import Line, PrintOutcome, SensorState, Ticket
 from sco_drivers.printer.replies import QrSize, ReplyReader
 from sco_sim.printer import VirtualPrinter
 from tests.drivers.printer.test_session import LINK, opened, ticket
@@ -109,6 +109,22 @@ def test_health_says_nothing_to_an_unknown_board_before_it_has_proved_itself() -
         printer.health()
         assert paper.wait_idle()
         assert not {"GS I", "GS (", "GS a", "text"} & set(paper.commands)
+
+
+# --- a board that loses what follows a tall picture ---
+
+
+@pytest.mark.parametrize("way", ["raster", "raster-doubled"])
+def test_no_command_has_more_rows_than_the_board_takes(way: str) -> None:
+    board = VirtualPrinter(raster_rows=287)
+    with board as paper, opened(paper, f"profile=default&qr={way}") as printer:
+        tall = Ticket("t1", LINK + "&x=" + "7" * 400, (Line("Магазин"),), (Line("Спасибо"),), qr_mm=72)
+        for one in (tall, ticket("t2")):
+            assert printer.print_ticket(one).outcome is PrintOutcome.PRINTED
+        assert paper.wait_idle()
+        assert paper.text.split() == ["Магазин", "Спасибо"] * 2
+        codes = zxingcpp.read_barcodes(paper.image())
+        assert sorted(code.text for code in codes) == sorted([tall.qr, LINK])
 
 
 # --- answers that come late ---

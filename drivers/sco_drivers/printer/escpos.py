@@ -9,10 +9,11 @@ were cleared; everything else is "unknown".
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Self, cast
 
@@ -46,7 +47,7 @@ from sco_drivers.urls import DeviceUrl, opener
 
 PARAMETERS = (
     *("profile", "paper_mm", "dpi", "codec", "qr", "drawer"),
-    *("connect_s", "write_s", "done_s", "status_s", "settle_s", "head_mm_s"),
+    *("connect_s", "write_s", "done_s", "status_s", "settle_s", "head_mm_s", "idle_close_s"),
 )
 """Query parameters of every printer's URL."""
 
@@ -58,6 +59,7 @@ _GIVE_UP_ON_IDS_S = 2.0
 """No process id will come this long after a later status was answered and the slowest head would have finished."""
 _SETTLE_LOOK_S = 0.05
 _TRIES = 2
+_IDLE_CLOSE_TCP_S = 5.0
 
 
 class Options(NamedTuple):
@@ -70,6 +72,8 @@ class Options(NamedTuple):
             printing.
         settle_s: how long a fault must last to count.
         head_mm_s: the slowest that the head may be.
+        idle_close_s: after which an idle connection is closed; 0 for never. By default only a TCP connection is: most
+            network printers serve one computer at a time.
     """
 
     profile: Profile
@@ -82,6 +86,7 @@ class Options(NamedTuple):
     status_s: float
     settle_s: float
     head_mm_s: float
+    idle_close_s: float
 
     @classmethod
     def of(cls, url: DeviceUrl) -> Options:
@@ -108,6 +113,7 @@ class Options(NamedTuple):
             status_s=url.number("status_s", 0.5),
             settle_s=url.number("settle_s", 0.3),
             head_mm_s=url.number("head_mm_s", 40.0, min=1.0),
+            idle_close_s=url.number("idle_close_s", _IDLE_CLOSE_TCP_S if url.scheme == "tcp" else 0.0),
         )
 
 
@@ -139,6 +145,9 @@ class EscPosPrinter:
         self._done_s = options.done_s
         self._settle_s = options.settle_s
         self._head_mm_s = options.head_mm_s
+        self._idle_close_s = options.idle_close_s
+        self._idle_timer: threading.Timer | None = None
+        self._used_at = time.monotonic()
         self._mutex = threading.Lock()
         self._closed = False
         self._memory = memory or memory_of(url)
@@ -153,7 +162,9 @@ class EscPosPrinter:
         )
         self._presenter: EscPosPresenter | None = None
         if self._profile.presenter != "none":
-            self._presenter = EscPosPresenter(self._session, self._mutex, self._check_open)
+            self._presenter = EscPosPresenter(self._session, self._using)
+
+        self._close_when_idle()
 
     @property
     def url(self) -> str:
@@ -181,20 +192,17 @@ class EscPosPrinter:
 
     def status(self) -> PrinterStatus:
         """See `Printer.status`."""
-        with self._mutex:
-            self._check_open()
+        with self._using():
             return self._session.status()
 
     def health(self) -> PrinterHealth:
         """See `Printer.health`."""
-        with self._mutex:
-            self._check_open()
+        with self._using():
             return examine(self._session, self._profile, self._memory, self._next_id(), _fault_of, self.url)
 
     def print_ticket(self, ticket: Ticket) -> PrintResult:
         """See `Printer.print_ticket`."""
-        with self._mutex:
-            self._check_open()
+        with self._using():
             if self._memory.may_be_out(ticket.ticket_id):
                 raise DuplicateTicket(f"ticket {ticket.ticket_id} has come out, or may have", url=self.url)
             again = ticket.repeat if self._memory.was_tried(ticket.ticket_id) else None
@@ -233,6 +241,33 @@ class EscPosPrinter:
         except DeviceError:  # printing meets it again, and reports it
             return False
 
+    @contextlib.contextmanager
+    def _using(self) -> Iterator[None]:
+        """One caller at a time. Raises DeviceClosed."""
+        with self._mutex:
+            self._check_open()
+            try:
+                yield
+            finally:
+                self._used_at = time.monotonic()
+                self._close_when_idle()
+
+    def _close_when_idle(self) -> None:
+        """See that the connection is closed once it has been idle; the lock is held."""
+        if self._idle_close_s and self._idle_timer is None and self._session.connected and not self._closed:
+            left = self._used_at + self._idle_close_s - time.monotonic()
+            self._idle_timer = threading.Timer(max(0.0, left), self._close_if_idle)
+            self._idle_timer.daemon = True
+            self._idle_timer.start()
+
+    def _close_if_idle(self) -> None:
+        with self._mutex:
+            self._idle_timer = None
+            if time.monotonic() - self._used_at >= self._idle_close_s:
+                self._session.drop(discard=self._memory.may_hold)
+            else:
+                self._close_when_idle()
+
     def _check_open(self) -> None:
         if self._closed:
             raise DeviceClosed("the printer was closed", url=self.url)
@@ -250,9 +285,8 @@ class EscPosPrinter:
                 self._session.recover()  # a cutter that was freed waits for this
                 fault = self._steady_fault()
             if fault is None and not self._answers():
-                return DeviceTimeout(
-                    "it no longer answers", url=self.url, hint="check that it is on, and the cable; or raise status_s"
-                )
+                hint = f"check that it is on, and the cable; {self._shared}or raise status_s"
+                return DeviceTimeout("it no longer answers", url=self.url, hint=hint)
             if fault is None and self._memory.may_hold:
                 self._session.make_clean()
         except DeviceError as error:
@@ -293,7 +327,7 @@ class EscPosPrinter:
         whole = len(safe) + len(rest) + len(end)
         until = time.monotonic() + self._time_to_write(ticket)
         code_given = False
-        hint = "look at its lamps and at the paper"
+        hint = f"{self._shared}look at its lamps and at the paper"
         try:
             taken = self._send(safe, until)
             if taken == len(safe) and not self._expired(ticket):
@@ -414,6 +448,11 @@ class EscPosPrinter:
         return trusted and not marks.reached
 
     @property
+    def _shared(self) -> str:
+        """What else a network printer that does not answer may be doing."""
+        return "another computer may hold it; " if self._url.scheme == "tcp" else ""
+
+    @property
     def _lost(self) -> int:
         """Grows when something that the printer sent may have been lost: a mark's answer, for instance."""
         return self._session.reader.noise + self._session.unanswered
@@ -426,6 +465,8 @@ class EscPosPrinter:
         """Release the wire. May be called twice."""
         self._closed = True
         with self._mutex:
+            if self._idle_timer is not None:
+                self._idle_timer.cancel()
             self._session.drop(discard=self._memory.may_hold)
 
     def __enter__(self) -> Self:

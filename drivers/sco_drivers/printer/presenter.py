@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from sco_drivers.printer import PresenterStatus, SensorState, TicketEnd, commands
 from sco_drivers.printer.session import EscPosSession
@@ -19,19 +19,16 @@ class EscPosPresenter:
 
     Args:
         session: the printer's session.
-        mutex: its lock.
-        check_open: raises when the printer was closed.
+        using: a context in which no other call uses the session.
     """
 
-    def __init__(self, session: EscPosSession, mutex: threading.Lock, check_open: Callable[[], None]) -> None:
+    def __init__(self, session: EscPosSession, using: Callable[[], AbstractContextManager[None]]) -> None:
         self._session = session
-        self._mutex = mutex
-        self._check_open = check_open
+        self._using = using
 
     def status(self) -> PresenterStatus:
         """See `TicketPresenter.status`."""
-        with self._mutex:
-            self._check_open()
+        with self._using():
             return self._session.presenter()
 
     def wait_taken(self, timeout_s: float) -> TicketEnd:
@@ -50,8 +47,7 @@ class EscPosPresenter:
         before = _end_of(self.status())
         if before is not TicketEnd.STILL_THERE:
             return before
-        with self._mutex:
-            self._check_open()
+        with self._using():
             self._session.send(command, self._session.answer_s)
         return self._until_gone(_MOVES_S, end)
 

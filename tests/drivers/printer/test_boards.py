@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
 import zxingcpp
 
 from sco_drivers.printer import Line, PrintOutcome, SensorState, Ticket
+from sco_drivers.printer.escpos import Options
 from sco_drivers.printer.replies import QrSize, ReplyReader
+from sco_drivers.urls import DeviceUrl
 from sco_sim.printer import VirtualPrinter
 from tests.drivers.printer.test_session import LINK, opened, ticket
 
@@ -196,3 +199,49 @@ def test_an_answer_without_a_question_is_no_answer() -> None:
         paper.send_garbage(b"\x16\x72")  # cover open, paper out
         time.sleep(0.1)
         assert printer.status().ready is SensorState.YES
+
+
+# --- a network printer that serves one computer at a time ---
+
+
+def other_computer(paper: VirtualPrinter) -> socket.socket:
+    host, port = paper.url.removeprefix("tcp://").split(":")
+    return socket.create_connection((host, int(port)), 5)
+
+
+def test_an_idle_connection_lets_another_computer_print() -> None:
+    with VirtualPrinter() as paper, opened(paper, "profile=TM-T88V&idle_close_s=0.3") as printer:
+        assert printer.print_ticket(ticket("t1")).outcome is PrintOutcome.PRINTED
+        with other_computer(paper) as other:
+            other.settimeout(20)
+            other.sendall(b"\x10\x04\x01")
+            assert other.recv(1)
+        assert printer.status().ready is SensorState.YES
+        assert printer.print_ticket(ticket("t2")).outcome is PrintOutcome.PRINTED
+        assert len(paper.codes) == 2
+
+
+def test_a_connection_in_use_is_not_closed() -> None:
+    board = VirtualPrinter(head_mm_s=100)
+    with board as paper, opened(paper, "profile=TM-T88V&idle_close_s=0.05&done_s=30") as printer:
+        for n in range(3):
+            assert printer.print_ticket(ticket(f"t{n}")).outcome is PrintOutcome.PRINTED
+            time.sleep(0.1 * n)
+
+
+def test_only_connections_over_tcp_are_closed_by_default() -> None:
+    assert Options.of(DeviceUrl.parse("tcp://10.0.0.5")).idle_close_s == 5
+    assert Options.of(DeviceUrl.parse("serial:///dev/ttyS0")).idle_close_s == 0
+    assert Options.of(DeviceUrl.parse("tcp://10.0.0.5?idle_close_s=0")).idle_close_s == 0
+
+
+@pytest.mark.parametrize(("profile", "outcome"), [("TM-T88V", "not_printed"), ("default", "unknown")])
+def test_a_printer_that_another_computer_holds(profile: str, outcome: str) -> None:
+    with VirtualPrinter() as paper, other_computer(paper) as other:
+        other.sendall(b"\x10\x04\x01")
+        assert other.recv(1)
+        with opened(paper, f"profile={profile}") as printer:
+            result = printer.print_ticket(ticket())
+            assert result.outcome.value == outcome
+            assert result.error is not None
+            assert "another computer may hold it" in str(result.error)

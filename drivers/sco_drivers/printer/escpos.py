@@ -33,6 +33,7 @@ from sco_drivers.printer import (
     commands,
     transports,
 )
+from sco_drivers.printer.description import SETTINGS, BadSetting, described, load
 from sco_drivers.printer.health import examine
 from sco_drivers.printer.layout import CodeWay, Job, build, codec_of
 from sco_drivers.printer.memory import Memory, memory_of
@@ -46,7 +47,7 @@ from sco_drivers.printer.usb_wire import UsbAddress, open_usb_wire
 from sco_drivers.urls import DeviceUrl, opener
 
 PARAMETERS = (
-    *("profile", "paper_mm", "dpi", "codec", "qr", "drawer"),
+    *("profile", "codec", "qr", "drawer", *SETTINGS),
     *("connect_s", "write_s", "done_s", "status_s", "settle_s", "head_mm_s", "idle_close_s"),
 )
 """Query parameters of every printer's URL."""
@@ -95,11 +96,11 @@ class Options(NamedTuple):
         Raises:
             BadDeviceUrl: a parameter that cannot be understood.
         """
-        model = profile_of(url)
+        model, wanted = profile_of(url)
         try:
-            codec = codec_of(model, url.params.get("codec"))
+            codec = codec_of(model, wanted)
         except KeyError:
-            hint = "it has " + ", ".join(sorted({*model.code_pages, "utf-8"}))
+            hint = f"it has {', '.join(sorted({*model.code_pages, 'utf-8'}))}; or add code_page=N, its number for ESC t"
             raise url.wrong("codec", f"is not a code page of the profile {model.name}", hint=hint) from None
         drawer = url.choice("drawer", "", ("", "high", "low"))
         return cls(
@@ -543,19 +544,25 @@ def _fault_of(status: PrinterStatus, url: str) -> PrinterError | None:
     return None
 
 
-def profile_of(url: DeviceUrl) -> Profile:
-    """The profile that the URL's parameters choose. Raises BadDeviceUrl."""
-    name = url.params.get("profile", "default")
-    paper = url.integer("paper_mm", 0)
-    dpi = url.integer("dpi", 0)
-    if paper not in (0, 58, 80):
-        raise url.wrong("paper_mm", "is neither 58 nor 80")
-    if dpi not in (0, 180, 203):
-        raise url.wrong("dpi", "is neither 180 nor 203")
+def profile_of(url: DeviceUrl) -> tuple[Profile, str | None]:
+    """The profile that the URL's parameters choose and describe, and the code page that they ask for.
+
+    Raises:
+        BadDeviceUrl: a parameter that cannot be understood.
+    """
+    name, codec = url.params.get("profile", "default"), url.params.get("codec")
     try:
-        return profile(name, paper or None, dpi or None)
+        base, wanted = load(name) if name.startswith("/") else (profile(name), None)
+        texts = {name: text for name, text in url.params.items() if name in SETTINGS}
+        return described(base, texts, codec), codec or wanted
     except KeyError:
-        raise url.wrong("profile", "is not a profile", hint="known: " + ", ".join(names())) from None
+        hint = "known: " + ", ".join(names()) + "; or the path of a file that describes it"
+        raise url.wrong("profile", "is not a profile", hint=hint) from None
+    except BadSetting as error:
+        wrong = url.wrong(error.name, error.why)
+        if error.name == "codec":  # code_page is its number, and means nothing without it
+            wrong.parameters |= {"code_page"}
+        raise wrong from None
 
 
 def _tcp(url: DeviceUrl) -> tuple[Options, str, int]:

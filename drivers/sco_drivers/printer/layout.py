@@ -155,7 +155,8 @@ def codec_of(profile: Profile, wanted: str | None) -> str:
     """
     if wanted is None:
         fallback = "utf-8" if profile.utf8 else "ascii"
-        return next((codec for codec in ("cp866", "cp1251") if codec in profile.code_pages), fallback)
+        preferred: list[str] = [codec for codec in ("cp866", "cp1251") if codec in profile.code_pages]
+        return next(iter([*preferred, *profile.code_pages]), fallback)
     if wanted == "utf-8" or wanted in profile.code_pages:
         return wanted
     raise KeyError(wanted)
@@ -280,8 +281,12 @@ def build(
         settings += commands.UTF8_ON
     elif codec in profile.code_pages:
         settings += commands.SINGLE_BYTE + commands.code_page(profile.code_pages[codec])
-    cut = b"" if profile.cut == "none" else commands.cut(full=profile.cut == "full")
-    finish = cut or commands.LINE_FEED * 4
+    finish = {
+        "full": commands.cut(full=True),
+        "partial": commands.cut(full=False),
+        "feed": commands.LINE_FEED * 4,
+        "none": b"",
+    }[profile.cut]
     above, lines_above = _text([heading, *ticket.above] if heading else ticket.above, encoder, profile)
     below, lines_below = _text(ticket.below, encoder, profile)
     if len(lines_above) + len(lines_below) > MAX_LINES:

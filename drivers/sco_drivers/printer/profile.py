@@ -29,7 +29,7 @@ class Profile(NamedTuple):
         largest_version: the largest version of such a code.
         raster, raster_doubling: it knows `GS v 0`, and its double width and height.
         raster_rows: rows of a picture that one command may have; some boards lose what follows 287.
-        cut: "partial", "full" or "none".
+        cut: "partial", "full", "feed" (it has no cutter: only the feed to tear it off) or "none".
         utf8: it knows `FS ( C`.
         process_id: it answers `GS ( H`; None when only the printer can tell.
         clear_buffers: it executes `DLE DC4 8`; None when only the printer can tell.
@@ -48,7 +48,7 @@ class Profile(NamedTuple):
     raster: bool
     raster_doubling: bool
     raster_rows: int
-    cut: Literal["partial", "full", "none"]
+    cut: Literal["partial", "full", "feed", "none"]
     utf8: bool
     process_id: bool | None
     clear_buffers: bool | None
@@ -148,7 +148,7 @@ def _from_escpos(data: dict[str, Any]) -> dict[str, Any]:
         "code_pages": {codec: pages[codec] for codec in ("cp866", "cp1251") if codec in pages},
         "native_qr": features["qrCode"],
         "raster": features["bitImageRaster"],
-        "cut": "partial" if features["paperPartCut"] else "full" if features["paperFullCut"] else "none",
+        "cut": "partial" if features["paperPartCut"] else "full" if features["paperFullCut"] else "feed",
         "width_dots": 384,
     }
     pixels, dpi = media["width"].get("pixels"), media.get("dpi")

@@ -23,6 +23,7 @@ CLEAR_BUFFERS: bytes = _escpos.DLE + _escpos.DC4 + bytes((8, 1, 3, 20, 1, 6, 2, 
 RECOVER_AND_FLUSH: bytes = _escpos.DLE + _escpos.ENQ + b"\x02"
 FULL_STATUS: bytes = _escpos.RT_STATUS + bytes((20,))  # CUSTOM
 STATUS_IN_ORDER: bytes = _escpos.GS + b"r1"  # answered when everything before it was processed
+PRESENT: bytes = _escpos.GS + b"e\x03\x0c"  # CUSTOM: 12 steps, about 9 cm
 RETRACT: bytes = _escpos.GS + b"e\x02"  # CUSTOM
 EJECT: bytes = _escpos.GS + b"e\x05"  # CUSTOM
 

@@ -30,6 +30,7 @@ from sco_drivers.printer import (
     PrintResult,
     SensorState,
     Ticket,
+    TicketEnd,
     commands,
     transports,
 )
@@ -37,7 +38,7 @@ from sco_drivers.printer.description import SETTINGS, BadSetting, described, loa
 from sco_drivers.printer.health import examine
 from sco_drivers.printer.layout import CodeWay, Job, build, codec_of
 from sco_drivers.printer.memory import Memory, memory_of
-from sco_drivers.printer.presenter import EscPosPresenter
+from sco_drivers.printer.presenter import EscPosPresenter, Leftover
 from sco_drivers.printer.profile import Profile, names, profile
 from sco_drivers.printer.replies import InOrder, ProcessId, Reply
 from sco_drivers.printer.serial_line import SerialAddress, open_serial_wire
@@ -48,7 +49,7 @@ from sco_drivers.urls import DeviceUrl, opener
 
 PARAMETERS = (
     *("profile", "codec", "qr", "drawer", *SETTINGS),
-    *("connect_s", "write_s", "done_s", "status_s", "settle_s", "head_mm_s", "idle_close_s"),
+    *("connect_s", "write_s", "done_s", "status_s", "settle_s", "head_mm_s", "idle_close_s", "leftover"),
 )
 """Query parameters of every printer's URL."""
 
@@ -73,6 +74,7 @@ class Options(NamedTuple):
             printing.
         settle_s: how long a fault must last to count.
         head_mm_s: the slowest that the head may be.
+        leftover: what to do with a ticket in the output of the presenter before the next one is printed.
         idle_close_s: after which an idle connection is closed; 0 for never. By default only a TCP connection is: most
             network printers serve one computer at a time.
     """
@@ -88,6 +90,7 @@ class Options(NamedTuple):
     settle_s: float
     head_mm_s: float
     idle_close_s: float
+    leftover: Leftover
 
     @classmethod
     def of(cls, url: DeviceUrl) -> Options:
@@ -115,6 +118,7 @@ class Options(NamedTuple):
             settle_s=url.number("settle_s", 0.3),
             head_mm_s=url.number("head_mm_s", 40.0, min=1.0),
             idle_close_s=url.number("idle_close_s", _IDLE_CLOSE_TCP_S if url.scheme == "tcp" else 0.0),
+            leftover=cast(Leftover, url.choice("leftover", "retract", ("retract", "eject", "keep"))),
         )
 
 
@@ -146,6 +150,7 @@ class EscPosPrinter:
         self._done_s = options.done_s
         self._settle_s = options.settle_s
         self._head_mm_s = options.head_mm_s
+        self._leftover = options.leftover
         self._idle_close_s = options.idle_close_s
         self._idle_timer: threading.Timer | None = None
         self._used_at = time.monotonic()
@@ -290,6 +295,8 @@ class EscPosPrinter:
                 return DeviceTimeout("it no longer answers", url=self.url, hint=hint)
             if fault is None and self._memory.may_hold:
                 self._session.make_clean()
+            if fault is None and self._presenter is not None:
+                fault = self._output_fault(self._presenter.make_room(self._leftover))
         except DeviceError as error:
             return error
         return fault
@@ -303,6 +310,14 @@ class EscPosPrinter:
             if fault is None or left <= 0:
                 return fault
             time.sleep(min(_SETTLE_LOOK_S, left))
+
+    def _output_fault(self, seen: TicketEnd) -> PrinterFault | None:
+        if seen is TicketEnd.JAMMED:
+            return PrinterFault("a ticket is jammed in the presenter", url=self.url, hint="take it out")
+        if seen is TicketEnd.STILL_THERE:
+            hint = "take it, or let the printer retract it (leftover=retract)"
+            return PrinterFault("the last ticket is still in the output", url=self.url, hint=hint, retryable=True)
+        return None
 
     def _answers(self) -> bool:
         """Whether it answers, or is of a kind that need not. Raises DeviceError.

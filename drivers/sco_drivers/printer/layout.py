@@ -287,13 +287,17 @@ def build(
         "feed": commands.LINE_FEED * 4,
         "none": b"",
     }[profile.cut]
+    presents = profile.presenter == "custom" and profile.cut in ("full", "partial")
+    drop = finish + commands.RETRACT if presents else finish  # of what an earlier ticket has left
+    if presents:
+        finish += commands.PRESENT
     above, lines_above = _text([heading, *ticket.above] if heading else ticket.above, encoder, profile)
     below, lines_below = _text(ticket.below, encoder, profile)
     if len(lines_above) + len(lines_below) > MAX_LINES:
         raise TicketDoesNotFit(
             f"the ticket has {len(lines_above) + len(lines_below)} lines, at most {MAX_LINES} are allowed"
         )
-    head = (commands.INIT + finish if cut_first else b"") + settings + above + commands.CENTRE
+    head = (commands.INIT + drop if cut_first else b"") + settings + above + commands.CENTRE
     # Blank paper is the quiet zone: at the sides there is room, above and below it is fed.
     quiet = commands.feed_mm(plan.module_dots * QUIET_ZONE * 25.4 / profile.dpi)
     head += quiet

@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Literal
 
 from sco_drivers.printer import PresenterStatus, SensorState, TicketEnd, commands
 from sco_drivers.printer.session import EscPosSession
+
+Leftover = Literal["retract", "eject", "keep"]
+"""What to do with a ticket that is still in the output when the next one is to be printed."""
 
 _LOOK_S = 0.2
 _MOVES_S = 3.0
@@ -33,7 +37,7 @@ class EscPosPresenter:
 
     def wait_taken(self, timeout_s: float) -> TicketEnd:
         """See `TicketPresenter.wait_taken`."""
-        return self._until_gone(timeout_s, TicketEnd.TAKEN)
+        return _until_gone(self.status, timeout_s, TicketEnd.TAKEN)
 
     def retract(self) -> TicketEnd:
         """See `TicketPresenter.retract`."""
@@ -43,28 +47,39 @@ class EscPosPresenter:
         """See `TicketPresenter.eject`."""
         return self._move(commands.EJECT, TicketEnd.EJECTED)
 
+    def make_room(self, way: Leftover) -> TicketEnd:
+        """Clear the output for the next ticket, or keep what is there. The caller uses the session. Raises DeviceError."""
+        seen = _end_of(self._session.presenter())
+        if seen is not TicketEnd.STILL_THERE or way == "keep":
+            return seen
+        command = commands.RETRACT if way == "retract" else commands.EJECT
+        self._session.send(command, self._session.answer_s)
+        return _until_gone(self._session.presenter, _MOVES_S, TicketEnd.NONE)
+
     def _move(self, command: bytes, end: TicketEnd) -> TicketEnd:
         before = _end_of(self.status())
         if before is not TicketEnd.STILL_THERE:
             return before
         with self._using():
             self._session.send(command, self._session.answer_s)
-        return self._until_gone(_MOVES_S, end)
+        return _until_gone(self.status, _MOVES_S, end)
 
-    def _until_gone(self, timeout_s: float, gone: TicketEnd) -> TicketEnd:
-        end = time.monotonic() + timeout_s
-        seen = _end_of(self.status())
-        if seen is TicketEnd.NONE and gone is not TicketEnd.TAKEN:
-            return gone
-        there = False
-        while seen is TicketEnd.STILL_THERE:
-            there = True
-            left = end - time.monotonic()
-            if left <= 0:
-                return TicketEnd.STILL_THERE
-            time.sleep(min(_LOOK_S, left))
-            seen = _end_of(self.status())
-        return gone if seen is TicketEnd.NONE and there else seen
+
+def _until_gone(ask: Callable[[], PresenterStatus], timeout_s: float, gone: TicketEnd) -> TicketEnd:
+    """`gone` once there is no ticket in the output, or how it is instead after `timeout_s`."""
+    end = time.monotonic() + timeout_s
+    seen = _end_of(ask())
+    if seen is TicketEnd.NONE and gone is not TicketEnd.TAKEN:
+        return gone
+    there = False
+    while seen is TicketEnd.STILL_THERE:
+        there = True
+        left = end - time.monotonic()
+        if left <= 0:
+            return TicketEnd.STILL_THERE
+        time.sleep(min(_LOOK_S, left))
+        seen = _end_of(ask())
+    return gone if seen is TicketEnd.NONE and there else seen
 
 
 def _end_of(status: PresenterStatus) -> TicketEnd:

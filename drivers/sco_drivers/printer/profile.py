@@ -101,7 +101,13 @@ OVERLAY: dict[str, dict[str, Any]] = {
 
 OWN: dict[str, dict[str, Any]] = {
     # Kiosk printers of CUSTOM (VKP80 and similar): presenter, DLE EOT 20; not in python-escpos's data.
-    "CUSTOM-VKP80": {"like": "default", "presenter": "custom", "process_id": False, "clear_buffers": False}
+    "CUSTOM-VKP80": {
+        "like": "default",
+        "presenter": "custom",
+        "cut": "full",
+        "process_id": False,
+        "clear_buffers": False,
+    }
 }
 """Our own models, each based on one of python-escpos's."""
 

@@ -28,7 +28,7 @@ _FIXED: dict[str, int] = {
         (
             *("ESC !", "ESC -", "ESC 3", "ESC d", "ESC J", "ESC E", "ESC G", "ESC M", "ESC a", "ESC t", "ESC R"),
             *("ESC SP", "ESC {", "ESC V", "ESC =", "ESC U", "ESC r", "ESC %", "ESC e", "ESC K", "ESC T"),
-            *("GS !", "GS B", "GS H", "GS f", "GS h", "GS w", "GS a", "GS r", "GS I", "GS b", "GS |", "GS e"),
+            *("GS !", "GS B", "GS H", "GS f", "GS h", "GS w", "GS a", "GS r", "GS I", "GS b", "GS |"),
             *("FS !", "FS -", "FS C", "FS W"),
         ),
         1,
@@ -93,6 +93,8 @@ def _variable(name: str, data: bytes) -> int | None:
         if have < 1:
             return None
         return 2 if data[2] in (65, 66, 97, 98, 103, 104) else 1
+    if name == "GS e":  # CUSTOM: GS e 3 n presents n steps of the ticket
+        return (2 if data[2] == 3 else 1) if have >= 1 else None
     if name == "ESC *":  # ESC * m nL nH data; m 32 and 33 take three bytes a column
         return 3 + _u16(data, 3) * (3 if data[2] in (32, 33) else 1) if have >= 3 else None
     if name == "ESC D":

@@ -245,6 +245,7 @@ class VirtualPrinter:
                 "head_broken": machine.head_broken,
                 "stalled": self._stalled,
                 "mute": self._mute,
+                "in_presenter": machine.in_presenter,
                 "in_output": machine.in_output,
                 "output_jam": machine.output_jam,
                 "taken": machine.taken,

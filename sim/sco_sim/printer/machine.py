@@ -37,7 +37,7 @@ class Traits:
             Epson's have two a dot.
         xoff_offline: on a serial line, sends XOFF (0x13) when it goes offline and XON (0x11) when it is online
             again, as Epson's do by default ("BUSY: receive buffer full or offline").
-        presenter: a kiosk printer whose cut ticket waits in the output; executes `GS e` and `DLE EOT 20`.
+        presenter: a kiosk printer that keeps a cut ticket until `GS e 3` presents it; executes `GS e`, `DLE EOT 20`.
         head_mm_s: speed of the head; 0 for a head that takes no time.
         buffer_bytes: size of the receive buffer.
         near_end_mm: paper left at which the near-end sensor acts.
@@ -82,6 +82,7 @@ class Machine:
     commands: deque[Command] = field(default_factory=lambda: deque(maxlen=4096))
     received: int = 0
     flushes: int = 0
+    in_presenter: int = 0
     in_output: bool = False
     output_jam: bool = False
     retracted: int = 0
@@ -220,7 +221,7 @@ class Machine:
         self.cuts += 1
         self._forget_old()
         if self.traits.presenter:
-            self.in_output = True
+            self.in_presenter += 1
         return True
 
     def _forget_old(self) -> None:
@@ -270,7 +271,9 @@ class Machine:
         return known.get(name, True)
 
     def _present(self, n: int) -> None:
-        if n == 2 and self.in_output and not self.output_jam:
+        if n == 3 and self.in_presenter and not self.output_jam:
+            self.in_presenter, self.in_output = 0, True
+        elif n == 2 and self.in_output and not self.output_jam:
             self.in_output, self.retracted = False, self.retracted + 1
         elif n == 5 and not self.output_jam:
             self.in_output = False

@@ -245,3 +245,48 @@ def test_a_printer_that_another_computer_holds(profile: str, outcome: str) -> No
             assert result.outcome.value == outcome
             assert result.error is not None
             assert "another computer may hold it" in str(result.error)
+
+
+# --- a kiosk printer that keeps a ticket until it is presented ---
+
+
+def kiosk() -> VirtualPrinter:
+    return VirtualPrinter(presenter=True, process_id=False, clear_buffer=False)
+
+
+def test_a_ticket_is_presented_when_it_is_printed() -> None:
+    with kiosk() as paper, opened(paper, "profile=CUSTOM-VKP80") as printer:
+        assert printer.print_ticket(ticket()).outcome is PrintOutcome.PRINTED
+        assert paper.wait_for(lambda one: one.state()["in_output"])
+        assert paper.state()["in_presenter"] == 0
+        assert printer.presenter is not None
+        assert printer.presenter.status().ticket_in_output is SensorState.YES
+
+
+def test_a_ticket_left_in_the_output_is_retracted_before_the_next() -> None:
+    with kiosk() as paper, opened(paper, "profile=CUSTOM-VKP80") as printer:
+        for n in range(3):
+            assert printer.print_ticket(ticket(f"t{n}")).outcome is PrintOutcome.PRINTED
+            assert paper.wait_for(lambda one: one.state()["in_output"])
+            assert paper.state()["retracted"] == n
+        assert paper.cuts == 3
+
+
+def test_a_ticket_left_in_the_output_may_be_kept() -> None:
+    with kiosk() as paper, opened(paper, "profile=CUSTOM-VKP80&leftover=keep") as printer:
+        assert printer.print_ticket(ticket("t1")).outcome is PrintOutcome.PRINTED
+        result = printer.print_ticket(ticket("t2"))
+        assert result.outcome is PrintOutcome.NOT_PRINTED
+        assert "still in the output" in str(result.error)
+        paper.ticket_taken()
+        assert printer.print_ticket(ticket("t2")).outcome is PrintOutcome.PRINTED
+        assert paper.state()["retracted"] == 0
+
+
+def test_no_ticket_is_printed_behind_one_that_is_jammed() -> None:
+    with kiosk() as paper, opened(paper, "profile=CUSTOM-VKP80") as printer:
+        printer.print_ticket(ticket("t1"))
+        paper.jam_output()
+        result = printer.print_ticket(ticket("t2"))
+        assert (result.outcome, paper.cuts) == (PrintOutcome.NOT_PRINTED, 1)
+        assert "jammed in the presenter" in str(result.error)

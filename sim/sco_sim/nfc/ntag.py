@@ -118,6 +118,7 @@ class VirtualTag:
         self._trusted = False
         self._counted = False
         self._failed_passwords = 0
+        self._compatible_page: int | None = None
         self._powerless = False
         self._tear_in: int | None = None
         self._tear_leaves: Callable[[bytes, bytes], bytes] | None = None
@@ -204,6 +205,7 @@ class VirtualTag:
         """The tag loses its power."""
         self.state = State.IDLE
         self._trusted = self._counted = self._powerless = False
+        self._compatible_page = None
 
     @property
     def answers(self) -> bool:
@@ -235,6 +237,9 @@ class VirtualTag:
         return self.state is State.HALT
 
     def _answer(self, command: bytes) -> bytes | None:
+        if self._compatible_page is not None:
+            page, self._compatible_page = self._compatible_page, None
+            return self._write(page, command[:4]) if len(command) == 16 else NAK_ARGUMENT
         match command[0], len(command):
             case 0x30, 2:
                 return self._read(command[1], 4, wrap=True)
@@ -244,6 +249,11 @@ class VirtualTag:
                 return self._read(command[1], command[2] - command[1] + 1, wrap=False)
             case 0xA2, 6:
                 return self._write(command[1], command[2:])
+            case 0xA0, 2:  # COMPATIBILITY_WRITE, in two parts: the second is 16 bytes, of which four are used
+                if not self._writable(command[1]):
+                    return NAK_ARGUMENT
+                self._compatible_page = command[1]
+                return ACK
             case 0x60, 1 if self.fast:
                 return bytes([0x00, 0x04, 0x04, 0x02, 0x01, 0x00, self._size_code, 0x03])
             case 0x3C, 2 if self.fast:
@@ -299,8 +309,11 @@ class VirtualTag:
             return page < self._user_end + 3 and bool(self.memory[self._config + 4] & 0x40)
         return page < 2
 
+    def _writable(self, page: int) -> bool:
+        return page < self._pages and not self._locked(page) and (page < self._auth0 or self._trusted)
+
     def _write(self, page: int, data: bytes) -> bytes | None:
-        if page >= self._pages or self._locked(page) or (page >= self._auth0 and not self._trusted):
+        if not self._writable(page):
             return NAK_ARGUMENT
         at = page * 4
         if self._tear_in is not None:

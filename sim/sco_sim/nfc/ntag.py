@@ -114,7 +114,9 @@ class VirtualTag:
         self.mute = False
         self.fast = True
         self.air_us = 0.0
-        self.state = State.IDLE
+        self._state = State.IDLE
+        self._unpowered = True
+        self._first_protected, self._frozen = 0xFF, False
         self._trusted = False
         self._counted = False
         self._failed_passwords = 0
@@ -206,6 +208,21 @@ class VirtualTag:
         self.state = State.IDLE
         self._trusted = self._counted = self._powerless = False
         self._compatible_page = None
+        self._unpowered = True
+
+    @property
+    def state(self) -> State:
+        """Its ISO/IEC 14443-3 state."""
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        if state is State.ACTIVE and self._state is not State.ACTIVE:
+            # AUTH0 as it is now guards this session; CFGLCK is read after power-up only.
+            self._first_protected = self.memory[self._config + 3]
+            if self._unpowered:
+                self._frozen, self._unpowered = bool(self.memory[self._config + 4] & 0x40), False
+        self._state = state
 
     @property
     def answers(self) -> bool:
@@ -280,7 +297,7 @@ class VirtualTag:
         data = bytearray()
         for page in range(first, first + count):
             page %= self._pages
-            if not self._trusted and self.memory[self._config + 4] & 0x80 and page >= self._auth0:
+            if not self._trusted and self.memory[self._config + 4] & 0x80 and page >= self._first_protected:
                 return NAK_ARGUMENT
             data += bytes(4) if page >= secret else memory[page * 4 : page * 4 + 4]
         return bytes(data)
@@ -294,10 +311,6 @@ class VirtualTag:
             return bytes(self.memory)
         return bytes(self.memory[:at]) + text.upper().encode() + bytes(self.memory[at + len(text) :])
 
-    @property
-    def _auth0(self) -> int:
-        return self.memory[self._config + 3]
-
     def _locked(self, page: int) -> bool:
         if 3 <= page < 16:
             return bool((self.memory[11] << 8 | self.memory[10]) >> page & 1)
@@ -306,11 +319,11 @@ class VirtualTag:
             bits = self.memory[at] | self.memory[at + 1] << 8
             return bool(bits >> (page - 16) // self._lock_step & 1)
         if page >= self._user_end + 1:  # CFGLCK freezes CFG0 and CFG1
-            return page < self._user_end + 3 and bool(self.memory[self._config + 4] & 0x40)
+            return page < self._user_end + 3 and self._frozen
         return page < 2
 
     def _writable(self, page: int) -> bool:
-        return page < self._pages and not self._locked(page) and (page < self._auth0 or self._trusted)
+        return page < self._pages and not self._locked(page) and (page < self._first_protected or self._trusted)
 
     def _write(self, page: int, data: bytes) -> bytes | None:
         if not self._writable(page):

@@ -13,9 +13,13 @@ import threading
 import time
 from pathlib import Path
 
+import nfc.clf
+import nfc.tag
 import pytest
 import serial
 
+from sco_drivers import open_nfc
+from sco_drivers.nfc import TagLocked, uart
 from sco_sim import VirtualReader, VirtualTag
 from sco_sim.nfc.iso14443 import crc_a
 from sco_sim.nfc.pn53x_frame import ACK, FROM_HOST, cut, information
@@ -177,9 +181,9 @@ def test_libnfc_does_anticollision_itself(bench: VirtualReader) -> None:
 
 
 def test_adafruits_library_reads_and_writes_the_tag(bench: VirtualReader) -> None:
-    uart = pytest.importorskip("adafruit_pn532.uart")
+    adafruit = pytest.importorskip("adafruit_pn532.uart")
     with serial.Serial(str(bench.path), 115200, timeout=1) as line:
-        chip = uart.PN532_UART(line, debug=False)
+        chip = adafruit.PN532_UART(line, debug=False)
         assert chip.firmware_version == (0x32, 1, 6, 7)
         chip.SAM_configuration()
         assert chip.read_passive_target(timeout=2) == UID
@@ -187,3 +191,30 @@ def test_adafruits_library_reads_and_writes_the_tag(bench: VirtualReader) -> Non
         assert chip.ntag2xx_write_block(5, b"\x01\x02\x03\x04")
         assert bench.tag.pages[5] == b"\x01\x02\x03\x04"
     assert bench.unknown == 0
+
+
+def test_nfcpy_protects_the_tag_in_one_session(bench: VirtualReader) -> None:
+    """It writes AUTH0 first, then other pages of the configuration, which are protected from the next session on."""
+    frontend = uart.connect(str(bench.path), 115200)
+    try:
+        tag = nfc.tag.activate(frontend, frontend.sense(nfc.clf.RemoteTarget("106A")))
+        assert tag.protect(b"secret", protect_from=4)
+    finally:
+        frontend.close()
+    with open_nfc(bench.url) as reader, pytest.raises(TagLocked, match="password"):
+        reader.write_uri(OTHER)
+
+
+def test_frozen_configuration_takes_effect_after_a_power_cycle(host: Host, bench: VirtualReader) -> None:
+    config = len(bench.tag.pages) - 4
+    assert host("4a 01 00") == FOUND
+    assert host(f"40 01 a2 {config + 1:02x} 40050000") == "00"  # CFGLCK
+    assert host(f"40 01 a2 {config:02x} 04000008") == "00"  # AUTH0
+    assert host("40 01 a2 08 01020304") == "00"
+    assert host("52 00") == "00"
+    host("32 01 00")
+    assert host("4a 01 00") == FOUND
+    assert host(f"40 01 a2 {config:02x} 040000ff") == "02"
+    host("32 01 00")
+    assert host("4a 01 00") == FOUND
+    assert host("40 01 a2 08 04030201") == "02"

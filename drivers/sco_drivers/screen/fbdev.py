@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import mmap
 import os
 import stat
@@ -49,6 +50,8 @@ _TYPE_PACKED_PIXELS = 0
 _MONO01, _MONO10, _TRUECOLOR, _PSEUDOCOLOR, _DIRECTCOLOR = 0, 1, 2, 3, 4
 _UNBLANK = 0
 _ACTIVATE_VBL = 16
+_BUSY = (errno.EAGAIN, errno.EBUSY)
+log = logging.getLogger(__name__)
 
 VARIABLE = struct.Struct("=40I")
 """struct fb_var_screeninfo: 160 bytes, all of them 32-bit words."""
@@ -270,9 +273,24 @@ class FramebufferMemory:
             return
         target = 1 - self._seen
         moved = self._variable.with_words(xoffset=0, yoffset=self._offsets[target], activate=_ACTIVATE_VBL)
-        self._call(FBIOPAN_DISPLAY, moved.pack())
+        try:
+            ioctl(self._fd, FBIOPAN_DISPLAY, moved.pack(), again=_BUSY)
+        except OSError as error:
+            if error.errno not in _BUSY:
+                raise self._failed(error) from error
+            self._stop_panning()
+            return
         self._variable, self._seen = moved, target
         self._wait()  # until then the old page is still visible
+
+    def _stop_panning(self) -> None:
+        """Move the back page into the visible one, and use only that from now on."""
+        log.warning("%s: the driver stays busy; drawing without panning", self._url.text)
+        front, back = self._pages[self._seen], self._pages[1 - self._seen]
+        size = min(len(front), len(back))
+        front[:size] = back[:size]
+        back.release()
+        self._pages, self._offsets, self._seen = [front], [self._offsets[self._seen]], 0
 
     def check(self) -> None:
         """Check the device's mode, and whether a display is connected to its card.
@@ -365,7 +383,7 @@ class FramebufferMemory:
                     return False
                 self._variable = given
             # A driver that cannot pan refuses even to pan to the present place.
-            ioctl(self._fd, FBIOPAN_DISPLAY, self._variable.with_words(xoffset=0, yoffset=0).pack())
+            ioctl(self._fd, FBIOPAN_DISPLAY, self._variable.with_words(xoffset=0, yoffset=0).pack(), again=_BUSY)
         except OSError:
             return False
         self._variable = self._variable.with_words(xoffset=0, yoffset=0)
@@ -389,12 +407,14 @@ class FramebufferMemory:
             ioctl(self._fd, FBIOPUTCMAP, colours)
 
 
-def ioctl(fd: int, request: int, data: Any) -> None:
-    """An ioctl, repeated after a signal (calls may wait for a vertical blank) and while the driver is busy (EAGAIN).
+def ioctl(fd: int, request: int, data: Any, *, again: tuple[int, ...] = (errno.EAGAIN,)) -> None:
+    """An ioctl, repeated after a signal (calls may wait for a vertical blank) and after the errors `again`, for a
+    second.
 
     Raises:
         OSError: from the kernel.
     """
+    failed = OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     for _ in range(1000):
         try:
             fcntl.ioctl(fd, request, data)
@@ -402,10 +422,11 @@ def ioctl(fd: int, request: int, data: Any) -> None:
         except InterruptedError:
             continue
         except OSError as error:
-            if error.errno != errno.EAGAIN:
+            if error.errno not in again:
                 raise
+            failed = error
             time.sleep(0.001)
-    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    raise failed
 
 
 def open_node(url: DeviceUrl) -> int:

@@ -354,6 +354,37 @@ def test_calls_interrupted_by_a_signal_are_repeated(tmp_path, monkeypatch) -> No
     assert len(waits) == 3  # a signal does not end the waiting for good
 
 
+@pytest.mark.parametrize("busy", [3, 10_000], ids=["for a moment", "for good"])
+def test_a_driver_that_is_busy_panning_still_shows_the_scene(busy: int, tmp_path, monkeypatch, caplog) -> None:
+    """A payment must not be cancelled for it: panning is tried again, then the scene is drawn without it."""
+    kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"], pages=2)
+    true, left = kernel.ioctl, 0
+
+    def ioctl(fd: int, request: int, data=0):
+        nonlocal left
+        if request == fbdev.FBIOPAN_DISPLAY and left > 0:
+            left -= 1
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return true(fd, request, data)
+
+    kernel.ioctl = ioctl
+    monkeypatch.setattr(time, "sleep", lambda s: None)
+    with kernel.open(monkeypatch) as screen:
+        for scene in scenes()[:3]:
+            screen.show(scene)
+        left = busy
+        screen.show(scenes()[1])
+        assert decoded(screen.image()) == [LINK]
+        seen = kernel.words[5] * kernel.line
+        shown = kernel.path.read_bytes()[seen : seen + len(screen._memory.front())]
+        assert shown == bytes(screen._memory.front())
+        assert screen._memory.pages == (2 if busy == 3 else 1)
+        assert ("without panning" in caplog.text) == (busy != 3)
+        for scene in scenes():
+            screen.show(scene)
+    screen.close()
+
+
 def test_rows_that_would_move_with_a_taller_memory_are_left_as_they_are(tmp_path, monkeypatch) -> None:
     kernel = Kernel(tmp_path / "fb", FORMATS["rgb565"], pages=2)
     true, line = kernel.ioctl, kernel.line

@@ -34,14 +34,18 @@ class VirtualAcr122(UsbReader, Chip):
         tags: the tags in the field; one NTAG213 with `uri` by default.
         uri: the link on that one tag.
         firmware: its name and version.
+        led_answers: whether it answers the command for LED and buzzer; firmware 215 does not.
 
     The attributes are those of `UsbDevice` and `Chip`.
     """
 
-    def __init__(self, *tags: VirtualTag, uri: str = "", firmware: bytes = b"ACR122U214") -> None:
+    def __init__(
+        self, *tags: VirtualTag, uri: str = "", firmware: bytes = b"ACR122U214", led_answers: bool = True
+    ) -> None:
         UsbReader.__init__(self, IDENTITY)
         Chip.__init__(self, *tags, uri=uri)
         self._firmware = firmware
+        self._led_answers = led_answers
 
     def _lose_power(self) -> None:
         self._power_field(False)
@@ -71,7 +75,7 @@ class VirtualAcr122(UsbReader, Chip):
             case b"\xff\x00\x51":
                 return b"\x90" + apdu[3:4]
             case b"\xff\x00\x40":
-                return b"\x90\x02"
+                return b"\x90\x02" if self._led_answers else None
         if apdu[:4] != b"\xff\x00\x00\x00" or len(apdu) < 7 or apdu[4] != len(apdu) - 5 or apdu[5] != 0xD4:
             self.unknown += 1
             return _FAILED

@@ -22,6 +22,7 @@ __all__ = [
     "TagReader",
     "TagTooSmall",
     "TagWriteFailed",
+    "UnsupportedReader",
     "UnsupportedTag",
     "WrongContent",
 ]
@@ -57,6 +58,10 @@ class TagLocked(NfcError):
 
 class UnsupportedTag(NfcError):
     """What lies in the field is not an NFC Forum Type 2 tag with NDEF."""
+
+
+class UnsupportedReader(NfcError):
+    """The reader was found and cannot be used: its firmware is too old, or it can be used through PC/SC only."""
 
 
 class TagGarbled(NfcError):

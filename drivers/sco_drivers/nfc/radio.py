@@ -126,7 +126,10 @@ class Radio:
 
         try:
             yield
-        except (NoResponse, TransmissionError, DeviceError):
+        except (NoResponse, TransmissionError):
+            raise
+        except DeviceError as error:
+            error.url = error.url or self.url
             raise
         except nfc.clf.TimeoutError as error:
             raise NoResponse from error

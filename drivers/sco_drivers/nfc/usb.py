@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sco_drivers.errors import DriverUnavailable
+from sco_drivers.nfc import UnsupportedReader
 from sco_drivers.nfc.options import UsbAddress
 from sco_drivers.urls import DeviceUrl
 
@@ -25,8 +26,13 @@ _LONGEST_MS = 1000  # a frame of 300 bytes takes less than 1 ms
 _STALE_MS = 20  # a stale answer is available at once
 _MAX_STALE = 16
 _ABORT_MS = 100
+_SMART_CARD = 0x0B  # interface class of CCID
 # In place of nfcpy's modules of those names.
-_OUR_DRIVERS = {"pn533": "sco_drivers.nfc.pn533", "rcs380": "sco_drivers.nfc.port100"}
+_OUR_DRIVERS = {
+    "acr122": "sco_drivers.nfc.acr122",
+    "pn533": "sco_drivers.nfc.pn533",
+    "rcs380": "sco_drivers.nfc.port100",
+}
 
 
 def load_libusb(url: DeviceUrl) -> None:
@@ -56,19 +62,43 @@ def readers(wanted: UsbAddress) -> list[tuple[str, int, int]]:
     """The readers on the bus that `wanted` matches: the module of nfcpy's driver or of ours over it, bus, address."""
     from nfc.clf import device, transport
 
-    place = _place_of(wanted.node) if wanted.node else wanted.place
-    if wanted.node and place is None:
-        return []
     with transport.libusb.USBContext() as context:
         return [
             (_OUR_DRIVERS.get(name, f"nfc.clf.{name}"), found.getBusNumber(), found.getDeviceAddress())
-            for found in context.getDeviceList(skip_on_error=True)
+            for found in _matching(context, wanted)
             if (name := device.usb_device_map.get((found.getVendorID(), found.getProductID())))
-            and wanted.ids in ("", f"{found.getVendorID():04x}:{found.getProductID():04x}")
-            and place in (None, (found.getBusNumber(), found.getDeviceAddress()))
-            and wanted.port in ("", _port_of(found))
-            and _has_serial(found, wanted.serial)
         ]
+
+
+def _matching(context: Any, wanted: UsbAddress) -> list[Any]:
+    """The devices on the bus, of any kind, that `wanted` matches."""
+    place = _place_of(wanted.node) if wanted.node else wanted.place
+    if wanted.node and place is None:
+        return []
+    return [
+        found
+        for found in context.getDeviceList(skip_on_error=True)
+        if wanted.ids in ("", _ids_of(found))
+        and place in (None, (found.getBusNumber(), found.getDeviceAddress()))
+        and wanted.port in ("", _port_of(found))
+        and _has_serial(found, wanted.serial)
+    ]
+
+
+def _ids_of(device: Any) -> str:
+    return f"{device.getVendorID():04x}:{device.getProductID():04x}"
+
+
+def _refuse_ccid(wanted: UsbAddress) -> None:
+    """Raise UnsupportedReader if a reader that PC/SC alone can use is what `wanted` matches."""
+    from nfc.clf import transport
+
+    with transport.libusb.USBContext() as context:
+        for found in _matching(context, wanted):
+            if any(setting.getClass() == _SMART_CARD for setting in found.iterSettings()):
+                raise UnsupportedReader(
+                    f"the reader {_ids_of(found)} was found, but it speaks CCID", hint="use pcsc://"
+                )
 
 
 def _place_of(node: str) -> tuple[int, int] | None:
@@ -191,13 +221,16 @@ def connect(wanted: UsbAddress) -> ContactlessFrontend:
     """Open the first reader that `wanted` matches and that can be opened.
 
     Raises:
-        OSError: ENODEV if there is none; else why the last one cannot be opened.
+        OSError: ENODEV if there is none; else why the last one cannot be opened. UnsupportedReader.
     """
     import nfc.clf
     import usb1
 
     trouble = OSError(errno.ENODEV, os.strerror(errno.ENODEV))
-    for driver, bus, address in readers(wanted):
+    found = readers(wanted)
+    if not found:
+        _refuse_ccid(wanted)
+    for driver, bus, address in found:
         if not os.access(f"/dev/bus/usb/{bus:03}/{address:03}", os.R_OK | os.W_OK):
             trouble = OSError(errno.EACCES, os.strerror(errno.EACCES))
             continue

@@ -18,17 +18,17 @@ from typing import TextIO
 from sco_hwtest import consumption
 from sco_hwtest.burn_in_results import KEPT_FAILURES, SAMPLES, BurnInReport, Failure, Sample, Tally
 from sco_hwtest.results import CheckResult, Kind, Verdict
-from sco_hwtest.runner import CHECK_TIMEOUT_S, Silent, machine, run_suite
+from sco_hwtest.runner import CHECK_TIMEOUT_S, NullProgress, machine, run_suite
 
 
-class _Round(Silent):
-    """Counts what ends."""
+class _Round(NullProgress):
+    """Counts finished checks."""
 
     def __init__(self, run: _BurnIn, kind: Kind, url: str) -> None:
         self._run, self._kind, self._url = run, kind, url
 
     def ends(self, result: CheckResult) -> None:
-        """Count it."""
+        """Count a finished check."""
         self._run.count(self._kind, self._url, result)
 
 
@@ -61,7 +61,7 @@ class _BurnIn:
 
     def sample(self) -> None:
         report = self.report
-        _give_back_free_memory()
+        _release_free_memory()
         sample = Sample(time.monotonic() - self._start, resident_mib(), open_files())
         report.samples.append(sample)
         if len(report.samples) > SAMPLES:
@@ -80,16 +80,16 @@ def run_burn_in(
     log: str | Path | None = None,
     on_round: Callable[[BurnInReport], None] | None = None,
 ) -> BurnInReport:
-    """Run the suites of `devices` round after round for `hours`. Sets this process to one memory pool (glibc).
+    """Run the suites of `devices` round after round for `hours`. Limits this process to one memory pool (glibc).
 
     Args:
         devices: kind and URL of each.
-        pause_s: between two rounds; printers print and tags wear in each, so a minute with real ones when None.
-        only: names of checks; all when empty.
-        check_timeout_s: after which a check counts as hung.
-        stop: set it to end after the check that runs.
-        log: a file to which each failure goes at once, one JSON object a line.
-        on_round: is told after each round.
+        pause_s: between two rounds. None: 60 with a real printer or tag, as each round prints or writes; else 1.
+        only: names of checks; all if empty.
+        check_timeout_s: a check that takes longer counts as hung.
+        stop: set it to end after the current check.
+        log: file to which each failure is appended at once, one JSON object a line.
+        on_round: called after each round.
 
     Raises:
         OSError: the log cannot be written.
@@ -97,7 +97,7 @@ def run_burn_in(
     stop = threading.Event() if stop is None else stop
     pause_s = consumption.pause_for(devices) if pause_s is None else pause_s
     report = BurnInReport(list(devices), hours, machine())
-    _one_memory_pool()
+    _use_one_memory_pool()
     with Path(log).open("a", encoding="utf-8") if log is not None else nullcontext() as file:
         work = _BurnIn(report, file)
         end = time.monotonic() + hours * 3600
@@ -132,20 +132,20 @@ def run_burn_in(
 _M_ARENA_MAX = -8  # malloc.h of glibc
 
 
-def _one_memory_pool() -> None:
-    """glibc gives threads pools of their own and keeps them: dozens of MiB that look like a leak for an hour."""
+def _use_one_memory_pool() -> None:
+    """glibc gives each thread a memory pool and keeps it: dozens of MiB that look like a leak for an hour."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
-def _give_back_free_memory() -> None:
-    """What is left after this is in use, so that a leak can be told."""
+def _release_free_memory() -> None:
+    """Return free memory to the system, so that the rest is in use and a leak can be seen."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def resident_mib() -> float:
-    """Memory of this process, in MiB; 0 where /proc does not tell."""
+    """Memory of this process, in MiB; 0 if /proc does not show it."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
@@ -154,7 +154,7 @@ def resident_mib() -> float:
 
 
 def open_files() -> int:
-    """Open files of this process; 0 where /proc does not tell."""
+    """Number of open files of this process; 0 if /proc does not show it."""
     try:
         return sum(1 for _ in Path("/proc/self/fd").iterdir())
     except OSError:

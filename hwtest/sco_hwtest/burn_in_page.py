@@ -33,7 +33,7 @@ def html(report: BurnInReport) -> str:
 
 
 def _failures(report: BurnInReport) -> str:
-    """Those alike in one row: a cable that is out for a night is one line, not thousands."""
+    """Equal failures are one row: a cable that is unplugged for a night is one line, not thousands."""
     if not report.failed:
         return ""
     groups: dict[tuple[str, str, str], list[Failure]] = {}
@@ -74,7 +74,7 @@ def _tally(tally: Tally) -> str:
     failed, left_out = tally.verdicts[Verdict.FAILED], tally.verdicts[Verdict.NOT_RUN]
     kind, mark = ("failed", "✗") if failed else ("not-run", "–") if left_out else ("passed", "✓")
     counts = (tally.verdicts[Verdict.PASSED], failed, left_out)
-    times = (tally.times.percentile(0.5), tally.times.percentile(0.99), tally.times.most)
+    times = (tally.times.percentile(0.5), tally.times.percentile(0.99), tally.times.max_s)
     cells = [*map(str, counts), *(f"{seconds:.3f} s" if tally.times.count else "" for seconds in times)]
     found = f'<div class="found {kind}">{words(tally.last_found)}</div>' if tally.last_found else ""
     what = f'{words(tally.what)}<div class="name">{escape(tally.name)}</div>{found}'
@@ -89,9 +89,9 @@ def _memory(report: BurnInReport) -> str:
     samples = report.samples
     if len(samples) < 2:
         return ""
-    most_s, most = samples[-1].at_s or 1.0, max(sample.mib for sample in samples) * 1.1 or 1.0
+    max_s, max_mib = samples[-1].at_s or 1.0, max(sample.mib for sample in samples) * 1.1 or 1.0
     points = " ".join(
-        f"{60 + sample.at_s / most_s * (_WIDE - 80):.1f},{_HIGH - 30 - sample.mib / most * (_HIGH - 50):.1f}"
+        f"{60 + sample.at_s / max_s * (_WIDE - 80):.1f},{_HIGH - 30 - sample.mib / max_mib * (_HIGH - 50):.1f}"
         for sample in samples
     )
     axis = _HIGH - 30
@@ -99,15 +99,16 @@ def _memory(report: BurnInReport) -> str:
     grown = (
         "The run was too short to judge growth."
         if growth is None
-        else f"From the second to the last quarter of the time memory grew by {growth.mib:.1f} MiB "
-        f"and open files by {growth.files}; a leak goes on, a cache does not."
+        else f"From the second to the last quarter of the run, memory grew by {growth.mib:.1f} MiB "
+        f"and open files by {growth.files}; a leak keeps growing, a cache does not."
     )
     return (
         '<section class="card"><header><h2>Memory of the test process</h2></header>'
         f'<p>{grown}</p><svg viewBox="0 0 {_WIDE} {_HIGH}" role="img" aria-label="memory over time">'
         f'<path d="M60 20V{axis}H{_WIDE - 20}" fill="none" stroke="#b8c1ca"/>'
         f'<polyline points="{points}" fill="none" stroke="#0b5fa5" stroke-width="2"/>'
-        f'<text x="52" y="26" text-anchor="end">{most:.0f} MiB</text><text x="52" y="{axis}" text-anchor="end">0</text>'
+        f'<text x="52" y="26" text-anchor="end">{max_mib:.0f} MiB</text>'
+        f'<text x="52" y="{axis}" text-anchor="end">0</text>'
         f'<text x="60" y="{_HIGH - 10}">0</text>'
-        f'<text x="{_WIDE - 20}" y="{_HIGH - 10}" text-anchor="end">{format_duration(most_s)}</text></svg></section>'
+        f'<text x="{_WIDE - 20}" y="{_HIGH - 10}" text-anchor="end">{format_duration(max_s)}</text></svg></section>'
     )

@@ -18,35 +18,33 @@ from sco_hwtest.results import FORMAT, Kind, Verdict, format_duration, worst
 KEPT_FAILURES = 1000
 GROWTH_MIB = 16.0
 GROWTH_FILES = 16
-_LEAST_SAMPLES = 8
+_MIN_SAMPLES = 8
 SAMPLES = 400
 _STEPS_A_DECADE = 40
 
 
 @dataclass(slots=True)
 class Times:
-    """Durations in s, in buckets 6 % wide: percentiles without keeping each."""
+    """Durations in s, in buckets 6 % wide, for percentiles without keeping each duration."""
 
     count: int = 0
-    total: float = 0.0
-    least: float = float("inf")
-    most: float = 0.0
+    min_s: float = float("inf")
+    max_s: float = 0.0
     _buckets: Counter[int] = field(default_factory=Counter)
 
     def add(self, seconds: float) -> None:
-        """Count one."""
+        """Count a duration."""
         self.count += 1
-        self.total += seconds
-        self.least, self.most = min(self.least, seconds), max(self.most, seconds)
+        self.min_s, self.max_s = min(self.min_s, seconds), max(self.max_s, seconds)
         self._buckets[round(math.log10(max(seconds, 1e-6)) * _STEPS_A_DECADE)] += 1
 
     def percentile(self, share: float) -> float:
-        """The duration that `share` (0 to 1) of them do not pass, to 3 %; 0 for none."""
+        """The duration that `share` (0 to 1) of them do not exceed, within 3 %; 0 if there are none."""
         need, seen = share * self.count, 0
         for bucket in sorted(self._buckets):
             seen += self._buckets[bucket]
             if seen >= need:
-                return float(min(self.most, max(self.least, 10 ** (bucket / _STEPS_A_DECADE))))
+                return float(min(self.max_s, max(self.min_s, 10 ** (bucket / _STEPS_A_DECADE))))
         return 0.0
 
 
@@ -65,7 +63,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failure: when (s since the epoch), in which round, of what, what was found and what to do."""
+    """One failure: when (s since the epoch), in which round, of which check, what was found and what to do."""
 
     at: float
     round: int
@@ -92,7 +90,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """This process at a time: s since the start, MiB in memory, open files."""
+    """The test process at one time: s since the start, MiB of memory, open files."""
 
     at_s: float
     mib: float
@@ -101,14 +99,14 @@ class Sample:
 
 @dataclass(slots=True)
 class BurnInReport:
-    """What came of a burn-in.
+    """The result of a burn-in.
 
     Attributes:
         started: s since the epoch.
-        seconds: how long it ran; `hours` how long it should have.
+        seconds: how long it ran; `hours`: how long it was to run.
         ended_by: "time" or "signal".
-        rounds: whole rounds over all devices.
-        tallies: one a check of a device.
+        rounds: complete rounds over all devices.
+        tallies: one for each check of each device.
         failures: the first `KEPT_FAILURES`; `failed` counts all.
         samples: memory and open files over time.
     """
@@ -132,11 +130,11 @@ class BurnInReport:
 
     @property
     def growth(self) -> Sample | None:
-        """What memory and open files have grown by, from the second quarter of the time to the last one.
+        """How much memory and open files grew from the second quarter of the time to the last.
 
-        Caches and the allocator's pools fill in the first; what leaks goes on. None when it was too short to tell.
+        Caches and the allocator's pools fill up in the first quarter; a leak goes on. None if the run was too short.
         """
-        if len(self.samples) < _LEAST_SAMPLES:
+        if len(self.samples) < _MIN_SAMPLES:
             return None
         end = self.samples[-1].at_s
         early = [sample for sample in self.samples if end / 4 <= sample.at_s <= end / 2]
@@ -151,13 +149,13 @@ class BurnInReport:
 
     @property
     def grows(self) -> bool:
-        """Whether that is more than a healthy process grows by."""
+        """Whether the growth is more than a healthy process shows."""
         growth = self.growth
         return growth is not None and (growth.mib > GROWTH_MIB or growth.files > GROWTH_FILES)
 
     @property
     def verdict(self) -> Verdict:
-        """FAILED for any failure or growth; NOT_RUN when some check never ran, or no round was whole."""
+        """FAILED for any failure or growth; NOT_RUN if a check could not run, or no round was complete."""
         if self.failed or self.grows:
             return Verdict.FAILED
         return worst(
@@ -172,7 +170,7 @@ class BurnInReport:
         """The outcome in a sentence or two."""
         text = f"{self.rounds} rounds in {format_duration(self.seconds)}, {self.checks} checks, {self.failed} failed."
         if self.ended_by == "signal":
-            text += " Stopped by hand."
+            text += " Stopped before the end."
         growth = self.growth
         if growth is not None:
             text += f" Memory grew by {growth.mib:.1f} MiB, open files by {growth.files}."
@@ -200,7 +198,7 @@ class BurnInReport:
                     "verdicts": {verdict.value: count for verdict, count in tally.verdicts.items()},
                     "median": round(tally.times.percentile(0.5), 5),
                     "p99": round(tally.times.percentile(0.99), 5),
-                    "most": round(tally.times.most, 5),
+                    "max": round(tally.times.max_s, 5),
                 }
                 for tally in self.tallies.values()
             ],

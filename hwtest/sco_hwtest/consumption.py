@@ -1,6 +1,6 @@
-"""What a burn-in costs real devices: metres of paper, writes of a tag's pages. Simulated ones cost nothing.
+"""What a burn-in uses up on real devices: metres of paper, writes of a tag's pages.
 
-The figures are of the contract suites on simulated devices; `tests/hwtest/test_burn_in.py` measures them again.
+The figures were measured with simulated devices; `tests/hwtest/test_burn_in.py` measures them again.
 """
 
 from __future__ import annotations
@@ -10,38 +10,38 @@ from collections.abc import Collection, Sequence
 from sco_hwtest.results import Kind
 
 PAPER_M = 0.25
-"""Paper that a round of the printer's suite uses, in m."""
+"""Paper that one round of the printer's suite uses, in m."""
 
 TAG_WRITES = 12
-"""Writes of the tag's busiest page in a round of the reader's suite."""
+"""Writes of the tag's most written page in one round of the reader's suite."""
 
-TAG_LIFE = 100_000
-"""Writes that a page is made for (NTAG213/215/216 data sheet: write endurance)."""
+TAG_WRITE_ENDURANCE = 100_000
+"""Write endurance of a page (NTAG213/215/216 data sheet)."""
 
 PAUSE_S, REAL_PAUSE_S = 1.0, 60.0
-_PRINTING = {"prints", "says-what-it-cannot-set", "never-prints-twice", "answers-several-threads"}
-_WRITING = {"writes-a-link", "verifies-octets", "clears", "refuses-a-foreign-tag", "takes-all-that-fits-and-no-more"}
+_PRINTING = {"prints", "reports-missing-characters", "never-prints-a-ticket-twice", "answers-several-threads"}
+_WRITING = {"writes-a-link", "verifies-a-link", "clears", "refuses-a-foreign-tag", "writes-up-to-the-capacity"}
 
 
-class TooMuch(ValueError):
-    """This burn-in would wear a tag out; the message says what to do."""
+class TooManyWrites(ValueError):
+    """This burn-in would exceed a tag's write endurance; the message says what to do."""
 
 
 def is_real(url: str) -> bool:
-    """Whether there may be hardware behind the URL."""
+    """Whether the URL may be of real hardware."""
     return not url.removeprefix("spy+").startswith("sim:")
 
 
 def pause_for(devices: Sequence[tuple[Kind, str]]) -> float:
-    """The pause between rounds, in s, where none was asked for."""
+    """The default pause between rounds, in s."""
     return REAL_PAUSE_S if any(kind in ("printer", "nfc") and is_real(url) for kind, url in devices) else PAUSE_S
 
 
 def cost(devices: Sequence[tuple[Kind, str]], hours: float, pause_s: float, only: Collection[str]) -> list[str]:
-    """What the burn-in will use at most, a sentence a device.
+    """The most that a burn-in will use up, one sentence a device.
 
     Raises:
-        TooMuch: a tag would be written more often than it is made for.
+        TooManyWrites: a tag would be written more often than its write endurance.
     """
     rounds = hours * 3600 / max(pause_s, 1.0)
     words: list[str] = []
@@ -54,8 +54,8 @@ def cost(devices: Sequence[tuple[Kind, str]], hours: float, pause_s: float, only
             )
         if kind == "nfc" and (not only or _WRITING & set(only)):
             writes = rounds * TAG_WRITES
-            told = f"{url}: up to {writes:,.0f} writes of the tag's busiest page, which is made for {TAG_LIFE:,}"
-            if writes > TAG_LIFE:
-                raise TooMuch(f"{told}; give a longer --pause, fewer --hours, or --only reads-the-tag")
-            words.append(told)
+            text = f"{url}: up to {writes:,.0f} writes of a page of the tag, which endures {TAG_WRITE_ENDURANCE:,}"
+            if writes > TAG_WRITE_ENDURANCE:
+                raise TooManyWrites(f"{text}; give a longer --pause, fewer --hours, or --only reads-the-tag")
+            words.append(text)
     return words

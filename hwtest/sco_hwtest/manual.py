@@ -1,4 +1,4 @@
-"""Taps by a person: the screen shows two buttons, and the panel must hear each where it stands."""
+"""Taps by the operator: the screen shows two buttons, and the panel must report each tap on the right one."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from sco_drivers import open_screen, open_touch
 from sco_drivers.screen import Scene, Screen
 from sco_drivers.touch import Tap
 from sco_hwtest.contracts.screen import CANCEL, RETRY
-from sco_hwtest.questions import Answer, Person, Question, nobody
+from sco_hwtest.questions import Answer, Operator, Question, unattended
 from sco_hwtest.results import CheckResult, DeviceReport, Verdict
 
 WAIT_S = 30.0
 _BUTTONS = {"retry": "Повторить", "cancel": "Отменить"}
-READY = Question("ready-to-tap", "Next the screen shows two buttons to tap, one after the other. Are you at the panel?")
+READY = Question("ready-to-tap", "The screen will show two buttons to tap, one after the other. Are you at the panel?")
 
 
-def tap_the_buttons(report: DeviceReport, screen_url: str, person: Person, *, wait_s: float = WAIT_S) -> None:
-    """Show the dialog, hear a tap on each button, and enter a check for each.
+def tap_the_buttons(report: DeviceReport, screen_url: str, operator: Operator, *, wait_s: float = WAIT_S) -> None:
+    """Show the dialog, wait for a tap on each button, and add a check for each.
 
     Raises:
         DeviceError: screen or panel cannot be opened.
     """
-    if person is nobody or person(READY) is not Answer.YES:
+    if operator is unattended or operator(READY) is not Answer.YES:
         for action, label in _BUTTONS.items():
             report.checks.append(
-                CheckResult(f"tap-{action}", _what(label), Verdict.NOT_ANSWERED, found="nobody answered", asked=True)
+                CheckResult(f"tap-{action}", _what(label), Verdict.NOT_ANSWERED, found="no answer", asked=True)
             )
         return
     with open_screen(screen_url) as screen, open_touch(report.url) as touch:
-        heard: queue.Queue[Tap | Exception] = queue.Queue()
-        touch.start(screen.size, heard.put, heard.put)
+        taps: queue.Queue[Tap | Exception] = queue.Queue()
+        touch.start(screen.size, taps.put, taps.put)
         for action, label in _BUTTONS.items():
             start = time.perf_counter()
-            found = _one(screen, heard, action, label, wait_s)
+            found = _one(screen, taps, action, label, wait_s)
             report.checks.append(
                 CheckResult(
                     f"tap-{action}",
@@ -49,14 +49,14 @@ def tap_the_buttons(report: DeviceReport, screen_url: str, person: Person, *, wa
 
 
 def _what(label: str) -> str:
-    return f"A person's tap on «{label}» is heard on that button."
+    return f"A tap of the operator on «{label}» is reported on that button."
 
 
-def _one(screen: Screen, heard: queue.Queue[Tap | Exception], action: str, label: str, wait_s: float) -> str:
-    """What was wrong with the tap; empty when it hit."""
+def _one(screen: Screen, taps: queue.Queue[Tap | Exception], action: str, label: str, wait_s: float) -> str:
+    """What was wrong with the tap; empty if it hit the button."""
     screen.show(Scene(f"tap-{action}", f"Нажмите «{label}»", (f"Tap «{label}»",), buttons=(RETRY, CANCEL)))
     try:
-        tap = heard.get(timeout=wait_s)
+        tap = taps.get(timeout=wait_s)
     except queue.Empty:
         return f"no tap came in {wait_s:.0f} s"
     if isinstance(tap, Exception):
@@ -64,4 +64,6 @@ def _one(screen: Screen, heard: queue.Queue[Tap | Exception], action: str, label
     hit = screen.button_at(tap.x, tap.y, tap.pressed_at)
     if hit == action:
         return ""
-    return f"it was heard at {tap.x}, {tap.y}, " + (f"which is «{_BUTTONS[hit]}»" if hit in _BUTTONS else "beside it")
+    return f"it was reported at {tap.x}, {tap.y}, " + (
+        f"on «{_BUTTONS[hit]}»" if hit in _BUTTONS else "outside the button"
+    )

@@ -1,6 +1,6 @@
-"""Figures and pictures of one open device, and the questions that only eyes can answer about it.
+"""Figures and pictures of one open device, and questions to the operator about it.
 
-Each function takes an open device and fills in its report. It leaves a tag as it found it. Times are wall times of the
+Each function takes an open device and fills in its report. A tag's content is restored. Times are wall times of the
 public call, in ms unless the unit says otherwise.
 """
 
@@ -21,7 +21,7 @@ from sco_drivers.screen.layout import MIN_MODULE_MM
 from sco_hwtest import questions
 from sco_hwtest.contracts.screen import look, scenes
 from sco_hwtest.pictures import contact_sheet, png_of
-from sco_hwtest.questions import Answer, Person, Question
+from sco_hwtest.questions import Answer, Operator, Question
 from sco_hwtest.results import CheckResult, DeviceReport, Figure, Kind, Picture, Verdict
 from sco_sim.printer import SimulatedPrinter
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sco_drivers.screen import Screen
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
-"""A published link of the usual length; nobody can pay it."""
+"""A published link of the usual length, which cannot be paid."""
 
 _STATUS_ROUNDS = 20
 _READ_ROUNDS = 10
@@ -42,7 +42,7 @@ _SCENE_ROUNDS = 3
 _SPIN_S = 1.5
 _PAPER_PX = 360
 
-Measure = Callable[[Any, DeviceReport, Person], None]
+Measure = Callable[[Any, DeviceReport, Operator], None]
 
 
 def median_ms(call: Callable[[], object], rounds: int) -> float:
@@ -55,16 +55,16 @@ def median_ms(call: Callable[[], object], rounds: int) -> float:
     return statistics.median(took)
 
 
-def ask(report: DeviceReport, person: Person, question: Question) -> None:
-    """Put a question and enter its answer as a check of its own."""
+def ask(report: DeviceReport, operator: Operator, question: Question) -> None:
+    """Ask a question and add its answer as a check."""
     start = time.perf_counter()
-    answer = person(question)
+    answer = operator(question)
     verdict = {Answer.YES: Verdict.PASSED, Answer.NO: Verdict.FAILED, Answer.NONE: Verdict.NOT_ANSWERED}[answer]
     found, to_do = "", ""
     if answer is Answer.NO:
-        found, to_do = "the person at the bench said no", question.if_no
+        found, to_do = "the operator answered no", question.if_no
     elif answer is Answer.NONE:
-        found = "nobody answered"
+        found = "no answer"
     report.checks.append(
         CheckResult(question.name, question.text, verdict, time.perf_counter() - start, found, to_do, asked=True)
     )
@@ -86,8 +86,8 @@ def _ticket() -> Ticket:
     )
 
 
-def printer(device: Printer, report: DeviceReport, person: Person) -> None:
-    """Status latency, print time, bytes; the paper; three questions. Prints one ticket."""
+def printer(device: Printer, report: DeviceReport, operator: Operator) -> None:
+    """Status latency, print time, bytes sent, the paper, three questions. Prints one ticket."""
     _health(device, report)
     report.figures.append(Figure(f"status, median of {_STATUS_ROUNDS}", median_ms(device.status, _STATUS_ROUNDS), "ms"))
     sent = _Counted(device)
@@ -99,7 +99,7 @@ def printer(device: Printer, report: DeviceReport, person: Person) -> None:
     report.checks.append(
         CheckResult(
             "prints-a-payment-ticket",
-            "A payment ticket is printed, and the printer tells that it has come out.",
+            "A payment ticket is printed, and the printer reports that it was.",
             verdict,
             took,
             "" if verdict is Verdict.PASSED else f"{result.outcome.value}: {result.error or result.evidence}",
@@ -107,20 +107,20 @@ def printer(device: Printer, report: DeviceReport, person: Person) -> None:
         )
     )
     if verdict is Verdict.PASSED:
-        report.about["known to be printed by"] = result.evidence
-        report.figures.append(Figure("a payment ticket, till it is known to be out", took, "s"))
+        report.about["evidence of printing"] = result.evidence
+        report.figures.append(Figure("a payment ticket, until it is known to be printed", took, "s"))
     if sent.total:
         report.figures.append(Figure("bytes sent for it", sent.total, "B", "status questions included"))
     if result.replaced:
-        report.about["letters that its code page lacks"] = result.replaced
+        report.about["characters that its code page lacks"] = result.replaced
     _paper(device, report, ticket, printed=verdict is Verdict.PASSED)
     if verdict is Verdict.PASSED:
         for question in (questions.PAPER, questions.LETTERS, questions.CUT):
-            ask(report, person, question)
+            ask(report, operator, question)
 
 
 def _health(device: Printer, report: DeviceReport) -> None:
-    """What it is and how it is, by its own words."""
+    """Its identity and state, as it reports them."""
     health = device.health()
     for entry in fields(health.identity):
         if word := getattr(health.identity, entry.name):
@@ -128,13 +128,13 @@ def _health(device: Printer, report: DeviceReport) -> None:
     for entry in fields(health.status):
         report.about[entry.name.replace("_", " ")] = getattr(health.status, entry.name).value
     report.about["ready"] = health.ready.value
-    report.about["tells when a ticket is out"] = health.reports_printed.value
+    report.about["reports printed tickets"] = health.reports_printed.value
     if health.findings:
         report.about["findings"] = "; ".join(health.findings)
 
 
 class _Counted:
-    """Counts what is sent from now on, where the device has a tap on its wire or is simulated."""
+    """Counts the bytes sent from now on, if the device is simulated or has a hook for them."""
 
     def __init__(self, device: Any) -> None:
         self._simulator = getattr(device, "simulator", None)
@@ -153,7 +153,7 @@ class _Counted:
 
 
 def _paper(device: Any, report: DeviceReport, ticket: Ticket, *, printed: bool) -> None:
-    """The simulator's paper; beside a real printer, what the ticket should look like."""
+    """The simulator's paper; for a real printer, a picture of what the ticket should look like."""
     simulator = getattr(device, "simulator", None)
     if simulator is not None:
         _read_the_paper(report, ticket, simulator.image())
@@ -167,7 +167,7 @@ def _paper(device: Any, report: DeviceReport, ticket: Ticket, *, printed: bool) 
 
 
 def _read_the_paper(report: DeviceReport, ticket: Ticket, paper: Image) -> None:
-    """On a simulated printer the decoder has eyes too."""
+    """Decode the code on a simulated printer's paper."""
     import zxingcpp
 
     found = [str(code.text) for code in zxingcpp.read_barcodes(paper) if code.valid]
@@ -175,7 +175,7 @@ def _read_the_paper(report: DeviceReport, ticket: Ticket, paper: Image) -> None:
     report.checks.append(
         CheckResult(
             "decoder-reads-the-paper",
-            "A decoder reads the code on the paper, and it says what it should.",
+            "A decoder reads the right link from the paper.",
             Verdict.PASSED if good else Verdict.FAILED,
             found="" if good else f"it reads {found or 'nothing'}",
         )
@@ -190,15 +190,15 @@ def _paper_mm(device: Any) -> int:
 # --- NFC ------------------------------------------------------------------------------------------------------------
 
 
-def nfc(device: TagReader, report: DeviceReport, person: Person) -> None:
-    """Read, verify and write times; the tag's memory; whether a phone reads it. Puts the tag's own content back."""
+def nfc(device: TagReader, report: DeviceReport, operator: Operator) -> None:
+    """Read, verify and write times; the tag's memory; whether a phone reads it. Restores the tag's content."""
     contents = device.read()
     report.about |= {
         "tag": contents.product,
         "UID": contents.uid.hex(" "),
         "room for a message": f"{contents.capacity} bytes",
-        "protection": "locked for ever" if contents.locked else "password" if contents.protected else "open",
-        "carries": contents.uri or ("nothing" if not contents.ndef else "octets that are no link"),
+        "protection": "permanently locked" if contents.locked else "password" if contents.protected else "open",
+        "carries": contents.uri or ("nothing" if not contents.ndef else "data that is not a link"),
     }
     report.figures.append(Figure(f"read, median of {_READ_ROUNDS}", median_ms(device.read, _READ_ROUNDS), "ms"))
     carried = contents.uri
@@ -210,7 +210,7 @@ def nfc(device: TagReader, report: DeviceReport, person: Person) -> None:
     report.dumps["Tag memory: the message"] = dump(device.read().ndef)
     _tag_picture(device, report)
     if carried:
-        ask(report, person, questions.PHONE)
+        ask(report, operator, questions.PHONE)
 
 
 def _write_times(device: TagReader, report: DeviceReport, before: TagContents) -> None:
@@ -222,7 +222,7 @@ def _write_times(device: TagReader, report: DeviceReport, before: TagContents) -
         verify = median_ms(lambda: device.verify(LINK, uid=before.uid), _READ_ROUNDS)
         for link in (changed, LINK, changed):
             took.append(median_ms(lambda link=link: device.write_uri(link, uid=before.uid), 1))  # type: ignore[misc]
-        report.dumps["Tag memory: while it carried the test link"] = dump(device.read().ndef)
+        report.dumps["Tag memory: with the test link"] = dump(device.read().ndef)
         _tag_picture(device, report)
     finally:
         if before.uri:
@@ -232,7 +232,7 @@ def _write_times(device: TagReader, report: DeviceReport, before: TagContents) -
     report.figures += [
         Figure(f"verify a link, median of {_READ_ROUNDS}", verify, "ms"),
         Figure(f"write a changed link and read it back, median of {len(took)}", statistics.median(took), "ms"),
-        Figure(f"write the link that stands there, median of {_WRITE_ROUNDS}", same, "ms", "nothing is written"),
+        Figure(f"write the link that it already has, median of {_WRITE_ROUNDS}", same, "ms", "no page is written"),
     ]
 
 
@@ -247,7 +247,7 @@ def dump(data: bytes) -> str:
 
 
 def _tag_picture(device: Any, report: DeviceReport) -> None:
-    """A simulated tag's whole memory, once."""
+    """A picture of a simulated tag's memory, once."""
     simulator = getattr(device, "simulator", None)
     if simulator is None or any(picture.caption == _TAG for picture in report.pictures):
         return
@@ -263,8 +263,8 @@ _TAG = "The simulated tag's memory"
 # --- screen ---------------------------------------------------------------------------------------------------------
 
 
-def screen(device: Screen, report: DeviceReport, person: Person) -> None:
-    """Time of each scene, size of a module, pictures a second of a spinner; all scenes as pictures; two questions."""
+def screen(device: Screen, report: DeviceReport, operator: Operator) -> None:
+    """Time of each scene, size of a code's module, frame rate of the spinner, pictures, two questions."""
     wide, high = device.size
     report.about["size"] = f"{wide}x{high} px"
     took: dict[str, float] = {}
@@ -274,15 +274,15 @@ def screen(device: Screen, report: DeviceReport, person: Person) -> None:
         shots[scene.name] = look(device)
         module = getattr(device, "module_mm", None) if scene.qr else None
         if scene.qr and module is None:
-            report.about["size of the glass"] = (
-                "not known: add mm=WIDTHxHEIGHT to the URL to have the code's size judged"
+            report.about["size of the display"] = (
+                "not known: add mm=WIDTHxHEIGHT to the URL to have the code's size checked"
             )
         elif module is not None:
             report.figures.append(Figure("module of the code", module, "mm", f"{MIN_MODULE_MM} or more"))
             report.checks.append(
                 CheckResult(
                     "code-is-large-enough",
-                    f"A module of the code is at least {MIN_MODULE_MM} mm on the glass.",
+                    f"A module of the code is at least {MIN_MODULE_MM} mm on the display.",
                     Verdict.PASSED if module >= MIN_MODULE_MM else Verdict.FAILED,
                     found="" if module >= MIN_MODULE_MM else f"it is {module:.2f} mm",
                     to_do="" if module >= MIN_MODULE_MM else "use a larger display, or a lower resolution",
@@ -297,19 +297,19 @@ def screen(device: Screen, report: DeviceReport, person: Person) -> None:
     _scene_pictures(report, shots)
     device.show(next(scene for scene in scenes() if scene.name == "qr"))
     for question in (questions.SCREEN_CODE, questions.COLOURS):
-        ask(report, person, question)
+        ask(report, operator, question)
 
 
 def _spin(device: Any, report: DeviceReport) -> None:
-    """Pictures a second while the spinner turns: counted by the simulator's glass."""
-    glass = getattr(device, "simulator", None)
-    if glass is None:
+    """Frame rate of the spinner, counted by a simulated screen."""
+    simulator = getattr(device, "simulator", None)
+    if simulator is None:
         return
     device.show(next(scene for scene in scenes() if scene.name == "wait"))
-    before, start = glass.frames, time.perf_counter()
+    before, start = simulator.frames, time.perf_counter()
     time.sleep(_SPIN_S)
     report.figures.append(
-        Figure("pictures a second of the spinner", (glass.frames - before) / (time.perf_counter() - start), "1/s")
+        Figure("frame rate of the spinner", (simulator.frames - before) / (time.perf_counter() - start), "1/s")
     )
 
 
@@ -317,15 +317,15 @@ def _scene_pictures(report: DeviceReport, shots: dict[str, Image]) -> None:
     report.pictures.append(Picture("The screen with the code", png_of(shots["qr"])))
     report.pictures.append(Picture("The dialog", png_of(shots["dialog"])))
     report.pictures.append(
-        Picture("All scenes, as the device's memory holds them", png_of(contact_sheet([*shots.values()])))
+        Picture("All scenes, read from the device's memory", png_of(contact_sheet([*shots.values()])))
     )
 
 
 # --- touch ----------------------------------------------------------------------------------------------------------
 
 
-def touch(device: Any, report: DeviceReport, person: Person) -> None:
-    """How long a tap takes to arrive, and how far off it is, on a panel with a virtual finger."""
+def touch(device: Any, report: DeviceReport, operator: Operator) -> None:
+    """How long a simulated tap takes to arrive, and its position error."""
     finger = getattr(device, "simulator", None)
     if finger is None:
         return
@@ -345,8 +345,8 @@ def touch(device: Any, report: DeviceReport, person: Person) -> None:
         off = max(off, abs(tap.x - x), abs(tap.y - y))
         time.sleep(0.1)  # longer than a bounce
     report.figures += [
-        Figure(f"a tap's way to us, median of {_READ_ROUNDS}", statistics.median(took), "ms"),
-        Figure("greatest error of its place", off, "px"),
+        Figure(f"from tap to report, median of {_READ_ROUNDS}", statistics.median(took), "ms"),
+        Figure("largest position error", off, "px"),
     ]
 
 

@@ -19,7 +19,7 @@ _HEADLINES = {
 
 
 def page(title: str, body: str) -> str:
-    """A whole page of ours."""
+    """A complete page."""
     css = files("sco_hwtest").joinpath("report.css").read_text("utf-8")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -30,7 +30,7 @@ def page(title: str, body: str) -> str:
 
 
 def verdict_box(verdict: Verdict, summary: str) -> str:
-    """The outcome, to be read from across the room."""
+    """The verdict in large letters."""
     return (
         f'<section class="verdict {css_class(verdict)}"><strong>{MARKS[verdict]} {_HEADLINES[verdict]}</strong>'
         f"<p>{escape(summary)}</p></section>"
@@ -38,7 +38,7 @@ def verdict_box(verdict: Verdict, summary: str) -> str:
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:
-    """Labels and words in one line or more."""
+    """Labels with texts, side by side."""
     cells = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(words)}</dd></div>" for label, words in rows)
     return f'<dl class="facts">{cells}</dl>'
 
@@ -49,11 +49,11 @@ def css_class(verdict: Verdict) -> str:
 
 
 def words(text: str) -> str:
-    """Our sentences, in which back-quotes stand round names."""
+    """A sentence as HTML; back-quoted names become code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def table_of(rows: Iterable[tuple[str, str]]) -> str:
-    """Labels and words below each other; empty for none."""
+    """A table of labels and texts; empty if there are none."""
     cells = "".join(f'<tr><td class="name">{escape(label)}</td><td>{escape(words)}</td></tr>' for label, words in rows)
     return f"<table>{cells}</table>" if cells else ""

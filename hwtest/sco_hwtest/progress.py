@@ -1,4 +1,4 @@
-"""How a run goes on: on a terminal by rich, which is imported only then, else in plain lines."""
+"""Shows the progress of a run: on a terminal with rich, which is imported only then, else in plain lines."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ _WORDS = {Verdict.PASSED: "ok", Verdict.FAILED: "FAIL", Verdict.NOT_ANSWERED: "o
 
 
 class ProgressWithPause(Progress, Protocol):
-    """A progress that gives the terminal back for a question."""
+    """A progress that can free the terminal for a question."""
 
     def pause(self) -> None:
-        """Leave the terminal alone until something begins."""
+        """Leave the terminal alone until the next check begins."""
         ...
 
 
 class PlainLines:
-    """One line a check."""
+    """Prints one line a check."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
         self._unrun = ""
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._stream.write(text + "\n")
         self._stream.flush()
 
     def device(self, kind: Kind, url: str, checks: int) -> None:
-        """A heading."""
+        """Print a heading."""
         self._unrun = ""
-        self._say(f"{KIND_LABELS[kind]} {url}")
+        self._print(f"{KIND_LABELS[kind]} {url}")
 
     def begins(self, name: str) -> None:
-        """Nothing: a line for what has ended is enough."""
+        """Do nothing: the line for the finished check is enough."""
 
     def ends(self, result: CheckResult) -> None:
-        """The outcome, what was found and what to do; a reason that holds for many is said once."""
+        """Print the result, what was found and what to do; a reason that many checks share is printed once."""
         if result.verdict is Verdict.NOT_RUN and result.found == self._unrun:
             return
         self._unrun = result.found if result.verdict is Verdict.NOT_RUN else ""
         took = f" ({result.seconds:.2f} s)" if result.seconds >= 0.005 else ""
         name = "the rest" if self._unrun and not result.to_do else result.name
-        self._say(f"  {_WORDS[result.verdict]:7} {name}{took}" + (f": {result.found}" if result.found else ""))
+        self._print(f"  {_WORDS[result.verdict]:7} {name}{took}" + (f": {result.found}" if result.found else ""))
         if result.to_do:
-            self._say(f"          do: {result.to_do}")
+            self._print(f"          do: {result.to_do}")
 
     def pause(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class LiveLines:
-    """The same in colour, with what runs now and how long below it."""
+    """The same in colour, with the current check below."""
 
     _STYLES: ClassVar = {
         Verdict.PASSED: ("[green]✓[/]", ""),
@@ -74,7 +74,7 @@ class LiveLines:
         self._unrun = ""
 
     def device(self, kind: Kind, url: str, checks: int) -> None:
-        """A heading."""
+        """Print a heading."""
         from rich.markup import escape
 
         self.pause()
@@ -82,7 +82,7 @@ class LiveLines:
         self._console.print(f"\n[bold]{KIND_LABELS[kind]}[/] [cyan]{escape(url)}[/]", highlight=False)
 
     def begins(self, name: str) -> None:
-        """Show what runs."""
+        """Show the current check."""
         text = f"{min(self._done + 1, self._total)}/{self._total} {name}"
         if self._status is None:
             self._status = self._console.status(text)
@@ -91,7 +91,7 @@ class LiveLines:
             self._status.update(text)
 
     def ends(self, result: CheckResult) -> None:
-        """The outcome."""
+        """Print the result."""
         from rich.markup import escape
 
         self._done += 1
@@ -107,14 +107,14 @@ class LiveLines:
             self._console.print(f"    do: {escape(result.to_do)}", highlight=False)
 
     def pause(self) -> None:
-        """Take the status line away."""
+        """Remove the status line."""
         if self._status is not None:
             self._status.stop()
             self._status = None
 
 
 def progress_for(stream: TextIO) -> ProgressWithPause:
-    """Live lines when `stream` is a terminal, else plain ones."""
+    """Live lines if `stream` is a terminal, else plain ones."""
     if not stream.isatty():
         return PlainLines(stream)
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""What only a person at the bench can tell: the questions, and who answers them."""
+"""Questions that only the operator at the bench can answer, and who answers them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Answer(Enum):
-    """A person's answer. NONE: nobody was asked, or nobody knew."""
+    """The operator's answer. NONE: not asked, or not known."""
 
     YES = "yes"
     NO = "no"
@@ -17,11 +17,11 @@ class Answer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question whose good answer is yes.
+    """A question whose answer is yes if all is well.
 
     Attributes:
         name: stable, for scripts.
-        text: what to look at and what to judge.
+        text: what to look at, and what to decide.
         if_no: what to do when the answer is no.
     """
 
@@ -30,16 +30,16 @@ class Question:
     if_no: str = ""
 
 
-Person = Callable[[Question], Answer]
+Operator = Callable[[Question], Answer]
 
 
-def nobody(question: Question) -> Answer:
-    """For runs that nobody watches: no question is answered, and none counts as passed."""
+def unattended(question: Question) -> Answer:
+    """The operator of a run without one: leaves each question unanswered, so that none counts as passed."""
     return Answer.NONE
 
 
 def at_terminal(question: Question) -> Answer:
-    """Ask on the terminal: y, n, or s to leave it open. The end of the input leaves it open."""
+    """Ask on the terminal: y, n, or s to skip. The end of the input skips the question too."""
     import click
 
     while True:
@@ -55,7 +55,7 @@ def at_terminal(question: Question) -> Answer:
 
 PAPER = Question(
     "code-on-paper",
-    "Take the ticket. Is its code whole, dark, square and readable by a phone, with white all round it?",
+    "Take the ticket. Is its code whole, dark, square and readable by a phone, with a white border?",
     "clean the head; check the paper's side and width; set profile= and paper_mm= in the URL",
 )
 CUT = Question(
@@ -76,10 +76,10 @@ SCREEN_CODE = Question(
 COLOURS = Question(
     "colours",
     "Is the picture sharp and whole to all four edges, with clean colours (no stripes, no tint)?",
-    "check the cable and the mode; name the pixel format found in the report to us",
+    "check the cable and the mode; send us the report, which names the pixel format",
 )
 PHONE = Question(
     "phone-reads-tag",
     "Hold a phone (screen on, NFC on) to the tag. Does it offer to open a link of qr.nspk.ru?",
-    "move the tag away from metal; check that it is the tag in this report (UID)",
+    "move the tag away from metal; check that its UID is the one in this report",
 )

@@ -1,6 +1,6 @@
-"""What a bench run found: checks, figures, pictures, one device after another, and what all of it amounts to.
+"""The result of a run: checks, figures and pictures of each device, and the verdict. Plain data.
 
-Plain data. `report` writes it as a page and as JSON.
+`report` writes it as a page and as JSON.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ KIND_LABELS: dict[Kind, str] = {
     "touch": "Touch panel",
 }
 FORMAT = 1
-"""Of the JSON document."""
+"""Version of the JSON document."""
 
 
 class Verdict(Enum):
-    """What came of a check."""
+    """The result of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
-    NOT_ANSWERED = "not answered"  # a question that no person answered
-    NOT_RUN = "not run"  # says why
+    NOT_ANSWERED = "not answered"  # a question that the operator did not answer
+    NOT_RUN = "not run"  # `found` says why
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ class CheckResult:
     Attributes:
         name: stable, for scripts.
         what: what the device must do, in one sentence.
-        verdict: what came of it.
+        verdict: its result.
         seconds: how long it took.
-        found: what was found, where it did not pass.
-        to_do: what a person can do about it; empty when nothing is known.
-        asked: whether a person judged it.
+        found: what was found, if it did not pass.
+        to_do: what the operator can do about it; empty if not known.
+        asked: whether the operator decided it.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Picture:
         caption: what it shows.
         png: the file's bytes.
         ours: whether it shows what should be seen, not what the device did.
-        width: px on the page; as wide as it is when 0.
+        width: px on the page; 0: as wide as the picture.
     """
 
     caption: str
@@ -85,14 +85,14 @@ class Picture:
 
 @dataclass(slots=True)
 class DeviceReport:
-    """What was found of one device.
+    """The result of one device.
 
     Attributes:
         kind, url: which device.
-        about: what it says of itself, label to words.
+        about: what it reports of itself, label to text.
         checks: in the order they ran; the first is `opens`.
-        figures, pictures: see their classes.
-        dumps: caption to text with fixed columns, e.g. a tag's memory.
+        figures, pictures: what was measured and seen.
+        dumps: caption to text in fixed-width columns, e.g. a tag's memory.
     """
 
     kind: Kind
@@ -147,7 +147,7 @@ _WORST = (Verdict.FAILED, Verdict.NOT_RUN, Verdict.NOT_ANSWERED, Verdict.PASSED)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Failed before not run, before not answered, before passed; NOT_RUN for nothing at all."""
+    """Failed before not run, not answered and passed; NOT_RUN if there are no verdicts."""
     found = set(verdicts)
     return next((verdict for verdict in _WORST if verdict in found), Verdict.NOT_RUN)
 
@@ -158,10 +158,10 @@ class Report:
 
     Attributes:
         devices: one report each.
-        machine: where it ran, label to words.
+        machine: where it ran, label to text.
         started: s since the epoch.
         seconds: how long it took.
-        interrupted: whether a person stopped it before its end.
+        interrupted: whether it was stopped before its end.
     """
 
     devices: list[DeviceReport] = field(default_factory=list)
@@ -178,12 +178,12 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether every check of every device passed and every question was answered well."""
+        """Whether every check of every device passed and every question was answered with yes."""
         return self.verdict is Verdict.PASSED
 
     @property
     def failures(self) -> list[tuple[DeviceReport, CheckResult]]:
-        """What did not pass, with its device."""
+        """Every failed check with its device."""
         return [
             (device, check) for device in self.devices for check in device.checks if check.verdict is Verdict.FAILED
         ]
@@ -213,7 +213,7 @@ class Report:
 
 
 def summary_of(verdicts: Sequence[Verdict], interrupted: bool) -> str:
-    """What a run's checks amount to, in one sentence."""
+    """The outcome of a run's checks in one sentence."""
     count = {verdict: verdicts.count(verdict) for verdict in Verdict}
     stopped = "Stopped before the end. " if interrupted else ""
     open_ends = [
@@ -237,7 +237,7 @@ def _several(count: int, one: str, many: str) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """In the unit that a person would use."""
+    """A duration with a suitable unit."""
     if seconds < 90:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     if seconds < 5400:

@@ -65,7 +65,7 @@ def _device(device: DeviceReport, anchor: str) -> str:
 
 
 def _checks(checks: list[CheckResult]) -> str:
-    """What needs a person first; what was left out for one and the same reason in one row."""
+    """What failed first; checks left out for the same reason share a row."""
     order = (Verdict.FAILED, Verdict.NOT_ANSWERED, Verdict.NOT_RUN, Verdict.PASSED)
     groups: dict[object, list[CheckResult]] = {}
     for check in sorted(checks, key=lambda check: order.index(check.verdict)):
@@ -77,7 +77,7 @@ def _checks(checks: list[CheckResult]) -> str:
 
 def _row(check: CheckResult) -> str:
     kind = css_class(check.verdict)
-    who = ' <span class="name">(judged by a person)</span>' if check.asked else ""
+    who = ' <span class="name">(decided by the operator)</span>' if check.asked else ""
     took = f"{check.seconds:.2f} s" if check.seconds >= 0.005 else ""
     body = f'{words(check.what)}{who}<div class="name">{escape(check.name)}</div>{_found(check)}'
     return f'<tr><td class="mark {kind}">{MARKS[check.verdict]}</td><td>{body}</td><td class="num">{took}</td></tr>'
@@ -100,7 +100,7 @@ def _left_out(checks: list[CheckResult]) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
+    """A number with three significant digits."""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}".replace(",", "\u202f")
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
@@ -123,7 +123,7 @@ def _pictures(pictures: list[Picture]) -> str:
         shown_wide = picture.width or wide
         place = "wide" if shown_wide > 1500 else "half" if shown_wide > 700 else ""
         data = base64.b64encode(picture.png).decode()
-        note = " (drawn by us, to compare with)" if picture.ours else ""
+        note = " (how it should look)" if picture.ours else ""
         shown.append(
             f'<figure class="{place}"><img src="data:image/png;base64,{data}" width="{shown_wide}" '
             f'height="{high * shown_wide // wide}" alt="{escape(picture.caption)}">'
@@ -133,7 +133,7 @@ def _pictures(pictures: list[Picture]) -> str:
 
 
 def _size(png: bytes) -> tuple[int, int]:
-    """Width and height from the header of a PNG (IHDR stands first)."""
+    """Width and height from the header of a PNG, which starts with IHDR."""
     return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
 
 

@@ -1,4 +1,4 @@
-"""Runs the contract suites and measurements on devices named by URL. What goes wrong is in the report, not raised."""
+"""Runs the contract suites and measurements on devices given by URL. Errors go into the report; none is raised."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from sco_hwtest.contracts.check import CannotRun, Check
 from sco_hwtest.discovery import discover
 from sco_hwtest.manual import tap_the_buttons
 from sco_hwtest.measure import MEASURES
-from sco_hwtest.questions import Person, nobody
+from sco_hwtest.questions import Operator, unattended
 from sco_hwtest.results import CheckResult, DeviceReport, Figure, Kind, Report, Verdict
 from sco_hwtest.suites import missing_library, opener, suite_of
 
 CHECK_TIMEOUT_S = 180.0
-"""A check that has not come back by then has hung."""
+"""A check that takes longer counts as hung."""
 
 
-_MEASURING = ("measurements", "The device is measured to the end.")
+_MEASURING = ("measurements", "The measurements complete.")
 
 
 class Progress(Protocol):
-    """Is told how a run goes on. Must not raise."""
+    """Receives the progress of a run. Must not raise."""
 
     def device(self, kind: Kind, url: str, checks: int) -> None:
-        """A device's suite of so many checks begins."""
+        """A device's suite begins; it has `checks` checks."""
         ...
 
     def begins(self, name: str) -> None:
@@ -43,23 +43,23 @@ class Progress(Protocol):
         ...
 
 
-class Silent:
-    """Tells nobody."""
+class NullProgress:
+    """Reports no progress."""
 
     def device(self, kind: Kind, url: str, checks: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def begins(self, name: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def ends(self, result: CheckResult) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def run(
     devices: Sequence[tuple[Kind, str]],
     *,
-    person: Person = nobody,
+    operator: Operator = unattended,
     progress: Progress | None = None,
     only: Collection[str] = (),
     faults: bool = False,
@@ -70,16 +70,16 @@ def run(
 
     Args:
         devices: kind and URL of each, e.g. `[("printer", "tcp://10.0.0.5:9100"), ("screen", "fb:///dev/fb0")]`.
-        person: answers what only eyes can tell; by default nobody does, and the questions count as not answered.
-        progress: is told how it goes.
-        only: names of checks; all when empty. With it nothing is measured.
-        faults: also the checks of faults (paper out, cover open, cable pulled): a person is told what to do, a
-            simulated device does it by itself.
-        check_timeout_s: after which a check counts as hung, and its device's others are not run.
-        stop: set it to end after the check that runs.
+        person: answers questions about what can only be seen; by default each counts as not answered.
+        progress: receives the progress of the run.
+        only: names of checks; all if empty. With it no measurements are taken.
+        faults: run the fault checks too (paper out, cover open, cable unplugged): the operator is asked to make each
+            fault; a simulated device makes it by itself.
+        check_timeout_s: a check that takes longer counts as hung, and the device's other checks are not run.
+        stop: set it to end after the current check.
 
     Returns:
-        The report. Devices that cannot be opened are in it, as failures that say what to do.
+        The report. A device that cannot be opened is in it as a failure with advice.
     """
     stop = threading.Event() if stop is None else stop
     report = Report(machine=machine())
@@ -92,7 +92,7 @@ def run(
             run_suite(
                 kind,
                 url,
-                person=person,
+                operator=operator,
                 progress=progress,
                 only=only,
                 faults=faults,
@@ -110,7 +110,7 @@ def run_suite(
     kind: Kind,
     url: str,
     *,
-    person: Person = nobody,
+    operator: Operator = unattended,
     progress: Progress | None = None,
     only: Collection[str] = (),
     faults: bool = False,
@@ -122,13 +122,13 @@ def run_suite(
     """Run one device's suite; see `run`.
 
     Args:
-        screen: URL of the screen before a touch panel, on which a person is shown what to tap.
-        measure: whether to measure, too, and to ask what only eyes can tell.
+        screen: URL of the screen under a touch panel, which shows the operator what to tap.
+        measure: take measurements and ask the operator too.
     """
     return _Run(
         DeviceReport(kind, url),
-        person,
-        Silent() if progress is None else progress,
+        operator,
+        NullProgress() if progress is None else progress,
         frozenset(only),
         check_timeout_s,
         threading.Event() if stop is None else stop,
@@ -140,7 +140,7 @@ class _Run:
     def __init__(
         self,
         report: DeviceReport,
-        person: Person,
+        operator: Operator,
         progress: Progress,
         only: frozenset[str],
         timeout_s: float,
@@ -148,7 +148,7 @@ class _Run:
         screen: str | None,
     ) -> None:
         self._report = report
-        self._person = person
+        self._operator = operator
         self._progress = progress
         self._only = only
         self._timeout_s = timeout_s
@@ -162,7 +162,9 @@ class _Run:
         try:
             suite = suite_of(kind)
         except CannotRun as error:
-            missing = CheckResult("suite", "The contract suite is there.", Verdict.NOT_RUN, 0, str(error), error.to_do)
+            missing = CheckResult(
+                "suite", "This installation has a contract suite.", Verdict.NOT_RUN, 0, str(error), error.to_do
+            )
         every = () if suite is None else suite.checks
         checks = [check for check in every if not self._only or check.name in self._only]
         faulty = suite.fault_checks if suite is not None and faults else ()
@@ -184,17 +186,17 @@ class _Run:
         for check in faulty:
             if self._stop.is_set():
                 break
-            # without a limit: a person takes the time that it takes
+            # without a timeout: the operator may need any time
             assert suite is not None
             assert suite.faulty is not None
-            self._check(check, partial(suite.faulty, url, self._person), self._caught)
+            self._check(check, partial(suite.faulty, url, self._operator), self._caught)
         if measure and not self._only and not self._stop.is_set():
             self._measure()
         return self._report
 
     def _opens(self) -> bool:
-        """The first check. How long it took is the first figure."""
-        what = "The device is opened by its URL."
+        """The first check; its duration is the first figure."""
+        what = "The device can be opened by its URL."
         self._progress.begins("opens")
         start = time.perf_counter()
         error = self._limited(lambda: opener(self._report.kind)(self._report.url).close())
@@ -212,9 +214,9 @@ class _Run:
         subject: Callable[[], AbstractContextManager[Any]],
         guarded: Callable[[Callable[[], None]], Exception | None],
     ) -> None:
-        """Run `check` on what `subject` opens; `guarded` calls that and gives back what it raised."""
+        """Run `check` on what `subject` opens; `guarded` calls it and returns the exception it raised."""
         if self._hung:
-            self._skip([(check.name, check.what)], f"{self._hung} hangs and has the device")
+            self._skip([(check.name, check.what)], f"{self._hung} hangs and keeps the device open")
             return
         self._progress.begins(check.name)
         start = time.perf_counter()
@@ -234,7 +236,7 @@ class _Run:
         )
 
     def _limited(self, work: Callable[[], None]) -> Exception | None:
-        """In a thread of its own, so that a driver that hangs does not hang the bench. What it raised, or None."""
+        """Run `work` in a thread, so that a hanging driver does not hang the run. Returns the exception it raised."""
         raised: list[Exception] = []
         done = threading.Event()
 
@@ -248,7 +250,7 @@ class _Run:
 
         threading.Thread(target=guarded, name="sco-hwtest-check", daemon=True).start()
         if not done.wait(self._timeout_s):
-            return _Hung(f"it did not come back within {self._timeout_s:.0f} s")
+            return _Hung(f"it did not return within {self._timeout_s:.0f} s")
         return raised[0] if raised else None
 
     def _judged(self, name: str, what: str, took: float, error: Exception) -> CheckResult:
@@ -262,36 +264,36 @@ class _Run:
             case DeviceError():
                 found, to_do = error.message, advice(self._report.kind, self._report.url, error)
             case AssertionError() | _Hung():
-                found = str(error) or "it is not so"
+                found = str(error) or "the check failed without a message"
             case _:
-                found = f"the driver or the check broke: {type(error).__name__}: {error}"
-                to_do = "this is a fault of sco-paymaster: please send us this report"
+                found = f"unexpected error in the driver or the check: {type(error).__name__}: {error}"
+                to_do = "this is a bug in sco-paymaster: please send us this report"
         return CheckResult(name, what, verdict, took, found, to_do)
 
     def _measure(self) -> None:
         name, what = _MEASURING
         if self._hung:
-            self._skip([(name, what)], f"{self._hung} hangs and has the device")
+            self._skip([(name, what)], f"{self._hung} hangs and keeps the device open")
             return
         self._progress.begins("measuring")
-        told = len(self._report.checks)
+        reported = len(self._report.checks)
         start = time.perf_counter()
         screen = self._screen
         if self._report.kind == "touch" and screen is not None and "sim://" not in self._report.url:
-            error = self._caught(lambda: tap_the_buttons(self._report, screen, self._person))
+            error = self._caught(lambda: tap_the_buttons(self._report, screen, self._operator))
             if error is not None:
-                self._end(self._judged("taps-by-hand", "A person's taps are heard.", 0.0, error))
+                self._end(self._judged("manual-taps", "The operator's taps arrive.", 0.0, error))
                 return
-        # Not in a thread with a limit: people answer when they do.
+        # Not in a thread with a timeout: the operator may need any time to answer.
         error = self._caught(self._measured)
-        for result in self._report.checks[told:]:
+        for result in self._report.checks[reported:]:
             self._progress.ends(result)
         if error is not None:
             self._end(self._judged(name, what, time.perf_counter() - start, error))
 
     def _measured(self) -> None:
         with opener(self._report.kind)(self._report.url) as device:
-            MEASURES[self._report.kind](device, self._report, self._person)
+            MEASURES[self._report.kind](device, self._report, self._operator)
 
     @staticmethod
     def _caught(work: Callable[[], None]) -> Exception | None:
@@ -301,9 +303,9 @@ class _Run:
             return error
         return None
 
-    def _skip(self, checks: Sequence[tuple[str, str]], why: str) -> None:
+    def _skip(self, checks: Sequence[tuple[str, str]], reason: str) -> None:
         for name, what in checks:
-            self._end(CheckResult(name, what, Verdict.NOT_RUN, 0.0, why))
+            self._end(CheckResult(name, what, Verdict.NOT_RUN, 0.0, reason))
 
     def _end(self, result: CheckResult) -> None:
         self._report.checks.append(result)
@@ -311,15 +313,15 @@ class _Run:
 
 
 class _Hung(Exception):
-    """A check did not come back."""
+    """A check did not return in time."""
 
 
 def advice(kind: Kind, url: str, error: DeviceError) -> str:
-    """What to do about an error of a device: its own hint, and what the machine shows of it."""
+    """What to do about a device's error: its own hint, and what discovery finds about the device."""
     words = [error.hint] if error.hint else []
     if not isinstance(error, (DeviceNotFound, DevicePermission, DeviceBusy)):
         return "; ".join(words)
-    with suppress(Exception):  # advice must not bring down a report
+    with suppress(Exception):  # advice must not break the report
         place = url.split("://", 1)[-1].split("?")[0]
         kinds = (kind, "serial") if kind in ("printer", "nfc") else (kind,)
         found = discover().found
@@ -334,14 +336,14 @@ def advice(kind: Kind, url: str, error: DeviceError) -> str:
         if isinstance(error, DeviceNotFound) and not mine and url.split("://")[0] not in ("tcp", "udp", "sim"):
             others = [one.urls[0].url for one in found if one.urls and not one.problems and one.kind in kinds]
             if others:
-                words.append(f"plugged in here: {', '.join(others)}")
+                words.append(f"plugged in: {', '.join(others)}")
             elif "sco-hwtest discover" not in error.hint:
                 words.append("see sco-hwtest discover")
     return "; ".join(words)
 
 
 def machine() -> dict[str, str]:
-    """Where this runs, for a report."""
+    """This machine, for a report."""
     try:
         ours = version("sco-paymaster")
     except PackageNotFoundError:

@@ -10,7 +10,7 @@ from typing import Any
 
 import sco_drivers
 from sco_hwtest.contracts.check import CannotRun, Check
-from sco_hwtest.questions import Person
+from sco_hwtest.questions import Operator
 from sco_hwtest.results import Kind
 
 
@@ -30,7 +30,7 @@ class Suite:
     checks: tuple[Check[Any], ...]
     subject: Callable[[str], AbstractContextManager[Any]]
     fault_checks: tuple[Check[Any], ...] = ()
-    faulty: Callable[[str, Person], AbstractContextManager[Any]] | None = None
+    faulty: Callable[[str, Operator], AbstractContextManager[Any]] | None = None
 
 
 def opener(kind: Kind) -> Callable[[str], Any]:
@@ -48,7 +48,7 @@ def suite_of(kind: Kind) -> Suite:
     """The contract suite of `kind`.
 
     Raises:
-        CannotRun: this installation has none, or a library that it needs is missing.
+        CannotRun: this installation has no suite for `kind`, or a library is missing.
     """
     name = f"sco_hwtest.contracts.{kind}"
     try:
@@ -70,6 +70,6 @@ def suite_of(kind: Kind) -> Suite:
 
 
 def missing_library(error: ImportError) -> CannotRun:
-    """A check that needs a library which is not installed cannot run."""
+    """The error for a suite or check whose library is not installed."""
     name = error.name or str(error)
-    return CannotRun(f"it needs the library {name}", "pip install 'sco-paymaster[simulator]'")
+    return CannotRun(f"the library {name} is not installed", "pip install 'sco-paymaster[simulator]'")

@@ -1,6 +1,6 @@
-"""The lane's udev rules: put in place, compared with ours, and looked at in the running system.
+"""Installs the lane's udev rules, compares them with the package's, and checks their effect on the running system.
 
-Works on a file tree (`Tree`), so that an image for lanes can be prepared as well as the running machine.
+Works on a file tree (`Tree`): the running machine, or an image for lanes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from uuid import uuid4
 
 GROUP = "sco"
 KINDS = ("printer", "printer-usb", "nfc", "serial", "screen", "screen-drm", "touch")
-"""Kinds of devices that the rules know, by the names that they give."""
+"""The kinds of devices that the rules know: their names under /dev/sco."""
 
 KERNEL_NFC = ("pn533_usb", "pn533", "port100")
-"""The kernel's own NFC drivers, which must stay off."""
+"""The kernel's own NFC drivers, which must not be loaded."""
 
 _HUB = "09"
 _SUBSYSTEMS = ("usb", "usbmisc", "tty", "graphics", "drm", "input")
@@ -32,18 +32,18 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
 class UdevProblem(Exception):
-    """The rules cannot be installed or looked at; says what was found and what to do."""
+    """The rules cannot be installed or checked; the message says what was found and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class RulesFile:
-    """A file of ours and its place in the system."""
+    """A file of the package and where it is installed."""
 
     name: str
     folder: str
 
     def text(self) -> str:
-        """As we ship it: in the package, or in `udev/` of a checkout, which the wheel takes it from."""
+        """Its content: from the package, or from `udev/` of a source checkout."""
         packed = files("sco_hwtest").joinpath("udev", self.name)
         if packed.is_file():
             return packed.read_text("utf-8")
@@ -54,21 +54,22 @@ RULES = RulesFile("60-sco.rules", "etc/udev/rules.d")
 BLACKLIST = RulesFile("sco-nfc.conf", "etc/modprobe.d")
 FILES = (RULES, BLACKLIST)
 UNIT = RulesFile("sco-lane.service", "etc/systemd/system")
-"""Printed only: which program runs a lane is its integrator's word."""
+"""Only printed, not installed: the integrator decides which program runs a lane."""
 
 NAMES = "etc/udev/rules.d/59-sco-names.rules"
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A name under /dev/sco as it stands.
+    """A name under /dev/sco.
 
     Attributes:
         name: below /dev/sco: `printer`, `by-port/touch-...`.
-        node: what it leads to; None when that has gone.
-        mode: access bits of the node, and its group.
+        node: the device file; None if it is gone.
+        mode: access bits of the device file.
+        group: of the device file.
         openable: whether this process may read and write it.
-        claims: how many devices want this name.
+        claims: how many devices claim this name.
     """
 
     name: str
@@ -105,10 +106,10 @@ class Tree:
         return "installed" if found == file.text() else "differs"
 
     def write(self, path: str, text: str) -> None:
-        """Put `text` at `path` whole or not at all, readable for everybody; it outlives a power cut from here on.
+        """Write `text` to `path` atomically and durably, readable by all users.
 
         Raises:
-            UdevProblem: no rights, no room.
+            UdevProblem: no permission, or no space.
         """
         target = self.root / path
         fresh = target.with_name(f".{target.name}.new")
@@ -130,7 +131,7 @@ class Tree:
                 fresh.unlink()
 
     def install(self) -> list[Path]:
-        """Copy our files; returns those that changed."""
+        """Install the files; returns those that changed."""
         changed = []
         for file in FILES:
             if self.state(file) != "installed":
@@ -139,7 +140,7 @@ class Tree:
         return changed
 
     def remove(self) -> list[Path]:
-        """Take our files away; returns those that were there. Names given by hand stay."""
+        """Remove the files; returns those that existed. Names given by `sco-hwtest udev name` stay."""
         gone = []
         for file in FILES:
             path = self.root / file.folder / file.name
@@ -153,7 +154,7 @@ class Tree:
         return gone
 
     def group_exists(self) -> bool:
-        """Whether the group `sco` is known."""
+        """Whether the group `sco` exists."""
         if self.live:
             try:
                 grp.getgrnam(GROUP)
@@ -167,20 +168,20 @@ class Tree:
         return any(line.startswith(f"{GROUP}:") for line in lines)
 
     def create_group(self) -> None:
-        """Make the system group `sco`. Raises UdevProblem."""
+        """Create the system group `sco`. Raises UdevProblem."""
         prefix = [] if self.live else ["--prefix", str(self.root)]
         _run(["groupadd", "--system", *prefix, GROUP], f"the group {GROUP} cannot be created")
 
     def names(self) -> dict[str, str]:
-        """Names given by hand: name -> the rule's line."""
+        """Names given by `sco-hwtest udev name`: name -> line of the rules file."""
         try:
             lines = (self.root / NAMES).read_text("utf-8", "replace").splitlines()
         except OSError:
             return {}
         return {match[1]: line for line in lines if (match := re.search(r'ENV\{SCO_NAME\}="([^"]+)"', line))}
 
-    def give(self, name: str, line: str | None) -> None:
-        """Write the names again, with `name` as `line` says, or without it."""
+    def set_name(self, name: str, line: str | None) -> None:
+        """Write the file of names with `line` for `name`, or without `name` if None."""
         known = self.names()
         known.pop(name, None)
         if line is not None:
@@ -188,7 +189,7 @@ class Tree:
         taken = ":".join(sorted(set(known) & set(KINDS)))
         subsystems = "|".join(_SUBSYSTEMS)
         lines = [
-            "# Written by `sco-hwtest udev name`. A plain name that is given here is given to nobody else.",
+            "# Written by `sco-hwtest udev name`. No other device gets a name that is given here.",
             'ACTION=="remove", GOTO="sco_names_end"',
             f'SUBSYSTEM!="{subsystems}", GOTO="sco_names_end"',
             'ENV{ID_PATH}=="", IMPORT{builtin}="path_id"',
@@ -215,27 +216,29 @@ def _sync(folder: Path) -> None:
 
 
 def check_name(name: str) -> None:
-    """Raises UdevProblem for what cannot be a name under /dev/sco."""
+    """Raise UdevProblem if `name` cannot be a name under /dev/sco."""
     if _NAME.fullmatch(name) is None or name == "by-port":
-        raise UdevProblem(f"{name!r} cannot be a name: small letters, digits and dashes, e.g. printer or printer-left")
+        raise UdevProblem(f"invalid name {name!r}: use lower-case letters, digits and dashes, e.g. printer-left")
 
 
 def naming_line(name: str, node: str) -> str:
-    """The rule that gives `name` to whatever is plugged in where `node` is now.
+    """The rule that gives `name` to any device at the port where `node` is plugged in now.
 
     Raises:
-        UdevProblem: a bad name, no such device, a device without a port.
+        UdevProblem: invalid name, no such device, or a device without a port.
     """
     check_name(name)
     if not Path(node).exists():
-        raise UdevProblem(f"{node} is not there; plug the device in, and see `sco-hwtest udev check`")
-    told = _run(["udevadm", "info", "--query=property", f"--name={node}"], f"{node} is no device")
-    found = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+        raise UdevProblem(f"{node} does not exist; plug the device in, and see `sco-hwtest udev check`")
+    output = _run(["udevadm", "info", "--query=property", f"--name={node}"], f"{node} is not a device")
+    found = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
     subsystem, port = found.get("SUBSYSTEM", ""), found.get("ID_PATH", "")
     if subsystem not in _SUBSYSTEMS:
-        raise UdevProblem(f"{node} is of the kind {subsystem or 'unknown'!r}; the rules name {', '.join(_SUBSYSTEMS)}")
+        raise UdevProblem(
+            f"{node} has the subsystem {subsystem or 'unknown'!r}; the rules know {', '.join(_SUBSYSTEMS)}"
+        )
     if not port:
-        raise UdevProblem(f"{node} sits on no port, so nothing tells it from another one of its kind")
+        raise UdevProblem(f"{node} has no port, so it cannot be told from another device of its kind")
     match = [f'SUBSYSTEM=="{subsystem}"', f'ENV{{ID_PATH}}=="{port}"']
     kernel = re.sub(r"[0-9]+$", "", Path(found.get("DEVNAME", node)).name)
     if subsystem == "usb":
@@ -243,60 +246,63 @@ def naming_line(name: str, node: str) -> str:
     else:
         match.append(f'KERNEL=="{kernel}[0-9]*"')
     if subsystem == "input":  # a touch screen and its mouse emulation share a port
-        told = _run(["udevadm", "info", "--attribute-walk", f"--name={node}"], f"{node} is no device")
-        words = re.search(r'ATTRS\{name\}=="([^"]*)"', told)
+        output = _run(["udevadm", "info", "--attribute-walk", f"--name={node}"], f"{node} is not a device")
+        words = re.search(r'ATTRS\{name\}=="([^"]*)"', output)
         if words:
             match.append(f'ATTRS{{name}}=="{words[1]}"')
     return ", ".join([*match, f'ENV{{SCO_NAME}}="{name}"'])
 
 
 def join(user: str, tree: Tree) -> None:
-    """Put `user` into the group `sco`. Raises UdevProblem."""
+    """Add `user` to the group `sco`. Raises UdevProblem."""
     prefix = [] if tree.live else ["--prefix", str(tree.root)]
-    _run(["usermod", *prefix, "--append", "--groups", GROUP, user], f"{user} cannot be put into the group {GROUP}")
+    _run(["usermod", *prefix, "--append", "--groups", GROUP, user], f"{user} cannot be added to the group {GROUP}")
 
 
 def present() -> None:
-    """Raises UdevProblem unless udev is here and runs."""
+    """Raise UdevProblem unless udev is installed and running."""
     if shutil.which("udevadm") is None:
         raise UdevProblem(
             "udevadm is not on this machine (a container?); install the package udev, or use --root IMAGE"
         )
     if not Path("/run/udev/control").exists():
-        raise UdevProblem("udev does not run on this machine (a container?); nothing names devices here")
+        raise UdevProblem("udev is not running on this machine (a container?), so the rules have no effect")
 
 
 def reload() -> list[str]:
-    """Make udev read the rules, let the kernel's NFC drivers go, and apply the rules to what is plugged in.
+    """Make udev read the rules, unload the kernel's NFC drivers, and apply the rules to what is plugged in.
 
-    Plain names are given up first, then one device of a kind comes after the other, by port, so that the same one is
-    the first each time. Returns what a person should know.
+    First all plain names are released; then the devices of a kind follow one after another, by port, so that the same
+    one comes first each time. Returns notes for the operator.
 
     Raises:
-        UdevProblem: udev does not do it.
+        UdevProblem: udev refuses, or does not finish.
     """
     notes = []
-    _run(["udevadm", "control", "--reload"], "udev cannot be told to read the rules")
+    _run(["udevadm", "control", "--reload"], "udev cannot read the rules")
     for module in loaded(KERNEL_NFC):
         try:
             _run(["modprobe", "--remove", module], f"the kernel's module {module} cannot be unloaded")
         except UdevProblem as problem:
             notes.append(f"{problem}; unplug the reader and plug it in again")
-    _run(["udevadm", "settle", "--timeout=10"], "udev does not come to rest")
+    _run(["udevadm", "settle", "--timeout=10"], "udev does not finish")
     rows = list(zip_longest(*(_devices(subsystem) for subsystem in _SUBSYSTEMS)))
     for device in chain.from_iterable(rows):
         if device is not None:
-            with suppress(OSError):  # it has just left
+            with suppress(OSError):  # it was just unplugged
                 (device / "uevent").write_text(f"change {uuid4()} SCORESET=1")
-    _run(["udevadm", "settle", "--timeout=30"], "udev does not come to rest")
+    _run(["udevadm", "settle", "--timeout=30"], "udev does not finish")
     for row in rows:
         devices = [str(device) for device in row if device is not None]
-        _run(["udevadm", "trigger", "--settle", "--action=change", *devices], "devices cannot be triggered")
+        _run(
+            ["udevadm", "trigger", "--settle", "--action=change", *devices],
+            "the rules cannot be applied",
+        )
     return notes
 
 
 def _devices(subsystem: str) -> list[Path]:
-    """Devices of one subsystem that the rules may name, in the order of their ports."""
+    """Devices of one subsystem that the rules may name, by port."""
     base = Path("/sys/bus/usb/devices") if subsystem == "usb" else Path("/sys/class") / subsystem
     if not base.is_dir():
         return []
@@ -309,31 +315,31 @@ def _devices(subsystem: str) -> list[Path]:
 def _is_hub(device: Path) -> bool:
     try:
         return (device / "bDeviceClass").read_text().strip() == _HUB
-    except OSError:  # it has just left
+    except OSError:  # it was just unplugged
         return True
 
 
 def loaded(modules: Iterable[str]) -> list[str]:
-    """Which of `modules` the kernel has loaded, in this order."""
+    """Those of `modules` that the kernel has loaded."""
     return [module for module in modules if Path("/sys/module", module).is_dir()]
 
 
-def rest(queue: Path = Path("/run/udev/queue"), seconds: float = 5.0) -> None:
-    """Wait while udev still works on what was plugged in or pulled out, at most `seconds`; any user may."""
+def settle(queue: Path = Path("/run/udev/queue"), seconds: float = 5.0) -> None:
+    """Wait while udev handles devices that were plugged in or out, at most `seconds`. Needs no permissions."""
     end = time.monotonic() + seconds
     while queue.exists() and time.monotonic() < end:
         time.sleep(0.05)
 
 
 def links(folder: Path = Path("/dev/sco"), claims: Path = Path("/run/udev/links")) -> list[Link]:
-    """All names under /dev/sco, plain ones first."""
+    """All names under /dev/sco, plain names first."""
     found = []
     for path in sorted(folder.rglob("*"), key=lambda path: (path.parent != folder, path.name)):
         if not path.is_symlink():
             continue
         name = str(path.relative_to(folder))
         wanted = claims / f"sco/{name}".replace("\\", "\\x5c").replace("/", "\\x2f")
-        # An entry a device, and udev's own lock.
+        # One entry for each device, and udev's lock.
         count = sum(not entry.name.startswith(".") for entry in wanted.iterdir()) if wanted.is_dir() else 1
         try:
             state = path.stat()
@@ -355,8 +361,8 @@ def _run(command: list[str], what: str) -> str:
     except FileNotFoundError as error:
         raise UdevProblem(f"{what}: {command[0]} is not on this machine") from error
     except subprocess.TimeoutExpired as error:
-        raise UdevProblem(f"{what}: {command[0]} did not end in a minute") from error
+        raise UdevProblem(f"{what}: {command[0]} did not finish within a minute") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise UdevProblem(f"{what}: {said[-1] if said else f'{command[0]} ended with {done.returncode}'}")
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise UdevProblem(f"{what}: {lines[-1] if lines else f'{command[0]} ended with {done.returncode}'}")
     return done.stdout

@@ -12,8 +12,8 @@ from sco_drivers.registry import open_screen
 from sco_drivers.screen import Screen
 from sco_drivers.screen.formats import FORMATS
 from sco_hwtest.contracts.check import Check
-from sco_hwtest.contracts.readback import RAW_FORMATS, eye_on
-from sco_hwtest.contracts.screen import CHECKS, LINK, code_reads, decoded, look, scenes
+from sco_hwtest.contracts.readback import RAW_FORMATS, readback_of
+from sco_hwtest.contracts.screen import CHECKS, LINK, code_is_readable, decoded, look, scenes
 from sco_payment.customer.texts import LANGUAGES
 
 URLS = (
@@ -37,7 +37,7 @@ def test_contract(url: str, check: Check[Screen]) -> None:
 @pytest.mark.parametrize("form", sorted(FORMATS))
 def test_code_reads_in_every_format_and_turn(form: str, rotate: int) -> None:
     with open_screen(f"sim://?size=648x484&format={form}&rotate={rotate}") as screen:
-        code_reads(screen)
+        code_is_readable(screen)
 
 
 @pytest.mark.parametrize("size", ["800x480", "1024x768", "1366x768", "1280x1024", "1920x1080", "1080x1920", "480x800"])
@@ -107,11 +107,11 @@ def test_every_format_and_turn_equals_the_reference_pixel_for_pixel(form: str, r
     for scene in (qr_scene, scenes()[5]):
         with open_screen("sim://?size=262x175&format=xrgb8888") as screen:
             screen.show(scene)
-            truth = eye_on(screen)().picture()
+            truth = readback_of(screen)().picture()
         stride = -(-size[0] * RAW_FORMATS[form][0] // 8) + 6
         url = f"sim://?size={size[0]}x{size[1]}&format={form}&rotate={rotate}&stride={stride}"
         with open_screen(url) as screen:
             screen.show(scene)
-            raw = eye_on(screen)()
+            raw = readback_of(screen)()
         assert raw.words() == expected_words(truth, form, rotate)
         assert decoded(raw.picture()) == ([LINK] if scene.qr else [])

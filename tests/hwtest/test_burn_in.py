@@ -114,12 +114,12 @@ def test_a_burn_in_that_would_wear_a_tag_out_is_refused() -> None:
     paper, tag = consumption.cost(real, 72, consumption.pause_for(real), ())  # type: ignore[arg-type]
     assert "15 m of paper an hour" in paper
     assert "51,840 writes" in tag
-    with pytest.raises(consumption.TooMuch, match="give a longer --pause"):
+    with pytest.raises(consumption.TooManyWrites, match="give a longer --pause"):
         consumption.cost(real, 72, 5, ())  # type: ignore[arg-type]
     assert consumption.cost(real, 72, 5, ["reads-the-tag"]) == []  # type: ignore[arg-type]
     assert consumption.cost([("nfc", "spy+sim://"), ("printer", "sim://")], 9999, 0, ()) == []
     done = CliRunner().invoke(main, ["burn-in", "--nfc", "pn532:///dev/no-such", "--hours", "72", "--pause", "1"])
-    assert (done.exit_code, "made for 100,000" in done.output) == (2, True)
+    assert (done.exit_code, "endures 100,000" in done.output) == (2, True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -145,5 +145,5 @@ def test_a_signal_ends_it_with_its_report(number: signal.Signals, tmp_path: Path
         process.send_signal(number)
         rest = process.stdout.read()
         assert process.wait(60) == 0, rest
-    assert "Stopped by hand." in rest
+    assert "Stopped before the end." in rest
     assert json.loads(document.read_text("utf-8"))["ended_by"] == "signal"

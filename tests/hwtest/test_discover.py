@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from sco_drivers.urls import DeviceUrl
-from sco_hwtest.cli.discover import in_words
+from sco_hwtest.cli.discover import as_text
 from sco_hwtest.cli.main import main
 from sco_hwtest.discovery import Account, Discovery, Found, discover
 from sco_hwtest.discovery.displays import parse_edid
@@ -159,7 +159,7 @@ def test_a_card_without_display_and_a_framebuffer_of_its_own(tree: MachineTree) 
     tree.card(0, {"HDMI-A-1": ""}, framebuffer=False)
     tree.framebuffer(3)
     card, framebuffer = look(tree).found
-    assert "HDMI-A-1 are empty" in card.problems[0].found
+    assert "no display is connected to HDMI-A-1" in card.problems[0].found
     assert urls(framebuffer) == ["fb:///dev/fb3"]
 
 
@@ -184,7 +184,7 @@ def test_touch_panels_come_before_mice_and_buttons_are_left_out(tree: MachineTre
 
 
 def test_nothing_plugged_in(tree: MachineTree) -> None:
-    words = in_words(look(tree))
+    words = as_text(look(tree))
     assert "No USB printer found: check cable and power" in words
     assert "0 found, 0 ready" in words
 
@@ -220,7 +220,7 @@ def test_without_udev_it_says_how_to_do_it_by_hand(tmp_path: Path) -> None:
     tree = MachineTree(tmp_path / "machine", udev=False)
     tree.usb_serial("1-4", "ttyUSB0")
     found = look(tree)
-    assert "udev does not run here" in found.problems[0].found
+    assert "udev is not running" in found.problems[0].found
     to_do = one(found, "serial").problems[0].to_do
     assert "sudo groupadd --system sco; sudo chgrp sco /dev/ttyUSB0; sudo chmod 0660 /dev/ttyUSB0" in to_do
 
@@ -393,7 +393,7 @@ def test_on_this_machine_whatever_it_is() -> None:
 def test_an_unknown_account() -> None:
     done = CliRunner().invoke(main, ["discover", "--user", "no-such-account"])
     assert done.exit_code == 2
-    assert "there is no account 'no-such-account'" in done.output
+    assert "unknown account 'no-such-account'" in done.output
 
 
 def test_an_account_of_the_machine_that_is_looked_at(tree: MachineTree) -> None:

@@ -36,7 +36,7 @@ def run(*words: str, status: int = 0, answer: str = "") -> str:
 
 def test_read_write_verify_and_clear(bench: VirtualReader) -> None:
     shown = run("read", bench.url)
-    for words in ("NTAG213", "04a1b2c3d4e5f6", "137 bytes", "open to everybody", LINK):
+    for words in ("NTAG213", "04a1b2c3d4e5f6", "137 bytes", "unprotected", LINK):
         assert words in shown
     assert OTHER in run("write", bench.url, OTHER, "--uid", "04a1b2c3d4e5f6")
     assert bench.tag.uri() == OTHER
@@ -47,11 +47,11 @@ def test_read_write_verify_and_clear(bench: VirtualReader) -> None:
     assert bench.tag.uri() is None
 
 
-def test_a_tag_that_was_torn_says_so(bench: VirtualReader) -> None:
+def test_an_interrupted_write_is_reported(bench: VirtualReader) -> None:
     bench.tag.memory[20:24] = b"\x34\x55\xff\x01"
-    assert "cut short" in run("read", bench.url)
+    assert "was interrupted" in run("read", bench.url)
     run("clear", bench.url)
-    assert "cut short" not in run("read", bench.url)
+    assert "was interrupted" not in run("read", bench.url)
 
 
 def test_provisioning_with_a_password(bench: VirtualReader, tmp_path: Path) -> None:
@@ -61,17 +61,17 @@ def test_provisioning_with_a_password(bench: VirtualReader, tmp_path: Path) -> N
     assert "key=FILE" in run("provision", bench.url, LINK, "--protection", "password", status=1)
     shown = run("provision", f"spy+{bench.url}?key={key}", LINK, "--protection", "password")
     assert 'nfc_uid = "04a1b2c3d4e5f6"' in shown
-    assert "a key is given" in shown  # whether it is the right one is not tried
+    assert "which the URL's key opens" in shown  # whether it is the right one is not tried
     assert "key=FILE" in run("clear", bench.url, status=1)
     key.chmod(0o644)
     assert "chmod 600" in run("read", f"{bench.url}?key={key}", status=1)
 
 
-def test_lock_bits_are_burnt_only_after_a_yes(bench: VirtualReader) -> None:
-    assert "no way back" in run("provision", bench.url, LINK, "--protection", "forever", status=1, answer="n\n")
-    assert "needs the link" in run("provision", bench.url, "--protection", "forever", status=2)
+def test_a_tag_is_locked_only_after_a_yes(bench: VirtualReader) -> None:
+    assert "cannot be undone" in run("provision", bench.url, LINK, "--protection", "forever", status=1, answer="n\n")
+    assert "needs its link" in run("provision", bench.url, "--protection", "forever", status=2)
     assert not bench.tag.page_writes
-    assert "locked for ever" in run("provision", bench.url, LINK, "--protection", "forever", answer="y\n")
+    assert "permanently locked" in run("provision", bench.url, LINK, "--protection", "forever", answer="y\n")
     assert "permanently locked" in run("write", bench.url, OTHER, status=1)
 
 
@@ -141,13 +141,13 @@ def test_no_permission_names_the_rules(bench: VirtualReader) -> None:
     assert "sco-hwtest udev install" in done.stdout
 
 
-def test_watch_tells_each_change_once(bench: VirtualReader) -> None:
+def test_watch_prints_each_change_once(bench: VirtualReader) -> None:
     shown = run("watch", bench.url, LINK, "--interval", "0.1", "--count", "3")
-    assert [line.split(" ", 1)[-1] for line in shown.splitlines()] == ["well", "3 times"]
+    assert [line.split(" ", 1)[-1] for line in shown.splitlines()] == ["ok", "3 times"]
     bench.tag.put_uri(OTHER)
     shown = run("watch", bench.url, LINK, "--interval", "0.1", "--count", "3", status=1)
     assert shown.count(OTHER) == 1
-    assert "until a person has looked at it" in shown
+    assert "until the operator has checked it" in shown
 
 
 def test_simulate_is_a_reader_for_other_processes_and_draws_the_tag(tmp_path: Path) -> None:

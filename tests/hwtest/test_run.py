@@ -68,7 +68,7 @@ def suite(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_an_nfc_reader_passes_and_its_tag_is_as_it_was() -> None:
     link = "https://qr.nspk.ru/AS10003P3RH0LJ2A9ROO038L6NT5RU1M?type=01&bank=000000000001&sum=10000&cur=RUB&crc=F3D0"
-    report = run_suite("nfc", "sim://?uri=" + link.replace("&", "%26").replace("?", "%3F"), person=yes)
+    report = run_suite("nfc", "sim://?uri=" + link.replace("&", "%26").replace("?", "%3F"), operator=yes)
     assert report.verdict is Verdict.PASSED, by_name(report)
     assert report.about["carries"] == link
     assert report.dumps["Tag memory: the message"].startswith("000  d1 01")
@@ -77,11 +77,11 @@ def test_an_nfc_reader_passes_and_its_tag_is_as_it_was() -> None:
 
 
 def test_a_printer_is_measured_and_its_paper_is_in_the_report() -> None:
-    report = run_suite("printer", "sim://?paper_mm=58", person=yes)
+    report = run_suite("printer", "sim://?paper_mm=58", operator=yes)
     checks = by_name(report)
     assert checks["prints-a-payment-ticket"].verdict is Verdict.PASSED
     assert checks["decoder-reads-the-paper"].verdict is Verdict.PASSED
-    assert report.about["tells when a ticket is out"] == "yes"
+    assert report.about["reports printed tickets"] == "yes"
     assert checks["code-on-paper"].asked
     figures = {figure.name: figure for figure in report.figures}
     assert figures["bytes sent for it"].value > 100
@@ -89,7 +89,7 @@ def test_a_printer_is_measured_and_its_paper_is_in_the_report() -> None:
 
 
 def test_a_screen_whose_code_is_too_small_fails() -> None:
-    report = run_suite("screen", "sim://?size=480x320&mm=24x16", person=yes)
+    report = run_suite("screen", "sim://?size=480x320&mm=24x16", operator=yes)
     check = by_name(report)["code-is-large-enough"]
     assert check.verdict is Verdict.FAILED
     assert re.fullmatch(r"it is 0\.\d\d mm", check.found)
@@ -97,16 +97,16 @@ def test_a_screen_whose_code_is_too_small_fails() -> None:
 
 
 def test_a_touch_panel_passes_with_the_simulated_finger() -> None:
-    report = run_suite("touch", "sim://", person=yes)
+    report = run_suite("touch", "sim://", operator=yes)
     assert report.verdict is Verdict.PASSED, by_name(report)
 
 
 def test_a_simulated_printer_makes_its_own_faults() -> None:
-    report = run_suite("printer", "sim://", faults=True, only=["open-cover-is-told", "unplugged-in-mid-ticket"])
+    report = run_suite("printer", "sim://", faults=True, only=["open-cover-is-reported", "unplugged-while-printing"])
     assert [(check.name, check.verdict) for check in report.checks] == [
         ("opens", Verdict.PASSED),
-        ("open-cover-is-told", Verdict.PASSED),
-        ("unplugged-in-mid-ticket", Verdict.PASSED),
+        ("open-cover-is-reported", Verdict.PASSED),
+        ("unplugged-while-printing", Verdict.PASSED),
     ]
 
 
@@ -124,14 +124,14 @@ def test_a_person_is_told_which_fault_to_make() -> None:
             change(paper, [command])()
             return Answer.YES
 
-        names = ["paper-out-is-told", "silence-is-not-well", "open-cover-is-told"]
-        report = run_suite("printer", f"{paper.url}?done_s=3", person=hands, faults=True, only=names)
-        left = run_suite("printer", f"{paper.url}?done_s=3", faults=True, only=["open-cover-is-told"])
+        names = ["paper-out-is-reported", "silence-is-not-ready", "open-cover-is-reported"]
+        report = run_suite("printer", f"{paper.url}?done_s=3", operator=hands, faults=True, only=names)
+        left = run_suite("printer", f"{paper.url}?done_s=3", faults=True, only=["open-cover-is-reported"])
     checks = by_name(report)
     assert asked == ["run-out-of-paper", "load-paper", "open-cover", "close-cover"]
-    assert checks["paper-out-is-told"].verdict is checks["open-cover-is-told"].verdict is Verdict.PASSED, checks
-    assert checks["silence-is-not-well"].verdict is Verdict.NOT_RUN
-    assert by_name(left)["open-cover-is-told"].found == "nobody at the printer did what was asked for"
+    assert checks["paper-out-is-reported"].verdict is checks["open-cover-is-reported"].verdict is Verdict.PASSED, checks
+    assert checks["silence-is-not-ready"].verdict is Verdict.NOT_RUN
+    assert by_name(left)["open-cover-is-reported"].found == "the operator did not make the fault"
 
 
 # --- questions ------------------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def test_a_person_is_told_which_fault_to_make() -> None:
     [(Answer.YES, Verdict.PASSED), (Answer.NO, Verdict.FAILED), (Answer.NONE, Verdict.NOT_ANSWERED)],
 )
 def test_a_persons_answer_is_the_verdict(answer: Answer, verdict: Verdict) -> None:
-    report = run_suite("printer", "sim://", person=lambda question: answer)
+    report = run_suite("printer", "sim://", operator=lambda question: answer)
     check = by_name(report)["letters-on-paper"]
     assert check.verdict is verdict
     assert bool(check.to_do) == (answer is Answer.NO)
@@ -248,7 +248,7 @@ def test_a_missing_suite_is_said_loudly_and_the_rest_is_done(monkeypatch: pytest
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr(sco_hwtest.suites, "importlib", SimpleNamespace(import_module=gone))
-    report = run_suite("nfc", "sim://", person=yes)
+    report = run_suite("nfc", "sim://", operator=yes)
     checks = by_name(report)
     assert checks["suite"].verdict is Verdict.NOT_RUN
     assert "NO CONTRACT SUITE FOR NFC" in checks["suite"].found
@@ -261,7 +261,7 @@ def test_a_missing_library_is_named(suite: Any) -> None:
 
     suite(wants_a_decoder)
     check = by_name(run_suite("screen", "sim://", only=["wants-a-decoder"]))["wants-a-decoder"]
-    assert (check.verdict, check.found) == (Verdict.NOT_RUN, "it needs the library zxingcpp")
+    assert (check.verdict, check.found) == (Verdict.NOT_RUN, "the library zxingcpp is not installed")
 
 
 def test_what_a_check_finds_and_what_breaks_are_told_apart(suite: Any) -> None:
@@ -277,7 +277,7 @@ def test_what_a_check_finds_and_what_breaks_are_told_apart(suite: Any) -> None:
     suite(finds, breaks, times_out)
     checks = by_name(run_suite("printer", "x://", only=["finds", "breaks", "times-out"]))
     assert checks["finds"].found == "the paper is blue"
-    assert "the driver or the check broke: KeyError" in checks["breaks"].found
+    assert "unexpected error in the driver or the check: KeyError" in checks["breaks"].found
     assert (checks["times-out"].found, checks["times-out"].to_do) == ("no answer", "switch it on")
 
 
@@ -293,9 +293,9 @@ def test_a_check_that_hangs_does_not_hang_the_bench(suite: Any) -> None:
     suite(hangs, comes_after)
     checks = by_name(run_suite("printer", "x://", only=["hangs", "comes-after"], check_timeout_s=0.2))
     never.set()
-    assert "did not come back" in checks["hangs"].found
+    assert "did not return" in checks["hangs"].found
     assert checks["comes-after"].verdict is Verdict.NOT_RUN
-    assert "hangs hangs and has the device" in checks["comes-after"].found
+    assert "hangs hangs and keeps the device open" in checks["comes-after"].found
 
 
 def test_a_stop_ends_behind_the_check_that_runs(suite: Any) -> None:
@@ -377,21 +377,21 @@ def test_exit_status_1_when_a_device_is_missing() -> None:
 @pytest.mark.parametrize(("more", "status"), [([], 3), (["--unanswered-ok"], 0)])
 def test_exit_status_when_nobody_answers(more: list[str], status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     import sco_hwtest.cli.run
-    from sco_hwtest.questions import nobody
+    from sco_hwtest.questions import unattended
 
     report = Report([DeviceReport("screen", "sim://", checks=[CheckResult("q", "?", Verdict.NOT_ANSWERED)])])
     seen: list[Any] = []
-    monkeypatch.setattr(sco_hwtest.cli.run, "run", lambda *_, person, **__: (seen.append(person), report)[1])
+    monkeypatch.setattr(sco_hwtest.cli.run, "run", lambda *_, operator, **__: (seen.append(operator), report)[1])
     done = CliRunner().invoke(main, ["run", "--screen", "sim://", "--yes", *more])
-    assert (done.exit_code, seen) == (status, [nobody])
+    assert (done.exit_code, seen) == (status, [unattended])
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["run"], "name a device"),
-        (["run", "--nfc", "sim://", "--only", "flies"], "no check flies; there are reads-the-tag"),
-        (["run", "--nfc", "sim://", "--report", "/no/such/folder/r.html"], "there is no such folder"),
+        (["run", "--nfc", "sim://", "--only", "flies"], "unknown check flies; expected one of reads-the-tag"),
+        (["run", "--nfc", "sim://", "--report", "/no/such/folder/r.html"], "no such folder"),
         (
             ["run", "--printer", "fax://x", "--nfc", "sim://?tag=x&attempts=9", "--screen", "fb://"],
             "--printer: fax://x: no printer driver",

@@ -49,7 +49,7 @@ def test_wrong_names_are_refused() -> None:
 def test_a_sheet_that_cannot_be_written_is_told_before_the_walk() -> None:
     done = CliRunner().invoke(screen_group, ["walk", "sim://", "--sheet", "/no/such/folder/x.png"])
     assert done.exit_code == 1
-    assert done.output == "Error: /no/such/folder/x.png cannot be written: no such directory\n"
+    assert done.output == "Error: /no/such/folder/x.png cannot be written: no such folder\n"
 
 
 def test_without_a_decoder_the_contract_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

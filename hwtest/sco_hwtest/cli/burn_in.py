@@ -1,4 +1,4 @@
-"""`sco-hwtest burn-in`: the same checks for hours."""
+"""`sco-hwtest burn-in`: repeat the checks for hours."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from sco_hwtest.results import Verdict
 from sco_hwtest.runner import CHECK_TIMEOUT_S
 
 _LINE_EVERY_S = 60.0
-_TOLD = 100
+_MAX_FAILURES = 100
+_TIMEOUT = "Seconds after which a check counts as hung."
 
 
 @click.command("burn-in")
@@ -35,14 +36,14 @@ _TOLD = 100
 @click.option(
     "--pause",
     type=click.FloatRange(0),
-    help=f"Seconds between rounds; {consumption.REAL_PAUSE_S:.0f} with a real printer or tag, which each round prints on and "
-    f"writes, else {consumption.PAUSE_S:.0f}.",
+    help="Seconds between rounds. Each round prints and writes the tag, so the default is "
+    f"{consumption.REAL_PAUSE_S:.0f} with a real printer or tag, else {consumption.PAUSE_S:.0f}.",
 )
-@click.option("--only", multiple=True, metavar="CHECK", help="Only this check; may be given again.")
+@click.option("--only", multiple=True, metavar="CHECK", help="Run only this check; can be repeated.")
 @click.option("--report", "page", type=click.Path(dir_okay=False), help="Write the report as one HTML page.")
 @click.option("--json", "document", type=click.Path(dir_okay=False), help="Write the report as JSON.")
-@click.option("--log", type=click.Path(dir_okay=False), help="Append each failure at once, one JSON object a line.")
-@click.option("--check-timeout", type=click.FloatRange(1), default=CHECK_TIMEOUT_S, show_default=True)
+@click.option("--log", type=click.Path(dir_okay=False), help="Append each failure at once, as one line of JSON.")
+@click.option("--check-timeout", type=click.FloatRange(1), default=CHECK_TIMEOUT_S, show_default=True, help=_TIMEOUT)
 @debug_option
 def burn_in_command(
     hours: float,
@@ -55,10 +56,10 @@ def burn_in_command(
     debug: str | None,
     **urls: tuple[str, ...],
 ) -> None:
-    """Run the contract suites again and again; count, time, keep every failure, watch memory.
+    """Repeat the checks for hours; count and time them, keep every failure, watch the memory.
 
-    Ctrl-C and SIGTERM end it after the check that runs, with the report. Exit status: 0 nothing failed; 1 something
-    failed or memory grew; 2 wrong usage; 3 nothing failed, but checks could not run.
+    Ctrl-C and SIGTERM end it after the current check and write the report. Exit status: 0 none failed; 1 a check
+    failed, or memory grew; 2 wrong usage; 3 none failed, but checks could not run.
     """
     devices = devices_of(urls)
     known_checks(devices, only)
@@ -66,7 +67,7 @@ def burn_in_command(
     try:
         for words in consumption.cost(devices, hours, pause, only):
             click.echo(words)
-    except consumption.TooMuch as error:
+    except consumption.TooManyWrites as error:
         raise click.UsageError(str(error)) from error
     log_to(debug)
     stop = threading.Event()
@@ -80,7 +81,7 @@ def burn_in_command(
                 check_timeout_s=check_timeout,
                 stop=stop,
                 log=log,
-                on_round=_Teller(),
+                on_round=_RoundReporter(),
             )
         if page:
             write_html(report, page)
@@ -92,30 +93,30 @@ def burn_in_command(
     sys.exit({Verdict.FAILED: FAILED, Verdict.PASSED: 0}.get(report.verdict, OPEN_ENDS))
 
 
-class _Teller:
-    """Tells of each failure when it is new, and how it goes once a minute; on a terminal in one line that changes."""
+class _RoundReporter:
+    """Prints each new failure, and the state once a minute; on a terminal the state is one line that changes."""
 
     def __init__(self) -> None:
-        self._told_at = float("-inf")
+        self._printed_at_s = float("-inf")
         self._seen = 0
-        self._told: set[tuple[str, str, str]] = set()
+        self._printed: set[tuple[str, str, str]] = set()
         self._live = sys.stdout.isatty()
 
     def __call__(self, report: BurnInReport) -> None:
-        """After a round."""
+        """Print what a round found."""
         for failure in report.failures[self._seen :]:
-            alike = (failure.url, failure.check, failure.found)
-            if alike not in self._told and len(self._told) < _TOLD:
-                self._told.add(alike)
+            key = (failure.url, failure.check, failure.found)
+            if key not in self._printed and len(self._printed) < _MAX_FAILURES:
+                self._printed.add(key)
                 clock = time.strftime("%H:%M:%S", time.localtime(failure.at))
-                self._say(f"{clock} FAIL {failure.kind} {failure.url} {failure.check}: {failure.found}")
+                self._print(f"{clock} FAIL {failure.kind} {failure.url} {failure.check}: {failure.found}")
         self._seen = len(report.failures)
         text = report.summary
         if self._live:
             click.echo(f"\r\033[K{text}", nl=False)
-        elif time.monotonic() - self._told_at >= _LINE_EVERY_S:
-            self._told_at = time.monotonic()
+        elif time.monotonic() - self._printed_at_s >= _LINE_EVERY_S:
+            self._printed_at_s = time.monotonic()
             click.echo(text)
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         click.echo(f"\r\033[K{text}" if self._live else text)

@@ -1,4 +1,4 @@
-"""`sco-hwtest discover`: what is plugged in, said to a person at the bench or as JSON."""
+"""`sco-hwtest discover`: find the devices that are plugged in; print them as text or JSON."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ _WORDS = {
 
 
 @click.command("discover")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document in place of text.")
-@click.option("--user", metavar="NAME", help="Judge the rights of this account, e.g. the lane's own; else yours.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@click.option("--user", metavar="NAME", help="Check access for this account, e.g. the lane's, instead of yours.")
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False),
     default="/",
-    help="Look at a copy of a machine's sys, dev, proc, etc and run.",
+    help="Read a copy of a machine's sys, dev, proc, etc and run.",
 )
 def discover_command(as_json: bool, user: str | None, root: str) -> None:
-    """Say what is plugged in, which device URL opens it, what is missing and what to do.
+    """Find the devices that are plugged in: the URL of each, problems, and what to do about them.
 
     Opens no device and disturbs no payment.
     """
     try:
         account = None if user is None else Account.named(user, Machine(root))
     except KeyError:
-        raise click.BadParameter(f"there is no account {user!r}; see etc/passwd", param_hint="--user") from None
+        raise click.BadParameter(f"unknown account {user!r}; see /etc/passwd", param_hint="--user") from None
     found = discover(root, account)
     if as_json:
         click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2).encode())
     else:
-        click.echo(in_words(found))
+        click.echo(as_text(found))
 
 
-def in_words(discovery: Discovery) -> str:
-    """For a person."""
+def as_text(discovery: Discovery) -> str:
+    """The discovery as text for a terminal."""
     parts = [_device(one) for one in discovery.found]
     missing = [
         (words, todo)
         for kinds, words, todo in (
-            ({"printer"}, "USB printer", "check cable and power; one in the network is tcp://ADDRESS:9100"),
-            ({"nfc"}, "USB NFC reader", "check the cable; a PN532 on a serial line is under Serial line"),
+            ({"printer"}, "USB printer", "check cable and power; a network printer is tcp://ADDRESS:9100"),
+            ({"nfc"}, "USB NFC reader", "check the cable; a PN532 on a serial port is listed as Serial line"),
             ({"serial"}, "serial line", "check the adapter's cable"),
             ({"screen"}, "screen", "check the cable; lsmod must show the graphics card's driver"),
-            ({"touch"}, "touch panel", "check its USB cable: it is not the display's"),
+            ({"touch"}, "touch panel", "check its USB cable, which is not the display's cable"),
         )
         if not kinds & {one.kind for one in discovery.found}
     ]

@@ -1,4 +1,4 @@
-"""`sco-hwtest nfc`: look at a lane's tag, write it, clear it, provision it, verify it, from a reader's URL."""
+"""`sco-hwtest nfc`: read, write, clear, verify and provision a lane's tag."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from sco_sim.nfc.pn532 import VirtualReader
 
 
 def _run(url: str, call: Callable[[TagReader], TagContents]) -> TagContents:
-    """Do it, and show what the tag then carries."""
+    """Call `call` with the open reader, and print the tag's content after it."""
     try:
         with open_nfc(url) as reader:
             contents = call(reader)
     except (DeviceError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     if contents.locked:
-        writing = "locked for ever"
+        writing = "permanently locked"
     elif contents.protected:
-        writing = "asks for a password" + (", and a key is given" if contents.writable else "")
+        writing = "protected by a password" + (", which the URL's key opens" if contents.writable else "")
     else:
-        writing = "open to everybody with a phone"
+        writing = "unprotected: any phone can write it"
     if contents.damaged:
-        link = "none: a write was cut short; write or clear it"
+        link = "none: a write was interrupted; write or clear the tag"
     elif contents.ndef and contents.uri is None:
-        link = f"none, but foreign octets: {contents.ndef.hex()}"
+        link = f"none, but other data: {contents.ndef.hex()}"
     else:
         link = contents.uri or "none"
     for name, value in (
@@ -61,18 +61,18 @@ def _uid(_context: click.Context, _parameter: click.Parameter, text: str | None)
 
 
 _READER = device_argument("nfc", "reader")
-_UID = click.option("--uid", callback=_uid, help="Refuse every other tag than this serial number, in hex.")
+_UID = click.option("--uid", callback=_uid, help="Accept only the tag with this UID, in hex.")
 
 
 @click.group("nfc")
 def nfc_group() -> None:
-    """The tag and its reader. READER is a device URL, e.g. pn532:///dev/sco/serial or usb://072f:2200"""
+    """The NFC reader and its tag. READER is a device URL, e.g. pn532:///dev/sco/serial or usb://072f:2200."""
 
 
 @nfc_group.command("read")
 @_READER
 def read(reader: str) -> None:
-    """Show the tag and what it carries."""
+    """Print the tag's type, UID and content."""
     _run(reader, lambda nfc: nfc.read())
 
 
@@ -81,7 +81,7 @@ def read(reader: str) -> None:
 @click.argument("uri")
 @_UID
 def write(reader: str, uri: str, uid: bytes | None) -> None:
-    """Put the link URI on the tag and read it back."""
+    """Write the link URI to the tag and read it back."""
     _run(reader, lambda nfc: nfc.write_uri(uri, uid=uid))
 
 
@@ -89,7 +89,7 @@ def write(reader: str, uri: str, uid: bytes | None) -> None:
 @_READER
 @_UID
 def clear(reader: str, uid: bytes | None) -> None:
-    """Leave the tag without a link."""
+    """Remove the link from the tag."""
     _run(reader, lambda nfc: nfc.clear(uid=uid))
 
 
@@ -98,85 +98,94 @@ def clear(reader: str, uid: bytes | None) -> None:
 @click.argument("uri")
 @_UID
 def verify(reader: str, uri: str, uid: bytes | None) -> None:
-    """Check that the tag carries URI, octet for octet."""
+    """Check that the tag has exactly the link URI."""
     _run(reader, lambda nfc: nfc.verify(uri, uid=uid))
 
 
-@nfc_group.command("provision", short_help="Make the tag a lane's own, and protect it.")
+@nfc_group.command("provision", short_help="Prepare a tag for a lane, and protect it.")
 @_READER
 @click.argument("uri", default="")
 @click.option(
     "--protection",
     type=click.Choice(["none", "password", "forever"]),
     required=True,
-    help="password: each tag its own, from the reader's key=FILE. forever: lock bits, for a link that never changes.",
+    help="password: one for each tag, derived from key=FILE in the reader's URL. forever: for a static link.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask before lock bits are burnt.")
+@click.option("--yes", is_flag=True, help="Do not ask before locking permanently.")
 @_UID
 def provision(reader: str, uri: str, protection: str, yes: bool, uid: bytes | None) -> None:
-    """Make the tag a lane's own: put URI on it (none for a dynamic tag), protect it, and say how to enrol it."""
+    """Prepare a tag for a lane: write URI (none for a dynamic tag), protect it, and print its setting."""
     kind: Protection = "password" if protection == "password" else "forever" if protection == "forever" else "none"
     if kind == "forever" and not uri:
-        raise click.UsageError("a tag that is locked for ever needs the link that it carries: give URI")
+        raise click.UsageError("a tag that is locked permanently needs its link: give URI")
     if kind == "forever" and not yes:
-        click.confirm(f"The tag will carry {uri} for ever. There is no way back. Go on?", abort=True)
+        click.confirm(f"The tag will be locked with {uri}. This cannot be undone. Continue?", abort=True)
 
     def call(nfc: TagReader) -> TagContents:
         owner: NfcpyReader | None = nfc if hasattr(nfc, "provision") else None  # type: ignore[assignment]
         if owner is None:
-            raise click.UsageError(f"{nfc.url}: this reader's driver cannot provision")
+            raise click.UsageError(f"{nfc.url}: this driver cannot provision tags")
         return owner.provision(uri, protection=kind, uid=uid)
 
     contents = _run(reader, call)
-    click.echo(f'\nenrol it in the lane\'s settings, section [devices]:\nnfc_uid = "{contents.uid.hex()}"')
+    click.echo(f'\nPut this into the lane\'s settings, section [devices]:\nnfc_uid = "{contents.uid.hex()}"')
 
 
-@nfc_group.command("watch", short_help="Look at the tag again and again.")
+@nfc_group.command("watch", short_help="Check the tag repeatedly.")
 @_READER
 @click.argument("uri", required=False)
-@click.option("--interval", "interval_s", type=click.FloatRange(0.1, 3600), default=5.0, show_default=True)
-@click.option("--count", type=click.IntRange(min=1), help="End after so many looks; else at Ctrl-C.")
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(0.1, 3600),
+    default=5.0,
+    show_default=True,
+    help="Seconds between checks.",
+)
+@click.option("--count", type=click.IntRange(min=1), help="Number of checks; without it, until Ctrl-C.")
 @_UID
 def watch(reader: str, uri: str | None, interval_s: float, count: int | None, uid: bytes | None) -> None:
-    """Look at the tag again and again, as a lane does while idle, and tell each change. Without URI: it carries none.
+    """Check the tag repeatedly, as an idle lane does, and print each change. Without URI it must have no link.
 
-    Exit status 1 when the last look found something wrong.
+    Exit status 1 if the last check found a problem.
     """
 
-    def tell(event: GuardEvent) -> None:
-        use = ", out of use until a person has looked at it" if event.needs_attendant else ", out of use"
-        click.echo(f"{time.strftime('%H:%M:%S')} {event.error or 'well again'}{use if event.disabled else ''}")
+    def report(event: GuardEvent) -> None:
+        use = ", out of use until the operator has checked it" if event.needs_attendant else ", out of use"
+        click.echo(f"{time.strftime('%H:%M:%S')} {event.error or 'ok again'}{use if event.disabled else ''}")
 
-    guard = TagGuard(uid, tell)
+    guard = TagGuard(uid, report)
     problem: DeviceError | None = None
-    looks = 0
+    checks = 0
     try:
         with open_nfc(reader) as nfc:
             while True:
                 problem = guard.check(nfc, uri)
-                looks += 1
-                if looks == 1 and problem is None:
-                    click.echo(f"{time.strftime('%H:%M:%S')} well")
-                if count is not None and looks >= count:
+                checks += 1
+                if checks == 1 and problem is None:
+                    click.echo(f"{time.strftime('%H:%M:%S')} ok")
+                if count is not None and checks >= count:
                     break
                 time.sleep(interval_s)
     except KeyboardInterrupt:
         pass
     except (DeviceError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"looked {looks} times")
+    click.echo(f"checked {checks} times")
     if problem is not None:
         raise SystemExit(1)
 
 
 @nfc_group.command("simulate")
-@click.option("--line", type=click.Path(), help="Name the serial line so; else a name of its own.")
-@click.option("--tag", type=click.Choice(["ntag213", "ntag215", "ntag216"]), default="ntag213", show_default=True)
-@click.option("--uri", default="", help="The link on the tag.")
-@click.option("--png", type=click.Path(dir_okay=False, writable=True), help="Draw the tag there at the end.")
-@click.option("--seconds", type=click.FloatRange(0, 86400), help="End by itself; else when it is interrupted.")
+@click.option("--line", type=click.Path(), help="Name of the serial line; without it, a new name.")
+@click.option(
+    "--tag", type=click.Choice(["ntag213", "ntag215", "ntag216"]), default="ntag213", show_default=True, help="Model."
+)
+@click.option("--uri", default="", help="Link on the tag.")
+@click.option("--png", type=click.Path(dir_okay=False, writable=True), help="Save a picture of the tag at the end.")
+@click.option("--seconds", type=click.FloatRange(0, 86400), help="Stop after this time; without it, on Ctrl-C.")
 def simulate(line: str | None, tag: str, uri: str, png: str | None, seconds: float | None) -> None:
-    """Be a PN532 with a tag before it, on a serial line. Prints the READER that opens it on the first line."""
+    """Simulate a PN532 reader with a tag on a serial line. The first line is the URL to use as READER."""
     ended = threading.Event()
     with ExitStack() as stack:
         try:

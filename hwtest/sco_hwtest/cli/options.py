@@ -24,9 +24,9 @@ FAILED, OPEN_ENDS = 1, 3
 
 
 def mistakes(kind: Kind, url: str) -> list[str]:
-    """What is wrong in `url` as the URL of a `kind`, in sentences that name it.
+    """Every mistake in `url` as the URL of a `kind` of device, one sentence each.
 
-    None where its library is missing: that is said when the device is opened.
+    Empty if the driver's library is missing: opening the device reports that.
     """
     try:
         return [str(error) for error in check_url(kind, url)]
@@ -35,10 +35,10 @@ def mistakes(kind: Kind, url: str) -> list[str]:
 
 
 def refuse_mistakes(*devices: tuple[Kind, str]) -> None:
-    """Look at the URLs of a command.
+    """Check the URLs of a command.
 
     Raises:
-        click.ClickException: some are wrong; names every mistake of each.
+        click.ClickException: a URL is wrong; lists every mistake.
     """
     wrong = [mistake for kind, url in devices for mistake in mistakes(kind, url)]
     if wrong:
@@ -46,17 +46,17 @@ def refuse_mistakes(*devices: tuple[Kind, str]) -> None:
 
 
 def device_argument(kind: Kind, name: str = "url") -> Callable[[F], F]:
-    """The argument of a command that is the URL of a `kind`, refused with all its mistakes."""
+    """A command's argument that is the URL of a `kind` of device. A wrong URL is refused with every mistake."""
 
-    def look(_context: click.Context, _parameter: click.Parameter, url: str) -> str:
+    def validate(_context: click.Context, _parameter: click.Parameter, url: str) -> str:
         refuse_mistakes((kind, url))
         return url
 
-    return click.argument(name, callback=look)
+    return click.argument(name, callback=validate)
 
 
 def device_options(command: Command) -> Command:
-    """--printer, --nfc, --screen, --touch; each may be given more than once."""
+    """--printer, --nfc, --screen, --touch; each can be repeated."""
     for kind, example in (
         ("touch", "evdev:///dev/sco/touch"),
         ("screen", "drm:///dev/dri/card0"),
@@ -68,21 +68,21 @@ def device_options(command: Command) -> Command:
             f"{kind}_urls",
             multiple=True,
             metavar="URL",
-            help=f"e.g. {example}; sim:// for a simulated one",
+            help=f"e.g. {example}, or sim:// for a simulated one; can be repeated",
         )(command)
     return command
 
 
 def devices_of(urls: dict[str, tuple[str, ...]]) -> list[tuple[Kind, str]]:
-    """Kind and URL of each device that the options name.
+    """Kind and URL of each device given by the options.
 
     Raises:
-        click.UsageError: there is none, or URLs are wrong; it names them all.
+        click.UsageError: there is none, or a URL is wrong; lists every mistake.
     """
     found = [(kind, url) for kind in KINDS for url in urls[f"{kind}_urls"]]
     if not found:
         raise click.UsageError(
-            "name a device by --printer, --nfc, --screen or --touch; sco-hwtest discover tells its URL"
+            "name a device by --printer, --nfc, --screen or --touch; sco-hwtest discover prints its URL"
         )
     wrong = [f"--{kind}: {mistake}" for kind, url in found for mistake in mistakes(kind, url)]
     if wrong:
@@ -91,7 +91,7 @@ def devices_of(urls: dict[str, tuple[str, ...]]) -> list[tuple[Kind, str]]:
 
 
 def known_checks(devices: list[tuple[Kind, str]], only: tuple[str, ...]) -> None:
-    """Refuse names of checks that no suite of these devices has. Raises click.UsageError."""
+    """Refuse names of checks that these devices' suites do not have. Raises click.UsageError."""
     names: list[str] = []
     for kind in dict.fromkeys(kind for kind, _ in devices):
         try:
@@ -101,18 +101,20 @@ def known_checks(devices: list[tuple[Kind, str]], only: tuple[str, ...]) -> None
             continue
     unknown = [name for name in only if name not in names]
     if unknown:
-        raise click.UsageError(f"no check {', '.join(unknown)}; there are {', '.join(dict.fromkeys(names))}")
+        raise click.UsageError(f"unknown check {', '.join(unknown)}; expected one of {', '.join(dict.fromkeys(names))}")
 
 
 def debug_option(command: Command) -> Command:
     """--debug FILE."""
     return click.option(
-        "--debug", type=click.Path(dir_okay=False), help="Write the drivers' log here; with spy+ URLs all that passes."
+        "--debug",
+        type=click.Path(dir_okay=False),
+        help="Write the drivers' log to this file; spy+ URLs add all bytes.",
     )(command)
 
 
 def log_to(path: str | None) -> None:
-    """The drivers' log goes to a file or nowhere: not between the lines of a run.
+    """Send the drivers' log to a file, or to nowhere, but not between the lines of a run.
 
     Raises:
         click.ClickException: the file cannot be written.
@@ -133,14 +135,14 @@ def log_to(path: str | None) -> None:
 
 @contextmanager
 def ends_on_signals(stop: threading.Event) -> Iterator[None]:
-    """Ctrl-C and SIGTERM set `stop`; a second one ends at once."""
+    """Ctrl-C and SIGTERM set `stop`; a second one interrupts the current check."""
 
     def end(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
         click.echo(
-            "\nstopping after the check that runs; once more to stop at once (a tag may then keep the test's link)",
+            "\nstopping after the current check; press again to stop now (a tag may then keep the test link)",
             err=True,
         )
 

@@ -1,4 +1,4 @@
-"""`sco-hwtest printer`: see a ticket before it is printed, ask a printer how it is, print a test ticket."""
+"""`sco-hwtest printer`: check a receipt printer, print or preview a test ticket, simulate a printer."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def _sample(link: str, qr_mm: float) -> Ticket:
 
 
 _url = device_argument("printer")
-_link = click.option("--link", default=_SAMPLE, help="What the code says.")
+_link = click.option("--link", default=_SAMPLE, help="Link in the code.")
 _side = click.option(
-    "--qr-mm", type=float, default=40.0, show_default=True, help="Side of the code, quiet zone included."
+    "--qr-mm", type=float, default=40.0, show_default=True, help="Side of the code in mm, quiet zone included."
 )
 
 
@@ -46,16 +46,16 @@ def printer_group() -> None:
 
 @printer_group.command(short_help="Save the test ticket as a picture.")
 @click.argument("png", type=click.Path(dir_okay=False, writable=True))
-@click.option("--paper-mm", type=click.Choice(["58", "80"]), default="80", show_default=True)
+@click.option("--paper-mm", type=click.Choice(["58", "80"]), default="80", show_default=True, help="Paper width.")
 @click.option(
-    "--profile", default="default", show_default=True, help="A model of python-escpos's data, or one of ours."
+    "--profile", default="default", show_default=True, help="Printer model, of python-escpos or of sco-paymaster."
 )
-@click.option("--codec", type=click.Choice(["cp866", "cp1251", "utf-8"]), help="Code page; the profile's if not given.")
+@click.option("--codec", type=click.Choice(["cp866", "cp1251", "utf-8"]), help="Code page; default: the profile's.")
 @click.option("--qr", type=click.Choice(["native", "raster-doubled", "raster"]), help="How the code is printed.")
 @_link
 @_side
 def preview(png: str, paper_mm: str, profile: str, codec: str | None, qr: str | None, link: str, qr_mm: float) -> None:
-    """Print the test ticket on a virtual printer and save the paper to PNG."""
+    """Print the test ticket on a simulated printer and save a picture of the paper as PNG."""
     ways = "".join(f"&{name}={value}" for name, value in (("codec", codec), ("qr", qr)) if value)
     try:
         with open_printer(f"sim://?paper_mm={paper_mm}&profile={profile}{ways}") as printer:
@@ -69,10 +69,10 @@ def preview(png: str, paper_mm: str, profile: str, codec: str | None, qr: str | 
     click.echo(f"{png}: {result.outcome.value} ({result.evidence})")
 
 
-@printer_group.command()
+@printer_group.command(short_help="Print a printer's status.")
 @_url
 def status(url: str) -> None:
-    """Ask the printer at URL how it is. Exit status 0 only when it says that it can print."""
+    """Print the status of the printer URL. Exit status 0 only if it reports that it is ready."""
     try:
         with open_printer(url) as printer:
             found = printer.status()
@@ -87,37 +87,37 @@ def status(url: str) -> None:
 @printer_group.command(short_help="Check a printer without using paper.")
 @_url
 def health(url: str) -> None:
-    """Check the printer at URL without using paper: state, identity, what it can tell, what to do about it.
+    """Check the printer URL without using paper: state, identity, abilities, and what to do about problems.
 
-    Exit status 0 only when it can print.
+    Exit status 0 only if it can print.
     """
     try:
         with open_printer(url) as printer:
             found = printer.health()
     except DeviceError as error:
         raise click.ClickException(str(error)) from error
-    said = {
+    rows = {
         "ready": found.ready.value,
         **{field.name: getattr(found.identity, field.name) for field in fields(found.identity)},
-        "answers within": f"{found.answers_ms:.1f} ms" if found.answers_ms is not None else "it is silent",
-        "reports printed": found.reports_printed.value,
+        "answers within": f"{found.answers_ms:.1f} ms" if found.answers_ms is not None else "no answer",
+        "reports printed tickets": found.reports_printed.value,
         "clears its buffer": found.clears.value,
     }
     if found.presenter is not None:
-        said |= {"ticket in output": found.presenter.ticket_in_output.value, "jammed": found.presenter.jammed.value}
-    for name, value in said.items():
+        rows |= {"ticket in output": found.presenter.ticket_in_output.value, "jammed": found.presenter.jammed.value}
+    for name, value in rows.items():
         click.echo(f"{name:22} {value or '-'}")
     for finding in found.findings:
         click.echo(f"- {finding}")
     sys.exit(0 if found.ready.value == "yes" else 1)
 
 
-@printer_group.command("print")
+@printer_group.command("print", short_help="Print a test ticket.")
 @_url
 @_link
 @_side
 def print_ticket(url: str, link: str, qr_mm: float) -> None:
-    """Print the test ticket on the printer at URL. Exit status 0 only when it is known to have come out."""
+    """Print the test ticket on the printer URL. Exit status 0 only if it is known to be printed."""
     try:
         with open_printer(url) as printer:
             result = printer.print_ticket(_sample(link, qr_mm))
@@ -125,38 +125,42 @@ def print_ticket(url: str, link: str, qr_mm: float) -> None:
         raise click.ClickException(str(error)) from error
     click.echo(f"{result.outcome.value}: {result.evidence}" + (f"; {result.error}" if result.error else ""))
     if result.may_come_later:
-        click.echo("it may still print the ticket later: switch it off and on")
+        click.echo("the printer may still have the ticket and print it later: switch it off and on")
     if result.replaced:
         click.echo(f"the code page lacks {result.replaced!r}")
     sys.exit(0 if result.outcome is PrintOutcome.PRINTED else 1)
 
 
-@printer_group.command(short_help="Be a receipt printer.")
+@printer_group.command(short_help="Simulate a receipt printer.")
 @click.argument("where", default="tcp://127.0.0.1:9100")
-@click.option("--gadget", metavar="DEVICE", help="Be a USB gadget's reader (/dev/g_printer0) instead of WHERE.")
-@click.option("--udc", metavar="FILE", help="The gadget's UDC file in configfs: 'unplug' then takes it from the host.")
-@click.option("--control", metavar="SOCKET", type=click.Path(dir_okay=False), help="Knobs on a Unix socket.")
-@click.option("--roll", metavar="PNG", type=click.Path(dir_okay=False), help="Picture of the roll, anew at each cut.")
-@click.option("--out", metavar="DIR", type=click.Path(file_okay=False), help="A picture of each ticket.")
-@click.option("--paper-mm", type=click.Choice(["58", "80"]), default="80", show_default=True)
-@click.option("--dpi", type=click.Choice(["180", "203"]), default="203", show_default=True)
-@click.option("--roll-mm", type=click.FloatRange(min=0), help="Paper on the roll; without end if not given.")
-@click.option("--head-mm-s", type=click.FloatRange(min=0), default=0.0, help="Speed of the head; 0 takes no time.")
-@click.option("--buffer", "buffer_bytes", type=click.IntRange(16), default=4096, show_default=True, metavar="BYTES")
+@click.option("--gadget", metavar="DEVICE", help="Use a USB gadget (/dev/g_printer0) instead of WHERE.")
+@click.option("--udc", metavar="FILE", help="UDC file of the gadget in configfs; then `control` can unplug it.")
+@click.option("--control", metavar="SOCKET", type=click.Path(dir_okay=False), help="Unix socket for fault controls.")
+@click.option(
+    "--roll", metavar="PNG", type=click.Path(dir_okay=False), help="Picture of the roll, updated at each cut."
+)
+@click.option("--out", metavar="DIR", type=click.Path(file_okay=False), help="Folder for a picture of each ticket.")
+@click.option("--paper-mm", type=click.Choice(["58", "80"]), default="80", show_default=True, help="Paper width.")
+@click.option("--dpi", type=click.Choice(["180", "203"]), default="203", show_default=True, help="Resolution.")
+@click.option("--roll-mm", type=click.FloatRange(min=0), help="Length of paper on the roll; default: endless.")
+@click.option("--head-mm-s", type=click.FloatRange(min=0), default=0.0, help="Print speed; 0: printing takes no time.")
+@click.option(
+    "--buffer", "buffer_bytes", type=click.IntRange(16), default=4096, show_default=True, metavar="BYTES", help="Size."
+)
 @click.option(
     "--quirk",
     type=click.Choice(["xoff-offline", "double-byte", "reads-ahead"]),
     multiple=True,
-    help="XOFF while it is offline; Chinese until told otherwise; answers GS r before it has printed.",
+    help="Sends XOFF while offline; starts in Chinese mode; answers GS r before it has printed. Can be repeated.",
 )
-@click.option("--presenter", is_flag=True, help="A kiosk model: the cut ticket waits in the output.")
+@click.option("--presenter", is_flag=True, help="A kiosk printer: the cut ticket waits in the output.")
 @click.option(
     "--without",
     type=click.Choice(["process-id", "clear-buffer", "asb", "status", "native-qr", "utf8"]),
     multiple=True,
-    help="A model that lacks this; may be given several times.",
+    help="A model without this feature; can be repeated.",
 )
-@click.option("--keep", default=100, show_default=True, type=click.IntRange(1), help="Tickets that the roll keeps.")
+@click.option("--keep", default=100, show_default=True, type=click.IntRange(1), help="Number of tickets to keep.")
 def simulate(
     where: str,
     gadget: str | None,
@@ -174,10 +178,10 @@ def simulate(
     without: tuple[str, ...],
     keep: int,
 ) -> None:
-    """Be a receipt printer at WHERE: tcp://HOST:PORT (port 0: any), or pty:///LINK, a serial line under that name.
+    """Simulate a receipt printer at WHERE: tcp://HOST:PORT (port 0: any), or pty:///LINK, a serial line of that name.
 
-    Says the URL that opens it on the first line, and runs until it is interrupted or told to quit. What people, power
-    and cables do to it is told by `sco-hwtest printer control`.
+    The first line of output is the printer's URL. It runs until Ctrl-C or the command `quit`. `sco-hwtest printer
+    control` makes faults: paper out, cover open, cable unplugged, power lost.
     """
     quit_wanted = threading.Event()
     lacks = {word.replace("-", "_"): False for word in without}
@@ -213,13 +217,13 @@ def simulate(
         printer.save_png(roll)
 
 
-@printer_group.command(short_help="Turn a knob of a simulated printer.")
+@printer_group.command(short_help="Make faults in a simulated printer.")
 @click.argument("socket", type=click.Path())
 @click.argument("command", nargs=-1)
 def control(socket: str, command: tuple[str, ...]) -> None:
-    """Turn a knob of the simulated printer whose control SOCKET this is, or ask it: help lists the commands.
+    """Send COMMAND to the control SOCKET of a simulated printer; `help` lists the commands.
 
-    Prints the answer as JSON. Exit status 0 only when it did it.
+    Prints the answer as JSON. Exit status 0 only if the command succeeded.
     """
     try:
         answer = send(socket, " ".join(command) or "help")

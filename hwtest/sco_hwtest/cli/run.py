@@ -1,4 +1,4 @@
-"""`sco-hwtest run`: is this device fit for a lane? Checks, figures, questions, a report."""
+"""`sco-hwtest run`: check and measure devices, ask the operator, write a report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sco_hwtest.cli.options import (
     log_to,
 )
 from sco_hwtest.progress import ProgressWithPause, progress_for
-from sco_hwtest.questions import Answer, Person, Question, at_terminal, nobody
+from sco_hwtest.questions import Answer, Operator, Question, at_terminal, unattended
 from sco_hwtest.report import write_html, write_json
 from sco_hwtest.results import Report, Verdict
 from sco_hwtest.runner import CHECK_TIMEOUT_S, run
@@ -33,16 +33,18 @@ from sco_hwtest.runner import CHECK_TIMEOUT_S, run
 @click.option(
     "--no-questions",
     "--yes",
-    "unattended",
+    "no_questions",
     is_flag=True,
-    help="Ask nobody: what only eyes can tell counts as not answered.",
+    help="Ask no questions; each counts as not answered.",
 )
-@click.option("--unanswered-ok", is_flag=True, help="Exit status 0 also when questions were not answered.")
-@click.option("--only", multiple=True, metavar="CHECK", help="Only this check; may be given again. Measures nothing.")
+@click.option("--unanswered-ok", is_flag=True, help="Exit status 0 even if questions were not answered.")
+@click.option(
+    "--only", multiple=True, metavar="CHECK", help="Run only this check, and measure nothing; can be repeated."
+)
 @click.option(
     "--faults",
     is_flag=True,
-    help="Also paper out, cover open, cable pulled: you are told what to do; simulated printers do it themselves.",
+    help="Check faults too (paper out, cover open, cable unplugged): you make them; simulated printers do it alone.",
 )
 @click.option(
     "--check-timeout",
@@ -55,7 +57,7 @@ from sco_hwtest.runner import CHECK_TIMEOUT_S, run
 def run_command(
     page: str | None,
     document: str | None,
-    unattended: bool,
+    no_questions: bool,
     unanswered_ok: bool,
     only: tuple[str, ...],
     faults: bool,
@@ -63,25 +65,25 @@ def run_command(
     debug: str | None,
     **urls: tuple[str, ...],
 ) -> None:
-    """Run the contract suite of each device, measure it, ask what only eyes can tell, and write a report.
+    """Check each device, measure it, ask what only an operator can see, and write a report.
 
-    A printer prints some 30 cm of tickets; a tag is written and gets its own content back.
+    A printer prints about 30 cm of tickets. A tag is written, and its content is restored.
 
-    Exit status: 0 all passed; 1 something failed; 2 wrong usage; 3 nothing failed, but questions were not answered or
+    Exit status: 0 all passed; 1 a check failed; 2 wrong usage; 3 none failed, but questions were not answered or
     checks could not run.
     """
     devices = devices_of(urls)
     known_checks(devices, only)
     for path in (page, document):
         if path and path != "-" and not Path(path).absolute().parent.is_dir():
-            raise click.UsageError(f"{path}: there is no such folder")
+            raise click.UsageError(f"{path}: no such folder")
     log_to(debug)
     progress = progress_for(sys.stderr if document == "-" else sys.stdout)
     stop = threading.Event()
     with ends_on_signals(stop):
         report = run(
             devices,
-            person=_person(unattended, progress),
+            operator=_operator(no_questions, progress),
             progress=progress,
             only=only,
             faults=faults,
@@ -94,15 +96,15 @@ def run_command(
     sys.exit(exit_status(report, unanswered_ok))
 
 
-def _person(unattended: bool, progress: ProgressWithPause) -> Person:
-    if unattended or not sys.stdin.isatty():
-        return nobody
+def _operator(no_questions: bool, progress: ProgressWithPause) -> Operator:
+    if no_questions or not sys.stdin.isatty():
+        return unattended
 
-    def person(question: Question) -> Answer:
+    def operator(question: Question) -> Answer:
         progress.pause()
         return at_terminal(question)
 
-    return person
+    return operator
 
 
 def _write(report: Report, page: str | None, document: str | None) -> None:
@@ -118,7 +120,7 @@ def _write(report: Report, page: str | None, document: str | None) -> None:
 
 
 def exit_status(report: Report, unanswered_ok: bool) -> int:
-    """See `run_command`."""
+    """The exit status of a run; see `run_command`."""
     if report.failures:
         return FAILED
     open_ends = {Verdict.NOT_RUN} if unanswered_ok else {Verdict.NOT_RUN, Verdict.NOT_ANSWERED}

@@ -1,4 +1,4 @@
-"""`sco-hwtest screen`: walk the scenes on any screen, save a contact sheet, run the contract, give a console back."""
+"""`sco-hwtest screen`: show the scenes, check a screen, calibrate its touch panel, restore a console."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from sco_payment.customer.texts import LANGUAGES
 
 @click.group("screen")
 def screen_group() -> None:
-    """Screens: look at the scenes, check what a screen must do."""
+    """The lane's screen and touch panel."""
 
 
-@screen_group.command(short_help="Show each scene.")
+@screen_group.command(short_help="Show every scene of a payment.")
 @device_argument("screen")
 @click.option("--sheet", type=click.Path(dir_okay=False, writable=True), help="Save all scenes as one PNG.")
-@click.option("--seconds", default=0.0, show_default=True, type=click.FloatRange(0, 60), help="How long each stands.")
+@click.option("--seconds", default=0.0, show_default=True, type=click.FloatRange(0, 60), help="How long to show each.")
 @click.option("--language", default="ru", show_default=True, type=click.Choice(tuple(LANGUAGES)), help="Of the texts.")
-@click.option("--scene", "only", multiple=True, help="Only this scene; may be given again.")
+@click.option("--scene", "only", multiple=True, help="Show only this scene; can be repeated.")
 def walk(url: str, sheet: str | None, seconds: float, language: str, only: tuple[str, ...]) -> None:
-    """Show each scene on URL, e.g. sim://?size=1024x768 or fb:///dev/fb0?rotate=90."""
+    """Show every scene of a payment on the screen URL, e.g. fb:///dev/fb0?rotate=90 or sim://?size=1024x768."""
     chosen = [scene for scene in scenes(language=language) if not only or scene.name in only]
     unknown = set(only) - {scene.name for scene in chosen}
     if unknown:
         known = ", ".join(scene.name for scene in scenes())
-        raise click.UsageError(f"no scene {', '.join(sorted(unknown))}; there are {known}")
+        raise click.UsageError(f"unknown scene {', '.join(sorted(unknown))}; expected one of {known}")
     if sheet and not Path(sheet).absolute().parent.is_dir():
-        raise click.ClickException(f"{sheet} cannot be written: no such directory")
+        raise click.ClickException(f"{sheet} cannot be written: no such folder")
     pictures: list[Image.Image] = []
     try:
         with open_screen(url) as screen:
@@ -64,15 +64,15 @@ def walk(url: str, sheet: str | None, seconds: float, language: str, only: tuple
         click.echo(f"saved {sheet}")
 
 
-@screen_group.command(short_help="Run the contract of screens.")
+@screen_group.command(short_help="Run the contract suite of screens.")
 @device_argument("screen")
 def check(url: str) -> None:
-    """Run the contract of screens on URL; exit status 1 when something is not as it must be."""
+    """Run the contract suite on the screen URL. Exit status 1 if a check fails."""
     try:
         decoded(Image.new("L", (8, 8)))
     except ImportError:
         raise click.ClickException(
-            "the contract needs a decoder of codes: pip install 'sco-paymaster[simulator]'"
+            "the suite needs a decoder of QR codes: pip install 'sco-paymaster[simulator]'"
         ) from None
     failed = 0
     for one in CHECKS:
@@ -89,35 +89,35 @@ def check(url: str) -> None:
     raise SystemExit(1 if failed else 0)
 
 
-@screen_group.command(short_help="Find out how the touch panel sits on the screen.")
+@screen_group.command(short_help="Calibrate a touch panel by five taps.")
 @click.argument("url")
 @click.argument("touch_url")
-@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1, 600), help="To wait for each tap.")
+@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1, 600), help="For each tap.")
 def calibrate(url: str, touch_url: str, seconds: float) -> None:
-    """Find out by five taps how the panel TOUCH_URL sits on the screen URL, and say its URL for the settings."""
+    """Calibrate the touch panel TOUCH_URL to the screen URL by five taps, and print its URL for the settings."""
     refuse_mistakes(("screen", url), ("touch", touch_url))
     try:
         with open_screen(url) as screen:
             if not hasattr(screen, "mark"):
-                raise click.UsageError(f"{url} shows no crosses to tap")
+                raise click.UsageError(f"{url} cannot show crosses to tap")
             found = calibrate_panel(cast(DrawnScreen, screen), touch_url, click.echo, wait_s=seconds)
     except DeviceError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"the largest miss is {found.off:.1%} of the glass; in the settings, under [devices]:")
+    click.echo(f"the largest error is {found.error:.1%} of the screen. Put this into the settings, under [devices]:")
     click.echo(f'touch = "{found.url}"')
 
 
-@screen_group.command(short_help="Give a console back that was left dark.")
-@click.option("--tty", default="/dev/tty0", show_default=True, help="The console; tty0 is the one in front.")
+@screen_group.command(short_help="Restore a console that was left dark.")
+@click.option("--tty", default="/dev/tty0", show_default=True, help="The console; tty0 is the visible one.")
 def console(tty: str) -> None:
-    """Give a console back that a killed program of ours left dark, e.g. as ExecStopPost= of its unit.
+    """Restore a console that a killed lane left in graphics mode, e.g. in ExecStopPost= of its unit.
 
-    One that is dark for somebody else (a desktop, a program that still runs) is left alone.
+    The console of another program (a desktop, a lane that is running) is left alone.
     """
     try:
         held = Console.take(tty)
     except DeviceError as error:
         raise click.ClickException(str(error)) from error
-    assert held is not None  # asked for by name
+    assert held is not None  # because its name was given
     held.release()
     click.echo(f"{tty} is in text mode")

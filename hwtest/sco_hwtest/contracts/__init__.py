@@ -1,1 +1,1 @@
-"""What a device of each kind must do, as checks that run on any URL, simulated or real."""
+"""The contract of each kind of device, as checks that run on any URL, simulated or real."""

@@ -1,7 +1,7 @@
-"""One thing that a device must do: the form of every contract suite.
+"""The form of every contract suite: a tuple of checks, each of one thing that a device must do.
 
-A suite is a tuple of checks. Each takes an open device, works through the public protocol, and raises AssertionError
-with what was found. The last check of a suite leaves the device closed.
+A check takes an open device, uses only the public protocol, and raises AssertionError with what it found. The last
+check of a suite leaves the device closed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Check(Generic[Device_contra]):
 
     @property
     def name(self) -> str:
-        """For reports and for choosing it."""
+        """For reports and `--only`."""
         return self.run.__name__.replace("_", "-")
 
     @property

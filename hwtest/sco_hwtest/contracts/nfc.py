@@ -1,9 +1,9 @@
-"""What any NFC reader with a tag before it must do, on any URL.
+"""The contract of an NFC reader with a tag in its field.
 
-Each check takes an open reader and raises AssertionError with what was found. Works through the public protocol only.
-Exactly one Type 2 tag must lie in the field, blank or with a link. What it carried before stands on it again after each
-check. A tag that may not be written (locked, or a password that the URL's key does not open) is judged by how it
-refuses, and is never changed. About a hundred pages are written, of the 100,000 times that a page may be.
+Each check takes an open reader and raises AssertionError with what was found. It uses only the public protocol. Exactly
+one Type 2 tag must be in the field, blank or with a link; each check restores its content. A tag that cannot be written
+(locked, or its password does not match the URL's key) is checked by how it refuses, and never changed. A suite writes
+about a hundred pages; a page endures 100,000 writes.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _EXCLUSIVE = ("pn532", "usb")
 
 
 def octets_of(link: str) -> bytes:
-    """The NDEF message that `link`, an https one of at most 250 characters, must stand on the tag as (RTD URI 1.0)."""
+    """The NDEF message of `link`, which is https and at most 250 characters long (RTD URI 1.0)."""
     rest = link.removeprefix("https://").encode()
-    assert len(rest) < len(link), "an https link is meant"
+    assert len(rest) < len(link), "not an https link"
     return bytes([0xD1, 0x01, len(rest) + 1]) + b"U\x04" + rest
 
 
@@ -44,17 +44,17 @@ def _refused(error: type[Exception], call: Callable[[], object], what: str) -> N
 
 @contextmanager
 def _restored(nfc: TagReader) -> Iterator[TagContents]:
-    """What the tag carries now; put on it again behind the block, where it could be written."""
+    """The tag's content; after the block it is restored, if the tag can be written."""
     before = nfc.read()
     assert before.uri is not None or not before.ndef, (
-        f"the tag carries octets that are no link ({before.ndef[:16].hex()}...): use a blank tag or a lane's own"
+        f"the tag has content that is not a link ({before.ndef[:16].hex()}...): use a blank tag or a lane's tag"
     )
     try:
         yield before
     finally:
         if before.writable:
             after = nfc.write_uri(before.uri, uid=before.uid) if before.uri else nfc.clear(uid=before.uid)
-            assert after.ndef == before.ndef, "what the tag carried before does not stand on it again"
+            assert after.ndef == before.ndef, "the tag's content was not restored"
 
 
 def _stranger(uid: bytes) -> bytes:
@@ -62,11 +62,11 @@ def _stranger(uid: bytes) -> bytes:
 
 
 def reads_the_tag(nfc: TagReader) -> None:
-    """The tag is read, the same each time, and its fields agree with each other."""
+    """The tag reads the same each time, and its fields are consistent."""
     first = nfc.read()
-    assert len(first.uid) in (4, 7, 10), f"a UID of {len(first.uid)} bytes"
-    assert first.product in ("NTAG213", "NTAG215", "NTAG216", "Type 2"), f"product {first.product!r}"
-    assert 40 <= first.capacity <= 2048, f"a capacity of {first.capacity} bytes"
+    assert len(first.uid) in (4, 7, 10), f"the UID has {len(first.uid)} bytes"
+    assert first.product in ("NTAG213", "NTAG215", "NTAG216", "Type 2"), f"unknown product {first.product!r}"
+    assert 40 <= first.capacity <= 2048, f"the capacity is {first.capacity} bytes"
     assert len(first.ndef) <= first.capacity, "the message is longer than the capacity"
     assert not (first.locked and first.writable), "locked and writable at once"
     for _ in range(5):
@@ -75,7 +75,7 @@ def reads_the_tag(nfc: TagReader) -> None:
 
 
 def writes_a_link(nfc: TagReader) -> None:
-    """A link stands on the tag as one well-known URI record, octet for octet; again it changes nothing."""
+    """A link is written as one well-known URI record, byte for byte; writing it again changes nothing."""
     with _restored(nfc) as before:
         if not before.writable:
             _refused(TagLocked, lambda: nfc.write_uri(OTHER if before.uri == LINK else LINK), "a write")
@@ -84,15 +84,15 @@ def writes_a_link(nfc: TagReader) -> None:
         for link in (LINK, LINK, OTHER, LINK):
             written = nfc.write_uri(link, uid=before.uid)
             assert (written.uri, written.ndef) == (link, octets_of(link)), f"it returned {written}"
-            assert nfc.read() == written, "what was returned is not what is read"
+            assert nfc.read() == written, "a read differs from what was returned"
 
 
-def verifies_octets(nfc: TagReader) -> None:
-    """`verify` tells the link from another, and the tag from another, and changes nothing."""
+def verifies_a_link(nfc: TagReader) -> None:
+    """`verify` detects another link and another tag, and changes nothing."""
     with _restored(nfc) as before:
         carries = nfc.write_uri(LINK) if before.writable else before
         if carries.uri is not None:
-            assert nfc.verify(carries.uri, uid=carries.uid) == carries, "verify returned something else than read"
+            assert nfc.verify(carries.uri, uid=carries.uid) == carries, "verify and read returned different content"
             _refused(ForeignTag, lambda: nfc.verify(str(carries.uri), uid=_stranger(carries.uid)), "another UID")
         other = LINK if carries.uri == OTHER else OTHER
         _refused(WrongContent, lambda: nfc.verify(other, uid=carries.uid), "another link")
@@ -100,7 +100,7 @@ def verifies_octets(nfc: TagReader) -> None:
 
 
 def clears(nfc: TagReader) -> None:
-    """After `clear` there is no link; clearing again is no error."""
+    """After `clear` the tag has no link; clearing again is not an error."""
     with _restored(nfc) as before:
         if not before.writable:
             if before.ndef:
@@ -111,7 +111,7 @@ def clears(nfc: TagReader) -> None:
         for _ in range(2):
             cleared = nfc.clear(uid=before.uid)
             assert (cleared.uri, cleared.ndef) == (None, b""), f"it returned {cleared}"
-            assert nfc.read() == cleared, "what was returned is not what is read"
+            assert nfc.read() == cleared, "a read differs from what was returned"
         _refused(WrongContent, lambda: nfc.verify(LINK), "a cleared tag")
 
 
@@ -124,30 +124,30 @@ def refuses_a_foreign_tag(nfc: TagReader) -> None:
         assert nfc.read() == before, "the tag was changed"
 
 
-def takes_all_that_fits_and_no_more(nfc: TagReader) -> None:
-    """The longest link that fits is written and read back; one octet more is refused, and the tag stays as it was."""
+def writes_up_to_the_capacity(nfc: TagReader) -> None:
+    """The longest link that fits is written and read back; one byte more is refused and changes nothing."""
     with _restored(nfc) as before:
-        # Header, type and prefix: 5 octets of a short record, 8 of one from 256 octets of payload on.
+        # Header, type and prefix: 5 bytes in a short record, 8 in one with 256 bytes of payload or more.
         longest = before.capacity - 5 if before.capacity <= 259 else before.capacity - 8
         base = "https://example.org/"
         link = base + "x" * (longest - len(base) + len("https://"))
-        _refused(TagTooSmall, lambda: nfc.write_uri(link + "x"), "a link too long by one octet")
+        _refused(TagTooSmall, lambda: nfc.write_uri(link + "x"), "a link one byte too long")
         assert nfc.read() == before, "a refused write changed the tag"
         if before.writable:
             written = nfc.write_uri(link)
             assert (written.uri, len(written.ndef)) == (link, before.capacity), f"it returned {written}"
 
 
-def refuses_what_is_no_link(nfc: TagReader) -> None:
-    """An empty link, or one with spaces or control characters, is refused, and the tag stays as it was."""
+def refuses_invalid_links(nfc: TagReader) -> None:
+    """An empty link, or one with spaces or control characters, is refused and changes nothing."""
     with _restored(nfc) as before:
         for link in ("", "https://example.org/a b", "https://example.org/\n", "https://example.org/\udc80"):
             _refused(ValueError, lambda link=link: nfc.write_uri(link), f"{link!r}")  # type: ignore[misc]
         assert nfc.read() == before, "the tag was changed"
 
 
-def serves_several_threads(nfc: TagReader) -> None:
-    """Threads that read at once each get the whole answer."""
+def answers_several_threads(nfc: TagReader) -> None:
+    """Threads that read at the same time each get the whole content."""
     expected = nfc.read()
     found: list[Any] = []
 
@@ -166,14 +166,14 @@ def serves_several_threads(nfc: TagReader) -> None:
 
 
 def has_one_owner(nfc: TagReader) -> None:
-    """A reader that is open cannot be opened again (a serial line or a USB device; others have no owner)."""
+    """A reader on a serial line or USB cannot be opened twice."""
     if nfc.url.split("://")[0] in _EXCLUSIVE:
         _refused(DeviceBusy, lambda: open_nfc(nfc.url).close(), "a second owner")
     nfc.read()
 
 
 def closes_twice(nfc: TagReader) -> None:
-    """`close` may be called twice, and what comes after is told so. Leaves the reader closed."""
+    """`close` may be called twice; later calls raise DeviceClosed. Leaves the reader closed."""
     nfc.close()
     nfc.close()
     _refused(DeviceClosed, nfc.read, "a closed reader was read")
@@ -185,12 +185,12 @@ CHECKS: tuple[Check[TagReader], ...] = tuple(
     for run in (
         reads_the_tag,
         writes_a_link,
-        verifies_octets,
+        verifies_a_link,
         clears,
         refuses_a_foreign_tag,
-        takes_all_that_fits_and_no_more,
-        refuses_what_is_no_link,
-        serves_several_threads,
+        writes_up_to_the_capacity,
+        refuses_invalid_links,
+        answers_several_threads,
         has_one_owner,
         closes_twice,
     )

@@ -1,7 +1,7 @@
-"""What any receipt printer must do, on any URL. Each check takes an open printer and raises AssertionError.
+"""The contract of a receipt printer. Each check takes an open printer and raises AssertionError.
 
-`CHECKS` need nothing but the printer with paper in it, and use about half a metre of it; the tickets say that they are
-no payment. `FAULT_CHECKS` need somebody at the printer, or a simulator's knobs: they take a `Faulty`.
+`CHECKS` need only a printer with paper and use about half a metre of it; the tickets say that they are not for payment.
+`FAULT_CHECKS` need an operator at the printer, or the fault controls of a simulated one: they take a `Faulty`.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from sco_drivers.printer import (
     TicketDoesNotFit,
 )
 from sco_hwtest.contracts.check import CannotRun, Check
-from sco_hwtest.questions import Answer, Person, Question
+from sco_hwtest.questions import Answer, Operator, Question
 from sco_sim.printer.control import change
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 """A published link of the usual length."""
 
 STATUS_S = 2.0
-"""A status is known, or known to be unknown, within this time."""
+"""The longest time that a status query may take, in s."""
 
 
 def ticket(name: str, valid_until: float | None = None, qr_mm: float = 35.0) -> Ticket:
-    """A ticket that nobody can take for a payment; its id is never used again."""
+    """A ticket that cannot be mistaken for a payment, with an id that is never reused."""
     return Ticket(
         f"{name}-{time.time_ns()}",
         LINK,
@@ -52,42 +52,42 @@ def ticket(name: str, valid_until: float | None = None, qr_mm: float = 35.0) -> 
 
 def _printed(result: PrintResult) -> None:
     assert result.outcome is PrintOutcome.PRINTED, f"{result.outcome.value}: {result.evidence}; {result.error}"
-    assert result.evidence, "it says printed and not why"
-    assert result.error is None, f"printed, and yet {result.error}"
+    assert result.evidence, "it reports printed without evidence"
+    assert result.error is None, f"printed, but with the error {result.error}"
 
 
-def says_how_it_is(printer: Printer) -> None:
-    """It answers for every sensor, that all is well, in time."""
+def reports_its_status(printer: Printer) -> None:
+    """It reports every sensor in time, and that it is ready."""
     start = time.monotonic()
     status = printer.status()
     took = time.monotonic() - start
     assert took < STATUS_S, f"a status took {took:.1f} s"
-    assert status.ready is SensorState.YES, f"it is not ready, or does not say: {status}"
+    assert status.ready is SensorState.YES, f"it does not report that it is ready: {status}"
 
 
-def is_well(printer: Printer) -> None:
-    """The check of health finds a printer that can print, and says how long it takes to answer."""
+def health_check_passes(printer: Printer) -> None:
+    """The health check finds that it can print, and how long it takes to answer."""
     health = printer.health()
     assert health.ready is SensorState.YES, "; ".join(health.findings) or str(health.status)
-    assert health.answers_ms is not None, "it is silent"
+    assert health.answers_ms is not None, "it does not answer"
 
 
 def prints(printer: Printer) -> None:
-    """A ticket comes out, it is known that it did, and on what that rests."""
+    """A ticket is printed, and the result says how this is known."""
     _printed(printer.print_ticket(ticket("prints")))
 
 
-def says_what_it_cannot_set(printer: Printer) -> None:
-    """Characters that the code page lacks are printed visibly and told."""
+def reports_missing_characters(printer: Printer) -> None:
+    """Characters that the code page lacks are replaced visibly and reported."""
     odd = Ticket(f"odd-{time.time_ns()}", LINK, above=(Line("Цена 1 \u20bd, \u5186"), Line("Этот чек не для оплаты")))
     result = printer.print_ticket(odd)
     _printed(result)
-    assert result.replaced in ("\u5186", ""), f"it replaced {result.replaced!r}"
+    assert result.replaced in ("\u5186", ""), f"it reports {result.replaced!r} as replaced"
 
 
-def never_prints_twice(printer: Printer) -> None:
-    """The same ticket is refused once it is out, before a byte is sent."""
-    one = ticket("never-prints-twice")
+def never_prints_a_ticket_twice(printer: Printer) -> None:
+    """A ticket that was printed is refused the next time, before a byte is sent."""
+    one = ticket("never-prints-a-ticket-twice")
     _printed(printer.print_ticket(one))
     try:
         printer.print_ticket(one)
@@ -96,26 +96,26 @@ def never_prints_twice(printer: Printer) -> None:
     raise AssertionError("it printed the same ticket a second time")
 
 
-def refuses_what_has_expired(printer: Printer) -> None:
+def refuses_an_expired_ticket(printer: Printer) -> None:
     """A ticket that can no longer be paid is not printed."""
     result = printer.print_ticket(ticket("expired", valid_until=time.time() - 1))
     assert result.outcome is PrintOutcome.NOT_PRINTED, f"{result.outcome.value}: {result.evidence}"
-    assert not result.fragment, "a part of it came out"
+    assert not result.fragment, "a part of it was printed"
 
 
-def refuses_what_does_not_fit(printer: Printer) -> None:
-    """A code that cannot be read at that size is refused, and says how much it needs."""
+def refuses_a_code_too_small_to_read(printer: Printer) -> None:
+    """A code too small to be read is refused, and the error says how large it must be."""
     words = ""
     try:
         printer.print_ticket(ticket("small", qr_mm=8.0))
     except TicketDoesNotFit as error:
         words = str(error)
-    assert words, "it took a code of 8 mm"
-    assert "mm" in words, f"it does not say how much is needed: {words}"
+    assert words, "it accepted a code of 8 mm"
+    assert "mm" in words, f"the error does not say how large it must be: {words}"
 
 
 def answers_several_threads(printer: Printer) -> None:
-    """Questions from several threads while a ticket prints neither disturb it nor fail."""
+    """Status queries from several threads during printing neither fail nor disturb the ticket."""
     failures: list[BaseException] = []
 
     def ask() -> None:
@@ -136,7 +136,7 @@ def answers_several_threads(printer: Printer) -> None:
 
 
 def closes_twice(printer: Printer) -> None:
-    """`close` may be called twice, and what comes after is told so. Leaves the printer closed."""
+    """`close` may be called twice; later calls raise DeviceClosed. Leaves the printer closed."""
     printer.close()
     printer.close()
     try:
@@ -149,13 +149,13 @@ def closes_twice(printer: Printer) -> None:
 CHECKS: tuple[Check[Printer], ...] = tuple(
     Check(run)
     for run in (
-        says_how_it_is,
-        is_well,
+        reports_its_status,
+        health_check_passes,
         prints,
-        says_what_it_cannot_set,
-        never_prints_twice,
-        refuses_what_has_expired,
-        refuses_what_does_not_fit,
+        reports_missing_characters,
+        never_prints_a_ticket_twice,
+        refuses_an_expired_ticket,
+        refuses_a_code_too_small_to_read,
         answers_several_threads,
         closes_twice,
     )
@@ -165,11 +165,11 @@ CHECKS: tuple[Check[Printer], ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Faulty:
-    """A printer whose faults can be made: by a person who is told what to do, or by a simulator.
+    """A printer and somebody who makes faults: the operator, or its simulator.
 
     Attributes:
         printer: open, with short deadlines.
-        do: makes a fault, or mends it, named as `sco-hwtest printer control` names it: "open-cover".
+        do: makes or clears a fault, by its command in `sco-hwtest printer control`, e.g. "open-cover".
     """
 
     printer: Printer
@@ -178,16 +178,16 @@ class Faulty:
 
 _MANUAL = {
     "run-out-of-paper": Question("do-run-out-of-paper", "Take the paper out of the printer. Is it out?"),
-    "load-paper": Question("do-load-paper", "Put the paper in again and close the cover. Is it in?"),
+    "load-paper": Question("do-load-paper", "Put the paper back in and close the cover. Is it in?"),
     "open-cover": Question("do-open-cover", "Open the printer's cover. Is it open?"),
     "close-cover": Question("do-close-cover", "Close the printer's cover. Is it closed?"),
-    "unplug": Question("do-unplug", "Pull the printer's data cable. Is it out?"),
-    "plug-in": Question("do-plug-in", "Plug the data cable in again, and wait three seconds. Is it in?"),
+    "unplug": Question("do-unplug", "Unplug the printer's data cable. Is it unplugged?"),
+    "plug-in": Question("do-plug-in", "Plug the data cable back in and wait three seconds. Is it plugged in?"),
 }
 
 
 @contextmanager
-def open_faulty(url: str, person: Person) -> Iterator[Faulty]:
+def open_faulty(url: str, operator: Operator) -> Iterator[Faulty]:
     """Open a printer whose faults its simulator makes, or else the operator at the bench."""
     with open_printer(url) as printer:
         simulator = getattr(printer, "simulator", None)
@@ -196,15 +196,15 @@ def open_faulty(url: str, person: Person) -> Iterator[Faulty]:
             if simulator is not None:
                 change(simulator, command.split())()
             elif command not in _MANUAL:
-                raise CannotRun("this fault comes too fast for a person's hand; simulated printers make it")
-            elif person(_MANUAL[command]) is not Answer.YES:
-                raise CannotRun("nobody at the printer did what was asked for")
+                raise CannotRun("this fault is too fast to be made by hand; simulated printers make it")
+            elif operator(_MANUAL[command]) is not Answer.YES:
+                raise CannotRun("the operator did not make the fault")
 
         yield Faulty(printer, do)
 
 
-def _back(printer: Printer) -> PrintResult:
-    """A ticket once the printer is there again: it may take a moment, and the dead wire may be found by this call."""
+def _print_when_back(printer: Printer) -> PrintResult:
+    """Print a ticket once the printer is back: it may take a moment, and this call may be the first to miss it."""
     for _ in range(40):
         result = printer.print_ticket(ticket("again"))
         if result.outcome is not PrintOutcome.NOT_PRINTED:
@@ -213,102 +213,102 @@ def _back(printer: Printer) -> PrintResult:
     return result
 
 
-def _refused(bench: Faulty, fault: str, mend: str, kind: type[DeviceError]) -> None:
+def _refused(bench: Faulty, fault: str, fix: str, kind: type[DeviceError]) -> None:
     one = ticket(fault)
     bench.do(fault)
     try:
         result = bench.printer.print_ticket(one)
         assert result.outcome is PrintOutcome.NOT_PRINTED, f"{result.outcome.value}: {result.evidence}"
         assert isinstance(result.error, kind), f"the error is {result.error!r}"
-        assert result.error.hint, "the error does not say what to do"
-        assert bench.printer.status().ready is SensorState.NO, "it says that it is ready"
-        assert bench.printer.health().findings, "the check of health finds nothing"
+        assert result.error.hint, "the error has no hint"
+        assert bench.printer.status().ready is SensorState.NO, "it reports that it is ready"
+        assert bench.printer.health().findings, "the health check finds no problem"
     finally:
-        bench.do(mend)
-    result = _back(bench.printer)
+        bench.do(fix)
+    result = _print_when_back(bench.printer)
     _printed(result)
     _printed(bench.printer.print_ticket(one))
 
 
-def paper_out_is_told(bench: Faulty) -> None:
-    """Without paper a ticket is refused, and comes out after the paper was put in, when it is asked for again."""
+def paper_out_is_reported(bench: Faulty) -> None:
+    """Without paper a ticket is refused; the same ticket prints after paper is loaded."""
     _refused(bench, "run-out-of-paper", "load-paper", PaperOut)
 
 
-def open_cover_is_told(bench: Faulty) -> None:
-    """With the cover open a ticket is refused, and comes out after the cover was closed, when it is asked for again."""
+def open_cover_is_reported(bench: Faulty) -> None:
+    """With the cover open a ticket is refused; the same ticket prints after the cover is closed."""
     _refused(bench, "open-cover", "close-cover", CoverOpen)
 
 
-def silence_is_not_well(bench: Faulty) -> None:
-    """A printer that answers nothing is unknown, never ready."""
-    bench.printer.status()  # what it had to say before is out of the way
+def silence_is_not_ready(bench: Faulty) -> None:
+    """The state of a printer that does not answer is unknown, never ready."""
+    bench.printer.status()  # whatever it had already sent has been read
     bench.do("mute on")
     try:
         status = bench.printer.status()
-        assert status.ready is SensorState.UNKNOWN, f"silence reads as {status}"
+        assert status.ready is SensorState.UNKNOWN, f"silence was reported as {status}"
     finally:
         bench.do("mute off")
-    _printed(_back(bench.printer))
+    _printed(_print_when_back(bench.printer))
 
 
-def _broken(bench: Faulty, *faults: str, mends: tuple[str, ...]) -> None:
+def _broken(bench: Faulty, *faults: str, fixes: tuple[str, ...]) -> None:
     one = ticket("broken")
     for fault in faults:
         bench.do(fault)
     start = time.monotonic()
     result = bench.printer.print_ticket(one)
     took = time.monotonic() - start
-    assert took < 30, f"it took {took:.0f} s to say so"
+    assert took < 30, f"it took {took:.0f} s to report the fault"
     if result.outcome is not PrintOutcome.PRINTED:
-        assert result.error is not None, f"{result.outcome.value}, and no error"
-    for mend in mends:
-        bench.do(mend)
+        assert result.error is not None, f"{result.outcome.value} without an error"
+    for fix in fixes:
+        bench.do(fix)
     if result.outcome is not PrintOutcome.NOT_PRINTED:
         try:
             bench.printer.print_ticket(one)
         except DuplicateTicket:
             pass
         else:
-            raise AssertionError("a ticket that may be out was printed again")
-    _printed(_back(bench.printer))
+            raise AssertionError("a ticket that may have been printed was printed again")
+    _printed(_print_when_back(bench.printer))
 
 
-def paper_out_in_mid_ticket(bench: Faulty) -> None:
-    """When the paper runs out in mid-ticket, that is told, and the ticket is not printed again unless it is not out."""
-    _broken(bench, "after 200 run-out-of-paper", mends=("load-paper",))
+def paper_out_while_printing(bench: Faulty) -> None:
+    """Paper that runs out during a ticket is reported; the ticket is printed again only if it did not come out."""
+    _broken(bench, "after 200 run-out-of-paper", fixes=("load-paper",))
 
 
-def unplugged_in_mid_ticket(bench: Faulty) -> None:
-    """When the cable is pulled in mid-ticket, that is told, and the printer is found again when it is back."""
-    _broken(bench, "after 150 unplug", mends=("plug-in",))
+def unplugged_while_printing(bench: Faulty) -> None:
+    """A cable unplugged during a ticket is reported; the printer works again once it is back."""
+    _broken(bench, "after 150 unplug", fixes=("plug-in",))
 
 
-def power_lost_in_mid_ticket(bench: Faulty) -> None:
-    """When the power is lost in mid-ticket, that is told, and the printer is found again when it is back."""
-    _broken(bench, "after 250 power-off", mends=("power-on",))
+def power_lost_while_printing(bench: Faulty) -> None:
+    """A power loss during a ticket is reported; the printer works again once it is back."""
+    _broken(bench, "after 250 power-off", fixes=("power-on",))
 
 
 def unplugged_while_idle(bench: Faulty) -> None:
-    """A cable that was pulled and put back between two tickets costs no ticket."""
+    """A cable unplugged and plugged in again between two tickets loses no ticket."""
     bench.do("unplug")
     try:
         assert bench.printer.print_ticket(ticket("gone")).outcome is PrintOutcome.NOT_PRINTED
     finally:
         bench.do("plug-in")
-    _printed(_back(bench.printer))
+    _printed(_print_when_back(bench.printer))
 
 
 FAULT_CHECKS: tuple[Check[Faulty], ...] = tuple(
     Check(run)
     for run in (
-        paper_out_is_told,
-        open_cover_is_told,
-        silence_is_not_well,
-        paper_out_in_mid_ticket,
-        unplugged_in_mid_ticket,
-        power_lost_in_mid_ticket,
+        paper_out_is_reported,
+        open_cover_is_reported,
+        silence_is_not_ready,
+        paper_out_while_printing,
+        unplugged_while_printing,
+        power_lost_while_printing,
         unplugged_while_idle,
     )
 )
-"""In any order; each leaves the printer well."""
+"""In any order; each leaves the printer working."""

@@ -1,7 +1,7 @@
-"""A display's memory, looked at by a way of its own: no line of the driver's conversion, rotation or QR code is used.
+"""Reads a display's memory without the driver: none of its conversion, rotation or QR code is used.
 
-For `sim://` the file is read, for `fb://` the device (by read, not by the driver's map; the format from the kernel's
-own words). `drm://` memory belongs to the driver alone: there the card's own capture, or a camera, is the eye.
+For `sim://` it reads the file, for `fb://` the device (by read(), not by the driver's mapping; the kernel reports the
+format). `drm://` memory belongs to the driver alone: use the card's capture or a camera there.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ RAW_FORMATS: dict[str, tuple[int, Field, Field, Field]] = {
     "mono": (1, (0, 1), (0, 1), (0, 1)),
     "mono-inverted": (1, (0, 1), (0, 1), (0, 1)),
 }
-"""What the names of formats mean, written down a second time: bits a pixel, red, green, blue."""
+"""The pixel formats, independent of the driver's table: bits a pixel, red, green, blue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A display's visible memory, as it is.
+    """A display's visible memory.
 
     Attributes:
-        data: from the first visible pixel on.
+        data: from the first visible pixel.
         width, height: px of the device.
         stride: bytes a row.
         bits: bits a pixel; 1 means eight pixels a byte, the leftmost in the highest bit.
         fields: red, green, blue.
         inverted: a set bit is black.
-        rotate: degrees clockwise by which the picture lies in memory.
+        rotate: degrees clockwise by which the picture is rotated in memory.
     """
 
     data: bytes
@@ -68,7 +68,7 @@ class Raw:
     rotate: int = 0
 
     def words(self) -> list[list[int]]:
-        """The pixels' values, row by row, as the device has them."""
+        """The pixel values, row by row."""
         size = self.bits // 8
         found = []
         for row in range(self.height):
@@ -80,7 +80,7 @@ class Raw:
         return found
 
     def picture(self) -> Image:
-        """As a person sees it, RGB."""
+        """The picture as the customer sees it, RGB."""
         from PIL import Image
 
         colours: dict[int, bytes] = {}
@@ -93,13 +93,13 @@ class Raw:
                     levels = (
                         (shown >> offset & (1 << length) - 1, (1 << length) - 1) for offset, length in self.fields
                     )
-                    colour = colours[word] = bytes(round(level * 255 / most) for level, most in levels)
+                    colour = colours[word] = bytes(round(level * 255 / full) for level, full in levels)
                 pixels += colour
         return Image.frombytes("RGB", (self.width, self.height), bytes(pixels)).rotate(self.rotate, expand=True)
 
 
-def eye_on(screen: Screen) -> Callable[[], Raw] | None:
-    """What reads the memory behind `screen`; None where there is no other way to it than the driver's own."""
+def readback_of(screen: Screen) -> Callable[[], Raw] | None:
+    """A function that reads the memory of `screen`; None if only the driver can."""
     simulator = getattr(screen, "simulator", None)
     url = urlsplit(str(simulator.url if simulator is not None else screen.url).removeprefix("spy+"))
     asked = {name: values[-1] for name, values in parse_qs(url.query).items()}
@@ -122,7 +122,7 @@ def eye_on(screen: Screen) -> Callable[[], Raw] | None:
 
 
 def _framebuffer(path: str, rotate: int) -> Raw:
-    """By read() from the device, with what the kernel says of it (include/uapi/linux/fb.h)."""
+    """Read the device with the format that the kernel reports (include/uapi/linux/fb.h)."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         variable, fixed = bytearray(160), bytearray(80)
@@ -144,7 +144,7 @@ def _framebuffer(path: str, rotate: int) -> Raw:
     finally:
         os.close(fd)
     red, green, blue = ((word[at], word[at + 1]) for at in (8, 11, 14))
-    if bits == 8 and (word[7] == 1 or visual == 3):  # looked up, and the driver has set the map to gray
+    if bits == 8 and (word[7] == 1 or visual == 3):  # a palette, which the driver has set to gray
         red = green = blue = (0, 8)
     if bits == 1:
         red = green = blue = (0, 1)

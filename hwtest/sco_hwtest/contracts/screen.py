@@ -1,8 +1,7 @@
-"""What any screen must do, on any URL. Each check takes an open screen and raises AssertionError with what was found.
+"""The contract of a screen. Each check takes an open screen and raises AssertionError with what was found.
 
-Works through the public protocol and the device's own memory (`save_png`), so that it judges what a customer sees;
-where the memory can be read past the driver, it is (`eye`).
-Needs a decoder (zxing-cpp, the extra `simulator`) for the codes.
+It uses the public protocol and the device's memory (`save_png`), so that it checks what a customer sees. Where the
+memory can be read without the driver, it is (`readback`). Codes need a decoder: zxing-cpp, from the extra `simulator`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sco_drivers.errors import DeviceClosed
 from sco_drivers.screen import Button, Drawing, Scene, Screen
 from sco_hwtest.contracts.check import Check
-from sco_hwtest.contracts.readback import eye_on
+from sco_hwtest.contracts.readback import readback_of
 from sco_payment.customer.texts import LANGUAGES, RUSSIAN
 
 if TYPE_CHECKING:
@@ -32,23 +31,23 @@ RETRY = Button("retry", RUSSIAN.retry, primary=True)
 
 
 def scenes(left_s: float = 277.0, language: str = "ru") -> tuple[Scene, ...]:
-    """Every scene of a payment as a lane shows it, with `left_s` seconds on the countdowns."""
-    end, say = time.time() + left_s, LANGUAGES[language]
-    cancel, retry = Button("cancel", say.cancel), Button("retry", say.retry, primary=True)
+    """Every scene of a payment as a lane shows it; the countdowns start at `left_s` seconds."""
+    end, texts = time.time() + left_s, LANGUAGES[language]
+    cancel, retry = Button("cancel", texts.cancel), Button("retry", texts.retry, primary=True)
 
     def timed(name: str, headline: str, *lines: str, **rest: Any) -> Scene:
-        return Scene(name, headline, lines, SUM, deadline=end, deadline_label=say.time_left, **rest)
+        return Scene(name, headline, lines, SUM, deadline=end, deadline_label=texts.time_left, **rest)
 
     return (
-        Scene("wait", say.wait, drawing=Drawing.SPINNER),
-        timed("qr", say.pay, qr=LINK, buttons=(cancel,)),
-        timed("plate", say.pay, say.scan_plate, drawing=Drawing.TAP_OR_SCAN, buttons=(cancel,)),
-        timed("paper", say.wait, say.scan_ticket, drawing=Drawing.SPINNER, buttons=(cancel,)),
-        timed("dialog", say.dialog, buttons=(retry, cancel)),
-        Scene("paid", say.paid, amount=SUM, drawing=Drawing.TICK),
-        Scene("unpaid", say.unpaid, drawing=Drawing.CROSS),
-        Scene("attendant", say.attendant, (say.case.format(number=CASE),), SUM, drawing=Drawing.ATTENDANT),
-        Scene("out-of-service", say.out_of_service, drawing=Drawing.WRENCH),
+        Scene("wait", texts.wait, drawing=Drawing.SPINNER),
+        timed("qr", texts.pay, qr=LINK, buttons=(cancel,)),
+        timed("plate", texts.pay, texts.scan_plate, drawing=Drawing.TAP_OR_SCAN, buttons=(cancel,)),
+        timed("paper", texts.wait, texts.scan_ticket, drawing=Drawing.SPINNER, buttons=(cancel,)),
+        timed("dialog", texts.dialog, buttons=(retry, cancel)),
+        Scene("paid", texts.paid, amount=SUM, drawing=Drawing.TICK),
+        Scene("unpaid", texts.unpaid, drawing=Drawing.CROSS),
+        Scene("attendant", texts.attendant, (texts.case.format(number=CASE),), SUM, drawing=Drawing.ATTENDANT),
+        Scene("out-of-service", texts.out_of_service, drawing=Drawing.WRENCH),
     )
 
 
@@ -64,7 +63,7 @@ def look(screen: Screen) -> Image:
 
 
 def decoded(image: Image) -> list[str]:
-    """The codes that an independent decoder finds in `image`."""
+    """The texts of the codes that an independent decoder finds in `image`."""
     import zxingcpp
 
     return [str(found.text) for found in zxingcpp.read_barcodes(image)]
@@ -85,42 +84,42 @@ def shows_every_scene(screen: Screen) -> None:
     for scene in scenes():
         screen.show(scene)
         image = look(screen)
-        assert image.size == screen.size, f"the picture is {image.size}, the screen says {screen.size}"
+        assert image.size == screen.size, f"the picture is {image.size}, the screen reports {screen.size}"
         colours = image.getcolors(maxcolors=1 << 24) or []
         assert len(colours) >= 2, f"{scene.name}: nothing is drawn"
         twin = seen.setdefault(image.tobytes(), scene.name)
         assert twin == scene.name, f"{scene.name} looks like {twin}"
 
 
-def code_reads(screen: Screen) -> None:
-    """The code is read from the device's memory, and says what it should."""
+def code_is_readable(screen: Screen) -> None:
+    """A decoder reads the right link from the device's memory."""
     screen.show(_by_name("qr"))
     found = decoded(look(screen))
     assert found == [LINK], f"the decoder read {found}"
 
 
-def raw_memory_reads(screen: Screen) -> None:
-    """The device's memory, read and turned without the driver, shows the code and what the driver says it shows."""
-    read = eye_on(screen)
+def memory_shows_the_scene(screen: Screen) -> None:
+    """The memory, read without the driver, shows the code, and the same picture that the driver reports."""
+    read = readback_of(screen)
     if read is None:
         return
     screen.show(Scene("qr", PRESENT, amount=SUM, qr=LINK, buttons=(CANCEL,)))
     seen = read().picture()
     found = decoded(seen)
     assert found == [LINK], f"the decoder read {found}"
-    assert seen.tobytes() == look(screen).tobytes(), "the driver's picture of its memory is not what the memory holds"
+    assert seen.tobytes() == look(screen).tobytes(), "the driver's picture differs from the memory"
 
 
-def code_goes(screen: Screen) -> None:
-    """Nothing of a code is left once another scene stands."""
+def code_disappears(screen: Screen) -> None:
+    """The code is gone once another scene is shown."""
     screen.show(_by_name("qr"))
     screen.show(_by_name("paid"))
     found = decoded(look(screen))
     assert not found, f"the decoder still reads {found}"
 
 
-def long_codes_read(screen: Screen) -> None:
-    """A code three times as long as usual is still read."""
+def long_codes_are_readable(screen: Screen) -> None:
+    """A code three times as long as usual is readable."""
     text = LINK + "&x=" + "0123456789" * 22
     screen.show(Scene("qr", PRESENT, amount=SUM, qr=text, buttons=(CANCEL,)))
     found = decoded(look(screen))
@@ -128,61 +127,61 @@ def long_codes_read(screen: Screen) -> None:
 
 
 def buttons_answer(screen: Screen) -> None:
-    """Both buttons answer where they stand, the first on the left or above, and nothing else does."""
+    """Both buttons respond where they are shown, the first on the left or above, and nothing else does."""
     screen.show(_by_name("dialog"))
-    later = time.monotonic() + 60  # a press that cannot have been meant for the scene before
+    later = time.monotonic() + 60  # a touch that cannot belong to the previous scene
     hits: dict[str, list[tuple[int, int]]] = {}
     for x, y in _points(screen):
         action = screen.button_at(x, y, later)
         if action is not None:
             hits.setdefault(action, []).append((x, y))
-    assert set(hits) == {"retry", "cancel"}, f"the glass answers {sorted(hits)}"
+    assert set(hits) == {"retry", "cancel"}, f"the screen responds with {sorted(hits)}"
     assert min(hits["retry"]) < min(hits["cancel"]) or hits["retry"][0][1] < hits["cancel"][0][1], "wrong order"
     share = sum(map(len, hits.values())) / len(_points(screen))
-    assert share < 0.5, f"{share:.0%} of the glass is buttons"
+    assert share < 0.5, f"{share:.0%} of the screen is buttons"
 
 
 def no_tap_through(screen: Screen) -> None:
-    """A finger that came down before the scene stood does not press its buttons; nor is a gone button pressed."""
+    """A touch that began before the scene was shown presses nothing, and a button that is gone cannot be pressed."""
     screen.show(_by_name("wait"))
     before = time.monotonic()
     screen.show(_by_name("dialog"))
-    assert all(screen.button_at(x, y, before) is None for x, y in _points(screen, 16)), "an old touch answered"
+    assert all(screen.button_at(x, y, before) is None for x, y in _points(screen, 16)), "an old touch pressed a button"
     screen.show(_by_name("wait"))
     later = time.monotonic() + 60
-    assert all(screen.button_at(x, y, later) is None for x, y in _points(screen, 16)), "a gone button answered"
+    assert all(screen.button_at(x, y, later) is None for x, y in _points(screen, 16)), "a removed button was pressed"
 
 
-def keyboard_answers(screen: Screen) -> None:
-    """A keyboard's tap means the n-th button."""
+def keyboard_presses_buttons(screen: Screen) -> None:
+    """The n-th key of a keyboard presses the n-th button."""
     screen.show(_by_name("dialog"))
     later = time.monotonic() + 60
     found = [screen.button_at(-1 - n, -1, later) for n in range(3)]
-    assert found == ["retry", "cancel", None], f"the keys answer {found}"
+    assert found == ["retry", "cancel", None], f"the keys press {found}"
 
 
 def closes_twice(screen: Screen) -> None:
-    """`close` may be called twice, and what comes after is told so. Leaves the screen closed."""
+    """`close` may be called twice; later calls raise DeviceClosed. Leaves the screen closed."""
     screen.close()
     screen.close()
     try:
         screen.show(_by_name("wait"))
     except DeviceClosed:
         return
-    raise AssertionError("a closed screen took a scene")
+    raise AssertionError("a closed screen accepted a scene")
 
 
 CHECKS: tuple[Check[Screen], ...] = tuple(
     Check(run)
     for run in (
         shows_every_scene,
-        code_reads,
-        raw_memory_reads,
-        code_goes,
-        long_codes_read,
+        code_is_readable,
+        memory_shows_the_scene,
+        code_disappears,
+        long_codes_are_readable,
         buttons_answer,
         no_tap_through,
-        keyboard_answers,
+        keyboard_presses_buttons,
         closes_twice,
     )
 )

@@ -1,7 +1,7 @@
-"""What any touch panel must do, on any URL. Each check takes a panel that is open but not started, and a finger on it.
+"""The contract of a touch panel. Each check takes a panel that is open but not started, and a finger on it.
 
-The finger is whatever can put events where the panel reads them: `VirtualTouch` (a FIFO), `UinputTouch` (the kernel).
-A panel of glass has no such finger; a person taps it by `sco-hwtest touch`.
+The finger is whatever can put events where the panel reads them: `VirtualTouch` (a FIFO) or uinput (the kernel). A real
+panel has none: `sco-hwtest run --touch URL --screen URL` asks the operator to tap it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from sco_hwtest.contracts.check import CannotRun, Check
 from sco_sim.touch import Finger, VirtualTouch
 
 WAIT_S = 10.0
-"""For a tap that must come."""
+"""How long to wait for a tap that must come."""
 
 QUIET_S = 0.3
-"""For a tap that must not come. A known one is sent after it: a slow machine must not pass for a quiet panel."""
+"""How long to wait for a tap that must not come. A known tap follows, so a slow machine is not a quiet panel."""
 
 PAUSE_S = 0.12
-"""Between two taps that both count: longer than a bounce."""
+"""Pause between two taps that both count: longer than a bounce."""
 
 ESC, ENTER, DIGIT_1, LETTER_A = 1, 28, 2, 30
 
@@ -38,9 +38,9 @@ class TouchBench:
     Attributes:
         touch: open, not started; its `debounce_ms` is the usual 80.
         finger: on that panel.
-        unplug: pulls the panel out; None where that cannot be done.
-        drop: makes the kernel lose events; None where that cannot be done.
-        slack: px by which a place may be off: panels are coarser or finer than pictures.
+        unplug: unplugs the panel; None if that cannot be done.
+        drop: makes the kernel lose events; None if that cannot be done.
+        slack: allowed position error in px: the resolution of a panel differs from the screen's.
     """
 
     touch: Touch
@@ -52,27 +52,27 @@ class TouchBench:
     lost: queue.Queue[Exception] = field(default_factory=queue.Queue)
 
     def start(self) -> None:
-        """Begin to listen, with the finger's size of the screen."""
+        """Start the panel, with the finger's screen size."""
         self.touch.start(self.finger.size, self.taps.put, self.lost.put)
 
     def next(self) -> Tap:
-        """The next tap; AssertionError when none comes."""
+        """The next tap; raises AssertionError if none comes."""
         try:
             return self.taps.get(timeout=WAIT_S)
         except queue.Empty:
             raise AssertionError(f"no tap came in {WAIT_S:.0f} s") from None
 
     def at(self, tap: Tap, x: int, y: int) -> None:
-        """AssertionError unless `tap` is at (x, y)."""
+        """Raise AssertionError unless `tap` is at (x, y)."""
         off = max(abs(tap.x - x), abs(tap.y - y))
         assert off <= self.slack, f"a finger at {x}, {y} was reported at {tap.x}, {tap.y}"
 
     def middle(self) -> tuple[int, int]:
-        """The middle of the glass."""
+        """The middle of the screen."""
         return self.finger.size[0] // 2, self.finger.size[1] // 2
 
-    def nothing_but_the_next(self, what: str) -> None:
-        """AssertionError when anything was reported before a tap that is sent now."""
+    def no_tap_but_the_next(self, what: str) -> None:
+        """Raise AssertionError if `what` was reported as a tap before one that is sent now."""
         time.sleep(QUIET_S)
         wide, high = self.finger.size
         x, y = wide // 8, high // 8
@@ -83,14 +83,14 @@ class TouchBench:
 
 @contextmanager
 def open_bench(url: str) -> Iterator[TouchBench]:
-    """A panel with a finger on it: a simulated one, since a panel of glass has none that a program commands."""
+    """Open a simulated panel with its finger: a program cannot tap a real one."""
     parsed = DeviceUrl.parse(url)
     if parsed.scheme != "sim" or parsed.path:
         raise CannotRun(
-            "a panel of glass has no finger that a program commands",
-            "give --screen too, and a person at the bench taps what is asked for",
+            "a program cannot tap a real panel",
+            "give --screen too, and the operator is asked to tap",
         )
-    # The finger outlives the panel, since some checks tap a panel that is closed.
+    # The finger outlives the panel: some checks tap a closed panel.
     with VirtualTouch() as finger:
         query = "".join(f"&{name}={value}" for name, value in parsed.params.items() if name != "range")
         with open_touch(("spy+" if parsed.spied else "") + finger.url + query) as touch:
@@ -98,7 +98,7 @@ def open_bench(url: str) -> Iterator[TouchBench]:
 
 
 def taps_are_where_the_finger_is(bench: TouchBench) -> None:
-    """A tap is reported where a person sees the finger, in the corners too, once each and in order."""
+    """Each tap is reported where the finger is seen, in the corners too, once and in order."""
     bench.start()
     wide, high = bench.finger.size
     for x, y in ((0, 0), (wide - 1, 0), (wide - 1, high - 1), (0, high - 1), bench.middle(), (wide // 3, high // 5)):
@@ -109,7 +109,7 @@ def taps_are_where_the_finger_is(bench: TouchBench) -> None:
 
 
 def the_same_place_twice(bench: TouchBench) -> None:
-    """Two taps at exactly one place are two taps there, though the kernel does not repeat what has not changed."""
+    """Two taps at the same place are two taps, though the kernel does not repeat unchanged values."""
     bench.start()
     x, y = bench.middle()
     for _ in range(2):
@@ -119,7 +119,7 @@ def the_same_place_twice(bench: TouchBench) -> None:
 
 
 def reported_when_lifted(bench: TouchBench) -> None:
-    """A tap is reported when the finger is lifted, and says when it came down."""
+    """A tap is reported when the finger is lifted, with the time when it touched."""
     bench.start()
     x, y = bench.middle()
     before = time.monotonic()
@@ -130,33 +130,33 @@ def reported_when_lifted(bench: TouchBench) -> None:
     bench.finger.lift()
     tap = bench.next()
     bench.at(tap, x, y)
-    assert tap.pressed_at is not None, "the tap does not say when the finger came down"
-    assert before - 0.01 <= tap.pressed_at <= after + 0.1, f"came down {tap.pressed_at - before:+.3f} s from the truth"
+    assert tap.pressed_at is not None, "the tap has no time of touching"
+    assert before - 0.01 <= tap.pressed_at <= after + 0.1, f"the time is {tap.pressed_at - before:+.3f} s off"
 
 
-def bounces_are_none(bench: TouchBench) -> None:
-    """A worn panel's second contact within moments of lifting is no tap."""
+def bounces_are_ignored(bench: TouchBench) -> None:
+    """A second contact of a worn panel right after lifting is not a tap."""
     bench.start()
     x, y = bench.middle()
     for _ in range(3):
         bench.finger.tap(x, y)
     bench.at(bench.next(), x, y)
-    bench.nothing_but_the_next("a bounce")
+    bench.no_tap_but_the_next("a bounce")
 
 
-def swipes_are_none(bench: TouchBench) -> None:
-    """A finger that slides across the glass presses nothing, even when it comes back."""
+def swipes_are_ignored(bench: TouchBench) -> None:
+    """A finger that slides across the screen is not a tap, even if it comes back."""
     bench.start()
     wide, _ = bench.finger.size
     x, y = bench.middle()
     for place in (x, x + wide // 6, x + wide // 3, x):
         bench.finger.press(place, y)
     bench.finger.lift()
-    bench.nothing_but_the_next("a swipe")
+    bench.no_tap_but_the_next("a swipe")
 
 
-def second_fingers_are_none(bench: TouchBench) -> None:
-    """While one finger is down another one presses nothing, and the first one's tap stays where it was."""
+def second_fingers_are_ignored(bench: TouchBench) -> None:
+    """A second finger is not a tap while one is down, and the first one's tap keeps its position."""
     if not bench.finger.multi:
         return
     bench.start()
@@ -171,8 +171,8 @@ def second_fingers_are_none(bench: TouchBench) -> None:
     bench.at(bench.next(), x, y)
 
 
-def lost_events_are_no_tap(bench: TouchBench) -> None:
-    """When the kernel lost events, what was down presses nothing; the next tap counts."""
+def lost_events_make_no_tap(bench: TouchBench) -> None:
+    """After the kernel lost events, the finger that was down is not a tap; the next tap counts."""
     if bench.drop is None:
         return
     bench.start()
@@ -180,33 +180,33 @@ def lost_events_are_no_tap(bench: TouchBench) -> None:
     bench.finger.press(x, y)
     bench.drop()
     bench.finger.lift()
-    bench.nothing_but_the_next("half a tap")
+    bench.no_tap_but_the_next("half a tap")
 
 
-def keys_mean_buttons(bench: TouchBench) -> None:
-    """Enter and 1 mean the first button, Esc the second; other keys mean nothing."""
+def keys_press_buttons(bench: TouchBench) -> None:
+    """Enter and 1 press the first button, Esc the second; other keys press nothing."""
     bench.start()
     for code, x in ((ENTER, -1), (ESC, -2), (DIGIT_1, -1)):
         bench.finger.key(code)
         tap = bench.next()
         assert (tap.x, tap.y) == (x, -1), f"key {code} was reported as {tap.x}, {tap.y}"
-        assert tap.pressed_at is not None, "the key does not say when"
+        assert tap.pressed_at is not None, "the key has no time"
     bench.finger.key(LETTER_A)
-    bench.nothing_but_the_next("a letter")
+    bench.no_tap_but_the_next("a letter")
 
 
 def one_listener(bench: TouchBench) -> None:
-    """A panel reports to one caller; a second one is told so."""
+    """A panel can be started once; a second start raises DeviceBusy."""
     bench.start()
     try:
         bench.start()
     except DeviceBusy:
         return
-    raise AssertionError("two callers listen to one panel")
+    raise AssertionError("the panel was started twice")
 
 
-def unplugging_is_told_once(bench: TouchBench) -> None:
-    """A panel that is pulled out tells it once, as DeviceGone, and closes as any other. Leaves the panel gone."""
+def unplugging_is_reported_once(bench: TouchBench) -> None:
+    """An unplugged panel reports DeviceGone once, and can be closed. Leaves the panel unplugged."""
     if bench.unplug is None:
         return
     bench.start()
@@ -216,11 +216,11 @@ def unplugging_is_told_once(bench: TouchBench) -> None:
     try:
         error = bench.lost.get(timeout=WAIT_S)
     except queue.Empty:
-        raise AssertionError(f"nothing was told in {WAIT_S:.0f} s") from None
-    assert isinstance(error, DeviceGone), f"it was told as {error!r}"
+        raise AssertionError(f"nothing was reported in {WAIT_S:.0f} s") from None
+    assert isinstance(error, DeviceGone), f"it was reported as {error!r}"
     assert error.url == bench.touch.url, f"the error names {error.url}"
     bench.touch.close()
-    assert bench.lost.empty(), "it was told twice"
+    assert bench.lost.empty(), "it was reported twice"
 
 
 def closes_twice(bench: TouchBench) -> None:
@@ -231,12 +231,12 @@ def closes_twice(bench: TouchBench) -> None:
     bench.finger.tap(*bench.middle())
     time.sleep(QUIET_S)
     assert bench.taps.empty(), "a closed panel reported a tap"
-    assert bench.lost.empty(), "a closed panel was told to be lost"
+    assert bench.lost.empty(), "a closed panel was reported as unplugged"
     try:
         bench.start()
     except DeviceClosed:
         return
-    raise AssertionError("a closed panel began to listen")
+    raise AssertionError("a closed panel was started")
 
 
 CHECKS: tuple[Check[TouchBench], ...] = tuple(
@@ -245,14 +245,14 @@ CHECKS: tuple[Check[TouchBench], ...] = tuple(
         taps_are_where_the_finger_is,
         the_same_place_twice,
         reported_when_lifted,
-        bounces_are_none,
-        swipes_are_none,
-        second_fingers_are_none,
-        lost_events_are_no_tap,
-        keys_mean_buttons,
+        bounces_are_ignored,
+        swipes_are_ignored,
+        second_fingers_are_ignored,
+        lost_events_make_no_tap,
+        keys_press_buttons,
         one_listener,
-        unplugging_is_told_once,
+        unplugging_is_reported_once,
         closes_twice,
     )
 )
-"""Each wants a panel of its own, open and not started."""
+"""Each needs its own panel, open and not started."""

@@ -1,4 +1,4 @@
-"""Who may open a device file, and who has it open now. Told from modes, owners and /proc; nothing is opened."""
+"""Who may open a device file, and who has it open now: from modes, owners and /proc, without opening it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Account:
     """The account that the lane's software runs as.
 
     Attributes:
-        name: its name, or the number where it has none.
-        uid: its number; 0 may do everything.
-        gids: numbers of all its groups.
-        own: whether it is the account of this process, whose access lists (ACL) the kernel is asked about too.
+        name: its name, or its number if it has none.
+        uid: its number; 0 may open everything.
+        gids: the numbers of all its groups.
+        own: whether it is the account of this process, for which the kernel checks access lists (ACL) too.
     """
 
     name: str
@@ -40,10 +40,10 @@ class Account:
 
     @classmethod
     def named(cls, name: str, machine: Machine) -> Account:
-        """The account `name`, as it will be at its next login: of this machine, or of that whose files are looked at.
+        """The account `name` of `machine`, as it will be at its next login.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is no such account.
         """
         if machine.root == Path("/"):
             import pwd
@@ -63,7 +63,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """A device file's owner, group and mode, and whether the account may read and write it."""
+    """A device file's owner, group and mode, and whether the account may use it."""
 
     path: str
     owner: str
@@ -83,7 +83,7 @@ class Groups:
         self._groups = _numbers(machine.text("/etc/group"))
 
     def gid(self, name: str) -> int | None:
-        """The number of a group; None when there is none of that name."""
+        """The number of a group; None if there is no such group."""
         return next((number for number, known in self._groups.items() if known == name), None)
 
     def owner(self, uid: int) -> str:
@@ -96,7 +96,7 @@ class Groups:
 
 
 def _target(link: Path) -> str | None:
-    """What an open file is; None for one that was closed meanwhile."""
+    """The path of an open file; None if it was closed meanwhile."""
     try:
         return str(link.readlink())
     except FileNotFoundError:
@@ -116,10 +116,10 @@ def _numbers(text: str | None) -> dict[int, str]:
 
 
 def rights(machine: Machine, name: str, account: Account, groups: Groups, *, write: bool = True) -> Rights | None:
-    """The rights of the device file `name`; None when there is no such file.
+    """The permissions of the device file `name`; None if there is no such file.
 
     Args:
-        write: whether the device is written to; else reading is enough.
+        write: whether the device is written to, or only read.
     """
     path = machine.path(name)
     try:
@@ -157,7 +157,7 @@ class Holders:
 
     Attributes:
         by_name: device file -> processes.
-        hidden: number of processes whose files we may not see.
+        hidden: number of processes whose open files this account may not see.
     """
 
     by_name: dict[str, tuple[Holder, ...]]
@@ -165,7 +165,7 @@ class Holders:
 
     @classmethod
     def of(cls, machine: Machine) -> Holders:
-        """Look through /proc. Other accounts' processes show their files to root only."""
+        """Search /proc. Only root sees the open files of other accounts' processes."""
         found: dict[str, list[Holder]] = {}
         hidden = 0
         try:
@@ -178,7 +178,7 @@ class Holders:
             except PermissionError:
                 hidden += 1
                 continue
-            except OSError:  # it has ended meanwhile
+            except OSError:  # the process has ended meanwhile
                 continue
             name = machine.text(f"/proc/{process.name}/comm") or "?"
             for file in files:

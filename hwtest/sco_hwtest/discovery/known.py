@@ -1,4 +1,4 @@
-"""Vendor and product numbers that say more than a device itself does. Sources: usb.ids of linux-usb.org, nfcpy."""
+"""Names of known USB devices by vendor and product number. Sources: usb.ids of linux-usb.org, nfcpy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PRINTER_VENDORS: dict[int, str] = {
     0x20D1: "RONGTA",
     0x2730: "Citizen",
 }
-"""Makers of receipt printers, to recognise one that is not in USB printer class."""
+"""Makers of receipt printers, to recognise a printer that does not use the USB printer class."""
 
 USB_CLASS_PRINTER = 0x07
 USB_CLASS_VENDOR = 0xFF

@@ -1,7 +1,7 @@
-"""Which line of a udev rules file takes a device, and what it would give: names and group.
+"""Which lines of a udev rules file match a device, and what they give it: names, group, mode.
 
-Enough of udev(7) for rules that name devices: the match keys that can be told from /sys, GOTO and LABEL, assignments of
-names, group and mode. What only a running udev knows (PROGRAM, IMPORT of programs) never matches here.
+Implements as much of udev(7) as rules that name devices need: match keys that /sys can answer, GOTO and LABEL, and
+assignments of names, group and mode. What only a running udev knows (PROGRAM, IMPORT of programs) never matches.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Given:
     """What a rules file gives a device.
 
     Attributes:
-        lines: numbers of the lines that say so.
-        names: further names in /dev.
-        group, mode: of its file; None where no line says so.
+        lines: numbers of the lines that assign something.
+        names: additional names in /dev.
+        group, mode: of its file; None if no line assigns it.
     """
 
     lines: list[int] = field(default_factory=list)
@@ -42,7 +42,7 @@ class _Term:
 
 
 def given(text: str, device: SysDevice, environment: Mapping[str, str]) -> Given:
-    """What the rules `text` give `device`, whose udev properties are `environment` (`ID_INPUT_TOUCHSCREEN`, ...)."""
+    """What the rules in `text` give `device`, whose udev properties are `environment` (`ID_INPUT_TOUCHSCREEN`, ...)."""
     found = Given()
     known = dict(environment)
     label: str | None = None
@@ -59,7 +59,7 @@ def given(text: str, device: SysDevice, environment: Mapping[str, str]) -> Given
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
-    """Logical lines with the number of their first; a backslash joins, comments are left out."""
+    """Logical lines with the number of their first line: a backslash joins lines, comments are left out."""
     found: list[tuple[int, str]] = []
     part, start = "", 0
     for number, line in enumerate(text.splitlines(), 1):
@@ -75,7 +75,7 @@ def _lines(text: str) -> list[tuple[int, str]]:
 
 
 def _matches(terms: list[_Term], device: SysDevice, environment: Mapping[str, str]) -> bool:
-    """All of a line's matches, those of parents on one and the same parent."""
+    """Whether all match keys of a line match; those of parents must match on the same parent."""
     own = [term for term in terms if term.operator in ("==", "!=") and term.key not in _OF_PARENTS]
     above = [term for term in terms if term.operator in ("==", "!=") and term.key in _OF_PARENTS]
     if any(term.key == "IMPORT" and term.attribute == "program" for term in terms):
@@ -104,7 +104,7 @@ def _holds(term: _Term, key: str, device: SysDevice, environment: Mapping[str, s
         case "ENV":
             value = environment.get(term.attribute or "", "")
         case "IMPORT":
-            return True  # builtins and the database: what they would give stands in `environment`
+            return True  # builtins and the database: `environment` contains what they would give
         case "TEST":
             path = _substituted(term.value, device, environment)
             there = device.machine.exists(path) if path.startswith("/") else (device.path / path).exists()
@@ -118,9 +118,9 @@ def _holds(term: _Term, key: str, device: SysDevice, environment: Mapping[str, s
 def _assign(
     terms: list[_Term], number: int, device: SysDevice, environment: dict[str, str], found: Given
 ) -> str | None:
-    """Take over what a matching line assigns; returns the label to which it goes."""
+    """Apply what a matching line assigns; returns the label of its GOTO."""
     label = None
-    told = False
+    assigned = False
     for term in terms:
         if term.operator in ("==", "!="):
             continue
@@ -128,16 +128,16 @@ def _assign(
         match term.key:
             case "SYMLINK":
                 found.names += [f"/dev/{name}" for name in value.split()]
-                told = True
+                assigned = True
             case "GROUP":
-                found.group, told = value, True
+                found.group, assigned = value, True
             case "MODE":
-                found.mode, told = value, True
+                found.mode, assigned = value, True
             case "ENV" if term.attribute:
                 environment[term.attribute] = value
             case "GOTO":
                 label = value
-    if told:
+    if assigned:
         found.lines.append(number)
     return label
 

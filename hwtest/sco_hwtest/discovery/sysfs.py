@@ -1,7 +1,7 @@
-"""What the kernel says of its devices, read from files under a root, so that a machine can be looked at from outside.
+"""The kernel's description of its devices, read from files under a root.
 
-Nothing here opens a device, needs rights, or needs udev to run. With another root than `/` it reads a copy of a
-machine's `sys`, `dev`, `proc`, `etc` and `run`.
+It opens no device and needs neither permissions nor udev. With a root other than `/` it reads a copy of a machine's
+`sys`, `dev`, `proc`, `etc` and `run`.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ class Machine:
         self.root = Path(root).resolve()
 
     def path(self, name: str) -> Path:
-        """Where the machine's file `name` (absolute) lies."""
+        """The path of the machine's file `name` (absolute)."""
         return self.root / name.lstrip("/")
 
     def name(self, path: Path) -> str:
-        """The machine's own name of a file under the root."""
+        """The machine's name of a file under the root."""
         return "/" + str(path.relative_to(self.root))
 
     def exists(self, name: str) -> bool:
-        """Whether there is such a file; one that may not be looked at is taken as not there."""
+        """Whether there is such a file; one in an inaccessible folder counts as missing."""
         try:
             return self.path(name).exists()
         except OSError:
             return False
 
     def text(self, name: str) -> str | None:
-        """The content of the file `name`; None when it cannot be read."""
+        """The content of the file `name`; None if it cannot be read."""
         return read(self.path(name))
 
     def devices(self, folder: str) -> list[SysDevice]:
-        """The devices listed in a folder of /sys, by name; none when the folder is not there."""
+        """The devices in a folder of /sys, sorted by name; empty if there is no such folder."""
         try:
             entries = sorted(self.path(folder).iterdir(), key=lambda path: _natural(path.name))
         except OSError:
@@ -60,7 +60,7 @@ class Machine:
 
 
 def read(path: Path) -> str | None:
-    """A small text file without the white space at its end; None when it cannot be read."""
+    """A small text file without trailing white space; None if it cannot be read."""
     try:
         return path.read_text("utf-8", "replace").rstrip()
     except OSError:
@@ -68,7 +68,7 @@ def read(path: Path) -> str | None:
 
 
 def _natural(name: str) -> tuple[tuple[int, str], ...]:
-    """`event10` behind `event9`."""
+    """Sorts `event10` after `event9`."""
     parts: list[tuple[int, str]] = []
     digits = text = ""
     for character in name + "\0":
@@ -95,7 +95,7 @@ class SysDevice:
         return self.path.name
 
     def attr(self, name: str) -> str | None:
-        """An attribute; None when there is none, or it may not be read."""
+        """An attribute; None if it is missing or cannot be read."""
         return read(self.path / name)
 
     def number(self, name: str) -> int | None:
@@ -116,7 +116,7 @@ class SysDevice:
 
     @property
     def driver(self) -> str | None:
-        """The kernel driver that has it."""
+        """Its kernel driver."""
         return self._link("driver")
 
     @property
@@ -126,7 +126,7 @@ class SysDevice:
 
     @property
     def node(self) -> str | None:
-        """Its file in /dev; None when it has none."""
+        """Its file in /dev; None if it has none."""
         name = self._uevent.get("DEVNAME")
         return None if name is None else f"/dev/{name}"
 
@@ -137,7 +137,7 @@ class SysDevice:
 
     @cached_property
     def chain(self) -> tuple[SysDevice, ...]:
-        """Itself and its parents, as udev walks them: up to, and without, /sys/devices."""
+        """Itself and its parents, as udev walks them: up to /sys/devices, which is not included."""
         found: list[SysDevice] = []
         top = self.machine.path("/sys/devices")
         path = self.path
@@ -160,12 +160,12 @@ class SysDevice:
 
     @property
     def bus_place(self) -> str:
-        """The nearest PCI or platform parent as udev's path_id writes it: `pci-0000:00:14.0`; empty for none."""
+        """The nearest PCI or platform parent as in udev's path_id: `pci-0000:00:14.0`; empty if there is none."""
         found = (one for one in self.chain[1:] if one.subsystem in ("pci", "platform"))
         return next((f"{one.subsystem}-{one.kernel}" for one in found), "")
 
     def below(self) -> Iterator[SysDevice]:
-        """The devices right under it."""
+        """The devices directly below it."""
         try:
             entries = sorted(self.path.iterdir())
         except OSError:
@@ -175,7 +175,7 @@ class SysDevice:
                 yield SysDevice(self.machine, entry)
 
     def all_below(self) -> Iterator[SysDevice]:
-        """The devices under it, at any depth, through folders such as `tty/` and `usbmisc/` that are no devices."""
+        """The devices below it at any depth, including those in folders such as `tty/` that are not devices."""
         try:
             entries = sorted(self.path.iterdir())
         except OSError:

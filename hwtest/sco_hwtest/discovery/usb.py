@@ -1,4 +1,4 @@
-"""Receipt printers and NFC readers on USB, and how to tell two alike apart."""
+"""Finds receipt printers and NFC readers on USB, and how to tell two of the same model apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from sco_hwtest.discovery.found import Address, Found, Looking, Problem
+from sco_hwtest.discovery.found import Address, Found, Problem, Scan
 from sco_hwtest.discovery.known import (
     NFC_READERS,
     PRINTER_VENDORS,
@@ -26,7 +26,7 @@ def identity(device: SysDevice) -> Identity:
 
 
 def environment(device: SysDevice, interface: SysDevice | None = None) -> dict[str, str]:
-    """The udev properties that a USB device (or what hangs on its `interface`) has, as usb_id and path_id give them."""
+    """The udev properties of a USB device (or of the device on its `interface`), as usb_id and path_id set them."""
     vendor, product, serial = identity(device)
     interfaces = [
         "".join(one.attr(f"bInterface{part}") or "00" for part in ("Class", "SubClass", "Protocol"))
@@ -53,31 +53,31 @@ def describe(device: SysDevice, known: str | None = None) -> str:
 
 
 def where(device: SysDevice) -> str:
-    """The port, as the kernel counts it."""
+    """The port, as the kernel names it."""
     return f"USB port {device.kernel}"
 
 
-def devices(looking: Looking) -> list[SysDevice]:
-    """All USB devices but hubs."""
+def devices(scan: Scan) -> list[SysDevice]:
+    """All USB devices except hubs."""
     return [
         device
-        for device in looking.machine.devices(_FOLDER)
+        for device in scan.machine.devices(_FOLDER)
         if device.number("idVendor") is not None and device.number("bDeviceClass") != 0x09
     ]
 
 
-def find(looking: Looking) -> Iterator[Found]:
+def find(scan: Scan) -> Iterator[Found]:
     """Printers and readers."""
-    plugged = devices(looking)
+    plugged = devices(scan)
     alike = Counter(identity(device) for device in plugged)
     models = Counter(identity(device)[:2] for device in plugged)
     for device in plugged:
         vendor, product, _ = identity(device)
         classes = [interface.number("bInterfaceClass") for interface in _interfaces(device)]
         if (vendor, product) in NFC_READERS:
-            yield _reader(looking, device, models)
+            yield _reader(scan, device, models)
         elif USB_CLASS_PRINTER in classes:
-            yield _printer(looking, device, models, alike)
+            yield _printer(scan, device, models, alike)
         elif vendor in PRINTER_VENDORS and classes and set(classes) == {USB_CLASS_VENDOR}:
             yield _strange_printer(device)
 
@@ -87,11 +87,11 @@ def _interfaces(device: SysDevice) -> list[SysDevice]:
 
 
 def bus_file(device: SysDevice) -> str:
-    """Its file in /dev/bus/usb, also where the kernel's event file does not say it."""
+    """Its file in /dev/bus/usb, even if the kernel's uevent file does not name it."""
     return device.node or f"/dev/bus/usb/{int(device.attr('busnum') or 0):03d}/{int(device.attr('devnum') or 0):03d}"
 
 
-def _printer(looking: Looking, device: SysDevice, models: Counter[tuple[int, int]], alike: Counter[Identity]) -> Found:
+def _printer(scan: Scan, device: SysDevice, models: Counter[tuple[int, int]], alike: Counter[Identity]) -> Found:
     vendor, product, serial = identity(device)
     bare = f"usb://{vendor:04x}:{product:04x}"
     notes: list[str] = []
@@ -107,32 +107,30 @@ def _printer(looking: Looking, device: SysDevice, models: Counter[tuple[int, int
             + ": only the port tells them apart (or name each: sco-hwtest udev name --help)"
         )
     lp = next((child for child in device.all_below() if child.subsystem == "usbmisc" and child.node), None)
-    rule, given = looking.rule_for(device, environment(device))
+    rule, given = scan.rule_for(device, environment(device))
     node = bus_file(device)
-    problems = looking.held(node)
-    files = [looking.rights(node)]
+    problems = scan.held(node)
+    files = [scan.rights(node)]
     if lp is not None and lp.node is not None:
-        lp_rule, lp_given = looking.rule_for(lp, environment(device, lp.parent("usb", "usb_interface")))
-        names = looking.stable(lp.node)
+        lp_rule, lp_given = scan.rule_for(lp, environment(device, lp.parent("usb", "usb_interface")))
+        names = scan.stable(lp.node)
         urls += [Address(f"lp://{name}", "through the kernel's usblp") for name in names]
         if not names:
             urls.append(
-                Address(
-                    f"lp://{lp.node}", "through the kernel's usblp; the number changes with the order of plugging in"
-                )
+                Address(f"lp://{lp.node}", "through the kernel's usblp; the number depends on the order of plugging in")
             )
-        files.append(looking.rights(lp.node))
-        problems += looking.held(lp.node)
+        files.append(scan.rights(lp.node))
+        problems += scan.held(lp.node)
         rule, given = (f"{rule}; {lp_rule}" if rule else lp_rule, lp_given) if lp_rule else (rule, given)
     present = [file for file in files if file is not None]
     if not present:
         problems.append(
             Problem(
-                f"{node} is not there", f"in a container, start it with --device={node} or -v /dev/bus/usb:/dev/bus/usb"
+                f"{node} is missing", f"in a container, start it with --device={node} or -v /dev/bus/usb:/dev/bus/usb"
             )
         )
     elif not any(file.may for file in present):
-        problems.append(looking.not_allowed(present[-1], given))
+        problems.append(scan.not_allowed(present[-1], given))
     return Found(
         "printer", describe(device), where(device), tuple(urls), tuple(present), rule, tuple(problems), tuple(notes)
     )
@@ -146,19 +144,19 @@ def _strange_printer(device: SysDevice) -> Found:
         where(device),
         problems=(
             Problem(
-                f"a {PRINTER_VENDORS[vendor]} device without a USB printer interface (it is in a vendor's own mode)",
+                f"a {PRINTER_VENDORS[vendor]} device without a USB printer interface (it is in a vendor-specific mode)",
                 "set its DIP switch or memory switch to USB printer class; see its manual",
             ),
         ),
     )
 
 
-def _reader(looking: Looking, device: SysDevice, models: Counter[tuple[int, int]]) -> Found:
+def _reader(scan: Scan, device: SysDevice, models: Counter[tuple[int, int]]) -> Found:
     vendor, product, _ = identity(device)
     node = bus_file(device)
-    rule, given = looking.rule_for(device, environment(device))
-    files, missing = looking.reach(node, given)
-    problems = looking.held(node)
+    rule, given = scan.rule_for(device, environment(device))
+    files, missing = scan.reach(node, given)
+    problems = scan.held(node)
     for interface in _interfaces(device):
         if interface.driver in KERNEL_NFC:
             problems.append(

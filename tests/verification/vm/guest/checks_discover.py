@@ -60,7 +60,7 @@ def problems() -> dict[str, list[str]]:
 
 def failures_of(kind: Kind, url: str) -> list[str]:
     """What a run of that device's suite finds and tells to do; the one check that is asked for prints nothing."""
-    report = run([(kind, url)], only=["says-how-it-is"])
+    report = run([(kind, url)], only=["reports-its-status"])
     return [f"{check.found}: {check.to_do}" for _, check in report.failures]
 
 

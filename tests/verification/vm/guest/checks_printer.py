@@ -112,7 +112,7 @@ def run_all(report: Report, printer: devices.UsbPrinter, twin: devices.UsbPrinte
             report.check("printer-serial", check.__name__.replace("_", "-"), lambda check=check: check(url, paper))
         for one in CHECKS:
             report.check("printer-serial", one.name, lambda one=one: on_line(url, one))
-        report.check("printer-serial", "unplugged-in-mid-ticket", lambda: serial_unplugged(line, url, paper))
+        report.check("printer-serial", "unplugged-while-printing", lambda: serial_unplugged(line, url, paper))
 
 
 def on_line(url: str, check: Check[Printer]) -> None:

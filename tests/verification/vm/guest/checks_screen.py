@@ -14,7 +14,7 @@ from sco_drivers.errors import DeviceBusy, DeviceGone, DeviceNotFound, DevicePer
 from sco_drivers.screen import Screen, UnsupportedScreen
 from sco_drivers.screen.fbdev import FBIOGET_VSCREENINFO, FBIOPUT_VSCREENINFO, VARIABLE
 from sco_hwtest.contracts.check import Check
-from sco_hwtest.contracts.screen import CHECKS, LINK, code_goes, code_reads, scenes
+from sco_hwtest.contracts.screen import CHECKS, LINK, code_disappears, code_is_readable, scenes
 
 WHOLE_CONTRACT = (16, 32)
 """Depths of vfb on which the whole contract runs, since kiosks have them; the others are looked at with a code."""
@@ -66,7 +66,7 @@ def run_all(report: Report) -> None:
         "screen-drm-bochs", "turned", lambda: host_reads(report, "screen-drm-turned", f"drm://{card}?rotate=90")
     )
     vfb = framebuffer("Virtual FB")
-    short = [check for check in CHECKS if check.run in (code_reads, code_goes)]
+    short = [check for check in CHECKS if check.run in (code_is_readable, code_disappears)]
     for bits in (1, 8, 16, 24, 32):
         for check in CHECKS if bits in WHOLE_CONTRACT else short:
             report.check(

@@ -1,4 +1,4 @@
-"""`sco-hwtest burn-in`: counts, keeps every failure with its time, ends cleanly when told to, and does not itself grow."""
+"""`sco-hwtest burn-in`: counts, keeps every failure with its time, ends cleanly, and does not itself grow."""
 
 from __future__ import annotations
 

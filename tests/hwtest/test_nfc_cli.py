@@ -72,7 +72,7 @@ def test_a_tag_is_locked_only_after_a_yes(bench: VirtualReader) -> None:
     assert "needs its link" in run("provision", bench.url, "--protection", "forever", status=2)
     assert not bench.tag.page_writes
     assert "permanently locked" in run("provision", bench.url, LINK, "--protection", "forever", answer="y\n")
-    assert "permanently locked" in run("write", bench.url, OTHER, status=1)
+    assert "the tag is locked" in run("write", bench.url, OTHER, status=1)
 
 
 def test_what_stands_in_the_way_is_said_in_one_line(bench: VirtualReader, tmp_path: Path) -> None:

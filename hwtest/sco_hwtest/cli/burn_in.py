@@ -36,7 +36,7 @@ _TIMEOUT = "Seconds after which a check counts as hung."
 @click.option(
     "--pause",
     type=click.FloatRange(0),
-    help="Seconds between rounds. Each round prints and writes the tag, so the default is "
+    help="Seconds between rounds. Each round prints tickets and writes the tag, so the default is "
     f"{consumption.REAL_PAUSE_S:.0f} with a real printer or tag, else {consumption.PAUSE_S:.0f}.",
 )
 @click.option("--only", multiple=True, metavar="CHECK", help="Run only this check; can be repeated.")

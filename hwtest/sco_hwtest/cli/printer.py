@@ -145,7 +145,13 @@ def print_ticket(url: str, link: str, qr_mm: float) -> None:
 @click.option("--roll-mm", type=click.FloatRange(min=0), help="Length of paper on the roll; default: endless.")
 @click.option("--head-mm-s", type=click.FloatRange(min=0), default=0.0, help="Print speed; 0: printing takes no time.")
 @click.option(
-    "--buffer", "buffer_bytes", type=click.IntRange(16), default=4096, show_default=True, metavar="BYTES", help="Size."
+    "--buffer",
+    "buffer_bytes",
+    type=click.IntRange(16),
+    default=4096,
+    show_default=True,
+    metavar="BYTES",
+    help="Size of the buffer.",
 )
 @click.option(
     "--quirk",

@@ -92,7 +92,7 @@ def check(url: str) -> None:
 @screen_group.command(short_help="Calibrate a touch panel by five taps.")
 @click.argument("url")
 @click.argument("touch_url")
-@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1, 600), help="For each tap.")
+@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1, 600), help="To wait for a tap.")
 def calibrate(url: str, touch_url: str, seconds: float) -> None:
     """Calibrate the touch panel TOUCH_URL to the screen URL by five taps, and print its URL for the settings."""
     refuse_mistakes(("screen", url), ("touch", touch_url))

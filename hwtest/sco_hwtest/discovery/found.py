@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -91,7 +91,6 @@ class Scan:
     machine: Machine
     account: Account
     packaged_rules: Callable[[], str | None]
-    addresses_in_use: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def groups(self) -> Groups:

@@ -120,7 +120,7 @@ def run_payment(
                 f"{error}\nThe outcome is unknown; run `sco-pay recover` when the journal can be written again.",
                 ExitStatus.UNKNOWN,
             )
-        except OSError as error:  # of `report`: nobody reads our output any more, or the disk is full
+        except OSError as error:  # of `report`: the reader of our output is gone, or the disk is full
             discard_output(sys.stdout)
             fail(f"the outcome could not be printed ({error.strerror}); see `sco-pay cases`", ExitStatus.UNKNOWN)
     assert result.outcome is not None

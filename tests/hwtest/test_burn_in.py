@@ -42,7 +42,7 @@ def test_a_burn_in_counts_and_keeps_each_failure_with_its_time(tmp_path: Path) -
     assert (tally.verdicts[Verdict.PASSED], tally.verdicts[Verdict.FAILED]) == (2, 2)
 
 
-def test_it_ends_when_the_time_is_over() -> None:
+def test_a_burn_in_ends_when_its_time_is_over() -> None:
     report = run_burn_in([("nfc", "sim://")], 0.5 / 3600, pause_s=0, only=["reads-the-tag"])
     assert (report.ended_by, report.failed) == ("time", 0)
     assert report.rounds >= 1
@@ -64,7 +64,7 @@ def test_growth_is_a_failure() -> None:
     assert BurnInReport([], 1.0, samples=[Sample(1.0, 50.0, 10), Sample(2.0, 500.0, 10)]).growth is None
 
 
-def test_percentiles_come_without_keeping_each() -> None:
+def test_percentiles_do_not_need_every_duration() -> None:
     times = Times()
     for n in range(1, 1001):
         times.add(n / 1000)
@@ -73,7 +73,7 @@ def test_percentiles_come_without_keeping_each() -> None:
     assert len(times._buckets) < 130
 
 
-def test_failures_that_are_alike_take_one_row(tmp_path: Path) -> None:
+def test_equal_failures_share_a_row(tmp_path: Path) -> None:
     report = BurnInReport([("nfc", "sim://")], 1.0)
     report.tallies["nfc", "sim://", "x"] = Tally("nfc", "sim://", "x", "It does.")
     report.failures = [Failure(float(n), n, "nfc", "sim://", "x", "<no> tag", "lay one") for n in range(500)]
@@ -86,7 +86,7 @@ def test_failures_that_are_alike_take_one_row(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "burn-in.json").read_text("utf-8"))["failures"]) == 500
 
 
-def test_what_a_round_costs_is_as_the_figures_say() -> None:
+def test_a_round_uses_what_the_constants_say() -> None:
     from sco_drivers import open_nfc, open_printer
     from sco_hwtest.contracts import nfc, printer
     from sco_sim.printer import VirtualPrinter
@@ -109,7 +109,7 @@ def test_what_a_round_costs_is_as_the_figures_say() -> None:
     assert 0.5 * consumption.PAPER_M < dots / 203 * 0.0254 <= consumption.PAPER_M
 
 
-def test_a_burn_in_that_would_wear_a_tag_out_is_refused() -> None:
+def test_a_burn_in_beyond_the_write_endurance_of_a_tag_is_refused() -> None:
     real = [("printer", "tcp://10.0.0.5:9100"), ("nfc", "pn532:///dev/ttyS1"), ("screen", "fb:///dev/fb0")]
     paper, tag = consumption.cost(real, 72, consumption.pause_for(real), ())  # type: ignore[arg-type]
     assert "15 m of paper an hour" in paper
@@ -123,7 +123,7 @@ def test_a_burn_in_that_would_wear_a_tag_out_is_refused() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_with_its_report(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_ends_a_burn_in_with_its_report(number: signal.Signals, tmp_path: Path) -> None:
     document = tmp_path / "burn-in.json"
     command = [
         sys.executable,

@@ -51,7 +51,7 @@ def follow(glass: VirtualScreen, finger: VirtualTouch, stop: threading.Event, *,
 
 @pytest.mark.parametrize("rotate", GLUED)
 @pytest.mark.parametrize("mount", MOUNTS)
-def test_any_way_to_sit_is_found_out(mount: str, rotate: int) -> None:
+def test_every_mounting_is_calibrated(mount: str, rotate: int) -> None:
     size = (800, 480) if rotate == 0 else (480, 800)
     stop = threading.Event()
     with (
@@ -75,7 +75,7 @@ def test_any_way_to_sit_is_found_out(mount: str, rotate: int) -> None:
             taps_are_where_the_finger_is(TouchBench(touch, finger, slack=3))
 
 
-def test_taps_beside_the_crosses_and_no_taps_are_told() -> None:
+def test_missed_crosses_and_missing_taps_are_reported() -> None:
     stop = threading.Event()
     with (
         VirtualScreen((800, 480)) as glass,
@@ -96,7 +96,7 @@ def test_taps_beside_the_crosses_and_no_taps_are_told() -> None:
 
 
 @pytest.mark.parametrize("spy", ["", "spy+"])
-def test_the_command_says_what_to_put_into_the_settings(spy: str) -> None:
+def test_the_command_prints_the_setting(spy: str) -> None:
     stop = threading.Event()
     with VirtualScreen((800, 480)) as glass, VirtualTouch((800, 480), turn=lambda u, v: (1 - u, v)) as finger:
         person = threading.Thread(target=follow, args=(glass, finger, stop))

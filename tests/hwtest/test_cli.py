@@ -27,7 +27,7 @@ def test_a_preview_of_the_ticket(tmp_path: Path) -> None:
     assert png.stat().st_size > 500
 
 
-def test_status_and_print_tell_the_truth() -> None:
+def test_status_and_print_report_the_printers_state() -> None:
     with VirtualPrinter() as paper:
         assert CliRunner().invoke(main, ["printer", "status", paper.url]).exit_code == 0
         assert CliRunner().invoke(main, ["printer", "print", paper.url]).exit_code == 0
@@ -37,7 +37,7 @@ def test_status_and_print_tell_the_truth() -> None:
 
 
 @pytest.mark.parametrize("url", ["tcp://127.0.0.1:1", "nonsense", "fax://x"])
-def test_what_is_no_printer_is_said_in_one_line(url: str) -> None:
+def test_a_url_that_is_not_a_printer_is_refused_in_one_line(url: str) -> None:
     done = CliRunner().invoke(main, ["printer", "status", url])
     assert done.exit_code == 1
     assert url in done.output
@@ -64,7 +64,7 @@ def test_what_is_no_printer_is_said_in_one_line(url: str) -> None:
         ),
     ],
 )
-def test_all_that_is_wrong_in_a_url_is_said_at_once(arguments: list[str], words: tuple[str, ...]) -> None:
+def test_every_mistake_in_a_url_is_reported_at_once(arguments: list[str], words: tuple[str, ...]) -> None:
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1, done.output
     assert all(word in done.output for word in words), done.output
@@ -82,14 +82,14 @@ def test_all_that_is_wrong_in_a_url_is_said_at_once(arguments: list[str], words:
         (["nfc", "write", "sim://", "not a link"], "is not a link"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(arguments: list[str], words: str) -> None:
+def test_errors_are_reported_in_one_line(arguments: list[str], words: str) -> None:
     done = CliRunner().invoke(main, arguments)
     assert (done.exit_code, words in done.output, isinstance(done.exception, SystemExit)) == (1, True, True), (
         done.output
     )
 
 
-def test_what_passes_at_a_spied_device_is_seen_when_asked_for() -> None:
+def test_verbose_shows_the_bytes_of_a_spied_device() -> None:
     with VirtualPrinter() as paper:
         command = ["printer", "status", f"spy+{paper.url}"]
         for verbose, seen in (([], False), (["-vv"], True)):

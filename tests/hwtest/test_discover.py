@@ -80,7 +80,7 @@ def test_a_printer_with_a_serial_number(tree: MachineTree) -> None:
     assert not printer.problems
 
 
-def test_its_url_is_understood_by_the_driver(tree: MachineTree) -> None:
+def test_the_driver_understands_the_discovered_url(tree: MachineTree) -> None:
     from sco_drivers.urls import DeviceUrl
 
     tree.usb_printer("1-1.2", serial="J5K1 #234")
@@ -103,7 +103,7 @@ def test_two_identical_printers_without_numbers_are_told_apart_by_port(tree: Mac
     assert all("only the port tells them apart" in printer.notes[0] for printer in found)
 
 
-def test_a_printer_in_its_makers_own_mode_says_to_set_the_switch(tree: MachineTree) -> None:
+def test_a_printer_in_vendor_mode_needs_its_switch_set(tree: MachineTree) -> None:
     tree.interface(tree.usb("1-1", "0519", "0003"), 0, "ff")
     assert "USB printer class" in one(look(tree), "printer").problems[0].to_do
 
@@ -112,7 +112,7 @@ def test_a_printer_in_its_makers_own_mode_says_to_set_the_switch(tree: MachineTr
     ("vendor", "product", "driver"),
     [("04cc", "2533", "pn533_usb"), ("054c", "06c1", "port100"), ("054c", "06c3", "port100")],
 )
-def test_a_reader_that_the_kernel_holds(tree: MachineTree, vendor: str, product: str, driver: str) -> None:
+def test_a_reader_used_by_a_kernel_driver(tree: MachineTree, vendor: str, product: str, driver: str) -> None:
     device = tree.usb("1-3", vendor, product)
     tree.driver(tree.interface(device, 0, "ff"), driver)
     reader = one(look(tree, Account("root", 0, frozenset())), "nfc")
@@ -129,7 +129,7 @@ def test_serial_adapters_by_stable_name(tree: MachineTree) -> None:
     assert urls(line)[1] == "pn532:///dev/serial/by-id/usb-FTDI_FT1-if00-port0"
 
 
-def test_adapters_alike_are_named_by_port(tree: MachineTree) -> None:
+def test_adapters_of_one_model_are_named_by_port(tree: MachineTree) -> None:
     tree.usb_serial("1-4", "ttyUSB0", by=("by-id/usb-FTDI-if00-port0", "by-path/pci-1-4"))
     tree.usb_serial("1-5", "ttyUSB1", by=("by-path/pci-1-5",))
     assert [urls(line)[1] for line in look(tree).found] == [
@@ -163,7 +163,7 @@ def test_a_card_without_display_and_a_framebuffer_of_its_own(tree: MachineTree) 
     assert urls(framebuffer) == ["fb:///dev/fb3"]
 
 
-def test_edid_of_nothing_and_of_noise() -> None:
+def test_an_empty_or_invalid_edid() -> None:
     assert parse_edid(b"").mm is None
     assert parse_edid(os.urandom(128)).mm is None
 
@@ -216,7 +216,7 @@ def test_without_rights_where_only_the_group_is_missing(tree: MachineTree) -> No
     assert not one(look(tree, member), "printer").problems
 
 
-def test_without_udev_it_says_how_to_do_it_by_hand(tmp_path: Path) -> None:
+def test_without_udev_manual_commands_are_printed(tmp_path: Path) -> None:
     tree = MachineTree(tmp_path / "machine", udev=False)
     tree.usb_serial("1-4", "ttyUSB0")
     found = look(tree)
@@ -237,7 +237,7 @@ def test_a_device_file_that_a_container_hides(tree: MachineTree) -> None:
     assert "start it with --device=/dev/bus/usb/001/001" in one(look(tree), "printer").problems[0].to_do
 
 
-def test_a_busy_port_says_who_holds_it(tree: MachineTree) -> None:
+def test_a_busy_port_names_the_process(tree: MachineTree) -> None:
     tree.usb_serial("1-4", "ttyUSB0", mode=0o666)
     tree.process(633, "ModemManager", "/dev/null", "/dev/ttyUSB0")
     problem = one(look(tree), "serial").problems[0]
@@ -245,7 +245,7 @@ def test_a_busy_port_says_who_holds_it(tree: MachineTree) -> None:
     assert problem.to_do == "sudo systemctl disable --now ModemManager"
 
 
-def test_a_port_that_this_very_process_holds(tmp_path: Path) -> None:
+def test_a_port_open_in_this_process(tmp_path: Path) -> None:
     """The real /proc, in which a file may close while it is looked at."""
     import pty
 
@@ -266,7 +266,7 @@ def test_a_login_on_the_port_names_its_service(tree: MachineTree) -> None:
     assert one(look(tree), "serial").problems[0].to_do.endswith("serial-getty@ttyUSB0")
 
 
-def test_a_lock_file_of_a_living_process(tree: MachineTree) -> None:
+def test_a_lock_file_of_a_running_process(tree: MachineTree) -> None:
     tree.usb_serial("1-4", "ttyUSB0", mode=0o666)
     tree.write("run/lock/LCK..ttyUSB0", "      4711\n")
     assert not one(look(tree), "serial").problems
@@ -292,7 +292,7 @@ def test_processes_that_hide_their_files_are_counted(tree: MachineTree) -> None:
 # --- rules ----------------------------------------------------------------------------------------------------------
 
 
-def test_which_rule_fits(tree: MachineTree) -> None:
+def test_the_matching_rule_is_reported(tree: MachineTree) -> None:
     install_rules(tree)
     tree.usb_printer("1-1", serial="A 1", lp=0)
     tree.usb_serial("1-4", "ttyUSB7")
@@ -307,7 +307,7 @@ def test_which_rule_fits(tree: MachineTree) -> None:
     }
 
 
-def test_which_of_the_shipped_rules_fits(tree: MachineTree) -> None:
+def test_the_matching_shipped_rule_is_reported(tree: MachineTree) -> None:
     """The rules of the package, as a machine without them would be given them."""
     tree.usb_printer("1-1.2", serial="A1", lp=0)
     tree.usb_serial("1-4", "ttyUSB7")
@@ -331,7 +331,7 @@ def test_which_of_the_shipped_rules_fits(tree: MachineTree) -> None:
     }
 
 
-def test_of_two_alike_the_name_by_port_comes_first(tree: MachineTree) -> None:
+def test_with_two_of_a_model_the_name_by_port_comes_first(tree: MachineTree) -> None:
     for port, lp in (("1-1", 0), ("1-2", 1)):
         tree.usb_printer(port, lp=lp)
         tree.link(f"dev/sco/by-port/printer-pci-usb-0:{port}", tree.root / f"dev/usb/lp{lp}")
@@ -358,7 +358,7 @@ def test_parents_must_match_together(tree: MachineTree) -> None:
     assert given(apart, line, {}).group is None
 
 
-def test_whether_a_file_is_there(tree: MachineTree) -> None:
+def test_the_rule_key_test_checks_for_a_file(tree: MachineTree) -> None:
     tree.usb_serial("1-4", "ttyUSB0")
     line = SysDevice(Machine(tree.root), (tree.root / "sys/class/tty/ttyUSB0").resolve())
     for test, holds in (("uevent", True), ("power/control", False), ("/dev/$kernel", True), ("/dev/sco/x", False)):
@@ -384,7 +384,7 @@ def test_json(tree: MachineTree) -> None:
     assert printer["files"][0]["mode"] == "0600"
 
 
-def test_on_this_machine_whatever_it_is() -> None:
+def test_discovery_works_on_this_machine() -> None:
     done = CliRunner().invoke(main, ["discover"])
     assert done.exit_code == 0, done.output
     assert "found" in done.output
@@ -396,7 +396,7 @@ def test_an_unknown_account() -> None:
     assert "unknown account 'no-such-account'" in done.output
 
 
-def test_an_account_of_the_machine_that_is_looked_at(tree: MachineTree) -> None:
+def test_an_account_of_another_machine(tree: MachineTree) -> None:
     """Its groups are read from that machine's files: this one need not know it."""
     install_rules(tree)
     tree.write("etc/passwd", "lane:x:54321:54321::/:/bin/sh\n")
@@ -410,7 +410,7 @@ def test_an_account_of_the_machine_that_is_looked_at(tree: MachineTree) -> None:
             assert len(json.loads(done.output)["found"][0]["problems"]) == count
 
 
-def test_a_member_of_another_group_is_told(tree: MachineTree) -> None:
+def test_a_member_of_another_group_is_reported(tree: MachineTree) -> None:
     tree.write("etc/passwd", "lane:x:54321:54321::/:/bin/sh\n")
     tree.usb_serial("1-4", "ttyUSB0", mode=0o660)
     done = CliRunner().invoke(main, ["discover", "--root", str(tree.root), "--user", "lane"])

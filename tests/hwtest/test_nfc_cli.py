@@ -75,7 +75,7 @@ def test_a_tag_is_locked_only_after_a_yes(bench: VirtualReader) -> None:
     assert "the tag is locked" in run("write", bench.url, OTHER, status=1)
 
 
-def test_what_stands_in_the_way_is_said_in_one_line(bench: VirtualReader, tmp_path: Path) -> None:
+def test_errors_are_reported_in_one_line(bench: VirtualReader, tmp_path: Path) -> None:
     with open_nfc(bench.url):
         assert "stop the lane" in run("read", bench.url, status=1)
     bench.tags.append(VirtualTag(uid=STRANGER))
@@ -101,11 +101,11 @@ def test_what_stands_in_the_way_is_said_in_one_line(bench: VirtualReader, tmp_pa
 
 
 @pytest.mark.parametrize(("uid", "words"), [("04a1", "4, 7 or 10 bytes"), ("4x", "not hexadecimal"), ("", "4, 7 or")])
-def test_a_serial_number_that_is_none(bench: VirtualReader, uid: str, words: str) -> None:
+def test_an_invalid_uid_is_refused(bench: VirtualReader, uid: str, words: str) -> None:
     assert words in run("clear", bench.url, "--uid", uid, status=2)
 
 
-def test_a_silent_line_says_nothing_of_nfcpys_on_stderr() -> None:
+def test_nfcpy_prints_nothing_on_stderr() -> None:
     """In a process of its own: logging as a user has it."""
     program = (
         "from sco_sim.nfc.pn532 import Fault, VirtualReader\n"

@@ -66,7 +66,7 @@ def suite(monkeypatch: pytest.MonkeyPatch) -> Any:
 # --- what passes ----------------------------------------------------------------------------------------------------
 
 
-def test_an_nfc_reader_passes_and_its_tag_is_as_it_was() -> None:
+def test_an_nfc_reader_passes_and_its_tag_is_restored() -> None:
     link = "https://qr.nspk.ru/AS10003P3RH0LJ2A9ROO038L6NT5RU1M?type=01&bank=000000000001&sum=10000&cur=RUB&crc=F3D0"
     report = run_suite("nfc", "sim://?uri=" + link.replace("&", "%26").replace("?", "%3F"), operator=yes)
     assert report.verdict is Verdict.PASSED, by_name(report)
@@ -110,7 +110,7 @@ def test_a_simulated_printer_makes_its_own_faults() -> None:
     ]
 
 
-def test_a_person_is_told_which_fault_to_make() -> None:
+def test_the_operator_is_asked_to_make_faults() -> None:
     """The person of this test has hands: they turn the knobs of a printer that the bench sees on its wire only."""
     from sco_sim.printer import VirtualPrinter
     from sco_sim.printer.control import change
@@ -141,7 +141,7 @@ def test_a_person_is_told_which_fault_to_make() -> None:
     ("answer", "verdict"),
     [(Answer.YES, Verdict.PASSED), (Answer.NO, Verdict.FAILED), (Answer.NONE, Verdict.NOT_ANSWERED)],
 )
-def test_a_persons_answer_is_the_verdict(answer: Answer, verdict: Verdict) -> None:
+def test_the_operators_answer_is_the_verdict(answer: Answer, verdict: Verdict) -> None:
     report = run_suite("printer", "sim://", operator=lambda question: answer)
     check = by_name(report)["letters-on-paper"]
     assert check.verdict is verdict
@@ -155,7 +155,7 @@ def test_no_answer_never_counts_as_passed() -> None:
     assert report.summary == "Nothing failed, but 2 questions were not answered."
 
 
-def test_the_answers_are_asked_for_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_questions_are_asked_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     import click
 
     from sco_hwtest.questions import at_terminal
@@ -167,7 +167,7 @@ def test_the_answers_are_asked_for_on_the_terminal(monkeypatch: pytest.MonkeyPat
     assert at_terminal(question) is Answer.NONE
 
 
-def test_taps_by_hand(tmp_path: Path) -> None:
+def test_manual_taps(tmp_path: Path) -> None:
     """The person of this test taps the middle of the button that the screen shows."""
     from sco_sim.screen import VirtualScreen
     from sco_sim.touch import VirtualTouch
@@ -213,7 +213,7 @@ def test_taps_by_hand(tmp_path: Path) -> None:
         ("screen", "sim://?colour=red", "unknown parameter colour"),
     ],
 )
-def test_a_device_that_cannot_be_opened_is_a_failure_that_says_what_to_do(kind: Any, url: str, found: str) -> None:
+def test_a_device_that_cannot_be_opened_is_a_failure_with_advice(kind: Any, url: str, found: str) -> None:
     report = run([(kind, url)])
     [failed] = [check for _, check in report.failures]
     assert (failed.name, found in failed.found, failed.to_do != "") == ("opens", True, True), failed
@@ -227,7 +227,7 @@ def test_no_rights(tmp_path: Path) -> None:
     assert "may not" in run([("screen", f"fb://{tmp_path}/fb0")]).failures[0][1].found
 
 
-def test_a_busy_device_says_who_holds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_busy_device_names_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from sco_hwtest import runner
     from tests.hwtest.machine_tree import MachineTree
 
@@ -241,7 +241,7 @@ def test_a_busy_device_says_who_holds_it(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert words.startswith("stop it; /dev/ttyUSB0 is open in ModemManager (process 633): sudo systemctl disable")
 
 
-def test_a_missing_suite_is_said_loudly_and_the_rest_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_suite_is_reported_loudly_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     import sco_hwtest.suites
 
     def gone(name: str) -> Any:
@@ -264,7 +264,7 @@ def test_a_missing_library_is_named(suite: Any) -> None:
     assert (check.verdict, check.found) == (Verdict.NOT_RUN, "the library zxingcpp is not installed")
 
 
-def test_what_a_check_finds_and_what_breaks_are_told_apart(suite: Any) -> None:
+def test_failed_checks_and_unexpected_errors_are_reported_differently(suite: Any) -> None:
     def finds(device: Any) -> None:
         raise AssertionError("the paper is blue")
 
@@ -298,7 +298,7 @@ def test_a_check_that_hangs_does_not_hang_the_bench(suite: Any) -> None:
     assert "hangs hangs and keeps the device open" in checks["comes-after"].found
 
 
-def test_a_stop_ends_behind_the_check_that_runs(suite: Any) -> None:
+def test_a_stop_ends_the_run_after_the_current_check(suite: Any) -> None:
     stop = threading.Event()
 
     def first(device: Any) -> None:
@@ -317,7 +317,7 @@ def test_a_stop_ends_behind_the_check_that_runs(suite: Any) -> None:
 # --- the report -----------------------------------------------------------------------------------------------------
 
 
-def test_the_page_needs_nothing_beside_it(tmp_path: Path) -> None:
+def test_the_page_needs_no_other_file(tmp_path: Path) -> None:
     report = run([("nfc", "sim://"), ("screen", "fb:///dev/no-such-fb")])
     write_html(report, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text("utf-8")
@@ -328,7 +328,7 @@ def test_the_page_needs_nothing_beside_it(tmp_path: Path) -> None:
     assert 'class="verdict failed"' in page
 
 
-def test_what_a_device_says_of_itself_is_no_markup(tmp_path: Path) -> None:
+def test_what_a_device_reports_is_escaped(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>"
     device = DeviceReport("printer", evil, {evil: evil}, [CheckResult(evil, evil, Verdict.FAILED, 0, evil, evil)])
     device.dumps = {evil: evil}
@@ -375,7 +375,7 @@ def test_exit_status_1_when_a_device_is_missing() -> None:
 
 
 @pytest.mark.parametrize(("more", "status"), [([], 3), (["--unanswered-ok"], 0)])
-def test_exit_status_when_nobody_answers(more: list[str], status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exit_status_without_answers(more: list[str], status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     import sco_hwtest.cli.run
     from sco_hwtest.questions import unattended
 
@@ -410,7 +410,7 @@ def test_wrong_usage_is_2(arguments: list[str], words: str) -> None:
     assert (done.exit_code, words in done.output) == (2, True), done.output
 
 
-def test_json_on_stdout_is_nothing_else() -> None:
+def test_stdout_has_only_json() -> None:
     done = CliRunner().invoke(main, ["run", "--nfc", "sim://", "--only", "clears", "--json", "-"])
     assert json.loads(done.stdout)["devices"][0]["checks"][1]["name"] == "clears"
 
@@ -428,7 +428,7 @@ def test_the_drivers_log_goes_to_a_file_or_nowhere(tmp_path: Path) -> None:
     assert "No such file or directory" in done.stderr
 
 
-def test_on_a_terminal_it_is_drawn_by_rich() -> None:
+def test_a_terminal_gets_live_output() -> None:
     import io
 
     from rich.console import Console

@@ -33,7 +33,7 @@ def test_check_passes_and_names_every_check() -> None:
     assert all(f"ok   {check.name}" in done.output for check in CHECKS)
 
 
-def test_check_fails_where_nothing_is_drawn() -> None:
+def test_check_fails_if_nothing_is_drawn() -> None:
     done = CliRunner().invoke(screen_group, ["walk", "none://", "--sheet", "unused.png"])
     assert done.exit_code == 1
     assert "there is no screen" in done.output
@@ -46,20 +46,20 @@ def test_wrong_names_are_refused() -> None:
     assert "no such device" in done.output
 
 
-def test_a_sheet_that_cannot_be_written_is_told_before_the_walk() -> None:
+def test_a_sheet_that_cannot_be_written_is_refused_first() -> None:
     done = CliRunner().invoke(screen_group, ["walk", "sim://", "--sheet", "/no/such/folder/x.png"])
     assert done.exit_code == 1
     assert done.output == "Error: /no/such/folder/x.png cannot be written: no such folder\n"
 
 
-def test_without_a_decoder_the_contract_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_decoder_the_suite_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zxingcpp", None)
     done = CliRunner().invoke(screen_group, ["check", "sim://?size=640x480"])
     assert done.exit_code == 1
     assert "pip install 'sco-paymaster[simulator]'" in done.output
 
 
-def test_a_console_left_dark_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_console_left_dark_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     modes = [console.KD_GRAPHICS]
 
     def ioctl(fd: int, request: int, data: Any = 0) -> int:

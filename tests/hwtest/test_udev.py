@@ -31,7 +31,7 @@ def image(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_image_gets_the_rules_and_they_are_found_again(image: Path) -> None:
+def test_rules_are_installed_into_an_image(image: Path) -> None:
     before = _udev("check", "--root", str(image))
     assert (before.exit_code, "60-sco.rules is missing" in before.output) == (1, True)
     done = _udev("install", "--root", str(image))
@@ -46,7 +46,7 @@ def test_an_image_gets_the_rules_and_they_are_found_again(image: Path) -> None:
     assert "wrote" not in again.output, "what is in place is not written again"
 
 
-def test_what_is_written_is_on_the_disk_before_it_is_said_so(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_synced_before_success_is_reported(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     sync, replace = os.fsync, Path.replace
 
@@ -94,20 +94,20 @@ def test_removing_leaves_nothing(image: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere; the virtual bench does this as a user")
-def test_without_rights_it_is_said(image: Path) -> None:
+def test_missing_permission_is_reported(image: Path) -> None:
     (image / "etc").chmod(0o555)
     done = _udev("install", "--root", str(image))
     assert (done.exit_code, "run it as root" in done.output) == (1, True)
 
 
-def test_a_place_that_cannot_be_written_is_said_in_one_line(image: Path) -> None:
+def test_an_unwritable_folder_is_reported_in_one_line(image: Path) -> None:
     (image / "etc/udev").write_text("a file where a folder should be")
     done = _udev("install", "--root", str(image))
     assert (done.exit_code, "cannot be" in done.output) == (1, True), done.output
     assert "Traceback" not in done.output
 
 
-def test_a_machine_without_udev_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_machine_without_udev_gets_advice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     done = _udev("install", "--create-group")
     assert (done.exit_code, "udevadm is not on this machine" in done.output) == (1, True)
@@ -121,7 +121,7 @@ def test_invalid_names_are_refused(name: str) -> None:
     assert (done.exit_code, "invalid name" in done.output) == (1, True)
 
 
-def test_a_device_that_is_not_there_cannot_be_named() -> None:
+def test_a_missing_device_cannot_be_named() -> None:
     done = _udev("name", "printer", "/dev/usb/lp99", "--root", "/tmp")
     assert (done.exit_code, "/dev/usb/lp99 does not exist" in done.output) == (1, True)
 
@@ -140,7 +140,7 @@ def test_given_names_are_kept_and_replace_the_plain_name(image: Path) -> None:
     assert (lost.exit_code, "names in" in lost.output) == (1, True)
 
 
-def test_links_are_looked_at(tmp_path: Path) -> None:
+def test_links_are_read(tmp_path: Path) -> None:
     folder, claims, node = tmp_path / "sco", tmp_path / "links", tmp_path / "lp0"
     (folder / "by-port").mkdir(parents=True)
     node.touch(0o600)
@@ -171,7 +171,7 @@ def test_names_are_checked_after_udev_has_settled(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 5
 
 
-def test_every_kind_is_handled_where_plain_names_are_given_away() -> None:
+def test_given_names_work_for_every_kind() -> None:
     """udev cannot compare two variables, so the rules spell out each kind."""
     text = RULES.text()
     assert set(re.findall(r'ENV\{SCO_KIND\}="([a-z-]+)"', text)) == set(KINDS)
@@ -180,12 +180,12 @@ def test_every_kind_is_handled_where_plain_names_are_given_away() -> None:
     assert modes == {"0660"}, "nothing is open to everybody"
 
 
-def test_every_jump_lands() -> None:
+def test_every_goto_has_its_label() -> None:
     text = RULES.text()
     assert set(re.findall(r'GOTO="(\w+)"', text)) == set(re.findall(r'LABEL="(\w+)"', text))
 
 
-def test_the_readers_of_nfcpy_are_all_there() -> None:
+def test_the_rules_know_all_readers_of_nfcpy() -> None:
     from nfc.clf import device
 
     text = RULES.text()
@@ -196,7 +196,7 @@ def test_the_readers_of_nfcpy_are_all_there() -> None:
         )
 
 
-def test_the_wheel_carries_the_rules(tmp_path: Path) -> None:
+def test_the_wheel_contains_the_rules(tmp_path: Path) -> None:
     from hatchling.builders.wheel import WheelBuilder
 
     root = Path(__file__).parents[2]
@@ -207,7 +207,7 @@ def test_the_wheel_carries_the_rules(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
-def test_the_unit_is_understood_and_its_sandbox_is_tight(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit_and_its_sandbox(tmp_path: Path) -> None:
     unit = tmp_path / "sco-lane.service"
     unit.write_text(_udev("print", "--unit").output.replace("/opt/sco/bin/python", "/bin/true"))
     verified = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
@@ -222,13 +222,13 @@ def test_the_unit_is_understood_and_its_sandbox_is_tight(tmp_path: Path) -> None
     assert judged.returncode == 0, judged.stdout[-300:]
 
 
-def test_the_unit_lets_the_lane_reach_what_the_rules_name() -> None:
+def test_the_unit_allows_the_devices_of_the_rules() -> None:
     text = _udev("print", "--unit").output
     for devices in ("usb_device", "usb", "ttyUSB", "ttyACM", "fb", "drm", "input"):
         assert f"DeviceAllow=char-{devices} r" in text, devices
 
 
-def test_the_unit_loads_the_drivers_of_the_devices_that_it_allows() -> None:
+def test_the_unit_loads_the_drivers_of_its_devices() -> None:
     """systemd looks a kind of device up when the service starts, and allows none whose driver comes later."""
     text = _udev("print", "--unit").output
     for order in ("Wants", "After"):

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.verification.seeded import SeededFault, current, seeded
 from tests.verification.simulate.faults import KINDS, Focus
-from tests.verification.simulate.mistakes import MISTAKES, Mistake, planted
 from tests.verification.simulate.report import RERUN
-from tests.verification.simulate.world import run_seed
+from tests.verification.simulate.run import run_seed
+from tests.verification.simulate.seeded_faults import FAULTS
 
 CHUNKS, SEEDS = 40, 50
 BASE = 1_000_000
@@ -28,7 +29,7 @@ def test_the_invariants_hold(chunk: int, record_property: pytest.RecordProperty)
     events = sales = 0
     for seed in range(BASE + chunk * SEEDS, BASE + (chunk + 1) * SEEDS):
         run = run_seed(seed)
-        assert run.broken is None, "\n".join([*run.story, run.broken, f"again: {RERUN.format(seed=seed)}"])
+        assert run.broken is None, "\n".join([*run.trace, run.broken, f"again: {RERUN.format(seed=seed)}"])
         faults.update(run.faults)
         events += run.events
         sales += run.sales
@@ -46,14 +47,14 @@ EVIDENCE = {0: "ticket printed", 1: "presented: on the screen", 2: "on the tag, 
 def test_each_mode_sells_by_its_own_device(mode: int) -> None:
     """A device that never works breaks no invariant: the lane goes on without it."""
     runs = [run_seed(seed, Focus(mode)) for seed in range(BASE, BASE + 2 * SEEDS)]
-    presented = sum(EVIDENCE[mode] in line for run in runs for line in run.story)
+    presented = sum(EVIDENCE[mode] in line for run in runs for line in run.trace)
     print(f"mode {mode}: {presented} presented, {sum(run.sales for run in runs)} sales in {len(runs)} runs")
     assert presented > SEEDS / 5
     assert sum(run.sales for run in runs) > SEEDS / 5
 
 
 _HASHES = """
-from tests.verification.simulate.world import run_seed
+from tests.verification.simulate.run import run_seed
 print([run_seed(seed).trace_hash for seed in range(1, 13)])
 """
 
@@ -74,21 +75,21 @@ def test_a_seed_is_the_same_in_every_process() -> None:
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
-def test_a_planted_mistake_is_caught(mistake: Mistake) -> None:
-    with planted(mistake):
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_seeded_fault_is_caught(fault: SeededFault) -> None:
+    with seeded(fault):
         for seed in range(1, MAX_SEEDS):
-            run = run_seed(seed, mistake.focus)
-            if run.broken is not None:
+            report = run_seed(seed, fault.where or Focus())
+            if report.broken is not None:
                 break
-    assert run.broken is not None, f"not caught in {MAX_SEEDS} seeds: {mistake.name}"
-    print(f"seed {seed}: {run.broken}")
-    assert run.invariant in mistake.breaks, "\n".join(run.story)
+    assert report.broken is not None, f"not caught in {MAX_SEEDS} seeds: {fault.name}"
+    print(f"seed {seed}: {report.broken}")
+    assert report.invariant in fault.breaks, "\n".join(report.trace)
 
 
-def test_planting_leaves_no_trace() -> None:
-    before = [getattr(owner, name) for mistake in MISTAKES for owner, name, _ in mistake.patches]
-    for mistake in MISTAKES:
-        with planted(mistake):
-            pass
-    assert before == [getattr(owner, name) for mistake in MISTAKES for owner, name, _ in mistake.patches]
+def test_a_seeded_fault_is_removed_again() -> None:
+    for fault in FAULTS:
+        original = current(fault)
+        with seeded(fault):
+            assert all(new is not old for new, old in zip(current(fault), original, strict=True))
+        assert current(fault) == original

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from tests.verification.simulate.report import simulate
-from tests.verification.simulate.world import run_seed
+from tests.verification.simulate.run import run_seed
 from tests.verification.verdict import verdict
 
 
@@ -21,11 +21,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.seed is None:
         return simulate(options.seeds, options.base, options.jobs)
-    run = run_seed(options.seed)
-    if options.trace or run.broken is not None:
-        print("\n".join(run.story))
-    broken = [] if run.broken is None else [f"invariant {run.invariant}: {run.broken}"]
-    print(verdict(f"seed {run.seed}, {run.events} events, hash of the trace {run.trace_hash[:16]}", broken))
+    report = run_seed(options.seed)
+    if options.trace or report.broken is not None:
+        print("\n".join(report.trace))
+    broken = [] if report.broken is None else [f"invariant {report.invariant}: {report.broken}"]
+    print(verdict(f"seed {report.seed}, {report.events} events, hash of the trace {report.trace_hash[:16]}", broken))
     return int(bool(broken))
 
 

@@ -1,4 +1,4 @@
-"""The bank of a world: the shipped simulator's books, with the bad habits that real acquirers have."""
+"""The acquirer of a run: the books of the shipped simulator, with the bad habits that real acquirers have."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class HarshBank(Bank):
     """See `sco_sim.paymaster.bank.Bank`.
 
     Attributes:
-        accepted: payments whose cancellation it has accepted, whatever came of them.
-        asked: the sum of each payment as it was created.
+        accepted: payments whose cancellation it accepted, whatever their status became.
+        asked: the amount of each payment as it was created.
     """
 
-    def __init__(self, clock: Clock, faults: Faults, say: Callable[[str], None]) -> None:
+    def __init__(self, clock: Clock, faults: Faults, note: Callable[[str], None]) -> None:
         super().__init__(lambda: clock.s)
         self._time = clock
         self._faults = faults
-        self._say = say
+        self._note = note
         self._lag: dict[str, float] = {}
         self._processing: set[str] = set()
         self.accepted: set[str] = set()
@@ -32,7 +32,7 @@ class HarshBank(Bank):
         self.namesake: Callable[[BankPayment], None] = lambda payment: None
 
     def plan(self, at: float, what: Callable[[], object]) -> None:
-        """As ever, and time is let in when it comes."""
+        """See `Bank.plan`. The simulated clock wakes the bank at that time."""
         super().plan(at, what)
         self._time.at(round(at * US) + 1, self.advance)
 
@@ -54,18 +54,18 @@ class HarshBank(Bank):
 
     def _declines(self, payment: BankPayment) -> None:
         if not payment.final and payment.id not in self._processing:
-            self._say(f"bank: declines {payment.id}")
+            self._note(f"bank: declines {payment.id}")
             self._end(payment, "Rejected", "TransactionDeclined")
 
     def _expire(self, now: float) -> None:
         for payment in self.payments.values():
             over = payment.expires is not None and payment.expires + self._lag.get(payment.id, 0.0) <= now
             if over and not payment.final and payment.id not in self._processing:
-                self._say(f"bank: {payment.id} has expired")
+                self._note(f"bank: {payment.id} has expired")
                 self._end(payment, "Rejected", "PaymentExpired")
 
     def payable(self, payment_id: str) -> bool:
-        """Whether money may still come to it, or is coming."""
+        """Whether it may still be paid, or is being paid."""
         self.advance()
         return not self.payments[payment_id].final
 
@@ -79,7 +79,7 @@ class HarshBank(Bank):
             self._takes(payment)
             return True
         self._processing.add(payment_id)
-        payment.status = "Wandering" if faults.strikes("new word") else "Pending"
+        payment.status = "Wandering" if faults.strikes("unknown status") else "Pending"
         ends_well = faults.random.random() < 0.8
 
         def done() -> None:
@@ -87,16 +87,16 @@ class HarshBank(Bank):
             if ends_well:
                 self._takes(payment)
             else:
-                self._say(f"bank: {payment_id} fails after all")
+                self._note(f"bank: {payment_id} fails after all")
                 self._end(payment, "Rejected", "InsufficientFunds")
 
         self.plan(self.clock() + faults.random.uniform(0.5, 30.0), done)
         return True
 
     def _takes(self, payment: BankPayment) -> None:
-        if self._faults.strikes("bank other sum", 0.3):
+        if self._faults.strikes("bank other amount", 0.3):
             payment.kopecks -= 100
-        self._say(f"bank: {payment.id} is paid, {payment.kopecks} kopecks")
+        self._note(f"bank: {payment.id} is paid, {payment.kopecks} kopecks")
         self._end(payment, "Settled", "Success")
 
     def cancel(self, payment_id: str) -> None:
@@ -113,7 +113,7 @@ class HarshBank(Bank):
             return
 
         def closes() -> None:
-            if not payment.final and payment_id not in self._processing:  # what is being paid wins
+            if not payment.final and payment_id not in self._processing:  # a payment under way wins
                 self._end(payment, "Cancelled", "CancelledByUser")
 
         self.plan(self.clock() + faults.random.uniform(0.5, 60.0), closes)
@@ -130,6 +130,6 @@ class HarshBank(Bank):
         found = super().list(start, end)
         if self._faults.strikes("list lags"):
             found = [payment for payment in found if self.clock() - payment.created > 20.0]
-        if self._faults.strikes("untold"):
+        if self._faults.strikes("unattributed"):
             found = [replace(payment, invoice={**payment.invoice, "params": {}}) for payment in found]
         return found

@@ -1,7 +1,7 @@
-"""Printer, tag reader, screen and touch panel of a world: the production drivers on wires of bytes in simulated time.
+"""Printer, tag reader, screen and touch panel of a run: the production drivers on wires of bytes in simulated time.
 
 The printer's inside and the reader's chip are the shipped simulators'; what carries the bytes is here. The screen is a
-`Screen` that keeps scenes. The openers are found by device URLs `simulate://`, as a third party's would be.
+`Screen` that keeps scenes. Device URLs `simulate://` lead to the openers, as they would to a third party's.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from tests.verification.clock import US, Clock, Killed, Signal
 from tests.verification.simulate.faults import Faults
 
 if TYPE_CHECKING:
-    from tests.verification.simulate.world import World
+    from tests.verification.simulate.run import Run
 
-CURRENT: list[World] = []
-"""The world whose devices the openers open."""
+CURRENT: list[Run] = []
+"""The run whose devices the openers open."""
 BUTTON = Box(0, 0, 10, 10)
 
 
@@ -37,10 +37,10 @@ BUTTON = Box(0, 0, 10, 10)
 class PrinterOnDesk:
     """The printer, which outlives the lane's process."""
 
-    def __init__(self, clock: Clock, faults: Faults, say: Callable[[str], None]) -> None:
+    def __init__(self, clock: Clock, faults: Faults, note: Callable[[str], None]) -> None:
         self.clock = clock
         self.faults = faults
-        self.say = say
+        self.note = note
         random = faults.random
         traits = Traits(
             head_mm_s=random.choice((0.0, 100.0, 200.0)),
@@ -73,35 +73,35 @@ class PrinterOnDesk:
             self.clock.at(round(due * US) + 1, self._head)
 
     def trouble(self) -> None:
-        """What people and cables do to it as bytes come."""
+        """What people and cables may do to it while bytes arrive."""
         faults = self.faults
         heal = faults.random.uniform(1.0, 60.0)
         if faults.strikes("paper out", 0.3):
-            self.say("printer: the paper has run out")
+            self.note("printer: the paper has run out")
             self.machine.left_mm = faults.random.uniform(0.0, 60.0)
-            self.clock.after(heal, self.mend)
+            self.clock.after(heal, self.repair)
         if faults.strikes("cover", 0.3):
-            self.say("printer: the cover is opened")
+            self.note("printer: the cover is opened")
             self.machine.cover_open = True
-            self.clock.after(heal, self.mend)
+            self.clock.after(heal, self.repair)
         if faults.strikes("printer mute", 0.3):
-            self.say("printer: says nothing")
+            self.note("printer: sends no status")
             self.mute = True
-            self.clock.after(heal, self.mend)
+            self.clock.after(heal, self.repair)
         if faults.strikes("printer stalls", 0.3):
-            self.say("printer: takes no bytes")
+            self.note("printer: takes no bytes")
             self.stalled_until = self.clock.us + round(faults.random.uniform(1.0, 30.0) * US)
         power = faults.strikes("printer power", 0.3)
         if power or faults.strikes("printer gone", 0.3):
-            self.say("printer: loses power" if power else "printer: the cable is pulled")
+            self.note("printer: loses power" if power else "printer: the cable is pulled")
             if power:
                 self.machine.power_cycle()
             self.plugged = False
             self.generation += 1
-            self.clock.after(heal, self.mend)
+            self.clock.after(heal, self.repair)
 
-    def mend(self) -> None:
-        """An attendant looks after it."""
+    def repair(self) -> None:
+        """An attendant fixes it."""
         self.machine.left_mm = INFINITE_MM
         self.machine.cover_open = self.mute = False
         self.plugged = True
@@ -125,7 +125,7 @@ class PrinterWire:
 
     def write(self, data: bytes, timeout_s: float) -> int:
         printer, clock = self._printer, self._printer.clock
-        end = clock.us + ceil(timeout_s * US)  # some time passes, whatever the rounding
+        end = clock.us + ceil(timeout_s * US)  # never 0: time must pass
         taken = 0
         while taken < len(data):
             self._check()
@@ -147,7 +147,7 @@ class PrinterWire:
 
     def read(self, timeout_s: float) -> bytes:
         printer, clock = self._printer, self._printer.clock
-        end = clock.us + ceil(timeout_s * US)  # some time passes, whatever the rounding
+        end = clock.us + ceil(timeout_s * US)  # never 0: time must pass
         while True:
             self._check()
             printer.run()
@@ -162,44 +162,44 @@ class PrinterWire:
             clock.sleep(min(0.05, max(0.0001, (end - clock.us) / US)))
 
     def close(self, *, discard: bool = False) -> None:
-        """Nothing: the next one connects anew."""
+        """The next wire connects again."""
 
 
 def open_printer(url: DeviceUrl) -> EscPosPrinter:
-    world = CURRENT[-1]
-    process = world.process
+    run = CURRENT[-1]
+    process = run.process
 
     def connect() -> PrinterWire:
         if not process.alive:
             raise Killed
-        if not world.printer.plugged:
+        if not run.printer.plugged:
             raise DeviceNotFound("nothing answers there", url=url.text)
-        return PrinterWire(world.printer, url.text, lambda: process.alive)
+        return PrinterWire(run.printer, url.text, lambda: process.alive)
 
-    return EscPosPrinter(url, Options.of(url), connect, world.wall, process.printer_memory)
+    return EscPosPrinter(url, Options.of(url), connect, run.wall, process.printer_memory)
 
 
 # --- tag and reader -----------------------------------------------------------------------------------------------
 
 
 class ReaderOnDesk(VirtualReader):
-    """The shipped reader without its pty and thread: octets in by `hear`, octets out in `said`."""
+    """The shipped reader without its pty and thread: bytes in by `take`, bytes out in `answers`."""
 
-    def __init__(self, tag: VirtualTag, faults: Faults, say: Callable[[str], None]) -> None:
+    def __init__(self, tag: VirtualTag, faults: Faults, note: Callable[[str], None]) -> None:
         self.plugged = True
-        self.said = bytearray()
+        self.answers = bytearray()
         self.line_baud = 115200
         self.the_tag = tag
         self.trouble = faults
-        self._say = say
+        self._note = note
         self._buffer = bytearray()
         super().__init__(tag)
 
     def _plug(self) -> None:
-        """No line of the operating system's."""
+        """It needs no line of the operating system."""
         self._master = 0
 
-    def hear(self, data: bytes) -> None:
+    def take(self, data: bytes) -> None:
         if self._next_baud is not None:
             self.baud, self._next_baud = self._next_baud, None
         elif self.line_baud != self.baud:
@@ -210,28 +210,28 @@ class ReaderOnDesk(VirtualReader):
 
     def _send(self, data: bytes) -> None:
         if self.plugged:
-            self.said += data
+            self.answers += data
 
     def _due(self) -> ReaderFault | None:
         if self.trouble.strikes("reader", 0.05):
             fault = self.trouble.random.choice([kind for kind in ReaderFault if kind is not ReaderFault.UNPLUG])
-            self._say(f"reader: {fault.value}")
+            self._note(f"reader: {fault.value}")
             if fault in (ReaderFault.TAG_LEAVES, ReaderFault.TAG_MUTE):
-                CURRENT[-1].clock.after(self.trouble.random.uniform(0.1, 40.0), self.mend)
+                CURRENT[-1].clock.after(self.trouble.random.uniform(0.1, 40.0), self.repair)
             return fault
         if self.trouble.strikes("reader gone", 0.02):
-            self._say("reader: the cable is pulled")
+            self._note("reader: the cable is pulled")
             self._unplug()
-            CURRENT[-1].clock.after(self.trouble.random.uniform(1.0, 60.0), self.mend)
+            CURRENT[-1].clock.after(self.trouble.random.uniform(1.0, 60.0), self.repair)
         return None
 
     def _unplug(self) -> None:
         self.plugged = False
-        self.said.clear()
+        self.answers.clear()
         self.baud, self._next_baud = 115200, None
         self._power_field(False)
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         self.plugged = True
         for tag in self._removed:
             self.tags.append(tag)
@@ -243,8 +243,8 @@ class ReaderPort:
     """A `serial.Serial` on the reader's line."""
 
     def __init__(self, port: str, baudrate: int = 9600, **_: Any) -> None:
-        self._world = CURRENT[-1]
-        self._process = self._world.process
+        self._run = CURRENT[-1]
+        self._process = self._run.process
         self.port = port
         self._baud = baudrate
         self.timeout: float | None = 0
@@ -254,8 +254,8 @@ class ReaderPort:
 
     @property
     def _reader(self) -> ReaderOnDesk:
-        assert self._world.reader is not None
-        return self._world.reader
+        assert self._run.reader is not None
+        return self._run.reader
 
     def _check(self) -> None:
         if not self._process.alive:
@@ -273,34 +273,34 @@ class ReaderPort:
 
     def write(self, data: bytes) -> int:
         self._check()
-        self._reader.hear(bytes(data))
-        self._world.clock.sleep(0.001)
+        self._reader.take(bytes(data))
+        self._run.clock.sleep(0.001)
         return len(data)
 
     def read(self, count: int) -> bytes:
-        end = self._world.clock.us + ceil((self.timeout or 0) * US)
-        said = self._reader.said
-        while len(said) < count and self._world.clock.us < end:
+        end = self._run.clock.us + ceil((self.timeout or 0) * US)
+        answers = self._reader.answers
+        while len(answers) < count and self._run.clock.us < end:
             self._check()
-            self._world.clock.sleep(min(0.05, (end - self._world.clock.us) / US))
+            self._run.clock.sleep(min(0.05, (end - self._run.clock.us) / US))
         self._check()
-        data = bytes(said[:count])
-        del said[:count]
+        data = bytes(answers[:count])
+        del answers[:count]
         return data
 
     def flush(self) -> None:
         self._check()
 
     def flushInput(self) -> None:  # noqa: N802 - pyserial's own name
-        self._reader.said.clear()
+        self._reader.answers.clear()
 
     reset_input_buffer = flushInput
 
     def flushOutput(self) -> None:  # noqa: N802 - pyserial's own name
-        """Nothing waits."""
+        """There is no output queue."""
 
     def close(self) -> None:
-        """Nothing."""
+        """There is nothing to release."""
 
 
 def open_nfc(url: DeviceUrl) -> Any:
@@ -308,10 +308,10 @@ def open_nfc(url: DeviceUrl) -> Any:
     from sco_drivers.nfc.reader import NfcpyReader
     from sco_drivers.nfc.uart import connect
 
-    world = CURRENT[-1]
-    reader = world.reader
+    run = CURRENT[-1]
+    reader = run.reader
     assert reader is not None
-    process = world.process
+    process = run.process
     if not process.alive:
         raise Killed
     radio = Radio(url.text, lambda: connect("/dev/simulated", 921600), lambda: reader.plugged)
@@ -321,8 +321,8 @@ def open_nfc(url: DeviceUrl) -> Any:
 # --- screen and touch panel ---------------------------------------------------------------------------------------
 
 
-class Glass:
-    """The display, which outlives the lane's process: black while nothing draws on it."""
+class ScreenOnDesk:
+    """The screen, which outlives the lane's process: black while no process draws on it."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -338,9 +338,9 @@ class Glass:
 class SceneScreen:
     """See `sco_drivers.screen.Screen`."""
 
-    def __init__(self, world: World, url: str) -> None:
-        self._world = world
-        self._process = world.process
+    def __init__(self, run: Run, url: str) -> None:
+        self._run = run
+        self._process = run.process
         self.url = url
         self.size = (1024, 768)
         self._gone = False
@@ -348,69 +348,69 @@ class SceneScreen:
     def _check(self) -> None:
         if not self._process.alive:
             raise Killed
-        if self._gone or not self._world.glass.plugged:
+        if self._gone or not self._run.screen.plugged:
             self._gone = True
             raise DeviceGone("the display was unplugged", url=self.url)
 
     def show(self, scene: Scene) -> None:
         self._check()
-        world = self._world
-        order = world.serving  # a display that hangs shows late what was right when it was asked
-        if world.faults.strikes("screen hangs", 0.1):
-            world.clock.sleep(world.faults.random.uniform(1.0, 90.0))
-        if world.faults.strikes("screen gone", 0.2):
-            world.say("screen: the display leaves")
-            world.glass.plugged = False
-            world.glass.put(None)
-            world.clock.after(world.faults.random.uniform(0.0, 60.0), lambda: setattr(world.glass, "plugged", True))
+        run = self._run
+        order = run.serving  # a screen that hangs shows late what was right at the request
+        if run.faults.strikes("screen hangs", 0.1):
+            run.clock.sleep(run.faults.random.uniform(1.0, 90.0))
+        if run.faults.strikes("screen gone", 0.2):
+            run.note("screen: the display is unplugged")
+            run.screen.plugged = False
+            run.screen.put(None)
+            run.clock.after(run.faults.random.uniform(0.0, 60.0), lambda: setattr(run.screen, "plugged", True))
             self._check()
-        world.clock.sleep(0.03)
+        run.clock.sleep(0.03)
         self._check()
-        world.shown(scene, order)
+        run.shown(scene, order)
 
     def check(self) -> None:
         self._check()
 
     def button_at(self, x: int, y: int, pressed_at: float | None = None) -> str | None:
         self._check()
-        scene = self._world.glass.scene
+        scene = self._run.screen.scene
         found = [] if scene is None else [button.action for button in scene.buttons]
         return found[-1 - x] if y == -1 and -1 - x < len(found) else None
 
     def close(self) -> None:
         if self._process.alive:
-            self._world.glass.put(None)
+            self._run.screen.put(None)
 
 
 class Panel:
-    """See `sco_drivers.touch.Touch`. Taps come from the world's customers."""
+    """See `sco_drivers.touch.Touch`. Taps come from the run's customers."""
 
-    def __init__(self, world: World, url: str) -> None:
-        self._world = world
+    def __init__(self, run: Run, url: str) -> None:
+        self._run = run
         self.url = url
 
     def start(self, size: tuple[int, int], on_tap: Callable[[Tap], None], on_lost: Callable[[Exception], None]) -> None:
-        world, process = self._world, self._world.process
-        if world.faults.strikes("touch gone", 0.5):
+        run, process = self._run, self._run.process
+        if run.faults.strikes("touch gone", 0.5):
             raise DeviceNotFound("no panel", url=self.url)
 
         def tap(nth: int) -> None:
             if process.alive:
                 on_tap(Tap(-1 - nth, -1))
 
-        world.tap = tap
+        run.tap = tap
 
     def close(self) -> None:
-        self._world.tap = lambda nth: None
+        self._run.tap = lambda nth: None
 
 
 def open_screen(url: DeviceUrl) -> SceneScreen:
-    world = CURRENT[-1]
-    if not world.process.alive:
+    run = CURRENT[-1]
+    if not run.process.alive:
         raise Killed
-    if not world.glass.plugged:
+    if not run.screen.plugged:
         raise DeviceNotFound("no display", url=url.text)
-    return SceneScreen(world, url.text)
+    return SceneScreen(run, url.text)
 
 
 def open_touch(url: DeviceUrl) -> Panel:

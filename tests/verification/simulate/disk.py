@@ -1,6 +1,6 @@
-"""The lane's disk: the production `Journal` on a real SQLite file, with a file system's errors and sudden death.
+"""The lane's disk: the production `Journal` on a real SQLite file, with disk errors and killed processes.
 
-Death leaves what the operating system had: the files as they are at that moment, copied for the next process. What
+A killed process leaves the files as they are at that moment, copied for the next one. What
 power loss leaves, unsynced writes dropped, torn or reordered, is tested in `powerloss`.
 """
 
@@ -25,26 +25,26 @@ def _error(name: str, text: str) -> sqlite3.OperationalError:
 
 
 class Disk:
-    """Where the journal lies.
+    """Where the journal is stored.
 
     Attributes:
         path: of the journal, for the next process that opens it.
-        kill: kills the process; is called at a commit.
-        alive: whether the process that writes still lives.
+        kill: kills the process; called at a commit.
+        alive: whether the process that writes is still alive.
     """
 
-    def __init__(self, folder: Path, clock: Clock, faults: Faults, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, clock: Clock, faults: Faults, note: Callable[[str], None]) -> None:
         self._folder = folder
         self._clock = clock
         self._faults = faults
-        self._say = say
+        self._note = note
         self._copies = 0
         self._bad_until = 0
         self.kill: Callable[[str], None] = lambda why: None
         self.path = folder / "journal-0"
 
     def power_cut(self) -> None:
-        """Keep what is there for the next process; the one that dies writes nowhere any more."""
+        """Copy the files for the next process; whatever the dying one still writes is lost."""
         before, self._copies = self.path, self._copies + 1
         self.path = self._folder / f"journal-{self._copies}"
         for suffix in ("", "-wal"):
@@ -56,15 +56,15 @@ class Disk:
             shutil.copytree(decisions, self.path.with_name(self.path.name + ".resolutions"))
 
     def wrap(self, db: sqlite3.Connection, alive: Callable[[], bool]) -> sqlite3.Connection:
-        """The connection of a journal that was opened, with this disk's errors."""
+        """The connection of an open journal, with the errors of this disk."""
         return _Connection(db, self, alive)  # type: ignore[return-value]
 
     def before(self, statement: str) -> None:
-        """Raise what the disk says."""
+        """Raise the disk's error, if it has one for this statement."""
         faults, now = self._faults, self._clock.us
         if not statement.startswith(_WRITES):
             if faults.strikes("disk read", 0.02):
-                self._say("disk: a read fails")
+                self._note("disk: a read fails")
                 raise _error("SQLITE_IOERR_READ", "disk I/O error")
             return
         if statement == "COMMIT" and faults.strikes("killed at disk", 0.03):
@@ -75,12 +75,12 @@ class Disk:
         if statement not in ("BEGIN IMMEDIATE", "COMMIT"):
             return
         if faults.strikes("disk error", 0.1):
-            self._say(f"disk: {statement} fails")
+            self._note(f"disk: {statement} fails")
             raise _error("SQLITE_IOERR_WRITE", "disk I/O error")
         for kind, longest in (("disk full", 15.0), ("disk full for long", 600.0)):
             if faults.strikes(kind, 0.05):
                 self._bad_until = now + round(faults.random.uniform(1.0, longest) * 1_000_000)
-                self._say(f"disk: full for {(self._bad_until - now) / 1e6:.0f} s")
+                self._note(f"disk: full for {(self._bad_until - now) / 1e6:.0f} s")
                 raise _error("SQLITE_FULL", "database or disk is full")
 
     def after_commit(self) -> None:

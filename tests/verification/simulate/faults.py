@@ -1,4 +1,7 @@
-"""What may go wrong in a seed's world, how often, and the count of what did."""
+"""What may go wrong around the lane in a run, how often, and how often it did.
+
+Mistakes in our own code are in `seeded_faults`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from random import Random
 
 HTTP = {
     "refused": "the connection is refused",
-    "unreachable": "the connection comes to nothing until the time-out",
+    "unreachable": "the connection attempt times out",
     "no name": "the bank's name is not resolved",
     "send cut": "the connection is cut while the request is sent",
     "cut before": "the connection is cut before the bank has the request",
@@ -21,9 +24,9 @@ HTTP = {
     "twice": "the request reaches the bank twice, the second time up to 30 s later",
     "429": "too many requests, with Retry-After",
     "500": "HTTP 5xx, not done",
-    "500 after": "HTTP 5xx, done all the same",
+    "500 after": "HTTP 5xx, done nevertheless",
     "redirect": "a captive portal answers with a redirect",
-    "garbage": "HTTP 200 and a page of HTML, done all the same",
+    "garbage": "HTTP 200 and a page of HTML, done nevertheless",
     "portal": "HTTP 200 and a captive portal's page, not done",
     "404": "not found, although it is there",
     "truncated": "the answer stops in the middle",
@@ -38,16 +41,16 @@ DISK = {
 }
 DEVICES = {
     "paper out": "the roll ends in mid-ticket or before it",
-    "cover": "somebody opens the cover",
-    "printer mute": "the printer prints and says nothing",
+    "cover": "the cover is opened",
+    "printer mute": "the printer prints and sends no status",
     "printer stalls": "the printer takes no bytes for a while",
     "printer gone": "the printer's cable is pulled in mid-ticket, or before it",
     "printer power": "the printer loses power in mid-ticket",
     "reader": "one reader command meets a fault",
     "reader gone": "the reader's cable is pulled",
     "screen hangs": "the display takes up to a minute and a half to show a scene",
-    "screen gone": "the display leaves, for a while",
-    "touch gone": "the touch panel leaves",
+    "screen gone": "the display is unplugged for a while",
+    "touch gone": "the touch panel is absent",
 }
 POWER = {
     "killed": "the process is killed at some moment",
@@ -61,37 +64,37 @@ POWER = {
 BANK = {
     "bank declines": "the bank rejects the payment",
     "bank refuses cancel": "a cancellation of an open payment is refused",
-    "bank closes late": "a cancellation is accepted, and closes the payment later, or not before it is paid",
-    "bank other sum": "the bank takes another sum",
+    "bank closes late": "a cancellation is accepted and closes the payment later, unless it is paid before",
+    "bank other amount": "the bank takes another amount",
     "bank pending": "the payment is in processing for up to half a minute",
     "bank expires late": "the invoice ends at the bank up to a minute late",
     "list lags": "the bank's list does not show young payments",
     "get lags": "a young payment is not found by its id",
-    "bad link": "the bank gives a link of another sum, or none",
-    "new word": "the bank uses a status that nobody knows",
+    "bad link": "the bank gives a link for another amount, or none",
+    "unknown status": "the bank uses a status that no document names",
     "namesake": "another lane of the merchant sells under the same order number",
-    "untold": "the bank's list does not tell again which attempt a payment was made for",
-    "crowd": "the merchant has many payments: the list has pages",
+    "unattributed": "the bank's list omits which attempt a payment was made for",
+    "crowd": "the merchant has many payments: the list has several pages",
 }
 KINDS = {**HTTP, **DISK, **DEVICES, **POWER, **BANK}
 
 
 @dataclass(frozen=True, slots=True)
 class Focus:
-    """What a world has for certain, beside what its seed draws: the display mode, kinds of faults with their rates, and
-    a request that always meets the same fault."""
+    """What a run has for certain, in addition to what its seed draws: the display mode, kinds of faults with their
+    rates, and a request that always meets the same fault."""
 
     mode: int | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
-    curse: tuple[str, str] | None = None
+    persistent: tuple[str, str] | None = None
 
 
 class Faults:
-    """Which kinds a world has, drawn anew for each seed, so that some worlds meet one kind often and others many.
+    """The kinds of faults in a run. Each seed draws them, so that some runs meet one kind often and others many kinds.
 
     Attributes:
         count: how often each kind happened.
-        fair: from then on nothing goes wrong any more.
+        fair: whether nothing goes wrong any more.
     """
 
     def __init__(self, random: Random, focus: Focus) -> None:
@@ -100,22 +103,22 @@ class Faults:
         self.fair = False
         share = random.choice((0.0, 0.08, 0.2, 0.4))
         self.rates = {kind: random.choice((0.02, 0.1, 0.3, 0.8)) for kind in KINDS if random.random() < share}
-        self.curse = (random.choice(("create", "get", "cancel", "list")), random.choice(tuple(HTTP)[3:]))
-        self._cursed = random.random() < 0.25
+        self.persistent = (random.choice(("create", "get", "cancel", "list")), random.choice(tuple(HTTP)[3:]))
+        self._has_persistent = random.random() < 0.25
         only = random.choice((1.0, 1.0, 0.3))
         self.rates = {kind: rate * only for kind, rate in self.rates.items()} | focus.rates
-        if focus.curse is not None:
-            self.curse, self._cursed = focus.curse, True
+        if focus.persistent is not None:
+            self.persistent, self._has_persistent = focus.persistent, True
 
-    def curse_of(self, call: str) -> str | None:
-        """In some worlds one kind of request always meets the same fault."""
-        if not self._cursed or self.fair or call != self.curse[0]:
+    def persistent_fault_of(self, call: str) -> str | None:
+        """In some runs one kind of request always meets the same fault."""
+        if not self._has_persistent or self.fair or call != self.persistent[0]:
             return None
-        self.count[self.curse[1]] += 1
-        return self.curse[1]
+        self.count[self.persistent[1]] += 1
+        return self.persistent[1]
 
     def has(self, kind: str) -> bool:
-        """Whether it may happen in this world."""
+        """Whether it may happen in this run."""
         return kind in self.rates and not self.fair
 
     def strikes(self, kind: str, weight: float = 1.0) -> bool:
@@ -126,7 +129,7 @@ class Faults:
         return True
 
     def one_of(self, kinds: tuple[str, ...] | dict[str, str], weight: float = 1.0) -> str | None:
-        """The one of `kinds` that happens now, or None."""
+        """The one kind that happens now, or None."""
         found = [kind for kind in kinds if self.has(kind)]
         self.random.shuffle(found)
         return next((kind for kind in found if self.strikes(kind, weight)), None)

@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tests.verification.simulate.faults import KINDS
-from tests.verification.simulate.world import Run, run_seed
+from tests.verification.simulate.run import Report, run_seed
 from tests.verification.verdict import verdict
 
 RERUN = ".venv/bin/python -m tests.verification.simulate --seed {seed} --trace"
 
 
-def _brief(seed: int) -> Run:
+def _brief(seed: int) -> Report:
     """A run with its trace only where it is printed: it is long, and crosses a pipe."""
-    run = run_seed(seed)
-    return run if run.broken is not None else replace(run, story=[])
+    report = run_seed(seed)
+    return report if report.broken is not None else replace(report, trace=[])
 
 
-def runs_of(seeds: int, base: int, jobs: int) -> Iterator[Run]:
+def runs_of(seeds: int, base: int, jobs: int) -> Iterator[Report]:
     """Every run, as it ends."""
     numbers = range(base, base + seeds)
     if jobs == 1:
@@ -38,17 +38,17 @@ def simulate(seeds: int, base: int, jobs: int) -> int:
     sales: Counter[int] = Counter()
     events = played = 0
     broken: list[str] = []
-    for run in runs_of(seeds, base, jobs):
+    for report in runs_of(seeds, base, jobs):
         played += 1
-        events += run.events
-        faults.update(run.faults)
-        sales[run.mode] += run.sales
-        if run.broken is not None:
+        events += report.events
+        faults.update(report.faults)
+        sales[report.mode] += report.sales
+        if report.broken is not None:
             if not broken:
-                print("\n".join(run.story))
-            broken.append(f"invariant {run.invariant} by seed {run.seed}: {run.broken}")
-            print(f"seed {run.seed}: invariant {run.invariant} is broken: {run.broken}")
-            print(f"again: {RERUN.format(seed=run.seed)}", flush=True)
+                print("\n".join(report.trace))
+            broken.append(f"invariant {report.invariant} by seed {report.seed}: {report.broken}")
+            print(f"seed {report.seed}: invariant {report.invariant} is broken: {report.broken}")
+            print(f"again: {RERUN.format(seed=report.seed)}", flush=True)
             if len(broken) >= 20:
                 break
     took = time.monotonic() - began

@@ -1,5 +1,5 @@
-"""The invariants of `sco_payment.attempt`, checked against what really happened: the bank's books, the paper, the
-glass, the journal on disk. It never asks what the lane believes, but for what the lane has told.
+"""The invariants of `sco_payment.attempt`, checked against what really happened: the acquirer's books, the paper, the
+screen, the journal on disk. What the lane believes counts only where it has reported it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sco_payment.journal import Journal
     from sco_payment.order import Order, Result
     from sco_sim.paymaster import BankPayment
+    from tests.verification.simulate.run import Run
     from tests.verification.simulate.wire import Request
-    from tests.verification.simulate.world import World
 
 
 class Violation(AssertionError):
@@ -33,37 +33,37 @@ class Violation(AssertionError):
 
 
 class Truth:
-    """What has happened to the money of a world."""
+    """What really happened to the money in a run."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, run: Run) -> None:
+        self._run = run
         self._bodies: dict[str, bytes] = {}
         self._flying: Counter[str] = Counter()  # creates on their way to the bank, by key
         self._orders: dict[str, Order] = {}
         self._cancels: Counter[str] = Counter()
-        self._told: dict[str, Result] = {}
+        self._delivered: dict[str, Result] = {}
         self._roll = 0
         self.goods: dict[str, str] = {}  # order -> the attempt that paid for it
-        self.decided: set[int] = set()  # cases that a person has closed
+        self.decided: set[int] = set()  # cases that the administrator has closed
 
-    # --- the bank's side ---
+    # --- the acquirer's side ---
 
     def payment_of(self, key: str) -> BankPayment | None:
         """The bank's payment of an attempt."""
-        for payment in self._world.bank.payments.values():
+        for payment in self._run.bank.payments.values():
             if payment.invoice.get("params", {}).get("attempt") == key:
                 return payment
         return None
 
     def closed(self, key: str) -> bool:
-        """Whether no money can come by the attempt any more, and none has."""
+        """Whether the attempt was not paid and cannot be paid any more."""
         payment = self.payment_of(key)
         if payment is not None:
             return payment.final and payment.status != "Settled"
         if not self._flying[key]:
             return True
         expires = msgspec.json.decode(self._bodies[key])["invoice"]["expires"]
-        return datetime.fromisoformat(expires).timestamp() <= self._world.clock.s
+        return datetime.fromisoformat(expires).timestamp() <= self._run.clock.s
 
     # --- what leaves the lane ---
 
@@ -77,7 +77,7 @@ class Truth:
             case "get" | "list":
                 pass
             case other:
-                raise Violation(0, f"the lane asks for {other}")
+                raise Violation(0, f"the lane requests {other}")
 
     def _create_leaves(self, request: Request) -> None:
         key = request.header("idempotency-key") or ""
@@ -85,13 +85,13 @@ class Truth:
         order_no, params = data["invoice"]["orderNo"], data["invoice"]["params"]
         state = self._on_disk(key)
         if state is None:
-            raise Violation(3, f"a payment is asked for and its attempt {key} is not on disk")
+            raise Violation(3, f"a payment is created and its attempt {key} is not on disk")
         if params["attempt"] != key:
-            raise Violation(3, f"a payment is asked for with the key {key} and is said to be of {params['attempt']}")
+            raise Violation(3, f"a payment is created with the key {key} and states the attempt {params['attempt']}")
         if self._bodies.setdefault(key, request.body) != request.body:
             raise Violation(3, f"the same key {key} with another body")
         sums = round(data["amount"]["value"] * 100), state.plan.kopecks + state.plan.tendered_elsewhere
-        order = self._world.order_of(order_no)
+        order = self._run.order_of(order_no)
         if sums != (order.kopecks - order.tendered_elsewhere, order.kopecks):
             raise Violation(6, f"the legs do not add up to order {order_no}: {sums}, {order}")
         for other, body in self._bodies.items():
@@ -99,14 +99,14 @@ class Truth:
                 continue
             before = msgspec.json.decode(body)
             if before["invoice"]["orderNo"] == order_no:
-                raise Violation(3, f"a second payment of order {order_no} ({key}); {self._story_of(other)}")
+                raise Violation(3, f"a second payment of order {order_no} ({key}); {self._describe(other)}")
             if state.plan.sticker_id is not None and not self._settled(other):
-                raise Violation(7, f"the plate is armed for {order_no} ({key}); {self._story_of(other)}")
+                raise Violation(7, f"the plate is armed for {order_no} ({key}); {self._describe(other)}")
         self._orders[key] = order
         self._flying[key] += 1
 
     def over(self, request: Request) -> None:
-        """A request can have no effect any more that it has not had."""
+        """A request can have no further effect."""
         if request.what == "create":
             self._flying[request.header("idempotency-key") or ""] -= 1
 
@@ -114,14 +114,14 @@ class Truth:
         payment = self.payment_of(key)
         return payment is not None and payment.status == "Settled"
 
-    def _story_of(self, key: str) -> str:
+    def _describe(self, key: str) -> str:
         payment = self.payment_of(key)
         if payment is None:
-            return f"a create of {key} is still on its way"
-        return f"the bank says of {key}: {payment.id} is {payment.status}"
+            return f"a create of {key} has not arrived yet"
+        return f"at the bank {payment.id} of {key} is {payment.status}"
 
     def _cancel_leaves(self, payment_id: str) -> None:
-        payment = self._world.bank.payments.get(payment_id)
+        payment = self._run.bank.payments.get(payment_id)
         key = payment.invoice.get("params", {}).get("attempt", "") if payment is not None else ""
         if key not in self._bodies:
             raise Violation(4, f"the lane cancels {payment_id}, which is none of its payments")
@@ -130,52 +130,52 @@ class Truth:
             raise Violation(4, f"a second cancellation of {payment_id}")
         state = self._on_disk(key)
         if state is None or state.cancel is not m.Cancel.ASKED:
-            raise Violation(4, f"{payment_id} is cancelled and that does not stand on disk")
+            raise Violation(4, f"{payment_id} is cancelled and that is not on disk")
 
     def _on_disk(self, key: str) -> m.State | None:
-        db = self._world.process.db
+        db = self._run.process.db
         query = "SELECT version, state FROM attempts WHERE attempt = ?"
         row = None if db is None else db.execute(query, (key,)).fetchone()
         return None if row is None else codec.decode_state(row[0], codec.from_json(row[1]))
 
     def _case_on_disk(self, key: str) -> int | None:
-        db = self._world.process.db
+        db = self._run.process.db
         row = None if db is None else db.execute("SELECT number FROM cases WHERE attempt = ?", (key,)).fetchone()
         return None if row is None else int(row[0])
 
-    # --- what the lane's software is told ---
+    # --- what the lane's software gets ---
 
-    def told(self, result: Result) -> None:
+    def delivered(self, result: Result) -> None:
         """The outcome of an attempt: invariants 1, 2, 4."""
         key, payment = result.key, self.payment_of(result.key)
-        if key in self._told:
+        if key in self._delivered:
             raise Violation(1, f"the outcome of {key} is delivered twice")
-        self._told[key] = result
+        self._delivered[key] = result
         state = self._on_disk(key)
         if state is None or state.outcome is not result.outcome:
-            raise Violation(1, f"{result.outcome} is told and does not stand on disk")
+            raise Violation(1, f"{result.outcome} is delivered and is not on disk")
         match result.outcome:
             case m.Outcome.PAID:
                 if state.phase is not m.Phase.PAID or payment is None or payment.status != "Settled":
-                    raise Violation(1, f"paid is told; {self._story_of(key)}")
+                    raise Violation(1, f"paid is delivered; {self._describe(key)}")
                 if payment.kopecks != result.kopecks:
-                    raise Violation(1, f"paid is told; the bank took {payment.kopecks} of {result.kopecks}")
+                    raise Violation(1, f"paid is delivered; the bank took {payment.kopecks} of {result.kopecks}")
             case m.Outcome.UNKNOWN:
                 if result.case is None or self._case_on_disk(key) != result.case:
-                    raise Violation(2, f"unknown is told without a case on disk ({result.case})")
+                    raise Violation(2, f"unknown is delivered without a case on disk ({result.case})")
             case _:
-                accepted = payment is not None and payment.id in self._world.bank.accepted
+                accepted = payment is not None and payment.id in self._run.bank.accepted
                 if not accepted and not self.closed(key):
-                    raise Violation(4, f"{result.outcome} is told; {self._story_of(key)}")
+                    raise Violation(4, f"{result.outcome} is delivered; {self._describe(key)}")
                 if result.outcome is m.Outcome.NOT_PRESENTED and payment is not None:
                     self._not_presented(payment)
 
     def _not_presented(self, payment: BankPayment) -> None:
-        if payment.link in self._world.printer.codes:
-            raise Violation(7, f"{payment.id} is said to be not presented, and its ticket came out")
+        if payment.link in self._run.printer.codes:
+            raise Violation(7, f"{payment.id} is reported as not presented, and its ticket came out")
 
     def goods_released(self, order: Order, key: str) -> None:
-        """The lane's software hands the goods out."""
+        """The lane's software releases the goods."""
         if order.number in self.goods:
             raise Violation(1, f"the goods of {order.number} are released twice")
         self.goods[order.number] = key
@@ -183,7 +183,7 @@ class Truth:
     # --- what a customer sees ---
 
     def shown(self, scene: Scene, order: Order | None) -> None:
-        """A scene stands on the glass: invariants 2 and 7."""
+        """The screen shows a scene: invariants 2 and 7."""
         words = ("Обращение №", RUSSIAN.out_of_service)
         if scene.name == "attendant" and not any(line.startswith(words) for line in scene.lines):
             raise Violation(2, "the customer is sent to the attendant without the number of a case")
@@ -192,19 +192,19 @@ class Truth:
         rest = order.kopecks - order.tendered_elsewhere
         if scene.amount != format_amount(rest):
             raise Violation(7, f"the screen shows {scene.amount}, the order lacks {format_amount(rest)}")
-        if scene.qr is not None and scene.qr != self._world.plate_link:
-            behind = [p for p in self._world.bank.payments.values() if p.link == scene.qr]
+        if scene.qr is not None and scene.qr != self._run.plate_link:
+            matching = [p for p in self._run.bank.payments.values() if p.link == scene.qr]
             if (
-                not behind
-                or behind[0].invoice["orderNo"] != order.number
-                or self._world.bank.asked[behind[0].id] != rest
+                not matching
+                or matching[0].invoice["orderNo"] != order.number
+                or self._run.bank.asked[matching[0].id] != rest
             ):
                 raise Violation(7, f"the code on the screen is not one for {order.number} and {format_amount(rest)}")
 
     def scanned(self, payment: BankPayment, order: Order) -> None:
         """A phone has found `payment` while the lane asked the customer to pay `order`: invariant 7."""
         rest = order.kopecks - order.tendered_elsewhere
-        if payment.invoice["orderNo"] != order.number or self._world.bank.asked[payment.id] != rest:
+        if payment.invoice["orderNo"] != order.number or self._run.bank.asked[payment.id] != rest:
             raise Violation(
                 7,
                 f"the lane asks for {order.number}, {rest}; "
@@ -215,16 +215,16 @@ class Truth:
 
     def check(self) -> None:
         """After every event."""
-        length = len(self._world.printer.machine.roll)
+        length = len(self._run.printer.machine.roll)
         if length == self._roll:
             return
         self._roll = length
-        twice = [link for link, n in Counter(self._world.printer.codes).items() if n > 1]
+        twice = [link for link, n in Counter(self._run.printer.codes).items() if n > 1]
         if twice:
             raise Violation(7, f"a ticket came out twice: {twice[0]}")
 
     def audit(self, journal: Journal) -> None:
-        """After a fair time of an invoice's life and the grace: invariants 1, 2, 5, and the journal itself."""
+        """After an invoice's life and the grace without faults: invariants 1, 2, 5, and the journal itself."""
         problems = journal.verify()
         if problems:
             raise Violation(0, f"the journal: {problems}")
@@ -233,30 +233,30 @@ class Truth:
             if state.phase not in m.FINAL and state.plan.key not in cases:
                 raise Violation(5, f"{state.plan.key} of {state.plan.order_no} is still {state.phase.value}")
             if state.phase is m.Phase.UNPAID and self._settled(state.plan.key):
-                raise Violation(4, f"{state.plan.key} is closed as unpaid; {self._story_of(state.plan.key)}")
+                raise Violation(4, f"{state.plan.key} is closed as unpaid; {self._describe(state.plan.key)}")
             if state.phase is m.Phase.PAID and not self._settled(state.plan.key):
-                raise Violation(1, f"{state.plan.key} is closed as paid; {self._story_of(state.plan.key)}")
+                raise Violation(1, f"{state.plan.key} is closed as paid; {self._describe(state.plan.key)}")
         for key in self._bodies:
             payment = self.payment_of(key)
             released = key in self.goods.values()
             if payment is None or payment.status != "Settled":
                 if released:
-                    raise Violation(1, f"goods were released; {self._story_of(key)}")
+                    raise Violation(1, f"goods were released; {self._describe(key)}")
                 continue
             if not released and (key not in cases or cases[key].closed_at_ms is not None):
                 raise Violation(2, f"the bank has the money of {payment.id}, no goods, no case that is open")
             if payment.kopecks != self.asked_of(key) and key not in cases:
-                raise Violation(2, f"the bank took another sum for {payment.id}, no case")
+                raise Violation(2, f"the bank took another amount for {payment.id}, no case")
         for number in self.decided:
             case = journal.case(number)
             overtaken = case.phase in (m.Phase.PAID_LATE.value, m.Phase.UNSETTLED.value)
             if case.closed_at_ms is None and not overtaken:
-                raise Violation(2, f"a person closed case {number}, and the journal does not know it")
+                raise Violation(2, f"the administrator closed case {number}, and the journal does not know it")
         for number, case in ((case.number, case) for case in cases.values()):
             if not journal.timeline(case.attempt):
                 raise Violation(2, f"case {number} has no evidence")
 
     def asked_of(self, key: str) -> int:
-        """The sum of the attempt, in kopecks."""
+        """The amount of the attempt, in kopecks."""
         order = self._orders[key]
         return order.kopecks - order.tendered_elsewhere

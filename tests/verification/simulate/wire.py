@@ -1,6 +1,7 @@
-"""The wire between lane and bank: sockets of bytes in simulated time, in place of the operating system's.
+"""The wire between lane and acquirer: sockets of bytes in simulated time, in place of the operating system's.
 
-The production client's urllib3 and http.client run above it unchanged; below stand the shipped simulator's own routes.
+The production client's urllib3 and http.client run above it unchanged; below it are the routes of the shipped
+simulator.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _EXCHANGING = tuple(kind for kind in HTTP if kind not in _CONNECTING)
 
 
 class Request:
-    """One whole request, as the bank's front door reads it."""
+    """One whole request, as a server reads it."""
 
     def __init__(self, raw: bytes) -> None:
         head, _, self.body = raw.partition(b"\r\n\r\n")
@@ -39,7 +40,7 @@ class Request:
 
     @property
     def payment_id(self) -> str | None:
-        """Of a question about a payment, or its cancellation."""
+        """Of a status request or a cancellation."""
         parts = self.path.removeprefix("/api/v2/").split("/")
         return parts[1] if parts[0] == "payments" and len(parts) > 1 else None
 
@@ -54,14 +55,14 @@ class Request:
 
 
 def answer_of(app: Any, request: Request) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """What the simulator's application says: status, headers, body. It never waits, so no event loop is needed."""
-    said: list[dict[str, Any]] = []
+    """The answer of the simulator's application: status, headers, body. It never waits, so it needs no event loop."""
+    sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": request.body, "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
-        said.append(message)
+        sent.append(message)
 
     scope = {
         "type": "http",
@@ -81,13 +82,13 @@ def answer_of(app: Any, request: Request) -> tuple[int, list[tuple[bytes, bytes]
     try:
         running.send(None)
     except StopIteration:
-        return said[0]["status"], said[0]["headers"], b"".join(part.get("body", b"") for part in said[1:])
+        return sent[0]["status"], sent[0]["headers"], b"".join(part.get("body", b"") for part in sent[1:])
     running.close()
     raise AssertionError("the simulator waits")
 
 
 def on_the_wire(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes:
-    """The octets of an answer."""
+    """The bytes of an answer."""
     lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Something')}".encode()]
     lines += [name.title() + b": " + value for name, value in headers if name != b"content-length"]
     lines.append(b"Content-Length: %d" % len(body))
@@ -95,15 +96,17 @@ def on_the_wire(status: int, headers: list[tuple[bytes, bytes]], body: bytes) ->
 
 
 class Network:
-    """The network of the lane. `sent` is called with each request that has left the lane whole, before its fate;
-    `over` when it can have no effect any more that it has not had."""
+    """The network of the lane. `sent` is called with each request that has left the lane, before its fault is drawn;
+    `over` when it can have no further effect."""
 
-    def __init__(self, clock: Clock, faults: Faults, paymaster: PayMasterSimulator, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, clock: Clock, faults: Faults, paymaster: PayMasterSimulator, note: Callable[[str], None]
+    ) -> None:
         self._clock = clock
         self._faults = faults
         self._paymaster = paymaster
         self._app = paymaster._app()
-        self._say = say
+        self._note = note
         self.sent: Callable[[Request], None] = lambda request: None
         self.over: Callable[[Request], None] = lambda request: None
         self.alive: Callable[[], bool] = lambda: True
@@ -123,7 +126,7 @@ class Network:
         if not self.alive():
             raise Killed
         if fault is not None:
-            self._say(f"net: {HTTP[fault]}")
+            self._note(f"net: {HTTP[fault]}")
         if fault == "refused":
             raise ConnectionRefusedError(111, "Connection refused")
         if fault == "unreachable":
@@ -132,16 +135,16 @@ class Network:
             raise socket.gaierror(-3, "Temporary failure in name resolution")
         return Wire(self, self._clock)
 
-    # --- what becomes of a request ---
+    # --- what happens to a request ---
 
     def take(self, wire: Wire, request: Request) -> None:
         """A whole request has left the lane."""
         self.sent(request)
         random = self._faults.random
-        fault = self._faults.curse_of(request.what) or self._faults.one_of(_EXCHANGING)
+        fault = self._faults.persistent_fault_of(request.what) or self._faults.one_of(_EXCHANGING)
         fault = "answer lost" if self.offline else fault
         name = f"{request.what}{f' {request.payment_id}' if request.payment_id else ''}"
-        self._say(f"net: {name} leaves" + (f"; {HTTP[fault]}" if fault else ""))
+        self._note(f"net: {name} leaves" + (f"; {HTTP[fault]}" if fault else ""))
         there = random.uniform(0.002, 0.2)
         if fault == "late":
             there = random.uniform(5.0, 60.0)
@@ -179,7 +182,9 @@ class Network:
     def _done(self, request: Request, fault: str | None) -> bytes:
         status, headers, body = answer_of(self._app, request)
         name = f"{request.what}{f' {request.payment_id}' if request.payment_id else ''}"
-        self._say(f"bank: {name} -> {status} {body[:120].decode('utf-8', 'replace') if status != 200 else ''}".rstrip())
+        self._note(
+            f"bank: {name} -> {status} {body[:120].decode('utf-8', 'replace') if status != 200 else ''}".rstrip()
+        )
         if fault == "500 after":
             return self._refusal("500")
         if fault == "garbage":
@@ -194,7 +199,7 @@ class Network:
         return on_the_wire(status, headers, body)
 
     def _another(self, payment_id: str | None) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
-        """The bank's answer to a question that nobody asked: about another payment, best a paid one."""
+        """The acquirer's answer about another payment, a paid one if possible."""
         bank = self._paymaster.bank
         others = [payment for payment in bank.payments.values() if payment.id != payment_id]
         if not others:
@@ -230,7 +235,7 @@ class Wire:
         self._network = network
         self._clock = clock
         self._out = b""
-        self._came: list[tuple[int, bytes | None]] = []  # when, and what: octets, b"" the end, None a reset
+        self._came: list[tuple[int, bytes | None]] = []  # when, and what: bytes, b"" the end, None a reset
         self._signal = Signal(clock)
         self._timeout: float | None = None
         self._closed = False
@@ -264,7 +269,7 @@ class Wire:
         return self._timeout
 
     def setsockopt(self, *_: Any) -> None:
-        """Nothing."""
+        """There is nothing to do."""
 
     def sendall(self, data: Any) -> None:
         self._check()
@@ -277,7 +282,7 @@ class Wire:
             self._network.take(self, request)
 
     def fileno(self) -> int:
-        """It is no file; only who asks whether it has been closed behind his back asks for this."""
+        """Only a client that keeps a connection asks for it, to see whether the connection was closed meanwhile."""
         raise ValueError("a simulated socket has no descriptor: the lane keeps a connection")
 
     def makefile(self, mode: str, *_: Any, **__: Any) -> io.BufferedReader:
@@ -311,7 +316,7 @@ class Wire:
             raise OSError(9, "Bad file descriptor")
 
     def shutdown(self, how: int) -> None:
-        """Nothing."""
+        """There is nothing to do."""
 
     def close(self) -> None:
         self._closed = True

@@ -1,4 +1,4 @@
-"""A seed's whole world: a shop with one lane, its till, its customers, and all that may go wrong there."""
+"""One seed: a shop with one lane, its till, its customers, and all that may go wrong there."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from sco_sim.paymaster.bank import BankPayment
 from tests.verification.clock import US, Clock, Killed, PatchedThreading, PatchedTime, SimulatedRuntime, Task
 from tests.verification.simulate import devices
 from tests.verification.simulate.bank import HarshBank
-from tests.verification.simulate.devices import Glass, PrinterOnDesk, ReaderOnDesk
+from tests.verification.simulate.devices import PrinterOnDesk, ReaderOnDesk, ScreenOnDesk
 from tests.verification.simulate.disk import Disk
 from tests.verification.simulate.faults import POWER, Faults, Focus
 from tests.verification.simulate.truth import Truth, Violation
@@ -50,7 +50,7 @@ from tests.verification.simulate.wire import Network, Request
 
 TIME = PatchedTime()
 THREADING = PatchedThreading()
-_IN_PLAY = (
+_SIMULATED = (
     "sco_drivers.printer.escpos",
     "sco_drivers.nfc.uart",
     "sco_payment.lane",
@@ -60,18 +60,18 @@ _IN_PLAY = (
 )
 _PRODUCTION = ("sco_payment.", "sco_drivers.", "nfc.clf")
 _REAL = ("sco_payment.runtime", "sco_payment.journal", "sco_sim.paymaster", "sco_drivers.sim")
-"""What keeps the machine's own time and threads: it is not in play, or never waits."""
-MOST_EVENTS = 400_000
-"""A world that has not come to its end by then runs in a circle."""
+"""Modules that keep the real time and threads: they are not simulated, or never wait."""
+MAX_EVENTS = 400_000
+"""A run that has not ended by then never will."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What came of a seed. `story` is the whole trace; `broken` is what was violated, or None."""
+class Report:
+    """The result of a seed. `broken` is the violation, or None."""
 
     seed: int
     trace_hash: str
-    story: list[str]
+    trace: list[str]
     faults: Mapping[str, int]
     events: int
     broken: str | None
@@ -81,25 +81,25 @@ class Run:
 
 
 class Process:
-    """The lane's software from its start to its end."""
+    """One process of the lane's software."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, run: Run) -> None:
         self.alive = True
         self.tasks: list[Task] = []
         self.lane: Lane | None = None
         self.db: sqlite3.Connection | None = None
         self.printer_memory = Memory()
-        self.runtime: SimulatedRuntime[Message] = SimulatedRuntime(world.clock, world.wall, self.tasks.append)
+        self.runtime: SimulatedRuntime[Message] = SimulatedRuntime(run.clock, run.wall, self.tasks.append)
 
 
-class World:
-    """One seed."""
+class Run:
+    """One seed, and all that it simulates."""
 
     def __init__(self, seed: int, folder: Path, focus: Focus) -> None:
         self.seed = seed
         self._folder = f"{folder}/"
         self.random = Random(seed)
-        self.story: list[str] = []
+        self.trace: list[str] = []
         self.clock = Clock(Random(self.random.random()))
         self.faults = Faults(Random(self.random.random()), focus)
         self._mode = focus.mode
@@ -108,14 +108,14 @@ class World:
         if self.faults.strikes("clock skew"):
             self.skew = random.choice((-1, 1)) * random.choice((5.0, 120.0, 900.0, 7200.0, 86400.0))
         self.paymaster = PayMasterSimulator(clock=lambda: self.clock.s)
-        self.bank = HarshBank(self.clock, self.faults, self.say)
+        self.bank = HarshBank(self.clock, self.faults, self.note)
         self.bank.namesake = self._namesake
         self.paymaster.bank, self.paymaster.phone = self.bank, Phone(self.bank)
-        self.network = Network(self.clock, self.faults, self.paymaster, self.say)
-        self.disk = Disk(folder, self.clock, self.faults, self.say)
+        self.network = Network(self.clock, self.faults, self.paymaster, self.note)
+        self.disk = Disk(folder, self.clock, self.faults, self.note)
         self.disk.kill = self.kill
-        self.printer = PrinterOnDesk(self.clock, self.faults, self.say)
-        self.glass = Glass(self.clock)
+        self.printer = PrinterOnDesk(self.clock, self.faults, self.note)
+        self.screen = ScreenOnDesk(self.clock)
         self.tap: Callable[[int], None] = lambda nth: None
         self.plate_link: str | None = None
         self.reader: ReaderOnDesk | None = None
@@ -136,15 +136,15 @@ class World:
         self.violation: Violation | None = None
         self.events = 0
 
-    def say(self, text: str) -> None:
-        """One line of the story, without the folder's name, which is another each time."""
-        self.story.append(f"{(self.clock.us - 1_700_000_000 * US) / US:10.3f}  {text}".replace(self._folder, ""))
+    def note(self, text: str) -> None:
+        """Add a line to the trace, without the name of the folder, which differs each time."""
+        self.trace.append(f"{(self.clock.us - 1_700_000_000 * US) / US:10.3f}  {text}".replace(self._folder, ""))
 
     def wall(self) -> float:
         """The lane's wall clock."""
         return self.clock.s + self.skew
 
-    # --- what there is ---
+    # --- set-up ---
 
     def _settings(self) -> Any:
         random = self.random
@@ -171,12 +171,12 @@ class World:
             shown |= {"sticker_id": sticker.id, "plate_link": sticker.payload}
             tag_uri = self.plate_link = sticker.payload
         if mode == 2 and (plate == "dynamic" or random.random() < 0.6):
-            self.reader = ReaderOnDesk(VirtualTag(uri=tag_uri), self.faults, self.say)
+            self.reader = ReaderOnDesk(VirtualTag(uri=tag_uri), self.faults, self.note)
             document["devices"] |= {"nfc": "simulate://nfc", "nfc_uid": self.reader.the_tag.uid.hex()}
-        self.say(
+        self.note(
             f"settings: mode {mode} {plate}, {document['timing']}, {document['dialog']}, clock off by {self.skew:g} s"
         )
-        self.say(f"faults: {', '.join(f'{kind} {rate:g}' for kind, rate in sorted(self.faults.rates.items()))}")
+        self.note(f"faults: {', '.join(f'{kind} {rate:g}' for kind, rate in sorted(self.faults.rates.items()))}")
         return settings_from_mapping(document, {TOKEN_VARIABLE: self.paymaster.token})
 
     def _new_order(self, n: int) -> Order:
@@ -190,10 +190,10 @@ class World:
     # --- the lane's process ---
 
     def start(self) -> None:
-        """The lane's software is started, on the journal as it lies on the disk."""
+        """Start the lane's software on the journal as it is on the disk."""
         self.process = Process(self)
         if not self._done:
-            self.say(f"till: starts, its clock is {self.wall() - self.clock.s:+.0f} s off")
+            self.note(f"till: starts, its clock is {self.wall() - self.clock.s:+.0f} s off")
             self.process.tasks.append(self.clock.spawn("till", partial(self._till, self.process)))
 
     def _open(self, process: Process) -> Lane:
@@ -212,16 +212,16 @@ class World:
     def _observed(self, event: LaneEvent) -> None:
         data = event.as_json()
         hidden = ("event", "seq", "time_ms", "expires_at_ms")
-        self.say(
+        self.note(
             f"lane: {data['event']} " + " ".join(f"{key}={value}" for key, value in data.items() if key not in hidden)
         )
 
     def kill(self, why: str) -> None:
-        """The process is gone; the next one comes after a while."""
+        """Kill the process; the next one starts after a while."""
         process = self.process
         if not process.alive:
             return
-        self.say(f"POWER: the process is killed {why}")
+        self.note(f"POWER: the process is killed {why}")
         self.disk.power_cut()
         process.alive = process.runtime.alive = False
         self.tap = lambda nth: None
@@ -240,15 +240,15 @@ class World:
             try:
                 lane = self._open(process)
             except JournalError as error:
-                self.say(f"till: {error}")
+                self.note(f"till: {error}")
                 self.clock.sleep(5.0)
         if self.random.random() < 0.3:
             try:
                 lane.recover()
             except JournalError as error:
-                self.say(f"till: recover: {error}")
+                self.note(f"till: recover: {error}")
         if self._has_watcher:
-            lane.start()  # the lane's own thread, beside whatever the till does
+            lane.start()  # the lane's own thread, parallel to the till
         while not self._done:
             self._idle(lane, self.random.choice((0.5, 3.0, 20.0)))
             if self.orders and not self._closing:
@@ -261,7 +261,7 @@ class World:
             self.clock.sleep(2.0)
 
     def _serve(self, lane: Lane, order: Order) -> None:
-        self.say(f"till: takes {order.kopecks} for {order.number}, {order.tendered_elsewhere} are paid otherwise")
+        self.note(f"till: takes {order.kopecks} for {order.number}, {order.tendered_elsewhere} are paid by other means")
         self.serving = order
         self._tries[order.number] = self._tries.get(order.number, 0) + 1
         began = self.clock.us
@@ -270,16 +270,16 @@ class World:
         try:
             result = lane.pay(order, deliver=partial(self._deliver, order))
         except PaymentRefused as error:
-            self.say(f"till: refused: {error}")
+            self.note(f"till: refused: {error}")
         except JournalError as error:
-            self.say(f"till: {error}")
+            self.note(f"till: {error}")
         except _TillFails:
-            self.say("till: its own software failed")
+            self.note("till: its own software failed")
         except Killed:
             self._comes_again(order, 0.7)
             raise
         else:
-            self.say(f"till: told {result.outcome}, case {result.case}")
+            self.note(f"till: gets {result.outcome}, case {result.case}")
             again = 0.0 if result.outcome is m.Outcome.PAID else 0.6
             if result.outcome is m.Outcome.UNKNOWN:
                 again = 0.3
@@ -292,17 +292,17 @@ class World:
         self._comes_again(order, again)
 
     def _comes_again(self, order: Order, chance: float) -> None:
-        """The customer tries once more: the same order, perhaps after another customer."""
+        """Perhaps the customer tries once more: the same order, perhaps after another customer."""
         if order.number not in self.truth.goods and self._tries[order.number] < 4 and self.random.random() < chance:
             self.orders.insert(self.random.randrange(len(self.orders) + 1), order)
 
     def _deliver(self, order: Order, result: Result) -> None:
-        self.truth.told(result)
+        self.truth.delivered(result)
         before = self.faults.strikes("till fails", 0.3)
         if before and self.faults.random.random() < 0.5:
             raise _TillFails
         if result.outcome is m.Outcome.PAID:
-            self.say(f"till: the goods of {order.number} are released")
+            self.note(f"till: the goods of {order.number} are released")
             self.truth.goods_released(order, result.key)
         if before:
             raise _TillFails
@@ -317,19 +317,19 @@ class World:
         came, printed, paid = self.clock.s, len(self.printer.codes), False
         while self.serving is order:
             self.clock.sleep(random.uniform(0.3, 2.5))
-            scene = self.glass.scene
+            scene = self.screen.scene
             if self.serving is not order:
                 break
             waited = self.clock.s - came
             if scene is not None and scene.name == "dialog" and on_dialog is not None and waited > think:
-                self.say(f"customer: chooses {scene.buttons[on_dialog].label}")
+                self.note(f"customer: chooses {scene.buttons[on_dialog].label}")
                 self.tap(on_dialog)
                 if random.random() < 0.5:
                     self.tap(random.choice((0, 1)))
             elif wish == "cancels" and waited > think and scene is not None and scene.buttons:
-                self.say("customer: cancels")
+                self.note("customer: cancels")
                 self.tap(0)
-                wish = random.choice(("nothing", "pays"))  # and pays all the same
+                wish = random.choice(("nothing", "pays"))  # and pays nevertheless
             elif wish in ("pays", "late") and waited > think and not paid:
                 link = self._link(scene, printed)
                 paid = link is not None and self._pays(link, order)
@@ -339,7 +339,7 @@ class World:
             self._pays(tickets[-1], None)
 
     def _link(self, scene: Scene | None, printed: int) -> str | None:
-        """What the customer's phone can read now, where the lane asks for it."""
+        """The link that the customer's phone can read now, where the lane asks for it."""
         if scene is None or scene.name not in ("qr", "plate"):
             tickets = self.printer.codes[printed:]
             hasty = self.plate_link if self.random.random() < 0.1 else None
@@ -354,10 +354,10 @@ class World:
         try:
             seen = self.paymaster.phone.scan(link)
         except NothingToPay as error:
-            self.say(f"customer: {error}")
+            self.note(f"customer: {error}")
             return False
         payment = self.bank.payments[seen.payment_id]
-        scene = self.glass.scene
+        scene = self.screen.scene
         rest = 0 if order is None else order.kopecks - order.tendered_elsewhere
         asked_to_pay = scene is not None and scene.amount == format_amount(rest) and self.process.alive
         if (
@@ -370,22 +370,22 @@ class World:
         ):
             self.truth.scanned(payment, order)
         done = self.bank.customer_pays(seen.payment_id)
-        self.say(f"customer: pays {seen.kopecks} of {seen.payment_id}: {'done' if done else 'too late'}")
+        self.note(f"customer: pays {seen.kopecks} of {seen.payment_id}: {'done' if done else 'too late'}")
         return done
 
     def shown(self, scene: Scene, order: Order | None) -> None:
-        """The lane has put a scene on the glass."""
+        """The lane shows a scene on the screen."""
         code = " with a code" if scene.qr else ""
-        self.say(f"screen: {scene.name}{code} {scene.headline} {' '.join(scene.lines)} {scene.amount}".rstrip())
+        self.note(f"screen: {scene.name}{code} {scene.headline} {' '.join(scene.lines)} {scene.amount}".rstrip())
         self.truth.shown(scene, order)
-        self.glass.put(scene)
+        self.screen.put(scene)
 
-    # --- what happens around ---
+    # --- what happens around the lane ---
 
     def _leaves(self, request: Request) -> None:
         try:
             self.truth.leaves(request)
-        except Violation as violation:  # the lane takes whatever a request raises for silence of the bank
+        except Violation as violation:  # the lane would take this for a failed request
             self.violation = violation
             raise
         if self.faults.strikes("killed at wire", 0.1):
@@ -419,7 +419,7 @@ class World:
         return self.bank.create(data, None, b"")
 
     def _plan_troubles(self) -> None:
-        """What comes at some moment and not at some call."""
+        """Plan the faults that happen at a moment and not at a call."""
         random, faults = self.faults.random, self.faults
         if faults.strikes("crowd"):
             for n in range(random.choice((49, 50, 51, 130))):
@@ -441,36 +441,36 @@ class World:
         if not self.faults.strikes(kind):
             return
         if kind == "killed":
-            self.kill("by somebody")
+            self.kill("at some moment")
         elif kind == "clock jump":
             jump = random.choice((-1, 1)) * random.choice((2.0, 60.0, 700.0, 3600.0, 90_000.0))
             self.skew += jump
-            self.say(f"clock: the lane's wall clock is set by {jump:+g} s")
+            self.note(f"clock: the lane's wall clock is set by {jump:+g} s")
         else:
             self.network.offline = True
             lasts = random.choice((5.0, 40.0, 200.0))
-            self.say(f"net: the lane is offline for {lasts:g} s")
+            self.note(f"net: the lane is offline for {lasts:g} s")
             self.clock.after(lasts, self._online)
 
     def _online(self) -> None:
         self.network.offline = False
 
     def _passer_by(self, link: str) -> None:
-        self.say("a passer-by scans the plate")
+        self.note("a passer-by scans the plate")
         self._pays(link, None)
 
     def _attendant(self) -> None:
         if self.process.lane is not None and self.process.alive:
-            self.say("attendant: cancels")
+            self.note("attendant: cancels")
             self.process.lane.cancel()
 
     def _administrator(self) -> None:
-        """Closes cases while the lane runs: where no money can come any more; and where the lane still watches, too
-        early and without a look at the bank."""
+        """Close cases while the lane runs: where no money can come any more, and, too early, where the lane still
+        watches."""
         self.clock.after(200.0, self._administrator)
         if not self.process.alive or self.process.lane is None:
             return
-        with closing(sqlite3.connect(self.disk.path)) as db:  # what is on disk, and not what the lane is about to write
+        with closing(sqlite3.connect(self.disk.path)) as db:  # what is on disk, not what the lane is about to write
             found = db.execute(
                 "SELECT c.number, c.attempt, a.version, a.state FROM cases c JOIN attempts a USING (attempt) "
                 "WHERE c.closed_at_ms IS NULL"
@@ -479,7 +479,7 @@ class World:
             phase = codec.decode_state(version, codec.from_json(text)).phase
             early = phase is m.Phase.WATCHING
             if number not in self.truth.decided and (early or self.truth.closed(key)):
-                self.say(f"administrator: closes case {number}" + (" too early" if early else ""))
+                self.note(f"administrator: closes case {number}" + (" too early" if early else ""))
                 decision = resolutions.Resolution(
                     number, "Иванова", "no money came", self.clock.us // 1000, phase.value
                 )
@@ -489,7 +489,7 @@ class World:
     # --- the run ---
 
     def play(self) -> None:
-        """Trouble for a while, then a fair world for an invoice's life and grace; then the audit."""
+        """Faults for a while, then none for an invoice's life and grace; then the audit."""
         self._plan_troubles()
         self.start()
         timing = self.settings.timing
@@ -497,14 +497,14 @@ class World:
         while (self.orders or self.serving is not None) and self.clock.us < limit:
             self._run(self.clock.us + 30 * US)
         self._run(self.clock.us + 30 * US)
-        self.say("-- from here on nothing goes wrong any more")
+        self.note("-- no more faults from here on")
         self._closing = True
         self.faults.fair = True
         self._online()
-        self.printer.mend()
-        self.glass.plugged = True
+        self.printer.repair()
+        self.screen.plugged = True
         if self.reader is not None:
-            self.reader.mend()
+            self.reader.repair()
         limit = self.clock.us + round((2 * timing.invoice_life_s + timing.grace_s + 700) * US)
         while self.clock.us < limit and not self._at_rest():
             self._run(self.clock.us + 30 * US)
@@ -513,7 +513,7 @@ class World:
         self._finish()
 
     def _at_rest(self) -> bool:
-        """Whether nothing is left to be settled, nor to be cleared off the tag when it is next looked at."""
+        """Whether every attempt is settled and the tag is cleared."""
         db = self.process.db
         if not self.process.alive or db is None or self._tag_carries():
             return False
@@ -528,9 +528,7 @@ class World:
         process = self.process
         if not process.alive or process.lane is None:
             raise Violation(5, "the lane's process never came back")
-        resolutions.apply_pending(
-            process.lane.journal
-        )  # what came after the till's last look; its next one would do it
+        resolutions.apply_pending(process.lane.journal)  # decisions since the till last looked
         self.truth.audit(process.lane.journal)
         if self._tag_carries():
             raise Violation(7, f"the tag still carries {self._tag_carries()}")
@@ -540,8 +538,8 @@ class World:
 
     def _after_each(self) -> None:
         self.events += 1
-        if self.events > MOST_EVENTS:
-            raise Violation(5, "the world runs in a circle")
+        if self.events > MAX_EVENTS:
+            raise Violation(5, "the run never ends")
         if self.violation is not None:
             raise self.violation
         if self.clock.failures:
@@ -552,7 +550,7 @@ class World:
         self.truth.check()
 
     def end(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         process = self.process
         process.alive = process.runtime.alive = False
         for task in process.tasks:
@@ -564,11 +562,11 @@ class World:
 
 
 class _TillFails(RuntimeError):
-    """The integrator's own software."""
+    """The failure of the integrator's own software."""
 
 
 def _let_go(lane: Lane) -> None:
-    """What the operating system does when a process is gone."""
+    """Do what the operating system does when a process has died."""
     lane.journal._db.close()
     lane.journal._drop_lock()
 
@@ -580,7 +578,7 @@ def _iso(at: float) -> str:
 
 
 class _Os:
-    """The module `os`, whose randomness is the seed's."""
+    """In place of the module `os`: its randomness is the seed's."""
 
     def __init__(self, random: Random, real: Any) -> None:
         self._random = random
@@ -593,13 +591,13 @@ class _Os:
         return getattr(self._real, name)
 
 
-def _uses_of_the_machine() -> Iterator[tuple[Any, str, Any]]:
-    """Each production module that uses the clock, threads or randomness of the machine, and by which name."""
+def _uses_of_the_system() -> Iterator[tuple[Any, str, Any]]:
+    """Each production module that uses the system's clock, threads or randomness, and by which name."""
     import os
     import threading
     import time
 
-    for module_name in _IN_PLAY:
+    for module_name in _SIMULATED:
         importlib.import_module(module_name)
     for module_name, module in sorted(sys.modules.items()):
         if module_name.startswith(_PRODUCTION) and not module_name.startswith(_REAL):
@@ -609,58 +607,58 @@ def _uses_of_the_machine() -> Iterator[tuple[Any, str, Any]]:
 
 
 @contextmanager
-def _in_place_of_the_machine(seed: int, folder: Path, focus: Focus) -> Iterator[World]:
-    """A world, whose clock, sockets and serial lines are those of the operating system."""
+def _in_place_of_the_system(seed: int, folder: Path, focus: Focus) -> Iterator[Run]:
+    """A run whose clock, sockets and serial lines replace those of the operating system."""
     with ExitStack() as stack:
         for kind in ("printer", "nfc", "screen", "touch"):
             known = BACKENDS[kind]  # type: ignore[index]
             stack.enter_context(
                 mock.patch.dict(known, {"simulate": ("tests.verification.simulate.devices", f"open_{kind}")})
             )
-        world = World(seed, folder, focus)
-        TIME.clock, TIME.wall = world.clock, world.wall
-        THREADING.clock, THREADING.spawned = world.clock, lambda task: world.process.tasks.append(task)
-        for owner, name, real in _uses_of_the_machine():
-            fake = {"time": TIME, "threading": THREADING}.get(name) or _Os(world.random, real)
+        run = Run(seed, folder, focus)
+        TIME.clock, TIME.wall = run.clock, run.wall
+        THREADING.clock, THREADING.spawned = run.clock, lambda task: run.process.tasks.append(task)
+        for owner, name, real in _uses_of_the_system():
+            fake = {"time": TIME, "threading": THREADING}.get(name) or _Os(run.random, real)
             stack.enter_context(mock.patch.object(owner, name, fake))
-        stack.enter_context(mock.patch.object(ui, "LOOK_S", 5.0))  # it looks at nothing but the display
-        stack.enter_context(mock.patch.object(urllib3.util.connection, "create_connection", world.network.connect))
+        stack.enter_context(mock.patch.object(ui, "LOOK_S", 5.0))  # it only looks at the display
+        stack.enter_context(mock.patch.object(urllib3.util.connection, "create_connection", run.network.connect))
         serial = importlib.import_module("sco_drivers.nfc.uart").serial
         stack.enter_context(mock.patch.object(serial, "Serial", devices.ReaderPort))
-        devices.CURRENT.append(world)
-        logging.disable(logging.NOTSET if os.environ.get("SOAK_LOG") else logging.CRITICAL)
+        devices.CURRENT.append(run)
+        logging.disable(logging.NOTSET if os.environ.get("SIMULATE_LOG") else logging.CRITICAL)
         try:
-            yield world
+            yield run
         finally:
             logging.disable(logging.NOTSET)
             devices.CURRENT.pop()
 
 
-def run_seed(seed: int, focus: Focus = Focus()) -> Run:  # noqa: B008 - it never changes
+def run_seed(seed: int, focus: Focus = Focus()) -> Report:  # noqa: B008 - it never changes
     """Play one seed from its beginning to its audit."""
-    shm = Path("/dev/shm")  # memory, where there is: the files are thrown away
+    shm = Path("/dev/shm")  # in memory where possible: the files are thrown away
     folder = Path(tempfile.mkdtemp(prefix="sco-simulate-", dir=shm if shm.is_dir() else None))
     broken: Violation | None = None
     try:
-        with _in_place_of_the_machine(seed, folder, focus) as world:
+        with _in_place_of_the_system(seed, folder, focus) as run:
             try:
-                world.play()
+                run.play()
             except Violation as violation:
                 broken = violation
-                world.say(f"INVARIANT {violation.number} IS BROKEN: {violation}")
+                run.note(f"INVARIANT {violation.number} IS BROKEN: {violation}")
             finally:
-                world.end()
+                run.end()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    digest = hashlib.sha256("\n".join(world.story).encode()).hexdigest()
-    return Run(
+    digest = hashlib.sha256("\n".join(run.trace).encode()).hexdigest()
+    return Report(
         seed,
         digest,
-        world.story,
-        dict(sorted(world.faults.count.items())),
-        world.events,
+        run.trace,
+        dict(sorted(run.faults.count.items())),
+        run.events,
         None if broken is None else str(broken),
         None if broken is None else broken.number,
-        world.settings.display.mode,
-        len(world.truth.goods),
+        run.settings.display.mode,
+        len(run.truth.goods),
     )

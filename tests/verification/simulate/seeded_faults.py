@@ -1,46 +1,24 @@
-"""Real mistakes, planted in the production runner, journal, presenter and acquirer one at a time: the proof that the
-simulation can fail. Each patches production classes for as long as its block runs.
+"""The seeded faults of lane, journal, presenter and acquirer's adapter, each of which the simulation must catch.
+
+They are mistakes in our code. What may go wrong outside it (wires, disk, devices, power, the acquirer) is in `faults`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
-from unittest import mock
 
 from sco_drivers.errors import DeviceError
 from sco_payment import attempt as m
 from sco_payment import lane, loop
 from sco_payment.attempt import _handlers
-from sco_payment.customer import presenter as present
+from sco_payment.customer import presenter
 from sco_payment.journal import Journal, JournalError
 from sco_payment.paymaster import adapter, client
 from sco_payment.paymaster.errors import PayMasterError, PaymentNotFound
+from tests.verification.seeded import Make, Patch, SeededFault
 from tests.verification.simulate.faults import Focus
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """`patches` are (owner, name, maker): what is made of the original takes its place. `breaks`: the invariants.
-
-    `focus`: the worlds in which it is looked for, where hundreds of seeds would go by in any worlds.
-    """
-
-    name: str
-    breaks: frozenset[int]
-    patches: tuple[tuple[Any, str, Callable[[Any], Any]], ...]
-    focus: Focus
-
-
-@contextmanager
-def planted(mistake: Mistake) -> Iterator[None]:
-    """The production code with `mistake` in it."""
-    with ExitStack() as stack:
-        for owner, name, make in mistake.patches:
-            stack.enter_context(mock.patch.object(owner, name, make(getattr(owner, name))))
-        yield
 
 
 def _effects_first(original: Any) -> Any:
@@ -119,7 +97,7 @@ def _prints_again(original: Any) -> Any:
 def _unknown_ticket_is_none(original: Any) -> Any:
     def print_(self: Any, plan: m.Plan, link: str) -> Any:
         found = original(self, plan, link)
-        return found if "printed:" in found.evidence else present.Presentation(False, found.evidence)
+        return found if "printed:" in found.evidence else presenter.Presentation(False, found.evidence)
 
     return print_
 
@@ -138,19 +116,19 @@ def _journal_errors_are_logged(original: Any) -> Any:
     return record
 
 
-def _any_answer_will_do(original: Any) -> Any:
+def _any_answer_is_accepted(original: Any) -> Any:
     return lambda payment, plan: True
 
 
-def _any_page_is_a_yes(original: Any) -> Any:
+def _any_page_is_accepted(original: Any) -> Any:
     return lambda body, payment_id: None
 
 
-def _paid_without_looking_at_the_sum(original: Any) -> Any:
+def _any_amount(original: Any) -> Any:
     return lambda state, event: True
 
 
-def _keeps_no_open_attempts(original: Any) -> Any:
+def _recovers_nothing(original: Any) -> Any:
     def load_open(self: Any) -> None:
         self._recovered = True
 
@@ -165,67 +143,80 @@ def _cancels_again(original: Any) -> Any:
     return answer_lost
 
 
-def _closed_for_good(original: Any) -> Any:
-    return lambda self, db, at, key: None
+def _stays_closed(original: Any) -> Any:
+    return lambda self, db, at_ms, key: None
 
 
-_ANY = Focus()
+def _fault(name: str, *breaks: int, owner: Any, attribute: str, make: Make, where: Focus | None = None) -> SeededFault:
+    return SeededFault(name, frozenset(breaks), (Patch(owner, attribute, make),), where)
 
 
-def _mistake(
-    name: str,
-    *breaks: int,
-    patches: tuple[tuple[Any, str, Callable[[Any], Any]], ...],
-    focus: Focus = _ANY,
-) -> Mistake:
-    return Mistake(name, frozenset(breaks), patches, focus)
-
-
-MISTAKES = (
-    _mistake("effects before the record", 1, 2, 3, 4, patches=((loop.Loop, "apply", _effects_first),)),
-    _mistake(
+FAULTS = (
+    _fault("effects before the record", 1, 2, 3, 4, owner=loop.Loop, attribute="apply", make=_effects_first),
+    _fault(
         "each retry of a create has a new key",
-        2,
-        3,
-        patches=((adapter.PayMasterAcquirer, "create", _new_key_each_time),),
+        *(2, 3),
+        owner=adapter.PayMasterAcquirer,
+        attribute="create",
+        make=_new_key_each_time,
     ),
-    _mistake(
+    _fault(
         "a failed cancellation counts",
-        2,
-        3,
-        4,
-        patches=((adapter.PayMasterAcquirer, "cancel", _failed_cancel_is_accepted),),
-    ),
-    _mistake("404 is unpaid", 2, 3, 4, patches=((adapter.PayMasterAcquirer, "status", _not_found_is_unpaid),)),
-    _mistake("a case is not opened", 2, patches=((Journal, "record", _no_case),)),
-    _mistake("late money opens no closed case again", 2, patches=((Journal, "_reopen_case", _closed_for_good),)),
-    _mistake("the outcome is delivered twice", 1, patches=((lane.Lane, "pay", _delivers_twice),)),
-    _mistake("a ticket is printed again", 7, patches=((present.Presenter, "_print", _prints_again),)),
-    _mistake(
-        "an unknown ticket counts as none",
-        7,
-        focus=Focus(0, {"printer mute": 0.8, "printer gone": 0.3}),
-        patches=((present.Presenter, "_print", _unknown_ticket_is_none),),
-    ),
-    _mistake("the gate stands open", 2, 3, 7, patches=((m, "gate", _no_gate),)),
-    _mistake(
-        "a journal's error is only logged", 0, 1, 2, 3, 4, 5, patches=((Journal, "record", _journal_errors_are_logged),)
-    ),
-    _mistake(
-        "an answer about another payment is taken", 1, 2, 3, 4, 7, patches=((adapter, "_is_of", _any_answer_will_do),)
-    ),
-    _mistake(
-        "a portal's page accepts a cancellation",
         *(2, 3, 4),
-        focus=Focus(curse=("cancel", "portal")),
-        patches=((client.wire, "parse_cancelled", _any_page_is_a_yes),),
+        owner=adapter.PayMasterAcquirer,
+        attribute="cancel",
+        make=_failed_cancel_is_accepted,
     ),
-    _mistake("the sum is not looked at", 1, 2, patches=((_handlers, "full_amount", _paid_without_looking_at_the_sum),)),
-    _mistake("open attempts are not taken over", 2, 5, patches=((lane.Lane, "_load_open", _keeps_no_open_attempts),)),
-    _mistake(
+    _fault(
+        "404 is unpaid",
+        *(2, 3, 4),
+        owner=adapter.PayMasterAcquirer,
+        attribute="status",
+        make=_not_found_is_unpaid,
+    ),
+    _fault("a case is not opened", 2, owner=Journal, attribute="record", make=_no_case),
+    _fault("late money does not reopen a closed case", 2, owner=Journal, attribute="_reopen_case", make=_stays_closed),
+    _fault("the outcome is delivered twice", 1, owner=lane.Lane, attribute="pay", make=_delivers_twice),
+    _fault("a ticket is printed again", 7, owner=presenter.Presenter, attribute="_print", make=_prints_again),
+    _fault(
+        "a ticket that may be printed counts as not printed",
+        7,
+        owner=presenter.Presenter,
+        attribute="_print",
+        make=_unknown_ticket_is_none,
+        where=Focus(0, {"printer mute": 0.8, "printer gone": 0.3}),
+    ),
+    _fault("the gate is always open", 2, 3, 7, owner=m, attribute="gate", make=_no_gate),
+    _fault(
+        "a journal's error is only logged",
+        *(0, 1, 2, 3, 4, 5),
+        owner=Journal,
+        attribute="record",
+        make=_journal_errors_are_logged,
+    ),
+    _fault(
+        "an answer about another payment is accepted",
+        *(1, 2, 3, 4, 7),
+        owner=adapter,
+        attribute="_is_of",
+        make=_any_answer_is_accepted,
+    ),
+    _fault(
+        "a captive portal's page counts as an accepted cancellation",
+        *(2, 3, 4),
+        owner=client.wire,
+        attribute="parse_cancelled",
+        make=_any_page_is_accepted,
+        where=Focus(persistent=("cancel", "portal")),
+    ),
+    _fault("the amount is not compared", 1, 2, owner=_handlers, attribute="full_amount", make=_any_amount),
+    _fault("open attempts are not recovered", 2, 5, owner=loop.Loop, attribute="load_open", make=_recovers_nothing),
+    _fault(
         "a cancellation is sent again",
         4,
-        focus=Focus(rates={"killed at wire": 0.8, "bank refuses cancel": 0.8}),
-        patches=((_handlers, "answer_lost", _cancels_again),),
+        owner=_handlers,
+        attribute="answer_lost",
+        make=_cancels_again,
+        where=Focus(rates={"killed at wire": 0.8, "bank refuses cancel": 0.8}),
     ),
 )

@@ -32,8 +32,8 @@ setup: $(STAMP) ## make .venv with everything
 demo: $(STAMP) ## one whole payment on an embedded PayMaster and simulated devices
 	$(BIN)/sco-pay demo --out out/demo
 
-test: $(STAMP) ## the tests, four at a time: most of them wait for devices and sockets
-	$(BIN)/python -m pytest -n 4
+test: $(STAMP) ## the tests without the long proofs; most of them wait for devices and sockets, so many run at a time
+	$(BIN)/python -m pytest -n 8 --dist worksteal
 
 verify: $(STAMP) ## the long proofs of the money logic: every engine of tests/verification within its bounds
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m verify tests/verification

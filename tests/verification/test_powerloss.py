@@ -1,4 +1,4 @@
-"""The power is cut, and the disk fails, at every operation of a journal's life; planted mistakes are noticed."""
+"""The power is cut, and the disk fails, at every operation of a journal's life; seeded faults are caught."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import pytest
 from sco_payment.journal import Journal, JournalUnwritable
 from tests.verification.powerloss.__main__ import fast_folder
 from tests.verification.powerloss.check import cut_again, cut_everywhere, fail_everywhere, life, prints_of, record
+from tests.verification.powerloss.faults import FAULTS
+from tests.verification.powerloss.recorder import STATEMENTS
+from tests.verification.seeded import SeededFault, current, seeded
 
 WORKS = list(life(6))
 
@@ -53,30 +56,23 @@ def test_a_disk_that_fails_at_any_operation_loses_nothing(
     assert report.points > 100
 
 
-@pytest.mark.parametrize(
-    ("mistakes", "liar", "found"),
-    [
-        ({"PRAGMA synchronous=FULL": "PRAGMA synchronous=OFF"}, False, "were acknowledged"),
-        ({"PRAGMA synchronous=FULL": "PRAGMA synchronous=NORMAL"}, False, "were acknowledged"),
-        ({}, True, "image"),
-    ],
-    ids=["synchronous off", "synchronous normal", "a disk that lies about syncs"],
-)
-def test_a_planted_mistake_is_caught(folder: Path, mistakes: dict[str, str], liar: bool, found: str) -> None:
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_seeded_fault_is_caught(folder: Path, fault: SeededFault) -> None:
     prints = prints_of(WORKS, folder / "reference")
-    log = record(WORKS, folder / "record", mistakes=mistakes)
-    report = cut_everywhere(log, prints, folder / "image", liar=liar)
+    with seeded(fault):
+        report = cut_everywhere(record(WORKS, folder / "record"), prints, folder / "image")
     print(report.line())
     assert report.failures
-    assert found in report.failures[0]
+    assert any(str(words) in report.failures[0] for words in fault.breaks)
 
 
-def test_half_a_transaction_is_noticed(folder: Path) -> None:
-    """Rows that are written one by one would be seen by halves: the check must say so."""
-    prints = prints_of(WORKS, folder / "reference")
-    log = record(WORKS, folder / "record", mistakes={"BEGIN IMMEDIATE": "SELECT 1", "COMMIT": "SELECT 1"})
-    report = cut_everywhere(log, prints, folder / "image")
-    assert report.failures
+def test_a_seeded_fault_is_removed_again() -> None:
+    for fault in FAULTS:
+        original = current(fault)
+        with seeded(fault):
+            assert current(fault) != original
+        assert current(fault) == original
+    assert not STATEMENTS
 
 
 class _WithoutSharedMemory(Journal):
@@ -85,6 +81,6 @@ class _WithoutSharedMemory(Journal):
 
 
 def test_a_disk_without_a_write_ahead_log_is_refused(tmp_path: Path) -> None:
-    """SQLite says nothing: it stays in a mode in which a commit is not durable before the directory is synced."""
+    """SQLite reports nothing: it stays in a mode in which a commit is not durable before the directory is synced."""
     with pytest.raises(JournalUnwritable, match=r"write-ahead log here \(mode delete\)"):
         _WithoutSharedMemory(tmp_path / "j", lane_id="lane-1", acquirer="paymaster")

@@ -1,4 +1,4 @@
-"""A scripted life of a journal, the power cut after every operation of it, and what must then be found."""
+"""A scripted life of a journal, power cuts after every operation of it, and what must be found then."""
 
 from __future__ import annotations
 
@@ -25,17 +25,16 @@ ID = "p1"
 
 
 def life(attempts: int) -> Iterator[Work]:
-    """Transactions as a lane makes them: paid, cancelled, and those that end in a case; a case is closed, notes stand
-    between."""
+    """Transactions as a lane makes them: paid, cancelled, and ending in a case; closed cases, and notes in between."""
     for n in range(attempts):
         key, at = f"k{n}", 1_000 * n
         plan = m.Plan(key, f"A-{n}", 25_300 + n, "RUB", m.Mode.PRINT, begun_at_ms=at, expires_at_ms=at + 300_000)
         state, effects = m.begin(plan)
         yield _records(None, state, effects, at)
-        for event in _story(n, state, at):
+        for event in _events(n, state, at):
             event = replace(event, seq=state.seq) if isinstance(event, m.ANSWERS) else event
             before, (state, effects) = state, m.step(state, event)
-            yield _notes(key, f"heard: {event}", at)
+            yield _notes(key, f"received: {event}", at)
             if m.significant(before, state, effects):
                 yield _records(event, state, effects, at)
         if n % 3 == 2:
@@ -54,18 +53,28 @@ def _closes(number: int, at: int) -> Work:
     return lambda journal: journal.close_case(number, operator="Иванова", resolution="выдано", at_ms=at)
 
 
-def _story(n: int, state: m.State, at: int) -> list[m.Event]:
-    """The bank's link is unverifiable on purpose: the sum does not matter here."""
+def _events(n: int, state: m.State, at: int) -> list[m.Event]:
+    """The link is unverifiable on purpose: the amount does not matter here."""
     shown = [
-        m.Created(at, 0, f"{ID}-{n}", 3, state.plan.kopecks, "RUB", "https://pay.example/i/" + "x" * (n % 40)),
-        m.Presented(at + 10, "printed, the printer said so"),
+        m.Created(
+            at,
+            0,
+            f"{ID}-{n}",
+            m.PaymentStatus.OPEN,
+            state.plan.kopecks,
+            "RUB",
+            "https://pay.example/i/" + "x" * (n % 40),
+        ),
+        m.Presented(at + 10, "printed, the printer reported it"),
     ]
     match n % 3:
         case 0:
             return [
                 *shown,
                 m.Tick(at + 3_010),
-                m.PaymentStatusReceived(at + 3_020, 0, f"{ID}-{n}", 5, "Settled", state.plan.kopecks, "RUB"),
+                m.PaymentStatusReceived(
+                    at + 3_020, 0, f"{ID}-{n}", m.PaymentStatus.PAID, "Settled", state.plan.kopecks, "RUB"
+                ),
                 m.Delivered(at + 3_030),
             ]
         case 1:
@@ -73,7 +82,9 @@ def _story(n: int, state: m.State, at: int) -> list[m.Event]:
                 *shown,
                 m.CancelWanted(at + 500),
                 m.CancelAnswered(at + 600, 0, m.Cancel.ACCEPTED),
-                m.PaymentStatusReceived(at + 700, 0, f"{ID}-{n}", 6, "Cancelled", state.plan.kopecks, "RUB"),
+                m.PaymentStatusReceived(
+                    at + 700, 0, f"{ID}-{n}", m.PaymentStatus.CLOSED, "Cancelled", state.plan.kopecks, "RUB"
+                ),
                 m.Delivered(at + 800),
             ]
         case _:
@@ -96,7 +107,7 @@ def print_of(journal: Journal) -> str:
 
 
 def prints_of(works: Sequence[Work], folder: Path) -> list[str]:
-    """The fingerprint before the first transaction and after each one, on a journal that nothing happens to."""
+    """The fingerprint before the first transaction and after each one, on an undisturbed journal."""
     folder.mkdir()
     with opened(folder / "j") as journal:
         prints = [print_of(journal)]
@@ -111,7 +122,6 @@ def record(
     folder: Path,
     *,
     checkpoint_pages: int = 20,
-    mistakes: dict[str, str] | None = None,
     restarts: int = 1,
 ) -> list[Op]:
     """The record of a journal's whole life, closed and opened again `restarts` times on the way."""
@@ -119,7 +129,7 @@ def record(
     disk = Disk()
     done, lives = 0, restarts + 1
     for number in range(lives):
-        with RecordedJournal(folder / "j", disk, checkpoint_pages=checkpoint_pages, mistakes=mistakes) as journal:
+        with RecordedJournal(folder / "j", disk, checkpoint_pages=checkpoint_pages) as journal:
             for work in works[len(works) * number // lives : len(works) * (number + 1) // lives]:
                 work(journal)
                 done += 1
@@ -129,7 +139,7 @@ def record(
 
 @dataclass(slots=True)
 class Report:
-    """What was cut and what was found. `failures` tells each as a sentence."""
+    """What was cut and what was found. `failures` describes each in a sentence."""
 
     what: str
     operations: int = 0
@@ -140,7 +150,7 @@ class Report:
     failures: list[str] = field(default_factory=list)
 
     def line(self) -> str:
-        """One line for people."""
+        """One line to print."""
         verdict = "nothing lost" if not self.failures else f"{len(self.failures)} failures, first: {self.failures[0]}"
         return (
             f"{self.what} at {self.points} points of {self.operations} operations, {self.images} images "
@@ -155,7 +165,6 @@ def cut_everywhere(
     *,
     torn: int = 2,
     seed: int = 0,
-    liar: bool = False,
     every: int = 1,
     most_failures: int = 5,
 ) -> Report:
@@ -163,8 +172,7 @@ def cut_everywhere(
 
     Args:
         prints: of `prints_of`; what is found must be the last acknowledged or the one after it.
-        torn: random images a point, beside "only what was synced" and "all of it".
-        liar: the disk ignores syncs; a planted fault.
+        torn: random images at each point, in addition to "only what was synced" and "all of it".
     """
     started = time.perf_counter()
     platter = Platter()
@@ -172,7 +180,7 @@ def cut_everywhere(
     report = Report("power cut", sum(op.kind not in ("ack", "found") for op in log))
     for number, op in enumerate([None, *log]):
         if op is not None:
-            platter.play(op, liar=liar)
+            platter.play(op)
         quiet = op is not None and op.kind in ("ack", "found") and number < len(log)
         if quiet or number % every or (op is None and log[0].kind == "found"):
             continue  # an acknowledgement changes nothing on the disk: the next point has it
@@ -246,7 +254,7 @@ def fail_everywhere(
 ) -> Report:
     """Let operation 1, 2, 3, ... of the disk fail, and the `broken_for - 1` after it; then cut the power.
 
-    What was refused is tried again, as the lane does: once done it must stand there once. The disk keeps nothing of a
+    What was refused is tried again, as the lane does; in the end it must be there once. The disk keeps nothing of a
     sync that failed.
     """
     started = time.perf_counter()
@@ -273,7 +281,7 @@ def fail_everywhere(
 
 
 def _cut_after(disk: Disk, folder: Path, prints: Sequence[str], done: int, what: str, report: Report) -> None:
-    """Cut the power once `what` has happened to `disk`, and open both images that may stand on it."""
+    """Cut the power once `what` has happened to `disk`, and open both images that may be on it."""
     report.points += 1
     report.operations = max(report.operations, disk.calls)
     platter = Platter()
@@ -318,7 +326,7 @@ _TRIES = 50
 
 
 def _live(works: Sequence[Work], folder: Path, disk: Disk, report: Report) -> int:
-    """All of `works`, each tried until the disk takes it; returns how many were done."""
+    """Do all of `works`, each until the disk accepts it; returns how many were done."""
     for _ in range(_TRIES):
         try:
             journal = RecordedJournal(folder / "j", disk)
@@ -326,7 +334,7 @@ def _live(works: Sequence[Work], folder: Path, disk: Disk, report: Report) -> in
         except JournalUnwritable:
             continue
     else:
-        report.failures.append("the journal never opens again after the disk has mended")
+        report.failures.append("the journal never opens after the disk works again")
         return 0
     with suppress(JournalError, sqlite3.Error), journal:  # closing may fail as well: it then checkpoints nothing
         for done, work in enumerate(works):
@@ -337,7 +345,7 @@ def _live(works: Sequence[Work], folder: Path, disk: Disk, report: Report) -> in
                 except JournalUnwritable:
                     continue
             else:
-                report.failures.append(f"transaction {done + 1} is never taken after the disk has mended")
+                report.failures.append(f"transaction {done + 1} is never accepted after the disk works again")
                 return done
     return len(works)
 
@@ -366,7 +374,7 @@ def recovered(image: Image, folder: Path, prints: Sequence[str], acknowledged: i
             found = print_of(journal)
             if found not in prints[acknowledged : acknowledged + 2]:
                 where = prints.index(found) if found in prints else None
-                return f"{acknowledged} transactions were acknowledged; found is the state after {where}"
+                return f"{acknowledged} transactions were acknowledged; the state after {where} was found"
             journal.note("k0", "the lane starts again", at_ms=0)
             if journal.verify():
                 return "the chain breaks at the first row after the start"

@@ -1,4 +1,4 @@
-"""What may stand on a disk after the power is cut, given what was written and synced before.
+"""What may be on a disk after the power is cut, given what was written and synced before.
 
 The rules are those that SQLite counts on: a sync makes all earlier writes of its file durable; before it each sector of
 512 bytes holds, independently of the others, any content it has had since the last sync (so writes are lost, torn and
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from tests.verification.powerloss.recorder import Op
 
 SECTOR = 512
-_BRINGS_ITS_NAME = ("-wal", "-journal")
+_SYNCS_ITS_NAME = ("-wal", "-journal")
 Image = dict[str, bytes]
 
 
@@ -70,7 +70,7 @@ def _put(data: bytearray, op: Op) -> None:
 
 
 class Platter:
-    """The disk while a record is played on it, operation by operation."""
+    """The disk while a record is replayed on it, operation by operation."""
 
     def __init__(self) -> None:
         self._files: dict[int, _File] = {}
@@ -78,8 +78,8 @@ class Platter:
         self._renames: list[Op] = []  # creations and deletions since the directory was synced
         self.acknowledged = 0
 
-    def play(self, op: Op, *, liar: bool = False) -> None:
-        """One more operation; with `liar` the disk takes syncs and does nothing, as no disk may."""
+    def play(self, op: Op) -> None:
+        """One more operation."""
         match op.kind:
             case "ack":
                 self.acknowledged = op.at
@@ -97,19 +97,22 @@ class Platter:
                     self._sync_names()
             case "sync" if not op.whole:
                 self._files[op.ino].pending.clear()
-            case "sync" if not liar:
-                file = self._files[op.ino]
-                file.sync()
-                if file.fresh and op.name.endswith(_BRINGS_ITS_NAME):
-                    self._sync_names()
-                file.fresh = False
+            case "sync":
+                self._sync(op)
+
+    def _sync(self, op: Op) -> None:
+        file = self._files[op.ino]
+        file.sync()
+        if file.fresh and op.name.endswith(_SYNCS_ITS_NAME):
+            self._sync_names()
+        file.fresh = False
 
     def _sync_names(self) -> None:
         _rename(self._names, self._renames)
         self._renames.clear()
 
     def lost(self) -> Image:
-        """Nothing but what was synced."""
+        """Only what was synced."""
         return {name: bytes(self._files[ino].durable) for name, ino in self._names.items()}
 
     def kept(self) -> Image:
@@ -119,7 +122,7 @@ class Platter:
         return {name: self._files[ino].content(None) for name, ino in names.items()}
 
     def torn(self, rng: random.Random) -> Image:
-        """Something between."""
+        """Something in between."""
         names = dict(self._names)
         _rename(names, self._renames[: rng.randint(0, len(self._renames))])
         return {name: self._files[ino].content(rng) for name, ino in names.items()}

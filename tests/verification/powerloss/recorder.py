@@ -1,7 +1,7 @@
-"""The production `Journal` over an SQLite VFS that writes down every operation, and may fail one of them.
+"""The production `Journal` over an SQLite VFS that records every operation, and may fail one of them.
 
-apsw brings an SQLite of its own with a VFS in Python, so only the writing side runs in it; the SQL, the pragmas and the
-transactions are the production class's. Whatever is recovered later is opened by the standard library's SQLite.
+apsw has an SQLite of its own with a VFS in Python. Only the writing side runs in it; the SQL, the pragmas and the
+transactions are those of the production class. The standard library's SQLite opens whatever is recovered later.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ import apsw
 from sco_payment.journal import Journal
 
 _numbers = itertools.count()
+STATEMENTS: dict[str, str] = {}
+"""Statements of the journal -> what runs instead; only seeded faults replace any."""
 
 
 class Op(NamedTuple):
-    """One operation on a file. `ino` tells a file that was made again under the same name from the old one.
+    """One operation on a file. `ino` distinguishes a file from an older one of the same name.
 
-    `kind` is create, write, truncate, sync, delete; found: the file stood there, whole and synced, when the record
-    began; ack: the caller was told that transaction `at` is done.
+    `kind` is create, write, truncate, sync, delete; found: the file was there, whole and synced, when the record
+    began; ack: transaction `at` was acknowledged to the caller.
     """
 
     kind: str
@@ -39,7 +41,7 @@ class Disk(apsw.VFS):  # type: ignore[misc]
     """A VFS over the real one that records into `log`.
 
     Args:
-        fail: called before each write, truncate and sync with the number of the operation; raises what shall happen.
+        fail: called before each write, truncate and sync with the number of the operation; raises what should happen.
     """
 
     def __init__(self, fail: Callable[[int, str], None] | None = None) -> None:
@@ -51,13 +53,13 @@ class Disk(apsw.VFS):  # type: ignore[misc]
         super().__init__(self.name, base="")
 
     def adopt(self, folder: Path) -> None:
-        """What stands in `folder` was there before the record began."""
+        """Record what was in `folder` before the record began."""
         for path in sorted(folder.iterdir()):
             self._inodes[str(path)] = next(_numbers)
             self.log.append(Op("found", path.name, self._inodes[str(path)], data=path.read_bytes()))
 
     def before(self, kind: str) -> None:
-        """Count the operation, and let it fail where the test says so."""
+        """Count the operation, and let it fail where the test wants it."""
         self.calls += 1
         if self._fail is not None:
             self._fail(self.calls, kind)
@@ -73,7 +75,7 @@ class Disk(apsw.VFS):  # type: ignore[misc]
         return file
 
     def excepthook(self, *what: object) -> None:
-        """Where SQLite ignores a failure so do we; apsw would print it."""
+        """Print nothing: apsw would print failures that SQLite ignores."""
 
     def xDelete(self, path: str, sync: bool) -> None:  # noqa: N802
         super().xDelete(path, sync)
@@ -89,7 +91,7 @@ class _File(apsw.VFSFile):  # type: ignore[misc]
         super().__init__("", name, flags)
 
     def excepthook(self, *what: object) -> None:
-        """As of the disk."""
+        """See `Disk.excepthook`."""
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         try:
@@ -130,8 +132,8 @@ class _Rows(list[tuple[Any, ...]]):
 class _Connection:
     """As much of `sqlite3.Connection` as the journal uses, on apsw.
 
-    SQLite checkpoints after a commit and ignores that it fails, but apsw raises what the VFS raised: so the same
-    checkpoint, at the same moment, is made here.
+    SQLite checkpoints after a commit and ignores a failure, but apsw raises what the VFS raised. So this class makes
+    the same checkpoint at the same moment.
     """
 
     def __init__(self, uri: str, disk: Disk, checkpoint_pages: int) -> None:
@@ -147,7 +149,7 @@ class _Connection:
 
     def execute(self, sql: str, parameters: tuple[Any, ...] = ()) -> _Rows:
         with _as_sqlite3():
-            rows = self._db.execute(sql, parameters).fetchall()
+            rows = self._db.execute(STATEMENTS.get(sql, sql), parameters).fetchall()
         if self._pages >= self._checkpoint_pages:
             self._pages = 0
             with suppress(apsw.Error):
@@ -180,19 +182,12 @@ class RecordedJournal(Journal):
     """The production journal with `disk` under it.
 
     Args:
-        checkpoint_pages: pages of the log that bring about a checkpoint; SQLite's default is 1000.
-        mistakes: what stands in place of a statement of the production code.
+        checkpoint_pages: pages of the log after which there is a checkpoint; SQLite's default is 1000.
     """
 
-    def __init__(
-        self, path: Path, disk: Disk, *, checkpoint_pages: int = 20, mistakes: dict[str, str] | None = None
-    ) -> None:
-        self._disk, self._checkpoint_pages, self._mistakes = disk, checkpoint_pages, mistakes or {}
+    def __init__(self, path: Path, disk: Disk, *, checkpoint_pages: int = 20) -> None:
+        self._disk, self._checkpoint_pages = disk, checkpoint_pages
         super().__init__(path, lane_id="lane-1", acquirer="paymaster")
 
     def _connect(self, uri: str) -> sqlite3.Connection:
-        db = _Connection(uri, self._disk, self._checkpoint_pages)
-        if self._mistakes:
-            right = db.execute
-            db.execute = lambda sql, parameters=(): right(self._mistakes.get(sql, sql), parameters)  # type: ignore[method-assign]
-        return db  # type: ignore[return-value]
+        return _Connection(uri, self._disk, self._checkpoint_pages)  # type: ignore[return-value]

@@ -17,8 +17,8 @@ BOUNDS = [
     replace(SCENARIOS["screen"], life=1),
     replace(SCENARIOS["plate"], life=1, lies=False),
     replace(SCENARIOS["plate"], life=1, crashes=0),
-    replace(SCENARIOS["untold"], life=1, crashes=0),
-    replace(SCENARIOS["untold plate"], life=1, lies=False),
+    replace(SCENARIOS["unattributed"], life=1, crashes=0),
+    replace(SCENARIOS["unattributed plate"], life=1, lies=False),
     replace(SCENARIOS["silent dialog"], life=2, lies=False),
     replace(SCENARIOS["screen"], life=2, crashes=0),
     replace(SCENARIOS["screen"], life=1, lies=False, disk_fails=True, duplicates=True),
@@ -67,7 +67,7 @@ def test_an_adapter_must_not_report_paid_what_its_own_cancellation_may_still_ref
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The goods would be released, and then the cancellation arrives: see `sco_payment.acquirer`."""
-    monkeypatch.setattr(Model, "_cancel_in_doubt", lambda self, world: False)
+    monkeypatch.setattr(Model, "_cancel_in_doubt", lambda self, state: False)
     report = explore(replace(SCENARIOS["refunding"], life=1, crashes=0))
     assert report.violated == 1, report.trace
 

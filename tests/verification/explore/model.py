@@ -1,22 +1,25 @@
-"""The world around one attempt: bank, network, customer, devices, clock and power, all of them as hostile as allowed.
+"""The environment of one attempt: acquirer, network, customer, devices, clock, power, as hostile as the bounds allow.
 
-It runs the production `begin`, `step`, `due`, `gate` and `significant`, and nothing in their place. It never judges by
-what the machine believes: invariants are checked against the ground truth, which only the model knows.
+It runs the production `begin`, `step`, `due`, `gate` and `significant` themselves. It never judges by what the machine
+believes: invariants are checked against the ground truth, which only the model knows.
 
-What the world may do, at any moment and in any order:
+What may happen, at any moment and in any order:
 
-* bank: creates once per key; hands out a wrong link; takes another sum; declines; expires late; refuses a cancellation;
-  accepts one and is paid all the same; says "not found" or lists nothing of what it has; answers about another
-  payment, or lists another till's of the same number and sum; tells the attempt again that it was given, or does not
+* acquirer: creates once per key; gives a wrong link; takes another amount; declines; expires late; refuses a
+  cancellation; accepts one and is paid nevertheless; refunds instead of cancelling; answers "not found" or omits
+  payments from its list; answers about another payment, or lists another till's of the same number and amount; names in
+  its list the attempt of a payment, or omits it
 * network: loses a request, or its answer after it took effect; delivers a request after the client gave up; an answer
-  that was true when it was given arrives when it is true no longer; two answers arrive in the other order; a
-  cancellation that was answered arrives a second time
-* customer: pays whenever the link was ever seen, in part, too late, or never; chooses Повторить or Отменить; leaves
+  arrives when it is no longer true; two answers arrive in the wrong order; an answered cancellation arrives a second
+  time
+* customer: pays at any time after the link was seen, in part, too late, or never; chooses Повторить or Отменить; leaves
 * devices: show and report, show and never report, report that nothing can have been seen
-* disk: cannot take a step; the runner then performs none of it, and starts the attempt over from what it knew before
+* disk: cannot write a step; the runner then performs none of its effects, and restarts the attempt from what it knew
+  before
 * power: is cut between any two of these, between a step's write and its effects, and between two effects
 
 The clock has whole ticks. It waits for what the lane must do at a tick; while the lane is down it waits for nothing.
+Time is a number in each state that is explored, so there is no clock object to share with other engines.
 """
 
 from __future__ import annotations
@@ -42,7 +45,7 @@ DYNAMIC, STATIC = "AD" + "1" * 30, "AS" + "1" * 30
 PLATE_LINK = _link(STATIC, "")
 LINKS: dict[str, str | None] = {
     "good": _link(DYNAMIC, f"&sum={KOPECKS}&cur=RUB"),
-    "other sum": _link(DYNAMIC, f"&sum={OTHER_KOPECKS}&cur=RUB"),
+    "other amount": _link(DYNAMIC, f"&sum={OTHER_KOPECKS}&cur=RUB"),
     "plate": PLATE_LINK,
     "another plate": _link("AS" + "2" * 30, ""),
     "none": None,
@@ -63,19 +66,20 @@ TICKS = m.Timing(
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What is explored: an attempt's plan and the bounds of the world around it.
+    """What is explored: an attempt's plan and the bounds of its environment.
 
     Attributes:
-        plate: whether a static plate is armed, which any passer-by can pay as soon as the bank has the payment.
+        plate: whether a static plate is armed, which any passer-by can pay as soon as the acquirer has the payment.
         life, grace: of the invoice, in ticks.
         call: ticks within which the client gives every call an answer.
-        crashes: how often the power may be cut, or a step not be written.
+        crashes: how often the power may be cut, or a step may not be written.
         disk_fails: whether a step may not be written.
         duplicates: whether a cancellation may arrive twice.
-        lies: whether the bank may hand out wrong links, take other sums and answer about other payments.
-        tells: whether the bank tells again, in a list, the attempt that it was given with a payment.
-        refunds: whether the bank answers the cancellation of a paid payment with a refund. Its adapter then reports no
-            payment as paid that a cancellation of its own, not answered yet, may still refund (see `acquirer`).
+        lies: whether the acquirer may give wrong links, take other amounts and answer about other payments.
+        names_attempt: whether the acquirer's list names the attempt that a payment was created for.
+        refunds: whether the acquirer answers the cancellation of a paid payment with a refund. Its adapter then
+            reports no payment as paid that a cancellation of its own, not answered yet, may still refund (see
+            `sco_payment.acquirer`).
     """
 
     name: str
@@ -87,7 +91,7 @@ class Scenario:
     disk_fails: bool = False
     duplicates: bool = False
     lies: bool = True
-    tells: bool = True
+    names_attempt: bool = True
     refunds: bool = False
     timing: m.Timing = TICKS
 
@@ -112,8 +116,8 @@ SCENARIOS = {
     for scenario in (
         Scenario("screen"),
         Scenario("plate", plate=True),
-        Scenario("untold", tells=False),
-        Scenario("untold plate", plate=True, tells=False),
+        Scenario("unattributed", names_attempt=False),
+        Scenario("unattributed plate", plate=True, names_attempt=False),
         Scenario("refunding", refunds=True),
         Scenario(
             "silent dialog",
@@ -131,8 +135,8 @@ class Violation(Exception):
         self.number = number
 
 
-# What the bank holds of the attempt.
-NOTHING, OPEN, CLOSING, PAID, SHORT, CLOSED = "nothing", "open", "closing", "paid", "paid another sum", "closed"
+# The status of the attempt's payment at the acquirer.
+NOTHING, OPEN, CLOSING, PAID, SHORT, CLOSED = "nothing", "open", "closing", "paid", "paid another amount", "closed"
 REFUNDED, UNKNOWN = "refunded", "unknown"
 TOOK_MONEY = (PAID, SHORT, REFUNDED)
 ANOTHERS = "another payment is "
@@ -140,29 +144,29 @@ TAKES_MONEY = (OPEN, CLOSING)  # CLOSING: the cancellation was accepted, and a p
 
 
 class Call(NamedTuple):
-    """A request of the lane that has no answer yet. `latest`: it is the one the machine waits for."""
+    """A request of the lane that has no answer yet. `latest`: whether the machine waits for this one."""
 
     kind: str
     latest: bool
     limit: int
-    reply: str | None  # None while it is on its way to the bank
+    reply: str | None  # None while it is on its way to the acquirer
 
 
-class World(NamedTuple):
-    """All that is, at one moment. `memory` and `disk` number machine states (see `Machine`); -1 is none."""
+class State(NamedTuple):
+    """One state of the model. `memory` and `disk` are numbers of machine states (see `Machine`); -1 is none."""
 
     now: int
     memory: int
     disk: int
     status: str
-    accepted: bool  # the bank accepted a cancellation
-    issued: str  # which of LINKS the bank gave
+    accepted: bool  # the acquirer accepted a cancellation
+    issued: str  # which of LINKS the acquirer gave
     seen: bool  # somebody can pay by the link
-    device: str  # "", "shows", "shown", "orphan": what presenting has come to
+    device: str  # how far presenting has come: "", "shows", "shown", "orphan"
     calls: tuple[Call, ...]
-    late_create: bool  # a create that the client gave up may still reach the bank
+    late_create: bool  # a create that the client gave up may still reach the acquirer
     late_cancel: bool
-    told: bool  # the lane's software was told PAID and has not acted on it
+    reported: bool  # the lane's software got PAID and has not acted on it
     goods: bool
     cancels: int
     crashes: int
@@ -170,7 +174,7 @@ class World(NamedTuple):
     kept: int = -1  # the state in memory of a runner that could not write the step after it
 
 
-Move = tuple[str, World]
+Transition = tuple[str, State]
 
 
 class Machine:
@@ -236,19 +240,19 @@ _LATEST = 1
 
 
 def _relabelled(state: m.State) -> m.State:
-    """The machine only compares `seq` and counts it up, so that any number will do: the latest is always 1."""
+    """The machine only compares `seq` and increments it, so that any number is as good: the latest is always 1."""
     if state.phase in m.FINAL:
         return replace(state, seq=_LATEST, busy=False, next_at_ms=0, until_ms=0, last_status_at_ms=0)
     return replace(state, seq=_LATEST)
 
 
 def _on_disk(state: m.State) -> m.State:
-    """The clockwork is said to be lost without harm: so lose it."""
+    """The scheduling fields may be lost without harm: so lose them."""
     return replace(state, seq=_LATEST, busy=False, next_at_ms=0, until_ms=0, last_status_at_ms=0)
 
 
 class Model:
-    """All moves of a scenario's world."""
+    """All transitions of a scenario."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -260,73 +264,73 @@ class Model:
         self.slack = 3 * scenario.call + timing.confirm_ms + timing.present_ms
         self.horizon = self.end + self.slack + 2
 
-    def start(self) -> World:
+    def start(self) -> State:
         memory, disk, effects = self.machine.begin(self.plan)
-        world = World(
+        state = State(
             0, memory, disk, NOTHING, False, "none", False, "", (), False, False, False, False, 0,
             self.scenario.crashes, 0,
         )  # fmt: skip
         for effect in effects:
-            world = self._perform(world, effect)
-        return world
+            state = self._perform(state, effect)
+        return state
 
-    # --- moves -----------------------------------------------------------------------------------------------
+    # --- transitions -----------------------------------------------------------------------------------------------
 
-    def moves(self, world: World) -> Iterator[Move]:
-        """Every world that may come next, with what happened."""
-        yield from self._bank(world)
-        yield from self._network(world)
-        yield from self._devices(world)
-        if world.memory >= 0:
-            yield from self._customer(world)
-            yield from self._till(world)
-            yield from self._clock(world)
-            if world.crashes:
-                yield "the power is cut", self._crashed(world)
+    def transitions(self, state: State) -> Iterator[Transition]:
+        """Every state that may come next, with what happened."""
+        yield from self._bank(state)
+        yield from self._network(state)
+        yield from self._devices(state)
+        if state.memory >= 0:
+            yield from self._customer(state)
+            yield from self._till(state)
+            yield from self._clock(state)
+            if state.crashes:
+                yield "the power is cut", self._crashed(state)
         else:
-            yield from self._down(world)
+            yield from self._down(state)
 
-    def _bank(self, w: World) -> Iterator[Move]:
-        if w.status in TAKES_MONEY:
-            if w.seen or self.scenario.plate:
-                yield "the customer pays; the bank has the money", w._replace(status=PAID)
+    def _bank(self, s: State) -> Iterator[Transition]:
+        if s.status in TAKES_MONEY:
+            if s.seen or self.scenario.plate:
+                yield "the customer pays; the acquirer has the money", s._replace(status=PAID)
                 if self.scenario.lies:
-                    yield "the bank takes another sum", w._replace(status=SHORT)
-            yield "the bank closes the payment unpaid", w._replace(status=CLOSED)
-        if w.late_create:
-            rest = w._replace(late_create=False)
-            yield "a create that the lane gave up reaches the bank", self._creates(rest, self._links()[0])
-        if w.late_cancel:
-            for _, after in self._cancels(w._replace(late_cancel=False)):
-                yield "a cancellation that the lane gave up reaches the bank", after
+                    yield "the acquirer takes another amount", s._replace(status=SHORT)
+            yield "the acquirer closes the payment unpaid", s._replace(status=CLOSED)
+        if s.late_create:
+            rest = s._replace(late_create=False)
+            yield "a create that the lane gave up reaches the acquirer", self._creates(rest, self._links()[0])
+        if s.late_cancel:
+            for _, after in self._cancels(s._replace(late_cancel=False)):
+                yield "a cancellation that the lane gave up reaches the acquirer", after
 
     def _links(self) -> tuple[str, ...]:
         good = "plate" if self.scenario.plate else "good"
-        bad = ("another plate",) if self.scenario.plate else ("other sum", "none")
+        bad = ("another plate",) if self.scenario.plate else ("other amount", "none")
         return (good, *bad) if self.scenario.lies else (good,)
 
-    def _creates(self, w: World, issued: str) -> World:
+    def _creates(self, s: State, issued: str) -> State:
         """Once per key, and never what is expired already."""
-        if w.status != NOTHING or w.now >= self.plan.expires_at_ms:
-            return w
-        return w._replace(status=OPEN, issued=issued)
+        if s.status != NOTHING or s.now >= self.plan.expires_at_ms:
+            return s
+        return s._replace(status=OPEN, issued=issued)
 
-    def _cancels(self, w: World) -> Iterator[tuple[str, World]]:
-        if w.status == OPEN:
-            yield "accepted", w._replace(status=CLOSED, accepted=True)
-            yield "accepted", w._replace(status=CLOSING, accepted=True)
-            yield "refused", w
-        elif w.status == CLOSING:
-            yield "accepted", w
-        elif self.scenario.refunds and w.status in (PAID, SHORT):
-            yield "refunded instead", w._replace(status=REFUNDED)
-            yield "refused", w
+    def _cancels(self, s: State) -> Iterator[tuple[str, State]]:
+        if s.status == OPEN:
+            yield "accepted", s._replace(status=CLOSED, accepted=True)
+            yield "accepted", s._replace(status=CLOSING, accepted=True)
+            yield "refused", s
+        elif s.status == CLOSING:
+            yield "accepted", s
+        elif self.scenario.refunds and s.status in (PAID, SHORT):
+            yield "refunded instead", s._replace(status=REFUNDED)
+            yield "refused", s
         else:
-            yield "refused", w
+            yield "refused", s
 
-    def _network(self, w: World) -> Iterator[Move]:
-        for index, call in enumerate(w.calls):
-            rest = w._replace(calls=w.calls[:index] + w.calls[index + 1 :])
+    def _network(self, s: State) -> Iterator[Transition]:
+        for index, call in enumerate(s.calls):
+            rest = s._replace(calls=s.calls[:index] + s.calls[index + 1 :])
             if call.reply is None:
                 for reply, after in self._arrives(rest, call.kind):
                     answered = call._replace(reply=reply)
@@ -334,11 +338,11 @@ class Model:
                     copied = self.scenario.duplicates and not self.scenario.refunds
                     if call.kind == "cancel" and copied and not after.late_cancel:
                         yield (
-                            f"the cancel reaches the bank, which answers: {reply}; a copy of it is still on its way",
+                            f"the cancel reaches the acquirer, which answers: {reply}; a copy is still on its way",
                             after._replace(calls=tuple(sorted((*after.calls, answered), key=str)), late_cancel=True),
                         )
                     yield (
-                        f"the {call.kind} reaches the bank, which answers: {reply}",
+                        f"the {call.kind} reaches the acquirer, which answers: {reply}",
                         after._replace(calls=tuple(sorted((*after.calls, answered), key=str))),
                     )
                 late = rest._replace(
@@ -353,230 +357,230 @@ class Model:
                 if call.reply != "silent":
                     yield from self._deliver(rest, call, "lost", f"the answer to the {call.kind} is lost")
 
-    def _arrives(self, w: World, kind: str) -> Iterator[tuple[str, World]]:
+    def _arrives(self, s: State, kind: str) -> Iterator[tuple[str, State]]:
         if kind == "create":
-            yield from self._create_arrives(w)
+            yield from self._create_arrives(s)
         elif kind == "cancel":
-            yield from self._cancels(w)
+            yield from self._cancels(s)
         else:
-            if w.status != NOTHING:
-                yield from ((status, w) for status in self._reported(w))
-            yield "silent", w
+            if s.status != NOTHING:
+                yield from ((status, s) for status in self._reported(s))
+            yield "silent", s
             if self.scenario.lies and kind == "poll":
-                yield ANOTHERS + PAID, w
-            if kind == "find" and (w.status == NOTHING or w.now < self.end):
-                yield "nothing", w  # lists may lag behind
-                if self.scenario.lies:  # another till's, under the same number and sum
-                    yield from ((ANOTHERS + status, w) for status in (OPEN, PAID, CLOSED))
+                yield ANOTHERS + PAID, s
+            if kind == "find" and (s.status == NOTHING or s.now < self.end):
+                yield "nothing", s  # lists may lag behind
+                if self.scenario.lies:  # another till's, with the same number and amount
+                    yield from ((ANOTHERS + status, s) for status in (OPEN, PAID, CLOSED))
 
-    def _reported(self, w: World) -> Iterator[str]:
+    def _reported(self, s: State) -> Iterator[str]:
         """What the adapter makes of the payment's status."""
-        if w.status in (PAID, SHORT) and self.scenario.refunds and self._cancel_in_doubt(w):
+        if s.status in (PAID, SHORT) and self.scenario.refunds and self._cancel_in_doubt(s):
             yield UNKNOWN
-            if w.crashes == self.scenario.crashes:
+            if s.crashes == self.scenario.crashes:
                 return
             # the process that sent the cancellation is gone, and with it what its adapter knew
-        yield w.status if w.status in (*TOOK_MONEY, CLOSED) else OPEN
+        yield s.status if s.status in (*TOOK_MONEY, CLOSED) else OPEN
 
-    def _cancel_in_doubt(self, w: World) -> bool:
+    def _cancel_in_doubt(self, s: State) -> bool:
         """Whether a cancellation was sent whose answer, as far as the adapter knows, may be a refund."""
-        cancel = m.Cancel.NOT_ASKED if w.memory < 0 else self.machine.states[w.memory].cancel
+        cancel = m.Cancel.NOT_ASKED if s.memory < 0 else self.machine.states[s.memory].cancel
         return cancel in (m.Cancel.ASKED, m.Cancel.UNANSWERED)
 
-    def _create_arrives(self, w: World) -> Iterator[tuple[str, World]]:
-        if w.status != NOTHING:
-            yield "created", w
-            yield "refused: the key was used", w
-        elif w.now >= self.plan.expires_at_ms:
-            yield "refused", w
+    def _create_arrives(self, s: State) -> Iterator[tuple[str, State]]:
+        if s.status != NOTHING:
+            yield "created", s
+            yield "refused: the key was used", s
+        elif s.now >= self.plan.expires_at_ms:
+            yield "refused", s
         else:
             for issued in self._links():
-                yield "created", self._creates(w, issued)
-            yield "refused", w
+                yield "created", self._creates(s, issued)
+            yield "refused", s
 
-    def _deliver(self, w: World, call: Call, reply: str, label: str) -> Iterator[Move]:
-        if w.memory < 0:
+    def _deliver(self, s: State, call: Call, reply: str, label: str) -> Iterator[Transition]:
+        if s.memory < 0:
             return
-        event = _event(w, call, reply, self.scenario.tells)
-        for _, after in self._apply(w, event):
+        event = _event(s, call, reply, self.scenario.names_attempt)
+        for _, after in self._apply(s, event):
             yield label, after
 
-    def _devices(self, w: World) -> Iterator[Move]:
-        if w.device in ("shows", "orphan"):
-            shown = "shown" if w.device == "shows" else ""
-            yield "the customer can see the link", w._replace(seen=True, device=shown)
-        if w.memory < 0:
+    def _devices(self, s: State) -> Iterator[Transition]:
+        if s.device in ("shows", "orphan"):
+            shown = "shown" if s.device == "shows" else ""
+            yield "the customer can see the link", s._replace(seen=True, device=shown)
+        if s.memory < 0:
             return
-        if w.device == "shows":
-            for _, after in self._apply(w._replace(device=""), m.PresentFailed(w.now, "")):
+        if s.device == "shows":
+            for _, after in self._apply(s._replace(device=""), m.PresentFailed(s.now, "")):
                 yield "the device reports that nobody can see the link", after
-        if w.device == "shown":
-            for _, after in self._apply(w._replace(device=""), m.Presented(w.now, "")):
+        if s.device == "shown":
+            for _, after in self._apply(s._replace(device=""), m.Presented(s.now, "")):
                 yield "the device reports the link presented", after
 
-    def _customer(self, w: World) -> Iterator[Move]:
-        for _, after in self._apply(w, m.CancelWanted(w.now)):
+    def _customer(self, s: State) -> Iterator[Transition]:
+        for _, after in self._apply(s, m.CancelWanted(s.now)):
             yield "the customer chooses Отменить", after
-        if self.machine.states[w.memory].phase is m.Phase.ASKING:
-            for _, after in self._apply(w, m.Retry(w.now)):
+        if self.machine.states[s.memory].phase is m.Phase.ASKING:
+            for _, after in self._apply(s, m.Retry(s.now)):
                 yield "the customer chooses Повторить", after
 
-    def _till(self, w: World) -> Iterator[Move]:
-        state = self.machine.states[w.memory]
-        if w.told:
-            yield "the goods are released", w._replace(told=False, goods=True)
-        elif state.outcome is not None and not state.delivered and (state.outcome is not m.Outcome.PAID or w.goods):
-            for _, after in self._apply(w, m.Delivered(w.now)):
+    def _till(self, s: State) -> Iterator[Transition]:
+        state = self.machine.states[s.memory]
+        if s.reported:
+            yield "the goods are released", s._replace(reported=False, goods=True)
+        elif state.outcome is not None and not state.delivered and (state.outcome is not m.Outcome.PAID or s.goods):
+            for _, after in self._apply(s, m.Delivered(s.now)):
                 yield "the lane's software has taken the outcome", after
 
-    def _clock(self, w: World) -> Iterator[Move]:
-        due = self.machine.due(w.memory)
-        if due is not None and due <= w.now:
-            for _, after in self._apply(w, m.Tick(w.now), must_act=True):
+    def _clock(self, s: State) -> Iterator[Transition]:
+        due = self.machine.due(s.memory)
+        if due is not None and due <= s.now:
+            for _, after in self._apply(s, m.Tick(s.now), must_act=True):
                 yield "a tick", after
-        elif w.now < self.horizon and all(call.limit > w.now for call in w.calls):
-            yield "time passes", w._replace(now=w.now + 1)
+        elif s.now < self.horizon and all(call.limit > s.now for call in s.calls):
+            yield "time passes", s._replace(now=s.now + 1)
 
-    def _down(self, w: World) -> Iterator[Move]:
-        if w.now < self.end + 1:
-            yield "time passes, the lane is down", w._replace(now=w.now + 1)
-        known = w.disk if w.kept < 0 else w.kept
-        back = w._replace(memory=known, kept=-1, up_since=w.now if w.now + self.slack > self.end else 0)
-        if w.kept < 0 and not m.needs_recovery(self.machine.states[w.disk]):
-            yield "the lane starts again and has nothing to look after", back
+    def _down(self, s: State) -> Iterator[Transition]:
+        if s.now < self.end + 1:
+            yield "time passes, the lane is down", s._replace(now=s.now + 1)
+        known = s.disk if s.kept < 0 else s.kept
+        back = s._replace(memory=known, kept=-1, up_since=s.now if s.now + self.slack > self.end else 0)
+        if s.kept < 0 and not m.needs_recovery(self.machine.states[s.disk]):
+            yield "the lane starts again and has nothing to recover", back
             return
-        for _, after in self._apply(back, m.Recovered(w.now)):
+        for _, after in self._apply(back, m.Recovered(s.now)):
             yield "the lane starts again", after
 
     # --- the runner's order: step, disk, effects -------------------------------------------------------------
 
-    def _apply(self, w: World, event: m.Event, *, must_act: bool = False) -> Iterator[Move]:
-        memory, durable, effects = self.machine.step(w.memory, event)
-        if memory == w.memory and not effects and must_act:
-            raise Violation(5, f"a tick is due and changes nothing: the lane spins in {self._phase(w)}")
-        if durable >= 0 and self.scenario.disk_fails and w.crashes:
-            yield "", self._crashed(w)._replace(kept=w.memory)
-        calls = w.calls
+    def _apply(self, s: State, event: m.Event, *, must_act: bool = False) -> Iterator[Transition]:
+        memory, durable, effects = self.machine.step(s.memory, event)
+        if memory == s.memory and not effects and must_act:
+            raise Violation(5, f"a tick is due and changes nothing: the lane spins in {self._phase(s)}")
+        if durable >= 0 and self.scenario.disk_fails and s.crashes:
+            yield "", self._crashed(s)._replace(kept=s.memory)
+        calls = s.calls
         if any(isinstance(effect, m.SendCreate | m.SendPoll | m.SendFind | m.SendCancel) for effect in effects):
             calls = tuple(call._replace(latest=False) for call in calls)
-        after = w._replace(memory=memory, disk=w.disk if durable < 0 else durable, calls=calls)
-        had_case = self.machine.states[w.memory].case is not None
+        after = s._replace(memory=memory, disk=s.disk if durable < 0 else durable, calls=calls)
+        had_case = self.machine.states[s.memory].case is not None
         for effect in effects:
             if isinstance(effect, m.OpenCase) and had_case:
                 raise Violation(
-                    2, "a second case is opened for the attempt: the journal takes one, and the lane stands"
+                    2, "a second case is opened for the attempt: the journal accepts one, and the lane stops"
                 )
             if isinstance(effect, m.NoteCase) and not had_case:
-                raise Violation(2, "a remark is made on a case that nobody has opened")
+                raise Violation(2, "a note is made on a case that was never opened")
             if after.crashes and isinstance(effect, _REACH_OUT):
                 yield "", self._crashed(after)
             after = self._perform(after, effect)
         yield "", after
 
-    def _perform(self, w: World, effect: m.Effect) -> World:
+    def _perform(self, s: State, effect: m.Effect) -> State:
         match effect:
             case m.SendCreate():
-                return self._sends(w, "create")
+                return self._sends(s, "create")
             case m.SendPoll(payment_id=payment_id):
                 if payment_id != ID:
                     raise Violation(7, f"the lane asks about {payment_id}, which is not its payment")
-                return self._sends(w, "poll")
+                return self._sends(s, "poll")
             case m.SendFind():
-                return self._sends(w, "find")
+                return self._sends(s, "find")
             case m.SendCancel(payment_id=payment_id):
                 if payment_id != ID:
                     raise Violation(7, f"the lane cancels {payment_id}, which is not its payment")
-                if w.cancels:
+                if s.cancels:
                     raise Violation(4, "a second cancellation is sent")
-                return self._sends(w._replace(cancels=w.cancels + 1), "cancel")
+                return self._sends(s._replace(cancels=s.cancels + 1), "cancel")
             case m.Present(link=link):
                 good = LINKS["plate" if self.scenario.plate else "good"]
                 if link != good:
                     raise Violation(7, f"a link is presented that is not the attempt's own: {link}")
-                return w._replace(device="shows")
+                return s._replace(device="shows")
             case m.Finish(outcome=outcome):
-                return self._told(w, outcome)
-        return w
+                return self._report(s, outcome)
+        return s
 
-    def _sends(self, w: World, kind: str) -> World:
-        call = Call(kind, True, w.now + self.scenario.call, None)
-        return w._replace(calls=tuple(sorted((*w.calls, call), key=str)))
+    def _sends(self, s: State, kind: str) -> State:
+        call = Call(kind, True, s.now + self.scenario.call, None)
+        return s._replace(calls=tuple(sorted((*s.calls, call), key=str)))
 
-    def _told(self, w: World, outcome: m.Outcome) -> World:
+    def _report(self, s: State, outcome: m.Outcome) -> State:
         if outcome is m.Outcome.PAID:
-            if self.machine.states[w.disk].phase is not m.Phase.PAID:
+            if self.machine.states[s.disk].phase is not m.Phase.PAID:
                 raise Violation(1, "the goods are to be released and PAID is not on disk")
-            if w.status != PAID:
-                raise Violation(1, f"the goods are to be released and the bank says: {w.status}")
-            return w._replace(told=True)
+            if s.status != PAID:
+                raise Violation(1, f"the goods are to be released and at the acquirer it is {s.status}")
+            return s._replace(reported=True)
         if outcome is m.Outcome.UNKNOWN:
-            if self.machine.states[w.disk].case is None:
+            if self.machine.states[s.disk].case is None:
                 raise Violation(2, "the customer is sent away without an outcome and without a case")
-        elif not w.accepted and self._may_be_paid(w):
-            raise Violation(4, f"the customer is told that it is not paid; the bank says: {w.status}")
-        return w
+        elif not s.accepted and self._may_be_paid(s):
+            raise Violation(4, f"the customer gets 'not paid'; at the acquirer it is {s.status}")
+        return s
 
-    def _crashed(self, w: World) -> World:
+    def _crashed(self, s: State) -> State:
         """Requests that have left may still arrive; what has not reached the disk is gone."""
-        kinds = {call.kind for call in w.calls if call.reply is None}
-        return w._replace(
+        kinds = {call.kind for call in s.calls if call.reply is None}
+        return s._replace(
             memory=-1,
             calls=(),
-            late_create=w.late_create or "create" in kinds,
-            late_cancel=w.late_cancel or "cancel" in kinds,
-            device="orphan" if w.device == "shows" else "",
-            told=False,
-            crashes=w.crashes - 1,
+            late_create=s.late_create or "create" in kinds,
+            late_cancel=s.late_cancel or "cancel" in kinds,
+            device="orphan" if s.device == "shows" else "",
+            reported=False,
+            crashes=s.crashes - 1,
         )
 
     # --- invariants ------------------------------------------------------------------------------------------
 
-    def _may_be_paid(self, w: World) -> bool:
-        if w.status == NOTHING:
-            coming = w.late_create or any(call.kind == "create" and call.reply is None for call in w.calls)
-            return coming and w.now < self.plan.expires_at_ms
-        return w.status != CLOSED
+    def _may_be_paid(self, s: State) -> bool:
+        if s.status == NOTHING:
+            coming = s.late_create or any(call.kind == "create" and call.reply is None for call in s.calls)
+            return coming and s.now < self.plan.expires_at_ms
+        return s.status != CLOSED
 
-    def check(self, w: World) -> None:
-        """Raise a Violation when an invariant does not hold in `w`; those of one effect stand where it is performed."""
-        disk = self.machine.states[w.disk]
-        if w.goods and (disk.phase is not m.Phase.PAID or w.status != PAID):
-            raise Violation(1, f"goods were released, on disk is {disk.phase.value}, the bank says: {w.status}")
-        at_rest = disk.phase in m.FINAL and not m.needs_recovery(disk) and w.memory >= 0
-        if at_rest and disk.case is None and w.status in TOOK_MONEY and not w.goods:
-            raise Violation(2, f"the bank has the money, no goods, no case: {disk.phase.value} in silence")
-        if disk.phase is m.Phase.UNPAID and self._may_be_paid(w):
-            raise Violation(4, f"the attempt is closed as unpaid; the bank says: {w.status}")
-        if disk.phase is m.Phase.PAID and w.status != PAID:
-            raise Violation(1, f"the attempt is closed as paid; the bank says: {w.status}")
-        same_order, same_plate = self.machine.gates(w.disk)
-        if same_order and self._may_be_paid(w):
-            raise Violation(3, f"a second attempt of the order may begin; the bank says of the first: {w.status}")
-        payable = self._may_be_paid(w) and w.status not in TOOK_MONEY
+    def check(self, s: State) -> None:
+        """Raise a Violation when an invariant does not hold in `s`; an effect raises its own."""
+        disk = self.machine.states[s.disk]
+        if s.goods and (disk.phase is not m.Phase.PAID or s.status != PAID):
+            raise Violation(1, f"goods were released, on disk is {disk.phase.value}, at the acquirer it is {s.status}")
+        at_rest = disk.phase in m.FINAL and not m.needs_recovery(disk) and s.memory >= 0
+        if at_rest and disk.case is None and s.status in TOOK_MONEY and not s.goods:
+            raise Violation(2, f"the acquirer has the money, no goods, no case: {disk.phase.value} in silence")
+        if disk.phase is m.Phase.UNPAID and self._may_be_paid(s):
+            raise Violation(4, f"the attempt is closed as unpaid; at the acquirer it is {s.status}")
+        if disk.phase is m.Phase.PAID and s.status != PAID:
+            raise Violation(1, f"the attempt is closed as paid; at the acquirer it is {s.status}")
+        same_order, same_plate = self.machine.gates(s.disk)
+        if same_order and self._may_be_paid(s):
+            raise Violation(3, f"a second attempt of the order may begin; the acquirer has of the first: {s.status}")
+        payable = self._may_be_paid(s) and s.status not in TOOK_MONEY
         if same_plate and payable and self.scenario.plate:
-            raise Violation(7, f"the plate may be armed for another order; the bank says of this one: {w.status}")
-        if w.memory >= 0:
-            self._check_awake(w)
+            raise Violation(7, f"the plate may be armed for another order; the acquirer has of this one: {s.status}")
+        if s.memory >= 0:
+            self._check_awake(s)
 
-    def _check_awake(self, w: World) -> None:
-        state = self.machine.states[w.memory]
-        if m.significant(self.machine.states[w.disk], _on_disk(state), ()):
-            raise Violation(1, "what the lane knows of the money is not what stands on disk")
+    def _check_awake(self, s: State) -> None:
+        state = self.machine.states[s.memory]
+        if m.significant(self.machine.states[s.disk], _on_disk(state), ()):
+            raise Violation(1, "what the lane knows of the money is not on disk")
         if state.phase in m.FINAL:
             return
-        if self.machine.due(w.memory) is None and not any(call.latest for call in w.calls):
+        if self.machine.due(s.memory) is None and not any(call.latest for call in s.calls):
             raise Violation(5, f"nothing will ever wake the attempt: {state.phase.value}")
-        limit = max(self.end, w.up_since, self.plan.expires_at_ms) + self.slack
-        if w.now > limit and state.case is None:
-            raise Violation(5, f"neither final nor a case at tick {w.now}: {state.phase.value}")
+        limit = max(self.end, s.up_since, self.plan.expires_at_ms) + self.slack
+        if s.now > limit and state.case is None:
+            raise Violation(5, f"neither final nor a case at tick {s.now}: {state.phase.value}")
 
-    def _phase(self, w: World) -> str:
-        return self.machine.states[w.memory].phase.value
+    def _phase(self, s: State) -> str:
+        return self.machine.states[s.memory].phase.value
 
-    def describe(self, w: World) -> str:
-        """One line for a story."""
-        memory = "lane down" if w.memory < 0 else _state_line(self.machine.states[w.memory])
-        return f"{memory} | bank: {w.status}{', cancellation accepted' if w.accepted else ''}"
+    def describe(self, s: State) -> str:
+        """One line of a trace."""
+        memory = "lane down" if s.memory < 0 else _state_line(self.machine.states[s.memory])
+        return f"{memory} | acquirer: {s.status}{', cancellation accepted' if s.accepted else ''}"
 
 
 _REACH_OUT = (m.SendCreate, m.SendPoll, m.SendFind, m.SendCancel, m.Present, m.Finish)
@@ -585,11 +589,11 @@ _REACH_OUT = (m.SendCreate, m.SendPoll, m.SendFind, m.SendCancel, m.Present, m.F
 def _state_line(state: m.State) -> str:
     words = [state.phase.value]
     if state.reason is not m.EndReason.NONE:
-        words.append(f"why {state.reason.value}")
+        words.append(f"reason {state.reason.value}")
     if state.cancel is not m.Cancel.NOT_ASKED:
         words.append(f"cancel {state.cancel.value}")
     if state.outcome is not None:
-        words.append(f"told {state.outcome.value}")
+        words.append(f"outcome {state.outcome.value}")
     if state.case is not None:
         words.append(f"case {state.case.value}")
     return ", ".join(words)
@@ -606,14 +610,14 @@ _STATUSES: dict[str, tuple[m.PaymentStatus, int]] = {
 }
 
 
-def _event(w: World, call: Call, reply: str, tells: bool) -> m.Event:
-    """What the client makes of a reply. An answer that came from an older request carries the older number."""
+def _event(s: State, call: Call, reply: str, names_attempt: bool) -> m.Event:
+    """The event that the client makes of a reply. The answer to an older request carries the older number."""
     seq = _LATEST if call.latest else 0
-    at = w.now
+    at = s.now
     if call.kind == "create":
         if reply == "created":
-            status, kopecks = _STATUSES[w.status]
-            return m.Created(at, seq, ID, status, kopecks, "RUB", LINKS[w.issued])
+            status, kopecks = _STATUSES[s.status]
+            return m.Created(at, seq, ID, status, kopecks, "RUB", LINKS[s.issued])
         unsure = reply not in ("refused", "not sent")
         return m.CreateFailed(at, seq, reply, may_exist=unsure, final=reply.startswith("refused"))
     if call.kind == "cancel":
@@ -625,7 +629,7 @@ def _event(w: World, call: Call, reply: str, tells: bool) -> m.Event:
         return m.StatusUnavailable(at, seq, reply)
     if reply == "nothing":
         return m.PaymentNotListed(at, seq)
-    payment_id, proved = ID, tells or call.kind == "poll"
+    payment_id, proved = ID, names_attempt or call.kind == "poll"
     if reply.startswith(ANOTHERS):
         payment_id, reply, proved = OTHER_ID, reply.removeprefix(ANOTHERS), call.kind == "poll"
     status, kopecks = _STATUSES[reply]

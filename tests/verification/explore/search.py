@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from sco_payment.attempt import Phase
-from tests.verification.explore.model import Model, Scenario, Violation, World
+from tests.verification.explore.model import Model, Scenario, State, Violation
 from tests.verification.verdict import HOLD
 
 
@@ -51,7 +51,7 @@ def explore(scenario: Scenario, *, limit: int | None = None) -> Report:
     """Visit every state of `scenario`, or `limit` states, shortest traces first."""
     model = Model(scenario)
     started = time.process_time()
-    came_from: dict[World, tuple[World, str] | None] = {}
+    came_from: dict[State, tuple[State, str] | None] = {}
     transitions = 0
     violated: int | None = None
     trace: str | None = None
@@ -62,7 +62,7 @@ def explore(scenario: Scenario, *, limit: int | None = None) -> Report:
         model.check(state)
         while queue and (limit is None or len(came_from) < limit):
             here = state = queue.popleft()
-            for label, there in model.moves(here):
+            for label, there in model.transitions(here):
                 transitions += 1
                 if there in came_from:
                     continue
@@ -88,7 +88,7 @@ def explore(scenario: Scenario, *, limit: int | None = None) -> Report:
     )
 
 
-def trace_to(model: Model, came_from: dict[World, tuple[World, str] | None], last: World, violation: Violation) -> str:
+def trace_to(model: Model, came_from: dict[State, tuple[State, str] | None], last: State, violation: Violation) -> str:
     """The way to `last`, one transition a line with the state after each. The violation is in `last` or in the
     transition after it."""
     lines = []

@@ -1,4 +1,4 @@
-"""What is fuzzed. Each function returns for any octets whatsoever; whatever it raises is a finding."""
+"""What is fuzzed. Each function returns for any bytes whatsoever; whatever it raises is a finding."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def headers(data: bytes) -> None:
 
 
 def sbp_link(data: bytes) -> None:
-    """A link, alone and behind the host that gets it further."""
+    """A link, alone and after the right host, which lets more of it be read."""
     text = data.decode("utf-8", "replace")
     for candidate in (text, f"https://{link.HOST}/{text}"):
         judgement = link.judge(candidate, kopecks=25_300)
@@ -125,7 +125,7 @@ def _page_not_read():  # type: ignore[no-untyped-def]
 
 
 def printer_bytes(data: bytes) -> None:
-    """What a printer says, whole and byte by byte: the same replies."""
+    """A printer's bytes, at once and one by one: the same replies."""
     whole, bytewise = replies.ReplyReader(), replies.ReplyReader()
     if data[:1] == b"\x01":
         whole.expecting_full_status = bytewise.expecting_full_status = True
@@ -149,13 +149,13 @@ def touch_events(data: bytes) -> None:
 
 
 def sum_text(data: bytes) -> None:
-    """A sum as a person types it."""
+    """An amount as an operator types it."""
     with contextlib.suppress(ValueError):
         assert kopecks_from_text(data.decode("utf-8", "replace")) > 0
 
 
 def journal_file(data: bytes) -> None:
-    """The journal's file, damaged: it is refused, or read with `verify` telling what is wrong; never anything else."""
+    """The journal's file, damaged: it is refused, or read with `verify` reporting what is wrong; nothing else."""
     with tempfile.TemporaryDirectory(dir=_MEMORY) as folder:
         path = Path(folder) / "j"
         path.write_bytes(data)

@@ -1,6 +1,6 @@
 """A guest that runs on this machine's own files: an initramfs made here, QEMU, and the two lines to it.
 
-The guest mounts this machine's root read-only by 9p and lays a tmpfs over it (`lane_machine.py`: a disk), so that the
+The guest mounts this machine's root read-only by 9p and mounts a tmpfs over it (`lane_machine.py`: a disk), so that the
 Python environment, the packages and the sources are those of the host, and nothing the guest does stays there. One line
 of JSON messages joins guest and host (a serial port), another is QEMU's monitor (QMP), by which the host takes pictures
 of the guest's display.
@@ -24,10 +24,10 @@ EARLY = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
 """Modules that the guest needs before it sees this machine's files."""
 CONSOLE = "console.log"
 _WHEN_STUCK = "watchdog_thresh=60 softlockup_panic=1 softlockup_all_cpu_backtrace=1"
-"""A processor that is stuck for two minutes, however busy this machine is, ends the guest and says where it hung."""
+"""A processor that is stuck for two minutes, however busy this machine is, ends the guest and prints where it hung."""
 
 _INIT = """#!/bin/busybox sh
-# The guest's first process: see the host's files, lay what it writes over them, and go on there.
+# The guest's first process: mount the host's files, an overlay for what it writes, and continue there.
 b=/bin/busybox
 $b mount -t proc proc /proc
 $b mount -t sysfs sysfs /sys
@@ -68,7 +68,7 @@ _SHARE = "security_model=none,multidevs=remap"
 
 
 class GuestFailed(Exception):
-    """The guest did not come up, fell silent, or ended before it was done."""
+    """The guest did not start, fell silent, or ended too early."""
 
 
 def early_modules(kit: Kit, names: tuple[str, ...]) -> list[str]:
@@ -128,9 +128,9 @@ class Qemu:
     Args:
         kit: the unpacked packages.
         image: the initramfs.
-        devices: QEMU's arguments for what this guest has besides processor, display and the host's files.
+        devices: QEMU's arguments for what this guest has in addition to processor, display and the host's files.
         append: further words for the kernel.
-        console: where its console is written; what stands there already stays.
+        console: where its console is appended.
         run_folder: a short path for sockets.
     """
 
@@ -191,7 +191,7 @@ class Qemu:
                 raise GuestFailed(f"{command}: {answer['error'].get('desc')}")
 
     def messages(self, *, silence_s: float, whole_s: float) -> Iterator[dict[str, Any]]:
-        """What the guest says, until it closes the line or ends.
+        """The guest's messages, until it closes the line or ends.
 
         Raises:
             GuestFailed: nothing for `silence_s`, or not done in `whole_s`.
@@ -219,7 +219,7 @@ class Qemu:
         self._line.sendall(json.dumps(message).encode() + b"\n")
 
     def look(self, picture: Path) -> list[str]:
-        """Take a picture of the guest's display and read the codes on it: what a phone before the glass sees."""
+        """Take a picture of the guest's display and read the codes on it: what a phone in front of the screen sees."""
         import zxingcpp
         from PIL import Image
 

@@ -1,6 +1,6 @@
 """What the virtual bench needs from Debian, in a cache: QEMU and mkfs for the host; kernel and systemd for the guest.
 
-Nothing is installed and no rights are needed: packages are downloaded by apt and unpacked beside the system. Only a
+Nothing is installed and no rights are needed: packages are downloaded by apt and unpacked next to the system. Only a
 machine whose package lists are empty needs `apt-get update` first, which is done when we are root.
 """
 
@@ -21,7 +21,7 @@ _LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
 
 
 class Unavailable(Exception):
-    """The bench cannot be had on this machine; says what is missing."""
+    """The bench is not available on this machine; the message names what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Kit:
 
     Attributes:
         host: root of QEMU and its libraries.
-        guest: root of what is laid into the guest.
-        release: of the kernel, as `uname -r` says it.
+        guest: root of what is copied into the guest.
+        release: of the kernel, as `uname -r` prints it.
     """
 
     host: Path
@@ -59,7 +59,7 @@ class Kit:
         return {name: shlex.quote(str(place)) for name, place in places.items()} | {"release": self.release}
 
     def qemu(self) -> list[str]:
-        """The command that starts QEMU; its firmware and modules are found beside it."""
+        """The command that starts QEMU; its firmware and modules are next to it."""
         binary = self.host / "usr/bin/qemu-system-x86_64"
         return [
             str(binary) if binary.exists() else "qemu-system-x86_64",

@@ -2,7 +2,7 @@
 
 Its root is the host's files below what it has written to its disk, so that it keeps what was installed. The disk's own
 file system (ext4) is mounted at /var/lib/sco, for the journal. What is on the USB, the bank behind the network and the
-customer are the host's processes: they go on while the machine is dark.
+customer are the host's processes: they continue while the machine has no power.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _NO_DRIVERS = (
     *("kvm", "kvm_amd", "kvm_intel", "powernow_k8", "acpi_cpufreq", "intel_rapl_msr", "intel_rapl_common"),
     *("aesni_intel", "ghash_clmulni_intel", "crc32_pclmul", "crc32c_intel", "crct10dif_pclmul", "sha512_ssse3"),
 )
-"""Of what QEMU has besides; each takes a second or so to load."""
+"""Of other hardware that QEMU has; each takes a second or so to load."""
 _REST = """b={busybox}
 if ! [ -e /etc/bench ]; then
   for d in bin sbin lib/udev lib/modprobe.d lib/x86_64-linux-gnu usr/lib; do
@@ -62,7 +62,7 @@ $b mount --bind {modules} /lib/modules/{release}
 exec /lib/systemd/systemd
 """
 _AGENT = """[Unit]
-Description=The bench's ear in this machine
+Description=The bench's agent in this machine
 [Service]
 ExecStart={python} {program}
 [Install]
@@ -118,7 +118,7 @@ class LaneMachine:
         subprocess.run([*kit.mkfs(), str(self._disk)], env=kit.environment(), check=True, capture_output=True)
 
     def _seed(self, root: Path, python: Path, bank_port: int) -> None:
-        """What stands on its disk before its first start: Debian's, less what a lane does without, and the bench's."""
+        """What is on its disk before its first start: Debian's, without what a lane does not need, and the bench's."""
         units = root / "etc/systemd/system"
         for folder in ("sockets", "multi-user", "network-online"):
             (units / f"{folder}.target.wants").mkdir(parents=True)
@@ -194,7 +194,7 @@ class LaneMachine:
         self.lose_power()
 
     def said(self, words: str) -> bool:
-        """Whether `words` stand in what its console has said since its power came."""
+        """Whether its console has printed `words` since power-on."""
         return words in self._console.read_text(errors="replace")[self._mark :]
 
     def plug_in(self, port: int, path: Path) -> None:
@@ -213,7 +213,7 @@ class LaneMachine:
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def wait_up(self) -> float:
-        """Until the bench's ear hears; the seconds since the kernel began."""
+        """Wait until the bench's agent answers; returns the seconds since the kernel started."""
         for message in self._said:
             if "up" in message:
                 return float(message["up"])
@@ -228,7 +228,7 @@ class LaneMachine:
         return answer
 
     def run(self, *words: str, status: int | None = 0) -> str:
-        """A command; what it says. AssertionError unless it ends with `status`."""
+        """Run a command; returns its output. AssertionError unless it ends with `status`."""
         answer = self._call(run=words)
         said = f"{answer['said']}{answer['complained']}"
         assert status is None or answer["status"] == status, f"`{shlex.join(words)}`: {answer['status']} {said}"
@@ -252,7 +252,7 @@ class LaneMachine:
         return self.run("systemctl", "show", "--value", f"--property={name}", unit).strip()
 
     def wait_for(self, unit: str, state: str, seconds: float) -> None:
-        """AssertionError unless the unit comes to stand so."""
+        """AssertionError unless the unit reaches this state."""
         end = time.monotonic() + seconds
         while (now := self.show(unit, "ActiveState")) != state:
             assert time.monotonic() < end, f"{unit} is {now} after {seconds:.0f} s, not {state}"

@@ -1,4 +1,4 @@
-"""A lane's machine loses power in payments and starts by itself: installed as the guide says, on a disk that stays.
+"""A lane's machine loses power in payments and starts by itself: installed by the guide, on a disk that persists.
 
 One story; each check goes on where the one before ended. The bank, the customer, the tag and its reader are here on the
 host: they do not lose power with the machine (the reader does).
@@ -64,11 +64,11 @@ class Story:
         self.till = Till(bank, self.machine.till)
 
     def hwtest(self, *words: str) -> str:
-        """`sco-hwtest` on the machine; what it says."""
+        """`sco-hwtest` on the machine; returns its output."""
         return self.machine.run(str(self._commands / "sco-hwtest"), *words)
 
     def pay(self, *words: str) -> str:
-        """`sco-pay` on the machine, about its lane; what it says."""
+        """`sco-pay` on the machine, with its lane; returns its output."""
         return self.machine.run(str(self._commands / "sco-pay"), *words, "--settings", str(opt_sco.SETTINGS))
 
     def dark(self) -> None:
@@ -91,17 +91,17 @@ class Story:
         """On the display, by a photograph."""
         return self.machine.qemu.look(self._out / f"reboot-{picture}.png")
 
-    def stands(self, link: str, picture: str) -> None:
-        """The link is on the tag and on the glass."""
+    def is_shown(self, link: str, picture: str) -> None:
+        """The link is on the tag and on the screen."""
         assert self.reader.tag.uri() == link, f"the tag carries {self.reader.tag.uri()}"
-        wait_for(lambda: self.codes(picture) == [link], "the code is on the glass")
+        wait_for(lambda: self.codes(picture) == [link], "the code is on the screen")
 
     def ends(self, number: str, how: str, picture: str) -> None:
-        """The order comes to stand so; no link is left on the tag, and what is on the glass does not move: neither a
+        """The order reaches this state; no link is left on the tag, and what is on the screen does not move: neither a
         code that counts down nor a request to wait."""
         self.till.wait_for(number, how)
         wait_for(lambda: not self.reader.tag.uri(), "the tag is cleared", 90, every_s=0.2)
-        wait_for(lambda: not self.codes(picture) and self.rests(picture), "the customer is told the end")
+        wait_for(lambda: not self.codes(picture) and self.rests(picture), "the customer sees the end")
 
     def rests(self, picture: str) -> bool:
         """Whether the display is as it was a second ago."""
@@ -113,15 +113,15 @@ class Story:
     def books(self, *cases: str) -> None:
         """The journal is whole; the cases are these, as order and reason."""
         assert "all in order" in self.pay("journal", "verify")
-        told = self.pay("cases")
-        lines = [" ".join(line.split()) for line in told.splitlines() if line.startswith("case ")]
-        assert len(lines) == len(cases), f"not the cases {cases}: {told}"
-        assert all(case in line for case, line in zip(cases, lines, strict=True)), f"not the cases {cases}: {told}"
+        printed = self.pay("cases")
+        lines = [" ".join(line.split()) for line in printed.splitlines() if line.startswith("case ")]
+        assert len(lines) == len(cases), f"not the cases {cases}: {printed}"
+        assert all(case in line for case, line in zip(cases, lines, strict=True)), f"not the cases {cases}: {printed}"
 
     # --- checks -------------------------------------------------------------------------------------------------------
 
     def installs(self) -> None:
-        """By the guide's commands; what the unit says about its environment reaches the lane."""
+        """By the guide's commands; what the unit sets in its environment reaches the lane."""
         machine, units = self.machine, Path("/etc/systemd/system")
         machine.power_on()
         machine.wait_up()
@@ -143,9 +143,9 @@ class Story:
 
     def paid_in_the_dark(self) -> None:
         """Power goes while the link is shown, and the customer pays: a case, no second payment, no cancellation, no
-        code left. The devices are found though the kernel counts them anew; the next customer pays."""
+        code left. The devices are found though the kernel numbers them differently; the next customer pays."""
         payment = self.till.begin("P-1")
-        self.stands(payment.link, "1-shown")
+        self.is_shown(payment.link, "1-shown")
         self.machine.plug_in(_TWIN_PORT, self.twin.path)
         wait_for(lambda: "ttyUSB1" in self.machine.run("ls", "/dev"), "the second adapter", every_s=0.5)
         self.dark()
@@ -158,7 +158,7 @@ class Story:
         assert (self.bank.bank.creates, self.bank.bank.cancels) == (1, 0)
         assert self.machine.run("readlink", "/dev/sco/serial").strip() == "../ttyUSB1", "the kernel kept its numbers"
         after = self.till.begin("P-2")
-        self.stands(after.link, "3-next")
+        self.is_shown(after.link, "3-next")
         self.bank.phone.pay(after.link)
         self.ends("P-2", "ended paid", "4-paid")
 
@@ -166,7 +166,7 @@ class Story:
         """Nobody pays; power goes, comes back, and goes again as the bank takes the cancellation: there is no second
         one. The reader is plugged in only after the lane is ready: the link on the tag, which kept it, goes then."""
         payment = self.till.begin("P-3")
-        self.stands(payment.link, "5-shown")
+        self.is_shown(payment.link, "5-shown")
         self.dark()
         del self.machine.usb[_READER_PORT]
         self.light()
@@ -187,7 +187,7 @@ class Story:
     def goes_down_in_order(self) -> None:
         """Switched off in a payment: the bank hears of it while there is a network, and no link is left."""
         payment = self.till.begin("P-4")
-        self.stands(payment.link, "7-shown")
+        self.is_shown(payment.link, "7-shown")
         self.machine.switch_off()
         assert (payment.status, payment.cancel_requests) == ("Cancelled", 1), payment
         assert not self.reader.tag.uri(), "a link was left on the tag"
@@ -202,8 +202,8 @@ def names() -> dict[str, Callable[[Story], None]]:
     return {check.__name__.replace("_", "-"): check for check in CHECKS}
 
 
-def run_all(kit: Kit, python: Path, out: Path, run_folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:
-    """The whole story; each check's end is told. After one that failed there is nothing to go on with."""
+def run_all(kit: Kit, python: Path, out: Path, run_folder: Path, report: Callable[[dict[str, Any]], None]) -> None:
+    """All checks, each reported when it ends. After a failure the rest cannot run."""
     before = ""
     with PayMasterSimulator(script="leaves") as bank, VirtualReader() as reader, VirtualReader() as twin:
         story = Story(kit, python, out, run_folder, bank, reader, twin)
@@ -220,6 +220,6 @@ def run_all(kit: Kit, python: Path, out: Path, run_folder: Path, tell: Callable[
                         outcome, detail, before = "failed", f"{type(error).__name__}: {error}", name
                         traceback.print_exc()
                 took = round(time.monotonic() - start, 2)
-                tell({"device": DEVICE, "check": name, "outcome": outcome, "seconds": took, "detail": detail})
+                report({"device": DEVICE, "check": name, "outcome": outcome, "seconds": took, "detail": detail})
         finally:
             story.machine.lose_power()

@@ -1,6 +1,6 @@
 """`make vm-test`: boot a guest with real kernel devices and run the suites on them; see docs/virtual-bench.md.
 
-Exit status: 0 all passed, or SCO_VM_SKIP=1 skips it all; 1 something failed; 77 the bench cannot be had here.
+Exit status: 0 all passed, or SCO_VM_SKIP=1 skips it all; 1 something failed; 77 the bench is not available here.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from boot import CONSOLE, Guest, GuestFailed, interpreter
 from fetch import Kit, Unavailable, fetch
 
 ROOT = Path(__file__).resolve().parents[3]
-CANNOT_BE_HAD = 77
+NOT_AVAILABLE = 77
 CONSOLE_LINES = 80
 
 
 def main() -> int:
-    """Fetch, boot, listen, judge."""
+    """The command line."""
     parser = argparse.ArgumentParser(description="Suites on real kernel devices, in QEMU.")
     parser.add_argument("--only", action="append", default=[], metavar="WORD", help="checks with WORD in their name")
     parser.add_argument("--out", type=Path, default=ROOT / "out/vm", help="where logs, results and pictures go")
@@ -42,8 +42,8 @@ def main() -> int:
     try:
         kit = fetch()
     except Unavailable as error:
-        return _skipped(f"{error}\nSCO_VM_SKIP=1 allows a machine to go without it", CANNOT_BE_HAD)
-    print(f"QEMU and Linux {kit.release} are here after {time.monotonic() - start:.1f} s", flush=True)
+        return _skipped(f"{error}\nSCO_VM_SKIP=1 allows a machine to go without it", NOT_AVAILABLE)
+    print(f"QEMU and Linux {kit.release} are available after {time.monotonic() - start:.1f} s", flush=True)
     return Run(kit, out, options.limit, options.only).go()
 
 
@@ -54,7 +54,7 @@ def _skipped(why: str, status: int) -> int:
 
 
 class Run:
-    """One boot and what came of it."""
+    """One boot and its results."""
 
     def __init__(self, kit: Kit, out: Path, limit_s: float, only: list[str]) -> None:
         self._kit, self._out, self._limit, self._only = kit, out, limit_s, only
@@ -64,8 +64,8 @@ class Run:
 
     def go(self) -> int:
         """Boot, listen to the end, write results.json, print the summary; the exit status."""
-        stories = [f"{reboot.DEVICE} {name}" for name in reboot.names()]
-        wanted = [word for word in self._only if any(word in story for story in stories)]
+        scenarios = [f"{reboot.DEVICE} {name}" for name in reboot.names()]
+        wanted = [word for word in self._only if any(word in scenario for scenario in scenarios)]
         trouble = ""
         try:
             if not self._only or len(wanted) < len(self._only):
@@ -74,13 +74,13 @@ class Run:
                     trouble = self._bench()
             if not self._only or wanted:
                 with tempfile.TemporaryDirectory(prefix="sco-vm-") as folder:
-                    reboot.run_all(self._kit, interpreter(ROOT), self._out, Path(folder), self._tell)
+                    reboot.run_all(self._kit, interpreter(ROOT), self._out, Path(folder), self._report)
         except GuestFailed as error:
             trouble = str(error)
         return self._judge(trouble)
 
     def _bench(self) -> str:
-        """The guest that runs the suites; what went wrong with it."""
+        """Run the suites in a guest; returns what went wrong with the guest itself."""
         with tempfile.TemporaryDirectory(prefix="sco-vm-") as folder:
             guest = Guest(
                 self._kit,
@@ -102,8 +102,10 @@ class Run:
         return "the guest ended before it was done"
 
     def _kernel_was_stuck(self) -> bool:
-        """Whether the guest's kernel locked up before anything failed: a virtual processor that waits for ever for the
-        other one is the emulator's fault, and the bench begins anew, once. That is said aloud, and its console kept.
+        """Whether the guest's kernel locked up before anything failed.
+
+        A virtual processor that waits endlessly for the other one is the emulator's fault: the bench starts again,
+        once. A line is printed, and the console is kept.
         """
         console = self._out / CONSOLE
         if "soft lockup" not in console.read_text(errors="replace"):
@@ -112,7 +114,7 @@ class Run:
             return False
         kept = console.rename(self._out / "stuck-console.log")
         at = time.monotonic() - self._start
-        print(f"[{at:5.1f}] AGAIN: the guest's kernel locked up (see {kept}); all checks begin anew", flush=True)
+        print(f"[{at:5.1f}] AGAIN: the guest's kernel locked up (see {kept}); all checks start again", flush=True)
         self.results.clear()
         return True
 
@@ -120,13 +122,13 @@ class Run:
         if "note" in message:
             print(f"[{time.monotonic() - self._start:5.1f}] {message['note']}", flush=True)
         elif "check" in message:
-            self._tell(message)
+            self._report(message)
         elif "look" in message:
             guest.answer(codes=guest.look(self._out / f"{message['look']}.png"))
         elif message.get("done"):
             self._done = True
 
-    def _tell(self, result: dict[str, Any]) -> None:
+    def _report(self, result: dict[str, Any]) -> None:
         """A check has ended."""
         self.results.append(result)
         words = {"passed": "ok  ", "failed": "FAIL", "skipped": "SKIPPED"}[result["outcome"]]
@@ -163,7 +165,7 @@ class Run:
         return 1 if counts["failed"] or not counts["passed"] else 0
 
     def _print_consoles(self) -> None:
-        """What the guests said about failures: where the bench runs for others, its files are not at hand."""
+        """The ends of the guests' consoles: in a remote run their files are not at hand."""
         for log in sorted(self._out.glob("*console.log")):
             lines = log.read_text(errors="replace").splitlines()
             print(f"--- the last of {len(lines)} lines of {log.name}", *lines[-CONSOLE_LINES:], "---", sep="\n")

@@ -1,4 +1,4 @@
-"""The guest's program: make the devices, run the checks, tell the host. Ends when all is told."""
+"""The guest's program: make the devices, run the checks, report to the host."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def main() -> None:
     start = time.monotonic()
     report = Report(tuple(sys.argv[1:]))
     try:
-        report.say(note="the guest is up", uptime=Path("/proc/uptime").read_text().split()[0])
+        report.send(note="the guest is up", uptime=Path("/proc/uptime").read_text().split()[0])
         import bench
 
         bench.run(report)
     except BaseException as error:
         traceback.print_exc()
-        report.say(device="bench", check="goes-through", outcome="failed", seconds=0, detail=f"{error!r}")
-    report.say(done=True, seconds=round(time.monotonic() - start, 1))
+        report.send(device="bench", check="goes-through", outcome="failed", seconds=0, detail=f"{error!r}")
+    report.send(done=True, seconds=round(time.monotonic() - start, 1))
 
 
 main()

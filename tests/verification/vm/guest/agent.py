@@ -1,4 +1,4 @@
-"""What the host asks of a machine that has started by itself: commands, files, the till. One JSON message a line."""
+"""What the host may request of a machine that has started by itself: commands, files, the till. JSON, a line each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from report import Report
 
 
 def answer(asked: dict[str, Any]) -> Any:
-    """Do it."""
+    """Do it; returns the reply."""
     match asked:
         case {"run": list(words)}:
             done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
@@ -35,14 +35,14 @@ def answer(asked: dict[str, Any]) -> Any:
 def main() -> None:
     """Until the machine goes down."""
     report = Report()
-    report.say(up=Path("/proc/uptime").read_text().split()[0])
+    report.send(up=Path("/proc/uptime").read_text().split()[0])
     while True:
-        asked = report.listen()
+        asked = report.receive()
         try:
-            said = answer(asked)
+            reply = answer(asked)
         except Exception as error:
-            said = {"refused": f"{type(error).__name__}: {error}"}
-        report.say(**said)
+            reply = {"refused": f"{type(error).__name__}: {error}"}
+        report.send(**reply)
 
 
 main()

@@ -45,7 +45,7 @@ class Shop:
 
     Attributes:
         plate: the link of the lane's static plate; empty for a lane without one.
-        presented: how the link of the latest payment was put before the customer.
+        presented: how the link of the latest payment was presented to the customer.
     """
 
     def __init__(self, lane: Lane, bank: PayMasterSimulator, ui: ScreenUI) -> None:
@@ -64,7 +64,7 @@ class Shop:
             self.presented = event.text
 
     def begin(self) -> None:
-        """Somebody chose to pay by QR code."""
+        """A customer chose to pay by QR code."""
         self.waiting.clear()
         self._result.clear()
         order = Order(str(next(_orders)), 25300, 0)
@@ -85,14 +85,14 @@ class Shop:
         assert self.bank.bank.cancels == before, "a paid payment was cancelled"
 
     def button(self, action: str) -> tuple[int, int]:
-        """A place on the glass where that button answers."""
+        """A place on the screen where that button answers."""
         screen = self._ui._screen.get()
         wide, high = screen.size
         for y in range(0, high, 12):
             for x in range(0, wide, 12):
                 if screen.button_at(x, y, None) == action and screen.button_at(x + 12, y + 12, None) == action:
                     return x + 8, y + 8
-        raise AssertionError(f"the glass has no button {action}")
+        raise AssertionError(f"the screen has no button {action}")
 
 
 @contextmanager
@@ -145,7 +145,7 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader) -> N
             assert len(paper.codes) == 1
 
     def printer_pulled_out() -> None:
-        """Mode 0: the printer is pulled out in mid-ticket; nobody is asked for money twice; the next order is paid."""
+        """Mode 0: the printer is pulled out in mid-ticket; no second payment is created; the next order is paid."""
         with printer.on() as paper, shop(0, devices={"printer": "lp:///dev/sco/printer"}) as lane:
             paper.after(60, paper.unplug)
             lane.begin()
@@ -174,11 +174,11 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader) -> N
             lane.bank.phone.pay(read_from(paper, 1))
             lane.paid()
 
-    def on_the_glass() -> None:
+    def on_the_screen() -> None:
         """Mode 1: the host photographs the code on the guest's display, and it is paid."""
         with UinputTouch((800, 600)), shop(1, devices={"touch": TOUCH}) as lane:
             lane.begin()
-            lane.bank.phone.pay(read_from_glass(report, lane, "payment-mode-1"))
+            lane.bank.phone.pay(read_from_screen(report, lane, "payment-mode-1"))
             lane.paid()
             assert lane.bank.bank.creates == 1
 
@@ -186,10 +186,10 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader) -> N
         """Mode 1: no network; the customer taps "Повторить" on the panel, and it is paid."""
         with UinputTouch((800, 600)) as finger, shop(1, devices={"touch": TOUCH}) as lane:
             lane.begin()
-            link = read_from_glass(report, lane, "payment-mode-1")
+            link = read_from_screen(report, lane, "payment-mode-1")
             lane.bank.go_offline()
             lane.bank.phone.pay(link)
-            wait_for(lambda: has_button(lane, "retry"), "the dialog stands", 90)
+            wait_for(lambda: has_button(lane, "retry"), "the dialog is shown", 90)
             report.ask(look="payment-dialog")
             lane.bank.go_online()
             finger.tap(*lane.button("retry"))
@@ -202,14 +202,14 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader) -> N
             with UinputTouch((800, 600)):
                 settle()
                 lane.begin()
-                read_from_glass(report, lane, "payment-mode-1")
+                read_from_screen(report, lane, "payment-mode-1")
             status.write_text("off")
             wait_for(lambda: not Path("/dev/sco/touch").exists(), "the panel is gone")
             status.write_text("on")
             try:
                 with UinputTouch((800, 600)) as finger:
                     wait_for(lambda: Path("/dev/sco/touch").exists(), "udev names the new panel")
-                    read_from_glass(report, lane, "payment-mode-1-replugged")
+                    read_from_screen(report, lane, "payment-mode-1-replugged")
                     tap_until_cancelled(finger, lane)
                     result = lane.end()
             finally:
@@ -218,7 +218,7 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader) -> N
             assert lane.bank.bank.cancels == 1, f"{lane.bank.bank.cancels} cancellations"
 
     def from_the_tag() -> None:
-        """Mode 2: the link stands on the tag, is read from it and paid; the tag is cleared."""
+        """Mode 2: the link is on the tag, is read from it and paid; the tag is cleared."""
         reader.plug()
         tag = reader.chip.tag
         with shop(2, display={"plate": "dynamic"}, devices={"nfc": reader.url}) as lane:
@@ -229,7 +229,7 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader) -> N
             wait_for(lambda: not reader.chip.field_on, "the field is off, so that phones can read the tag")
 
     def reader_pulled_out() -> None:
-        """Mode 2: the reader is pulled out once the link stands; it is paid, and the tag is cleared later."""
+        """Mode 2: the reader is pulled out once the link is on the tag; it is paid, and the tag is cleared later."""
         reader.plug()
         tag = reader.chip.tag
         with shop(2, display={"plate": "dynamic"}, devices={"nfc": reader.url}) as lane:
@@ -252,7 +252,7 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader) -> N
             writes = tag.page_writes.total()
             (sticker,) = lane.bank.bank.stickers.values()
             lane.begin()
-            assert read_from_tag(lane, reader) == read_from_glass(report, lane, "payment-plate") == lane.plate
+            assert read_from_tag(lane, reader) == read_from_screen(report, lane, "payment-plate") == lane.plate
             assert lane.presented == "presented: on the plate and the verified tag", lane.presented
             assert sticker.armed_by in lane.bank.bank.payments, "no sum waits on the plate"
             lane.bank.phone.pay(lane.plate)
@@ -287,7 +287,7 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader) -> N
         ("payment-mode-0", printed),
         ("payment-mode-0", printer_pulled_out),
         ("payment-mode-0", printer_absent),
-        ("payment-mode-1", on_the_glass),
+        ("payment-mode-1", on_the_screen),
         ("payment-mode-1", dialog_by_touch),
         ("payment-mode-1", panel_and_display_pulled_out),
         ("payment-mode-2", from_the_tag),
@@ -299,14 +299,14 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader) -> N
 
 
 def read_from(paper: VirtualPrinter, tickets: int) -> str:
-    """What a phone reads on the last of so many tickets that bear a code."""
+    """What a phone reads on the last ticket, once so many tickets have a code."""
     wait_for(lambda: len(paper.codes) >= tickets and paper.tickets[-1].cut, "the ticket comes out", 60)
     link = decode(paper.tickets[-1].image())
     assert link, "the code on the paper cannot be read"
     return link
 
 
-def read_from_glass(report: Report, lane: Shop, name: str) -> str:
+def read_from_screen(report: Report, lane: Shop, name: str) -> str:
     """What a phone reads on the display."""
     assert lane.waiting.wait(60), "the lane does not wait for the customer"
     found: list[str] = []
@@ -335,7 +335,7 @@ def encode(reader: UsbReader, link: str) -> None:
 
 
 def has_button(lane: Shop, action: str) -> bool:
-    """Whether the glass has that button now."""
+    """Whether the screen has that button now."""
     try:
         lane.button(action)
     except AssertionError:
@@ -344,8 +344,8 @@ def has_button(lane: Shop, action: str) -> bool:
 
 
 def tap_until_cancelled(finger: UinputTouch, lane: Shop) -> None:
-    """Tap "Отменить" until the bank is told, as a person does: a new panel is not heard at once, and the scene may be
-    drawn anew under the finger."""
+    """Tap "Отменить" until the acquirer has the cancellation, as a customer does: a new panel is not read at once, and
+    the scene may be redrawn under the finger."""
 
     def cancelled() -> bool:
         if lane.bank.bank.cancels:
@@ -354,4 +354,4 @@ def tap_until_cancelled(finger: UinputTouch, lane: Shop) -> None:
             finger.tap(*lane.button("cancel"))
         return False
 
-    wait_for(cancelled, "the tap on the button is heard", 30, every_s=0.5)
+    wait_for(cancelled, "the tap on the button is received", 30, every_s=0.5)

@@ -54,7 +54,7 @@ class LaneUnit(Till):
 
     @property
     def state(self) -> str:
-        """As `systemctl is-active` says it."""
+        """As `systemctl is-active` prints it."""
         return self.manager.show(UNIT, "ActiveState")
 
     @property
@@ -73,7 +73,7 @@ def status_of(pid: int) -> dict[str, str]:
 
 
 def install(manager: Manager, bank: PayMasterSimulator, display: str) -> LaneUnit:
-    """As docs/guide/install.md says, with a lane program and settings of the bench; udev's rules are there already."""
+    """As in docs/guide/install.md, with a lane program and settings of the bench; udev's rules are there already."""
     if not manager.started:
         _add_user()
         run("udevadm", "trigger", "--settle", "--action=add", "--sysname-match=tty0")  # as at a machine's start
@@ -118,7 +118,7 @@ def as_sco(path: str, flags: int) -> bool:
 
 @contextmanager
 def open_to_all(*nodes: Path) -> Iterator[None]:
-    """Nodes whose mode keeps nobody away, so that only the sandbox can."""
+    """Nodes whose mode denies no user, so that only the sandbox can."""
     modes = [node.stat().st_mode for node in nodes]
     for node in nodes:
         node.chmod(0o666)
@@ -204,11 +204,11 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader, line
         assert unit.ask(open=str(SETTINGS), write=False) == "opened"
 
     def pays() -> None:
-        """The link stands on the tag and on the glass; the payment is made; the console is the lane's."""
+        """The link is on the tag and on the screen; the payment is made; the console is the lane's."""
         unit = lane()
         payment = unit.begin("V-1")
         assert tag.uri() == payment.link, f"the tag carries {tag.uri()}"
-        wait_for(lambda: report.ask(look="service-mode-2")["codes"] == [payment.link], "the code is on the glass")
+        wait_for(lambda: report.ask(look="service-mode-2")["codes"] == [payment.link], "the code is on the screen")
         assert console_mode() == 1, "the console is in text mode while we draw"
         unit.bank.phone.pay(tag.uri())
         unit.wait_for("V-1", "ended paid")

@@ -68,7 +68,7 @@ def lost_names() -> list[Path]:
 
 
 def installs() -> None:
-    """Without the group it is refused, with it the rules are in place; check says so before and after."""
+    """Without the group it is refused, with it the rules are in place; `check` reports both."""
     expect(cli("check"), 1, "60-sco.rules is missing")
     expect(cli("install"), 1, "--create-group")
     expect(cli("install", "--create-group"), 0, "screen")
@@ -78,14 +78,14 @@ def installs() -> None:
 
 
 def refuses_a_user() -> None:
-    """Who is not root is told so."""
+    """A user who is not root gets a message about it."""
     Path("/etc/udev/rules.d/60-sco.rules").unlink()
     expect(as_user([], "install"), 1, "run it as root")
     udev_rules.Tree().install()
 
 
 def access(node: Path) -> None:
-    """The node is the group's and nobody else's."""
+    """The node belongs to the group only."""
     state = node.stat()
     import grp
 
@@ -149,7 +149,7 @@ def run_all(
         assert name("printer") == printer.lp
 
     def a_name_given_by_hand_stays_with_the_port() -> None:
-        """`udev name` gives a name to a port; it goes when the device goes, and nobody else gets it."""
+        """`udev name` gives a name to a port; it goes when the device goes, and no other device gets it."""
         assert twin.lp is not None
         expect(cli("name", "printer", str(twin.lp)), 0)
         assert name("printer") == twin.lp
@@ -166,7 +166,7 @@ def run_all(
         wait_for(lambda: not lost_names(), "the names of the second printer go")
 
     def check_sees_what_a_user_may() -> None:
-        """A member of the group may open the devices; another user is told that he may not, and what to do."""
+        """A member of the group may open the devices; another user is refused, with what to do."""
         import grp
 
         expect(as_user([grp.getgrnam("sco").gr_gid], "check"), 0)

@@ -14,7 +14,7 @@ LONG = 30.0
 
 
 class NotHere(Exception):
-    """Something that the guest should have is missing; says what."""
+    """Something that the guest should have is missing; the message names it."""
 
 
 def run(*command: str, check: bool = True) -> str:
@@ -32,7 +32,7 @@ def load(*modules: str) -> None:
 
 
 def start_udev() -> None:
-    """Start udev's daemon; it forks when it is ready. What is there already waits until somebody asks for it."""
+    """Start udev's daemon; it forks when it is ready. Devices that are there already wait for `settle`."""
     subprocess.run(["systemd-udevd", "--daemon"], executable="/bin/udevadm", check=True, capture_output=True)
 
 

@@ -1,6 +1,6 @@
 """A lane's own program as the unit runs it, with a till that takes orders by a socket in the unit's run folder.
 
-Besides payments it tries what the bench asks of it: only a process in the sandbox can tell what the sandbox allows.
+Besides payments it tries what the bench asks of it: only a process in the sandbox can find out what the sandbox allows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sco_payment.settings_reader import load_settings
 from sco_payment.systemd import Notifier
 
 ALIVE_S = 5.0
-"""A loop that has not turned for so long hangs."""
+"""A loop that has not run for so long hangs."""
 
 
 class Till:
@@ -37,7 +37,7 @@ class Till:
         self._over = threading.Event()
         self._turned = time.monotonic()
         self._payment = threading.Thread()
-        self._stands: dict[str, str] = {}
+        self._states: dict[str, str] = {}
         self._line = socket.socket(socket.AF_UNIX)
         place = Path(os.environ["RUNTIME_DIRECTORY"]) / "till"
         place.unlink(missing_ok=True)  # of a run that was killed
@@ -46,7 +46,7 @@ class Till:
         self._line.settimeout(0.5)
 
     def alive(self) -> bool:
-        """Whether the loop has turned lately."""
+        """Whether the loop has run lately."""
         return time.monotonic() - self._turned < ALIVE_S
 
     def stop(self, number: int, frame: FrameType | None) -> None:
@@ -54,7 +54,7 @@ class Till:
         self._over.set()
 
     def run(self, lane: Lane) -> None:
-        """Take orders until `stop`, and go on turning until the last payment has an outcome."""
+        """Take orders until `stop`, and continue until the last payment has an outcome."""
         while not self._over.is_set() or self._payment.is_alive():
             self._turned = time.monotonic()
             if self._over.is_set():
@@ -75,7 +75,7 @@ class Till:
                 self._payment.start()
                 return "begun"
             case {"order": str(number)}:
-                return self._stands.get(number, "")
+                return self._states.get(number, "")
             case {"open": str(path), "write": bool(write)}:
                 return tried(path, (os.O_RDWR if write else os.O_RDONLY) | os.O_NONBLOCK | os.O_NOCTTY)
             case {"create": str(path)}:
@@ -87,12 +87,12 @@ class Till:
     def observe(self, event: LaneEvent) -> None:
         """The lane's observer: remembers the phase of each order, and reports it to systemd."""
         if isinstance(event, StateChanged):
-            self._stands[event.order_no] = event.phase.value
+            self._states[event.order_no] = event.phase.value
             self._notifier.status(f"{event.order_no} {event.phase.value}")
 
     def _taken(self, result: Result) -> None:
         assert result.outcome is not None
-        self._stands[result.order_no] = f"ended {result.outcome.value}"
+        self._states[result.order_no] = f"ended {result.outcome.value}"
 
 
 def tried(path: str, flags: int) -> str:

@@ -1,4 +1,4 @@
-"""systemd in the guest: process 1 of a process namespace beside the bench, on the guest's one kernel and cgroup tree.
+"""systemd in the guest: process 1 of a process namespace next to the bench, on the guest's one kernel and cgroup tree.
 
 Files, devices, udev and the loopback are the bench's own: what the lane does in its unit is seen from here.
 """
@@ -81,7 +81,7 @@ class Manager:
         wait_for(lambda: self.ctl(*up, check=False).strip() == "active", "systemd is up", 90, every_s=0.5)
 
     def ctl(self, *words: str, check: bool = True) -> str:
-        """`systemctl`; what it says."""
+        """Run `systemctl`; returns its output."""
         return run(*self._inside, "systemctl", *words, check=check)
 
     @property

@@ -27,7 +27,7 @@ ExecStart=
 ExecStart={PYTHON} /opt/sco/lane_program.py --settings {SETTINGS}
 Environment={_ENVIRONMENT}
 WatchdogSec={WATCHDOG_S}"""
-"""What `systemctl edit` is told."""
+"""The text for `systemctl edit`."""
 
 _REPO = Path(__file__).resolve().parents[4]
 _BASE, _LIBRARIES, _SOURCES = Path("/opt/python"), Path("/opt/sco-libraries"), Path("/opt/sco-sources")

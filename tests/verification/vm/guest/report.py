@@ -1,4 +1,4 @@
-"""How the guest tells the host: one JSON message a line on the second serial port; each check's end is one."""
+"""How the guest reports to the host: one JSON message a line on the second serial port, one for each check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HANGS_S = 240.0
 
 
 class Skip(Exception):
-    """A check cannot be made here; says why. Every skip is counted and shown."""
+    """A check cannot be made here; the message gives the reason. Every skip is counted and shown."""
 
 
 class Report:
@@ -38,7 +38,7 @@ class Report:
         text = f"{device} {name}"
         return not self._only or not name or any(word in text for word in self._only)
 
-    def say(self, **message: Any) -> None:
+    def send(self, **message: Any) -> None:
         """Tell the host."""
         data = json.dumps(message, ensure_ascii=False).encode() + b"\n"
         while data:
@@ -46,11 +46,11 @@ class Report:
 
     def ask(self, **message: Any) -> dict[str, Any]:
         """Tell the host and wait for its answer."""
-        self.say(**message)
-        return self.listen()
+        self.send(**message)
+        return self.receive()
 
-    def listen(self) -> dict[str, Any]:
-        """What the host says."""
+    def receive(self) -> dict[str, Any]:
+        """The next message of the host."""
         line = bytearray()
         while not line.endswith(b"\n"):
             line += self._file.read(1)
@@ -75,5 +75,5 @@ class Report:
             self.failed += 1
         faulthandler.cancel_dump_traceback_later()
         took = round(time.monotonic() - start, 2)
-        self.say(device=device, check=name, outcome=outcome, seconds=took, detail=detail)
+        self.send(device=device, check=name, outcome=outcome, seconds=took, detail=detail)
         return outcome != "failed"

@@ -1,4 +1,4 @@
-"""The till of `lane_program.py`: how it is asked, and a customer's order seen from the till and from the bank."""
+"""The till of `lane_program.py`: requests to it, and a customer's order as seen by the till and by the acquirer."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ class Till:
         return self.bank.bank.payments[new.pop()]
 
     def wait_for(self, number: str, how: str) -> None:
-        """AssertionError unless the order comes to stand so."""
-        wait_for(lambda: self.ask(order=number) == how, f"order {number} stands as {how!r}", _LONG, every_s=0.2)
+        """AssertionError unless the order reaches this state."""
+        wait_for(lambda: self.ask(order=number) == how, f"order {number} is {how!r}", _LONG, every_s=0.2)

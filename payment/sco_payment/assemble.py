@@ -80,8 +80,8 @@ def open_lane(
 
     Raises:
         JournalError: the journal cannot be opened for writing. ValueError: the acquirer cannot be opened, see
-            `acquirer.open_acquirer`. TypeError: a screen without `show` or `close`, which would otherwise be missed only
-            in the middle of a payment.
+            `acquirer.open_acquirer`. TypeError: a screen without `show` or `close`, which would otherwise be noticed
+            only in the middle of a payment.
     """
     for given in (*also_show_on, *(() if ui is None else (ui,))):
         _check_ui(given)

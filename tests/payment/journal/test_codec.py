@@ -284,7 +284,7 @@ def test_unknown_kinds_and_missing_fields_are_damage() -> None:
         codec.decode_body(1, "note", {})
     assert codec.STATE.decode(started()["state"] | {"payment_id": None, "case_reason": None}, "s").payment_id is None
     assert OPTIONAL_TEXT.decode(None, "x") is None
-    with pytest.raises(JournalDamaged, match="^state: the field plan is missing"):
+    with pytest.raises(JournalDamaged, match=r"^state: the field plan is missing"):
         codec.decode_state(1, {})
 
 

@@ -104,7 +104,8 @@ def _print_cases(found: list[Case], waiting: Mapping[int, Resolution], as_json: 
             state += f"; closed by {waiting[case.number].operator}, not yet recorded by the lane"
         click.echo(
             f"case {case.number}  {_date(case.opened_at_ms)}  order {case.order_no}  "
-            f"{format_amount(case.amount_kopecks)}  {case.reason}  payment {case.payment_id or '?'} is {case.phase}  {state}"
+            f"{format_amount(case.amount_kopecks)}  {case.reason}  "
+            f"payment {case.payment_id or '?'} is {case.phase}  {state}"
         )
 
 

@@ -637,6 +637,11 @@ def test_records_come_in_order_page_by_page(tmp_path: Path) -> None:
                 journal.records(after=after, limit=limit)
 
 
+def test_an_empty_journal_is_in_order(tmp_path: Path) -> None:
+    with opened(tmp_path / "j") as journal:
+        assert (journal.verify(), journal.head(), journal.records(), journal.count()) == ([], "", [], 0)
+
+
 def test_each_record_says_who_wrote_it(tmp_path: Path) -> None:
     for lane_id, acquirer in (("", "paymaster"), ("lane-1", "")):
         with pytest.raises(ValueError, match="lane_id and acquirer are needed"):

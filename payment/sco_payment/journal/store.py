@@ -405,7 +405,7 @@ _LARGEST = 2**63 - 1
 
 def _fitting(number: int) -> int | None:
     """A number as SQLite can take it; None for a larger one, which equals nothing there."""
-    return number if abs(number) <= _LARGEST else None
+    return number if abs(number) < 2**63 else None
 
 
 _RECORDS = "SELECT seq, at_ms, attempt, kind, version, lane_id, acquirer, body, hash FROM records"

@@ -630,11 +630,21 @@ def test_records_come_in_order_page_by_page(tmp_path: Path) -> None:
         assert journal.records(after=0, limit=3) + journal.records(after=3, limit=1_000) == records
         assert journal.records(after=count) == journal.records(after=2**70) == []
         assert journal.records(limit=2**70) == records
+        assert journal.records(after=1, limit=1) == [records[1]]
         assert f"{records[-1].seq}:{records[-1].hash}" == journal.head()
         assert [record for record in records if record.attempt == "k1"] == journal.timeline("k1")
         for after, limit in ((-1, 1), (0, 0), (0, -1)):
             with pytest.raises(ValueError, match="expected 0 or more, and 1 or more"):
                 journal.records(after=after, limit=limit)
+
+
+def test_only_a_closed_journal_is_reported_as_closed(tmp_path: Path) -> None:
+    journal = opened(tmp_path / "j")
+    with pytest.raises(JournalUnwritable, match="bindings"):
+        journal._all("SELECT ?")
+    journal.close()
+    with pytest.raises(JournalUnwritable, match="it is closed already"):
+        journal.count()
 
 
 def test_an_empty_journal_is_in_order(tmp_path: Path) -> None:

@@ -34,6 +34,15 @@ def run(*words: str, status: int = 0, answer: str = "") -> str:
     return done.output
 
 
+def test_a_blank_tag_is_formatted() -> None:
+    with VirtualReader(VirtualTag()) as bench:
+        bench.tag.memory[12:40] = bytes(28)
+        assert "sco-hwtest nfc format" in run("read", bench.url, status=1)
+        run("format", bench.url)
+        assert LINK in run("write", bench.url, LINK)
+        assert bench.tag.uri() == LINK
+
+
 def test_read_write_verify_and_clear(bench: VirtualReader) -> None:
     shown = run("read", bench.url)
     for words in ("NTAG213", "04a1b2c3d4e5f6", "137 bytes", "unprotected", LINK):

@@ -40,6 +40,7 @@ from sco_drivers.nfc.type2 import (
     TooLong,
     Writes,
     find_ndef,
+    format_writes,
     lock_writes,
     message_in,
     mirror_writes,
@@ -343,7 +344,7 @@ class NfcpyReader:
     def provision(self, uri: str, *, protection: Protection, uid: bytes | None = None) -> TagContents:
         """Prepare a tag for a lane: write `uri`, protect it against writing, and read all of it back.
 
-        If a run was interrupted, call it again to complete it.
+        A blank tag is formatted first. If a run was interrupted, call it again to complete it.
 
         Args:
             uri: the lane's static link; with protection "password" it may be empty: the lane then writes links later.
@@ -359,6 +360,7 @@ class NfcpyReader:
         if protection == "forever" and not uri:
             raise ValueError("a tag that is locked without a link can never carry one")
         with self._lock:
+            self._again(lambda: self._format(uid, protection))
             self._again(lambda: self._prepare(uid, protection))
             contents = self.write_uri(uri, uid=uid) if uri else self.clear(uid=uid)
             if protection == "none":
@@ -374,6 +376,28 @@ class NfcpyReader:
                     url=self._url,
                     hint="provision it again",
                 ) from error
+
+    def format(self, *, uid: bytes | None = None) -> TagContents:
+        """Make a blank NTAG21x (no capability container) an empty NDEF tag; one that is an NDEF tag is not changed.
+
+        Raises:
+            UnsupportedTag: another kind of tag, or one that was formatted for another use. TagLocked, ForeignTag.
+            TagWriteFailed, and those of `read`.
+        """
+        return self._again(lambda: self._format(uid, "none"))
+
+    def _format(self, uid: bytes | None, protection: Protection) -> TagContents:
+        with self._field(uid) as tag:
+            tag.survey_state()
+            writes = format_writes(tag.image) if tag.model is not None else []
+            if writes:
+                self._protecting(tag, protection)
+                self._make_sure(tag)
+                self._permit(tag, writes)
+                for page, data in writes:
+                    tag.write(page, data)
+            tag.survey()
+            return self._contents(tag)
 
     def _prepare(self, uid: bytes | None, protection: Protection) -> TagContents:
         """Refuse a tag that cannot be protected this way, before anything is written; switch off its ASCII mirror."""

@@ -119,6 +119,13 @@ class SelectedTag:
                 self.pages[first + i // PAGE] = data[i : i + PAGE]
             first += len(data) // PAGE
 
+    def survey_state(self) -> None:
+        """Read the pages with the tag's state, whatever the data area holds."""
+        self.pages.clear()
+        self.load(0, HEAD_PAGES)
+        if self.model is not None:
+            self.load(self.model.lock_page, self.model.config_page + 2)
+
     def survey(self, need: int = 0) -> None:
         """Read the pages with the tag's state and the whole message; at least up to page `need`, if there is one."""
         self.pages.clear()

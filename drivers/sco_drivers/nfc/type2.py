@@ -35,6 +35,7 @@ class Model:
         user_end: first page after the user memory; also the page of the dynamic lock bits.
         lock_pages_per_bit: pages that one dynamic lock bit locks.
         version: what the tag answers to GET_VERSION.
+        container: size byte of the capability container as delivered: eighths of the data area.
         control: the lock control TLV at the start of the data area as delivered; empty for none.
     """
 
@@ -43,6 +44,7 @@ class Model:
     user_end: int
     lock_pages_per_bit: int
     version: bytes
+    container: int
     control: bytes = b""
 
     @property
@@ -61,9 +63,9 @@ class Model:
         return self.config_page + 2
 
 
-NTAG213 = Model("NTAG213", 45, 40, 2, bytes.fromhex("0004040201000f03"), bytes.fromhex("0103a00c34"))
-NTAG215 = Model("NTAG215", 135, 130, 16, bytes.fromhex("0004040201001103"))
-NTAG216 = Model("NTAG216", 231, 226, 16, bytes.fromhex("0004040201001303"))
+NTAG213 = Model("NTAG213", 45, 40, 2, bytes.fromhex("0004040201000f03"), 0x12, bytes.fromhex("0103a00c34"))
+NTAG215 = Model("NTAG215", 135, 130, 16, bytes.fromhex("0004040201001103"), 0x3E)
+NTAG216 = Model("NTAG216", 231, 226, 16, bytes.fromhex("0004040201001303"), 0x6D)
 MODELS = (NTAG213, NTAG215, NTAG216)
 GENERIC = "Type 2"
 
@@ -111,7 +113,7 @@ class Image:
         """
         container = self.pages[_CC_PAGE]
         if container[0] != 0xE1 or container[1] >> 4 != 1:
-            raise NotNdef(f"no NDEF capability container (page 3 holds {container.hex()})", "format it as an NDEF tag")
+            raise NotNdef(f"no NDEF capability container (page 3 holds {container.hex()})", "sco-hwtest nfc format")
         end = FIRST_USER_PAGE * PAGE + container[2] * 8
         if self.model is not None and end > self.model.user_end * PAGE:
             raise NotNdef(f"the capability container declares {container[2] * 8} bytes, more than the tag has")
@@ -399,6 +401,28 @@ def password_writes(image: Image, password: bytes, acknowledge: bytes, *, proven
         *_unless_there(image, config + 1, bytes([access[0] & ~_PROT_AND_AUTHLIM & 0xFF]) + access[1:]),
         *_unless_there(image, config, _NO_MIRROR + bytes([_FIRST_PROTECTED])),
     ]
+
+
+def format_writes(image: Image) -> Writes:
+    """The writes that make a blank NTAG21x an NDEF tag with an empty message, as it is delivered; none if it is one.
+
+    The capability container comes last: an interrupted run leaves a blank tag. Its page is one-time programmable.
+
+    Raises:
+        NotNdef: a generic tag, or a capability container that cannot become ours.
+    """
+    model = ntag_of(image)
+    found = image.pages[_CC_PAGE]
+    if found[0] == 0xE1 and found[1] >> 4 == 1:
+        return []
+    wanted = bytes([0xE1, 0x10, model.container, 0x00])
+    if any(old & ~new for old, new in zip(found, wanted, strict=True)):
+        raise NotNdef(f"page 3 holds {found.hex()}, which cannot be erased: the tag was formatted for another use")
+    area = model.control + bytes([_NDEF, 0, _TERMINATOR])
+    area += bytes(-len(area) % PAGE)
+    pages = range(FIRST_USER_PAGE, FIRST_USER_PAGE + len(area) // PAGE)
+    writes = [write for i, page in enumerate(pages) for write in _unless_there(image, page, area[i * PAGE :][:PAGE])]
+    return [*writes, (_CC_PAGE, wanted)]
 
 
 def mirror_writes(image: Image) -> Writes:

@@ -93,6 +93,21 @@ def clear(reader: str, uid: bytes | None) -> None:
     _run(reader, lambda nfc: nfc.clear(uid=uid))
 
 
+@nfc_group.command("format", short_help="Make a blank tag an empty NDEF tag.")
+@_READER
+@_UID
+def format_(reader: str, uid: bytes | None) -> None:
+    """Make a blank NTAG213, 215 or 216 an empty NDEF tag. A tag that is one already is not changed."""
+
+    def call(nfc: TagReader) -> TagContents:
+        if not hasattr(nfc, "format"):
+            raise click.UsageError(f"{nfc.url}: this reader's driver cannot format")
+        contents: TagContents = nfc.format(uid=uid)
+        return contents
+
+    _run(reader, call)
+
+
 @nfc_group.command("verify")
 @_READER
 @click.argument("uri")

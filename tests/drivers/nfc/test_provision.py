@@ -11,7 +11,7 @@ import pytest
 
 from sco_drivers import open_nfc
 from sco_drivers.errors import BadDeviceUrl
-from sco_drivers.nfc import TagLocked, TagWriteFailed, UnsupportedTag
+from sco_drivers.nfc import NfcError, TagLocked, TagWriteFailed, UnsupportedTag
 from sco_drivers.nfc.keys import TagKey
 from sco_drivers.nfc.reader import NfcpyReader, Protection
 from sco_sim.nfc.ntag import TEARS, VirtualTag
@@ -165,3 +165,58 @@ def test_unusable_key_files_are_refused(
     for endless in (pipe, Path("/dev/urandom"), tmp_path):
         with pytest.raises(BadDeviceUrl, match="not a regular file"):
             opened(bench, endless)
+
+
+def blank(product: str = "ntag213") -> VirtualTag:
+    """A tag as some dealers sell them: no capability container, nothing in the data area."""
+    tag = VirtualTag(product)
+    tag.memory[12:40] = bytes(28)
+    return tag
+
+
+@pytest.mark.parametrize("product", ["ntag213", "ntag215", "ntag216"])
+def test_a_blank_tag_is_formatted(product: str) -> None:
+    with VirtualReader(blank(product)) as bench, opened(bench) as nfc:
+        with pytest.raises(UnsupportedTag, match=r"no NDEF capability container.*sco-hwtest nfc format"):
+            nfc.read()
+        found = nfc.format()
+        assert (found.ndef, found.writable, found.damaged) == (b"", True, False)
+        assert bytes(bench.tag.memory[12:24]) == bytes(VirtualTag(product).memory[12:24])
+        writes = bench.tag.page_writes.copy()
+        assert nfc.format() == found
+        assert bench.tag.page_writes == writes
+        assert nfc.write_uri(OLD).uri == OLD
+        assert not bench.field_on
+
+
+@pytest.mark.parametrize("protection", ["none", "password", "forever"])
+def test_a_blank_tag_is_provisioned(protection: Protection, key: Path) -> None:
+    with VirtualReader(blank()) as bench, opened(bench, key) as nfc:
+        assert nfc.provision(OLD, protection=protection).uri == OLD
+        assert bench.tag.uri() == OLD
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_interrupted_formatting_is_completed_by_the_next_run(writes: int) -> None:
+    with VirtualReader(blank()) as bench, opened(bench) as nfc:
+        bench.tag.tear(writes, TEARS["all ones"])
+        try:
+            nfc.format()
+        except NfcError as error:
+            assert error.retryable
+        assert nfc.format().ndef == b""
+        assert nfc.write_uri(OLD).uri == OLD
+        assert bench.tag.uri() == OLD
+
+
+def test_a_tag_that_cannot_be_formatted_is_left_as_it_is() -> None:
+    other, locked, generic = blank(), blank(), blank()
+    other.memory[12:16] = bytes.fromhex("ff000000")
+    locked.lock()
+    generic.fast = False
+    for tag, error in ((other, UnsupportedTag), (locked, TagLocked), (generic, UnsupportedTag)):
+        with VirtualReader(tag) as bench, opened(bench) as nfc:
+            before = bytes(tag.memory)
+            with pytest.raises(error):
+                nfc.format()
+            assert bytes(tag.memory) == before

@@ -16,7 +16,7 @@ from sco_hwtest.cli.main import main
 from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.nfc.pn532 import VirtualReader
 
-LINK = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
+LINK = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=FB7C"
 OTHER = "https://example.org/"
 STRANGER = bytes.fromhex("04ffeeddccbbaa")
 
@@ -32,6 +32,38 @@ def run(*words: str, status: int = 0, answer: str = "") -> str:
     assert done.exit_code == status, done.output
     assert "Traceback" not in done.output
     return done.output
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+@pytest.mark.parametrize("protection", ["none", "forever"])
+@pytest.mark.parametrize(
+    ("link", "why"),
+    [
+        (LINK.replace("FB7C", "FB7D"), "crc FB7D does not fit"),
+        (LINK.replace("sum=10000", "sum=1000"), "crc FB7C does not fit"),
+        (LINK.replace("JL2", "JL"), "not a QRC id"),
+        (LINK.replace("https", "http"), "not an https link"),
+    ],
+)
+def test_a_refused_link_is_never_put_on_a_plate(link: str, why: str, protection: str, force: tuple[str, ...]) -> None:
+    with VirtualReader() as bench:
+        shown = run("provision", bench.url, link, "--protection", protection, "--yes", *force, status=1)
+        assert why in shown
+        assert not bench.tag.page_writes
+        assert not bench.command_count, "the reader was opened"
+
+
+def test_an_unverifiable_link_is_locked_in_with_force_only() -> None:
+    with VirtualReader() as bench:
+        command = ("provision", bench.url, OTHER, "--protection", "forever", "--yes")
+        shown = run(*command, status=1)
+        assert "neither sum nor crc can be checked" in shown
+        assert "--force" in shown
+        assert not bench.tag.page_writes
+        assert "warning" in run("provision", bench.url, OTHER, "--protection", "none")
+        run(*command, "--force")
+        assert bench.tag.uri() == OTHER
+        assert "permanently locked" in run("write", bench.url, LINK, status=1)
 
 
 def test_a_blank_tag_is_formatted() -> None:

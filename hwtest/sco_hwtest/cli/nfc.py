@@ -16,6 +16,7 @@ from sco_drivers.nfc import TagContents, TagReader
 from sco_drivers.nfc.guard import GuardEvent, TagGuard
 from sco_drivers.nfc.reader import NfcpyReader, Protection
 from sco_hwtest.cli.options import device_argument
+from sco_payment.link import Verdict, judge
 from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.nfc.pn532 import VirtualReader
 
@@ -127,12 +128,14 @@ def verify(reader: str, uri: str, uid: bytes | None) -> None:
     help="password: one for each tag, derived from key=FILE in the reader's URL. forever: for a static link.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before locking permanently.")
+@click.option("--force", is_flag=True, help="Lock the tag with a link that cannot be checked.")
 @_UID
-def provision(reader: str, uri: str, protection: str, yes: bool, uid: bytes | None) -> None:
+def provision(reader: str, uri: str, protection: str, yes: bool, force: bool, uid: bytes | None) -> None:
     """Prepare a tag for a lane: write URI (none for a dynamic tag), protect it, and print its setting."""
     kind: Protection = "password" if protection == "password" else "forever" if protection == "forever" else "none"
     if kind == "forever" and not uri:
         raise click.UsageError("a tag that is locked permanently needs its link: give URI")
+    _check_link(uri, permanent=kind == "forever", force=force)
     if kind == "forever" and not yes:
         click.confirm(f"The tag will be locked with {uri}. This cannot be undone. Continue?", abort=True)
 
@@ -144,6 +147,23 @@ def provision(reader: str, uri: str, protection: str, yes: bool, uid: bytes | No
 
     contents = _run(reader, call)
     click.echo(f'\nPut this into the lane\'s settings, section [devices]:\nnfc_uid = "{contents.uid.hex()}"')
+
+
+def _check_link(uri: str, *, permanent: bool, force: bool) -> None:
+    """Judge the link before anything is written: a lock is permanent.
+
+    Raises:
+        ClickException: it contradicts itself, or it cannot be checked and would be permanent without `--force`.
+    """
+    if not uri:
+        return
+    judgement = judge(uri)
+    if judgement.verdict is Verdict.REFUSED:
+        raise click.ClickException(f"{uri} is not put on a tag: {judgement.reason}")
+    if judgement.verdict is Verdict.UNVERIFIABLE:
+        if permanent and not force:
+            raise click.ClickException(f"{judgement.reason}; --force locks the tag with it all the same")
+        click.echo(f"warning: {judgement.reason}", err=True)
 
 
 @nfc_group.command("watch", short_help="Check the tag repeatedly.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sco_drivers.touch.contact import DEBOUNCE_S
 from sco_drivers.urls import DeviceUrl
 
-PARAMETERS = ("rotate", "calibration", "swap_xy", "flip_x", "flip_y", "range", "debounce_ms")
+PARAMETERS = ("rotate", "calibration", "swap_xy", "flip_x", "flip_y", "range", "debounce_ms", "pressure")
 """Query parameters of every panel."""
 
 Matrix = tuple[float, float, float, float, float, float]
@@ -95,6 +95,16 @@ def check_parameters(url: DeviceUrl) -> None:
     """
     Calibration.of(url, *range_of(url, (Axis(), Axis())))
     debounce_of(url)
+    min_pressure_of(url)
+
+
+def min_pressure_of(url: DeviceUrl) -> int:
+    """The URL's `pressure`: on a panel that reports pressure and no BTN_TOUCH, less counts as lifted; 1 by default.
+
+    Raises:
+        BadDeviceUrl: not a whole number, or out of range.
+    """
+    return url.integer("pressure", 1, min=1, max=65535)
 
 
 def debounce_of(url: DeviceUrl) -> float:

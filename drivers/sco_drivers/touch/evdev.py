@@ -2,9 +2,9 @@
 with the kernel's own interface. Uses the standard library only.
 
 Parameters: `rotate` (same as the screen's), `calibration=a,b,c,d,e,f`, `swap_xy`, `flip_x`, `flip_y`, `range=MAXxMAX`
-(by default from the device), `debounce_ms`, `keys=1` to accept a keyboard or keypad, which has no
-axes, `grab=0` to let other programs receive the events too (by default they do
-not, so that a desktop or console does not react).
+(by default from the device), `debounce_ms`, `pressure` (the least that counts, on a panel without BTN_TOUCH; 1),
+`keys=1` to accept a keyboard or keypad, which has no axes, `grab=0` to let other programs receive the events too (by
+default they do not, so that a desktop or console does not react).
 """
 
 from __future__ import annotations

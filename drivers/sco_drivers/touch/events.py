@@ -12,8 +12,9 @@ EVENT = struct.Struct("@llHHi")
 """struct input_event of a 64-bit kernel and of a 32-bit one without 64-bit time: two longs, type, code, value."""
 
 EV_SYN, EV_KEY, EV_ABS = 0, 1, 3
-SYN_REPORT, SYN_DROPPED = 0, 3
-ABS_X, ABS_Y = 0x00, 0x01
+SYN_REPORT, SYN_MT_REPORT, SYN_DROPPED = 0, 2, 3
+ABS_X, ABS_Y, ABS_PRESSURE = 0x00, 0x01, 0x18
+ABS_MT_TOUCH_MAJOR, ABS_MT_PRESSURE = 0x30, 0x3A
 ABS_MT_SLOT, ABS_MT_POSITION_X, ABS_MT_POSITION_Y, ABS_MT_TRACKING_ID = 0x2F, 0x35, 0x36, 0x39
 BTN_LEFT, BTN_TOUCH = 0x110, 0x14A
 
@@ -65,9 +66,10 @@ class EventReader:
 
     Args:
         state: queries the panel's state from the kernel, at the start and after lost events; None for a plain stream.
+        min_pressure: on a panel that reports pressure and no BTN_TOUCH, less counts as lifted.
     """
 
-    def __init__(self, state: Callable[[], State] | None = None) -> None:
+    def __init__(self, state: Callable[[], State] | None = None, min_pressure: int = 1) -> None:
         self._rest = b""
         self._state = state
         self._x = self._y = self._slot = 0
@@ -75,6 +77,12 @@ class EventReader:
         # A multi-touch panel that reports single-touch axes too means the oldest contact, until all are lifted. Then
         # the slots are ignored: otherwise two fingers would mix their places.
         self._single = False
+        self._min_pressure = min_pressure
+        self._has_button = self._slots = False
+        # Protocol A: contacts without identity, each ended by SYN_MT_REPORT.
+        self._anonymous = False
+        self._part: dict[int, int] = {}
+        self._contacts: list[tuple[int, int]] | None = None  # of this packet; None if it has no SYN_MT_REPORT
         self._query()
 
     def _query(self) -> None:
@@ -91,25 +99,60 @@ class EventReader:
             if kind == EV_SYN:
                 if code == SYN_DROPPED:
                     self._dropping = True
+                elif code == SYN_MT_REPORT and not self._dropping:
+                    self._end_contact()
                 elif code == SYN_REPORT and self._dropping:
                     # Events up to and including this one are to be ignored.
                     self._dropping = self._touched = self._down = False
+                    self._part, self._contacts = {}, None
                     self._query()
                     yield Dropped()
-                elif code == SYN_REPORT and self._touched:
+                    continue
+                if code == SYN_REPORT and self._contacts is not None:
+                    self._end_packet(self._contacts)
+                if code == SYN_REPORT and self._touched:
                     self._touched = False
                     yield Report(self._x, self._y, self._down, seconds + micro / 1_000_000)
             elif self._dropping:
                 continue
             elif kind == EV_KEY:
                 if code in (BTN_TOUCH, BTN_LEFT):
+                    self._has_button = True
                     self._down, self._touched = value != 0, True
                 elif value == 1 and code in KEYS:
                     yield KeyPressed(code, seconds + micro / 1_000_000)
             elif kind == EV_ABS:
                 self._absolute(code, value)
 
+    def _end_contact(self) -> None:
+        """SYN_MT_REPORT: the end of one contact, or of none."""
+        self._anonymous = True
+        self._contacts = self._contacts or []
+        part, self._part = self._part, {}
+        lifted = 0 in (part.get(ABS_MT_TOUCH_MAJOR), part.get(ABS_MT_PRESSURE))
+        if not lifted and ABS_MT_POSITION_X in part and ABS_MT_POSITION_Y in part:
+            self._contacts.append((part[ABS_MT_POSITION_X], part[ABS_MT_POSITION_Y]))
+
+    def _end_packet(self, contacts: list[tuple[int, int]]) -> None:
+        """The end of a packet of protocol A: it has all contacts; the one nearest to the last place is followed."""
+        self._contacts = None
+        if contacts and self._down:
+            self._x, self._y = min(contacts, key=lambda place: abs(place[0] - self._x) + abs(place[1] - self._y))
+        elif contacts:
+            self._x, self._y = contacts[0]
+        self._touched = bool(contacts) or self._down
+        self._down = bool(contacts)
+
     def _absolute(self, code: int, value: int) -> None:
+        if code >= ABS_MT_TOUCH_MAJOR and code not in (ABS_MT_SLOT, ABS_MT_TRACKING_ID):
+            self._part[code] = value
+            if self._anonymous:
+                return
+        if code == ABS_PRESSURE:
+            if not (self._has_button or self._slots or self._anonymous):
+                self._down, self._touched = value >= self._min_pressure, True
+            return
+        self._slots |= code in (ABS_MT_SLOT, ABS_MT_TRACKING_ID)
         if code in (ABS_X, ABS_Y):
             self._single = True
             if code == ABS_X:

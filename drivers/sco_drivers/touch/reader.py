@@ -12,7 +12,7 @@ from typing import Self
 
 from sco_drivers.errors import DeviceBusy, DeviceClosed, DeviceError, DeviceGone
 from sco_drivers.touch import Tap
-from sco_drivers.touch.calibration import Calibration, debounce_of
+from sco_drivers.touch.calibration import Calibration, debounce_of, min_pressure_of
 from sco_drivers.touch.contact import SLOP, Contact
 from sco_drivers.touch.events import EVENT, KEYS, Dropped, EventReader, KeyPressed, Report, State
 from sco_drivers.urls import DeviceUrl
@@ -42,6 +42,7 @@ class EventTouch:
         self._calibration = calibration
         self._state = state
         self._debounce_s = debounce_of(url)
+        self._min_pressure = min_pressure_of(url)
         self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -103,7 +104,7 @@ class EventTouch:
 
     def _read(self, size: tuple[int, int], on_tap: Callable[[Tap], None]) -> DeviceError | None:
         """Report taps until `close` (returns None) or until the panel is lost (returns why)."""
-        events = EventReader(self._state)
+        events = EventReader(self._state, self._min_pressure)
         x, y = self._calibration.x, self._calibration.y
         contact = Contact(SLOP * min(x.high - x.low, y.high - y.low), self._debounce_s)
         with selectors.DefaultSelector() as selector:

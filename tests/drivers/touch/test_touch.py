@@ -122,6 +122,72 @@ def test_a_panel_without_single_touch_axes_is_followed_by_its_slots() -> None:
     assert list(reader.feed(data)) == [Report(10, 20, True), Report(12, 20, True), Report(12, 20, False)]
 
 
+MT = (0, 2, 0)  # SYN_MT_REPORT
+
+
+@pytest.mark.parametrize("lifted", [packet(MT), packet((3, 0x30, 0), (3, 0x35, 12), (3, 0x36, 20), MT)])
+def test_protocol_a_without_btn_touch(lifted: bytes) -> None:
+    """Documentation/input/multi-touch-protocol.rst, protocol A; the last way to lift is that of old drivers."""
+    reader = EventReader()
+    data = (
+        packet((3, 0x30, 5), (3, 0x35, 10), (3, 0x36, 20), MT)
+        + packet((3, 0x30, 5), (3, 0x35, 12), (3, 0x36, 20), MT)
+        + lifted
+        + packet((3, 0x30, 5), (3, 0x35, 300), (3, 0x36, 40), MT)
+        + lifted
+    )
+    assert list(reader.feed(data)) == [
+        *(Report(10, 20, True), Report(12, 20, True), Report(12, 20, False)),
+        *(Report(300, 40, True), Report(300, 40, False)),
+    ]
+
+
+def test_protocol_a_follows_one_finger_in_whatever_order_contacts_are_sent() -> None:
+    reader = EventReader()
+    first, second = ((3, 0x35, 10), (3, 0x36, 20), MT), ((3, 0x35, 900), (3, 0x36, 900), MT)
+    data = packet(*first) + packet(*second, *first) + packet(*first, *second) + packet(*first) + packet(MT)
+    assert {(report.x, report.y) for report in reader.feed(data)} == {(10, 20)}
+
+
+def test_a_panel_that_reports_pressure_only() -> None:
+    data = (
+        packet((3, 0, 500), (3, 1, 600), (3, 0x18, 90))
+        + packet((3, 0, 501))
+        + packet((3, 0x18, 0))
+        + packet((3, 0, 100), (3, 0x18, 20))
+        + packet((3, 0x18, 0))
+    )
+    pressed = [Report(500, 600, True), Report(501, 600, True), Report(501, 600, False)]
+    assert list(EventReader().feed(data)) == [*pressed, Report(100, 600, True), Report(100, 600, False)]
+    assert [report for report in EventReader(min_pressure=50).feed(data) if report.down] == pressed[:2]
+
+
+def test_a_panel_with_a_button_is_not_judged_by_its_pressure() -> None:
+    data = (
+        packet((3, 0, 5), (3, 1, 6), (1, 0x14A, 1), (3, 0x18, 90))
+        + packet((3, 0x18, 0))
+        + packet((3, 0x18, 50))
+        + packet((3, 0x18, 0), (1, 0x14A, 0))
+    )
+    assert [report.down for report in EventReader().feed(data)] == [True, False]
+
+
+def test_pressure_and_protocol_a_on_the_wire(tmp_path) -> None:
+    taps, fifo = Taps(), tmp_path / "fifo"
+    os.mkfifo(fifo)
+    fd = os.open(fifo, os.O_RDWR)
+    try:
+        with open_touch(f"sim://{fifo}?range=800x480&debounce_ms=0&pressure=50") as touch:
+            touch.start((800, 480), taps.taps.put, taps.lost.put)
+            os.write(fd, packet((3, 0, 400), (3, 1, 240), (3, 0x18, 30)) + packet((3, 0x18, 0)))  # too light
+            os.write(fd, packet((3, 0, 200), (3, 1, 120), (3, 0x18, 60)) + packet((3, 0x18, 0)))
+            assert taps.next() == (200, 120)
+            os.write(fd, packet((3, 0x35, 600), (3, 0x36, 360), MT) + packet(MT))
+            assert taps.next() == (600, 360)
+    finally:
+        os.close(fd)
+
+
 def test_overflow_of_the_kernels_buffer_voids_the_contact() -> None:
     reader = EventReader()
     data = packet((3, 0, 5), (3, 1, 6), (1, 0x14A, 1)) + packet((0, 3, 0), (1, 0x14A, 0))

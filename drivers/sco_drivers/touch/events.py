@@ -29,6 +29,10 @@ KEYS: dict[int, int] = {
 """Key code -> which of the scene's buttons it presses, counted from 0 on the left."""
 
 
+RESTING_S = 1.0
+"""A contact that lasts longer does not keep another from tapping: a drop, a bag on the frame."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """One packet of events: the finger's place, whether it is down, and when, in s of the device's clock."""
@@ -79,6 +83,13 @@ class EventReader:
         self._single = False
         self._min_pressure = min_pressure
         self._has_button = self._slots = False
+        # Contacts by slot, and which of them is followed instead of the first finger, while something rests on the
+        # panel.
+        self._slot_places: dict[int, list[int]] = {}
+        self._slots_down: set[int] = set()
+        self._rested = self._abandoned = self._was_down = False
+        self._followed: int | None = None
+        self._down_since = 0.0
         # Protocol A: contacts without identity, each ended by SYN_MT_REPORT.
         self._anonymous = False
         self._part: dict[int, int] = {}
@@ -105,6 +116,7 @@ class EventReader:
                     # Events up to and including this one are to be ignored.
                     self._dropping = self._touched = self._down = False
                     self._part, self._contacts = {}, None
+                    self._slots_down, self._rested, self._followed = set(), False, None
                     self._query()
                     yield Dropped()
                     continue
@@ -112,17 +124,51 @@ class EventReader:
                     self._end_packet(self._contacts)
                 if code == SYN_REPORT and self._touched:
                     self._touched = False
-                    yield Report(self._x, self._y, self._down, seconds + micro / 1_000_000)
+                    if self._abandoned:
+                        self._abandoned = False
+                        yield Dropped()
+                    at = seconds + micro / 1_000_000
+                    if not self._down or not self._was_down:
+                        self._down_since = at
+                    self._was_down = self._down
+                    yield Report(self._x, self._y, self._down, at)
             elif self._dropping:
                 continue
             elif kind == EV_KEY:
                 if code in (BTN_TOUCH, BTN_LEFT):
                     self._has_button = True
+                    if self._rested:
+                        continue
                     self._down, self._touched = value != 0, True
                 elif value == 1 and code in KEYS:
                     yield KeyPressed(code, seconds + micro / 1_000_000)
             elif kind == EV_ABS:
-                self._absolute(code, value)
+                self._in_slot(code, value, seconds + micro / 1_000_000)
+                if not self._rested:
+                    self._absolute(code, value)
+
+    def _in_slot(self, code: int, value: int, at: float) -> None:
+        """Keep what each slot holds; while one contact rests on the panel, follow another."""
+        if code == ABS_MT_SLOT:
+            self._slot = value
+        elif code in (ABS_MT_POSITION_X, ABS_MT_POSITION_Y):
+            place = self._slot_places.setdefault(self._slot, [0, 0])
+            place[code - ABS_MT_POSITION_X] = value
+        elif code == ABS_MT_TRACKING_ID and value >= 0:
+            self._slots_down.add(self._slot)
+            if not self._rested and self._down and at - self._down_since >= RESTING_S and len(self._slots_down) > 1:
+                self._rested = self._abandoned = True  # a drop, a bag: it must not keep fingers from tapping
+            if self._rested and self._followed is None:
+                self._followed, self._down = self._slot, True
+        elif code == ABS_MT_TRACKING_ID:
+            self._slots_down.discard(self._slot)
+            if self._followed == self._slot:
+                self._followed, self._down, self._touched = None, False, True
+            if not self._slots_down:
+                self._rested = False
+        if self._followed is not None and self._followed == self._slot:
+            self._x, self._y = self._slot_places.setdefault(self._slot, [0, 0])
+            self._touched = True
 
     def _end_contact(self) -> None:
         """SYN_MT_REPORT: the end of one contact, or of none."""

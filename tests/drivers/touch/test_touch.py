@@ -188,6 +188,39 @@ def test_pressure_and_protocol_a_on_the_wire(tmp_path) -> None:
         os.close(fd)
 
 
+def timed(at: float, *events: tuple[int, int, int]) -> bytes:
+    return b"".join(EVENT.pack(int(at), round(at % 1 * 1e6), *event) for event in (*events, (0, 0, 0)))
+
+
+@pytest.mark.parametrize("single", [False, True], ids=["slots only", "single-touch axes too"])
+def test_a_contact_that_rests_on_the_panel_does_not_keep_fingers_from_tapping(single: bool) -> None:
+    """A drop in slot 0; fingers come in slot 1. The kernel's single-touch axes and button follow the drop."""
+    drop = ((1, 0x14A, 1), (3, 0, 700), (3, 1, 30)) if single else ()
+    stirs = ((3, 0, 701),) if single else ()
+    data = timed(1.0, (3, 0x2F, 0), (3, 0x39, 1), (3, 0x35, 700), (3, 0x36, 30), *drop)
+    for at, x in ((10.0, 100), (12.0, 300)):
+        data += timed(at, (3, 0x2F, 1), (3, 0x39, round(at)), (3, 0x35, x), (3, 0x36, 200))
+        data += timed(at + 0.05, (3, 0x2F, 0), (3, 0x35, 701), *stirs)
+        data += timed(at + 0.1, (3, 0x2F, 1), (3, 0x39, -1))
+    # The drop is wiped away, and a finger comes in slot 0.
+    data += timed(20.0, (3, 0x2F, 0), (3, 0x39, -1), *(((1, 0x14A, 0),) if single else ()))
+    down = ((1, 0x14A, 1), (3, 0, 50), (3, 1, 60)) if single else ()
+    data += timed(21.0, (3, 0x39, 40), (3, 0x35, 50), (3, 0x36, 60), *down)
+    data += timed(21.1, (3, 0x39, -1), *(((1, 0x14A, 0),) if single else ()))
+    contact, taps = Contact(slop=10), []
+    for report in EventReader().feed(data):
+        if isinstance(report, Dropped):
+            contact.lost()
+            continue
+        assert isinstance(report, Report)
+        if report.down:
+            contact.down(report.x, report.y, report.at)
+            contact.move(report.x, report.y)
+        else:
+            taps.append(contact.up(report.at))
+    assert [tap for tap in taps if tap] == [(100, 200, 10.0), (300, 200, 12.0), (50, 60, 21.0)]
+
+
 def test_overflow_of_the_kernels_buffer_voids_the_contact() -> None:
     reader = EventReader()
     data = packet((3, 0, 5), (3, 1, 6), (1, 0x14A, 1)) + packet((0, 3, 0), (1, 0x14A, 0))

@@ -48,7 +48,7 @@ class EscPosPresenter:
         return self._move(commands.EJECT, TicketEnd.EJECTED)
 
     def make_room(self, way: Leftover) -> TicketEnd:
-        """Clear the output for the next ticket, or keep what is there; the caller owns the session. Raises DeviceError."""
+        """Clear the output for the next ticket, or keep what is there. The caller locks. Raises DeviceError."""
         seen = _end_of(self._session.presenter())
         if seen is not TicketEnd.STILL_THERE or way == "keep":
             return seen

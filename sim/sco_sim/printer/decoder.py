@@ -93,6 +93,16 @@ def _variable(name: str, data: bytes) -> int | None:
         if have < 1:
             return None
         return 2 if data[2] in (65, 66, 97, 98, 103, 104) else 1
+    if name == "GS C":  # GS C 0 n m, GS C 1 aL aH bL bH n r, GS C 2 nL nH, GS C ; ... ;
+        return {0: 3, 0x30: 3, 1: 7, 0x31: 7, 2: 3, 0x32: 3}.get(data[2], 1) if have >= 1 else None
+    if name == "GS g":  # GS g 0 m nL nH, GS g 2 m nL nH
+        return 4
+    if name == "GS *":  # GS * x y data
+        return 2 + data[2] * data[3] * 8 if have >= 2 else None
+    if name == "FS q":  # FS q n, then xL xH yL yH data of each picture
+        return _stored_pictures(data)
+    if name == "ESC &":  # ESC & y c1 c2, then x data of each character
+        return _own_characters(data)
     if name == "GS e":  # CUSTOM: GS e 3 n presents n steps of the ticket
         return (2 if data[2] == 3 else 1) if have >= 1 else None
     if name == "ESC *":  # ESC * m nL nH data; m 32 and 33 take three bytes a column
@@ -108,6 +118,28 @@ def _variable(name: str, data: bytes) -> int | None:
             return end - 1 if end >= 0 else None
         return 2 + data[3]
     return _UNKNOWN
+
+
+def _stored_pictures(data: bytes) -> int | None:
+    if len(data) < 3:
+        return None
+    at = 3
+    for _ in range(data[2]):
+        if len(data) < at + 4:
+            return None
+        at += 4 + _u16(data, at) * _u16(data, at + 2) * 8
+    return at - 2
+
+
+def _own_characters(data: bytes) -> int | None:
+    if len(data) < 5:
+        return None
+    at = 5
+    for _ in range(data[3], data[4] + 1):
+        if len(data) <= at:
+            return None
+        at += 1 + data[at] * data[2]
+    return at - 2
 
 
 def _dle(data: bytes) -> Command | None:

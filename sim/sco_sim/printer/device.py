@@ -253,6 +253,7 @@ class VirtualPrinter:
                 "received": machine.received,
                 "waiting": machine.waiting,
                 "idle": machine.idle,
+                "ignored": dict(machine.ignored),
                 "flushes": machine.flushes,
                 "cuts": machine.cuts,
                 "codes": [code.text for ticket in tickets for code in ticket.codes],

@@ -11,9 +11,13 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from sco_sim.printer.decoder import Command, RealTimeScanner, next_command
-from sco_sim.printer.roll import Editor, Mark, Paper
+from sco_sim.printer.roll import Editor, Mark, Paper, is_rendered
 
 INFINITE_MM = float("inf")
+_HARMLESS = frozenset(
+    ("CR", "NUL", "DLE EOT", "DLE ENQ", "DLE DC4", "GS a", "GS r", "GS I", "GS e", "ESC c", "ESC R", "ESC S", "ESC U")
+)
+"""Commands that change nothing on the paper: not counted as ignored."""
 
 
 @dataclass(slots=True)
@@ -85,6 +89,7 @@ class Machine:
     in_presenter: int = 0
     in_output: bool = False
     output_jam: bool = False
+    ignored: dict[str, int] = field(default_factory=dict)
     retracted: int = 0
     taken: int = 0
     cuts: int = 0
@@ -166,11 +171,19 @@ class Machine:
             self._buffer.append(byte)
             found = self._scanner.feed(byte)
             if found:
-                del self._buffer[max(0, len(self._buffer) - found.length) :]
+                if not self._ends_in_data(found.length):
+                    del self._buffer[max(0, len(self._buffer) - found.length) :]
                 self.commands.append(found)
                 self.run(now)
                 self._real_time(found)
         self.run(now)
+
+    def _ends_in_data(self, length: int) -> bool:
+        """Whether the last `length` bytes belong to a picture or code: they are data there, though also executed."""
+        data = bytes(self._buffer[: len(self._buffer) - length])
+        while (command := next_command(data)) is not None:
+            data = data[command.length :]
+        return data[:2] in (b"\x1dv", b"\x1d8", b"\x1d(", b"\x1b*", b"\x1d*", b"\x1cq") and len(data) > 5
 
     def run(self, now: float) -> None:
         """Let the editor and the head go on as far as they can by the time `now`."""
@@ -261,6 +274,9 @@ class Machine:
         elif name == "GS e" and self.traits.presenter:
             self._present(p[0])
         else:
+            if not is_rendered(command) and name not in _HARMLESS:
+                kind = f"{name} {chr(p[0])}" if name.endswith("(") else name
+                self.ignored[kind] = self.ignored.get(kind, 0) + 1
             self._queue.extend(self._editor.take(command))
 
     def _knows(self, command: Command) -> bool:

@@ -44,7 +44,8 @@ def _glyph(character: str, width: int, height: int, bold: bool) -> Image:
 
 
 def _offset(mark: Mark, width: int, paper: Paper) -> int:
-    free = paper.width_dots - mark.margin - width
+    room = paper.width_dots - mark.margin
+    free = (min(room, mark.area) if mark.area else room) - width
     return mark.margin + max(0, (0, free // 2, free)[mark.align])
 
 

@@ -57,6 +57,7 @@ class Mark:
         kind: "text", "bitmap", "feed" or "cut".
         height: dots along the paper that it takes when it is printed whole.
         printed: dots of those that really came out.
+        margin, area: the left edge and the width of the print area in dots; area 0 for all that is right of it.
         rows: a bitmap's rows, each `width` bytes of 0 or 1.
     """
 
@@ -65,6 +66,7 @@ class Mark:
     printed: int = 0
     align: int = 0
     margin: int = 0
+    area: int = 0
     runs: tuple[Run, ...] = ()
     width: int = 0
     rows: tuple[bytes, ...] = ()
@@ -94,8 +96,44 @@ class Paper:
         return dots * 25.4 / self.dpi
 
 
-CODE_PAGES = {0: "cp437", 2: "cp850", 6: "cp1251", 16: "cp1252", 17: "cp866", 18: "cp852", 34: "cp855", 46: "cp1251"}
-CODE_PAGES |= {59: "cp866", 73: "cp1251"}
+CODE_PAGES = {
+    0: "cp437",
+    2: "cp850",
+    3: "cp860",
+    4: "cp863",
+    5: "cp865",
+    6: "cp1251",
+    13: "cp857",
+    14: "cp737",
+    15: "iso8859_7",
+    16: "cp1252",
+    17: "cp866",
+    18: "cp852",
+    19: "cp858",
+    21: "cp874",
+    32: "cp720",
+    33: "cp775",
+    34: "cp855",
+    35: "cp861",
+    36: "cp862",
+    37: "cp864",
+    38: "cp869",
+    39: "iso8859_2",
+    40: "iso8859_15",
+    44: "cp1125",
+    45: "cp1250",
+    46: "cp1251",
+    47: "cp1253",
+    48: "cp1254",
+    49: "cp1255",
+    50: "cp1256",
+    51: "cp1257",
+    52: "cp1258",
+    53: "kz1048",
+    59: "cp866",
+    73: "cp1251",
+}
+"""Epson's numbers, and some of other boards (6, 59, 73)."""
 
 
 @dataclass(slots=True)
@@ -123,6 +161,8 @@ class Editor:
     style: CharStyle = field(default_factory=CharStyle)
     align: int = 0
     margin: int = 0
+    area: int = 0
+    tabs: tuple[int, ...] = ()
     code_page: str = "cp437"
     utf8: bool = False
     spacing: int = 0
@@ -145,6 +185,7 @@ class Editor:
     def reset(self) -> None:
         """ESC @: forget the line and all settings (but not what is still in the receive buffer)."""
         self.style, self.align, self.margin, self.utf8 = CharStyle(), 0, 0, False
+        self.area, self.tabs = 0, tuple(range(8, 256, 8))
         self.code_page, self.spacing = "cp437", self._default_spacing()
         self.runs.clear()
         self._qr = _QrMemory()
@@ -164,13 +205,17 @@ class Editor:
         text = self._decoder.decode(p) if self.utf8 else p.decode(one_byte, "replace")
         marks: list[Mark] = []
         for char in text:
-            if self._line_width() + self.style.cell[0] > self.paper.width_dots - self.margin:
+            if self._line_width() + self.style.cell[0] > self._room():
                 marks += self._end_line()
             if self.runs and self.runs[-1].style == self.style:
                 self.runs[-1] = Run(self.runs[-1].text + char, self.style)
             else:
                 self.runs.append(Run(char, self.style))
         return marks
+
+    def _room(self) -> int:
+        room = self.paper.width_dots - self.margin
+        return min(room, self.area) if self.area else room
 
     def _line_width(self) -> int:
         return sum(len(run.text) * run.style.cell[0] for run in self.runs)
@@ -180,7 +225,7 @@ class Editor:
         runs, self.runs = tuple(self.runs), []
         if not runs:
             return [Mark("feed", height)]
-        return [Mark("text", height, align=self.align, margin=self.margin, runs=runs)]
+        return [Mark("text", height, align=self.align, margin=self.margin, area=self.area, runs=runs)]
 
     def _line_feed(self, _: bytes) -> list[Mark]:
         if self._band and not self.runs:  # the band was the line: only what the spacing has beyond it is fed
@@ -208,7 +253,23 @@ class Editor:
 
     def _tab(self, _: bytes) -> list[Mark]:
         used = sum(len(run.text) for run in self.runs)
-        return self._text(b" " * (8 - used % 8))
+        stop = next((stop for stop in self.tabs if stop > used), used)
+        return self._text(b" " * (stop - used))
+
+    def _set_tabs(self, p: bytes) -> list[Mark]:
+        self.tabs = tuple(p.rstrip(b"\x00"))
+        return []
+
+    def _position(self, p: bytes) -> list[Mark]:
+        return self._move_to(p[0] | p[1] << 8)
+
+    def _move(self, p: bytes) -> list[Mark]:
+        return self._move_to(self._line_width() + int.from_bytes(p, "little", signed=True))
+
+    def _move_to(self, dots: int) -> list[Mark]:
+        """Blanks up to `dots` from the left edge, to the next character: nothing is printed over another."""
+        gap = round((dots - self._line_width()) / self.style.cell[0])
+        return self._text(b" " * gap) if gap > 0 and dots < self._room() else []
 
     # --- settings ---
 
@@ -277,6 +338,11 @@ class Editor:
         self.margin = min(p[0] | p[1] << 8, self.paper.width_dots - 12)
         return []
 
+    def _print_area(self, p: bytes) -> list[Mark]:
+        if not self.runs:
+            self.area = p[0] | p[1] << 8
+        return []
+
     def _fs_group(self, p: bytes) -> list[Mark]:
         # FS ( C fn 48: character encoding, m 1 = one byte, 2 = UTF-8
         if p[:1] == b"C" and p[3:4] == b"0" and self.utf8_capable:
@@ -289,7 +355,16 @@ class Editor:
         marks = self._end_line() if self.runs else []
         clipped = tuple(row[: self.paper.width_dots] for row in rows)
         width = min(width, self.paper.width_dots)
-        mark = Mark("bitmap", len(rows), align=self.align, margin=self.margin, width=width, rows=clipped, code=code)
+        mark = Mark(
+            "bitmap",
+            len(rows),
+            align=self.align,
+            margin=self.margin,
+            area=self.area,
+            width=width,
+            rows=clipped,
+            code=code,
+        )
         return [*marks, mark] if rows else marks
 
     def _raster(self, p: bytes) -> list[Mark]:
@@ -367,7 +442,7 @@ class Editor:
             symbol = segno.make_qr(self._qr.data, error=self._qr.level.lower(), boost_error=False)
         except ValueError:
             return None
-        room = (self.paper.width_dots - self.margin) // self._qr.module
+        room = self._room() // self._qr.module
         return [bytes(row) for row in symbol.matrix] if len(symbol.matrix) <= room else None
 
     def qr_size(self) -> bytes:
@@ -403,6 +478,14 @@ class Editor:
         return round(10 * self.paper.dpi / 25.4)
 
 
+def is_rendered(command: Command) -> bool:
+    """Whether the command has an effect on the paper here."""
+    kind = command.params[:1]
+    if command.name == "GS (":
+        return kind == b"L" or (kind == b"k" and command.params[3:4] == b"1")
+    return kind == b"C" if command.name == "FS (" else command.name in _HANDLERS
+
+
 def unpack(packed: bytes, scale: int) -> bytes:
     """Bits, most significant first, to bytes of 0 or 1, each repeated `scale` times."""
     return bytes(byte >> shift & 1 for byte in packed for shift in range(7, -1, -1) for _ in range(scale))
@@ -412,6 +495,10 @@ _HANDLERS = {
     "text": Editor._text,
     "LF": Editor._line_feed,
     "HT": Editor._tab,
+    "ESC D": Editor._set_tabs,
+    "ESC $": Editor._position,
+    "ESC \\": Editor._move,
+    "GS W": Editor._print_area,
     "ESC d": Editor._feed_lines,
     "ESC J": Editor._feed_dots,
     "ESC @": Editor._reset,

@@ -127,6 +127,10 @@ def _start(module: str, target: Target, mutant: Mutant, stage: int) -> int:
     return pid
 
 
+def _mutants(module: str) -> list[Mutant]:
+    return list(mutants(file_of(module).read_text("utf-8"), enums_in(ROOT / "payment")))
+
+
 class _Wanted(NamedTuple):
     mutant: Mutant
     stage: int
@@ -142,14 +146,11 @@ def run(
     module: str, target: Target, jobs: int, only: str = "", every: int = 1, skip: int = 0
 ) -> tuple[Counter[str], list[Mutant]]:
     """Counts of killed, timeout and survived, and the survivors."""
-    source = file_of(module).read_text("utf-8")
     unchanged = {_start(module, target, UNCHANGED, number): stage for number, stage in enumerate(target.stages)}
     for pid, stage in unchanged.items():
         if os.waitpid(pid, 0)[1]:
             raise SystemExit(f"{module}: the tests {stage} fail without any change")
-    waiting = [_Wanted(mutant, 0) for mutant in mutants(source, enums_in(ROOT / "payment")) if only in mutant.name][
-        skip::every
-    ]
+    waiting = [_Wanted(mutant, 0) for mutant in _mutants(module) if only in mutant.name][skip::every]
     waiting.reverse()
     gc.collect()
     gc.freeze()  # children share what is here
@@ -199,8 +200,14 @@ def main() -> int:
     parser.add_argument("--only", default="", help="mutants whose name contains this")
     parser.add_argument("--every", type=int, default=1, help="every n-th mutant only")
     parser.add_argument("--skip", type=int, default=0, help="not the first n mutants: to continue a run")
+    parser.add_argument("--count", action="store_true", help="print how many mutants there are, and run none")
     parser.add_argument("--stages", type=int, help="the first stages of tests only")
     options = parser.parse_args()
+    if options.count:
+        counts = {module: len(_mutants(module)) for module in options.modules or TARGETS}
+        print(*(f"{module}: {count} mutants" for module, count in counts.items()), sep="\n")
+        print(f"{sum(counts.values())} mutants in {len(counts)} modules")
+        return 0
     os.chdir(ROOT)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the focused tests need none, and each child would load them
     import greenlet  # noqa: F401 - once, for all children

@@ -1,6 +1,6 @@
 """Runs every benchmark, each as a process of its own, and prints one table: `make bench`, or `python -m benchmarks`.
 
-What each one printed and its figures go to `out/bench/`; `out/bench/all.json` has all figures with the machine they
+The output and the figures of each go to `out/bench/`; `out/bench/all.json` has all figures with the machine they
 were measured on. A benchmark that fails is shown as such, the others still run, and the exit status is 1. A missed goal
 is a figure, not a failure. `--keep` puts the figures into `benchmarks/measured.json` and makes `docs/performance.md`.
 """
@@ -52,7 +52,7 @@ def modules() -> list[str]:
 
 
 def run(module: str, out: Path, *, quick: bool, timeout_s: float) -> Run:
-    """Run one and read its figures; its words go to `out/MODULE.txt`."""
+    """Run one and read its figures; its output goes to `out/MODULE.txt`."""
     name = module.removeprefix("benchmarks.")
     figures = out / f"{name}.json"
     figures.unlink(missing_ok=True)
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("only", nargs="*", help="areas or modules, e.g. screen or screen.bench_screen; all without")
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that they work, not to measure")
-    parser.add_argument("--keep", action="store_true", help="keep the figures and write docs/performance.md anew")
+    parser.add_argument("--keep", action="store_true", help="keep the figures and write docs/performance.md again")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "bench", help="where the results go")
     parser.add_argument("--timeout", type=float, default=900, help="seconds for each (900)")
     chosen = parser.parse_args(arguments)

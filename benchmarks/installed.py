@@ -9,10 +9,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def compile_packages() -> None:
-    """Write the bytecode of our modules beside them, as pip does. A checkout need not have it.
+    """Write the bytecode of our modules next to them, as pip does. A checkout may lack it.
 
-    Without it each start compiles them: the drivers' import takes a third longer then, and ours alone, since the peers
-    have theirs.
+    Without it each start compiles them: the import of our drivers, and of ours only, takes a third longer.
     """
     for package in ("drivers", "payment", "sim"):
         compileall.compile_dir(ROOT / package, quiet=1)

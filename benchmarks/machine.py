@@ -1,4 +1,4 @@
-"""The machine that figures were measured on: without it a figure says nothing."""
+"""The machine that figures were measured on: without it a figure means nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def describe() -> Machine:
 
 
 def _after(path: str, key: str) -> str:
-    """What stands after `key` and a colon in one of the kernel's files."""
+    """The text after `key` and a colon in one of the kernel's files."""
     try:
         lines = Path(path).read_text().splitlines()
     except OSError:

@@ -21,8 +21,8 @@ _HEAD = """# Performance
 Ours, a peer's and the limit (what physics, the device or the plainest code allows), measured side by side in one run.
 A figure is a median; a missed goal is shown as such. A load above the number of cores means that the machine was busy
 with other things, and that times are worse than they need be. This page is made from `benchmarks/measured.json`:
-`make bench` measures on your machine, `make bench KEEP=1` makes the page anew, `make bench QUICK=1` only shows that all
-of it works.
+`make bench` measures on your machine, `make bench KEEP=1` makes the page again, `make bench QUICK=1` only shows that
+all of it works.
 
 ## The machine
 """
@@ -66,10 +66,10 @@ def _row(texts: Any) -> str:
 
 
 def keep(report: Mapping[str, Any], modules: Collection[str], measured: Path = MEASURED, to: Path = PAGE) -> None:
-    """Take the runs of `report` over into the kept ones and write the page anew.
+    """Merge the runs of `report` into the kept ones and write the page again.
 
-    Figures of another machine or other packages are no longer beside these, nor are those of a benchmark that is not
-    among `modules` any more: they are dropped.
+    Figures of another machine or of other packages are dropped, and so are those of a benchmark that is no longer in
+    `modules`.
     """
     runs = {}
     if measured.exists():

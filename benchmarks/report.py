@@ -58,7 +58,7 @@ HEADINGS = ("what", "unit", "ours", "peer", "limit", "ours/limit", "goal", "")
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """The row as it stands in a table under `HEADINGS`, with the ratio of ours to the limit where there is one."""
+    """The row as it is in a table under `HEADINGS`, with the ratio of ours to the limit where there is one."""
     ratio = f"{row.ours / row.limit:.2f}" if row.limit else "-"
     verdict = {True: "met", False: "MISSED", None: ""}[row.met]
     peer = _figure(row.peer) + (f" {row.peer_name}" if row.peer is not None and row.peer_name else "")

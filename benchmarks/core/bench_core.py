@@ -160,7 +160,7 @@ def in_turn(ways: dict[str, Callable[[int], None]], rounds: int) -> dict[str, li
 
 
 class _Seen:
-    """A lane's screen on which nothing is drawn but the moment."""
+    """A lane's screen that draws nothing and records when it is paid."""
 
     def __init__(self) -> None:
         self.paid_at = 0.0
@@ -177,13 +177,13 @@ def decisions(folder: Path, quick: bool) -> list[Row]:
     """From the bank's answer in the socket to PAID on disk, and to the paid screen wholly drawn."""
     rounds = 10 if quick else 300
     on_disk, on_screen, syncs = [], [], []
-    with InstantBank() as bank, VirtualScreen(size=SIZE) as glass:
+    with InstantBank() as bank, VirtualScreen(size=SIZE) as display:
         settings = settings_from_mapping(
             {
                 "lane": {"pos_id": "K", "shop": "S"},
                 "paymaster": {"base_url": bank.url, "merchant_id": "m"},
                 "timing": {"poll_interval_s": 0.1},
-                "devices": {"screen": glass.url},
+                "devices": {"screen": display.url},
                 "journal": {"path": str(folder / "decisions.db")},
             },
             {TOKEN_VARIABLE: "t"},
@@ -376,7 +376,7 @@ def started(folder: Path, quick: bool) -> list[Row]:
                 bare.append(time.monotonic() - start)
             if n == 0:
                 for times in (ready, asked, bare, cpu):
-                    times.clear()  # that was to warm the caches
+                    times.clear()  # that round warmed the caches
     limit = statistics.median(bare) * 1000
     median = statistics.median(ready) * 1000
     return [

@@ -1,4 +1,4 @@
-"""A bank on a raw socket that says "paid" at the first question, and remembers when the answer went into the socket."""
+"""An acquirer on a raw socket that answers "paid" to the first status request, and records when the answer was sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class InstantBank:
     """Use as a context manager.
 
     Attributes:
-        answered: order number -> when, by `time.perf_counter`, the word "Settled" was about to go into the socket.
+        answered: order number -> when, by `time.perf_counter`, the status "Settled" was about to go into the socket.
         created: when the first create had been read from the socket, by `time.monotonic`; None before it.
     """
 

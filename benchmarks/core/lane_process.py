@@ -1,6 +1,6 @@
 """A lane in a process of its own, to be measured from outside: `python -m benchmarks.core.lane_process FILE idle|pay`.
 
-It opens every device that the settings name, whatever the display mode, says `ready` on stdout, and then waits: for a
+It opens every device that the settings name, whatever the display mode, prints `ready` on stdout, and then waits: for a
 customer to come (idle), or for one to pay (pay).
 """
 

@@ -1,4 +1,4 @@
-"""The tag: page writes, wear, commands and modelled time, ours against plain nfcpy on the same simulated tag.
+"""The tag: page writes, endurance, commands and modelled time, ours against plain nfcpy on the same simulated tag.
 
     python -m benchmarks.nfc.bench_nfc
 
@@ -8,10 +8,10 @@ datasheet figures on the air (NTAG21x, ISO/IEC 14443-3) and of octets on the ser
 Ours does more in that time: it checks the UID, looks for a second tag before it writes, reads the pages back, and where
 the field goes off within a call it stays off for as long as tags may need to lose their power.
 
-Wear: a dynamic tag, one payment after another, each with a link of its own (id, sum and checksum as banks make them)
-written and cleared again. Ours is all 100,000 payments through the driver's planner and the tag's own WRITE command;
-that this counts what the whole driver does is checked on the first of them. The peer is a sample through all of nfcpy,
-scaled.
+Write endurance: a dynamic tag, one payment after another, each with a link of its own (id, sum and checksum as
+acquirers make them) written and cleared again. Ours is all 100,000 payments through the driver's planner and the tag's
+own WRITE command; that this counts what the whole driver does is checked on the first of them. The peer is a sample
+through all of nfcpy, scaled.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def peer(baud: int, before: str, link: str | None) -> Cost:
             frontend.close()
 
 
-# --- wear -----------------------------------------------------------------------------------------------------------
+# --- write endurance --------------------------------------------------------------------------------------------------
 
 
 def links(seed: int = 1) -> Iterator[str]:

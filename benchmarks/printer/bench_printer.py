@@ -48,7 +48,7 @@ def our_code(way: CodeWay) -> tuple[int, int]:
     """Bytes of the code as we print it, and its module in dots."""
     with_code = build(ticket(), profile("TM-T88V", dpi=203), codec="cp866", way=way)
     prepare = 0
-    if way == "native":  # what prepares the code stands at the end of the head
+    if way == "native":  # the end of the head prepares the code
         prepare = len(with_code.head) - with_code.head.index(b"\x1d(k")
     return prepare + len(with_code.code), with_code.plan.module_dots
 

@@ -52,7 +52,7 @@ def test_demo(tmp_path: Path, mode: str, customer: str, dialog: str, status: int
         assert any(line.get("phase") == "paid_late" for line in lines)
     assert (tmp_path / "screen.png").stat().st_size > 1000
     with Image.open(tmp_path / "screen-pay.png") as picture:
-        words = (0, 220, 1024, 768) if mode == "0" else (0, 0, 300, 768)  # under the spinner; beside the code
+        words = (0, 220, 1024, 768) if mode == "0" else (0, 0, 300, 768)  # under the spinner; next to the code
         assert picture.convert("L").crop(words).getextrema()[0] < 128, "photographed before the scene was complete"
 
 

@@ -240,13 +240,13 @@ def test_mode_0_a_printer_that_cannot_print_cancels(tmp_path: Path, fault: str) 
 
 
 def test_mode_1_the_screen_carries_the_very_link(tmp_path: Path) -> None:
-    with VirtualScreen((1024, 768)) as glass:
+    with VirtualScreen((1024, 768)) as monitor:
         seen: list[str] = []
-        with bench(tmp_path, "pays after=6", devices={"screen": glass.url}) as (lane, paymaster):
+        with bench(tmp_path, "pays after=6", devices={"screen": monitor.url}) as (lane, paymaster):
 
             def remember(event: LaneEvent) -> None:
                 if isinstance(event, StateChanged) and event.phase is Phase.WAITING:
-                    seen.extend(read_code(glass.image()))
+                    seen.extend(read_code(monitor.image()))
 
             lane._loop.observer = remember
             assert lane.pay(ORDER).outcome is Outcome.PAID
@@ -341,7 +341,9 @@ def test_a_mixed_payment_takes_the_remainder(tmp_path: Path) -> None:
         ({}, Order("1", 100, -1), "not less than zero"),
     ],
 )
-def test_what_may_not_begin(tmp_path: Path, sections: dict[str, dict[str, Any]], order: Order, words: str) -> None:
+def test_what_may_not_begin_is_refused_without_a_request(
+    tmp_path: Path, sections: dict[str, dict[str, Any]], order: Order, words: str
+) -> None:
     with bench(tmp_path, ui=OwnUI(), **sections) as (lane, paymaster):
         with pytest.raises(PaymentRefused, match=words):
             lane.pay(order)
@@ -363,7 +365,7 @@ def test_a_lane_that_has_served_keeps_nothing_of_it_in_memory(tmp_path: Path) ->
             assert (loop.attempts, loop._last_notes, loop.cases, loop.unrecorded) == ({}, {}, {}, {})
 
 
-def test_who_cancels_from_outside_ends_the_payment_under_way_and_no_later_one(tmp_path: Path) -> None:
+def test_cancelling_from_outside_ends_the_payment_under_way_and_no_later_one(tmp_path: Path) -> None:
     """As a signal handler or the attendant's button does."""
     ui = OwnUI(on_pay=lambda screen: lane.cancel())
     with bench(tmp_path, ui=ui) as (lane, paymaster):
@@ -384,7 +386,7 @@ def test_who_cancels_from_outside_ends_the_payment_under_way_and_no_later_one(tm
         ("cancel", "leaves", CancelsAtOnce, Outcome.UNPAID, 1),  # never a second one: the bank's word is asked for
     ],
 )
-def test_a_request_that_fails_in_an_unforeseen_way_leaves_nobody_waiting(
+def test_a_request_that_fails_unexpectedly_leaves_no_customer_waiting(
     tmp_path: Path,
     call: str,
     script: str,
@@ -399,7 +401,7 @@ def test_a_request_that_fails_in_an_unforeseen_way_leaves_nobody_waiting(
             answer = request(*about)
             if not failed:
                 failed.append(answer)
-                raise RuntimeError("nobody foresaw this")
+                raise RuntimeError("unexpected")
             return answer
 
         setattr(lane._loop.acquirer, call, fails_once)
@@ -482,7 +484,7 @@ def test_a_lane_that_starts_again_names_the_case_of_an_open_attempt(
 
 
 def test_a_lane_that_starts_again_leaves_no_code_on_the_screen(tmp_path: Path) -> None:
-    """What the dead lane showed stands on the glass: nobody shall pay by it. Its customer sees the case."""
+    """What the dead lane showed is still on the screen: it must not be paid. Its customer sees the case."""
     ui = OwnUI()
     with bench(tmp_path, ui=ui) as (lane, paymaster):
 
@@ -518,7 +520,7 @@ def test_the_next_payment_of_an_order_first_asks_about_the_one_that_a_crash_left
 
 
 def test_an_order_that_waiting_cannot_help_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside another's attempt that the lane still watches."""
+    """Even with another attempt that the lane still watches."""
     ui = OwnUI("cancel")
     with bench(tmp_path, "pays after=2", ui=ui) as (lane, paymaster):
         assert lane.pay(ORDER).outcome is Outcome.PAID
@@ -612,8 +614,8 @@ def test_what_an_observer_receives(tmp_path: Path) -> None:
     assert [one for one, next_one in pairwise(phases) if one == next_one] == []
     notes = [event.text for event in seen if isinstance(event, NoteAdded) and event.attempt == result.key]
     assert "presented: on the screen" in notes
-    told = [stripped(event) for event in seen if isinstance(event, LinkAccepted | CancelSent | CaseOpened)]
-    assert told == [
+    reported = [stripped(event) for event in seen if isinstance(event, LinkAccepted | CancelSent | CaseOpened)]
+    assert reported == [
         {"event": "link_accepted", "attempt": result.key, "link": payment.link, "verified": True},
         {"event": "cancel_sent", "attempt": result.key, "payment_id": payment.id},
         {"event": "case_opened", "attempt": result.key, "order": "42", "case": result.case},

@@ -1,4 +1,4 @@
-"""What stands at the edge of a rule of the runner: the last value that counts, and the call that is not made."""
+"""The limits of the runner's rules: the last value that is accepted, and the call that is not made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.payment.test_lane_tag import watched
 ORDER = Order("42", 25_300)
 
 
-def test_the_largest_sum_is_taken_and_one_kopeck_more_is_not(tmp_path: Path) -> None:
+def test_the_largest_amount_is_taken_and_one_kopeck_more_is_not(tmp_path: Path) -> None:
     with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _):
         assert lane.pay(Order("42", 10**12)).outcome is Outcome.PAID
         with pytest.raises(PaymentRefused, match="kopecks = 1000000000001 must be"):
@@ -36,7 +36,7 @@ def test_a_create_that_always_fails_in_an_unforeseen_way_may_have_reached_the_ba
 
         def breaks(*about: object) -> m.Event:
             create(*about)  # type: ignore[arg-type]
-            raise RuntimeError("nobody foresaw this")
+            raise RuntimeError("unexpected")
 
         lane._loop.acquirer.create = breaks  # type: ignore[method-assign, assignment]
         assert lane.pay(ORDER).outcome is Outcome.NOT_PRESENTED
@@ -61,7 +61,7 @@ def test_an_outcome_that_was_taken_is_not_asked_about_as_if_the_lane_had_died(tm
         assert lane._loop.left_on_screen is None
 
 
-def test_the_outcome_stays_before_the_customer(tmp_path: Path) -> None:
+def test_the_outcome_stays_on_the_screen(tmp_path: Path) -> None:
     with bench(tmp_path, "pays", ui=OwnUI(), lane={"result_s": 2.5}) as (lane, _):
         paused: list[int] = []
         lane._runtime.pause = paused.append  # type: ignore[method-assign]
@@ -70,7 +70,7 @@ def test_the_outcome_stays_before_the_customer(tmp_path: Path) -> None:
 
 
 def test_a_lane_that_starts_again_shows_nothing_of_what_was_settled_before(tmp_path: Path) -> None:
-    """The case of goods that may not have been released is told once, not to the customers of each later start."""
+    """The case of goods that may not have been released is reported once, not to the customers of each later start."""
     with Journal(tmp_path / "journal.db", lane_id="lane-1", acquirer="paymaster") as journal:
         state, effects = m.begin(m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=60_000))
         journal.record(None, state, effects, at_ms=0)
@@ -139,7 +139,7 @@ def test_the_tag_is_looked_at_in_its_own_time(tmp_path: Path, monkeypatch: pytes
         monkeypatch.undo()
 
 
-def test_the_sum_stands_where_it_belongs(tmp_path: Path) -> None:
+def test_the_amount_is_shown_where_it_belongs(tmp_path: Path) -> None:
     ui = OwnUI()
     with bench(tmp_path, "pays after=2", ui=ui) as (lane, _):
         assert lane.pay(ORDER).outcome is Outcome.PAID
@@ -149,7 +149,7 @@ def test_the_sum_stands_where_it_belongs(tmp_path: Path) -> None:
 
 
 def test_a_screen_that_fails_is_reported_to_the_observer(tmp_path: Path) -> None:
-    told: list[object] = []
+    reported: list[object] = []
 
     class Unplugged(OwnUI):
         def show(self, screen: ScreenState) -> None:
@@ -159,12 +159,12 @@ def test_a_screen_that_fails_is_reported_to_the_observer(tmp_path: Path) -> None
 
     def observe(event: LaneEvent) -> None:
         if isinstance(event, ScreenFailed):
-            told.append((event.attempt, event.detail))
+            reported.append((event.attempt, event.detail))
 
     with bench(tmp_path, "pays after=2", ui=Unplugged(), observer=observe) as (lane, _):
         result = lane.pay(ORDER)
         lane._runtime.close()
-        assert told == [(result.key, "unplugged")]
+        assert reported == [(result.key, "unplugged")]
 
 
 def test_a_lane_is_closed_when_its_watch_has_ended(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What belongs to others and goes wrong beside the lane: the integrator's screen and observer, the merchant's lanes."""
+"""What fails outside the lane: the integrator's screen and observer, the merchant's lanes."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def test_a_code_that_could_not_be_shown_in_an_unforeseen_way_may_have_been_seen(
     with bench(tmp_path, "pays after=2", ui=ui) as (lane, _):
         result = lane.pay(ORDER)
         assert result.outcome is Outcome.PAID
-        told = [record.body.get("text") for record in lane.journal.timeline(result.key) if record.kind == "note"]
-        assert "presented: unforeseen: RuntimeError; it counts as seen" in told
+        notes = [record.body.get("text") for record in lane.journal.timeline(result.key) if record.kind == "note"]
+        assert "presented: unforeseen: RuntimeError; it counts as seen" in notes
         assert ui.pay_screens
 
 
@@ -137,7 +137,7 @@ def test_the_payment_of_another_lane_is_neither_taken_nor_cancelled(
         assert [case.reason for case in lane.journal.cases()] == [CaseReason.CREATE_UNKNOWN.value]
 
 
-def test_our_payment_is_found_beside_one_of_another_lane(tmp_path: Path) -> None:
+def test_our_payment_is_found_next_to_one_of_another_lane(tmp_path: Path) -> None:
     with bench(tmp_path, "leaves + cut-after on=create", ui=OwnUI()) as (lane, paymaster):
         other = other_lane_creates(paymaster, ORDER.kopecks, params=False)
         result = lane.pay(ORDER)
@@ -146,7 +146,7 @@ def test_our_payment_is_found_beside_one_of_another_lane(tmp_path: Path) -> None
 
 
 def test_the_cancel_button_goes_when_it_can_do_nothing_any_more(tmp_path: Path) -> None:
-    """«Пожалуйста, подождите» stands before the payment with the button, and after it was cancelled without."""
+    """«Пожалуйста, подождите» is shown with the button before the payment, and without it after the cancellation."""
 
     class Impatient(OwnUI):
         def show(self, screen: ScreenState) -> None:
@@ -162,11 +162,11 @@ def test_the_cancel_button_goes_when_it_can_do_nothing_any_more(tmp_path: Path) 
     assert [one.offers("cancel") for one in waits] == [True, False]
 
 
-def test_what_could_not_be_drawn_is_not_left_wanted(tmp_path: Path) -> None:
+def test_what_could_not_be_drawn_is_not_drawn_later(tmp_path: Path) -> None:
     """A screen that draws later what it could not draw now must not come back with the code of a cancelled payment."""
 
     class Wants(OwnUI):
-        """As `ScreenUI`: what it was last told stands as soon as it can."""
+        """Like `ScreenUI`: what it was last asked to show is shown as soon as it can be."""
 
         wanted: list[View]
 
@@ -265,7 +265,7 @@ def test_what_is_called_from_within_deliver_spoils_nothing(tmp_path: Path) -> No
         assert lane.pay(Order("43", 100)).outcome is Outcome.PAID
 
 
-def test_the_watch_survives_what_nobody_foresaw(tmp_path: Path) -> None:
+def test_the_watch_survives_unexpected_errors(tmp_path: Path) -> None:
     with bench(tmp_path, "leaves", ui=OwnUI()) as (lane, _):
         looks: list[int] = []
         look_well, again = lane._loop.customer.check_tag, threading.Event()
@@ -300,13 +300,13 @@ def test_a_machine_that_has_no_thread_to_give_for_a_while_loses_no_payment(
 
     monkeypatch.setattr(threading.Thread, "start", start_some)
     with (
-        VirtualScreen((800, 480)) as glass,
-        bench(tmp_path, "pays after=15", devices={"screen": glass.url}) as (lane, paymaster),
+        VirtualScreen((800, 480)) as monitor,
+        bench(tmp_path, "pays after=15", devices={"screen": monitor.url}) as (lane, paymaster),
     ):
         assert (lane.pay(ORDER).outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
         (state,) = lane.journal.attempts()
-        told = [record.body.get("text") for record in lane.journal.timeline(state.plan.key)]
-        assert "presented: on the screen" in told
+        notes = [record.body.get("text") for record in lane.journal.timeline(state.plan.key)]
+        assert "presented: on the screen" in notes
     assert asked[name] > max(these)
 
 
@@ -332,17 +332,17 @@ def test_a_watch_that_cannot_start_can_be_started_later(tmp_path: Path, monkeypa
         assert lane._watcher.is_alive()
 
 
-def test_what_is_no_screen_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
+def test_an_object_that_is_not_a_screen_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
     """`close` would be missed first at the end of the day."""
 
     class NeverCloses:
         def show(self, screen: ScreenState) -> None: ...
 
-    for given, told in (
+    for given, message in (
         (NeverCloses(), "NeverCloses is no screen of a lane: it has no close"),
         (OwnUI, "OwnUI is a class"),
     ):
-        with pytest.raises(TypeError, match=told), bench(tmp_path, ui=cast(LaneUI, given)):
+        with pytest.raises(TypeError, match=message), bench(tmp_path, ui=cast(LaneUI, given)):
             pass
     assert not (tmp_path / "journal.db").exists()
 
@@ -384,7 +384,7 @@ def test_a_watchdog_sees_a_payment_that_hangs_and_no_other(tmp_path: Path) -> No
         goes_on.set()
         paying.join(60)
         assert late_in_deliver == [0.0, 0.0]
-        assert lane.stalled_for_s() == 0.0  # nobody pays, and nothing watches by itself
+        assert lane.stalled_for_s() == 0.0  # no payment is running, and nothing watches on its own
         with pytest.raises(PaymentRefused, match="already paid"):
             lane.pay(ORDER)
         lane.run_pending()
@@ -392,7 +392,7 @@ def test_a_watchdog_sees_a_payment_that_hangs_and_no_other(tmp_path: Path) -> No
         assert lane.stalled_for_s() == 0.0
 
 
-def test_a_watchdog_sees_that_nobody_looks_after_open_attempts(tmp_path: Path) -> None:
+def test_a_watchdog_sees_that_open_attempts_are_not_watched(tmp_path: Path) -> None:
     with bench(tmp_path, ui=OwnUI()) as (lane, _):
         lane.start()
         with lane._running:  # as if what looks after them hung in there

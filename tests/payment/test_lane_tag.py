@@ -1,4 +1,4 @@
-"""The NFC tag of a whole lane: watched while idle, out of use once tampered with, cleared behind every payment."""
+"""The NFC tag of a whole lane: watched while idle, out of use once tampered with, cleared after every payment."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STRANGER = bytes.fromhex("04ffeeddccbbaa")
 
 
 class Watched:
-    """A lane with a tag, and what its observer was told of the tag."""
+    """A lane with a tag, and what its observer received about the tag."""
 
     def __init__(self, lane: Lane, paymaster: PayMasterSimulator, reader: SimulatedField, ui: OwnUI) -> None:
         self.lane, self.paymaster, self.reader, self.ui = lane, paymaster, reader, ui
@@ -43,7 +43,7 @@ class Watched:
     def until(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 15
         while not condition():
-            assert time.monotonic() < end, f"it never came to pass; told so far: {self.events}"
+            assert time.monotonic() < end, f"it never came to pass; events so far: {self.events}"
             time.sleep(0.01)
 
     def settle(self) -> None:
@@ -54,7 +54,7 @@ class Watched:
         return " ".join(str(record.body) for record in self.lane.journal.timeline(key))
 
     def pay(self, number: str = "42") -> tuple[Outcome | None, tuple[str, ...], list[str | None]]:
-        """Outcome, the lines beside the code, and what the tag carried while the customer could pay."""
+        """Outcome, the lines next to the code, and what the tag carried while the customer could pay."""
         carried: list[str | None] = []
 
         def customer(screen: Any) -> None:
@@ -114,22 +114,22 @@ def put_a_card_over(reader: SimulatedField) -> None:
     reader.tags[:] = [VirtualTag(uid=STRANGER, uri=str(reader.tag.uri() or ""))]
 
 
-def put_a_card_beside(reader: SimulatedField) -> None:
+def put_a_card_next_to_it(reader: SimulatedField) -> None:
     reader.tags.append(VirtualTag(uid=STRANGER))
 
 
 @pytest.mark.parametrize("plate", ["static", "dynamic"])
 @pytest.mark.parametrize(
-    ("act", "at", "told"),
+    ("act", "at", "message"),
     [
         (put_a_card_over, pn532, f"a tag {STRANGER.hex()} is there instead of"),
-        (put_a_card_beside, pn532, f"a second tag {STRANGER.hex()} lies with"),
+        (put_a_card_next_to_it, pn532, f"a second tag {STRANGER.hex()} lies with"),
         (put_a_card_over, rcs380, f"a tag {STRANGER.hex()} is there instead of"),
-        (put_a_card_beside, rcs380, "several tags answer at once"),
+        (put_a_card_next_to_it, rcs380, "several tags answer at once"),
     ],
 )
-def test_what_is_laid_on_the_tag_while_idle_is_told_and_nfc_comes_back_when_it_has_gone(
-    tmp_path: Path, plate: str, act: Callable[[SimulatedField], None], at: At, told: str
+def test_an_object_on_the_idle_tag_is_reported_and_nfc_returns_when_it_is_gone(
+    tmp_path: Path, plate: str, act: Callable[[SimulatedField], None], at: At, message: str
 ) -> None:
     with watched(tmp_path, plate, at=at) as it:
         ours = it.reader.tag
@@ -137,7 +137,7 @@ def test_what_is_laid_on_the_tag_while_idle_is_told_and_nfc_comes_back_when_it_h
         act(it.reader)
         it.until(lambda: bool(it.events))
         assert (it.events[0].disabled, it.events[0].needs_operator) == (True, False)
-        assert told in str(it.events[0].problem)
+        assert message in str(it.events[0].problem)
         outcome, lines, _ = it.pay()
         assert (outcome, lines) == (Outcome.PAID, USE_QR)
         it.reader.tags[:] = [ours]
@@ -148,7 +148,7 @@ def test_what_is_laid_on_the_tag_while_idle_is_told_and_nfc_comes_back_when_it_h
 
 
 @pytest.mark.parametrize("plate", ["static", "dynamic"])
-def test_a_tag_that_was_written_by_others_stays_out_of_use_until_a_person_has_looked(
+def test_a_tag_that_was_written_by_others_stays_out_of_use_until_an_operator_has_looked(
     tmp_path: Path, plate: str
 ) -> None:
     with watched(tmp_path, plate) as it:
@@ -171,7 +171,7 @@ def test_a_tag_that_was_written_by_others_stays_out_of_use_until_a_person_has_lo
 
 
 @pytest.mark.parametrize("plate", ["static", "dynamic"])
-def test_a_payment_looks_before_it_uses_the_tag_without_any_idle_check(tmp_path: Path, plate: str) -> None:
+def test_a_payment_checks_the_tag_before_using_it_without_any_idle_check(tmp_path: Path, plate: str) -> None:
     with watched(tmp_path, plate) as it:
         assert it.pay("1")[1] == ()
         it.settle()
@@ -184,19 +184,19 @@ def test_a_payment_looks_before_it_uses_the_tag_without_any_idle_check(tmp_path:
         assert EVIL in it.timeline(attempt.plan.key)
 
 
-def test_our_own_link_is_no_tampering_when_something_lay_there_while_it_was_cleared(tmp_path: Path) -> None:
+def test_our_own_link_is_not_tampering_when_something_lay_there_while_it_was_cleared(tmp_path: Path) -> None:
     with watched(tmp_path, "dynamic") as it:
         it.pay("1")
         it.settle()
 
         def customer(screen: Any) -> None:
             it.paymaster.phone.pay(str(screen.link))
-            put_a_card_beside(it.reader)
+            put_a_card_next_to_it(it.reader)
 
         it.ui._on_pay = customer
         it.lane.pay(Order("2", 25300))
         it.settle()
-        assert it.reader.tag.uri() is not None  # nobody writes while two tags lie there
+        assert it.reader.tag.uri() is not None  # nothing is written while two tags are there
         assert [event.needs_operator for event in it.events] == [False]
         it.reader.tags.pop()
         assert it.pay("3")[1] == USE_QR  # it is cleared, and well once
@@ -222,7 +222,7 @@ def test_what_a_crash_left_on_a_dynamic_tag_is_cleared_at_start(tmp_path: Path) 
         assert it.events == []  # our own link is no tampering
 
 
-def test_the_writes_of_a_dynamic_tag_are_counted_and_a_worn_one_is_told(tmp_path: Path) -> None:
+def test_the_writes_of_a_dynamic_tag_are_counted_and_a_worn_one_is_reported(tmp_path: Path) -> None:
     count = tmp_path / "journal.db.tags"
     with watched(tmp_path, "dynamic") as it:
         for number in ("42", "43"):
@@ -262,7 +262,7 @@ def test_a_clearing_that_failed_is_noted_and_made_again_while_idle(tmp_path: Pat
 
 
 def test_an_attempt_that_a_crash_left_takes_no_later_customers_link_off_the_tag(tmp_path: Path) -> None:
-    """The bank's last word on the first one comes while the second customer stands there."""
+    """The final status of the first payment arrives while the second customer is at the lane."""
     with watched(tmp_path, "dynamic") as it:
         it.ui._on_pay = lambda screen: it.lane.journal.close()
         with pytest.raises(JournalError):
@@ -301,5 +301,5 @@ def test_a_lane_without_its_reader_says_where_the_code_is(tmp_path: Path) -> Non
     with bench(tmp_path, "pays", display={"mode": 2, "plate": "dynamic"}, devices=devices) as (lane, _):
         result = lane.pay(ORDER)
         assert result.outcome is Outcome.PAID
-        told = [str(record.body.get("text")) for record in lane.journal.timeline(result.key)]
-        assert any(text.startswith("presented: on the screen only; the tag is not used: ") for text in told), told
+        notes = [str(record.body.get("text")) for record in lane.journal.timeline(result.key)]
+        assert any(text.startswith("presented: on the screen only; the tag is not used: ") for text in notes), notes

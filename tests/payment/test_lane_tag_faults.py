@@ -42,10 +42,10 @@ def test_a_fault_at_any_stage_costs_the_tag_and_not_the_payment(tmp_path: Path, 
                 assert set(carried) <= {None, link}
             if lines == ():
                 used += 1
-                assert carried == [link] or (fault is Fault.TAG_LEAVES and carried == [None])  # right behind the look
+                assert carried == [link] or (fault is Fault.TAG_LEAVES and carried == [None])  # right after the check
             else:
-                told = it.timeline(attempt.plan.key)
-                assert any(words in told for words in ("is not used", "was not written", "may carry"))
+                timeline = it.timeline(attempt.plan.key)
+                assert any(words in timeline for words in ("is not used", "was not written", "may carry"))
             assert (it.paymaster.bank.cancels, it.paymaster.bank.refunds) == (0, 0)
             it.settle()
             it.reader.heal()
@@ -89,7 +89,7 @@ def test_a_reader_that_is_pulled_out_while_idle_and_put_in_again_is_used_again(t
 
 
 @pytest.mark.parametrize("how", ["untouched", *TEARS])
-def test_a_torn_tag_never_shows_a_link_that_is_none_of_ours(tmp_path: Path, how: str) -> None:
+def test_a_torn_tag_never_shows_a_link_that_is_not_ours(tmp_path: Path, how: str) -> None:
     with watched(tmp_path, "dynamic") as it:
         it.pay("before")
         for cut in (0, 4, 12):
@@ -97,7 +97,7 @@ def test_a_torn_tag_never_shows_a_link_that_is_none_of_ours(tmp_path: Path, how:
             it.reader.tag.tear(cut, TEARS.get(how))
             outcome, lines, carried = it.pay(f"torn at {cut}")
             (attempt,) = it.lane.journal.of_order(f"torn at {cut}")
-            assert (outcome, lines) == (Outcome.PAID, ())  # the second attempt mends it
+            assert (outcome, lines) == (Outcome.PAID, ())  # the second attempt repairs it
             assert carried == [attempt.link]
         it.settle()
         assert it.reader.tag.uri() is None
@@ -148,8 +148,8 @@ def test_without_a_code_on_the_screen_a_tag_that_may_carry_the_link_counts_as_pr
     pytest.fail("the last page was never torn")
 
 
-def test_without_a_code_nobody_is_sent_to_one(tmp_path: Path) -> None:
-    """The tag may carry the link, which nobody could read back; there is no other way to pay on this lane."""
+def test_without_a_code_the_customer_is_not_sent_to_one(tmp_path: Path) -> None:
+    """The tag may carry the link, which could not be read back; there is no other way to pay on this lane."""
     with watched(tmp_path, "dynamic", show_qr=False) as it:
         it.ui._on_pay = lambda screen: it.paymaster.phone.pay(str(it.reader.tag.uri())) and None
         assert it.lane.pay(Order("1", 25300)).outcome is Outcome.PAID

@@ -542,12 +542,12 @@ def watched(**changes: Any) -> m.State:
 
 def test_late_money_is_a_case_or_added_to_the_one_that_is_open() -> None:
     after, effects = m.step(watched(), answer(S.PAID))
-    told = "the acquirer has 2,53\u00a0RUB; the goods were not released"
+    detail = "the acquirer has 2,53\u00a0RUB; the goods were not released"
     assert (after.phase, after.case) == (P.PAID_LATE, m.CaseReason.LATE_MONEY)
-    assert effects == (m.OpenCase(m.CaseReason.LATE_MONEY, told),)
+    assert effects == (m.OpenCase(m.CaseReason.LATE_MONEY, detail),)
     after, effects = m.step(watched(case=m.CaseReason.CANCEL_REFUSED), answer(S.PAID))
     assert (after.phase, after.case) == (P.PAID_LATE, m.CaseReason.CANCEL_REFUSED)
-    assert effects == (m.NoteCase(told, reopens=True),)
+    assert effects == (m.NoteCase(detail, reopens=True),)
 
 
 def test_the_watch_ends_when_the_acquirer_has_closed_the_payment() -> None:
@@ -630,15 +630,15 @@ def test_a_payment_that_agrees_only_in_number_and_amount_is_judged_at_the_end_of
     after, (note,) = m.step(lost, answer(S.CLOSED, ANSWERED, proved=False))
     assert (after.phase, after.payment_id) == (P.UNPAID, ID)
     assert note == m.NoteCase("the one payment of this order and amount, p-1, was closed unpaid")
-    told = "payment p-1 of this order and amount is paid, and may be another till's: find out whose it is"
+    detail = "payment p-1 of this order and amount is paid, and may be another till's: find out whose it is"
     after, (note,) = m.step(lost, answer(S.PAID, ANSWERED, proved=False))
     assert (after.phase, after.payment_id, after.case, note) == (
-        P.UNSETTLED, ID, case, m.NoteCase(told, reopens=True),
+        P.UNSETTLED, ID, case, m.NoteCase(detail, reopens=True),
     )  # fmt: skip
     after, (note,) = m.step(lost, answer(S.REFUNDED, ANSWERED, proved=False))
-    assert (after.phase, note) == (P.UNSETTLED, m.NoteCase(told.replace("is paid", "is refunded"), reopens=True))
+    assert (after.phase, note) == (P.UNSETTLED, m.NoteCase(detail.replace("is paid", "is refunded"), reopens=True))
     after, effects = m.step(replace(lost, case=None), answer(S.PAID, ANSWERED, proved=False))
-    assert (after.case, effects) == (m.CaseReason.PAID_UNSHOWN, (m.OpenCase(m.CaseReason.PAID_UNSHOWN, told),))
+    assert (after.case, effects) == (m.CaseReason.PAID_UNSHOWN, (m.OpenCase(m.CaseReason.PAID_UNSHOWN, detail),))
     after, (note,) = m.step(lost, answer(S.OPEN, ANSWERED, proved=False))
     assert (after.phase, after.payment_id, note.reopens) == (P.UNSETTLED, None, True)
 
@@ -780,7 +780,7 @@ def test_what_must_be_on_disk_first() -> None:
         assert m.significant(begun, replace(begun, **changes), ())
 
 
-def test_who_needs_recovery() -> None:
+def test_which_states_need_recovery() -> None:
     assert [phase for phase in P if m.needs_recovery(idle(phase))] == [
         P.CREATING, P.FINDING, P.PRESENTING, P.WAITING, P.ASKING, P.CANCELLING, P.CONFIRMING, P.WATCHING, P.PAID,
     ]  # fmt: skip

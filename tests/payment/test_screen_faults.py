@@ -42,8 +42,8 @@ def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ui, "LOOK_S", 0.05)
 
 
-def codes(glass: VirtualScreen) -> list[str]:
-    return [str(found.text) for found in zxingcpp.read_barcodes(glass.image())] if glass.path.exists() else []
+def codes(monitor: VirtualScreen) -> list[str]:
+    return [str(found.text) for found in zxingcpp.read_barcodes(monitor.image())] if monitor.path.exists() else []
 
 
 def until(true: Callable[[], Any], seconds: float = 20.0) -> None:
@@ -67,29 +67,29 @@ def at(lane: Any, phase: str, act: Callable[[], None]) -> None:
 
 def test_display_pulled_out_for_good_and_the_customer_had_scanned(tmp_path: Path) -> None:
     with (
-        VirtualScreen((800, 480)) as glass,
-        bench(tmp_path, "pays after=6", devices={"screen": glass.url}) as (lane, paymaster),
+        VirtualScreen((800, 480)) as monitor,
+        bench(tmp_path, "pays after=6", devices={"screen": monitor.url}) as (lane, paymaster),
     ):
-        at(lane, "waiting", glass.unplug)
+        at(lane, "waiting", monitor.unplug)
         assert lane.pay(ORDER).outcome is Outcome.PAID
         assert (paymaster.bank.creates, paymaster.bank.cancels, lane.journal.cases()) == (1, 0, [])
 
 
 def test_display_pulled_out_and_plugged_in_shows_the_code_again(tmp_path: Path) -> None:
     with (
-        VirtualScreen((800, 480)) as glass,
-        bench(tmp_path, "leaves", devices={"screen": glass.url}) as (lane, paymaster),
+        VirtualScreen((800, 480)) as monitor,
+        bench(tmp_path, "leaves", devices={"screen": monitor.url}) as (lane, paymaster),
     ):
         seen: list[list[str]] = []
 
         def out_and_in() -> None:
             (payment,) = paymaster.bank.payments.values()
-            seen.append(codes(glass))
-            glass.unplug()
+            seen.append(codes(monitor))
+            monitor.unplug()
             time.sleep(0.2)
-            glass.plug()
-            until(lambda: codes(glass) == [payment.link])
-            seen.append(codes(glass))
+            monitor.plug()
+            until(lambda: codes(monitor) == [payment.link])
+            seen.append(codes(monitor))
             paymaster.phone.pay(payment.link)
 
         at(lane, "waiting", out_and_in)
@@ -100,9 +100,9 @@ def test_display_pulled_out_and_plugged_in_shows_the_code_again(tmp_path: Path) 
 
 
 def test_without_a_display_mode_1_is_not_presented(tmp_path: Path) -> None:
-    with VirtualScreen((800, 480)) as glass:
-        glass.unplug()
-        with bench(tmp_path, devices={"screen": glass.url}) as (lane, paymaster):
+    with VirtualScreen((800, 480)) as monitor:
+        monitor.unplug()
+        with bench(tmp_path, devices={"screen": monitor.url}) as (lane, paymaster):
             result = lane.pay(ORDER)
             assert (result.outcome, paymaster.bank.cancels) == (Outcome.NOT_PRESENTED, 1)
             said = [str(record.body) for record in lane.journal.timeline(result.key)]
@@ -112,9 +112,9 @@ def test_without_a_display_mode_1_is_not_presented(tmp_path: Path) -> None:
 def test_without_a_display_mode_2_goes_on_by_the_plate(tmp_path: Path) -> None:
     plate = Bank(lambda: 0.0).add_sticker().payload  # what the plate carries is known before the lane is set up
     display = {"mode": 2, "plate": "static", "sticker_id": "st-000001", "plate_link": plate}
-    with VirtualScreen((800, 480)) as glass:
-        glass.unplug()
-        with bench(tmp_path, "pays after=2", devices={"screen": glass.url}, display=display) as (lane, paymaster):
+    with VirtualScreen((800, 480)) as monitor:
+        monitor.unplug()
+        with bench(tmp_path, "pays after=2", devices={"screen": monitor.url}, display=display) as (lane, paymaster):
             paymaster.bank.add_sticker()
             result = lane.pay(ORDER)
             assert (result.outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
@@ -150,7 +150,7 @@ class Framebuffer:
         ("fb:///dev/null?tty=none", PermissionError(errno.EACCES, "Permission denied"), "group video"),
     ],
 )
-def test_a_display_that_cannot_be_opened_is_told_and_no_money_is_taken(
+def test_a_display_that_cannot_be_opened_is_reported_and_no_money_is_taken(
     url: str, device: Framebuffer | OSError | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true_open = os.open
@@ -173,14 +173,14 @@ def test_a_display_that_cannot_be_opened_is_told_and_no_money_is_taken(
 
 
 class Finger:
-    """A customer at the dialog: sees where a button stands, and taps it."""
+    """A customer at the dialog: sees where a button is, and taps it."""
 
-    def __init__(self, glass: VirtualScreen, touch: VirtualTouch) -> None:
-        self.glass, self.touch = glass, touch
+    def __init__(self, monitor: VirtualScreen, touch: VirtualTouch) -> None:
+        self.monitor, self.touch = monitor, touch
 
     def spot(self, action: str) -> tuple[int, int]:
-        until(lambda: self.glass.button(action) is not None)
-        box = self.glass.button(action)
+        until(lambda: self.monitor.button(action) is not None)
+        box = self.monitor.button(action)
         assert box is not None
         return box.x + box.width // 2, box.y + box.height // 2
 
@@ -194,11 +194,11 @@ def test_a_finger_answers_the_dialog(choice: str, rotate: int, tmp_path: Path) -
     size = (800, 480) if rotate == 0 else (480, 800)
     turn = None if rotate == 0 else (lambda u, v: (1 - v, u))
     with (
-        VirtualScreen((800, 480), rotate=rotate) as glass,
+        VirtualScreen((800, 480), rotate=rotate) as monitor,
         VirtualTouch(size, multi=True, turn=turn) as panel,
-        bench(tmp_path, devices={"screen": glass.url, "touch": f"{panel.url}&rotate={rotate}"}) as (lane, paymaster),
+        bench(tmp_path, devices={"screen": monitor.url, "touch": f"{panel.url}&rotate={rotate}"}) as (lane, paymaster),
     ):
-        finger = Finger(glass, panel)
+        finger = Finger(monitor, panel)
 
         def offline() -> None:
             (payment,) = paymaster.bank.payments.values()
@@ -207,7 +207,7 @@ def test_a_finger_answers_the_dialog(choice: str, rotate: int, tmp_path: Path) -
             at(lane, "asking", answer)
 
         def answer() -> None:
-            until(lambda: glass.button("retry") is not None)
+            until(lambda: monitor.button("retry") is not None)
             finger.tap(choice)
             if choice == "retry":  # not before the tap: the bank's word would take the dialog away
                 paymaster.go_online()
@@ -221,13 +221,13 @@ def test_a_finger_answers_the_dialog(choice: str, rotate: int, tmp_path: Path) -
             assert [case.reason for case in lane.journal.cases()] == ["cancel_unanswered"]
 
 
-def test_a_panel_pulled_out_and_plugged_in_while_the_dialog_stands_answers_it(tmp_path: Path) -> None:
+def test_a_panel_pulled_out_and_plugged_in_while_the_dialog_is_shown_answers_it(tmp_path: Path) -> None:
     with (
-        VirtualScreen((800, 480)) as glass,
+        VirtualScreen((800, 480)) as monitor,
         VirtualTouch((800, 480)) as panel,
-        bench(tmp_path, devices={"screen": glass.url, "touch": panel.url}) as (lane, paymaster),
+        bench(tmp_path, devices={"screen": monitor.url, "touch": panel.url}) as (lane, paymaster),
     ):
-        finger = Finger(glass, panel)
+        finger = Finger(monitor, panel)
 
         def offline() -> None:
             (payment,) = paymaster.bank.payments.values()
@@ -236,7 +236,7 @@ def test_a_panel_pulled_out_and_plugged_in_while_the_dialog_stands_answers_it(tm
             at(lane, "asking", out_and_in)
 
         def out_and_in() -> None:
-            until(lambda: glass.button("retry") is not None)
+            until(lambda: monitor.button("retry") is not None)
             panel.unplug()
             until(lambda: not lane._loop.customer._ui._listening)
             panel.plug()
@@ -252,11 +252,11 @@ def test_a_panel_pulled_out_and_plugged_in_while_the_dialog_stands_answers_it(tm
 def test_a_finger_that_came_down_on_the_code_presses_nothing_on_the_dialog(tmp_path: Path) -> None:
     """The customer holds "Отменить" of the code's screen while the dialog takes its place, and lifts there."""
     with (
-        VirtualScreen((800, 480)) as glass,
+        VirtualScreen((800, 480)) as monitor,
         VirtualTouch((800, 480)) as panel,
-        bench(tmp_path, devices={"screen": glass.url, "touch": panel.url}) as (lane, paymaster),
+        bench(tmp_path, devices={"screen": monitor.url, "touch": panel.url}) as (lane, paymaster),
     ):
-        finger = Finger(glass, panel)
+        finger = Finger(monitor, panel)
         other: list[tuple[int, int]] = []
 
         def hold() -> None:
@@ -267,7 +267,7 @@ def test_a_finger_that_came_down_on_the_code_presses_nothing_on_the_dialog(tmp_p
             at(lane, "asking", lift)
 
         def lift() -> None:
-            until(lambda: glass.button("retry") is not None)
+            until(lambda: monitor.button("retry") is not None)
             assert finger.spot("cancel") == held
             panel.lift()
             time.sleep(0.3)
@@ -277,23 +277,23 @@ def test_a_finger_that_came_down_on_the_code_presses_nothing_on_the_dialog(tmp_p
             paymaster.phone.pay(payment.link)
             finger.tap("retry")
 
-        held = where_the_dialog_stands("cancel")
+        held = dialog_button_position("cancel")
         at(lane, "waiting", hold)
         result = lane.pay(ORDER)
         assert other == [(0, 0)]
         assert (result.outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
 
 
-def where_the_dialog_stands(action: str) -> tuple[int, int]:
-    """Found out on a glass of the same size."""
-    with VirtualScreen((800, 480)) as glass, open_screen(glass.url) as screen:
+def dialog_button_position(action: str) -> tuple[int, int]:
+    """Determined on a screen of the same size."""
+    with VirtualScreen((800, 480)) as monitor, open_screen(monitor.url) as screen:
         screen.show(next(scene for scene in scenes() if scene.name == "dialog"))
-        box = glass.button(action)
+        box = monitor.button(action)
         assert box is not None
         return box.x + box.width // 2, box.y + box.height // 2
 
 
-def test_a_lane_on_a_real_display_is_ready_to_give_the_console_back(tmp_path: Path) -> None:
+def test_a_lane_on_a_real_display_is_ready_to_release_the_console(tmp_path: Path) -> None:
     """Its screen is opened in a thread, where no handler can be set: the lane's assembly does it."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -307,7 +307,7 @@ def test_a_lane_on_a_real_display_is_ready_to_give_the_console_back(tmp_path: Pa
 
 
 def test_a_panel_that_is_lost_as_it_is_opened_is_opened_again() -> None:
-    """Its device was leaving: it says so before `start` has returned."""
+    """Its device was being unplugged: the panel reports it before `start` has returned."""
 
     class Leaving:
         starts = 0
@@ -321,8 +321,8 @@ def test_a_panel_that_is_lost_as_it_is_opened_is_opened_again() -> None:
             pass
 
     panel = Leaving()
-    with VirtualScreen((800, 480)) as glass:
-        shown = ScreenUI(ReopeningDevice(lambda: open_screen(glass.url)), ReopeningDevice(lambda: panel), RUSSIAN)
+    with VirtualScreen((800, 480)) as monitor:
+        shown = ScreenUI(ReopeningDevice(lambda: open_screen(monitor.url)), ReopeningDevice(lambda: panel), RUSSIAN)
         try:
             shown.show(ScreenState(View.WAIT, "Пожалуйста, подождите"))
             until(lambda: panel.starts == 2)
@@ -331,30 +331,30 @@ def test_a_panel_that_is_lost_as_it_is_opened_is_opened_again() -> None:
             shown.close()
 
 
-def test_who_looks_after_the_screen_outlives_what_nobody_foresaw() -> None:
+def test_the_screens_thread_survives_unexpected_errors() -> None:
     """A driver of a third party may raise anything; a display that comes back shows again all the same."""
-    with VirtualScreen((800, 480)) as glass:
+    with VirtualScreen((800, 480)) as monitor:
         openings: list[float] = []
 
         def opener() -> Screen:
             openings.append(time.monotonic())
             if len(openings) in (2, 3):
-                raise RuntimeError("no such thing was foreseen")
-            return open_screen(glass.url)
+                raise RuntimeError("unexpected")
+            return open_screen(monitor.url)
 
         shown = ScreenUI(ReopeningDevice(opener), None, RUSSIAN)
         try:
             shown.show(ScreenState(View.WAIT, "Пожалуйста, подождите"))
-            glass.unplug()
+            monitor.unplug()
             until(lambda: len(openings) > 3)
-            glass.plug()
-            until(lambda: glass.frames > 0)
+            monitor.plug()
+            until(lambda: monitor.frames > 0)
         finally:
             shown.close()
 
 
 def test_taps_are_scaled_to_the_display_that_was_plugged_in_instead() -> None:
-    """The shop's spare display has another resolution; the panel on the glass is the same."""
+    """The shop's spare display has another resolution; the touch panel is the same."""
     cancelled: list[tuple[str, str]] = []
     with (
         VirtualScreen((800, 480)) as old,
@@ -373,14 +373,14 @@ def test_taps_are_scaled_to_the_display_that_was_plugged_in_instead() -> None:
             old.unplug()
             finger, taps = Finger(new, panel), itertools.count()
 
-            def heard() -> bool:
+            def cancel_received() -> bool:
                 x, y = finger.spot("cancel")
                 tap = next(taps)  # never twice the same place: a panel does not repeat where the finger was
                 panel.tap(x + tap, y + tap)
-                time.sleep(0.5)  # as a person taps; sooner, it would be a finger that trembles
+                time.sleep(0.5)  # as a customer taps; sooner would count as bounce
                 return bool(cancelled)
 
-            until(heard)
+            until(cancel_received)
             assert cancelled == [("k1", "cancel")]
         finally:
             shown.close()

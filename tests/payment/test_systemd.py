@@ -1,4 +1,4 @@
-"""What a lane tells systemd, read from a real socket as systemd reads it."""
+"""What a lane reports to systemd, read from a real socket as systemd reads it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Manager:
         self.socket.settimeout(5)
         self.environment = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "60000", "WATCHDOG_PID": str(os.getpid())}
 
-    def heard(self) -> list[str]:
+    def received(self) -> list[str]:
         return self.socket.recv(4096).decode().splitlines()
 
 
@@ -34,33 +34,33 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]
     found.socket.close()
 
 
-def test_ready_status_and_stopping_are_told(manager: Manager) -> None:
+def test_ready_status_and_stopping_are_sent(manager: Manager) -> None:
     notifier = Notifier(manager.environment)
     assert notifier.active
     notifier.ready("waiting for a customer")
-    assert manager.heard() == ["READY=1", "STATUS=waiting for a customer"]
+    assert manager.received() == ["READY=1", "STATUS=waiting for a customer"]
     notifier.status("two\nlines")
-    assert manager.heard() == ["STATUS=two lines"]
+    assert manager.received() == ["STATUS=two lines"]
     notifier.stopping()
-    assert manager.heard() == ["STOPPING=1"]
+    assert manager.received() == ["STOPPING=1"]
 
 
-def test_the_watchdog_hears_as_long_as_the_lane_lives(manager: Manager) -> None:
+def test_the_watchdog_is_notified_as_long_as_the_lane_lives(manager: Manager) -> None:
     lives = threading.Event()
     lives.set()
     notifier = Notifier(manager.environment)
     assert notifier.watchdog_s == 0.06
     with notifier.watch(lives.is_set):
         for _ in range(3):
-            assert manager.heard() == ["WATCHDOG=1"]
+            assert manager.received() == ["WATCHDOG=1"]
         lives.clear()
         manager.socket.settimeout(0.3)
         with pytest.raises(TimeoutError):  # noqa: PT012 - what was under way may still come
             for _ in range(3):
-                manager.heard()
+                manager.received()
         lives.set()
         manager.socket.settimeout(5)
-        assert manager.heard() == ["WATCHDOG=1"]
+        assert manager.received() == ["WATCHDOG=1"]
 
 
 def test_a_question_that_fails_counts_as_no(manager: Manager) -> None:
@@ -70,7 +70,7 @@ def test_a_question_that_fails_counts_as_no(manager: Manager) -> None:
     with Notifier(manager.environment).watch(fails):
         manager.socket.settimeout(0.2)
         with pytest.raises(TimeoutError):
-            manager.heard()
+            manager.received()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_question_that_fails_counts_as_no(manager: Manager) -> None:
         {"NOTIFY_SOCKET": "/nowhere/notify", "WATCHDOG_USEC": "soon"},
     ],
 )
-def test_nobody_to_tell_disturbs_nobody(environment: dict[str, str]) -> None:
+def test_without_a_service_manager_nothing_fails(environment: dict[str, str]) -> None:
     notifier = Notifier(environment)
     notifier.ready()
     notifier.stopping()
@@ -91,6 +91,6 @@ def test_nobody_to_tell_disturbs_nobody(environment: dict[str, str]) -> None:
         pass
 
 
-def test_the_watchdog_of_another_process_is_none_of_ours(manager: Manager) -> None:
+def test_the_watchdog_of_another_process_is_not_ours(manager: Manager) -> None:
     manager.environment["WATCHDOG_PID"] = "1"
     assert Notifier(manager.environment).watchdog_s is None

@@ -81,7 +81,7 @@ def test_what_is_written_is_byte_for_byte_what_the_first_release_wrote(kept: Pat
     assert rows_of(tmp_path / "written") == rows_of(kept)
 
 
-def test_every_record_has_its_words(kept: Path) -> None:
+def test_every_record_is_described_in_words(kept: Path) -> None:
     with Journal(kept, read_only=True) as journal:
         lines = [describe(record) for record in journal.records()]
     assert all(line and "{" not in line for line in lines)
@@ -232,7 +232,7 @@ def test_a_field_that_was_added_later_has_a_meaning_where_it_is_missing() -> Non
 
 
 @pytest.mark.parametrize("version", [0, -1])
-def test_a_version_that_never_was_is_damage(version: int) -> None:
+def test_a_version_that_never_existed_is_damage(version: int) -> None:
     with pytest.raises(JournalDamaged, match=f"no record version {version}"):
         codec.decode_body(version, "note", {"text": "x"})
 
@@ -289,7 +289,7 @@ def test_unknown_kinds_and_missing_fields_are_damage() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "1", "[" * 100_000, b"\xff"])
-def test_what_is_no_object_of_json_is_damage(text: str | bytes) -> None:
+def test_json_that_is_not_an_object_is_damage(text: str | bytes) -> None:
     with pytest.raises(JournalDamaged, match=r"not (JSON|an object of JSON)"):
         codec.from_json(text)
 

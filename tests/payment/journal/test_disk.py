@@ -1,6 +1,6 @@
 """A disk that is really full, and one that is really read-only: payments are refused in words, nothing is lost.
 
-Mounts small file systems in memory, so it needs root; elsewhere `test_journal.py` and `test_powerloss.py` stand in.
+Mounts small file systems in memory, so it needs root; `test_journal.py` and `test_powerloss.py` need none.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def test_a_lane_closed_on_a_full_disk_has_lost_nothing(disk: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["full", "read-only"])
 @pytest.mark.parametrize("used", [False, True], ids=["new journal", "used journal"])
-def test_sco_pay_refuses_and_asks_the_bank_for_nothing(disk: Path, tmp_path: Path, kind: str, used: bool) -> None:
+def test_sco_pay_refuses_and_sends_the_bank_no_request(disk: Path, tmp_path: Path, kind: str, used: bool) -> None:
     with PayMasterSimulator(script="pays") as paymaster:
         file = settings_file(tmp_path, paymaster)
         path = disk / "journal.db"
@@ -111,7 +111,7 @@ def test_sco_pay_refuses_and_asks_the_bank_for_nothing(disk: Path, tmp_path: Pat
         assert journal.verify() == []
 
 
-def test_a_read_only_journal_is_told_as_such(disk: Path) -> None:
+def test_a_read_only_journal_is_reported_as_such(disk: Path) -> None:
     with opened(disk / "j") as journal:
         journal.record(None, *m.begin(plan(0)), at_ms=0)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
@@ -121,4 +121,4 @@ def test_a_read_only_journal_is_told_as_such(disk: Path) -> None:
         with Journal(disk / "j", read_only=True) as journal:
             assert len(journal.attempts()) == 1
     except JournalError as error:
-        assert os.fspath(disk / "j") in str(error)  # noqa: PT017 - SQLite may need to make a file beside it
+        assert os.fspath(disk / "j") in str(error)  # noqa: PT017 - SQLite may need to make a file next to it

@@ -148,13 +148,13 @@ def test_rows_that_are_added_after_a_cut_do_not_hide_it(tmp_path: Path) -> None:
         ("UPDATE head SET hash = ''", "the head does not agree"),
     ],
 )
-def test_the_tables_beside_the_rows_are_checked(tmp_path: Path, statement: str, found: str) -> None:
+def test_the_tables_next_to_the_rows_are_checked(tmp_path: Path, statement: str, found: str) -> None:
     full(tmp_path / "j")
     tamper(tmp_path / "j", statement)
     assert any(found in problem for problem in problems_of(tmp_path / "j")), problems_of(tmp_path / "j")
 
 
-def test_an_anchor_betrays_an_old_copy_and_a_new_chain(tmp_path: Path) -> None:
+def test_an_anchor_detects_an_old_copy_and_a_new_chain(tmp_path: Path) -> None:
     written(tmp_path / "j")
     shutil.copy(tmp_path / "j", tmp_path / "old")
     with opened(tmp_path / "j") as journal:
@@ -195,7 +195,7 @@ def test_a_case_is_closed_once_and_stays(tmp_path: Path) -> None:
         assert journal.verify() == []
 
 
-def test_a_case_that_never_was_is_named_as_such(tmp_path: Path) -> None:
+def test_a_case_that_does_not_exist_is_reported_as_such(tmp_path: Path) -> None:
     written(tmp_path / "j")
     with opened(tmp_path / "j") as journal:
         with pytest.raises(NoSuchCase, match="there is no case 2"):
@@ -204,7 +204,7 @@ def test_a_case_that_never_was_is_named_as_such(tmp_path: Path) -> None:
             journal.close_case(2, operator="Ivanova", resolution="refunded", at_ms=2_100_000)
 
 
-def test_attempts_are_all_of_them_unless_the_open_ones_are_asked_for(tmp_path: Path) -> None:
+def test_attempts_lists_all_unless_only_the_open_ones_are_requested(tmp_path: Path) -> None:
     state, effects = m.begin(plan())
     final, _ = m.step(state, m.CreateFailed(2_000, state.seq, "refused", may_exist=False, final=True))
     with opened(tmp_path / "j") as journal:
@@ -215,8 +215,8 @@ def test_attempts_are_all_of_them_unless_the_open_ones_are_asked_for(tmp_path: P
         assert (journal.attempts(), journal.attempts(open_only=True)) == ([final], [])
 
 
-def test_a_row_says_what_happened_what_came_of_it_and_what_was_to_be_done(tmp_path: Path) -> None:
-    """Its fields stand on the disks of shops for years."""
+def test_a_row_has_the_event_the_state_after_it_and_the_effects(tmp_path: Path) -> None:
+    """Its fields stay on the disks of shops for years."""
     state, effects = m.begin(plan())
     with opened(tmp_path / "j") as journal:
         journal.record(None, state, effects, at_ms=1_000)
@@ -246,7 +246,7 @@ def test_a_case_that_was_opened_again_is_open(tmp_path: Path) -> None:
         assert journal.record(m.Tick(1), state, (m.NoteCase("once more", reopens=True),), at_ms=90_000) is None
 
 
-def test_a_decision_and_a_number_that_no_journal_can_hold(tmp_path: Path) -> None:
+def test_decisions_and_case_numbers_that_a_journal_cannot_hold_are_refused(tmp_path: Path) -> None:
     written(tmp_path / "j")
     with opened(tmp_path / "j") as journal:
         for operator, resolution in (("\ud800", "refunded"), ("Ivanova", "\udcd0")):
@@ -267,7 +267,7 @@ def test_threads_of_the_lane_share_its_journal(tmp_path: Path) -> None:
         assert journal.verify() == []
 
 
-def test_an_empty_file_is_no_journal_to_read(tmp_path: Path) -> None:
+def test_an_empty_file_is_not_read_as_a_journal(tmp_path: Path) -> None:
     (tmp_path / "j").touch()
     with pytest.raises(JournalError, match="the journal is empty"):
         Journal(tmp_path / "j", read_only=True)
@@ -383,7 +383,7 @@ for how in ({"read_only": True}, {"lane_id": "lane-1", "acquirer": "paymaster"})
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o755], ids=["folder closed", "folder open"])
-def test_another_user_is_told_whose_it_is(tmp_path: Path, mode: int) -> None:
+def test_another_user_is_shown_who_owns_it(tmp_path: Path, mode: int) -> None:
     """The administrator at the lane is not the lane's own user: no raw error, no talk of a full disk."""
     folder = Path(tempfile.mkdtemp(prefix="sco-other-"))  # pytest's own folders are closed to others
     try:
@@ -405,7 +405,7 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_the_lock_says_who_holds_it_and_is_given_back(tmp_path: Path) -> None:
+def test_the_lock_names_its_holder_and_is_released(tmp_path: Path) -> None:
     lock = tmp_path / "j.lock"
     lock.write_bytes(b"9" * 40)
     with opened(tmp_path / "j"):
@@ -458,8 +458,8 @@ def test_a_journal_that_was_closed_may_be_closed_again(tmp_path: Path) -> None:
     opened(tmp_path / "j").close()
 
 
-def test_who_may_stand_in_the_way_of_a_new_attempt(tmp_path: Path) -> None:
-    """An attempt that the bank never settled counts until a person has closed its case; one still watched counts on."""
+def test_which_attempts_conflict_with_a_new_one(tmp_path: Path) -> None:
+    """An attempt that the bank never settled counts until its case is closed; one still watched counts on."""
     ends = {
         "settled": m.State(plan("settled", "S-1"), m.Phase.UNPAID),
         "unsettled": m.State(plan("unsettled", "U-1"), m.Phase.UNSETTLED, case=m.CaseReason.EXPIRED_UNCONFIRMED),
@@ -467,7 +467,7 @@ def test_who_may_stand_in_the_way_of_a_new_attempt(tmp_path: Path) -> None:
     }
     with opened(tmp_path / "j") as journal:
         for state in ends.values():
-            effects = (m.OpenCase(state.case, "told"),) if state.case is not None else ()
+            effects = (m.OpenCase(state.case, "detail"),) if state.case is not None else ()
             journal.record(None, state, effects, at_ms=1)
 
         def conflicting_attempts(order_no: str) -> set[str]:
@@ -565,21 +565,21 @@ def test_a_row_with_a_good_hash_that_follows_another_one_is_found(tmp_path: Path
     assert "row 3 does not follow row 2" in problems_of(tmp_path / "j")
 
 
-def test_damage_that_python_quotes_is_told_as_damage(tmp_path: Path) -> None:
+def test_damage_that_python_quotes_is_reported_as_damage(tmp_path: Path) -> None:
     written(tmp_path / "j")
     tamper(tmp_path / "j", "UPDATE records SET body = CAST(x'ff' AS TEXT) WHERE seq = 1")
     with Journal(tmp_path / "j", read_only=True) as journal, pytest.raises(JournalDamaged, match="keep the file"):
         journal.timeline("k1")
 
 
-def test_damage_that_python_cannot_even_quote_is_told_as_damage(tmp_path: Path) -> None:
+def test_damage_that_python_cannot_even_quote_is_reported_as_damage(tmp_path: Path) -> None:
     kept = Path(__file__).parents[2] / "corpora" / "journal_file" / "message-no-text"
     shutil.copy(kept, tmp_path / "j")
     with Journal(tmp_path / "j", read_only=True) as journal, pytest.raises(JournalDamaged, match="keep the file"):
         journal.verify()
 
 
-def test_a_page_that_the_disk_has_spoilt_is_told_as_damage(tmp_path: Path) -> None:
+def test_a_page_that_the_disk_has_corrupted_is_reported_as_damage(tmp_path: Path) -> None:
     written(tmp_path / "j", tuple(f"k{n}" for n in range(40)))
     octets = bytearray((tmp_path / "j").read_bytes())
     size = int.from_bytes(octets[16:18], "big")
@@ -596,7 +596,7 @@ def test_a_file_that_is_not_ours_in_a_folder_that_is(tmp_path: Path, monkeypatch
         opened(tmp_path / "j")
 
 
-def test_what_to_do_is_told_by_whose_the_files_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_advice_depends_on_who_owns_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "j").mkdir()
     with pytest.raises(JournalUnwritable, match="free space"):
         opened(tmp_path / "j")

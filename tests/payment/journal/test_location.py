@@ -29,7 +29,7 @@ nonsense
         ("/srv/journal.db", "on nfs4, in the network"),
     ],
 )
-def test_a_file_system_that_loses_a_journal_is_told(tmp_path: Path, path: str, words: str | None) -> None:
+def test_a_file_system_that_loses_a_journal_is_reported(tmp_path: Path, path: str, words: str | None) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text(MOUNTS, "utf-8")
     warning = location.warning(Path(path), str(mounts))
@@ -37,21 +37,21 @@ def test_a_file_system_that_loses_a_journal_is_told(tmp_path: Path, path: str, w
     assert location.warning(Path(path), str(tmp_path / "none")) is None
 
 
-def test_a_place_that_is_none(tmp_path: Path) -> None:
+def test_an_impossible_location_is_reported(tmp_path: Path) -> None:
     assert location.problems(tmp_path / "journal.db") == []
     assert "~ is not expanded here" in location.problems(Path("~/sco/journal.db"))[0]
     assert "is a folder" in location.problems(tmp_path)[0]
     assert "no such folder" in location.problems(tmp_path / "none" / "journal.db")[0]
 
 
-def test_a_place_that_this_user_may_not_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_location_that_this_user_may_not_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = tmp_path / "journal.db"
     journal.touch()
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert [problem.partition(":")[0] for problem in location.problems(journal)] == [str(tmp_path), str(journal)]
 
 
-def test_a_place_that_this_user_may_not_even_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_location_that_this_user_may_not_even_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def closed(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -59,7 +59,7 @@ def test_a_place_that_this_user_may_not_even_look_at(tmp_path: Path, monkeypatch
     assert "Permission denied: is this the lane's own user?" in location.problems(tmp_path / "journal.db")[0]
 
 
-def test_a_disk_that_the_kernel_has_made_read_only_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_the_kernel_has_made_read_only_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the user's rights are wrong; what the journal holds can still be read, in a copy."""
 
     class ReadOnly:
@@ -75,7 +75,7 @@ def test_a_disk_that_the_kernel_has_made_read_only_is_told(tmp_path: Path, monke
         opened(tmp_path / "journal.db")
 
 
-def test_a_journal_that_was_closed_says_so(tmp_path: Path) -> None:
+def test_a_closed_journal_is_reported_as_closed(tmp_path: Path) -> None:
     """Nothing is wrong with the disk."""
     journal = opened(tmp_path / "journal.db")
     journal.close()

@@ -1,4 +1,4 @@
-"""A case is closed while the lane runs: by a decision left beside the journal, which the lane alone writes."""
+"""A case is closed while the lane runs: by a decision left next to the journal, which only the lane writes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_running_lane_writes_it_down(tmp_path: Path) -> None:
         assert waiting(path) == []
 
 
-def test_it_is_written_down_before_the_next_payment_looks_at_the_orders_past(tmp_path: Path) -> None:
+def test_it_is_written_down_before_the_next_payment_checks_the_orders_history(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with_case(path)
     with bench(tmp_path, "pays") as (lane, paymaster):
@@ -87,7 +87,7 @@ def test_it_is_written_down_before_the_next_payment_looks_at_the_orders_past(tmp
 
 
 @pytest.mark.parametrize("left", ["before", "meanwhile"])
-def test_whoever_uses_a_lane_for_a_moment_has_it_written_down(tmp_path: Path, left: str) -> None:
+def test_any_short_use_of_a_lane_writes_it_down(tmp_path: Path, left: str) -> None:
     path = tmp_path / "journal.db"
     with_case(path)
     with bench(tmp_path) as (lane, _):
@@ -101,7 +101,7 @@ def test_whoever_uses_a_lane_for_a_moment_has_it_written_down(tmp_path: Path, le
         assert (closed_by(journal), waiting(path)) == ("Иванова", [])
 
 
-def test_a_decision_that_cannot_be_written_down_holds_no_payment_up_and_is_told_once(
+def test_a_decision_that_cannot_be_written_down_delays_no_payment_and_is_reported_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "journal.db"
@@ -166,7 +166,7 @@ def test_a_decision_with_fields_of_a_later_release_counts(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("changes", [{"operator": " "}, {"resolution": ""}, {"operator": os.fsdecode(b"\xc8\xe2")}])
-def test_what_closes_no_case_is_refused_on_both_ways(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_a_decision_that_closes_no_case_is_refused_by_both_ways(tmp_path: Path, changes: dict[str, Any]) -> None:
     path = tmp_path / "journal.db"
     with_case(path)
     bad = replace(CLOSING, **changes)
@@ -224,7 +224,7 @@ def test_after_a_power_cut_between_the_journal_and_the_file_nothing_is_written_t
         json.dumps(ON_DISK | {"phase": 1}),
     ],
 )  # fmt: skip
-def test_what_is_no_decision_is_put_aside_and_the_others_count(tmp_path: Path, text: str) -> None:
+def test_an_invalid_decision_is_put_aside_and_the_others_count(tmp_path: Path, text: str) -> None:
     path = tmp_path / "journal.db"
     with_case(path)
     resolutions.submit(path, CLOSING)
@@ -264,7 +264,7 @@ def bank_says(journal: Journal, state: m.State, status: m.PaymentStatus) -> int 
     return journal.record(event, after, effects, at_ms=50_000)
 
 
-def test_money_that_comes_after_a_person_has_closed_the_case_opens_it_again(tmp_path: Path) -> None:
+def test_money_that_comes_after_an_operator_has_closed_the_case_reopens_it(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     state = watched(path)
     with opened(path) as journal:
@@ -281,7 +281,7 @@ def test_money_that_comes_after_a_person_has_closed_the_case_opens_it_again(tmp_
         assert (journal.cases(), journal.case(1).operator, journal.verify()) == ([], "Петров", [])
 
 
-def test_the_banks_no_leaves_a_closed_case_closed_and_news_an_open_one_open(tmp_path: Path) -> None:
+def test_a_closed_status_leaves_a_closed_case_closed_and_a_paid_one_an_open_case_open(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     state = watched(path)
     with opened(path) as journal:
@@ -305,14 +305,14 @@ def test_a_decision_that_money_came_before_closes_nothing(
         assert (closed_by(journal), waiting(path)) == (operator, [])
 
 
-def test_the_lane_tells_again_of_a_case_that_late_money_opens_again(tmp_path: Path) -> None:
-    """The network fails after the customer has paid, the cancellation is lost, a person closes the case too early."""
-    told: list[int] = []
+def test_the_lane_reports_again_a_case_that_late_money_reopens(tmp_path: Path) -> None:
+    """The network fails after the customer paid, the cancellation is lost, the operator closes the case too early."""
+    reported: list[int] = []
     ui = OwnUI("cancel")
 
     def observer(event: LaneEvent) -> None:
         if isinstance(event, CaseOpened):
-            told.append(event.case)
+            reported.append(event.case)
 
     with bench(tmp_path, ui=ui, observer=observer) as (lane, paymaster):
 
@@ -328,10 +328,10 @@ def test_the_lane_tells_again_of_a_case_that_late_money_opens_again(tmp_path: Pa
         paymaster.go_online()
         assert [one.case for one in lane.recover(follow=True)] == [1]
         assert [(case.number, case.phase) for case in lane.journal.cases()] == [(1, "paid_late")]
-    assert told == [1, 1]
+    assert reported == [1, 1]
 
 
-def test_where_it_cannot_be_left_it_is_said(tmp_path: Path) -> None:
+def test_a_decision_that_cannot_be_left_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with_case(path)
     resolutions._folder(path).touch()
@@ -366,10 +366,10 @@ def test_the_command_closes_through_the_lane_that_has_the_journal(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("command", "told"), [(("recover",), "no payment is open"), (("pay", "1", "--order", "43"), "paid: order 43")]
+    ("command", "expected"), [(("recover",), "no payment is open"), (("pay", "1", "--order", "43"), "paid: order 43")]
 )
 def test_a_command_that_ends_writes_down_what_is_left_for_it(
-    tmp_path: Path, command: tuple[str, ...], told: str
+    tmp_path: Path, command: tuple[str, ...], expected: str
 ) -> None:
     """A decision that came while a lane was at work, which then ended: no lane idles in between."""
     path = tmp_path / "journal.db"
@@ -381,13 +381,13 @@ def test_a_command_that_ends_writes_down_what_is_left_for_it(
         assert "open; closed by Иванова, not yet recorded by the lane" in open_still
         assert json.loads(run("cases", "--json", "--settings", settings).stdout)["decided_by"] == "Иванова"
         done = run(*command, "--settings", settings, SCO_PAYMASTER_TOKEN=paymaster.token)
-    assert (done.returncode, told in done.stdout, "must decide" in done.stderr) == (0, True, False), done.stderr
+    assert (done.returncode, expected in done.stdout, "must decide" in done.stderr) == (0, True, False), done.stderr
     assert waiting(path) == []
     with Journal(path, read_only=True) as journal:
         assert closed_by(journal) == "Иванова"
 
 
-def test_a_decision_in_the_middle_of_a_payment_is_written_down_behind_it(tmp_path: Path) -> None:
+def test_a_decision_in_the_middle_of_a_payment_is_written_down_after_it(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with_case(path)
     with PayMasterSimulator(script="pays after=1") as paymaster:
@@ -404,8 +404,8 @@ def test_a_decision_in_the_middle_of_a_payment_is_written_down_behind_it(tmp_pat
             if "waiting for the customer" in line:
                 break
         resolutions.submit(path, CLOSING)
-        told, _ = paying.communicate(timeout=120)
-    assert (paying.returncode, "paid: order 43" in told) == (0, True)
+        output, _ = paying.communicate(timeout=120)
+    assert (paying.returncode, "paid: order 43" in output) == (0, True)
     assert waiting(path) == []
     with Journal(path, read_only=True) as journal:
         assert closed_by(journal) == "Иванова"

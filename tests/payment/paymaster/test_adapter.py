@@ -89,7 +89,7 @@ def test_a_wanted_test_payment_is_handled_like_any_other() -> None:
         (payment(attempt="k0"), ()),  # the order's attempt before this one
         (payment(order_no="B-2"), ()),
         (payment(order_no="B-2", attempt="k9"), ()),
-        (payment(), ("7",)),  # the bank tells no attempts, and the lane knows whose it is
+        (payment(), ("7",)),  # the bank names no attempt, but the lane knows whose it is
     ],
 )
 def test_an_answer_about_another_payment_creates_nothing_and_may_have(
@@ -102,7 +102,7 @@ def test_an_answer_about_another_payment_creates_nothing_and_may_have(
 
 
 def test_a_payment_of_another_lane_with_the_same_number_is_not_found() -> None:
-    """Order numbers of two lanes of one merchant may be the same: the attempt tells them apart."""
+    """Order numbers of two lanes of one merchant may be the same: the attempt distinguishes them."""
     namesake = payment("8", attempt="of another lane")
     assert isinstance(bank(namesake).find(PLAN, 1, ()), m.PaymentNotListed)
     found = bank(namesake, payment("7", attempt="k1")).find(PLAN, 1, ())
@@ -157,7 +157,7 @@ def test_an_attempt_that_began_in_the_future_is_not_closed_by_an_empty_list() ->
 
 
 def test_expires_is_by_the_clock_that_was_set_since_and_the_same_in_each_try() -> None:
-    """A lane that starts three hours behind, since its clock has lost its battery, and is set right while it runs."""
+    """A lane whose clock starts three hours slow, since its battery is empty, and is corrected while it runs."""
     client, clock = Client(payment()), [0.0]
     asks = PayMasterAcquirer(
         client,

@@ -122,7 +122,7 @@ def test_a_sticker_takes_one_amount_at_a_time(bank: PayMasterSimulator) -> None:
 def test_each_kind_of_failure_has_its_own_error(bank: PayMasterSimulator) -> None:
     client = client_of(bank)
     with pytest.raises(PaymentNotFound):
-        client.get_payment("nobody")
+        client.get_payment("unknown")
     with pytest.raises(PaymentNotFound):
         client.get_payment("../payments/x?y=1")
     payment = client.create_payment(new_payment(), "k")
@@ -247,7 +247,7 @@ def test_after_an_unusable_answer_the_request_may_have_taken_effect(pieces: list
     ids=["failure", "another payment"],
 )
 def test_text_from_the_server_is_short_and_printable(answer: bytes) -> None:
-    """They stand in the journal, in logs and on the administrator's terminal."""
+    """They appear in the journal, in logs and on the administrator's terminal."""
     server = RawServer(answer)
     try:
         with pytest.raises(NoAnswer) as caught:
@@ -419,8 +419,8 @@ def test_the_token_is_never_shown(bank: PayMasterSimulator, caplog: pytest.LogCa
     try:
         client.get_payment("1")
     except PayMasterError as error:
-        told = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format()) + repr(error)
-    assert SECRET not in told
+        shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format()) + repr(error)
+    assert SECRET not in shown
     assert SECRET not in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""The client over real TLS: who is trusted, what an untrusted one hears, and that the deadline holds there too."""
+"""The client over real TLS: who is trusted, what an untrusted one receives, and that the deadline holds there too."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ HALF_A_RECORD = bytes.fromhex("16 0303 007a 02 000076 0303")
 def test_what_breaks_in_the_handshake_was_never_sent(
     tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator, answer: bytes, resets: bool, holds: bool, words: str
 ) -> None:
-    """A middlebox that cuts or swallows TLS leaves no attempt of which nobody knows."""
+    """A middlebox that cuts or swallows TLS leaves no attempt in doubt."""
     with socket.create_server(("localhost", 0)) as listener:
         held: list[socket.socket] = []
 

@@ -47,7 +47,7 @@ def test_cancel_without_an_answer_is_a_case_and_the_receipt_stays_locked(
         till.pay_by_sbp(receipt)
     paymaster_simulator.assert_created_once()
     paymaster_simulator.assert_paid(253_00)
-    lane.assert_case("cancel_unanswered")  # still there: a person decides about the money
+    lane.assert_case("cancel_unanswered")  # still open: the administrator decides about the money
 
 
 def test_cancel_that_reaches_the_bank_after_the_money(

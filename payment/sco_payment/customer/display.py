@@ -178,7 +178,7 @@ class CustomerDisplay:
     def _draw(self, screen: ScreenState) -> None:
         if self._shown == screen and screen.view is not m.View.DIALOG:  # an answered dialog has lost its buttons
             return
-        self._shown = None  # if this fails, nobody knows what is on the screen
+        self._shown = None  # if this fails, what is on the screen is unknown
         with self._choosing:
             self._offered = screen  # also if it fails: another screen may show it, or this one later
         self._ui.show(screen)

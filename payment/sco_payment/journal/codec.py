@@ -1,6 +1,6 @@
 """What the journal's records look like on disk and in JSON.
 
-Every name that is written is spelled out in the tables below, next to the Python attribute that it stands for. A class,
+Every name that is written is spelled out in the tables below, next to the Python attribute that it represents. A class,
 field or enum member can therefore be renamed in Python without changing a byte on disk: only the table's Python side
 changes with it.
 

@@ -310,7 +310,7 @@ class Bank:
     # --- the customer's calls --------------------------------------------------------------------------------------
 
     def by_link(self, link: str) -> BankPayment | None:
-        """The payment that a phone sees behind `link`: the newest that is not final, else the newest; None for none."""
+        """The payment that a phone sees at `link`: the newest that is not final, else the newest; None for none."""
         with self._mutex:
             self.advance()
             found = [payment for payment in self.payments.values() if payment.link == link]

@@ -72,7 +72,7 @@ class Phone:
             raise NothingToPay(judgement.reason)
         payment = self._bank.by_link(link)
         if payment is None:
-            raise NothingToPay("no sum is waiting behind this link")
+            raise NothingToPay("no payment is waiting at this link")
         return payment
 
 

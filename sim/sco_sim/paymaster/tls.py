@@ -19,7 +19,7 @@ class TlsFront:
             client = PayMaster(front.base_url, ..., ca_file="ca.pem")
 
     Args:
-        behind: the plain address, as `PayMasterSimulator.base_url`.
+        backend: the plain address, as `PayMasterSimulator.base_url`.
         certificate: PEM file of the private key and the certificate chain.
         name: the host's name in `base_url`; must lead to this machine.
 
@@ -27,9 +27,9 @@ class TlsFront:
         handshakes: how many were made.
     """
 
-    def __init__(self, behind: str, certificate: str | Path, *, name: str = "localhost") -> None:
-        parts = urlsplit(behind)
-        self._behind = str(parts.hostname), int(parts.port or 80)
+    def __init__(self, backend: str, certificate: str | Path, *, name: str = "localhost") -> None:
+        parts = urlsplit(backend)
+        self._backend = str(parts.hostname), int(parts.port or 80)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
         self._name = name
@@ -53,8 +53,8 @@ class TlsFront:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.handshakes += 1
         with contextlib.suppress(OSError):
-            behind = await asyncio.open_connection(*self._behind)
-            await asyncio.gather(_pass_on(reader, behind[1]), _pass_on(behind[0], writer))
+            backend = await asyncio.open_connection(*self._backend)
+            await asyncio.gather(_pass_on(reader, backend[1]), _pass_on(backend[0], writer))
 
     def close(self) -> None:
         """Stop. May be called twice."""

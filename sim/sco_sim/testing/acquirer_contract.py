@@ -301,7 +301,7 @@ def an_open_payment_is_cancelled(bench: AcquirerBench) -> None:
 
 
 def a_paid_payment_is_never_cancelled(bench: AcquirerBench) -> None:
-    """The cancellation is refused; where the acquirer refunds instead, the status says so."""
+    """The cancellation is refused; where the acquirer refunds instead, the status shows it."""
     payment_id = _created(bench).payment_id
     bench.pay(payment_id)
     assert _cancelled(bench, payment_id) is Cancel.REFUSED

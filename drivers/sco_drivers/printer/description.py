@@ -74,7 +74,7 @@ _YES_NO_ASK = {**_YES_NO, ASK: None}
 SETTINGS: dict[str, Setting] = {
     "dpi": Setting(_number(100, 600), "dots per inch of the head"),
     "paper_mm": Setting(_number(50, 120, whole=False), "width of the paper: 58, 60, 80, 82.5, 112, ..."),
-    "width_mm": Setting(_number(30, 112, whole=False), "width that it prints, where the paper does not tell"),
+    "width_mm": Setting(_number(30, 112, whole=False), "width that it prints, where it does not follow from the paper"),
     "width_dots": Setting(_number(200, 2048), "width that it prints, in dots"),
     "columns": Setting(_number(16, 200), "characters of font A on a line"),
     "code_page": Setting(_number(0, 255), "number of the code page `codec` for ESC t"),

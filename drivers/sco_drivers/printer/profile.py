@@ -25,14 +25,14 @@ class Profile(NamedTuple):
         width_dots: printable width.
         columns: characters of font A on a line.
         code_pages: Python codec name -> number for `ESC t`.
-        native_qr: it draws QR codes itself (`GS ( k`); None when only the printer can tell.
+        native_qr: it draws QR codes itself (`GS ( k`); None when only the printer knows.
         largest_version: the largest version of such a code.
         raster, raster_doubling: it knows `GS v 0`, and its double width and height.
         raster_rows: rows of a picture that one command may have; some boards lose what follows 287.
         cut: "partial", "full", "feed" (it has no cutter: only the feed to tear it off) or "none".
         utf8: it knows `FS ( C`.
-        process_id: it answers `GS ( H`; None when only the printer can tell.
-        clear_buffers: it executes `DLE DC4 8`; None when only the printer can tell.
+        process_id: it answers `GS ( H`; None when only the printer knows.
+        clear_buffers: it executes `DLE DC4 8`; None when only the printer knows.
         asb: it knows `GS a`.
         identity: it knows `GS I`; a model that does not prints a letter for it.
         presenter: whose commands a kiosk printer's presenter takes.

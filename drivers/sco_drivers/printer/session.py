@@ -35,7 +35,7 @@ _SLOWEST_WIRE_BYTES_S = 960.0
 _LATEST = 4
 """A printer that has answered before is given this many times the usual wait before it counts as silent."""
 _MAX_BEHIND = 4
-"""By so many answers at most a printer may stay behind its questions."""
+"""At most this many answers may a printer lag behind its questions."""
 _COUNTED: tuple[type[Any], ...] = (RealTime, Cleared, Identity, FullStatus)
 """Answers that do not name their question."""
 R = TypeVar("R")
@@ -46,7 +46,7 @@ WireHook = Callable[[str, bytes], None]
 class _Outstanding:
     """Answers of one kind that have not come yet.
 
-    Some printers stay one question behind: they give each answer only when the next question arrives. So a question is
+    Some printers lag one question behind: they give each answer only when the next question arrives. So a question is
     sent `count` times more than once, and as many answers are skipped: the next one answers the question, or, if the
     outstanding answers were lost, a repetition of it.
 
@@ -82,7 +82,7 @@ class _Outstanding:
         self.limit()
 
     def speaks(self) -> None:
-        """It answers again. One that is behind would have done so before, had it been asked more often than that."""
+        """It answers again. One that lags behind would have done so before, had it been asked more often than that."""
         self.silent = False
         if self.asked_in_silence > _MAX_BEHIND:
             self.count = 0
@@ -253,7 +253,7 @@ class EscPosSession:
         asked = time.monotonic()
         taken = self._put(question, kind, copies)
         late = self._outstanding[RealTime].count
-        if taken and late and kind is not RealTime:  # a printer that is a question behind needs one to go on
+        if taken and late and kind is not RealTime:  # a printer that lags a question behind needs one to go on
             self._put(commands.status(1), RealTime, late)
         if not taken:
             return None

@@ -9,7 +9,7 @@ PARAMETERS = ("rotate", "mm", "guard_ms")
 """Query parameters that every screen with memory takes."""
 
 GUARD_MS = 250
-"""Nobody reads a button and presses it faster: a touch that soon after a new scene was meant for the previous one."""
+"""No customer reads and presses a button faster: a touch that soon after a new scene was meant for the previous one."""
 
 
 def rotation_of(url: DeviceUrl) -> Rotation:

@@ -135,7 +135,7 @@ def _rounded(width: int, height: int, radius: int) -> Image:
 
 
 def spinner(side: int) -> Iterator[Image]:
-    """The pictures of one turn of the spinner: a ring that fades behind its head."""
+    """The pictures of one turn of the spinner: a ring that fades towards its tail."""
     from PIL.Image import Transpose
 
     for turn in (None, Transpose.ROTATE_270, Transpose.ROTATE_180, Transpose.ROTATE_90):

@@ -68,7 +68,7 @@ def udp(tag: VirtualTag) -> Iterator[TagReader]:
     with VirtualField(tag) as bench:
         with open_nfc(bench.url) as nfc:
             yield nfc
-        for _ in range(500):  # the datagram that says so may be under way
+        for _ in range(500):  # the datagram that turns it off may be under way
             if not bench.field_on:
                 return
             time.sleep(0.01)

@@ -75,7 +75,7 @@ def test_the_scenes_are_those_of_a_lane(language: str) -> None:
 
 
 def expected_words(truth: Image.Image, form: str, rotate: int) -> list[list[int]]:
-    """What a device of that format and turn must hold when a person is to see `truth`: plain arithmetic, no table."""
+    """What a device of that format and turn must hold when a customer is to see `truth`: plain arithmetic, no table."""
     _, *fields = RAW_FORMATS[form]
     turned = truth.rotate(-rotate, expand=True)
     opaque = {"argb8888": 0xFF000000, "abgr8888": 0xFF000000}.get(form, 0)
@@ -101,7 +101,7 @@ def expected_words(truth: Image.Image, form: str, rotate: int) -> list[list[int]
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
 @pytest.mark.parametrize("form", sorted(FORMATS))
 def test_every_format_and_turn_equals_the_reference_pixel_for_pixel(form: str, rotate: int) -> None:
-    """What a person sees on a true-colour display, converted and turned by the test itself, is what memory holds."""
+    """What a customer sees on a true-colour display, converted and turned by the test itself, is what memory holds."""
     qr_scene = replace(scenes()[1], deadline=None, deadline_label="")
     size = (262, 175) if rotate in (0, 180) else (175, 262)
     for scene in (qr_scene, scenes()[5]):

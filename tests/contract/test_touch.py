@@ -16,7 +16,7 @@ from sco_sim.touch import VirtualTouch
 
 Turn = Callable[[float, float], tuple[float, float]]
 
-# From where a person sees the finger to where the panel, glued on a display turned clockwise, feels it.
+# From where the customer sees the finger to where the panel, glued on a display turned clockwise, feels it.
 TURNS: dict[str, Turn] = {
     "rotate=0": lambda u, v: (u, v),
     "rotate=90": lambda u, v: (1 - v, u),

@@ -69,7 +69,7 @@ def test_a_third_partys_driver_that_does_not_load(monkeypatch: pytest.MonkeyPatc
         registry.open_screen("acme://panel7")
 
 
-def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sco_drivers.screen.null", None)
     with pytest.raises(DriverUnavailable) as found:
         registry.open_screen("none://")
@@ -100,7 +100,7 @@ PLACES = {
 }
 """Where no device is; the schemes that are not here need no place."""
 ANY_TEXT = {"connector", "tty", "port", "key", "out", "uri"}
-"""Parameters of which only the device, or a file, can tell whether they are right."""
+"""Parameters of which only the device, or a file, can show whether they are right."""
 EVERY = [(kind, scheme) for kind, schemes in registry.BACKENDS.items() for scheme in schemes]
 
 
@@ -121,7 +121,7 @@ def test_a_url_is_checked_where_no_device_is(kind: registry.Kind, scheme: str) -
 
 
 @pytest.mark.parametrize(("kind", "scheme"), EVERY)
-def test_every_wrong_parameter_is_told_at_once(kind: registry.Kind, scheme: str) -> None:
+def test_all_wrong_parameters_are_reported_at_once(kind: registry.Kind, scheme: str) -> None:
     names = [name for name in known_parameters(kind, scheme) if name not in ANY_TEXT]
     text = f"{url_of(kind, scheme)}?nonsense=1" + "".join(f"&{name}=gibberish" for name in names)
     found = registry.check_url(kind, text)
@@ -132,7 +132,7 @@ def test_every_wrong_parameter_is_told_at_once(kind: registry.Kind, scheme: str)
 
 
 @pytest.mark.parametrize(("kind", "scheme"), EVERY)
-def test_what_is_told_of_a_url_is_what_opening_says(kind: registry.Kind, scheme: str) -> None:
+def test_checking_a_url_reports_what_opening_it_reports(kind: registry.Kind, scheme: str) -> None:
     opener = getattr(registry, f"open_{kind}")
     for name in ["nonsense", *known_parameters(kind, scheme)]:
         if name in ANY_TEXT:
@@ -190,7 +190,7 @@ def test_what_else_is_wrong_in_a_url(kind: registry.Kind, text: str, word: str) 
         ("touch", "evdev://?grab=2&rotate=7", ("path is missing", "grab='2'", "rotate='7'")),
     ],
 )
-def test_mistakes_of_form_address_and_parameters_are_told_at_once(
+def test_mistakes_of_form_address_and_parameters_are_reported_at_once(
     kind: registry.Kind, text: str, words: tuple[str, ...]
 ) -> None:
     found = [str(error) for error in registry.check_url(kind, text)]
@@ -271,7 +271,7 @@ def test_no_device_url_has_a_user_or_a_fragment(kind: registry.Kind, scheme: str
 @pytest.mark.parametrize(
     ("kind", "scheme"), [key for key in EVERY if "path" in USED.get(key, set()) and key[1] != "usb"]
 )
-def test_a_device_file_behind_two_slashes_is_no_host(kind: registry.Kind, scheme: str) -> None:
+def test_a_device_file_after_two_slashes_is_not_a_host(kind: registry.Kind, scheme: str) -> None:
     for spied in ("", "spy+"):
         (found,) = registry.check_url(kind, f"{spied}{scheme}://dev/x0")
         assert f"'dev' is in the place of a host (write {scheme}:///dev/x0)" in str(found)

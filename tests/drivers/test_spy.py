@@ -69,7 +69,7 @@ def test_a_spied_device_is_still_one_of_its_kind(kind: str) -> None:
         assert device.url == "sim://"
 
 
-def test_what_the_device_has_not_the_spy_has_not() -> None:
+def test_the_spy_lacks_what_the_device_lacks() -> None:
     class Half:
         """A third party's screen that forgot most of it."""
 

@@ -74,7 +74,7 @@ def test_devices_have_done_their_work_when_the_call_returns() -> None:
     runtime.close()
 
 
-def test_who_plays_the_customer_acts_when_all_is_at_rest() -> None:
+def test_the_simulated_customer_acts_when_everything_is_idle() -> None:
     clock = BenchTime()
     acted: list[int] = []
     runtime: BenchRuntime[str]
@@ -134,7 +134,7 @@ def test_what_a_device_raises_is_raised() -> None:
     runtime.close()
 
 
-def test_a_wait_that_cannot_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_that_cannot_end_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clocks, "PATIENCE_S", 0.1)
     runtime: BenchRuntime[str] = BenchRuntime(BenchTime())
     with pytest.raises(Stuck, match="who should act"):

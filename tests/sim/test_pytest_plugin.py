@@ -95,7 +95,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     assert "zxingcpp is missing: pip install 'sco-paymaster[simulator]'" in done.stdout, done.stdout
 
 
-def test_its_fixtures_tell_of_themselves(tmp_path: Path) -> None:
+def test_its_fixtures_are_described(tmp_path: Path) -> None:
     listed = outside(tmp_path, "", "--fixtures").stdout
     for name in ("virtual_printer", "virtual_tag", "virtual_screen", "virtual_touch", "paymaster_simulator", "lane"):
         assert re.search(rf"^{name} -- .*pytest_plugin.py:\d+\n    \w+", listed, re.MULTILINE), listed
@@ -255,7 +255,7 @@ def test_a_lane_that_is_restarted_finds_its_journal(lane: LaneBench) -> None:
         lane.pay(100, order="A1")
 
 
-def test_wrong_settings_are_said_as_they_are(tmp_path: Path) -> None:
+def test_wrong_settings_are_reported_as_they_are(tmp_path: Path) -> None:
     from sco_sim.testing.clock import BenchTime
 
     clock = BenchTime()
@@ -315,7 +315,7 @@ def test_the_printers_assertions(virtual_printer: BenchPrinter) -> None:
         virtual_printer.assert_nothing_printed()
 
 
-def test_half_a_code_is_none(virtual_printer: BenchPrinter) -> None:
+def test_half_a_code_is_not_a_code(virtual_printer: BenchPrinter) -> None:
     from sco_drivers import open_printer
     from sco_drivers.printer import Ticket
 

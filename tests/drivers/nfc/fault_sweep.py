@@ -49,13 +49,13 @@ def sweep(bench: SimulatedField, url: str, fault: Fault, action: Action, old: st
                 assert not isinstance(error.__cause__ or error, TagLocked), "damage on the air is no refusal"
                 if isinstance(error, TagWriteFailed):
                     assert ((bench.tags or bench._removed)[0].uri() or "") in error.may_carry
-            heard = bench.command_count - start
+            sent = bench.command_count - start
             # No fault leaves the field on: phones could not read the tag.
             assert not bench.field_on or fault is Fault.DEAF  # it may be the very word that switches it off
             bench.heal()
             usable_again(nfc, tries)
             assert not bench.field_on
-            if heard <= at:
+            if sent <= at:
                 assert at >= 6, "the call has more commands"
                 return failed
             at += 1

@@ -89,7 +89,7 @@ def test_tags_that_answer_at_once_are_reported(
 
 
 def test_two_tags_next_to_ours_are_several_too(bench: VirtualRcs380, reader: TagReader) -> None:
-    """Ours is asked for by its UID, and the others are heard when it sleeps."""
+    """Ours is asked for by its UID, and the others answer when it sleeps."""
     bench.tags += [VirtualTag(uid=ELSE), VirtualTag(uid=ALIKE)]
     radio = radio_of(reader)
     for _ in range(2):

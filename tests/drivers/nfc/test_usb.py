@@ -317,7 +317,7 @@ def test_every_fault_at_every_command_raises_a_typed_error_and_is_survived(
     bench: Bench, url: str, action: Action, fault: Fault
 ) -> None:
     failed = sweep(bench, url, fault, action, OLD, NEW)
-    # Noise at one frame costs an RC-S380 no reading: each is heard once more.
+    # Noise at one frame costs an RC-S380 no reading: each tag is read once more.
     borne = (type(bench), action, fault) == (VirtualRcs380, "verify", Fault.AIR_NOISE)
     assert (failed == 0) == borne
 

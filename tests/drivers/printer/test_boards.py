@@ -136,9 +136,9 @@ MODELS = ["TM-T88V&dpi=203", "POS-5890"]  # with automatic status, and without
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("behind", [1, 2])
-def test_answers_that_stay_some_questions_late_answer_no_other_question(model: str, behind: int) -> None:
-    with VirtualPrinter(answers_behind=behind) as paper, opened(paper, f"profile={model}&done_s=5") as printer:
+@pytest.mark.parametrize("lag", [1, 2])
+def test_answers_that_lag_behind_answer_no_other_question(model: str, lag: int) -> None:
+    with VirtualPrinter(answers_behind=lag) as paper, opened(paper, f"profile={model}&done_s=5") as printer:
         for fault, seen in (
             ("", ""),
             ("run_out_of_paper", "paper_out"),
@@ -147,7 +147,7 @@ def test_answers_that_stay_some_questions_late_answer_no_other_question(model: s
         ):
             if fault:
                 getattr(paper, fault)()
-            for _ in range(2 + behind):
+            for _ in range(2 + lag):
                 status = printer.status()
                 wrong = [name for name in ("cover_open", "paper_out", "cutter_error") if name != seen]
                 assert all(getattr(status, name) is not SensorState.YES for name in wrong), (fault, status)
@@ -283,7 +283,7 @@ def test_a_ticket_left_in_the_output_may_be_kept() -> None:
         assert paper.state()["retracted"] == 0
 
 
-def test_no_ticket_is_printed_behind_one_that_is_jammed() -> None:
+def test_no_ticket_is_printed_after_one_that_is_jammed() -> None:
     with kiosk() as paper, opened(paper, "profile=CUSTOM-VKP80") as printer:
         printer.print_ticket(ticket("t1"))
         paper.jam_output()

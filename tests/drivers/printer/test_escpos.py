@@ -92,9 +92,11 @@ def test_an_expired_ticket_is_not_sent(paper: VirtualPrinter) -> None:
         assert paper.bytes_received == before
 
 
-@pytest.mark.parametrize("mend", [("run_out_of_paper", "load_paper"), ("open_cover", "close_cover")])
-def test_a_fault_before_the_ticket_is_told_and_nothing_is_sent(paper: VirtualPrinter, mend: tuple[str, str]) -> None:
-    fault, remedy = mend
+@pytest.mark.parametrize("repair", [("run_out_of_paper", "load_paper"), ("open_cover", "close_cover")])
+def test_a_fault_before_the_ticket_is_reported_and_nothing_is_sent(
+    paper: VirtualPrinter, repair: tuple[str, str]
+) -> None:
+    fault, remedy = repair
     with opened(paper) as printer:
         getattr(paper, fault)()
         result = printer.print_ticket(ticket())
@@ -167,7 +169,7 @@ def test_no_time_at_all_is_past() -> None:
 
 
 def test_a_code_that_reads_as_a_command_is_sent_as_a_picture() -> None:
-    """A printer obeys real-time commands wherever they stand, in a code's data too: it would print no code at all."""
+    """A printer obeys real-time commands wherever they occur, in a code's data too: it would print no code at all."""
     text = "https://qr.nspk.ru/\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"
     with VirtualPrinter() as paper, opened(paper) as printer:
         assert printer.print_ticket(ticket(qr=text)).outcome is PrintOutcome.PRINTED
@@ -188,7 +190,7 @@ def test_closing_does_not_wait_for_a_printer_that_takes_nothing() -> None:
         assert result.outcome is PrintOutcome.NOT_PRINTED or result.may_come_later
 
 
-def test_a_closed_printer_says_so() -> None:
+def test_a_closed_printer_is_reported_as_closed() -> None:
     printer = open_printer("sim://")
     printer.close()
     printer.close()

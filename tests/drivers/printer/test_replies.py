@@ -1,4 +1,4 @@
-"""Answers are told apart by their fixed bits, whatever comes between them and however they are cut."""
+"""Answers are distinguished by their fixed bits, whatever comes between them and however they are cut."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_noise_neither_raises_nor_piles_up(noise: bytes, in_order: int, full: bo
     assert sum(isinstance(reply, InOrder) for reply in replies) <= in_order
     assert sum(isinstance(reply, FullStatus) for reply in replies) <= full
     assert len(reader._buffer) < 100
-    # What a printer says after it is heard, once what was cut short has been pushed out.
+    # What a printer sends after it is read, once what was cut short has been pushed out.
     reader.feed(b"\xff" * 100)
     assert reader.feed(b"\x37\x22DONE\x00") == [ProcessId(b"DONE")]
 

@@ -75,8 +75,8 @@ def paper() -> Iterator[VirtualPrinter]:
 # --- automatic status ---
 
 
-def test_automatic_status_tells_a_fault_at_once(paper: VirtualPrinter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody asks here, so only the automatic status can tell so soon."""
+def test_automatic_status_reports_a_fault_at_once(paper: VirtualPrinter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status is not polled here, so only the automatic status can report it so soon."""
     monkeypatch.setattr(escpos, "_LOOK_S", 60)
     monkeypatch.setattr(escpos, "_LOOK_WITH_ASB_S", 60)
     paper._machine.traits.head_mm_s = 8
@@ -122,21 +122,21 @@ def test_a_flap_is_no_fault(paper: VirtualPrinter, flap: str) -> None:
         assert printer.print_ticket(ticket("t2")).outcome is PrintOutcome.PRINTED
 
 
-def test_a_watch_tells_steady_states_only(paper: VirtualPrinter) -> None:
-    told: list[Seen] = []
-    with opened(paper) as printer, StatusWatch(printer, told.append, every_s=0.02, steady_s=1.5):
-        until(lambda: bool(told))
+def test_a_watch_reports_steady_states_only(paper: VirtualPrinter) -> None:
+    reported: list[Seen] = []
+    with opened(paper) as printer, StatusWatch(printer, reported.append, every_s=0.02, steady_s=1.5):
+        until(lambda: bool(reported))
         for _ in range(3):
             paper.open_cover()
             time.sleep(0.05)
             paper.close_cover()
             time.sleep(0.05)
-        assert len(told) == 1
+        assert len(reported) == 1
         paper.run_out_of_paper()
-        until(lambda: len(told) == 2)
+        until(lambda: len(reported) == 2)
         paper.unplug()
-        until(lambda: len(told) == 3)
-    first, second, third = told
+        until(lambda: len(reported) == 3)
+    first, second, third = reported
     assert isinstance(first, PrinterStatus)
     assert isinstance(second, PrinterStatus)
     assert (first.ready, second.paper_out) == (SensorState.YES, SensorState.YES)
@@ -152,7 +152,7 @@ def test_debounce() -> None:
 
 
 def test_a_printer_that_fell_silent_gets_no_ticket() -> None:
-    """A serial line to a printer that was switched off takes any ticket, and nobody ever sees it."""
+    """A serial line to a printer that was switched off takes any ticket, and it is never printed."""
     with VirtualPrinter(wire="pty") as paper, opened_serial(paper) as printer:
         assert printer.print_ticket(ticket()).outcome is PrintOutcome.PRINTED
         paper.mute()
@@ -166,7 +166,7 @@ def test_a_printer_that_fell_silent_gets_no_ticket() -> None:
         assert len(paper.codes) == 2
 
 
-def test_a_printer_without_a_way_back_prints_all_the_same() -> None:
+def test_a_printer_without_a_back_channel_prints_anyway() -> None:
     with VirtualPrinter(status=False, process_id=False, clear_buffer=False, asb=False) as paper:
         with opened(paper, "profile=POS-5890") as printer:
             result = printer.print_ticket(ticket())
@@ -194,7 +194,7 @@ def test_answers_that_come_late_answer_no_other_question(paper: VirtualPrinter, 
 
 @pytest.mark.parametrize("said", [b"\x00\x00", b"OK\r\n"])
 def test_a_silent_printer_has_reported_no_well_being(said: bytes) -> None:
-    """Where "printed" rests on the state after the ticket, that state must have been told."""
+    """Where "printed" rests on the state after the ticket, that state must have been reported."""
     board = VirtualPrinter(process_id=False, clear_buffer=False, asb=False, head_mm_s=10)
     with board as paper, opened(paper, "profile=POS-5890") as printer:
         printer.status()
@@ -395,7 +395,7 @@ def test_the_code_is_not_given_when_the_end_comes_after_the_heading(paper: Virtu
         assert not paper.codes
 
 
-def test_when_clearing_cannot_be_proven_that_is_said(paper: VirtualPrinter) -> None:
+def test_clearing_that_cannot_be_proven_is_reported(paper: VirtualPrinter) -> None:
     with opened(paper) as printer:
         printer.status()
         paper.after(12 + 200, paper.mute)
@@ -405,7 +405,7 @@ def test_when_clearing_cannot_be_proven_that_is_said(paper: VirtualPrinter) -> N
 
 
 def test_a_mark_whose_answer_may_be_lost_proves_nothing(paper: VirtualPrinter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The printer was mute while the code came out, and speaks again when it is told to clear its buffer."""
+    """The printer was mute while the code came out, and answers again from the command to clear its buffer on."""
     with opened(paper, "done_s=1") as printer:
         assert printer.print_ticket(ticket("t1")).outcome is PrintOutcome.PRINTED
         clear = printer._session.clear

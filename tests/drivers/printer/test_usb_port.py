@@ -1,4 +1,4 @@
-"""Two identical USB printers without serial numbers are told apart by their port."""
+"""Two identical USB printers without serial numbers are distinguished by their port."""
 
 from __future__ import annotations
 

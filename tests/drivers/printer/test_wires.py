@@ -1,4 +1,4 @@
-"""The wires themselves: deadlines on a stalled device, byte counts, what is thrown away, what is given back."""
+"""The wires themselves: deadlines on a stalled device, byte counts, what is discarded, what is released."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_tcp_discards_what_the_printer_has_not_taken(listener: socket.socket, di
         assert (reset, came == taken) == (discard, not discard)
 
 
-def test_tcp_end_is_gone(listener: socket.socket) -> None:
+def test_tcp_closed_by_the_printer(listener: socket.socket) -> None:
     wire, device = tcp(listener)
     device.sendall(b"\x12")
     assert wire.read(1.0) == b"\x12"
@@ -129,7 +129,7 @@ def test_tcp_end_is_gone(listener: socket.socket) -> None:
         wire.read(1.0)
 
 
-def test_tcp_nobody_answers() -> None:
+def test_tcp_connection_is_not_answered() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
@@ -293,7 +293,7 @@ def test_lp_writes_into_no_file(tmp_path: Path) -> None:
     assert file.read_bytes() == b"root"
 
 
-def test_lp_of_a_printer_without_a_way_back_is_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_lp_of_a_printer_without_a_back_channel_is_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fifo = tmp_path / "lp0"
     os.mkfifo(fifo)
     wire = open_lp(f"lp://{fifo}")
@@ -312,7 +312,7 @@ def test_lp_of_a_printer_without_a_way_back_is_silent(monkeypatch: pytest.Monkey
 # --- usb ---
 
 
-def test_usb_takes_the_interface_and_gives_it_back() -> None:
+def test_usb_claims_the_interface_and_releases_it() -> None:
     with VirtualPrinter(wire=VirtualUsb) as paper:
         device = paper.wire
         assert isinstance(device, VirtualUsb)
@@ -394,7 +394,7 @@ def test_usb_by_serial_number_or_port() -> None:
         second.close()
 
 
-def test_usb_busy_gives_the_kernels_driver_back() -> None:
+def test_usb_busy_reattaches_the_kernels_driver() -> None:
     device = VirtualUsb()
     try:
         device.claimed = True

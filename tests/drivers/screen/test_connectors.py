@@ -1,4 +1,4 @@
-"""Whether a cable is in the display behind a framebuffer, from the kernel's files, which a folder plays here."""
+"""Whether a cable is in the display of a framebuffer, from the kernel's files, which a folder plays here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FB0 = os.makedev(29, 0)
 
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
-    """The card behind fb0, with two connectors."""
+    """The card of fb0, with two connectors."""
     card = tmp_path / "sys" / "dev" / "char" / "29:0" / "device" / "drm" / "card0"
     for name, status in (("HDMI-A-1", "connected"), ("VGA-1", "disconnected")):
         (card / f"card0-{name}").mkdir(parents=True)

@@ -384,5 +384,5 @@ def test_a_format_that_the_card_lacks_is_named(kernel: CardKernel, monkeypatch: 
     with pytest.raises(UnsupportedScreen, match="rgb565") as caught:
         kernel.open(monkeypatch, "format=rgb565")
     assert "format" in caught.value.hint
-    assert not kernel.dumb, "a buffer was left behind"
+    assert not kernel.dumb, "a buffer was not freed"
     kernel.open(monkeypatch).close()

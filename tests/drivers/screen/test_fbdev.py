@@ -1,6 +1,6 @@
 """The framebuffer driver against a kernel that is played at the ioctl, with memory that is a mapped file.
 
-A plain file stands for the device's memory, `fcntl.ioctl` answers as include/uapi/linux/fb.h says.
+A plain file replaces the device's memory, `fcntl.ioctl` answers as include/uapi/linux/fb.h says.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ class Terminal:
             data[:] = console.VT_MODE.pack(self.switching, 0, 0, 0, 0)
         elif request == console.VT_SETMODE:
             self.switching, _, *signals = console.VT_MODE.unpack(data)
-            assert not any(signals), "a switch would send a signal that nobody expects"
+            assert not any(signals), "a switch would send an unexpected signal"
         return 0
 
     @property

@@ -153,7 +153,7 @@ def test_no_pixel_is_left_of_what_was_shown_before(
             clock.wall += step.wall
             screen.turn()
         else:
-            with contextlib.suppress(UnsupportedScreen):  # then what stood before stands on
+            with contextlib.suppress(UnsupportedScreen):  # then the previous scene stays
                 screen.show(step)
         if screen.scene is not None:
             assert memory.seen() == screen.redrawn()

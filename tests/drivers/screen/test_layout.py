@@ -97,7 +97,7 @@ def test_no_larger_module_would_leave_room_for_the_words(size: tuple[int, int]) 
     assert layout.code is not None
     assert layout.code.box.width == layout.code.module * 49
     assert layout.code.box.width >= 0.7 * min(size)
-    # The lanes that the mission names are 4:3: the words beside the code must not cost it much of the height there.
+    # The lanes of the requirement are 4:3: the words next to the code must not cost it much of the height there.
     assert layout.code.box.width >= 0.89 * size[1] or size != (1024, 768)
 
 

@@ -268,7 +268,7 @@ def test_the_virtual_screen_can_be_read_by_other_processes(tmp_path) -> None:
 @pytest.mark.parametrize("form", ["gray8", "rgb565", "bgr888", "xrgb8888", "mono"])
 @pytest.mark.parametrize("size", ["1024x768", "801x479"])
 def test_a_spinner_step_copies_the_whole_picture(size: str, form: str, rotate: int) -> None:
-    """The ring's own pixels are all that is copied; what then stands is every picture as it was painted."""
+    """The ring's own pixels are all that is copied; the result is every picture as it was painted."""
     with open_screen(f"sim://?size={size}&format={form}&rotate={rotate}") as screen:
         screen.show(Scene("wait", "Пожалуйста, подождите", drawing=Drawing.SPINNER))
         box = screen._layout.drawing_box

@@ -91,7 +91,7 @@ def test_multi_touch_panel_follows_the_first_finger() -> None:
 
 
 def test_a_resting_palm_does_not_give_a_tap_its_place() -> None:
-    """A palm in slot 1, then a finger in slot 0: the kernel's single-touch axes tell the palm's place."""
+    """A palm in slot 1, then a finger in slot 0: the kernel's single-touch axes report the palm's place."""
     finger, palm = (3, 0x2F, 0), (3, 0x2F, 1)
     data = (
         packet(finger, (3, 0x39, 7), (3, 0x35, 10), (3, 0x36, 20), (1, 0x14A, 1), (3, 0, 10), (3, 1, 20))
@@ -101,7 +101,7 @@ def test_a_resting_palm_does_not_give_a_tap_its_place() -> None:
         + packet(finger, (3, 0x39, 9), (3, 0x35, 300), (3, 0x36, 40), palm, (3, 0x35, 905), (3, 0, 905))
         + packet(finger, (3, 0x39, -1))
         + packet(palm, (3, 0x39, -1), (1, 0x14A, 0))
-        # With both gone a finger is heard as ever.
+        # With both gone a finger is followed as before.
         + packet(finger, (3, 0x39, 10), (3, 0x35, 50), (3, 0x36, 60), (1, 0x14A, 1), (3, 0, 50), (3, 1, 60))
         + packet((3, 0x39, -1), (1, 0x14A, 0))
     )

@@ -1,4 +1,4 @@
-"""The simulated printer as a product: a process of its own, its knobs on a socket, its roll as a picture."""
+"""The simulated printer as a product: a process of its own, its fault controls on a socket, its roll as a picture."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=1000000
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[VirtualPrinter, Path]]:
-    with VirtualPrinter() as paper, ControlSocket(paper, tmp_path / "knobs") as control:
+    with VirtualPrinter() as paper, ControlSocket(paper, tmp_path / "control") as control:
         yield paper, control.path
 
 
 def test_a_process_of_its_own(tmp_path: Path) -> None:
-    knobs, roll = tmp_path / "knobs", tmp_path / "roll.png"
+    control, roll = tmp_path / "control", tmp_path / "roll.png"
     command = [Path(sys.executable).parent / "sco-hwtest", "printer", "simulate", f"pty://{tmp_path}/tty"]
     with subprocess.Popen(
-        [*command, "--control", knobs, "--roll", roll, "--roll-mm", "300"], stdout=subprocess.PIPE, text=True
+        [*command, "--control", control, "--roll", roll, "--roll-mm", "300"], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         with open_printer(url) as printer:
             printer.print_ticket(Ticket("t1", LINK))
-            assert send(knobs, "wait-cuts 1 5")["ok"]
-            state = send(knobs, "state")
+            assert send(control, "wait-cuts 1 5")["ok"]
+            state = send(control, "state")
             assert (state["codes"], state["cuts"]) == ([LINK], 1)
             assert 150 < state["paper_left_mm"] < 300
-            send(knobs, "run-out-of-paper")
+            send(control, "run-out-of-paper")
             assert isinstance(printer.print_ticket(Ticket("t2", LINK)).error, PaperOut)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     with Image.open(roll) as image:
         assert [found.text for found in zxingcpp.read_barcodes(image)] == [LINK]
     assert not (tmp_path / "tty").is_symlink()
-    assert not knobs.exists()
+    assert not control.exists()
 
 
 def test_every_fault_by_name(served: tuple[VirtualPrinter, Path]) -> None:
@@ -77,7 +77,7 @@ def test_every_fault_by_name(served: tuple[VirtualPrinter, Path]) -> None:
     "command",
     ["nonsense", "load-paper much", "garbage xyz", "after 3", "after -1 stall", "stall maybe", "png /no/way.png"],
 )
-def test_a_bad_command_is_said_and_changes_nothing(served: tuple[VirtualPrinter, Path], command: str) -> None:
+def test_a_bad_command_is_reported_and_changes_nothing(served: tuple[VirtualPrinter, Path], command: str) -> None:
     paper, path = served
     before = paper.state()
     answer = send(path, command)

@@ -71,7 +71,7 @@ LETTERS = Question(
 SCREEN_CODE = Question(
     "code-on-screen",
     "Look at the screen. Is the picture upright and not mirrored, and does a phone read its code from 30 cm?",
-    "set rotate= in the URL; clean the glass; lower the brightness where it glares",
+    "set rotate= in the URL; clean the screen; lower the brightness where it glares",
 )
 COLOURS = Question(
     "colours",

@@ -70,7 +70,7 @@ def run(
 
     Args:
         devices: kind and URL of each, e.g. `[("printer", "tcp://10.0.0.5:9100"), ("screen", "fb:///dev/fb0")]`.
-        person: answers questions about what can only be seen; by default each counts as not answered.
+        operator: answers questions about what can only be seen; by default each counts as not answered.
         progress: receives the progress of the run.
         only: names of checks; all if empty. With it no measurements are taken.
         faults: run the fault checks too (paper out, cover open, cable unplugged): the operator is asked to make each

@@ -238,7 +238,7 @@ def naming_line(name: str, node: str) -> str:
             f"{node} has the subsystem {subsystem or 'unknown'!r}; the rules know {', '.join(_SUBSYSTEMS)}"
         )
     if not port:
-        raise UdevProblem(f"{node} has no port, so it cannot be told from another device of its kind")
+        raise UdevProblem(f"{node} has no port, so it cannot be distinguished from another device of its kind")
     match = [f'SUBSYSTEM=="{subsystem}"', f'ENV{{ID_PATH}}=="{port}"']
     kernel = re.sub(r"[0-9]+$", "", Path(found.get("DEVNAME", node)).name)
     if subsystem == "usb":

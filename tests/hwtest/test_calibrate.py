@@ -1,4 +1,4 @@
-"""A panel that sits on its glass in any way is found out by taps on crosses that are seen on the glass."""
+"""However a touch panel is mounted on its display, taps on the crosses shown there find it out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOUNTS: dict[str, Turn] = {
     "upside down": lambda u, v: (1 - u, 1 - v),
     "on its side": lambda u, v: (v, 1 - u),
     "swapped": lambda u, v: (v, u),
-    "larger than the glass": lambda u, v: (0.1 + 0.8 * u, 0.15 + 0.7 * v),
+    "larger than the display": lambda u, v: (0.1 + 0.8 * u, 0.15 + 0.7 * v),
     "askew": lambda u, v: (0.1 + 0.8 * u + 0.05 * v, 0.12 + 0.75 * v),
 }
 GLUED: dict[int, Turn] = {
@@ -35,11 +35,11 @@ GLUED: dict[int, Turn] = {
 }
 
 
-def follow(glass: VirtualScreen, finger: VirtualTouch, stop: threading.Event, *, miss: int = 0) -> None:
-    """A person: sees a cross, taps its middle, and waits for another one."""
+def follow(monitor: VirtualScreen, finger: VirtualTouch, stop: threading.Event, *, miss: int = 0) -> None:
+    """The operator: sees a cross, taps its middle, and waits for the next one."""
     last, taps = None, 0
     while not stop.wait(0.03):
-        image = glass.image().convert("L") if glass.frames else None
+        image = monitor.image().convert("L") if monitor.frames else None
         box = image.point([255] * 100 + [0] * 156).getbbox() if image is not None else None
         if box is None or box == last or box[2] - box[0] > 80:
             continue
@@ -55,21 +55,21 @@ def test_every_mounting_is_calibrated(mount: str, rotate: int) -> None:
     size = (800, 480) if rotate == 0 else (480, 800)
     stop = threading.Event()
     with (
-        VirtualScreen((800, 480), rotate=rotate) as glass,
+        VirtualScreen((800, 480), rotate=rotate) as monitor,
         VirtualTouch(size, turn=lambda u, v: MOUNTS[mount](*GLUED[rotate](u, v))) as finger,
-        open_screen(glass.url) as screen,
+        open_screen(monitor.url) as screen,
     ):
-        person = threading.Thread(target=follow, args=(glass, finger, stop))
-        person.start()
-        told: list[str] = []
+        operator = threading.Thread(target=follow, args=(monitor, finger, stop))
+        operator.start()
+        progress: list[str] = []
         try:
-            found = calibrate.calibrate(screen, f"{finger.url}&flip_x=1&debounce_ms=50", told.append, wait_s=20)
+            found = calibrate.calibrate(screen, f"{finger.url}&flip_x=1&debounce_ms=50", progress.append, wait_s=20)
         finally:
             stop.set()
-            person.join()
-        assert len(told) == 5
+            operator.join()
+        assert len(progress) == 5
         assert found.error < 0.01
-        assert ("calibration=" in found.url) == (mount in ("larger than the glass", "askew"))
+        assert ("calibration=" in found.url) == (mount in ("larger than the display", "askew"))
         assert "debounce_ms=50" in found.url
         with open_touch(found.url) as touch:
             taps_are_where_the_finger_is(TouchBench(touch, finger, slack=3))
@@ -78,34 +78,34 @@ def test_every_mounting_is_calibrated(mount: str, rotate: int) -> None:
 def test_missed_crosses_and_missing_taps_are_reported() -> None:
     stop = threading.Event()
     with (
-        VirtualScreen((800, 480)) as glass,
+        VirtualScreen((800, 480)) as monitor,
         VirtualTouch((800, 480)) as finger,
-        open_screen(glass.url) as screen,
+        open_screen(monitor.url) as screen,
     ):
         with pytest.raises(TouchError, match="no tap came"):
             calibrate.calibrate(screen, finger.url, lambda words: None, wait_s=0.2)
-        person = threading.Thread(target=follow, args=(glass, finger, stop), kwargs={"miss": -200})
+        operator = threading.Thread(target=follow, args=(monitor, finger, stop), kwargs={"miss": -200})
         screen.mark(400, 240)
-        person.start()
+        operator.start()
         try:
             with pytest.raises(TouchError, match="the taps do not fit"):
                 calibrate.calibrate(screen, finger.url, lambda words: None, wait_s=20)
         finally:
             stop.set()
-            person.join()
+            operator.join()
 
 
 @pytest.mark.parametrize("spy", ["", "spy+"])
 def test_the_command_prints_the_setting(spy: str) -> None:
     stop = threading.Event()
-    with VirtualScreen((800, 480)) as glass, VirtualTouch((800, 480), turn=lambda u, v: (1 - u, v)) as finger:
-        person = threading.Thread(target=follow, args=(glass, finger, stop))
-        person.start()
+    with VirtualScreen((800, 480)) as monitor, VirtualTouch((800, 480), turn=lambda u, v: (1 - u, v)) as finger:
+        operator = threading.Thread(target=follow, args=(monitor, finger, stop))
+        operator.start()
         try:
-            done = CliRunner().invoke(screen_group, ["calibrate", spy + glass.url, finger.url, "--seconds", "20"])
+            done = CliRunner().invoke(screen_group, ["calibrate", spy + monitor.url, finger.url, "--seconds", "20"])
         finally:
             stop.set()
-            person.join()
+            operator.join()
         assert done.exit_code == 0, done.output
         assert f'touch = "{finger.url}&flip_x=1"' in done.output
     done = CliRunner().invoke(screen_group, ["calibrate", "none://", "sim://"])

@@ -88,14 +88,14 @@ def test_the_driver_understands_the_discovered_url(tree: MachineTree) -> None:
     assert (url.host, url.path) == ("04b8:0202", "/J5K1 #234")
 
 
-def test_two_identical_printers_are_told_apart_by_serial_number(tree: MachineTree) -> None:
+def test_two_identical_printers_are_distinguished_by_serial_number(tree: MachineTree) -> None:
     tree.usb_printer("1-1", serial="A1")
     tree.usb_printer("1-2", serial="A2")
     assert [urls(found) for found in look(tree).found] == [["usb://04b8:0202/A1"], ["usb://04b8:0202/A2"]]
 
 
 @pytest.mark.parametrize("serial", ["", "0000"])
-def test_two_identical_printers_without_numbers_are_told_apart_by_port(tree: MachineTree, serial: str) -> None:
+def test_two_identical_printers_without_numbers_are_distinguished_by_port(tree: MachineTree, serial: str) -> None:
     tree.usb_printer("1-1", serial=serial)
     tree.usb_printer("1-2.1", serial=serial)
     found = look(tree).found
@@ -402,7 +402,7 @@ def test_an_account_of_another_machine(tree: MachineTree) -> None:
     tree.write("etc/passwd", "lane:x:54321:54321::/:/bin/sh\n")
     tree.write("etc/group", f"sco:x:{os.getgid()}:other,lane\nlane:x:54321:\n")
     tree.usb_printer("1-1", serial="A1", mode=0o660)
-    for user, count in (("lane", 0), ("nobody-here", None)):
+    for user, count in (("lane", 0), ("unknown-user", None)):
         done = CliRunner().invoke(main, ["discover", "--json", "--root", str(tree.root), "--user", user])
         if count is None:
             assert done.exit_code == 2

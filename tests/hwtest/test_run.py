@@ -111,7 +111,7 @@ def test_a_simulated_printer_makes_its_own_faults() -> None:
 
 
 def test_the_operator_is_asked_to_make_faults() -> None:
-    """The person of this test has hands: they turn the knobs of a printer that the bench sees on its wire only."""
+    """This test makes the faults by hand, on a printer that the test bench sees on its wire only."""
     from sco_sim.printer import VirtualPrinter
     from sco_sim.printer.control import change
 
@@ -168,29 +168,29 @@ def test_questions_are_asked_on_the_terminal(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_manual_taps(tmp_path: Path) -> None:
-    """The person of this test taps the middle of the button that the screen shows."""
+    """The operator of this test taps the middle of the button that the screen shows."""
     from sco_sim.screen import VirtualScreen
     from sco_sim.touch import VirtualTouch
 
-    with VirtualScreen() as glass, VirtualTouch() as finger:
+    with VirtualScreen() as monitor, VirtualTouch() as finger:
         report = DeviceReport("touch", finger.url)
         stop = threading.Event()
 
         def tap() -> None:
             for action in ("retry", "retry"):  # the second one is on the wrong button
-                while glass.button(action) is None and not stop.wait(0.02):
+                while monitor.button(action) is None and not stop.wait(0.02):
                     pass
-                box = glass.button(action)
+                box = monitor.button(action)
                 time.sleep(0.1)
-                frames = glass.frames  # before the tap: the next question may stand before this thread goes on
+                frames = monitor.frames  # before the tap: the next question may be shown before this thread goes on
                 if box is not None:
                     finger.tap(box.x + box.width // 2, box.y + box.height // 2)
-                while glass.frames <= frames and not stop.wait(0.02):
+                while monitor.frames <= frames and not stop.wait(0.02):
                     pass
 
-        person = threading.Thread(target=tap, daemon=True)
-        person.start()
-        tap_the_buttons(report, glass.url, yes, wait_s=20.0)
+        operator = threading.Thread(target=tap, daemon=True)
+        operator.start()
+        tap_the_buttons(report, monitor.url, yes, wait_s=20.0)
         stop.set()
     checks = by_name(report)
     assert checks["tap-retry"].verdict is Verdict.PASSED, checks

@@ -47,25 +47,25 @@ def test_rules_are_installed_into_an_image(image: Path) -> None:
 
 
 def test_files_are_synced_before_success_is_reported(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
+    steps: list[str] = []
     sync, replace = os.fsync, Path.replace
 
     def fsync(number: int) -> None:
         path = Path(f"/proc/self/fd/{number}").readlink()
         whole = path.is_dir() or path.read_text() == RULES.text()
-        told.append(f"{path.relative_to(image)} {'whole' if whole else 'in part'}")
+        steps.append(f"{path.relative_to(image)} {'whole' if whole else 'in part'}")
         sync(number)
 
     def put(self: Path, target: Path) -> Path:
-        told.append(f"-> {target.relative_to(image)}")
+        steps.append(f"-> {target.relative_to(image)}")
         return replace(self, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", put)
     Tree(image).write(f"{RULES.folder}/{RULES.name}", RULES.text())
     written = f"{RULES.folder}/.{RULES.name}.new whole"
-    assert told[-3:] == [written, f"-> {RULES.folder}/{RULES.name}", f"{RULES.folder} whole"]
-    assert {"etc whole", "etc/udev whole"} <= set(told[:-3]), "the folders that were made are lost with the power"
+    assert steps[-3:] == [written, f"-> {RULES.folder}/{RULES.name}", f"{RULES.folder} whole"]
+    assert {"etc whole", "etc/udev whole"} <= set(steps[:-3]), "the folders that were made are lost with the power"
 
 
 def test_changed_rules_are_reported(image: Path) -> None:

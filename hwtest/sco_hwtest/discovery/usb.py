@@ -1,4 +1,4 @@
-"""Finds receipt printers and NFC readers on USB, and how to tell two of the same model apart."""
+"""Finds receipt printers and NFC readers on USB, and how to distinguish two of the same model."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_preserve_defaults = True
 autodoc_type_aliases = {"Message": "Message", "Observer": "Observer"}
-napoleon_use_ivar = True  # the attributes of our dataclasses are told once
+napoleon_use_ivar = True  # the attributes of our dataclasses are listed once
 
 html_theme = "furo"
 html_title = f"sco-paymaster {version}"

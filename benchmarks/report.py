@@ -1,4 +1,4 @@
-"""The form of every benchmark's figures: ours, a peer's and the limit side by side, for people and as JSON.
+"""The form of every benchmark's figures: ours, a peer's and the limit side by side, as text and as JSON.
 
 A benchmark is `benchmarks/AREA/bench_*.py`, run from the root as `python -m benchmarks.AREA.bench_NAME`. It fills
 `Row`s in one run and ends with `finish(rows)`; with `--json FILE` it writes them there too, and `make bench` runs all

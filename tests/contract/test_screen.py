@@ -1,4 +1,4 @@
-"""One contract over every screen that can be had without hardware: formats, turns, strides, glasses of many sizes."""
+"""One contract over every screen that can be had without hardware: formats, turns, strides, panels of many sizes."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_a_simulated_printer_makes_its_own_faults() -> None:
 
 
 def test_the_operator_is_asked_to_make_faults() -> None:
-    """This test makes the faults by hand, on a printer that the test bench sees on its wire only."""
+    """This test plays the operator, on a printer that the test bench sees on its wire only."""
     from sco_sim.printer import VirtualPrinter
     from sco_sim.printer.control import change
 

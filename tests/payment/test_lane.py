@@ -1,4 +1,4 @@
-"""The mission's flow over real HTTP: outcome, number of creates and cancels, case, and what stood on the screen."""
+"""The requirement's flow over real HTTP: outcome, number of creates and cancels, case, and what the screen showed."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_customer_cancels_once(
 
 
 def test_network_fails_after_the_customer_paid_and_retry_finds_the_money(tmp_path: Path) -> None:
-    """The hard case of the mission: poll until the timeout, ask, Повторить, paid. The dialog texts are exact."""
+    """The hard case of the requirement: poll until the timeout, ask, Повторить, paid. The dialog texts are exact."""
     ui = OwnUI("retry")
     with bench(tmp_path, ui=ui) as (lane, paymaster):
 
@@ -383,7 +383,7 @@ def test_cancelling_from_outside_ends_the_payment_under_way_and_no_later_one(tmp
         ("create", "pays after=2", OwnUI, Outcome.PAID, 0),  # with the same key
         ("status", "pays after=2", OwnUI, Outcome.PAID, 0),
         ("find", "leaves + cut-after on=create", OwnUI, Outcome.NOT_PRESENTED, 1),
-        ("cancel", "leaves", CancelsAtOnce, Outcome.UNPAID, 1),  # never a second one: the bank's word is asked for
+        ("cancel", "leaves", CancelsAtOnce, Outcome.UNPAID, 1),  # never a second one: the status is requested
     ],
 )
 def test_a_request_that_fails_unexpectedly_leaves_no_customer_waiting(
@@ -644,7 +644,7 @@ def stripped(event: LaneEvent) -> dict[str, object]:
 
 
 def test_a_slow_display_shows_the_latest_scene_only(tmp_path: Path) -> None:
-    """Not one after the other what stood there in a payment that is over."""
+    """What a finished payment showed is skipped, not shown in turn."""
     ui = Slow()
     with bench(tmp_path, "declines after=5", ui=ui) as (lane, _):
         lane.pay(ORDER)

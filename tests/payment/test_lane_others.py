@@ -395,7 +395,7 @@ def test_a_watchdog_sees_a_payment_that_hangs_and_no_other(tmp_path: Path) -> No
 def test_a_watchdog_sees_that_open_attempts_are_not_watched(tmp_path: Path) -> None:
     with bench(tmp_path, ui=OwnUI()) as (lane, _):
         lane.start()
-        with lane._running:  # as if what looks after them hung in there
+        with lane._running:  # as if the watch hung in there
             assert grows(lane)
         assert until(lambda: lane.stalled_for_s() < 2)
     assert lane.stalled_for_s() == 0.0

@@ -43,7 +43,7 @@ class Watched:
     def until(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 15
         while not condition():
-            assert time.monotonic() < end, f"it never came to pass; events so far: {self.events}"
+            assert time.monotonic() < end, f"it never happened; events so far: {self.events}"
             time.sleep(0.01)
 
     def settle(self) -> None:
@@ -199,7 +199,7 @@ def test_our_own_link_is_not_tampering_when_something_lay_there_while_it_was_cle
         assert it.reader.tag.uri() is not None  # nothing is written while two tags are there
         assert [event.needs_operator for event in it.events] == [False]
         it.reader.tags.pop()
-        assert it.pay("3")[1] == USE_QR  # it is cleared, and well once
+        assert it.pay("3")[1] == USE_QR  # it is cleared, and good once
         assert it.pay("4")[:2] == (Outcome.PAID, ())
         assert [event.disabled for event in it.events] == [True, False]
 
@@ -219,7 +219,7 @@ def test_what_a_crash_left_on_a_dynamic_tag_is_cleared_at_start(tmp_path: Path) 
         it.reader.tag.put_uri("https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02")
         it.lane.start()
         it.until(lambda: it.reader.tag.uri() is None)
-        assert it.events == []  # our own link is no tampering
+        assert it.events == []  # our own link is not tampering
 
 
 def test_the_writes_of_a_dynamic_tag_are_counted_and_a_worn_one_is_reported(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_a_fault_at_any_stage_costs_the_tag_and_not_the_payment(tmp_path: Path, 
         used = 0
         for number, at in enumerate(stages):
             it.settle()
-            # A word that is lost once is said again; so one of the faults lasts.
+            # An answer that is lost once is repeated; so one of the faults lasts.
             it.reader.inject(fault, at_command=at, lasting=number == 1)
             outcome, lines, carried = it.pay(f"struck {number}")
             (attempt,) = it.lane.journal.of_order(f"struck {number}")

@@ -209,7 +209,7 @@ def test_a_finger_answers_the_dialog(choice: str, rotate: int, tmp_path: Path) -
         def answer() -> None:
             until(lambda: monitor.button("retry") is not None)
             finger.tap(choice)
-            if choice == "retry":  # not before the tap: the bank's word would take the dialog away
+            if choice == "retry":  # not before the tap: the status would end the dialog
                 paymaster.go_online()
 
         at(lane, "waiting", offline)

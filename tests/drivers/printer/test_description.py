@@ -79,7 +79,7 @@ def test_a_file_describes_it_and_the_url_has_the_last_word(tmp_path: Path) -> No
     model = found.profile
     assert (found.codec, model.code_pages, model.width_dots) == ("cp1251", {"cp1251": 73}, 408)
     assert (model.cut, model.process_id, model.asb, model.native_qr) == ("none", None, False, True)
-    assert model.clear_buffers is True  # as its like
+    assert model.clear_buffers is True  # like the profile it is based on
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The driver on the virtual printer's wires: what came out, what is said of it, and that nothing comes out twice."""
+"""The driver on the virtual printer's wires: what came out, what is reported, and that nothing comes out twice."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_urls_that_open_nothing(url: str, kind: type[Exception], words: str) -> 
         open_printer(url).close()
 
 
-def test_no_time_at_all_is_past() -> None:
+def test_a_ticket_whose_deadline_is_not_a_number_is_not_printed() -> None:
     with VirtualPrinter() as paper, opened(paper) as printer:
         assert printer.print_ticket(ticket(valid_until=float("nan"))).outcome is PrintOutcome.NOT_PRINTED
 

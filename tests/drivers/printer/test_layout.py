@@ -97,7 +97,7 @@ def test_a_code_too_long_for_the_paper_says_by_how_much() -> None:
         plan_code("x" * 900, 40.0, profile("default"))
     with pytest.raises(TicketDoesNotFit, match="2953"):
         plan_code("x" * 3000, 72.0, profile("default"))
-    with pytest.raises(TicketDoesNotFit, match=r"no link to print$"):  # no word of sizes
+    with pytest.raises(TicketDoesNotFit, match=r"no link to print$"):  # sizes are not mentioned
         plan_code("", 40.0, profile("default"))
 
 
@@ -136,7 +136,7 @@ def test_too_many_lines() -> None:
 
 
 @pytest.mark.parametrize("char", ["\x10", "\x1b", "\x00", "\x1d", "\x7f\x10"])
-def test_a_text_is_no_command(char: str) -> None:
+def test_text_is_never_sent_as_a_command(char: str) -> None:
     """What a caller puts into a line never reaches the printer as a command."""
     plain = build(Ticket("t", LINK, (Line("ab"),)), profile("default"), codec="cp866")
     odd = build(Ticket("t", LINK, (Line(f"a{char}b"),)), profile("default"), codec="cp866")

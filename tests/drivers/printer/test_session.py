@@ -110,7 +110,7 @@ def test_a_model_without_it_is_not_asked(paper: VirtualPrinter) -> None:
 
 
 @pytest.mark.parametrize("flap", ["open_cover close_cover", "run_out_of_paper load_paper"])
-def test_a_flap_is_no_fault(paper: VirtualPrinter, flap: str) -> None:
+def test_a_brief_status_change_is_not_a_fault(paper: VirtualPrinter, flap: str) -> None:
     begin, end = (getattr(paper, name) for name in flap.split())
     with opened(paper, "profile=TM-T88V&dpi=203&settle_s=5&done_s=30") as printer:
         printer.status()
@@ -193,7 +193,7 @@ def test_answers_that_come_late_answer_no_other_question(paper: VirtualPrinter, 
 
 
 @pytest.mark.parametrize("said", [b"\x00\x00", b"OK\r\n"])
-def test_a_silent_printer_has_reported_no_well_being(said: bytes) -> None:
+def test_garbage_in_place_of_a_status_does_not_prove_printing(said: bytes) -> None:
     """Where "printed" rests on the state after the ticket, that state must have been reported."""
     board = VirtualPrinter(process_id=False, clear_buffer=False, asb=False, head_mm_s=10)
     with board as paper, opened(paper, "profile=POS-5890") as printer:
@@ -205,7 +205,7 @@ def test_a_silent_printer_has_reported_no_well_being(said: bytes) -> None:
         assert isinstance(result.error, DeviceTimeout)
 
 
-def test_an_early_answer_is_no_end_of_printing() -> None:
+def test_an_early_answer_does_not_end_printing() -> None:
     """Many boards answer `GS r` when they have read it, while the head still prints."""
     board = VirtualPrinter(process_id=False, clear_buffer=False, asb=False, reads_ahead=True, head_mm_s=4)
     with board as paper, opened(paper, "profile=POS-5890&head_mm_s=10&done_s=60") as printer:
@@ -269,7 +269,7 @@ def test_a_wrong_profile_never_says_that_a_ticket_did_not_come_out() -> None:
         assert "choose another profile" in result.error.hint
 
 
-def test_a_wrong_profile_denies_no_code_that_came_out() -> None:
+def test_a_wrong_profile_never_denies_a_code_that_came_out() -> None:
     """It can be cleared, and gives no process ids though the profile promises them: their absence proves nothing."""
     with VirtualPrinter(process_id=False, head_mm_s=60) as paper, opened(paper) as printer:
         printer.status()
@@ -440,7 +440,7 @@ def test_known_not_printed_when_the_mark_before_the_code_was_not_reached(paper: 
 
 
 @pytest.mark.parametrize("heading", [None, Line("ПОВТОР ДЛЯ КАССЫ 7")])
-def test_the_heading_is_a_policy(paper: VirtualPrinter, heading: Line | None) -> None:
+def test_the_heading_can_be_chosen(paper: VirtualPrinter, heading: Line | None) -> None:
     paper._machine.traits.head_mm_s = 8
     with opened(paper) as printer:
         printer.status()

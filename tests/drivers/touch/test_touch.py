@@ -413,7 +413,7 @@ def test_evdev_queries_the_state_that_the_kernel_does_not_repeat(
             assert kernel.grabbed
             assert kernel.clock == time.CLOCK_MONOTONIC
             touch.start((800, 480), taps.taps.put, taps.lost.put)
-            # The finger comes down where it was before: not a word of its place is sent.
+            # The finger comes down where it was before: its position is not sent.
             contact = ((3, 0x39, 5),) if multi else ()
             finger.send(*contact, (1, 0x14A, 1))
             finger.lift()

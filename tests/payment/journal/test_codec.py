@@ -108,7 +108,7 @@ def renamed(shape: Shape, name: str, **attributes: str) -> Shape:
     return Shape(changed, entries)
 
 
-def test_no_name_or_value_of_python_is_written(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_python_name_or_value_is_written(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for enum in codec.ENUMS:
         for member in enum:
             monkeypatch.setattr(member, "_value_", f"renamed {member.name}")
@@ -267,7 +267,7 @@ def test_a_version_of_a_later_release_is_refused(read: Any) -> None:
         ("effects", [{"name": "send_create"}], "effects send_create: the field request_seq is missing"),
     ],
 )
-def test_what_is_known_is_read_strictly(where: str, value: object, found: str) -> None:
+def test_known_fields_are_read_strictly(where: str, value: object, found: str) -> None:
     body = started()
     inner, names = body, where.split(".")
     for name in names[:-1]:

@@ -48,12 +48,12 @@ def plan(n: int) -> m.Plan:
     return m.Plan(f"k{n}", f"A-{n}", 100, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=300_000)
 
 
-def test_a_disk_that_fills_in_mid_life(disk: Path) -> None:
+def test_a_disk_that_fills_while_the_lane_runs(disk: Path) -> None:
     with opened(disk / "j") as journal:
         journal.record(None, *m.begin(plan(0)), at_ms=0)
         filler = fill(disk)
         written = 0
-        with pytest.raises(JournalUnwritable, match="free space"):  # noqa: PT012 - which one fails is the disk's affair
+        with pytest.raises(JournalUnwritable, match="free space"):  # noqa: PT012 - which one fails depends on the disk
             for written in itertools.count(1):
                 journal.record(None, *m.begin(plan(written)), at_ms=written)
         for _ in range(3):  # it stays refused, and stays whole

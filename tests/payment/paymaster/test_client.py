@@ -343,7 +343,7 @@ def test_unknown_fields_and_status_words_are_accepted() -> None:
 
 
 def test_an_unreadable_payment_of_another_order_is_skipped() -> None:
-    """But one that may be what is looked for does: its silence is no word."""
+    """But an unreadable one that may be the payment being looked for is an error."""
     odd = GOOD.replace(b"253.0000", b'"free"').replace(b'"new"', b'"invoice":{"orderNo":"42"},"new"')
     page = b'{"items":[' + odd + b"," + GOOD + b"]}"
     assert [one.id for one in wire.parse_page(page, "43")[0]] == ["1"]

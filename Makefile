@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo test verify vm-test explore simulate powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation clean
+.PHONY: help setup demo test verify fresh-test vm-test explore simulate powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ test: $(STAMP) ## the tests without the long proofs; most of them wait for devic
 
 verify: $(STAMP) ## the long proofs of the money logic: every engine of tests/verification within its bounds
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m verify tests/verification
+
+fresh-test: ## the README's two commands in a fresh Debian 12 and 13, as root: DEBIAN=bookworm
+	$(PYTHON) tests/fresh/run.py $(DEBIAN)
 
 vm-test: $(STAMP) ## contract suites and payments on real kernel devices, in QEMU: ONLY="words"
 	$(BIN)/python tests/verification/vm/run.py $(foreach word,$(ONLY),--only $(word))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import subprocess
 import threading
@@ -206,7 +205,7 @@ def test_the_wheel_contains_the_rules(tmp_path: Path) -> None:
             assert archive.read(f"sco_hwtest/udev/{file.name}").decode() == file.text()
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
+@pytest.mark.program("systemd-analyze")
 def test_systemd_accepts_the_unit_and_its_sandbox(tmp_path: Path) -> None:
     unit = tmp_path / "sco-lane.service"
     unit.write_text(_udev("print", "--unit").output.replace("/opt/sco/bin/python", "/bin/true"))

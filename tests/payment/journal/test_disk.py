@@ -20,6 +20,8 @@ from sco_sim.paymaster import PayMasterSimulator
 from tests.payment.journal.kit import opened
 from tests.payment.test_cli import run, settings_file
 
+pytestmark = pytest.mark.program("mount")
+
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import struct
 import subprocess
@@ -179,7 +178,7 @@ def test_the_authorities_are_read_once(
         assert front.handshakes == 3
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl names the authorities in a folder")
+@pytest.mark.program("openssl")
 @pytest.mark.parametrize("by_folder", [True, False])
 def test_the_systems_own_authorities(
     tmp_path: Path, ca: trustme.CA, bank: PayMasterSimulator, monkeypatch: pytest.MonkeyPatch, by_folder: bool

@@ -116,7 +116,7 @@ class Wrong:
         return partial(self._change, right) if name == self._call else right
 
 
-def changed(kind: type, **changes: Any) -> Callable[..., Any]:
+def changed(kind: type[Any], **changes: Any) -> Callable[..., Any]:
     """Another event in place of each of this kind."""
 
     def change(call: Callable[..., Any], *arguments: Any) -> Any:

@@ -72,7 +72,8 @@ def test_one_that_is_installed_is_found_by_its_entry_point(installs: Any) -> Non
     )
     assert "onega" in acquirer.known()
     runtime: ThreadRuntime[None] = ThreadRuntime()
-    name, token, now = acquirer.open_acquirer(settings_of("onega"), runtime, "key")  # type: ignore[misc]
+    opened: Any = acquirer.open_acquirer(settings_of("onega"), runtime, "key")
+    name, token, now = opened
     assert (name, token) == ("onega", "key")
     assert abs(now - runtime.now()) < 60_000
     with pytest.raises(SettingsError) as caught:

@@ -40,6 +40,8 @@ from sco_payment.attempt import (
 )
 from sco_sim.testing.http_faults import FAULTS, RETRY_AFTER_S, Fault, HttpFaults
 
+__all__ = ["CHECKS", "AcquirerBench", "Check", "Fault", "HttpFaults", "name_of", "plan_of"]
+
 
 class AcquirerBench(Protocol):
     """An adapter on a bench: the adapter, the wire, and what happens at the acquirer."""

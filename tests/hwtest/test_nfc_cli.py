@@ -39,8 +39,8 @@ def run(*words: str, status: int = 0, answer: str = "") -> str:
 @pytest.mark.parametrize(
     ("link", "why"),
     [
-        (LINK.replace("FB7C", "FB7D"), "crc FB7D does not fit"),
-        (LINK.replace("sum=10000", "sum=1000"), "crc FB7C does not fit"),
+        (LINK.replace("FB7C", "FB7D"), "crc FB7D is wrong"),
+        (LINK.replace("sum=10000", "sum=1000"), "crc FB7C is wrong"),
         (LINK.replace("JL2", "JL"), "not a QRC id"),
         (LINK.replace("https", "http"), "not an https link"),
     ],
@@ -57,7 +57,7 @@ def test_an_unverifiable_link_is_locked_in_with_force_only() -> None:
     with VirtualReader() as bench:
         command = ("provision", bench.url, OTHER, "--protection", "forever", "--yes")
         shown = run(*command, status=1)
-        assert "neither sum nor crc can be checked" in shown
+        assert "neither amount nor crc can be checked" in shown
         assert "--force" in shown
         assert not bench.tag.page_writes
         assert "warning" in run("provision", bench.url, OTHER, "--protection", "none")
@@ -113,7 +113,7 @@ def test_a_tag_is_locked_only_after_a_yes(bench: VirtualReader) -> None:
     assert "needs its link" in run("provision", bench.url, "--protection", "forever", status=2)
     assert not bench.tag.page_writes
     assert "permanently locked" in run("provision", bench.url, LINK, "--protection", "forever", answer="y\n")
-    assert "the tag is locked" in run("write", bench.url, OTHER, status=1)
+    assert "the tag is permanently locked" in run("write", bench.url, OTHER, status=1)
 
 
 def test_errors_are_reported_in_one_line(bench: VirtualReader, tmp_path: Path) -> None:

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from sco_drivers.touch.contact import DEBOUNCE_S
 from sco_drivers.urls import DeviceUrl
 
-PARAMETERS = ("rotate", "calibration", "swap_xy", "flip_x", "flip_y", "range", "debounce_ms", "pressure")
+PARAMETERS = (
+    "rotate",
+    "calibration",
+    "swap_xy",
+    "flip_x",
+    "flip_y",
+    "range",
+    "debounce_ms",
+    "pressure",
+    "median",
+    "skip",
+)
 """Query parameters of every panel."""
 
 Matrix = tuple[float, float, float, float, float, float]
@@ -96,6 +107,16 @@ def check_parameters(url: DeviceUrl) -> None:
     Calibration.of(url, *range_of(url, (Axis(), Axis())))
     debounce_of(url)
     min_pressure_of(url)
+    filter_of(url)
+
+
+def filter_of(url: DeviceUrl) -> tuple[int, int]:
+    """The URL's `median` (3 by default) and `skip` (0 by default); see `Contact`.
+
+    Raises:
+        BadDeviceUrl: not a whole number, or out of range.
+    """
+    return int(url.choice("median", "3", ("1", "3", "5", "7"))), url.integer("skip", 0, min=0, max=10)
 
 
 def min_pressure_of(url: DeviceUrl) -> int:

@@ -6,7 +6,8 @@ finger, and a contact that the kernel lost track of do not count.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 DEBOUNCE_S = 0.08
 """No finger comes down again so soon after lifting; a worn panel reports that."""
@@ -15,28 +16,71 @@ SLOP = 0.06
 """How far a finger may slide, as a share of the panel's shorter side."""
 
 
+def _middle(values: Iterable[float]) -> float:
+    """The middle one of an odd number of values. Without `statistics`, which loads much for this."""
+    found = sorted(values)
+    return found[len(found) // 2]
+
+
 @dataclass(slots=True)
 class Contact:
-    """Follows one finger. Call `down`, `move`, `up` with times in seconds, from any monotonic clock."""
+    """Follows one finger. Call `down`, `move`, `up` with times in seconds, from any monotonic clock.
+
+    Attributes:
+        slop: how far the finger may slide, in raw units.
+        debounce_s: see `DEBOUNCE_S`.
+        median: odd number of places whose median counts, against single wild ones; 1 for every place.
+        skip: places at the beginning that do not count: infrared panels may send the last contact's place first.
+    """
 
     slop: float
     debounce_s: float = DEBOUNCE_S
+    median: int = 1
+    skip: int = 0
     _pressed_at: float | None = None
-    _start: tuple[float, float] = (0.0, 0.0)
+    _start: tuple[float, float] | None = None
+    _window: list[tuple[float, float]] = field(default_factory=list)
+    _skipped: int = 0
     _valid: bool = False
     _lifted_at: float = float("-inf")
 
     def down(self, x: float, y: float, now: float) -> None:
-        """The finger came down."""
-        if self._pressed_at is None:
-            self._pressed_at = now
-            self._start = x, y
-            self._valid = now - self._lifted_at >= self.debounce_s
+        """The finger is down: its first place, or a further one."""
+        if self._pressed_at is not None:
+            self.move(x, y)
+            return
+        self._pressed_at = now
+        self._start, self._window, self._skipped = None, [], 0
+        self._valid = now - self._lifted_at >= self.debounce_s
+        self.move(x, y)
 
     def move(self, x: float, y: float) -> None:
-        """The finger moved while down."""
-        if max(abs(x - self._start[0]), abs(y - self._start[1])) > self.slop:
+        """The finger is at this place while down."""
+        if self._skipped < self.skip:
+            self._skipped += 1
+            self._window = [(x, y)]  # the only place, if no other comes
+            return
+        if self._skipped == self.skip > 0:
+            self._window, self._skipped = [], self.skip + 1
+        self._window.append((x, y))
+        if len(self._window) < self.median:
+            return
+        place = _middle(one[0] for one in self._window), _middle(one[1] for one in self._window)
+        if self._start is None:
+            self._start = place
+            self._judge(self._window[0])
+        self._judge(place)
+        if self.median > 1:
+            self._window.pop(0)
+        else:
+            self._window = [(x, y)]
+
+    def _judge(self, place: tuple[float, float]) -> None:
+        if self._start is not None and self._slid(self._start, place):
             self._valid = False
+
+    def _slid(self, start: tuple[float, float], place: tuple[float, float]) -> bool:
+        return max(abs(place[0] - start[0]), abs(place[1] - start[1])) > self.slop
 
     def up(self, now: float) -> tuple[float, float, float] | None:
         """The finger was lifted: (x, y, pressed at) of where it came down if this was a tap; None otherwise."""
@@ -44,6 +88,12 @@ class Contact:
         if pressed_at is None:
             return None
         self._lifted_at = now
+        if self._start is None:  # fewer places than the filter needs
+            self._start = self._window[0]
+            for place in self._window:
+                self._judge(place)
+        elif self._window:
+            self._judge(self._window[-1])
         return (*self._start, pressed_at) if self._valid else None
 
     def lost(self) -> None:

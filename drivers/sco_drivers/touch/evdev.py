@@ -3,8 +3,9 @@ with the kernel's own interface. Uses the standard library only.
 
 Parameters: `rotate` (same as the screen's), `calibration=a,b,c,d,e,f`, `swap_xy`, `flip_x`, `flip_y`, `range=MAXxMAX`
 (by default from the device), `debounce_ms`, `pressure` (the least that counts, on a panel without BTN_TOUCH; 1),
-`keys=1` to accept a keyboard or keypad, which has no axes, `grab=0` to let other programs receive the events too (by
-default they do not, so that a desktop or console does not react).
+`median` (places whose median counts; 3) and `skip` (places at the start of a contact that do not; 0), `keys=1` to
+accept a keyboard or keypad, which has no axes, `grab=0` to let other programs receive the events too (by default they
+do not, so that a desktop or console does not react).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Self
 
 from sco_drivers.errors import DeviceBusy, DeviceClosed, DeviceError, DeviceGone
 from sco_drivers.touch import Tap
-from sco_drivers.touch.calibration import Calibration, debounce_of, min_pressure_of
+from sco_drivers.touch.calibration import Calibration, debounce_of, filter_of, min_pressure_of
 from sco_drivers.touch.contact import SLOP, Contact
 from sco_drivers.touch.events import EVENT, KEYS, Dropped, EventReader, KeyPressed, Report, State
 from sco_drivers.urls import DeviceUrl
@@ -43,6 +43,7 @@ class EventTouch:
         self._state = state
         self._debounce_s = debounce_of(url)
         self._min_pressure = min_pressure_of(url)
+        self._median, self._skip = filter_of(url)
         self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -106,7 +107,7 @@ class EventTouch:
         """Report taps until `close` (returns None) or until the panel is lost (returns why)."""
         events = EventReader(self._state, self._min_pressure)
         x, y = self._calibration.x, self._calibration.y
-        contact = Contact(SLOP * min(x.high - x.low, y.high - y.low), self._debounce_s)
+        contact = Contact(SLOP * min(x.high - x.low, y.high - y.low), self._debounce_s, self._median, self._skip)
         with selectors.DefaultSelector() as selector:
             selector.register(self._fd, selectors.EVENT_READ)
             selector.register(self._stop_read, selectors.EVENT_READ)
@@ -147,7 +148,6 @@ class EventTouch:
             return Tap(-1 - KEYS[event.code], -1, when)
         if event.down:
             contact.down(event.x, event.y, when)
-            contact.move(event.x, event.y)
         else:
             found = contact.up(when)
             if found is not None:

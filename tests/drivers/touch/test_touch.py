@@ -122,6 +122,40 @@ def test_a_panel_without_single_touch_axes_is_followed_by_its_slots() -> None:
     assert list(reader.feed(data)) == [Report(10, 20, True), Report(12, 20, True), Report(12, 20, False)]
 
 
+@pytest.mark.parametrize(
+    ("places", "query", "tapped"),
+    [
+        ([(200, 100), (201, 100), (700, 400), (200, 101), (201, 101)], "", True),  # one wild place
+        ([(200, 100), (201, 100), (700, 400), (200, 101), (201, 101)], "&median=1", False),
+        ([(700, 400), (200, 100), (201, 100), (200, 101)], "&skip=1", True),  # the last contact's place first
+        ([(700, 400), (200, 100), (201, 100), (200, 101)], "", False),
+        ([(700, 400), (200, 100)], "&skip=1", True),
+        ([(200, 100)], "&skip=1", True),  # no other came
+        ([(200, 100), (260, 100), (320, 100), (380, 100), (440, 100)], "", False),  # a swipe
+        ([(200, 100), (400, 100)], "", False),
+        ([(200, 100), (300, 100), (400, 100)], "", False),
+    ],
+)
+def test_wild_and_stale_places_are_filtered(
+    places: list[tuple[int, int]], query: str, tapped: bool, tmp_path: Path
+) -> None:
+    taps = Taps()
+    with (
+        VirtualTouch((800, 480), axis_max=800, path=tmp_path / "panel") as finger,
+        open_touch(f"sim://{finger.path}?range=800x480{query}&debounce_ms=0") as touch,
+    ):
+        touch.start((800, 480), taps.taps.put, taps.lost.put)
+        for number, (x, y) in enumerate(places):
+            finger.send(*(((1, 0x14A, 1),) if not number else ()), (3, 0, x), (3, 1, y))
+        finger.lift()
+        finger.key(28)
+        found = [taps.next()]
+        if tapped:
+            assert max(abs(found[0][0] - 200), abs(found[0][1] - 100)) <= 1
+            found.append(taps.next())
+        assert found[-1] == (-1, -1)
+
+
 MT = (0, 2, 0)  # SYN_MT_REPORT
 
 

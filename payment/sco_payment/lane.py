@@ -288,6 +288,7 @@ class Lane:
                 loop.forget_final()
                 loop.customer.check_tag()
                 loop.customer.check_printer()
+                loop.customer.load_encoder()
             except JournalError as error:
                 log.critical("open attempts cannot be checked: %s", error)
 

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from sco_drivers.errors import DeviceError
+from sco_drivers.qr import preload
 from sco_payment import attempt as m
 from sco_payment.attempt import Message
 from sco_payment.customer.presenter import Presentation, Presenter
@@ -66,6 +67,7 @@ class CustomerDisplay:
         self._presented: Presentation | None = None
         self._tag_check_at = 0
         self._printer_check_at = 0
+        self._encoder_loaded = False
 
     # --- presenting a link ------------------------------------------------------------------------------------
 
@@ -139,6 +141,12 @@ class CustomerDisplay:
         if self._presenter.has_printer and now >= self._printer_check_at:
             self._printer_check_at = now + _PRINTER_CHECK_MS
             self._runtime.submit("devices", self._presenter.check_printer)
+
+    def load_encoder(self) -> None:
+        """Load the QR encoder once, so that the first payment does not wait for it. Call it between payments."""
+        if not self._encoder_loaded and (self._settings.devices.screen or self._settings.devices.printer):
+            self._encoder_loaded = True
+            self._runtime.submit("devices", preload)
 
     # --- the screen -------------------------------------------------------------------------------------------
 

@@ -217,9 +217,11 @@ def test_settings_shown_exist(block: Block) -> None:
     """A fragment lacks much, but what it says must be good."""
     data = tomllib.loads(block.text)
     try:
-        settings_from_mapping(data, {})
+        settings_from_mapping(data, {}, token=False)
     except SettingsError as error:
-        wrong = [text for text in error.problems if "missing" not in text]
+        # the acquirer of the example is installed with it, not here
+        own = ("acquirer 'neva'",) if block.page.startswith("examples/acquirer") else ()
+        wrong = [text for text in error.problems if "missing" not in text and not any(word in text for word in own)]
         assert not wrong, f"{block.where}: {wrong}"
 
 

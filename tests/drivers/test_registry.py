@@ -227,7 +227,7 @@ USED = {
     ("printer", "serial"): {"path"},
     ("printer", "lp"): {"path"},
     ("nfc", "pn532"): {"path"},
-    ("nfc", "usb"): {"host"},
+    ("nfc", "usb"): {"host", "path"},
     ("nfc", "udp"): {"host", "port"},
     ("screen", "fb"): {"path"},
     ("screen", "drm"): {"path"},

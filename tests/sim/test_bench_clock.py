@@ -141,6 +141,6 @@ def test_a_wait_that_cannot_end_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
         runtime.receive(None)
     never = threading.Event()
     runtime.submit("acquirer", lambda: str(never.wait(5)))
-    with pytest.raises(Stuck, match="has been at work"):
+    with pytest.raises(Stuck, match="has been busy"):
         runtime.receive(runtime.now() + 10)
     never.set()

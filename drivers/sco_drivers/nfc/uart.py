@@ -150,6 +150,17 @@ def _answers_slowly(line: Line, chipset: Any) -> bool:
     return found and _answers(line, chipset)
 
 
+def _configure(line: Line, chipset: Any) -> None:
+    """Normal mode. A late answer to an earlier command may come instead of the first answer to this one."""
+    try:
+        chipset.sam_configuration("normal")
+    except (OSError, nfc.clf.pn532.Chipset.Error) as error:
+        if isinstance(error, serial.SerialException):
+            raise
+        line.drain()
+        chipset.sam_configuration("normal")
+
+
 def _set_speed(line: Line, chipset: Any, speed: int) -> bool:
     """Set both sides to `speed`, and back if data does not arrive intact; returns whether it does."""
     before = line.baudrate
@@ -195,7 +206,7 @@ def connect(path: str, baud: int) -> ContactlessFrontend:
             line.open(path, FIRST_BAUD)
             if not _answers_slowly(line, chipset):
                 raise _os_error(errno.ENODEV)
-        chipset.sam_configuration("normal")
+        _configure(line, chipset)
         for speed in sorted((speed for speed in BAUDS if speed <= baud), reverse=True):
             if line.baudrate == speed or _set_speed(line, chipset, speed):
                 break

@@ -50,7 +50,7 @@ class VirtualReader(FramedChip):
         self.serial_us = 0.0
         self.baud = 115200
         self._delay = 0.0
-        self._start_s, self._start_answers_late = 0.0, False
+        self._start_s, self._start_answers_late, self._started_slowly = 0.0, False, False
         self._folder = Path(tempfile.mkdtemp(prefix="sco-pn532-"))
         self.path = self._folder / "tty"
         self._master = self._slave = -1
@@ -87,7 +87,7 @@ class VirtualReader(FramedChip):
             acknowledges: it acknowledges commands meanwhile, and each further one aborts the one before; otherwise it
                 does nothing, and answers all commands then.
         """
-        self._start_s, self._start_answers_late = seconds, acknowledges
+        self._start_s, self._start_answers_late, self._started_slowly = seconds, acknowledges, True
 
     def unplug(self) -> None:
         """Unplug the line. The chip loses its power."""
@@ -178,9 +178,10 @@ class VirtualReader(FramedChip):
 
     def _send(self, frame: bytes) -> None:
         self.serial_us += len(frame) * 10e6 / self.baud
-        with contextlib.suppress(OSError, termios.error):
-            if _TERMIOS_SPEED.get(termios.tcgetattr(self._slave)[4]) != self.baud:
-                frame = b"\x00\xfe\x80"  # what the host's UART makes of it
+        if self._started_slowly:
+            with contextlib.suppress(OSError, termios.error):
+                if _TERMIOS_SPEED.get(termios.tcgetattr(self._slave)[4]) != self.baud:
+                    frame = b"\x00\xfe\x80"  # what the host's UART makes of an answer that is late
         if self.baud > self._highest_baud:
             frame = bytes(octet ^ 0x20 for octet in frame)
         with contextlib.suppress(OSError):

@@ -33,7 +33,7 @@ demo: $(STAMP) ## one whole payment on an embedded PayMaster and simulated devic
 	$(BIN)/sco-pay demo --out out/demo
 
 test: $(STAMP) ## the tests without the long proofs; most of them wait for devices and sockets, so many run at a time
-	$(BIN)/python -m pytest -n 8 --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 verify: $(STAMP) ## the long proofs of the money logic: every engine of tests/verification within its bounds
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m verify tests/verification

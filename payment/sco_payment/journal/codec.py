@@ -409,12 +409,14 @@ def to_json(data: Mapping[str, Any]) -> str:
     return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def from_json(text: str | bytes) -> dict[str, Any]:
-    """The object in `text`.
+def from_json(text: object) -> dict[str, Any]:
+    """The object in `text`, which is a str or bytes in a sound journal; a damaged one may hold any value.
 
     Raises:
         JournalDamaged: there is none.
     """
+    if not isinstance(text, str | bytes):
+        raise JournalDamaged(f"not text: {_shortened(text)}")
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -493,9 +495,13 @@ def row_hash(
     body: str,
     prev_hash: str,
 ) -> str:
-    """The hash of a row: SHA-256 of the JSON array of all its other columns, in this order and without spaces."""
+    """The hash of a row: SHA-256 of the JSON array of all its other columns, in this order and without spaces.
+
+    A damaged row may hold bytes, which JSON has not: it has a hash too, and not the one that was written.
+    """
     row = (seq, at_ms, attempt, kind, version, lane_id, acquirer, body, prev_hash)
-    return hashlib.sha256(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    text = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=repr)
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def record_data(record: Record) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def _missing(first: int, last: int) -> str:
 
 def _head_problems(query: Query, last: int, digest: str) -> list[str]:
     seq, head_hash = next(query("SELECT seq, hash FROM head"), (0, codec.GENESIS))
-    if seq > last:
+    if isinstance(seq, int) and seq > last:
         return [_missing(last + 1, seq) + ": cut off at the end"]
     return [] if (seq, head_hash) == (last, digest) else ["the head does not agree with the last row"]
 
@@ -95,6 +95,11 @@ def _attempt_problems(query: Query, latest: dict[str, int]) -> list[str]:
         elif (order_no, is_open) != (state.plan.order_no, int(needs_recovery(state))):
             found.append(f"attempt {attempt} has another order number or open flag in the table than in its last row")
     return found + [f"attempt {attempt} is missing from the table of attempts" for attempt in latest]
+
+
+def _in_order(number: object) -> tuple[int, str]:
+    """A damaged table may hold numbers that are none: they come first."""
+    return (number, "") if isinstance(number, int) else (0, repr(number))
 
 
 class _ReplayedCases:
@@ -125,6 +130,6 @@ class _ReplayedCases:
             else f"case {number} is in the table of cases and in no row"
             if number not in self._cases
             else f"case {number} does not agree with its rows: it was changed"
-            for number in sorted({*found, *self._cases})
+            for number in sorted({*found, *self._cases}, key=_in_order)
             if found.get(number) != self._cases.get(number)
         ]

@@ -80,7 +80,7 @@ def test_what_deliver_takes_needs_no_acknowledgement(tmp_path: Path) -> None:
 def test_deliver_may_acknowledge_itself(tmp_path: Path) -> None:
     with bench(tmp_path, "pays after=2", ui=OwnUI()) as (lane, _):
         result = lane.pay(ORDER, deliver=lambda result: lane.acknowledge(result.key))
-        taken = [row for row in lane.journal.timeline(result.key) if row.body.get("state", {}).get("delivered")]
+        taken = [row for row in lane.journal.timeline(result.key) if row.body.get("state", {}).get("outcome_taken")]
         assert len(taken) == 1
 
 
@@ -129,7 +129,7 @@ def test_the_lane_dies_while_it_writes_the_acknowledgement(tmp_path: Path) -> No
 def test_an_acknowledgement_that_could_not_be_written_can_be_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*step: object, at: int) -> int | None:
+    def full(*step: object, at_ms: int) -> int | None:
         raise JournalUnwritable("no space left on device")
 
     with bench(tmp_path, "pays after=2", ui=OwnUI()) as (lane, paymaster):

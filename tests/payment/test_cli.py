@@ -64,9 +64,9 @@ def test_demo(tmp_path: Path, mode: str, customer: str, dialog: str, status: int
         (["link", "check", "https://pay.example/x"], 3, "unverifiable"),
         (["refund", "42"], 2, "pos/touch"),
         (["pay", "0", "--settings", "x", "--order", "1"], 2, "more than zero"),
-        (["pay", "1.234", "--settings", "x", "--order", "1"], 2, "not a sum"),
+        (["pay", "1.234", "--settings", "x", "--order", "1"], 2, "not an amount"),
         (["settings", "check", "/nowhere.toml"], 2, "no such file"),
-        (["simulate", "--script", "dances", "--port", "0"], 2, "known: leaves"),
+        (["simulate", "--script", "dances", "--port", "0"], 2, "expected one of leaves"),
         (["simulate", "--host", "192.0.2.1", "--port", "0"], 2, "choose others with --host and --port"),
         (["settings", "reference"], 0, "poll_timeout_s"),
         (["demo", "--out", "/proc/nowhere"], 2, "/proc/nowhere"),
@@ -323,7 +323,7 @@ def test_the_check_reports_all_mistakes_at_once(tmp_path: Path) -> None:
         SCO_PAYMASTER_CA_FILE=str(tmp_path / "none.pem"),
         SCO_DISPLAY_MODE="9",
         SCO_DISPLAY_MOD="0",
-        SCO_DEVICES_PRINTER="tcp://10.0.0.5:9100?paper_mm=60&qr_mm=40",
+        SCO_DEVICES_PRINTER="tcp://10.0.0.5:9100?paper_mm=20&qr_mm=40",
         SCO_DEVICES_SCREEN="fb:///dev/fb0?rotate=45",
     )
     assert done.returncode == 2
@@ -332,7 +332,7 @@ def test_the_check_reports_all_mistakes_at_once(tmp_path: Path) -> None:
         f"paymaster.ca_file: {tmp_path}/none.pem: No such file",
         "SCO_DISPLAY_MODE = 9",
         "SCO_DISPLAY_MOD: unknown setting display.mod",
-        "paper_mm='60' is neither 58 nor 80",
+        "paper_mm='20' is out of range 50..120",
         "unknown parameter qr_mm",
         "rotate='45' is not one of 0, 90, 180, 270",
     ):

@@ -25,7 +25,7 @@ LOOK, WRITE = 6, 23
 @pytest.mark.parametrize("fault", list(Fault))
 @pytest.mark.parametrize("plate", ["static", "dynamic"])
 def test_a_fault_at_any_stage_costs_the_tag_and_not_the_payment(tmp_path: Path, plate: str, fault: Fault) -> None:
-    with watched(tmp_path, plate) as it:
+    with watched(tmp_path, plate, invoice_life_s=900.0) as it:
         assert it.pay("first")[1] == ()
         stages = (0, 2, LOOK - 1) if plate == "static" else (1, LOOK + 3, LOOK + 14, LOOK + WRITE, LOOK + WRITE + 12)
         used = 0
@@ -104,7 +104,7 @@ def test_a_torn_tag_never_shows_a_link_that_is_not_ours(tmp_path: Path, how: str
 
 
 def only_the_tag(tmp_path: Path) -> Any:
-    return watched(tmp_path, "dynamic", show_qr=False)
+    return watched(tmp_path, "dynamic", show_qr=False, invoice_life_s=900.0)
 
 
 def test_without_a_code_on_the_screen_a_silent_tag_ends_the_payment_cleanly(tmp_path: Path) -> None:

@@ -333,7 +333,7 @@ def check(settings: Settings, environment: Mapping[str, str], credential: bool) 
         elif text:
             Token(text)
         else:
-            return [f"there is no token: set {TOKEN_VARIABLE}, or paymaster.token_file to a file of mode 0600"]
+            return [f"the token is missing: set {TOKEN_VARIABLE}, or paymaster.token_file to a file of mode 0600"]
     except TokenError as error:
         return [f"{'paymaster.token_file' if file else TOKEN_VARIABLE}: {error}"]
     return []

@@ -284,9 +284,7 @@ def test_the_kernels_console_on_the_port(tree: MachineTree) -> None:
 def test_processes_that_hide_their_files_are_counted(tree: MachineTree) -> None:
     tree.process(1, "init")
     (tree.root / "proc/1/fd").chmod(0)
-    assert (
-        look(tree).notes[0].startswith("processes of other accounts that do not show which devices they have open: 1;")
-    )
+    assert look(tree).notes[0].startswith("1 processes of other accounts hide which devices they have open; root sees")
 
 
 # --- rules ----------------------------------------------------------------------------------------------------------

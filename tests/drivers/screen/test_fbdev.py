@@ -213,13 +213,14 @@ def test_unsupported_formats_report_what_was_found(change: dict[int, int], tmp_p
         kernel.open(monkeypatch)
 
 
-def test_no_device_and_no_framebuffer() -> None:
+def test_no_device_and_no_framebuffer(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(DeviceNotFound):
         open_screen("fb:///dev/no-such-fb")
     with pytest.raises(ScreenError, match="not a framebuffer"):
         open_screen("fb:///dev/null?tty=none")
     with pytest.raises(ScreenError, match="not a device"):
-        open_screen("fb:///etc/hostname?tty=none")
+        open_screen(f"fb://{tmp_path}/file?tty=none")
 
 
 class Terminal:

@@ -72,7 +72,8 @@ def test_a_picture_of_many_bands_is_that_of_one(form: PixelFormat, monkeypatch: 
 def colour_fields(draw: st.DrawFn) -> PixelFormat:
     bits = draw(st.sampled_from([16, 24, 32]))
     order = draw(st.permutations([0, 1, 2, 3]))
-    lengths = [draw(st.integers(1, 8 if bits > 16 else 5)) for _ in range(3)] + [draw(st.integers(0, 1))]
+    lengths = [draw(st.integers(1, 8 if bits > 16 else 5)) for _ in range(3)]
+    lengths.append(draw(st.integers(0, min(1, bits - sum(lengths)))))
     fields = [Bits()] * 4
     offset = draw(st.integers(0, bits - sum(lengths)))
     for which in order:

@@ -150,7 +150,7 @@ def test_without_a_code_on_the_screen_a_tag_that_may_carry_the_link_counts_as_pr
 
 def test_without_a_code_the_customer_is_not_sent_to_one(tmp_path: Path) -> None:
     """The tag may carry the link, which could not be read back; there is no other way to pay on this lane."""
-    with watched(tmp_path, "dynamic", show_qr=False) as it:
+    with watched(tmp_path, "dynamic", show_qr=False, invoice_life_s=900.0) as it:
         it.ui._on_pay = lambda screen: it.paymaster.phone.pay(str(it.reader.tag.uri())) and None
         assert it.lane.pay(Order("1", 25300)).outcome is Outcome.PAID
         it.settle()

@@ -20,14 +20,15 @@ ROOT = Path(__file__).resolve().parents[2]
 IN_THE_WHEEL = (
     "sco_drivers/py.typed",
     "sco_payment/py.typed",
+    "sco_sim/py.typed",
     "sco_hwtest/py.typed",
     "sco_drivers/screen/fonts/Roboto-Regular.ttf",
     "sco_drivers/screen/fonts/Roboto-Bold.ttf",
     "sco_drivers/screen/fonts/LICENSE.txt",
-    "sco_drivers/sim/printer/charset.png",
+    "sco_sim/printer/charset.png",
     "sco_payment/example.toml",
     "sco_payment/example_simulated.toml",
-    "sco_payment/paymaster/simulator/phone.html",
+    "sco_sim/paymaster/phone.html",
     "sco_hwtest/udev/60-sco.rules",
     "sco_hwtest/udev/sco-nfc.conf",
     "sco_hwtest/udev/sco-lane.service",
@@ -38,6 +39,8 @@ IN_THE_ARCHIVE = (
     "docs/index.md",
     "benchmarks/report.py",
     "examples/integrator/README.md",
+    "examples/acquirer/README.md",
+    "sim/sco_sim/__init__.py",
     "Makefile",
     "README.md",
     "LICENSE",
@@ -60,7 +63,8 @@ try:
     open_touch("evdev:///dev/null")
 except OSError as error:
     assert "not an input device" in str(error)
-import sco_payment.assemble
+import sco_payment
+assert sco_payment.open_lane
 assert not {"starlette", "uvicorn", "zxingcpp", "pytest", "numpy"} & set(sys.modules)
 """
 

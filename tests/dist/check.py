@@ -114,7 +114,7 @@ def main() -> None:
         run([env / "sco-hwtest", "udev", "print"], says="GROUP", cwd=work)
         run([env / "sco-hwtest", "discover"], says="ready for user", cwd=work)
         run([env / "sco-hwtest", "run", "--nfc", "sim://", "--report", "r.html"], says="checks passed.", cwd=work)
-        screen = [env / "sco-hwtest", "run", "--screen", "sim://", "--only", "code-reads"]
+        screen = [env / "sco-hwtest", "run", "--screen", "sim://", "--only", "code-is-readable"]
         run(screen, status=3, says="sco-paymaster[simulator]", cwd=work)
         run([env / "sco-pay", "settings", "example"], says="[journal]", cwd=work)
         run([*pip, f"{wheel}[simulator]", "pytest"])

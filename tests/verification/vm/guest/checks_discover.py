@@ -33,7 +33,7 @@ def urls(found: Found) -> list[str]:
 
 
 def as_nobody(look: Callable[[], dict[str, list[str]]]) -> dict[str, list[str]]:
-    """What a user without groups is told, by kind; in a process of its own."""
+    """What is reported to a user without groups, by kind; in a process of its own."""
     user = pwd.getpwnam("nobody")
     look()  # what a user may not read on this machine is read before
     back, out = os.pipe()
@@ -52,10 +52,10 @@ def as_nobody(look: Callable[[], dict[str, list[str]]]) -> dict[str, list[str]]:
 
 def problems() -> dict[str, list[str]]:
     """What is to be done, by kind."""
-    told: dict[str, list[str]] = {}
+    reported: dict[str, list[str]] = {}
     for one in discover().found:
-        told.setdefault(one.kind, []).extend(problem.to_do for problem in one.problems)
-    return told
+        reported.setdefault(one.kind, []).extend(problem.to_do for problem in one.problems)
+    return reported
 
 
 def failures_of(kind: Kind, url: str) -> list[str]:
@@ -114,7 +114,7 @@ def run_all(
         wait_for(lambda: twin.lp is None, "the twin goes")
 
     def says_who_holds_a_port() -> None:
-        """A port that is open somewhere is told, with the process."""
+        """A port that is open somewhere is reported with the process."""
         held = os.open(line.node, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         try:
             words = [problem.found for one in of_kind("serial") for problem in one.problems]
@@ -123,10 +123,10 @@ def run_all(
             os.close(held)
 
     def tells_a_user_what_to_do() -> None:
-        """A user who is not in the group is told so for each device."""
-        told = as_nobody(problems)
+        """A user who is not in the group gets it reported for each device."""
+        reported = as_nobody(problems)
         for kind in ("printer", "nfc", "serial", "screen"):
-            assert any("sudo usermod -aG sco nobody" in to_do for to_do in told[kind]), told
+            assert any("sudo usermod -aG sco nobody" in to_do for to_do in reported[kind]), reported
 
     def a_run_on_a_busy_port_says_who_has_it() -> None:
         """The suite's failure names the process that holds the line."""
@@ -141,10 +141,10 @@ def run_all(
 
     def a_run_without_rights_says_what_to_do() -> None:
         """The suite's failure tells a user how to come by the rights."""
-        told = as_nobody(lambda: {"printer": failures_of("printer", "lp:///dev/sco/printer")})
-        assert len(told["printer"]) == 1, told
-        assert "may not open it" in told["printer"][0], told
-        assert "sudo usermod -aG sco nobody" in told["printer"][0], told
+        reported = as_nobody(lambda: {"printer": failures_of("printer", "lp:///dev/sco/printer")})
+        assert len(reported["printer"]) == 1, reported
+        assert "may not open it" in reported["printer"][0], reported
+        assert "sudo usermod -aG sco nobody" in reported["printer"][0], reported
 
     def gone_is_gone() -> None:
         """What was pulled out is no longer found."""

@@ -105,7 +105,7 @@ def run_all(report: Report, printer: devices.UsbPrinter, twin: devices.UsbPrinte
         suites(report, "printer-lp", "lp:///dev/sco/printer", paper, ready)
     with printer.on() as paper:
         suites(report, "printer-usb", printer.usb_url, paper, ready)
-    report.check("printer-usb", "two-of-them-are-told-apart", lambda: told_apart(printer, twin))
+    report.check("printer-usb", "two-of-them-are-distinguished", lambda: distinguished(printer, twin))
     report.check("printer-usb", "the-kernel-gets-it-back", lambda: given_back(printer))
     with serial_printer(line) as (url, paper):
         for check in OWN:
@@ -121,7 +121,7 @@ def on_line(url: str, check: Check[Printer]) -> None:
         check.run(printer)
 
 
-def told_apart(printer: devices.UsbPrinter, twin: devices.UsbPrinter) -> None:
+def distinguished(printer: devices.UsbPrinter, twin: devices.UsbPrinter) -> None:
     """Two equal printers: without a serial number it is refused, with it the right one prints."""
     with printer.on() as first, twin.on() as second:
         try:

@@ -103,7 +103,7 @@ def host_reads(report: Report, name: str, url: str) -> None:
 
 
 def refuses_rgb565(url: str) -> None:
-    """A format that the card does not scan out is told as such."""
+    """A format that the card does not scan out is reported as such."""
     try:
         open_screen(url).close()
     except UnsupportedScreen as error:
@@ -121,7 +121,7 @@ def gives_console_back(url: str) -> None:
 
 
 def one_master(url: str) -> None:
-    """A second opening is told that the display has a master."""
+    """A second opening reports that the display has a master."""
     with open_screen(url) as first:
         first.show(scenes()[0])
         try:

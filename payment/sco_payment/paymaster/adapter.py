@@ -173,9 +173,10 @@ class PayMasterAcquirer:
 
         Another lane of the merchant may sell under the same number at the same time. Where PayMaster returns the
         attempt's key, only the key counts. Where it does not, the amount must agree; that proves nothing, and the event
-        says so. PayMaster's times are by its own clock, so the search allows for the difference. The last query, whose
-        answer may close the attempt, covers two days before and after; where the clocks are further apart than that, an
-        empty list means nothing.
+        says so. A payment that names neither order nor attempt, for the attempt's amount and from its time, may be the
+        attempt's: while one is listed, "not listed" cannot be said. PayMaster's times are by its own clock, so the
+        search allows for the difference. The last query, whose answer may close the attempt, covers two days before and
+        after; where the clocks are further apart than that, an empty list means nothing.
         """
         now = self._now()
         ahead = self._server_is_ahead_s(now)
@@ -188,10 +189,16 @@ class PayMasterAcquirer:
             )
         except (PayMasterError, ValueError) as error:
             return self._unavailable(error, seq)
-        ours = [p for p in listed if p.order_no == plan.order_no and p.id not in foreign_ids and _is_of(p, plan)]
-        named = [p for p in ours if _ATTEMPT in p.params]
+        possible = [p for p in listed if p.id not in foreign_ids and _is_of(p, plan)]
+        named = [p for p in possible if _ATTEMPT in p.params]
         # Till software that sends no key, or a list that does not return it: then the amount must be ours.
-        ours = named or [p for p in ours if (p.amount_kopecks, p.currency) == (plan.kopecks, plan.currency)]
+        same_amount = [p for p in possible if (p.amount_kopecks, p.currency) == (plan.kopecks, plan.currency)]
+        ours = named or [p for p in same_amount if p.order_no == plan.order_no]
+        nameless = [p for p in same_amount if p.order_no is None and _is_from_the_time_of(p, plan, shift)]
+        if nameless and not named:
+            ids = ", ".join(payment.id for payment in nameless)
+            text = f"PayMaster lists payments of this amount that name no order, and one may be this order's: {ids}"
+            return StatusUnavailable(self._now(), seq, text)
         if not ours and (abs(ahead) > _WRONG_CLOCK_S or plan.begun_at_ms > now):
             text = f"no payment of this order is listed, and the lane's clock is wrong (PayMaster's is {ahead:+.0f} s)"
             return StatusUnavailable(self._now(), seq, text)
@@ -280,6 +287,14 @@ def _is_of(payment: Payment, plan: Plan) -> bool:
     if attempt is not None:
         return attempt == plan.key
     return payment.order_no in (None, plan.order_no)
+
+
+def _is_from_the_time_of(payment: Payment, plan: Plan, shift: timedelta) -> bool:
+    """Whether the payment may have been created by the attempt, by PayMaster's clock, which is `shift` ahead."""
+    if payment.created is None:
+        return True
+    begun, end = _utc(plan.begun_at_ms) + shift, _utc(plan.expires_at_ms + plan.timing.grace_ms) + shift
+    return begun - _CLOCKS_APART <= payment.created <= end + _CLOCKS_APART
 
 
 def _utc(at: int) -> datetime:

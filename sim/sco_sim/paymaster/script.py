@@ -31,10 +31,15 @@ FAULTS = {
     "garbage": "HTTP 200 with a body that is no JSON, after the request took effect",
 }
 ALIASES = {
-    "cancel-refused": "cancel-refused",
     "cancel-lost": "cut-after on=cancel",
     "cancel-unanswered": "cut-before on=cancel",
     "404-first": "404 on=get",
+}
+
+
+BEHAVIOURS = {
+    "cancel-refused": "every cancellation is refused",
+    "list-nameless": "the list shows neither order numbers nor parameters, as in PayMaster's documented example",
 }
 
 
@@ -61,7 +66,7 @@ class Script:
     text: str = "leaves"
     customer: str = "leaves"
     after_s: float = 0.0
-    refuse_cancel: bool = False
+    behaviours: set[str] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
@@ -75,15 +80,15 @@ class Script:
                 raise BadScript(f"{text!r}: an empty part")
             name, *rest = ALIASES.get(words[0], words[0]).split() + words[1:]
             options = dict(_option(text, word) for word in rest)
-            if name == "cancel-refused":
-                script.refuse_cancel = True
+            if name in BEHAVIOURS:
+                script.behaviours.add(name)
             elif name in CUSTOMERS:
                 script.customer = name
                 script.after_s = _number(text, options.pop("after", "1" if name == "pays-late" else "0"))
             elif name in FAULTS:
                 script.faults.append(_fault(text, name, options))
             else:
-                known = ", ".join([*CUSTOMERS, *FAULTS, *ALIASES])
+                known = ", ".join([*CUSTOMERS, *FAULTS, *BEHAVIOURS, *ALIASES])
                 raise BadScript(f"{name!r} is not known in a script; expected one of {known}")
             if options:
                 raise BadScript(f"{name} has no option {', '.join(options)}")

@@ -156,7 +156,7 @@ class PayMasterSimulator:
     def use(self, script: str) -> None:
         """Change what happens from now on. Raises BadScript."""
         self.script = Script.parse(script)
-        self.bank.refuse_cancel = self.script.refuse_cancel
+        self.bank.refuse_cancel = "cancel-refused" in self.script.behaviours
 
     def go_offline(self) -> None:
         """The lane's network fails: open connections are reset, new ones fail. Phones stay online."""
@@ -259,6 +259,9 @@ class PayMasterSimulator:
         found = self.bank.list(_time(query.get("start")), _time(query.get("end")))
         first = int(query.get("cursor", "0"))
         page: dict[str, Any] = {"items": [payment.body() for payment in found[first : first + _PAGE]]}
+        if "list-nameless" in self.script.behaviours:
+            for item in page["items"]:
+                item["invoice"] = {"description": item["invoice"]["description"]}
         if first + _PAGE < len(found):
             page["cursor"] = str(first + _PAGE)
         return self._answer(page)

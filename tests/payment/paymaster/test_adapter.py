@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -133,6 +133,42 @@ def test_an_empty_list_is_no_answer_where_the_clocks_are_days_apart(skew_s: floa
     ((start, end),) = client.asked
     created_at_the_bank = PLAN.begun_at_ms + round((skew_s or 0.0) * 1000)
     assert ms(start) <= created_at_the_bank <= ms(end)
+
+
+NAMELESS = payment("7", order_no=None)
+BEGUN = datetime.fromtimestamp(PLAN.begun_at_ms / 1000, UTC)
+
+
+@pytest.mark.parametrize("status", ["Confirmation", "Settled", "Cancelled"])
+@pytest.mark.parametrize("created", [None, BEGUN, BEGUN - timedelta(minutes=9), BEGUN + timedelta(minutes=24)])
+def test_a_payment_of_our_amount_and_time_without_a_name_may_be_ours(created: datetime | None, status: str) -> None:
+    found = bank(replace(NAMELESS, created=created, status=status)).find(PLAN, 1, ())
+    assert isinstance(found, m.StatusUnavailable)
+    assert "name no order" in found.detail
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(NAMELESS, amount_kopecks=25_301),
+        replace(NAMELESS, currency="USD"),
+        replace(NAMELESS, created=BEGUN - timedelta(hours=1)),
+        replace(NAMELESS, created=BEGUN + timedelta(hours=1)),
+        replace(NAMELESS, params={"attempt": "of another lane"}),
+    ],
+)
+def test_a_payment_without_a_name_that_cannot_be_ours_hides_nothing(other: Payment) -> None:
+    assert isinstance(bank(other).find(PLAN, 1, ()), m.PaymentNotListed)
+
+
+def test_a_payment_without_a_name_that_the_lane_knows_is_not_this_attempts() -> None:
+    assert isinstance(bank(NAMELESS).find(PLAN, 1, ("7",)), m.PaymentNotListed)
+
+
+def test_a_payment_that_names_the_attempt_needs_no_order_number() -> None:
+    found = bank(payment("8", order_no=None), payment("7", order_no=None, attempt="k1")).find(PLAN, 1, ())
+    assert isinstance(found, m.PaymentStatusReceived)
+    assert (found.payment_id, found.proved) == ("7", True)
 
 
 def test_the_last_search_covers_days_before_and_after() -> None:

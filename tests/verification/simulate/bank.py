@@ -132,4 +132,6 @@ class HarshBank(Bank):
             found = [payment for payment in found if self.clock() - payment.created > 20.0]
         if self._faults.strikes("unattributed"):
             found = [replace(payment, invoice={**payment.invoice, "params": {}}) for payment in found]
+        if self._faults.strikes("nameless"):
+            found = [replace(payment, invoice={"description": ""}) for payment in found]
         return found

@@ -74,6 +74,7 @@ BANK = {
     "unknown status": "the bank uses a status that no document names",
     "namesake": "another lane of the merchant sells under the same order number",
     "unattributed": "the bank's list omits which attempt a payment was made for",
+    "nameless": "the bank's list names neither orders nor attempts",
     "crowd": "the merchant has many payments: the list has several pages",
 }
 KINDS = {**HTTP, **DISK, **DEVICES, **POWER, **BANK}

@@ -120,6 +120,10 @@ def _any_answer_is_accepted(original: Any) -> Any:
     return lambda payment, plan: True
 
 
+def _no_time_is_the_attempts(original: Any) -> Any:
+    return lambda payment, plan, shift: False
+
+
 def _any_page_is_accepted(original: Any) -> Any:
     return lambda body, payment_id: None
 
@@ -200,6 +204,14 @@ FAULTS = (
         owner=adapter,
         attribute="_is_of",
         make=_any_answer_is_accepted,
+    ),
+    _fault(
+        "a list without names does not hold the attempt's payment",
+        *(2, 3),
+        owner=adapter,
+        attribute="_is_from_the_time_of",
+        make=_no_time_is_the_attempts,
+        where=Focus(2, {"nameless": 1.0}, ("create", "answer lost")),
     ),
     _fault(
         "a captive portal's page counts as an accepted cancellation",

@@ -207,7 +207,7 @@ FAULTS = (
     ),
     _fault(
         "a list without names does not hold the attempt's payment",
-        *(2, 3),
+        *(2, 3, 4),
         owner=adapter,
         attribute="_is_from_the_time_of",
         make=_no_time_is_the_attempts,

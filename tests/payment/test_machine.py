@@ -522,14 +522,37 @@ def test_an_accepted_cancellation_is_unpaid_and_the_payment_is_watched() -> None
     assert (after.phase, after.case, after.outcome) == (P.WATCHING, None, m.Outcome.UNPAID)
 
 
-def test_an_open_payment_is_cancelled_after_a_restart_only() -> None:
-    after, effects = m.step(state(P.CONFIRMING, reason=m.EndReason.RESTART), answer(S.OPEN))
-    assert (after.phase, after.reason, effects) == (P.CANCELLING, m.EndReason.RESTART, cancels())
-    for changes in ({"reason": m.EndReason.EXPIRED}, {"reason": m.EndReason.RESTART, "cancel": m.Cancel.UNANSWERED}):
-        after, effects = m.step(state(P.CONFIRMING, **changes), answer(S.OPEN))
+@pytest.mark.parametrize("reason", [m.EndReason.RESTART, m.EndReason.EXPIRED, m.EndReason.CUSTOMER])
+def test_an_open_payment_is_cancelled_unless_its_cancellation_was_sent(reason: m.EndReason) -> None:
+    after, effects = m.step(state(P.CONFIRMING, reason=reason), answer(S.OPEN))
+    assert (after.phase, after.reason, after.cancel, effects) == (
+        P.CONFIRMING, reason, m.Cancel.ASKED, (m.SendCancel(8, ID),),
+    )  # fmt: skip
+    for cancel in (m.Cancel.ACCEPTED, m.Cancel.REFUSED, m.Cancel.UNANSWERED):
+        after, effects = m.step(state(P.CONFIRMING, reason=reason, cancel=cancel), answer(S.OPEN))
         assert (after, effects) == (
-            idle(P.CONFIRMING, last_status_at_ms=BEGIN + 9_000, next_at_ms=BEGIN + 9_000, **changes), (),
-        )  # fmt: skip
+            idle(P.CONFIRMING, last_status_at_ms=BEGIN + 9_000, next_at_ms=BEGIN + 9_000, reason=reason, cancel=cancel),
+            (),
+        )
+
+
+@pytest.mark.parametrize("phase", [P.CONFIRMING, P.WATCHING])
+def test_a_late_cancellation_gets_no_more_time(phase: m.Phase) -> None:
+    before = state(phase, cancel=m.Cancel.ASKED, until_ms=BEGIN + 15_000)
+    after, effects = m.step(before, m.CancelAnswered(BEGIN + 14_000, 7, m.Cancel.ACCEPTED))
+    assert (after.phase, after.cancel, after.until_ms) == (phase, m.Cancel.ACCEPTED, BEGIN + 15_000)
+    assert effects == (m.SendPoll(8, ID),)
+
+
+@pytest.mark.parametrize("phase", [P.CONFIRMING, P.WATCHING])
+def test_a_cancellation_that_never_left_is_sent_after_the_next_answer(phase: m.Phase) -> None:
+    before = state(phase, cancel=m.Cancel.ASKED, next_at_ms=BEGIN + 5_000, until_ms=BEGIN + 60_000)
+    waiting, effects = m.step(before, m.CancelAnswered(BEGIN + 3_000, 7, m.Cancel.NOT_ASKED))
+    assert (waiting, effects) == (replace(before, cancel=m.Cancel.NOT_ASKED, busy=False), ())
+    asking, effects = m.step(waiting, m.Tick(BEGIN + 5_000))
+    assert effects == (m.SendPoll(8, ID),)
+    _, effects = m.step(replace(asking, seq=7), answer(S.OPEN))
+    assert effects == (m.SendCancel(8, ID),)
 
 
 # --- watching -----------------------------------------------------------------------------------------------------
@@ -557,15 +580,19 @@ def test_the_watch_ends_when_the_acquirer_has_closed_the_payment() -> None:
     assert (after.phase, effects) == (P.UNPAID, (m.NoteCase("the acquirer has closed the payment unpaid"),))
 
 
-def test_an_open_payment_found_while_watching_is_cancelled_while_its_invoice_lives() -> None:
+def test_an_open_payment_found_while_watching_is_cancelled_but_not_by_the_last_request() -> None:
     lost = watched(payment_id=None, cancel=m.Cancel.NOT_ASKED)
     after, effects = m.step(lost, answer(S.OPEN, at=END - 1))
     assert (after.phase, after.payment_id, after.cancel, effects) == (
         P.WATCHING, ID, m.Cancel.ASKED, (m.SendCancel(8, ID),),
     )  # fmt: skip
-    after, effects = m.step(lost, answer(S.OPEN, at=END))
-    assert (after, effects) == (replace(lost, payment_id=ID, busy=False, next_at_ms=END), ())
-    after, effects = m.step(replace(after, busy=True), m.StatusUnavailable(END + 50, 7, "", 31_000))
+    after, effects = m.step(lost, answer(S.OPEN, at=END + 1))
+    assert effects == (m.SendCancel(8, ID),)
+    last = replace(lost, next_at_ms=END + 630_000)
+    after, effects = m.step(last, answer(S.OPEN, at=END + 600_050))
+    assert (after.phase, after.cancel) == (P.UNSETTLED, m.Cancel.NOT_ASKED)
+    assert [type(effect) for effect in effects] == [m.OpenCase]
+    after, effects = m.step(lost, m.StatusUnavailable(END + 50, 7, "", 31_000))
     assert after.next_at_ms == END + 31_050
     answered, effects = m.step(watched(cancel=m.Cancel.ASKED), m.CancelAnswered(BEGIN + 1_000, 7, m.Cancel.REFUSED))
     assert (answered.cancel, answered.next_at_ms, answered.seq, effects) == (

@@ -355,13 +355,19 @@ def cancel_answered(state: State, event: CancelAnswered) -> Step:
 
 
 def confirming_status(state: State, event: PaymentStatusReceived) -> Step:
-    """A final status ends the attempt. After a restart a payment that is still open is cancelled."""
+    """A final status ends the attempt. A payment that is still open is cancelled, unless its cancellation was sent: the
+    lane has restarted, the acquirer keeps it open past its end, or the cancellation never left."""
     final = _final_status(state, event)
     if final is not None:
         return final
-    if state.reason is EndReason.RESTART and state.cancel is Cancel.NOT_ASKED:
-        return send_cancel(state, EndReason.RESTART)
-    return ask_later(replace(state, last_status_at_ms=event.at_ms), event)
+    state = replace(state, last_status_at_ms=event.at_ms)
+    return _ask_to_cancel(state) if state.cancel is Cancel.NOT_ASKED else ask_later(state, event)
+
+
+def later_cancel_answered(state: State, event: CancelAnswered) -> Step:
+    """Ask for the status: at once, or at the usual pace where the cancellation certainly never left."""
+    state = replace(state, cancel=event.result)
+    return (state, ()) if event.result is Cancel.NOT_ASKED else _send_poll(state, event.at_ms)
 
 
 def confirming_tick(state: State, event: Tick) -> Step:
@@ -395,7 +401,7 @@ def watching_status(state: State, event: PaymentStatusReceived) -> Step:
         return _end_in_case(replace(adopted, phase=Phase.UNSETTLED), CaseReason.REFUNDED, _refunded(event))
     if event.status is PaymentStatus.CLOSED:
         return _end_unpaid(adopted, "the acquirer has closed the payment unpaid")
-    if state.cancel is Cancel.NOT_ASKED and event.at_ms < state.plan.expires_at_ms:  # the customer has left
+    if state.cancel is Cancel.NOT_ASKED and not is_last_request(state):  # the customer has left
         return _ask_to_cancel(adopted)
     return watch_on(adopted, event)
 
@@ -425,11 +431,6 @@ def _end_in_case(state: State, reason: CaseReason, detail: str) -> Step:
 
 def _end_unpaid(state: State, detail: str) -> Step:
     return replace(state, phase=Phase.UNPAID), (() if state.case is None else (NoteCase(detail),))
-
-
-def watching_cancel_answered(state: State, event: CancelAnswered) -> Step:
-    """Whatever the answer is: ask for the status."""
-    return _send_poll(replace(state, cancel=event.result), event.at_ms)
 
 
 def watching_not_listed(state: State, event: PaymentNotListed) -> Step:

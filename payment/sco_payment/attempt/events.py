@@ -81,7 +81,8 @@ class PaymentNotListed:
 
 @dataclass(frozen=True, slots=True)
 class CancelAnswered:
-    """What came of the cancellation: ACCEPTED, REFUSED or UNANSWERED."""
+    """What came of the cancellation: ACCEPTED, REFUSED, UNANSWERED; or NOT_ASKED, where it certainly never reached the
+    acquirer or was certainly not looked at, so that it can still be sent."""
 
     at_ms: int
     seq: int

@@ -212,11 +212,14 @@ class PayMasterAcquirer:
         return self._received(ours[0], seq, proved=bool(named))
 
     def cancel(self, payment_id: str, seq: int) -> CancelAnswered:
-        """PUT the cancellation; anything but a plain yes or no is UNANSWERED."""
+        """PUT the cancellation. NOT_ASKED: it never left, or met "too many requests". Anything else but a plain yes or
+        no is UNANSWERED."""
         try:
             self._client.cancel_payment(payment_id)
         except (RequestRefused, BadRequest, NotAuthorised) as error:
             return CancelAnswered(self._now(), seq, Cancel.REFUSED, str(error))
+        except (NotSent, TooManyRequests) as error:
+            return CancelAnswered(self._now(), seq, Cancel.NOT_ASKED, str(error))
         except (PayMasterError, ValueError) as error:
             return CancelAnswered(self._now(), seq, Cancel.UNANSWERED, str(error))
         return CancelAnswered(self._now(), seq, Cancel.ACCEPTED)

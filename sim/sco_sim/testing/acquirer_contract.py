@@ -291,7 +291,7 @@ def _cancelled(bench: AcquirerBench, payment_id: str) -> Cancel:
     assert isinstance(event, CancelAnswered), event
     assert event.seq == 8
     assert event.result is Cancel.ACCEPTED or event.detail
-    assert event.result in (Cancel.ACCEPTED, Cancel.REFUSED, Cancel.UNANSWERED)
+    assert event.result is not Cancel.ASKED
     return event.result
 
 
@@ -320,14 +320,22 @@ def a_closed_payment_stays_closed(bench: AcquirerBench) -> None:
 
 
 def no_answer_to_a_cancellation_is_unanswered(bench: AcquirerBench, fault: Fault | None) -> None:
-    """Neither accepted nor refused: it may have taken effect. It is sent once."""
+    """Neither accepted nor refused: it may have taken effect. It is sent once. Only a cancellation that certainly took
+    none, without a network or with "too many requests", may be NOT_ASKED, and is then sent again."""
     payment_id = _created(bench).payment_id
     requests = bench.wire.requests
     _break(bench, fault)
-    assert _cancelled(bench, payment_id) is Cancel.UNANSWERED
+    result = _cancelled(bench, payment_id)
     assert bench.wire.requests - requests <= 1
     bench.wire.up()
     bench.wire.release()
+    if result is Cancel.NOT_ASKED:
+        assert fault in (None, "429")
+        assert bench.cancellations() == 0
+        assert _status(bench, payment_id).status is PaymentStatus.OPEN
+        assert _cancelled(bench, payment_id) is Cancel.ACCEPTED
+    else:
+        assert result is Cancel.UNANSWERED
     assert bench.cancellations() <= 1
 
 

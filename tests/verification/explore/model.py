@@ -260,8 +260,9 @@ class Model:
         self.plan = scenario.plan()
         timing = self.plan.timing
         self.end = scenario.life + scenario.grace
-        # the longest way of an attempt that wakes at its invoice's end: present, cancel or find, confirm, last question
-        self.slack = 3 * scenario.call + timing.confirm_ms + timing.present_ms
+        # the longest way of an attempt that wakes at its invoice's end: present, cancel or find, confirm
+        # (with a late cancellation and the poll after it), last question
+        self.slack = 5 * scenario.call + timing.confirm_ms + timing.present_ms
         self.horizon = self.end + self.slack + 2
 
     def start(self) -> State:
@@ -352,6 +353,9 @@ class Model:
                 yield from self._deliver(late, call, "lost", f"no answer to the {call.kind}; it may still arrive")
                 if call.kind == "create":
                     yield from self._deliver(rest, call, "not sent", "the create cannot be sent")
+                elif call.kind == "cancel":
+                    unsent = rest._replace(cancels=rest.cancels - 1)
+                    yield from self._deliver(unsent, call, "not sent", "the cancellation cannot be sent")
             else:
                 yield from self._deliver(rest, call, call.reply, f"the answer to the {call.kind} arrives: {call.reply}")
                 if call.reply != "silent":
@@ -621,9 +625,12 @@ def _event(s: State, call: Call, reply: str, names_attempt: bool) -> m.Event:
         unsure = reply not in ("refused", "not sent")
         return m.CreateFailed(at, seq, reply, may_exist=unsure, final=reply.startswith("refused"))
     if call.kind == "cancel":
-        result = {"accepted": m.Cancel.ACCEPTED, "refused": m.Cancel.REFUSED, "refunded instead": m.Cancel.REFUSED}.get(
-            reply, m.Cancel.UNANSWERED
-        )
+        result = {
+            "accepted": m.Cancel.ACCEPTED,
+            "refused": m.Cancel.REFUSED,
+            "refunded instead": m.Cancel.REFUSED,
+            "not sent": m.Cancel.NOT_ASKED,
+        }.get(reply, m.Cancel.UNANSWERED)
         return m.CancelAnswered(at, seq, result)
     if reply in ("lost", "silent"):
         return m.StatusUnavailable(at, seq, reply)

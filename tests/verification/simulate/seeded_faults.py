@@ -51,6 +51,14 @@ def _failed_cancel_is_accepted(original: Any) -> Any:
     return cancel
 
 
+def _unanswered_cancel_never_left(original: Any) -> Any:
+    def cancel(self: Any, payment_id: str, seq: int) -> Any:
+        answered = original(self, payment_id, seq)
+        return replace(answered, result=m.Cancel.NOT_ASKED) if answered.result is m.Cancel.UNANSWERED else answered
+
+    return cancel
+
+
 def _not_found_is_unpaid(original: Any) -> Any:
     def status(self: Any, payment_id: str, seq: int) -> Any:
         try:
@@ -170,6 +178,14 @@ FAULTS = (
         owner=adapter.PayMasterAcquirer,
         attribute="cancel",
         make=_failed_cancel_is_accepted,
+    ),
+    _fault(
+        "a cancellation without an answer counts as never sent",
+        4,
+        owner=adapter.PayMasterAcquirer,
+        attribute="cancel",
+        make=_unanswered_cancel_never_left,
+        where=Focus(persistent=("cancel", "answer lost")),
     ),
     _fault(
         "404 is unpaid",

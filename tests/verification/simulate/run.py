@@ -123,6 +123,7 @@ class Run:
         self.truth = Truth(self)
         self.network.sent = self._leaves
         self.network.over = self.truth.over
+        self.network.turned_away = self.truth.turned_away
         self.network.alive = lambda: self.process.alive
         self.process = Process(self)
         self.serving: Order | None = None

@@ -132,6 +132,12 @@ class Truth:
         if state is None or state.cancel is not m.Cancel.ASKED:
             raise Violation(4, f"{payment_id} is cancelled and that is not on disk")
 
+    def turned_away(self, request: Request) -> None:
+        """The bank answers "too many requests": it has not looked at the request, which may be sent again."""
+        payment = self._run.bank.payments.get(str(request.payment_id))
+        if request.what == "cancel" and payment is not None:
+            self._cancels[payment.invoice["params"]["attempt"]] -= 1
+
     def _on_disk(self, key: str) -> m.State | None:
         db = self._run.process.db
         query = "SELECT version, state FROM attempts WHERE attempt = ?"

@@ -109,6 +109,7 @@ class Network:
         self._note = note
         self.sent: Callable[[Request], None] = lambda request: None
         self.over: Callable[[Request], None] = lambda request: None
+        self.turned_away: Callable[[Request], None] = lambda request: None
         self.alive: Callable[[], bool] = lambda: True
         self.offline = False
 
@@ -152,6 +153,8 @@ class Network:
         back = random.uniform(0.002, 0.2) if fault != "slow" else random.uniform(1.0, 30.0)
         if fault in ("send cut", "cut before", "lost", "429", "500", "redirect", "portal", "404"):
             self.over(request)
+        if fault == "429":
+            self.turned_away(request)
         if fault in ("send cut", "cut before"):
             wire.cut_at(reached)
             if fault == "send cut":

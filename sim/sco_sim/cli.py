@@ -54,6 +54,11 @@ from sco_sim.paymaster import BadScript, serve
     help="How much faster than on a lane time passes.",
 )
 @click.option(
+    "--skip-waiting",
+    is_flag=True,
+    help="Pass more quickly still through the time in which the lane and the customer only wait.",
+)
+@click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("out/demo"),

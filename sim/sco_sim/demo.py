@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ from sco_payment.lane import Lane
 from sco_payment.order import Order, Result, check_order
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime
-from sco_payment.settings import TOKEN_VARIABLE, DisplaySettings, Settings
+from sco_payment.settings import TOKEN_VARIABLE, DisplaySettings, Settings, TimingSettings
 from sco_payment.settings_reader import settings_from_mapping
 from sco_sim.paymaster import NothingToPay, PayMasterSimulator
 from sco_sim.screen import VirtualScreen
@@ -52,6 +53,9 @@ _LOOK_S = 0.05
 _THINKS_S = 2.0  # lane time between seeing the code and paying
 _SCENE_S = 0.3  # wall time in which what moves on a scene, its spinner and countdown, has begun to
 _PATIENCE_S = 30.0  # wall time after which a customer who sees nothing has left
+_SKIP_SPEED = 200.0  # of lane time in which only waiting is left
+_SKIP_ENDS_MS = 10_000  # lane time before a deadline; from there on time passes at the demo's own speed again
+_SLICE_S = 0.02  # wall time after which a wait notices that the speed has changed
 
 
 def decode(picture: Image.Image) -> str | None:
@@ -62,6 +66,39 @@ def decode(picture: Image.Image) -> str | None:
 
 class _LaneTime(ThreadRuntime[Message]):
     """Time that runs faster, but not on the customer's screen and ticket: they show what they would on a lane."""
+
+    def __init__(self, speed: float) -> None:
+        super().__init__(speed)
+        self._lane_ms, self._since = float(super().now()), time.monotonic()
+        self._skip_to: float | None = None
+        self._lock = threading.RLock()
+
+    def now(self) -> int:
+        """Lane time, ms since the epoch."""
+        with self._lock:
+            passed_ms = (time.monotonic() - self._since) * 1000
+            if self._skip_to is not None:
+                fast = max(_SKIP_SPEED, self._speed)
+                if self._lane_ms + passed_ms * fast < self._skip_to:
+                    return round(self._lane_ms + passed_ms * fast)
+                skip_ms = (self._skip_to - self._lane_ms) / fast
+                self._lane_ms, self._since, self._skip_to = self._skip_to, self._since + skip_ms / 1000, None
+                passed_ms -= skip_ms
+            return round(self._lane_ms + passed_ms * self._speed)
+
+    def skip_to(self, at: int) -> None:
+        """Let the lane time until `at` pass quickly; a skip under way goes on instead."""
+        with self._lock:
+            now = self.now()
+            if self._skip_to is None and at > now:
+                self._lane_ms, self._since, self._skip_to = now, time.monotonic(), at
+
+    def receive(self, until: int | None) -> Message | None:
+        """The next message, or None when lane time reaches `until` first."""
+        while until is not None and (left_ms := until - self.now()) > 0:
+            with contextlib.suppress(queue.Empty):
+                return self._inbox.get(timeout=min(left_ms / 1000 / self._speed, _SLICE_S))
+        return super().receive(until)
 
     def wall(self, at: int) -> float:
         """The wall clock, were lane time to go on at its pace."""
@@ -94,6 +131,7 @@ class Stage:
     def __init__(self) -> None:
         self.waiting = threading.Event()
         self.shown = threading.Event()
+        self.expires_at_ms = 0
 
     @property
     def ready(self) -> bool:
@@ -121,7 +159,17 @@ class Customer(threading.Thread):
     """Looks at the lane, scans, and does as the script says. Reports what was done in `story`, photographs to `out`."""
 
     def __init__(
-        self, kind: str, dialog: str, mode: int, bench: Bench, *, speed: float, stage: Stage, out: Path
+        self,
+        kind: str,
+        dialog: str,
+        mode: int,
+        bench: Bench,
+        *,
+        speed: float,
+        stage: Stage,
+        out: Path,
+        skip_to: Callable[[int], None],
+        now: Callable[[], int],
     ) -> None:
         super().__init__(name="customer", daemon=True)
         self._out = out
@@ -131,6 +179,7 @@ class Customer(threading.Thread):
         self._bench = bench
         self._speed = speed
         self._stage = stage
+        self._skip_to, self._now = skip_to, now
         self._over = threading.Event()
         self.story: list[str] = []
 
@@ -161,11 +210,15 @@ class Customer(threading.Thread):
                 self.story.append(f"scanned {link} and declined")
             case "leaves":
                 self.story.append(f"scanned {link} and left")
+                self._skip_to(self._stage.expires_at_ms - _SKIP_ENDS_MS)
             case "pays-offline" | "pays-late":
                 self._bench.paymaster.go_offline()
                 phone.pay(link)
                 self.story.append(f"scanned {link} and paid while the lane had no network")
+                self._skip_to(self._now() + round(TimingSettings().poll_timeout_s * 1000) - 2 * _SKIP_ENDS_MS)
                 self._answer_dialog()
+                if self._kind == "pays-late" and self._dialog == RETRY:
+                    self._skip_to(self._stage.expires_at_ms - _SKIP_ENDS_MS)
 
     def _look(self) -> str | None:
         """What can be scanned, once the lane waits for the customer."""
@@ -212,12 +265,14 @@ class Demo:
         tendered_elsewhere: int,
         speed: float,
         out: Path,
+        skip_waiting: bool,
         as_json: bool,
     ) -> None:
         self._mode, self._plate = mode, plate
         self._customer, self._dialog = customer, dialog
         self._order = Order("42", amount, tendered_elsewhere)
         self._speed, self._out = speed, out
+        self._skip_waiting = skip_waiting
         self._json = JsonLines(sys.stdout) if as_json else None
         self._lines = Lines(sys.stdout)
         self._stage = Stage()
@@ -279,7 +334,15 @@ class Demo:
     def _pay(self, lane: Lane, bench: Bench, runtime: _LaneTime) -> int:
         self._print(f"a lane in display mode {self._mode}, a customer who {self._customer.replace('-', ' ')}")
         customer = Customer(
-            self._customer, self._dialog, self._mode, bench, speed=self._speed, stage=self._stage, out=self._out
+            self._customer,
+            self._dialog,
+            self._mode,
+            bench,
+            speed=self._speed,
+            stage=self._stage,
+            out=self._out,
+            skip_to=runtime.skip_to if self._skip_waiting else lambda at: None,
+            now=runtime.now,
         )
         customer.start()
         last: list[Result] = []
@@ -293,6 +356,8 @@ class Demo:
         if self._customer == "pays-late" and last[-1].outcome is Outcome.UNKNOWN:
             bench.paymaster.go_online()
             self._print("the network is back; the lane goes on watching for late money")
+            if self._skip_waiting:
+                runtime.skip_to(runtime.now() + round(TimingSettings().watch_interval_s * 1000))
             lane.recover(follow=True)
         bank = bench.paymaster.bank
         if self._json is not None:
@@ -306,6 +371,7 @@ class Demo:
 
     def _observe(self, event: LaneEvent) -> None:
         if isinstance(event, StateChanged) and event.phase is Phase.WAITING:
+            self._stage.expires_at_ms = event.expires_at_ms
             self._stage.waiting.set()
         (self._json or self._lines)(event)
 

@@ -42,7 +42,7 @@ def test_demo(tmp_path: Path, mode: str, customer: str, dialog: str, status: int
     speed = "10" if customer in ("pays", "declines") else "15"  # a busy machine keeps up with that
     done = run(
         "demo", "--json", "--mode", mode, "--customer", customer, "--dialog", dialog, "--speed", speed,
-        "--out", str(tmp_path),
+        "--skip-waiting", "--out", str(tmp_path),
     )  # fmt: skip
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert (done.returncode, lines[-1]["event"], lines[-1]["outcome"]) == (status, "outcome", outcome), done.stderr
@@ -351,7 +351,8 @@ def test_the_simulated_example_pays_against_the_simulator(tmp_path: Path) -> Non
             )
             (tmp_path / "lane.toml").write_text(text, "utf-8")
             done = run("pay", "1", "--settings", str(tmp_path / "lane.toml"), "--order", "42",
-                       SCO_PAYMASTER_TOKEN="simulator-token", SCO_LANE_RESULT_S="0")  # fmt: skip
+                       SCO_PAYMASTER_TOKEN="simulator-token", SCO_LANE_RESULT_S="0",
+                       SCO_TIMING_POLL_INTERVAL_S="0.2")  # fmt: skip
             assert (done.returncode, "paid: order 42" in done.stdout) == (0, True), done.stderr
 
 

@@ -32,6 +32,9 @@ setup: $(STAMP) ## make .venv with everything
 demo: $(STAMP) ## one whole payment on an embedded PayMaster and simulated devices
 	$(BIN)/sco-pay demo --out out/demo
 
+# Hundreds of tests start a command in a process of its own: none of them should compile the sources once more.
+test verify: export PYTHONDONTWRITEBYTECODE =
+
 test: $(STAMP) ## the tests without the long proofs; most of them wait for devices and sockets, so many run at a time
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 

@@ -293,6 +293,17 @@ def test_the_demos_picture_shows_the_time_that_a_lane_would_give(tmp_path: Path)
     assert 290 < left <= 300.001
 
 
+def test_a_skip_ends_where_it_should_and_no_wait_ends_early() -> None:
+    from sco_sim.demo import _LaneTime
+
+    runtime = _LaneTime(1.0)
+    begun, start = time.monotonic(), runtime.now()
+    runtime.skip_to(start + 60_000)
+    assert runtime.receive(start + 60_200) is None
+    assert runtime.now() >= start + 60_200
+    assert 0.45 < time.monotonic() - begun < 30  # 60 s at 200 times the speed, then 0.2 s at the usual one
+
+
 def test_the_check_opens_the_devices_when_asked(tmp_path: Path) -> None:
     file = tmp_path / "lane.toml"
     file.write_text(run("settings", "example", "--simulated").stdout, "utf-8")

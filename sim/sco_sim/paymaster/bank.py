@@ -125,6 +125,7 @@ class Bank:
         self.calls: Counter[str] = Counter()
         self.on_create: Callable[[BankPayment], None] | None = None
         self.refuse_cancel = False
+        self.stays_open = False
         self._on_final = on_final
         self._keys: dict[str, tuple[bytes, str]] = {}
         self._planned: list[tuple[float, Callable[[], object]]] = []
@@ -165,6 +166,8 @@ class Bank:
             self._expire(now)
 
     def _expire(self, now: float) -> None:
+        if self.stays_open:
+            return
         for payment in self.payments.values():
             if not payment.final and payment.expires is not None and payment.expires <= now:
                 self._end(payment, "Rejected", "PaymentExpired")

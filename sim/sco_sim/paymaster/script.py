@@ -39,6 +39,7 @@ ALIASES = {
 
 BEHAVIOURS = {
     "cancel-refused": "every cancellation is refused",
+    "stays-open": "an unpaid payment stays open after its invoice's end",
     "list-nameless": "the list shows neither order numbers nor parameters, as in PayMaster's documented example",
 }
 

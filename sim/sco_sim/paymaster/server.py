@@ -157,6 +157,7 @@ class PayMasterSimulator:
         """Change what happens from now on. Raises BadScript."""
         self.script = Script.parse(script)
         self.bank.refuse_cancel = "cancel-refused" in self.script.behaviours
+        self.bank.stays_open = "stays-open" in self.script.behaviours
 
     def go_offline(self) -> None:
         """The lane's network fails: open connections are reset, new ones fail. Phones stay online."""

@@ -1,0 +1,68 @@
+"""Acquirers differ where their documents say little: what the lane does with each behaviour."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from sco_payment.attempt import Outcome, Phase
+from sco_payment.events import LaneEvent, StateChanged
+from sco_payment.order import Order, PaymentRefused
+from tests.payment.lane_kit import OwnUI, bench
+
+ORDER = Order("42", 25_300)
+
+
+class Phases:
+    """The phases that the lane's attempts came to."""
+
+    def __init__(self) -> None:
+        self._reached = threading.Condition()
+        self._phases: list[Phase] = []
+
+    def __call__(self, event: LaneEvent) -> None:
+        if isinstance(event, StateChanged):
+            with self._reached:
+                self._phases.append(event.phase)
+                self._reached.notify_all()
+
+    def wait_for(self, phase: Phase) -> None:
+        with self._reached:
+            assert self._reached.wait_for(lambda: phase in self._phases, timeout=60), self._phases
+
+
+@pytest.mark.parametrize("amount", [25_300, 10_000])
+def test_a_list_without_names_never_shows_that_a_payment_does_not_exist(tmp_path: Path, amount: int) -> None:
+    """The order stays closed, whatever its next attempt is for, until an operator has decided."""
+    phases = Phases()
+    script = "leaves + stays-open + cut-after on=create + list-nameless"
+    with bench(tmp_path, script, ui=OwnUI(), observer=phases) as (lane, paymaster):
+        lane.start()
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.case is not None) == (Outcome.UNKNOWN, True)
+        phases.wait_for(Phase.UNSETTLED)
+        [payment] = paymaster.bank.payments.values()
+        assert payment.status == "Confirmation"  # the customer can still pay it
+        with pytest.raises(PaymentRefused):
+            lane.pay(Order("42", amount))
+        assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 0)
+
+
+def test_a_payment_that_stays_open_past_its_end_is_cancelled_once(tmp_path: Path) -> None:
+    with bench(tmp_path, "leaves + stays-open", ui=OwnUI()) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.case) == (Outcome.UNPAID, None)
+        [payment] = paymaster.bank.payments.values()
+        assert (payment.status, payment.cancel_requests) == ("Cancelled", 1)
+
+
+@pytest.mark.parametrize("fault", ["429 wait=1 on=cancel first=2", "429 wait=3 on=cancel first=1"])
+def test_a_cancellation_that_was_turned_away_is_sent_once_as_soon_as_it_can_be(tmp_path: Path, fault: str) -> None:
+    ui = OwnUI(on_pay=lambda state: ui.choose(state, "cancel"))
+    with bench(tmp_path, f"leaves + {fault}", ui=ui) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.case) == (Outcome.UNPAID, None)
+        [payment] = paymaster.bank.payments.values()
+        assert (payment.status, payment.cancel_requests) == ("Cancelled", 1)

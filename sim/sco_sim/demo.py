@@ -79,9 +79,9 @@ class _LaneTime(ThreadRuntime[Message]):
             passed_ms = (time.monotonic() - self._since) * 1000
             if self._skip_to is not None:
                 fast = max(_SKIP_SPEED, self._speed)
-                if self._lane_ms + passed_ms * fast < self._skip_to:
-                    return round(self._lane_ms + passed_ms * fast)
                 skip_ms = (self._skip_to - self._lane_ms) / fast
+                if passed_ms < skip_ms:
+                    return round(self._lane_ms + passed_ms * fast)
                 self._lane_ms, self._since, self._skip_to = self._skip_to, self._since + skip_ms / 1000, None
                 passed_ms -= skip_ms
             return round(self._lane_ms + passed_ms * self._speed)

@@ -94,7 +94,8 @@ class Acquirer(Protocol):
         """Look for the plan's payment, whose id the lane does not know: the answer to its creation was lost."""
 
     def cancel(self, payment_id: str, seq: int) -> CancelAnswered:
-        """Cancel the payment. The core calls it at most once for each attempt."""
+        """Cancel the payment. The core calls it at most once for each attempt, and again only after NOT_ASKED: answer
+        that where the cancellation certainly was not sent, or not looked at."""
 
     def close(self) -> None:
         """Release connections. May be called twice."""

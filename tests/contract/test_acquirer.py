@@ -172,6 +172,11 @@ def forgets_the_attempt(call: Callable[..., Any], plan: m.Plan, seq: int, foreig
     )
 
 
+def unanswered_is_not_sent(call: Callable[..., Any], *arguments: Any) -> Any:
+    event = call(*arguments)
+    return replace(event, result=m.Cancel.NOT_ASKED) if event.result is m.Cancel.UNANSWERED else event
+
+
 def twice(call: Callable[..., Any], *arguments: Any) -> Any:
     call(*arguments)
     return call(*arguments)
@@ -196,6 +201,7 @@ MISTAKES: dict[str, tuple[str, Callable[..., Any]]] = {
     "no answer is not listed": ("find", silence_is_not_listed),
     "every cancellation is accepted": ("cancel", changed(m.CancelAnswered, result=m.Cancel.ACCEPTED)),
     "every cancellation is refused": ("cancel", changed(m.CancelAnswered, result=m.Cancel.REFUSED, detail="no")),
+    "a cancellation without an answer counts as never sent": ("cancel", unanswered_is_not_sent),
     "a cancellation is sent twice": ("cancel", twice),
 }
 

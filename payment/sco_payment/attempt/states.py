@@ -85,7 +85,7 @@ class CaseReason(Enum):
 
     CANCEL_REFUSED = "cancel_refused"  # the acquirer refused the cancellation and gave no final status
     CANCEL_UNANSWERED = "cancel_unanswered"  # the cancellation was sent once and never answered
-    EXPIRED_UNCONFIRMED = "expired_unconfirmed"  # the invoice is over and no final status came
+    EXPIRED_UNCONFIRMED = "expired_unconfirmed"  # the invoice is over, or was not cancelled, and no final status came
     CREATE_UNKNOWN = "create_unknown"  # the acquirer may have a payment whose id it never returned
     AMOUNT_MISMATCH = "amount_mismatch"  # the acquirer took another amount
     CANCEL_PAY_RACE = "cancel_pay_race"  # the acquirer accepted the cancellation and reports the payment as paid

@@ -142,7 +142,7 @@ class Qemu:
         self._line_path, self._qmp_path = run_folder / "line", run_folder / "qmp"
         command = [
             *kit.qemu(),
-            *("-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"),
+            *("-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", "2048"),
             *("-nodefaults", "-display", "none", "-vga", "none", "-device", "bochs-display,xres=800,yres=600"),
             *("-kernel", str(kit.kernel), "-initrd", str(image)),
             *("-append", f"console=ttyS0 edd=off loglevel=4 mitigations=off {append}"),

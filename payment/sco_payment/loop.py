@@ -135,7 +135,7 @@ class Loop:
         No code of it stays on the screen, and its customer, who may still be there, sees how it ends.
         """
         key = state.plan.key
-        if state.phase is not m.Phase.WATCHING:
+        if state.phase not in m.BACKGROUND:
             self.left_on_screen = key
         if state.phase in m.FOREGROUND and self._on_screen(key):
             self.customer.show_interrupted(key)

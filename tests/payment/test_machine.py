@@ -70,13 +70,16 @@ def cancels(seq: int = 8) -> tuple[m.Effect, ...]:
 
 
 def test_the_default_schedule_is_that_of_the_requirement() -> None:
-    assert m.Timing() == m.Timing(3_000, 90_000, 20_000, 2_000, 40_000, 15_000, 30_000, 600_000, False, True)
+    assert m.Timing() == m.Timing(
+        3_000, 90_000, 20_000, 2_000, 40_000, 15_000, 30_000, 600_000, 7 * 24 * 3_600_000, False, True
+    )  # fmt: skip
     assert plan().tendered_elsewhere == 0
     assert not m.NoteCase("the acquirer has closed the payment unpaid").reopens
 
 
-def test_foreground_phases_are_all_but_watching_and_the_final_ones() -> None:
+def test_foreground_phases_are_all_but_the_background_and_the_final_ones() -> None:
     assert {P.PAID, P.UNPAID, P.PAID_LATE, P.UNSETTLED} == m.FINAL
+    assert {P.WATCHING, P.CLOSED, P.OVERDUE} == m.BACKGROUND
     assert {
         P.CREATING, P.FINDING, P.PRESENTING, P.WAITING, P.ASKING, P.CANCELLING, P.CONFIRMING,
     } == m.FOREGROUND  # fmt: skip
@@ -118,13 +121,12 @@ def test_a_good_link_is_presented(link: str, verified: bool) -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        created(link=None),
         created(link=LINK.replace("sum=253", "sum=254")),
         created(kopecks=254),
         created(currency="USD"),
         created(link="http://pay.example"),
     ],
-    ids=["none", "altered", "sum", "currency", "no https"],
+    ids=["altered", "sum", "currency", "no https"],
 )
 def test_a_bad_link_is_cancelled_unseen(event: m.Created) -> None:
     after, effects = m.step(state(P.CREATING), event)
@@ -148,7 +150,12 @@ def test_a_create_answered_at_the_invoices_end_is_not_presented(late: int, phase
 
 
 def test_a_create_that_is_answered_with_a_final_status_ends_the_attempt() -> None:
+    """Nobody can have paid a link that was never shown; a plate can be paid as soon as it is armed."""
     after, effects = m.step(state(P.CREATING), created(status=S.PAID))
+    assert (after.phase, after.case) == (P.UNSETTLED, m.CaseReason.PAID_UNSHOWN)
+    assert effects[1:] == ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.EndReason.NONE)
+    armed = state(P.CREATING, plan=plan(mode=m.Mode.PLATE, sticker_id="s", plate_link=PLATE))
+    after, effects = m.step(armed, created(status=S.PAID, link=PLATE))
     assert (after.phase, effects) == (P.PAID, ends(m.View.PAID, m.Outcome.PAID, m.EndReason.NONE))
     after, effects = m.step(state(P.CREATING), created(status=S.CLOSED))
     assert (after.phase, effects) == (P.UNPAID, ends(m.View.UNPAID, m.Outcome.UNPAID, m.EndReason.DECLINED))
@@ -258,14 +265,64 @@ def test_the_customer_cancels_before_the_acquirer_has_answered() -> None:
 # --- finding ------------------------------------------------------------------------------------------------------
 
 
-def test_a_payment_that_was_found_is_cancelled() -> None:
-    after, effects = m.step(state(P.FINDING, reason=m.EndReason.NOT_CREATED), answer(S.OPEN))
-    assert (after.phase, after.payment_id, after.reason, effects) == (
-        P.CANCELLING,
-        ID,
-        m.EndReason.NOT_CREATED,
-        cancels(),
+@pytest.mark.parametrize("reason", [m.EndReason.NONE, m.EndReason.NOT_CREATED])
+def test_an_open_payment_that_was_found_is_presented(reason: m.EndReason) -> None:
+    """A repeated key was refused, or the answer was lost, and the customer still waits."""
+    after, effects = m.step(state(P.FINDING, reason=reason), answer(S.OPEN, link=LINK))
+    assert effects == (m.Present(LINK, True),)
+    assert after == idle(
+        P.PRESENTING,
+        payment_id=ID,
+        link=LINK,
+        may_exist=False,
+        until_ms=BEGIN + 49_000,
+        last_status_at_ms=BEGIN + 9_000,
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "found", "reason"),
+    [
+        ({"reason": m.EndReason.RESTART}, answer(S.OPEN, link=LINK), m.EndReason.RESTART),
+        ({"reason": m.EndReason.CUSTOMER}, answer(S.OPEN, link=LINK), m.EndReason.CUSTOMER),
+        ({}, answer(S.OPEN, at=END, link=LINK), m.EndReason.NOT_PRESENTED),
+        ({}, answer(S.OPEN, link=LINK, kopecks=254), m.EndReason.LINK_REFUSED),
+        ({}, answer(S.OPEN, link=LINK.replace("sum=253", "sum=254")), m.EndReason.LINK_REFUSED),
+        ({"plan": plan(mode=m.Mode.PLATE, plate_link=PLATE)}, answer(S.OPEN, link=LINK), m.EndReason.LINK_REFUSED),
+    ],
+    ids=["restart", "customer", "too late", "amount", "altered", "another plate"],
+)
+def test_a_payment_that_was_found_is_cancelled_where_it_cannot_be_presented(
+    before: dict[str, Any], found: m.PaymentStatusReceived, reason: m.EndReason
+) -> None:
+    after, effects = m.step(state(P.FINDING, **before), found)
+    assert (after.phase, after.payment_id, after.reason, effects) == (P.CANCELLING, ID, reason, cancels())
+
+
+def test_a_link_that_has_not_come_yet_is_asked_for_in_the_create_window() -> None:
+    begun = state(P.CREATING, until_ms=BEGIN + 20_000)
+    after, effects = m.step(begun, created(link=None))
+    assert effects == (m.SendPoll(8, ID),)
+    assert (after.phase, after.until_ms, after.reason) == (P.FINDING, BEGIN + 20_000, m.EndReason.NONE)
+    asked = replace(after, seq=7)
+    waiting, effects = m.step(asked, answer(S.OPEN))
+    assert (waiting.phase, waiting.next_at_ms, effects) == (P.FINDING, BEGIN + 9_000, ())
+    assert m.step(waiting, m.Tick(BEGIN + 9_000))[1] == (m.SendPoll(8, ID),)
+    assert m.step(asked, answer(S.OPEN, link=LINK))[1] == (m.Present(LINK, True),)
+    after, effects = m.step(waiting, m.Tick(BEGIN + 20_000))
+    assert (after.reason, effects) == (m.EndReason.LINK_REFUSED, cancels())
+    after, effects = m.step(replace(waiting, reason=m.EndReason.NOT_CREATED), m.Tick(BEGIN + 20_000))
+    assert (after.reason, effects) == (m.EndReason.NOT_CREATED, cancels())
+
+
+def test_the_customer_cancels_while_the_payment_or_its_link_is_looked_for() -> None:
+    wanted = m.CancelWanted(BEGIN + 100)
+    looked_for = state(P.FINDING)
+    assert m.step(looked_for, wanted) == (replace(looked_for, reason=m.EndReason.CUSTOMER), ())
+    after, effects = m.step(state(P.FINDING, payment_id=ID), wanted)
+    assert (after.phase, after.reason, effects) == (P.CANCELLING, m.EndReason.CUSTOMER, cancels())
+    recovered = state(P.FINDING, payment_id=ID, reason=m.EndReason.RESTART)
+    assert m.step(recovered, wanted) == (recovered, ())
 
 
 @pytest.mark.parametrize("plate", [{}, {"mode": m.Mode.PLATE, "sticker_id": "s-1", "plate_link": LINK}])
@@ -280,25 +337,25 @@ def test_a_payment_that_agrees_only_in_number_and_amount_changes_nothing(
 
 
 @pytest.mark.parametrize("phase", [P.FINDING, P.CONFIRMING])
-def test_paid_where_this_lane_had_no_link_to_show_is_a_case(phase: m.Phase) -> None:
+def test_paid_where_this_lane_showed_no_link_is_a_case(phase: m.Phase) -> None:
     """It cannot have been paid here: it may be another till's, under the same number. A plate can always be paid."""
-    asked = state(phase, reason=m.EndReason.NOT_CREATED, payment_id=None if phase is P.FINDING else ID, link=None)
+    asked = state(phase, reason=m.EndReason.NOT_CREATED, payment_id=None if phase is P.FINDING else ID)
     after, effects = m.step(asked, answer(S.PAID))
     assert (after.phase, after.payment_id, after.case) == (P.UNSETTLED, ID, m.CaseReason.PAID_UNSHOWN)
     assert effects == (
         m.OpenCase(
             m.CaseReason.PAID_UNSHOWN,
-            "payment p-1 is paid, but this lane never had its link to show: find out whose it is",
+            "payment p-1 is paid, but this lane never showed its link: find out whose it is",
         ),
         *ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.EndReason.NOT_CREATED),
     )
     on_plate = replace(asked, plan=plan(mode=m.Mode.PLATE, sticker_id="s-1", plate_link=LINK))
     assert m.step(on_plate, answer(S.PAID))[0].phase is P.PAID
-    shown = replace(asked, link=LINK, payment_id=ID)
+    shown = replace(asked, presented=True)
     assert m.step(shown, answer(S.PAID))[0].phase is P.PAID
 
 
-@pytest.mark.parametrize("phase", [P.FINDING, P.WAITING, P.CONFIRMING, P.WATCHING])
+@pytest.mark.parametrize("phase", [P.FINDING, P.CONFIRMING, P.WATCHING])
 def test_the_pace_is_counted_from_request_to_request(phase: m.Phase) -> None:
     """A slow answer does not stretch it; only the acquirer may ask for more time."""
     pace = 30_000 if phase is P.WATCHING else 3_000
@@ -375,9 +432,9 @@ def test_no_cancellation_is_sent_without_an_id_or_a_second_time() -> None:
     [
         (state(P.WAITING), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
         (state(P.ASKING), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
-        (state(P.CONFIRMING, reason=m.EndReason.EXPIRED), P.PAID, m.Outcome.PAID, m.EndReason.EXPIRED),
-        (state(P.CONFIRMING, cancel=m.Cancel.REFUSED), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
-        (state(P.CONFIRMING, cancel=m.Cancel.UNANSWERED), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
+        (state(P.CONFIRMING, reason=m.EndReason.EXPIRED, presented=True), P.PAID, m.Outcome.PAID, m.EndReason.EXPIRED),
+        (state(P.CONFIRMING, cancel=m.Cancel.REFUSED, presented=True), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
+        (state(P.CONFIRMING, cancel=m.Cancel.UNANSWERED, presented=True), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
     ],
 )
 def test_paid_in_full(before: m.State, phase: m.Phase, outcome: m.Outcome, reason: m.EndReason) -> None:
@@ -394,7 +451,7 @@ def test_paid_in_full(before: m.State, phase: m.Phase, outcome: m.Outcome, reaso
     ],
 )
 def test_paid_where_the_goods_must_not_be_released_is_a_case(changes: dict[str, Any], reason: m.CaseReason) -> None:
-    after, effects = m.step(state(P.CONFIRMING, **changes), answer(S.PAID))
+    after, effects = m.step(state(P.CONFIRMING, presented=True, **changes), answer(S.PAID))
     assert (after.phase, after.case, after.outcome) == (P.PAID_LATE, reason, m.Outcome.UNKNOWN)
     assert isinstance(effects[0], m.OpenCase)
     assert effects[0].reason is reason
@@ -411,8 +468,10 @@ def test_a_status_that_is_not_final() -> None:
 
 @pytest.mark.parametrize("phase", [P.WAITING, P.ASKING])
 def test_declined(phase: m.Phase) -> None:
+    """A declined try may leave the payment payable: it is watched until all is over."""
     after, effects = m.step(state(phase), answer(S.CLOSED))
-    assert (after.phase, effects) == (P.UNPAID, ends(m.View.UNPAID, m.Outcome.UNPAID, m.EndReason.DECLINED))
+    assert effects == ends(m.View.UNPAID, m.Outcome.UNPAID, m.EndReason.DECLINED)
+    assert (after.phase, after.next_at_ms, m.due(after)) == (P.CLOSED, BEGIN + 39_000, BEGIN + 39_000)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +487,8 @@ def test_declined(phase: m.Phase) -> None:
 )
 def test_unpaid_and_never_seen_are_different_outcomes(reason: m.EndReason, presented: bool, outcome: m.Outcome) -> None:
     after, effects = m.step(state(P.CONFIRMING, reason=reason, presented=presented), answer(S.CLOSED))
-    assert (after.phase, after.outcome, effects) == (P.UNPAID, outcome, ends(m.View.UNPAID, outcome, reason))
+    assert (after.outcome, effects) == (outcome, ends(m.View.UNPAID, outcome, reason))
+    assert after.phase is (P.CLOSED if presented else P.UNPAID)
 
 
 def test_after_the_poll_timeout_the_customer_is_asked_once() -> None:
@@ -459,8 +519,29 @@ def test_the_customer_wants_to_wait_on() -> None:
     assert after == replace(
         before, phase=P.WAITING, last_status_at_ms=BEGIN + 100_000, next_at_ms=BEGIN + 103_000, seq=8, busy=True
     )
-    busy, effects = m.step(replace(before, busy=True), m.Retry(BEGIN + 100_000))
+    busy, effects = m.step(replace(before, busy=True, earlier_seq=6), m.Retry(BEGIN + 100_000))
     assert (busy.seq, busy.busy, effects) == (7, True, (m.Show(m.View.PAY),))
+
+
+@pytest.mark.parametrize("phase", [P.WAITING, P.ASKING])
+def test_a_poll_that_is_late_is_overtaken_once(phase: m.Phase) -> None:
+    """A bank that takes 5 s is asked every 3 s all the same, and never more than two at a time."""
+    before = state(phase, asked=True, next_at_ms=BEGIN + 3_000)
+    assert m.due(before) == BEGIN + 3_000
+    two, effects = m.step(before, m.Tick(BEGIN + 3_000))
+    assert effects == (m.SendPoll(8, ID),)
+    assert two == replace(before, seq=8, earlier_seq=7, next_at_ms=BEGIN + 6_000)
+    assert m.step(two, m.Tick(BEGIN + 6_000)) == (two, ())
+    assert m.due(two) == END
+    one, effects = m.step(two, silent(BEGIN + 5_000))
+    assert (one, effects) == (replace(two, earlier_seq=0), ())
+    assert m.due(one) == BEGIN + 6_000
+    late, _ = m.step(two, replace(silent(BEGIN + 5_000), seq=8))
+    assert (late.busy, late.earlier_seq) == (False, 0)
+    assert m.step(late, answer(S.PAID)) == (late, ())
+    assert m.step(two, answer(S.PAID))[0].phase is P.PAID
+    for ended in (m.step(two, m.Tick(END))[0], m.step(two, m.CancelWanted(BEGIN))[0]):
+        assert ended.earlier_seq == 0
 
 
 @pytest.mark.parametrize("phase", [P.WAITING, P.ASKING])
@@ -573,25 +654,67 @@ def test_late_money_is_a_case_or_added_to_the_one_that_is_open() -> None:
     assert effects == (m.NoteCase(detail, reopens=True),)
 
 
-def test_the_watch_ends_when_the_acquirer_has_closed_the_payment() -> None:
+OVER = END + 600_000
+DAYS = 7 * 24 * 3_600_000
+
+
+def asked_when_over(**changes: Any) -> m.State:
+    """The status was requested when all was over."""
+    return watched(sent_at_ms=OVER, next_at_ms=OVER + 30_000, **changes)
+
+
+ANSWERED = OVER + 9_000
+
+
+def test_what_nobody_could_see_ends_when_the_acquirer_has_closed_it() -> None:
     after, effects = m.step(watched(payment_id=None), answer(S.CLOSED))
     assert (after.phase, after.payment_id, effects) == (P.UNPAID, ID, ())
     after, effects = m.step(watched(case=m.CaseReason.CANCEL_REFUSED), answer(S.CLOSED))
     assert (after.phase, effects) == (P.UNPAID, (m.NoteCase("the acquirer has closed the payment unpaid"),))
 
 
-def test_an_open_payment_found_while_watching_is_cancelled_but_not_by_the_last_request() -> None:
+@pytest.mark.parametrize("seen", [{"presented": True}, {"plan": plan(mode=m.Mode.PLATE, plate_link=PLATE)}])
+def test_what_could_be_seen_is_watched_until_all_is_over(seen: dict[str, Any]) -> None:
+    closed, effects = m.step(watched(**seen), answer(S.CLOSED))
+    assert (closed.phase, effects) == (P.CLOSED, ())
+    noted, effects = m.step(watched(case=m.CaseReason.CANCEL_REFUSED, **seen), answer(S.CLOSED))
+    assert (noted.phase, effects) == (P.CLOSED, (m.NoteCase("the acquirer has closed the payment unpaid"),))
+    again, effects = m.step(replace(noted, busy=True), answer(S.CLOSED))
+    assert (again.phase, effects) == (P.CLOSED, ())
+    for before in (closed, noted):
+        asked = replace(before, busy=True, sent_at_ms=OVER)
+        after, effects = m.step(asked, answer(S.CLOSED, at=ANSWERED))
+        assert (after.phase, effects) == (P.UNPAID, ())
+        assert m.step(replace(asked, sent_at_ms=OVER - 1), answer(S.CLOSED, at=ANSWERED))[0].phase is P.CLOSED
+    after, effects = m.step(replace(closed, busy=True), answer(S.PAID))
+    assert (after.phase, after.case, type(effects[0])) == (P.PAID_LATE, m.CaseReason.LATE_MONEY, m.OpenCase)
+
+
+def test_silence_about_a_closed_payment_changes_nothing() -> None:
+    closed = state(P.CLOSED, presented=True, outcome=m.Outcome.UNPAID, until_ms=OVER)
+    after, effects = m.step(closed, silent(OVER + DAYS))
+    assert (after, effects) == (replace(closed, busy=False, next_at_ms=OVER + DAYS), ())
+
+
+@pytest.mark.parametrize("cancel", [m.Cancel.NOT_ASKED, m.Cancel.REFUSED])
+def test_a_closed_payment_that_can_be_paid_again_is_open_again(cancel: m.Cancel) -> None:
+    closed = state(P.CLOSED, presented=True, outcome=m.Outcome.UNPAID, cancel=cancel, next_at_ms=BEGIN + 30_000)
+    after, effects = m.step(closed, answer(S.OPEN))
+    assert (after.phase, after.until_ms) == (P.WATCHING, OVER)
+    assert effects == ((m.SendCancel(8, ID),) if cancel is m.Cancel.NOT_ASKED else ())
+    assert m.gate("A-1", None, [after]) is not None
+
+
+def test_an_open_payment_found_while_watching_is_cancelled() -> None:
     lost = watched(payment_id=None, cancel=m.Cancel.NOT_ASKED)
-    after, effects = m.step(lost, answer(S.OPEN, at=END - 1))
-    assert (after.phase, after.payment_id, after.cancel, effects) == (
-        P.WATCHING, ID, m.Cancel.ASKED, (m.SendCancel(8, ID),),
-    )  # fmt: skip
-    after, effects = m.step(lost, answer(S.OPEN, at=END + 1))
-    assert effects == (m.SendCancel(8, ID),)
-    last = replace(lost, next_at_ms=END + 630_000)
-    after, effects = m.step(last, answer(S.OPEN, at=END + 600_050))
-    assert (after.phase, after.cancel) == (P.UNSETTLED, m.Cancel.NOT_ASKED)
-    assert [type(effect) for effect in effects] == [m.OpenCase]
+    for at in (END - 1, END + 1):
+        after, effects = m.step(lost, answer(S.OPEN, at=at))
+        assert (after.phase, after.payment_id, after.cancel, effects) == (
+            P.WATCHING, ID, m.Cancel.ASKED, (m.SendCancel(8, ID),),
+        )  # fmt: skip
+    after, effects = m.step(lost, answer(S.OPEN, at=ANSWERED))
+    assert (after.phase, after.cancel) == (P.OVERDUE, m.Cancel.ASKED)
+    assert [type(effect) for effect in effects] == [m.OpenCase, m.SendCancel]
     after, effects = m.step(lost, m.StatusUnavailable(END + 50, 7, "", 31_000))
     assert after.next_at_ms == END + 31_050
     answered, effects = m.step(watched(cancel=m.Cancel.ASKED), m.CancelAnswered(BEGIN + 1_000, 7, m.Cancel.REFUSED))
@@ -600,57 +723,82 @@ def test_an_open_payment_found_while_watching_is_cancelled_but_not_by_the_last_r
     )  # fmt: skip
 
 
-def test_the_watch_asks_at_its_pace_and_a_last_time_at_its_end() -> None:
-    before = watched(busy=False, next_at_ms=BEGIN + 30_000)
-    assert m.step(before, m.Tick(BEGIN + 29_999)) == (before, ())
-    assert m.step(before, m.Tick(BEGIN + 30_000))[1] == (m.SendPoll(8, ID),)
-    late = replace(before, next_at_ms=END + 700_000)
-    assert m.step(late, m.Tick(END + 599_999)) == (late, ())
-    assert m.step(late, m.Tick(END + 600_000))[1] == (m.SendPoll(8, ID),)
-
-
-def last_asked(**changes: Any) -> m.State:
-    """Of a watch whose last question is under way; it is asked at the end, and its answer comes some time after."""
-    return watched(next_at_ms=END + 630_000, **changes)
-
-
-ANSWERED = END + 609_000
-
-
 @pytest.mark.parametrize(
-    "event", [silent(ANSWERED), answer(S.PAID, ANSWERED, proved=False), m.PaymentNotListed(ANSWERED, 7)]
+    ("at", "pace"),
+    [
+        (BEGIN, 30_000),
+        (OVER, 30_000),
+        (OVER + 120_000, 30_000),
+        (OVER + 240_000, 60_000),
+        (OVER + 14_400_000, 3_600_000),
+        (OVER + DAYS, 3_600_000),
+    ],
 )
-def test_an_answer_that_was_asked_for_before_the_end_of_the_watch_does_not_end_it(event: m.Event) -> None:
-    """It may be from before the end: it took long, and only the last search covers days before and after."""
-    before = watched(payment_id=None, next_at_ms=END + 629_999)
+@pytest.mark.parametrize("phase", [P.WATCHING, P.CLOSED, P.OVERDUE])
+def test_the_watch_asks_ever_more_slowly(phase: m.Phase, at: int, pace: int) -> None:
+    before = idle(phase, outcome=m.Outcome.UNKNOWN, next_at_ms=at)
+    assert m.due(before) == at
+    assert m.step(before, m.Tick(at - 1)) == (before, ())
+    after, effects = m.step(before, m.Tick(at))
+    assert effects == (m.SendPoll(8, ID),)
+    assert (after.sent_at_ms, after.next_at_ms) == (at, at + pace)
+
+
+@pytest.mark.parametrize("event", [answer(S.PAID, ANSWERED, proved=False), m.PaymentNotListed(ANSWERED, 7)])
+def test_an_answer_that_was_asked_for_before_all_was_over_does_not_end_the_watch(event: m.Event) -> None:
+    """It may be from before: it took long, and only the last search covers days before and after."""
+    before = watched(payment_id=None, until_ms=ANSWERED + 1, sent_at_ms=OVER - 1)
     after, effects = m.step(before, event)
-    assert (after, effects) == (replace(before, busy=False), ())
-    assert m.due(after) == END + 600_000
-    assert m.step(after, m.Tick(ANSWERED))[1] == (m.SendFind(8),)
+    assert (after, effects) == (replace(before, busy=False, next_at_ms=ANSWERED), ())
 
 
 @pytest.mark.parametrize("event", [silent(ANSWERED), answer(S.OPEN, ANSWERED), answer(S.OPEN, ANSWERED, proved=False)])
-def test_a_watch_that_ends_without_a_final_status_is_left_to_an_operator(event: m.Event) -> None:
-    before = last_asked()
+def test_without_a_final_status_in_time_an_operator_decides_and_the_acquirer_is_asked_on(event: m.Event) -> None:
+    before = asked_when_over()
     after, effects = m.step(before, event)
-    assert (after.phase, after.case) == (P.UNSETTLED, m.CaseReason.EXPIRED_UNCONFIRMED)
+    assert (after.phase, after.case, m.due(after)) == (P.OVERDUE, m.CaseReason.EXPIRED_UNCONFIRMED, OVER + 30_000)
     assert isinstance(effects[0], m.OpenCase)
     _, (note,) = m.step(replace(before, case=m.CaseReason.CREATE_UNKNOWN), event)
     assert isinstance(note, m.NoteCase)
     assert note.reopens
+    early = replace(event, at_ms=OVER - 1)
+    assert m.step(before, early)[0].phase is P.WATCHING
 
 
-def test_a_payment_missing_from_the_list_at_the_end_of_the_watch_was_never_created() -> None:
-    lost = last_asked(payment_id=None, case=m.CaseReason.CREATE_UNKNOWN)
-    after, effects = m.step(lost, m.PaymentNotListed(ANSWERED, 7))
-    assert (after.phase, effects) == (P.UNPAID, (m.NoteCase("the acquirer lists no payment of this order"),))
+def overdue(**changes: Any) -> m.State:
+    base = state(P.OVERDUE, outcome=m.Outcome.UNKNOWN, case=m.CaseReason.EXPIRED_UNCONFIRMED, cancel=m.Cancel.REFUSED)
+    return replace(base, presented=True, sent_at_ms=OVER + DAYS, next_at_ms=OVER + DAYS + 3_600_000, **changes)
 
 
-def test_a_payment_that_agrees_only_in_number_and_amount_is_judged_at_the_end_of_the_watch() -> None:
+def test_only_an_answer_ends_the_days_of_asking() -> None:
+    last = OVER + DAYS
+    for event in (silent(last), silent(last + DAYS), answer(S.OPEN, last - 1), answer(S.UNKNOWN, last - 1)):
+        after, effects = m.step(overdue(), event)
+        assert (after, effects) == (replace(overdue(), busy=False, next_at_ms=after.next_at_ms), ())
+    for status in (S.OPEN, S.UNKNOWN):
+        after, effects = m.step(overdue(), answer(status, last))
+        assert (after.phase, effects) == (P.UNSETTLED, (m.NoteCase("still no final status: the lane asks no more"),))
+
+
+def test_money_and_a_final_status_that_come_after_days_reach_the_operator() -> None:
+    after, (note,) = m.step(overdue(), answer(S.PAID, OVER + DAYS // 2))
+    assert (after.phase, isinstance(note, m.NoteCase) and note.reopens) == (P.PAID_LATE, True)
+    after, (note,) = m.step(overdue(), answer(S.CLOSED, OVER + DAYS // 2))
+    assert (after.phase, note) == (P.UNPAID, m.NoteCase("the acquirer has closed the payment unpaid"))
+
+
+def test_a_payment_missing_from_the_list_when_all_is_over_was_never_created() -> None:
+    lost = asked_when_over(payment_id=None, case=m.CaseReason.CREATE_UNKNOWN)
+    for phase in (P.WATCHING, P.OVERDUE):
+        after, effects = m.step(replace(lost, phase=phase), m.PaymentNotListed(ANSWERED, 7))
+        assert (after.phase, effects) == (P.UNPAID, (m.NoteCase("the acquirer lists no payment of this order"),))
+
+
+def test_a_payment_that_agrees_only_in_number_and_amount_is_judged_when_all_is_over() -> None:
     """By then the acquirer's list is complete: it is the attempt's, or the attempt was never created."""
     case = m.CaseReason.CREATE_UNKNOWN
-    lost = last_asked(payment_id=None, case=case, cancel=m.Cancel.NOT_ASKED)
-    young = replace(lost, next_at_ms=BEGIN + 30_000)
+    lost = asked_when_over(payment_id=None, case=case, cancel=m.Cancel.NOT_ASKED)
+    young = replace(lost, sent_at_ms=BEGIN)
     for status in (S.OPEN, S.PAID, S.CLOSED):
         after, effects = m.step(young, answer(status, proved=False))
         assert (after, effects) == (replace(young, busy=False), ())
@@ -667,14 +815,14 @@ def test_a_payment_that_agrees_only_in_number_and_amount_is_judged_at_the_end_of
     after, effects = m.step(replace(lost, case=None), answer(S.PAID, ANSWERED, proved=False))
     assert (after.case, effects) == (m.CaseReason.PAID_UNSHOWN, (m.OpenCase(m.CaseReason.PAID_UNSHOWN, detail),))
     after, (note,) = m.step(lost, answer(S.OPEN, ANSWERED, proved=False))
-    assert (after.phase, after.payment_id, note.reopens) == (P.UNSETTLED, None, True)
+    assert (after.phase, after.payment_id, note.reopens) == (P.OVERDUE, None, True)
 
 
-def test_a_watch_that_begins_after_its_end_asks_at_once() -> None:
+def test_a_watch_that_begins_late_goes_on_at_its_pace() -> None:
     late = END + 700_000
     before = idle(P.CONFIRMING, cancel=m.Cancel.ACCEPTED, until_ms=late)
     after, _ = m.step(before, m.Tick(late))
-    assert (after.until_ms, after.next_at_ms) == (late, late)
+    assert (after.until_ms, after.next_at_ms) == (late, late + 30_000)
 
 
 # --- a lane that starts again -------------------------------------------------------------------------------------
@@ -714,6 +862,20 @@ def test_a_cancellation_whose_answer_was_lost_is_never_sent_again(phase: m.Phase
         assert (after.until_ms, after.next_at_ms) == (END + 600_000, BEGIN + 90_000)
 
 
+@pytest.mark.parametrize("phase", [P.WATCHING, P.CLOSED, P.OVERDUE])
+def test_a_lane_that_starts_when_all_is_over_waits_for_the_network(phase: m.Phase) -> None:
+    """The lane may be up before the network: no case in the first seconds, and the question is asked on."""
+    at = OVER + 3_600_000
+    recovered, effects = m.step(state(phase, outcome=m.Outcome.UNPAID, presented=True), m.Recovered(at))
+    assert (recovered.phase, effects) == (phase, (m.SendPoll(8, ID),))
+    asked = replace(recovered, seq=7)
+    after, effects = m.step(asked, silent(at + 6_000))
+    assert (after.phase, effects) == (phase, ())
+    assert m.due(after) == at + 900_000
+    after, _ = m.step(asked, silent(at + 90_000))
+    assert after.phase is (P.OVERDUE if phase is P.WATCHING else phase)
+
+
 def test_paid_and_never_taken_is_a_case() -> None:
     paid = idle(P.PAID, outcome=m.Outcome.PAID)
     after, effects = m.step(paid, m.Recovered(BEGIN))
@@ -724,7 +886,7 @@ def test_paid_and_never_taken_is_a_case() -> None:
         assert m.step(settled, m.Recovered(BEGIN)) == (settled, ())
 
 
-@pytest.mark.parametrize("phase", [P.WATCHING, P.PAID, P.UNPAID, P.PAID_LATE, P.UNSETTLED])
+@pytest.mark.parametrize("phase", [P.WATCHING, P.CLOSED, P.OVERDUE, P.PAID, P.UNPAID, P.PAID_LATE, P.UNSETTLED])
 def test_delivered(phase: m.Phase) -> None:
     before = idle(phase, outcome=m.Outcome.UNPAID)
     assert m.step(before, m.Delivered(BEGIN)) == (replace(before, delivered=True), ())
@@ -775,8 +937,11 @@ def test_a_handler_that_leaves_the_table_is_a_fault(monkeypatch: pytest.MonkeyPa
         (idle(P.WAITING, next_at_ms=BEGIN + 90_001), BEGIN + 90_000),
         (idle(P.WAITING, next_at_ms=BEGIN + 89_999), BEGIN + 89_999),
         (idle(P.WAITING, next_at_ms=END + 1, asked=True), END),
-        (state(P.WAITING, next_at_ms=5), BEGIN + 90_000),
-        (state(P.ASKING, next_at_ms=5), END),
+        (state(P.WAITING, next_at_ms=5), 5),
+        (state(P.ASKING, next_at_ms=5), 5),
+        (state(P.WAITING, next_at_ms=5, earlier_seq=6), BEGIN + 90_000),
+        (state(P.ASKING, next_at_ms=5, earlier_seq=6), END),
+        (idle(P.WATCHING, next_at_ms=9, until_ms=5), 9),
         (idle(P.ASKING, next_at_ms=5), 5),
         (state(P.WATCHING), None),
         *((idle(phase), None) for phase in sorted(m.FINAL, key=str)),
@@ -788,15 +953,18 @@ def test_due(before: m.State, at: int | None) -> None:
 
 def test_when_an_attempt_can_be_cancelled() -> None:
     offered = [phase for phase in P if m.may_cancel(idle(phase))]
-    assert offered == [P.CREATING, P.PRESENTING, P.WAITING, P.ASKING]
+    assert offered == [P.CREATING, P.FINDING, P.PRESENTING, P.WAITING, P.ASKING]
     assert not m.may_cancel(state(P.CREATING, reason=m.EndReason.CUSTOMER))
+    assert not m.may_cancel(state(P.FINDING, reason=m.EndReason.RESTART))
 
 
 def test_what_must_be_on_disk_first() -> None:
     begun, _ = m.begin(plan())
     assert m.significant(None, begun, ())
     assert not m.significant(
-        begun, replace(begun, seq=9, busy=False, next_at_ms=1, until_ms=2, last_status_at_ms=3), ()
+        begun,
+        replace(begun, seq=9, earlier_seq=8, busy=False, sent_at_ms=4, next_at_ms=1, until_ms=2, last_status_at_ms=3),
+        (),
     )
     assert not m.significant(begun, begun, (m.SendPoll(1, ID), m.SendFind(2)))
     assert m.significant(begun, begun, (m.SendPoll(1, ID), m.SendCreate(2)))
@@ -809,7 +977,8 @@ def test_what_must_be_on_disk_first() -> None:
 
 def test_which_states_need_recovery() -> None:
     assert [phase for phase in P if m.needs_recovery(idle(phase))] == [
-        P.CREATING, P.FINDING, P.PRESENTING, P.WAITING, P.ASKING, P.CANCELLING, P.CONFIRMING, P.WATCHING, P.PAID,
+        P.CREATING, P.FINDING, P.PRESENTING, P.WAITING, P.ASKING, P.CANCELLING, P.CONFIRMING, P.WATCHING,
+        P.CLOSED, P.OVERDUE, P.PAID,
     ]  # fmt: skip
     assert not m.needs_recovery(idle(P.PAID, delivered=True))
     assert not m.needs_recovery(idle(P.PAID, case=m.CaseReason.GOODS_UNCERTAIN))
@@ -819,7 +988,7 @@ def test_which_states_need_recovery() -> None:
 def test_the_gate(phase: m.Phase) -> None:
     other = idle(phase)
     reason = m.gate("A-1", None, [idle(P.UNPAID), other])
-    if phase is P.UNPAID:
+    if phase in (P.UNPAID, P.CLOSED):
         assert reason is None
     else:
         words = "is already paid" if phase in (P.PAID, P.PAID_LATE) else "may still be paid"
@@ -828,7 +997,7 @@ def test_the_gate(phase: m.Phase) -> None:
     assert m.gate("B-2", "s", [other]) is None
     armed = idle(phase, plan=plan(sticker_id="s"))
     reason = m.gate("B-2", "s", [idle(P.PAID), armed])
-    if phase in (P.PAID, P.UNPAID, P.PAID_LATE):
+    if phase in (P.PAID, P.UNPAID, P.PAID_LATE, P.CLOSED):
         assert reason is None
     else:
         assert "may still be armed for order A-1" in (reason or "")

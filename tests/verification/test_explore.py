@@ -24,6 +24,8 @@ BOUNDS = [
     replace(SCENARIOS["screen"], life=1, lies=False, disk_fails=True, duplicates=True),
     replace(SCENARIOS["refunding"], life=1, crashes=0),
     replace(SCENARIOS["refunding"], life=1, lies=False),
+    replace(SCENARIOS["declining"], life=1, crashes=0),
+    replace(SCENARIOS["declining"], life=1, lies=False),
 ]
 
 

@@ -44,6 +44,7 @@ from sco_payment.attempt.machine import (
     step,
 )
 from sco_payment.attempt.states import (
+    BACKGROUND,
     FINAL,
     FOREGROUND,
     Cancel,
@@ -61,6 +62,7 @@ from sco_payment.attempt.states import (
 
 __all__ = [
     "ANSWERS",
+    "BACKGROUND",
     "FINAL",
     "FOREGROUND",
     "TABLE",

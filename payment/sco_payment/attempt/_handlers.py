@@ -36,18 +36,22 @@ from sco_payment.attempt.events import (
     Withdraw,
 )
 from sco_payment.attempt.states import (
+    BACKGROUND,
     Cancel,
     CaseReason,
     EndReason,
     Outcome,
     PaymentStatus,
     Phase,
+    Plan,
     State,
     View,
 )
 from sco_payment.money import format_amount
 
 Step = tuple[State, tuple[Effect, ...]]
+_SLOWEST_MS = 3_600_000
+"""The slowest pace of asking about a payment that has no final status."""
 
 
 # --- requests -----------------------------------------------------------------------------------------------------
@@ -61,9 +65,16 @@ def send_create(state: State) -> Step:
 
 def _send_poll(state: State, at: int) -> Step:
     """Ask for the status: by the payment's id, or by the order where the id is not known."""
-    if state.busy:
+    if state.busy and not may_overtake(state):
         return state, ()
-    state = replace(state, seq=state.seq + 1, busy=True, next_at_ms=at + _pace(state))
+    state = replace(
+        state,
+        seq=state.seq + 1,
+        earlier_seq=state.seq if state.busy else 0,
+        busy=True,
+        sent_at_ms=at if state.phase in BACKGROUND else 0,
+        next_at_ms=at + _pace(state, at),
+    )
     if state.payment_id is None:
         return state, (SendFind(state.seq),)
     return state, (SendPoll(state.seq, state.payment_id),)
@@ -78,7 +89,7 @@ def send_cancel(state: State, reason: EndReason) -> Step:
 def _ask_to_cancel(state: State) -> Step:
     if state.payment_id is None or state.cancel is not Cancel.NOT_ASKED:
         raise AssertionError(f"no cancellation can be sent from {state}")
-    state = replace(state, cancel=Cancel.ASKED, seq=state.seq + 1, busy=True)
+    state = replace(state, cancel=Cancel.ASKED, seq=state.seq + 1, earlier_seq=0, busy=True)
     return state, (SendCancel(state.seq, str(state.payment_id)),)
 
 
@@ -87,6 +98,7 @@ def confirm(state: State, at: int, **changes: object) -> Step:
     state = replace(
         state,
         phase=Phase.CONFIRMING,
+        earlier_seq=0,
         until_ms=at + state.plan.timing.confirm_ms,
         **changes,  # type: ignore[arg-type]
     )
@@ -98,19 +110,33 @@ def _find(state: State, at: int) -> Step:
     return _send_poll(state, at)
 
 
-def _pace(state: State) -> int:
-    """From one request to the next, in ms; a slow answer does not stretch it."""
+def may_overtake(state: State) -> bool:
+    """Whether the next poll may be sent while one has no answer yet: the customer waits, and it is the only one."""
+    return state.phase in (Phase.WAITING, Phase.ASKING) and state.earlier_seq == 0
+
+
+def _pace(state: State, at: int) -> int:
+    """From one request to the next, in ms; a slow answer does not stretch it. It slows down when all is over: to a
+    quarter of the time since then, and to an hour at most."""
     timing = state.plan.timing
-    return timing.watch_ms if state.phase is Phase.WATCHING else timing.poll_ms
+    if state.phase not in BACKGROUND:
+        return timing.poll_ms
+    return max(timing.watch_ms, min((at - _over_at(state.plan)) // 4, _SLOWEST_MS))
 
 
-def ask_later(state: State, event: StatusUnavailable | PaymentNotListed | PaymentStatusReceived) -> Step:
+def _over_at(plan: Plan) -> int:
+    """When nothing about the payment should change any more, and the acquirer's list is complete."""
+    return plan.expires_at_ms + plan.timing.grace_ms
+
+
+def ask_later(state: State, event: StatusUnavailable | PaymentNotListed | PaymentStatusReceived | Created) -> Step:
     """No final status: ask again at the usual pace, or later where the acquirer wants that."""
     wait = event.wait_ms if isinstance(event, StatusUnavailable) else 0
     return replace(state, next_at_ms=max(state.next_at_ms, event.at_ms + wait)), ()
 
 
-def _ask_if_due(state: State, event: Tick) -> Step:
+def ask_if_due(state: State, event: Tick) -> Step:
+    """Ask at the pace of the phase."""
     return _send_poll(state, event.at_ms) if event.at_ms >= state.next_at_ms else (state, ())
 
 
@@ -127,11 +153,22 @@ def _paid(state: State) -> Step:
 
 
 def unpaid(state: State) -> Step:
-    """The acquirer has closed the payment, or there certainly never was one."""
+    """There certainly never was a payment, or the acquirer has closed one that nobody could see."""
     state = replace(
         state, phase=Phase.UNPAID, reason=EndReason.DECLINED if state.reason is EndReason.NONE else state.reason
     )
     return finish(state, _unpaid_outcome(state), View.UNPAID)
+
+
+def closed(state: State, at: int) -> Step:
+    """The acquirer has closed the payment: not paid. Money for a link that the customer could see may come all the
+    same, after a declined try or a cancellation, so such a payment is watched until all is over."""
+    state, effects = unpaid(state)
+    return (replace(_watch(state, at), phase=Phase.CLOSED) if _could_be_seen(state) else state), effects
+
+
+def _could_be_seen(state: State) -> bool:
+    return state.presented or state.plan.plate_link is not None
 
 
 def _unpaid_outcome(state: State) -> Outcome:
@@ -153,9 +190,9 @@ def _case(state: State, phase: Phase, reason: CaseReason, detail: str, at: int) 
 
 
 def _watch(state: State, at: int) -> State:
-    timing = state.plan.timing
-    end = max(state.plan.expires_at_ms + timing.grace_ms, at)
-    return replace(state, phase=Phase.WATCHING, until_ms=end, next_at_ms=min(at + timing.watch_ms, end))
+    """Ask on in the background: for `until_ms` without a case of its own, then for days with one."""
+    end = max(_over_at(state.plan), at)
+    return replace(state, phase=Phase.WATCHING, until_ms=end, next_at_ms=at + state.plan.timing.watch_ms)
 
 
 def full_amount(state: State, event: PaymentStatusReceived | Created) -> bool:
@@ -166,7 +203,7 @@ def full_amount(state: State, event: PaymentStatusReceived | Created) -> bool:
 def _final_status(state: State, event: PaymentStatusReceived | Created) -> Step | None:
     """The step for a final status while the customer still waits; None when the status is not final."""
     if event.status is PaymentStatus.CLOSED:
-        return unpaid(state)
+        return closed(state, event.at_ms)
     if event.status is PaymentStatus.REFUNDED:
         return _case(state, Phase.UNSETTLED, CaseReason.REFUNDED, _refunded(event), event.at_ms)
     if event.status is not PaymentStatus.PAID:
@@ -183,9 +220,9 @@ def _final_status(state: State, event: PaymentStatusReceived | Created) -> Step 
             "the acquirer accepted the cancellation and reports the payment as paid",
             event.at_ms,
         )
-    if isinstance(event, PaymentStatusReceived) and state.link is None and state.plan.plate_link is None:
-        # It was found by its order number, or came without a link: the money may be from another till's customer.
-        found = f"payment {event.payment_id} is paid, but this lane never had its link to show: find out whose it is"
+    if not _could_be_seen(state):
+        # Nobody could pay it here: the money may be from another till's customer.
+        found = f"payment {event.payment_id} is paid, but this lane never showed its link: find out whose it is"
         return _case(state, Phase.UNSETTLED, CaseReason.PAID_UNSHOWN, found, event.at_ms)
     if state.reason is EndReason.RESTART:
         return _case(
@@ -209,19 +246,33 @@ def created(state: State, event: Created) -> Step:
     """Present the link, if it fits the attempt and can still be paid."""
     state = replace(state, payment_id=event.payment_id, link=event.link, may_exist=True, last_status_at_ms=event.at_ms)
     final = _final_status(state, event)
-    if final is not None:
-        return final
-    if state.reason is EndReason.CUSTOMER:
-        return send_cancel(state, EndReason.CUSTOMER)
+    return final if final is not None else _offer(state, event)
+
+
+def _offer(state: State, event: Created | PaymentStatusReceived) -> Step:
+    """Present the link of an open payment, or cancel the payment. A link that has not come yet is asked for until the
+    time for that is over."""
+    if state.reason in (EndReason.CUSTOMER, EndReason.RESTART):
+        return send_cancel(state, state.reason)
     if event.at_ms >= state.plan.expires_at_ms:
         return send_cancel(state, EndReason.NOT_PRESENTED)
-    if event.link is None or not full_amount(state, event):
+    if not full_amount(state, event):
         return send_cancel(state, EndReason.LINK_REFUSED)
+    if event.link is None:
+        if state.phase is Phase.FINDING:
+            return ask_later(state, event)
+        return _send_poll(replace(state, phase=Phase.FINDING), event.at_ms)
     judgement = links.judge(event.link, kopecks=state.plan.kopecks, currency=state.plan.currency)
     foreign_plate = state.plan.plate_link is not None and event.link != state.plan.plate_link
     if judgement.verdict is links.Verdict.REFUSED or foreign_plate:
         return send_cancel(state, EndReason.LINK_REFUSED)
-    state = replace(state, phase=Phase.PRESENTING, until_ms=event.at_ms + state.plan.timing.present_ms)
+    state = replace(
+        state,
+        phase=Phase.PRESENTING,
+        link=event.link,
+        reason=EndReason.NONE,
+        until_ms=event.at_ms + state.plan.timing.present_ms,
+    )
     return state, (Present(event.link, judgement.verdict is links.Verdict.VERIFIED),)
 
 
@@ -261,16 +312,27 @@ def creating_cancel(state: State, event: CancelWanted) -> Step:
 
 
 def finding_status(state: State, event: PaymentStatusReceived) -> Step:
-    """A payment that is not proved may be another till's: it is not cancelled, and its money does not count here."""
+    """A payment that is not proved may be another till's: it is not shown or cancelled, and its money does not count
+    here."""
     if not event.proved:
         return ask_later(state, event)
-    state = replace(state, payment_id=event.payment_id)
+    state = replace(state, payment_id=event.payment_id, last_status_at_ms=event.at_ms)
     final = _final_status(state, event)
-    return final if final is not None else send_cancel(state, state.reason)
+    return final if final is not None else _offer(state, event)
+
+
+def finding_cancel(state: State, event: CancelWanted) -> Step:
+    """The cancellation is sent at once, or as soon as the payment is found."""
+    if state.reason is EndReason.RESTART:
+        return state, ()
+    state = replace(state, reason=EndReason.CUSTOMER)
+    return (state, ()) if state.payment_id is None else send_cancel(state, EndReason.CUSTOMER)
 
 
 def finding_tick(state: State, event: Tick) -> Step:
     """Look again, until the time for it is over."""
+    if event.at_ms >= state.until_ms and state.payment_id is not None:  # its link never came
+        return send_cancel(state, EndReason.LINK_REFUSED if state.reason is EndReason.NONE else state.reason)
     if event.at_ms >= state.until_ms:
         return _case(
             state,
@@ -279,7 +341,7 @@ def finding_tick(state: State, event: Tick) -> Step:
             "the acquirer may have a payment whose id it never returned",
             event.at_ms,
         )
-    return _ask_if_due(state, event)
+    return ask_if_due(state, event)
 
 
 # --- presenting and waiting ---------------------------------------------------------------------------------------
@@ -337,7 +399,7 @@ def waiting_tick(state: State, event: Tick) -> Step:
         return state, (Show(View.DIALOG),)
     if state.phase is Phase.ASKING and not state.plan.timing.poll_in_dialog:
         return replace(state, next_at_ms=state.until_ms), ()
-    return _ask_if_due(state, event)
+    return ask_if_due(state, event)
 
 
 def retry(state: State, event: Retry) -> Step:
@@ -373,7 +435,7 @@ def later_cancel_answered(state: State, event: CancelAnswered) -> Step:
 def confirming_tick(state: State, event: Tick) -> Step:
     """Ask again; when the time for it is over the customer gets an outcome without a final status."""
     if event.at_ms < state.until_ms:
-        return _ask_if_due(state, event)
+        return ask_if_due(state, event)
     if state.cancel is Cancel.ACCEPTED:
         # The acquirer has confirmed the cancellation; its final status is watched for.
         return finish(_watch(state, event.at_ms), _unpaid_outcome(state), View.UNPAID)
@@ -400,17 +462,32 @@ def watching_status(state: State, event: PaymentStatusReceived) -> Step:
     if event.status is PaymentStatus.REFUNDED:
         return _end_in_case(replace(adopted, phase=Phase.UNSETTLED), CaseReason.REFUNDED, _refunded(event))
     if event.status is PaymentStatus.CLOSED:
-        return _end_unpaid(adopted, "the acquirer has closed the payment unpaid")
-    if state.cancel is Cancel.NOT_ASKED and not is_last_request(state):  # the customer has left
-        return _ask_to_cancel(adopted)
-    return watch_on(adopted, event)
+        return _watching_closed(adopted, event)
+    if state.phase is Phase.CLOSED:  # it can be paid again
+        adopted = replace(_watch(adopted, event.at_ms), next_at_ms=state.next_at_ms)
+    after, effects = watch_on(adopted, event)
+    if after.cancel is not Cancel.NOT_ASKED or after.phase not in BACKGROUND:
+        return after, effects
+    after, send = _ask_to_cancel(after)  # the customer has left
+    return after, (*effects, *send)
+
+
+def _watching_closed(state: State, event: PaymentStatusReceived) -> Step:
+    """Not paid. What the customer could see is watched until all is over."""
+    detail = "the acquirer has closed the payment unpaid"
+    if is_complete(state) or not _could_be_seen(state):
+        return _end_unpaid(state, detail)
+    if state.phase is Phase.CLOSED:
+        return ask_later(state, event)
+    state, _ = ask_later(replace(state, phase=Phase.CLOSED), event)
+    return state, (() if state.case is None else (NoteCase(detail),))
 
 
 def _watching_unproved(state: State, event: PaymentStatusReceived) -> Step:
-    """At the end of the watch the acquirer's list is complete: the one payment in it is the attempt's, or the attempt
-    has none. If it was closed unpaid, both end there; otherwise an operator must find out whose it is."""
+    """When all is over the acquirer's list is complete: the one payment in it is the attempt's, or the attempt has
+    none. If it was closed unpaid, both end there; otherwise an operator must find out whose it is."""
     final = (PaymentStatus.PAID, PaymentStatus.CLOSED, PaymentStatus.REFUNDED)
-    if not is_last_request(state) or event.status not in final:
+    if not is_complete(state) or event.status not in final:
         return watch_on(state, event)
     adopted = replace(state, payment_id=event.payment_id)
     if event.status is PaymentStatus.CLOSED:
@@ -423,39 +500,40 @@ def _watching_unproved(state: State, event: PaymentStatusReceived) -> Step:
 
 
 def _end_in_case(state: State, reason: CaseReason, detail: str) -> Step:
-    """The watch is over and an operator must act: in a new case, or in the one that is already there."""
+    """An operator must act: in a new case, or in the one that is already there."""
     if state.case is None:
         return replace(state, case=reason), (OpenCase(reason, detail),)
     return state, (NoteCase(detail, reopens=True),)
 
 
 def _end_unpaid(state: State, detail: str) -> Step:
-    return replace(state, phase=Phase.UNPAID), (() if state.case is None else (NoteCase(detail),))
+    noted = state.case is None or state.phase is Phase.CLOSED
+    return replace(state, phase=Phase.UNPAID), (() if noted else (NoteCase(detail),))
 
 
 def watching_not_listed(state: State, event: PaymentNotListed) -> Step:
-    """After the invoice's end and the grace period the list is complete: what it lacks was never created."""
-    if not is_last_request(state):
+    """When all is over the list is complete: what it lacks was never created."""
+    if not is_complete(state):
         return ask_later(state, event)
     return _end_unpaid(state, "the acquirer lists no payment of this order")
 
 
 def watch_on(state: State, event: StatusUnavailable | PaymentStatusReceived) -> Step:
-    """No final status yet. At the end of the watch it is left to an operator."""
-    if not is_last_request(state):
-        return ask_later(state, event)
-    detail = "no final status came by the invoice's end and the grace period: ask the acquirer about this payment"
-    return _end_in_case(replace(state, phase=Phase.UNSETTLED), CaseReason.EXPIRED_UNCONFIRMED, detail)
+    """No final status yet. When all is over an operator decides; the acquirer is asked on, since the money may still
+    come. Only an answer ends that, never silence."""
+    if state.phase is Phase.WATCHING and event.at_ms >= state.until_ms:
+        detail = "no final status came by the invoice's end and the grace period: ask the acquirer about this payment"
+        state, _ = ask_later(replace(state, phase=Phase.OVERDUE), event)
+        return _end_in_case(state, CaseReason.EXPIRED_UNCONFIRMED, detail)
+    answered = isinstance(event, PaymentStatusReceived)
+    if answered and state.phase is Phase.OVERDUE and event.at_ms >= _over_at(state.plan) + state.plan.timing.overdue_ms:
+        return replace(state, phase=Phase.UNSETTLED), (NoteCase("still no final status: the lane asks no more"),)
+    return ask_later(state, event)
 
 
-def is_last_request(state: State) -> bool:
-    """Whether the request that was just answered was sent at the end of the watch: an answer may take long."""
-    return state.next_at_ms - _pace(state) >= state.until_ms
-
-
-def watching_tick(state: State, event: Tick) -> Step:
-    """Ask at the pace of watching, and once more at the end of the watch: that answer, or its absence, is the last."""
-    return _send_poll(state, event.at_ms) if event.at_ms >= min(state.next_at_ms, state.until_ms) else (state, ())
+def is_complete(state: State) -> bool:
+    """Whether the request that was just answered was sent when all was over."""
+    return state.sent_at_ms >= _over_at(state.plan)
 
 
 # --- a lane that starts again, and its software -------------------------------------------------------------------
@@ -478,8 +556,10 @@ def recover_confirming(state: State, event: Recovered) -> Step:
 
 
 def recover_watching(state: State, event: Recovered) -> Step:
-    """Go on watching, and ask at once."""
-    return _send_poll(_watch(replace(answer_lost(state), busy=False), event.at_ms), event.at_ms)
+    """Go on watching, and ask at once. The network may come up later than the lane."""
+    state = replace(answer_lost(state), busy=False)
+    until = max(_over_at(state.plan), event.at_ms + state.plan.timing.poll_timeout_ms)
+    return _send_poll(replace(state, until_ms=until), event.at_ms)
 
 
 def answer_lost(state: State) -> State:

@@ -48,7 +48,7 @@ class PaymentStatusReceived:
     """The acquirer reports the status of a payment; `acquirer_status` is its own word for it, for logs and timelines.
 
     `proved`: the acquirer names the attempt, by its id or its key. Otherwise only order number and amount agree, and
-    the payment may be another till's.
+    the payment may be another till's. `link`: what the customer pays by, where the acquirer reports it.
     """
 
     at_ms: int
@@ -59,6 +59,7 @@ class PaymentStatusReceived:
     kopecks: int
     currency: str
     proved: bool = True
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def gate(order_no: str, sticker_id: str | None, others: Iterable[State]) -> str 
         same_order = other.plan.order_no == order_no
         if same_order and other.phase in (Phase.PAID, Phase.PAID_LATE):
             return f"order {order_no} is already paid (attempt {other.plan.key})"
-        if other.phase in (Phase.PAID, Phase.UNPAID, Phase.PAID_LATE):
+        if other.phase in (Phase.PAID, Phase.UNPAID, Phase.PAID_LATE, Phase.CLOSED):
             continue
         if other.case in _AMOUNT_TAKEN:
             if same_order:

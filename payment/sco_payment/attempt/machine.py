@@ -3,17 +3,18 @@
 `step(state, event)` returns the next state and the effects to perform, in order. `due(state)` says when a `Tick` is
 wanted. `TABLE` lists everything that can happen: phase -> event -> the handler and the phases it may lead to. An event
 that the table does not list for a phase changes nothing. An answer to any request but the latest (`seq`) changes
-nothing either.
+nothing either, nor does one to a poll that it overtook (`earlier_seq`).
 
 What holds, whatever the acquirer, the network, the customer, the clock and the power supply do:
 
 1. Goods are released (`Finish(PAID)`) only from the phase PAID, and the runner has that phase on disk first.
 2. Money without goods, and money that the acquirer has refunded, always ends as a case that an operator sees.
-3. A leg has at most one payable attempt at any time: `gate` lets a new one begin only when the acquirer has closed the
-   old one.
+3. A leg has at most one attempt that is payable by the acquirer's word: `gate` lets a new one begin only when the
+   acquirer has closed the old one. Money that comes for a closed one all the same is invariant 2.
 4. `SendCancel` is sent at most once for each attempt, and only for a payment that the acquirer proves to be the
    attempt's own. Without the acquirer's confirmation the outcome is never UNPAID.
-5. Every attempt reaches a final phase, or a case, by the end of the invoice plus the grace period.
+5. Every attempt reaches a final phase, a case, or the acquirer's word that it is closed, by the end of the invoice plus
+   the grace period. Silence ends none of them.
 6. A leg that may be paid can be neither deleted nor replaced (`gate` again).
 7. No link is presented whose amount, currency or checksum contradicts the attempt; on a plate, only the plate's own.
 
@@ -47,7 +48,7 @@ from sco_payment.attempt.events import (
     StatusUnavailable,
     Tick,
 )
-from sco_payment.attempt.states import FINAL, EndReason, Phase, Plan, State, View
+from sco_payment.attempt.states import BACKGROUND, FINAL, EndReason, Phase, Plan, State, View
 
 Step = tuple[State, tuple[Effect, ...]]
 
@@ -64,23 +65,31 @@ def _rule(handler: Callable[..., Step], *leads_to: Phase) -> Rule:
     return Rule(handler, frozenset(leads_to))
 
 
-_ENDS_BEFORE_CANCELLING = (Phase.PAID, Phase.UNPAID, Phase.UNSETTLED)
+_ENDS_BEFORE_CANCELLING = (Phase.PAID, Phase.UNPAID, Phase.CLOSED, Phase.UNSETTLED)
 _ENDS = (*_ENDS_BEFORE_CANCELLING, Phase.PAID_LATE)
+_LATE_ENDS = (Phase.PAID_LATE, Phase.UNPAID, Phase.UNSETTLED)
 _DELIVERED: dict[type, Rule] = {Delivered: _rule(h.delivered)}
+_IN_THE_BACKGROUND: dict[type, Rule] = {
+    CancelAnswered: _rule(h.later_cancel_answered),
+    Tick: _rule(h.ask_if_due),
+    Recovered: _rule(h.recover_watching),
+    **_DELIVERED,
+}
 
 TABLE: dict[Phase, dict[type, Rule]] = {
     Phase.CREATING: {
-        Created: _rule(h.created, Phase.PRESENTING, Phase.CANCELLING, *_ENDS_BEFORE_CANCELLING),
+        Created: _rule(h.created, Phase.PRESENTING, Phase.FINDING, Phase.CANCELLING, *_ENDS_BEFORE_CANCELLING),
         CreateFailed: _rule(h.create_failed, Phase.FINDING, Phase.UNPAID),
         CancelWanted: _rule(h.creating_cancel, Phase.UNPAID),
         Tick: _rule(h.creating_tick, Phase.FINDING, Phase.UNPAID),
         Recovered: _rule(h.recover_creating, Phase.FINDING),
     },
     Phase.FINDING: {
-        PaymentStatusReceived: _rule(h.finding_status, Phase.CANCELLING, *_ENDS),
+        PaymentStatusReceived: _rule(h.finding_status, Phase.PRESENTING, Phase.CANCELLING, *_ENDS),
         StatusUnavailable: _rule(h.ask_later),
         PaymentNotListed: _rule(h.ask_later),
-        Tick: _rule(h.finding_tick, Phase.WATCHING),
+        CancelWanted: _rule(h.finding_cancel, Phase.CANCELLING),
+        Tick: _rule(h.finding_tick, Phase.CANCELLING, Phase.WATCHING),
         Recovered: _rule(h.recover_creating),
     },
     Phase.PRESENTING: {
@@ -118,13 +127,21 @@ TABLE: dict[Phase, dict[type, Rule]] = {
         Recovered: _rule(h.recover_confirming),
     },
     Phase.WATCHING: {
-        PaymentStatusReceived: _rule(h.watching_status, Phase.PAID_LATE, Phase.UNPAID, Phase.UNSETTLED),
-        StatusUnavailable: _rule(h.watch_on, Phase.UNSETTLED),
+        PaymentStatusReceived: _rule(h.watching_status, Phase.CLOSED, Phase.OVERDUE, *_LATE_ENDS),
+        StatusUnavailable: _rule(h.watch_on, Phase.OVERDUE),
         PaymentNotListed: _rule(h.watching_not_listed, Phase.UNPAID),
-        CancelAnswered: _rule(h.later_cancel_answered),
-        Tick: _rule(h.watching_tick),
-        Recovered: _rule(h.recover_watching),
-        **_DELIVERED,
+        **_IN_THE_BACKGROUND,
+    },
+    Phase.CLOSED: {
+        PaymentStatusReceived: _rule(h.watching_status, Phase.WATCHING, Phase.OVERDUE, *_LATE_ENDS),
+        StatusUnavailable: _rule(h.watch_on),
+        **_IN_THE_BACKGROUND,
+    },
+    Phase.OVERDUE: {
+        PaymentStatusReceived: _rule(h.watching_status, *_LATE_ENDS),
+        StatusUnavailable: _rule(h.watch_on),
+        PaymentNotListed: _rule(h.watching_not_listed, Phase.UNPAID),
+        **_IN_THE_BACKGROUND,
     },
     Phase.PAID: {Recovered: _rule(h.recover_paid), **_DELIVERED},
     Phase.UNPAID: {**_DELIVERED},
@@ -149,9 +166,12 @@ def begin(plan: Plan) -> Step:
 def step(state: State, event: Event) -> Step:
     """The state after `event`, and the effects to perform, in this order."""
     if isinstance(event, ANSWERS):
-        if event.seq != state.seq or not state.busy:
+        if event.seq == state.seq and state.busy:
+            state = replace(state, busy=False, earlier_seq=0)
+        elif event.seq == state.earlier_seq:
+            state = replace(state, earlier_seq=0)
+        else:
             return state, ()
-        state = replace(state, busy=False)
     if isinstance(event, PaymentStatusReceived) and state.payment_id not in (None, event.payment_id):
         event = StatusUnavailable(
             event.at_ms, event.seq, f"the acquirer answered about {event.payment_id}, not {state.payment_id}"
@@ -170,8 +190,10 @@ def due(state: State) -> int | None:
     """When a `Tick` is wanted, in ms; None when the attempt is final or only an answer can move it."""
     if state.phase in FINAL or (state.busy and state.phase not in _RUNS_WHILE_ASKING):
         return None  # while a request is under way its answer comes first: the client limits the time of every call
+    if state.phase in BACKGROUND:
+        return state.next_at_ms
     times = [state.until_ms]
-    if not state.busy and state.phase is not Phase.PRESENTING:
+    if state.phase is not Phase.PRESENTING and (not state.busy or h.may_overtake(state)):
         times.append(state.next_at_ms)
     if state.phase is Phase.WAITING and h.may_ask_customer(state):
         times.append(state.last_status_at_ms + state.plan.timing.poll_timeout_ms)
@@ -180,7 +202,7 @@ def due(state: State) -> int | None:
 
 def may_cancel(state: State) -> bool:
     """Whether the customer or the attendant can cancel the attempt now. A view offers the choice only then."""
-    return CancelWanted in TABLE[state.phase] and state.reason is not EndReason.CUSTOMER
+    return CancelWanted in TABLE[state.phase] and state.reason not in (EndReason.CUSTOMER, EndReason.RESTART)
 
 
 def significant(before: State | None, after: State, effects: Iterable[Effect]) -> bool:
@@ -191,4 +213,4 @@ def significant(before: State | None, after: State, effects: Iterable[Effect]) -
 
 
 def _without_scheduling(state: State) -> State:
-    return replace(state, seq=0, busy=False, next_at_ms=0, until_ms=0, last_status_at_ms=0)
+    return replace(state, seq=0, earlier_seq=0, busy=False, sent_at_ms=0, next_at_ms=0, until_ms=0, last_status_at_ms=0)

@@ -23,21 +23,25 @@ class Phase(Enum):
     """The phase of an attempt."""
 
     CREATING = "creating"  # the payment is being created at the acquirer
-    FINDING = "finding"  # it may have been created, but the answer is lost: look for it at the acquirer
+    FINDING = "finding"  # the answer to its creation, or its link, has not come: look for it at the acquirer
     PRESENTING = "presenting"  # the link is being shown to the customer
     WAITING = "waiting"  # the customer can pay; the status is polled
     ASKING = "asking"  # no status for too long: the customer chooses between Повторить and Отменить
     CANCELLING = "cancelling"  # the one cancellation is on its way
     CONFIRMING = "confirming"  # cancelled, refused, unanswered or expired: wait for the final status
-    WATCHING = "watching"  # the customer has an outcome; polled on, to the invoice's end plus the grace period
+    WATCHING = "watching"  # the customer has an outcome, and the acquirer's final status has not come
+    CLOSED = "closed"  # the acquirer closed a payment that the customer could see: watched for money all the same
+    OVERDUE = "overdue"  # no final status by the invoice's end plus the grace period: a case is open; asked on for days
     PAID = "paid"  # final: the acquirer has the full amount
     UNPAID = "unpaid"  # final: the acquirer has closed it unpaid, or it was never created
     PAID_LATE = "paid_late"  # final: money came after the outcome was given; a case is open
-    UNSETTLED = "unsettled"  # final: no final status came, or the money is not as it should be; a case is open
+    UNSETTLED = "unsettled"  # final: still open after days, or the money is not as it should be; a case is open
 
 
 FINAL = frozenset({Phase.PAID, Phase.UNPAID, Phase.PAID_LATE, Phase.UNSETTLED})
-FOREGROUND = frozenset(set(Phase) - FINAL - {Phase.WATCHING})
+BACKGROUND = frozenset({Phase.WATCHING, Phase.CLOSED, Phase.OVERDUE})
+"""The customer has an outcome; the payment is asked about on."""
+FOREGROUND = frozenset(set(Phase) - FINAL - BACKGROUND)
 
 
 class Outcome(Enum):
@@ -112,7 +116,10 @@ class View(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The schedule, in ms. Retries are data of the core; no library repeats a request on its own."""
+    """The schedule, in ms. Retries are data of the core; no library repeats a request on its own.
+
+    `overdue_ms` is how long a payment without a final status is asked about after the grace period.
+    """
 
     poll_ms: int = 3_000
     poll_timeout_ms: int = 90_000
@@ -122,6 +129,7 @@ class Timing:
     confirm_ms: int = 15_000
     watch_ms: int = 30_000
     grace_ms: int = 600_000
+    overdue_ms: int = 7 * 86_400_000
     dialog_again: bool = False
     poll_in_dialog: bool = True
 
@@ -165,7 +173,9 @@ class State:
     asked: bool = False  # the dialog has been shown
     # scheduling fields: a crash may lose them without harm
     seq: int = 0  # number of the latest request; answers to others do not count
+    earlier_seq: int = 0  # but to this one: a poll that was late when the latest was sent; 0 is none
     busy: bool = False  # that request is under way
+    sent_at_ms: int = 0  # when that request was sent; in the background only
     next_at_ms: int = 0  # when the next request is due, counted from the one before
     until_ms: int = 0  # when the phase ends by itself
     last_status_at_ms: int = 0  # when the acquirer last reported a status

@@ -109,10 +109,12 @@ class Lines:
         Phase.CANCELLING: "cancelling, once",
         Phase.CONFIRMING: "waiting for the acquirer's final status",
         Phase.WATCHING: "the customer has an outcome; still watching for late money",
+        Phase.CLOSED: "closed unpaid; still watching for late money",
+        Phase.OVERDUE: "no final status in time: see the case; still asking the acquirer",
         Phase.PAID: "paid",
         Phase.UNPAID: "closed unpaid",
         Phase.PAID_LATE: "money came late: see the case",
-        Phase.UNSETTLED: "the acquirer never gave a final status: see the case",
+        Phase.UNSETTLED: "not settled: see the case",
     }
 
     _USE: Mapping[tuple[bool, bool], str] = {

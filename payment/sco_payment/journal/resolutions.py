@@ -107,7 +107,7 @@ def pending(journal: Path) -> dict[int, Resolution]:
     return {decision.number: decision for _, decision in _pending_files(journal) if decision is not None}
 
 
-_NEWS = (codec.PHASES[Phase.PAID_LATE], codec.PHASES[Phase.UNSETTLED])
+_NEWS = tuple(codec.PHASES[phase] for phase in (Phase.PAID_LATE, Phase.OVERDUE, Phase.UNSETTLED))
 """What a payment has become when an earlier decision on its case no longer holds."""
 
 

@@ -308,11 +308,12 @@ class Journal:
     def conflicting_attempts(self, order_no: str) -> list[State]:
         """What `gate` must look at for a new attempt: all of the order, and all that may still hold money.
 
-        An attempt that the acquirer never settled no longer counts once an operator has closed its case.
+        An attempt that the acquirer did not settle in time no longer counts once an operator has closed its case.
         """
         rows = self._all(_CONFLICTING, order_no)
         states = [(_state(version, text), closed_at_ms) for version, text, closed_at_ms in rows]
-        return [state for state, closed in states if state.phase is not Phase.UNSETTLED or closed is None]
+        decided = (Phase.OVERDUE, Phase.UNSETTLED)
+        return [state for state, closed in states if state.phase not in decided or closed is None]
 
     def cases(self, *, include_closed: bool = False) -> list[Case]:
         """The cases, oldest first."""

@@ -152,7 +152,7 @@ class PayMasterAcquirer:
             self._status_of(payment),
             payment.amount_kopecks,
             payment.currency,
-            None if self._is_unwanted_test(payment) else payment.link,
+            self._link_of(payment),
         )
 
     def status(self, payment_id: str, seq: int) -> PaymentStatusReceived | StatusUnavailable:
@@ -261,7 +261,11 @@ class PayMasterAcquirer:
             payment.amount_kopecks,
             payment.currency,
             proved,
+            self._link_of(payment),
         )
+
+    def _link_of(self, payment: Payment) -> str | None:
+        return None if self._is_unwanted_test(payment) else payment.link
 
     def _unavailable(self, error: Exception, seq: int) -> StatusUnavailable:
         wait = _wait_ms(error) if isinstance(error, TooManyRequests) else 0

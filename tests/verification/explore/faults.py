@@ -108,6 +108,23 @@ def _watch_never_ends(state: m.State, event: m.StatusUnavailable) -> m.Step:
     return replace(state, next_at_ms=event.at_ms + 1, until_ms=event.at_ms + 1), ()
 
 
+def _cancel_before_case(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
+    if event.status is m.PaymentStatus.OPEN and event.proved and state.cancel is m.Cancel.NOT_ASKED:
+        return _handlers._ask_to_cancel(replace(state, payment_id=event.payment_id))
+    return _handlers.watching_status(state, event)
+
+
+def _offered_unjudged(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
+    if event.proved and event.status is m.PaymentStatus.OPEN and event.link is not None:
+        found = replace(state, payment_id=event.payment_id, phase=m.Phase.PRESENTING, until_ms=event.at_ms + 1)
+        return found, (m.Present(event.link, True),)
+    return _handlers.finding_status(state, event)
+
+
+def _offered_unproved(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
+    return _handlers.finding_status(state, replace(event, proved=True))
+
+
 def _link_unjudged(state: m.State, event: m.Created) -> m.Step:
     if event.status in (m.PaymentStatus.PAID, m.PaymentStatus.CLOSED) or event.link is None:
         return _handlers.created(state, event)
@@ -196,7 +213,40 @@ FAULTS = (
     _fault(
         "the end of the watch takes an answer to an earlier request",
         4,
-        functions={"is_last_request": lambda state: True},
+        functions={"is_complete": lambda state: True},
+    ),
+    _fault(
+        "a payment that nobody could see counts as paid here",
+        1,
+        functions={"_could_be_seen": lambda state: True},
+    ),
+    _fault(
+        "what the acquirer has closed is not watched",
+        2,
+        functions={"_could_be_seen": lambda state: False},
+        scenario="declining",
+    ),
+    _fault(
+        "money that comes after days is dropped",
+        2,
+        rules={(P.OVERDUE, m.PaymentStatusReceived): _late_money_is_dropped},
+    ),
+    _fault(
+        "money that comes after the acquirer closed the payment is dropped",
+        2,
+        rules={(P.CLOSED, m.PaymentStatusReceived): _late_money_is_dropped},
+        scenario="declining",
+    ),
+    _fault("a link that came later is not judged", 7, rules={(P.FINDING, m.PaymentStatusReceived): _offered_unjudged}),
+    _fault(
+        "the link of a payment that agrees in number and amount is shown",
+        7,
+        rules={(P.FINDING, m.PaymentStatusReceived): _offered_unproved},
+    ),
+    _fault(
+        "a cancellation that cannot be sent puts off the case",
+        5,
+        rules={(P.WATCHING, m.PaymentStatusReceived): _cancel_before_case},
     ),
     _fault("the amount is not compared", 1, functions={"full_amount": lambda state, event: True}),
     _fault("the link is not judged", 7, rules={(P.CREATING, m.Created): _link_unjudged}),

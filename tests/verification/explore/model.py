@@ -5,10 +5,11 @@ believes: invariants are checked against the ground truth, which only the model 
 
 What may happen, at any moment and in any order:
 
-* acquirer: creates once per key; gives a wrong link; takes another amount; declines; expires late; refuses a
-  cancellation; accepts one and is paid nevertheless; refunds instead of cancelling; answers "not found" or omits
-  payments from its list; answers about another payment, or lists another till's of the same number and amount; names in
-  its list the attempt of a payment, or omits it
+* acquirer: creates once per key; gives a wrong link, or the link later; takes another amount; declines a try and says
+  that the payment is closed, which is paid all the same; expires late; refuses a cancellation, because it is paid or in
+  use; accepts one and is paid nevertheless; refunds instead of cancelling, and says so or says "accepted"; answers "not
+  found" or omits payments from its list; answers about another payment, or lists another till's of the same number and
+  amount; names in its list the attempt of a payment, or omits it
 * network: loses a request, or its answer after it took effect; delivers a request after the client gave up; an answer
   arrives when it is no longer true; two answers arrive in the wrong order; an answered cancellation arrives a second
   time
@@ -61,6 +62,7 @@ TICKS = m.Timing(
     confirm_ms=1,
     watch_ms=1,
     grace_ms=2,
+    overdue_ms=2,
 )
 
 
@@ -76,6 +78,7 @@ class Scenario:
         disk_fails: whether a step may not be written.
         duplicates: whether a cancellation may arrive twice.
         lies: whether the acquirer may give wrong links, take other amounts and answer about other payments.
+        declines: whether a declined try leaves a payment payable that the acquirer reports as closed.
         names_attempt: whether the acquirer's list names the attempt that a payment was created for.
         refunds: whether the acquirer answers the cancellation of a paid payment with a refund. Its adapter then
             reports no payment as paid that a cancellation of its own, not answered yet, may still refund (see
@@ -91,6 +94,7 @@ class Scenario:
     disk_fails: bool = False
     duplicates: bool = False
     lies: bool = True
+    declines: bool = False
     names_attempt: bool = True
     refunds: bool = False
     timing: m.Timing = TICKS
@@ -119,6 +123,7 @@ SCENARIOS = {
         Scenario("unattributed", names_attempt=False),
         Scenario("unattributed plate", plate=True, names_attempt=False),
         Scenario("refunding", refunds=True),
+        Scenario("declining", declines=True),
         Scenario(
             "silent dialog",
             timing=replace(TICKS, dialog_again=True, poll_in_dialog=False, poll_timeout_ms=1),
@@ -138,16 +143,20 @@ class Violation(Exception):
 # The status of the attempt's payment at the acquirer.
 NOTHING, OPEN, CLOSING, PAID, SHORT, CLOSED = "nothing", "open", "closing", "paid", "paid another amount", "closed"
 REFUNDED, UNKNOWN = "refunded", "unknown"
-TOOK_MONEY = (PAID, SHORT, REFUNDED)
+DECLINED = "closed after a declined try, and can be paid all the same"
+REOPENED = "open again, after it was reported as closed"
+PAID_ANYWAY = "paid after it was reported as closed"
+TOOK_MONEY = (PAID, PAID_ANYWAY, SHORT, REFUNDED)
 ANOTHERS = "another payment is "
 TAKES_MONEY = (OPEN, CLOSING)  # CLOSING: the cancellation was accepted, and a payment under way may still win
 
 
 class Call(NamedTuple):
-    """A request of the lane that has no answer yet. `latest`: whether the machine waits for this one."""
+    """A request of the lane that has no answer yet. `seq`: whether it is the latest, one that the latest overtook, or
+    one that the machine no longer waits for."""
 
     kind: str
-    latest: bool
+    seq: int
     limit: int
     reply: str | None  # None while it is on its way to the acquirer
 
@@ -236,19 +245,44 @@ class Machine:
         return self._gates[number]
 
 
-_LATEST = 1
+_LATEST, _OVERTAKEN, _STALE = 1, -1, -2
 
 
 def _relabelled(state: m.State) -> m.State:
-    """The machine only compares `seq` and increments it, so that any number is as good: the latest is always 1."""
+    """The machine only compares `seq` and increments it, so that any number is as good: the latest is always 1. Times
+    that a phase does not look at are dropped, and of `sent_at_ms` only what it is compared with is kept."""
     if state.phase in m.FINAL:
-        return replace(state, seq=_LATEST, busy=False, next_at_ms=0, until_ms=0, last_status_at_ms=0)
-    return replace(state, seq=_LATEST)
+        return _on_disk(state)
+    over = state.plan.expires_at_ms + state.plan.timing.grace_ms
+    return replace(
+        state,
+        delivered=_delivered(state),
+        seq=_LATEST,
+        earlier_seq=_OVERTAKEN if state.earlier_seq else 0,
+        sent_at_ms=over if state.sent_at_ms >= over else 0,
+        until_ms=0 if state.phase in (m.Phase.CLOSED, m.Phase.OVERDUE) else state.until_ms,
+        last_status_at_ms=state.last_status_at_ms if state.phase in (m.Phase.WAITING, m.Phase.ASKING) else 0,
+    )
 
 
 def _on_disk(state: m.State) -> m.State:
     """The scheduling fields may be lost without harm: so lose them."""
-    return replace(state, seq=_LATEST, busy=False, next_at_ms=0, until_ms=0, last_status_at_ms=0)
+    return replace(
+        state,
+        delivered=_delivered(state),
+        seq=_LATEST,
+        earlier_seq=0,
+        busy=False,
+        sent_at_ms=0,
+        next_at_ms=0,
+        until_ms=0,
+        last_status_at_ms=0,
+    )
+
+
+def _delivered(state: m.State) -> bool:
+    """Whether the goods' release was reported: of the other outcomes the machine does not look at it."""
+    return state.delivered and state.outcome is m.Outcome.PAID
 
 
 class Model:
@@ -292,12 +326,20 @@ class Model:
             yield from self._down(state)
 
     def _bank(self, s: State) -> Iterator[Transition]:
-        if s.status in TAKES_MONEY:
+        declined = s.status in (DECLINED, REOPENED) and s.now < self.end
+        if s.status in TAKES_MONEY or declined:
             if s.seen or self.scenario.plate:
-                yield "the customer pays; the acquirer has the money", s._replace(status=PAID)
-                if self.scenario.lies:
+                paid = PAID_ANYWAY if declined else PAID
+                yield "the customer pays; the acquirer has the money", s._replace(status=paid)
+                if self.scenario.lies and not declined:
                     yield "the acquirer takes another amount", s._replace(status=SHORT)
             yield "the acquirer closes the payment unpaid", s._replace(status=CLOSED)
+            if s.status == DECLINED:
+                yield "the acquirer reports the payment as open again", s._replace(status=REOPENED)
+            elif self.scenario.declines and s.seen and not declined:
+                yield "a try is declined; the acquirer reports the payment as closed", s._replace(status=DECLINED)
+        if s.status == OPEN and s.issued == "none" and self._awaits_link(s):
+            yield "the acquirer has the link", s._replace(issued=self._links()[0])
         if s.late_create:
             rest = s._replace(late_create=False)
             yield "a create that the lane gave up reaches the acquirer", self._creates(rest, self._links()[0])
@@ -325,6 +367,11 @@ class Model:
             yield "accepted", s
         elif self.scenario.refunds and s.status in (PAID, SHORT):
             yield "refunded instead", s._replace(status=REFUNDED)
+            yield "accepted", s._replace(status=REFUNDED, accepted=True)
+            yield "refused", s
+        elif s.status in (PAID, PAID_ANYWAY, DECLINED, REOPENED):
+            status = s.status if s.status in TOOK_MONEY else CLOSED
+            yield "accepted", s._replace(status=status, accepted=True)
             yield "refused", s
         else:
             yield "refused", s
@@ -384,7 +431,10 @@ class Model:
             if s.crashes == self.scenario.crashes:
                 return
             # the process that sent the cancellation is gone, and with it what its adapter knew
-        yield s.status if s.status in (*TOOK_MONEY, CLOSED) else OPEN
+        if s.status == DECLINED:
+            yield CLOSED
+        else:
+            yield s.status if s.status in (*TOOK_MONEY, CLOSED) else OPEN
 
     def _cancel_in_doubt(self, s: State) -> bool:
         """Whether a cancellation was sent whose answer, as far as the adapter knows, may be a refund."""
@@ -400,6 +450,8 @@ class Model:
         else:
             for issued in self._links():
                 yield "created", self._creates(s, issued)
+            if self.scenario.lies:
+                yield "created", self._creates(s, self._links()[0])._replace(status=PAID)
             yield "refused", s
 
     def _deliver(self, s: State, call: Call, reply: str, label: str) -> Iterator[Transition]:
@@ -442,8 +494,13 @@ class Model:
         if due is not None and due <= s.now:
             for _, after in self._apply(s, m.Tick(s.now), must_act=True):
                 yield "a tick", after
-        elif s.now < self.horizon and all(call.limit > s.now for call in s.calls):
+        elif s.now < self._last_tick(s) and all(call.limit > s.now for call in s.calls):
             yield "time passes", s._replace(now=s.now + 1)
+
+    def _last_tick(self, s: State) -> int:
+        """Nothing new can happen later: what is asked on for days is asked in the same way at each tick."""
+        asked_on = self.machine.states[s.memory].phase in (m.Phase.CLOSED, m.Phase.OVERDUE)
+        return self.end + self.plan.timing.overdue_ms + 1 if asked_on else self.horizon
 
     def _down(self, s: State) -> Iterator[Transition]:
         if s.now < self.end + 1:
@@ -466,8 +523,11 @@ class Model:
             yield "", self._crashed(s)._replace(kept=s.memory)
         calls = s.calls
         if any(isinstance(effect, m.SendCreate | m.SendPoll | m.SendFind | m.SendCancel) for effect in effects):
-            calls = tuple(call._replace(latest=False) for call in calls)
-        after = s._replace(memory=memory, disk=s.disk if durable < 0 else durable, calls=calls)
+            overtaken = self.machine.states[memory].earlier_seq != 0
+            calls = tuple(
+                call._replace(seq=_OVERTAKEN if overtaken and call.seq == _LATEST else _STALE) for call in calls
+            )
+        after = self._without_the_past(s._replace(memory=memory, disk=s.disk if durable < 0 else durable, calls=calls))
         had_case = self.machine.states[s.memory].case is not None
         for effect in effects:
             if isinstance(effect, m.OpenCase) and had_case:
@@ -480,6 +540,18 @@ class Model:
                 yield "", self._crashed(after)
             after = self._perform(after, effect)
         yield "", after
+
+    def _without_the_past(self, s: State) -> State:
+        """Drop what nothing looks at any more: since when the lane is up, once there is a case or the acquirer's word;
+        which link was given, once it was shown or refused."""
+        memory = self.machine.states[s.memory]
+        if memory.case is not None or memory.phase is m.Phase.CLOSED:
+            s = s._replace(up_since=0)
+        return s if self._awaits_link(s) else s._replace(issued="none")
+
+    def _awaits_link(self, s: State) -> bool:
+        known = [self.machine.states[number].phase for number in (s.memory, s.disk) if number >= 0]
+        return any(phase in _LINK_AWAITED for phase in known)
 
     def _perform(self, s: State, effect: m.Effect) -> State:
         match effect:
@@ -507,14 +579,16 @@ class Model:
         return s
 
     def _sends(self, s: State, kind: str) -> State:
-        call = Call(kind, True, s.now + self.scenario.call, None)
+        call = Call(kind, _LATEST, s.now + self.scenario.call, None)
         return s._replace(calls=tuple(sorted((*s.calls, call), key=str)))
 
     def _report(self, s: State, outcome: m.Outcome) -> State:
         if outcome is m.Outcome.PAID:
             if self.machine.states[s.disk].phase is not m.Phase.PAID:
                 raise Violation(1, "the goods are to be released and PAID is not on disk")
-            if s.status != PAID:
+            if not (s.seen or s.device or self.scenario.plate):
+                raise Violation(1, "the goods are to be released for a link that nobody could see")
+            if s.status not in (PAID, PAID_ANYWAY):
                 raise Violation(1, f"the goods are to be released and at the acquirer it is {s.status}")
             return s._replace(reported=True)
         if outcome is m.Outcome.UNKNOWN:
@@ -543,19 +617,22 @@ class Model:
         if s.status == NOTHING:
             coming = s.late_create or any(call.kind == "create" and call.reply is None for call in s.calls)
             return coming and s.now < self.plan.expires_at_ms
-        return s.status != CLOSED
+        return s.status not in (CLOSED, DECLINED, REOPENED, PAID_ANYWAY)
 
     def check(self, s: State) -> None:
         """Raise a Violation when an invariant does not hold in `s`; an effect raises its own."""
         disk = self.machine.states[s.disk]
-        if s.goods and (disk.phase is not m.Phase.PAID or s.status != PAID):
+        paid = s.status in (PAID, PAID_ANYWAY)
+        if s.goods and (disk.phase is not m.Phase.PAID or not paid):
             raise Violation(1, f"goods were released, on disk is {disk.phase.value}, at the acquirer it is {s.status}")
         at_rest = disk.phase in m.FINAL and not m.needs_recovery(disk) and s.memory >= 0
         if at_rest and disk.case is None and s.status in TOOK_MONEY and not s.goods:
             raise Violation(2, f"the acquirer has the money, no goods, no case: {disk.phase.value} in silence")
         if disk.phase is m.Phase.UNPAID and self._may_be_paid(s):
             raise Violation(4, f"the attempt is closed as unpaid; at the acquirer it is {s.status}")
-        if disk.phase is m.Phase.PAID and s.status != PAID:
+        if disk.phase is m.Phase.UNPAID and s.status in (DECLINED, REOPENED) and s.now < self.end:
+            raise Violation(2, "the acquirer has closed what can be paid all the same, and nobody watches it")
+        if disk.phase is m.Phase.PAID and not paid:
             raise Violation(1, f"the attempt is closed as paid; at the acquirer it is {s.status}")
         same_order, same_plate = self.machine.gates(s.disk)
         if same_order and self._may_be_paid(s):
@@ -572,10 +649,10 @@ class Model:
             raise Violation(1, "what the lane knows of the money is not on disk")
         if state.phase in m.FINAL:
             return
-        if self.machine.due(s.memory) is None and not any(call.latest for call in s.calls):
+        if self.machine.due(s.memory) is None and not any(call.seq == _LATEST for call in s.calls):
             raise Violation(5, f"nothing will ever wake the attempt: {state.phase.value}")
         limit = max(self.end, s.up_since, self.plan.expires_at_ms) + self.slack
-        if s.now > limit and state.case is None:
+        if s.now > limit and state.case is None and state.phase is not m.Phase.CLOSED:
             raise Violation(5, f"neither final nor a case at tick {s.now}: {state.phase.value}")
 
     def _phase(self, s: State) -> str:
@@ -587,6 +664,7 @@ class Model:
         return f"{memory} | acquirer: {s.status}{', cancellation accepted' if s.accepted else ''}"
 
 
+_LINK_AWAITED = (m.Phase.CREATING, m.Phase.FINDING)
 _REACH_OUT = (m.SendCreate, m.SendPoll, m.SendFind, m.SendCancel, m.Present, m.Finish)
 
 
@@ -607,6 +685,7 @@ _STATUSES: dict[str, tuple[m.PaymentStatus, int]] = {
     OPEN: (m.PaymentStatus.OPEN, KOPECKS),
     CLOSING: (m.PaymentStatus.OPEN, KOPECKS),
     PAID: (m.PaymentStatus.PAID, KOPECKS),
+    PAID_ANYWAY: (m.PaymentStatus.PAID, KOPECKS),
     SHORT: (m.PaymentStatus.PAID, OTHER_KOPECKS),
     CLOSED: (m.PaymentStatus.CLOSED, KOPECKS),
     REFUNDED: (m.PaymentStatus.REFUNDED, KOPECKS),
@@ -616,8 +695,7 @@ _STATUSES: dict[str, tuple[m.PaymentStatus, int]] = {
 
 def _event(s: State, call: Call, reply: str, names_attempt: bool) -> m.Event:
     """The event that the client makes of a reply. The answer to an older request carries the older number."""
-    seq = _LATEST if call.latest else 0
-    at = s.now
+    seq, at = call.seq, s.now
     if call.kind == "create":
         if reply == "created":
             status, kopecks = _STATUSES[s.status]
@@ -636,8 +714,9 @@ def _event(s: State, call: Call, reply: str, names_attempt: bool) -> m.Event:
         return m.StatusUnavailable(at, seq, reply)
     if reply == "nothing":
         return m.PaymentNotListed(at, seq)
-    payment_id, proved = ID, names_attempt or call.kind == "poll"
+    payment_id, proved, link = ID, names_attempt or call.kind == "poll", LINKS[s.issued]
     if reply.startswith(ANOTHERS):
         payment_id, reply, proved = OTHER_ID, reply.removeprefix(ANOTHERS), call.kind == "poll"
+        link = LINKS["other amount"]
     status, kopecks = _STATUSES[reply]
-    return m.PaymentStatusReceived(at, seq, payment_id, status, reply, kopecks, "RUB", proved)
+    return m.PaymentStatusReceived(at, seq, payment_id, status, reply, kopecks, "RUB", proved, link)

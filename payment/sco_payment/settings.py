@@ -53,7 +53,11 @@ class PayMasterSettings:
     connect_timeout_s: float = _setting(3.0, "how long connecting may take", min=0.1, max=30)
     read_timeout_s: float = _setting(7.0, "how long PayMaster may take to answer", min=0.1, max=60)
     callback_url: str = _setting("", "where PayMaster sends notifications; the lane itself does not need them")
-    states: dict[str, int] = _setting({}, "order state (1 to 6) of a PayMaster status; extends the built-in table")
+    states: dict[str, int] = _setting(
+        {},
+        "order state (1 to 6) of a PayMaster status; extends the built-in table, whose words cannot become paid (5) or "
+        "closed (6) here",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,6 +101,38 @@ def test_a_file_that_cannot_be_read_as_settings(tmp_path: Path, content: bytes |
         load_settings(path, TOKEN)
 
 
+@pytest.mark.parametrize("word", ["Confirmation", "Pending", "Authorized", "confirmation", " Pending "])
+@pytest.mark.parametrize(("state", "means"), [(5, "paid"), (6, "closed unpaid")])
+def test_an_open_status_cannot_be_made_final(word: str, state: int, means: str) -> None:
+    """The goods would be released when the payment is created; or the customer would pay a second time."""
+    paymaster = {"merchant_id": "m", "states": {word: state}}
+    own = f"status {word.strip().capitalize()} never means {means}; it is not final"
+    for token in (True, False):
+        with pytest.raises(SettingsError) as caught:
+            settings_from_mapping(GOOD | {"paymaster": paymaster}, TOKEN, token=token)
+        [problem] = caught.value.problems
+        assert problem.startswith(f"paymaster.states.{word} = {state}: ")
+        assert own in problem
+
+
+def test_a_final_status_cannot_become_the_other_one() -> None:
+    paymaster = {"merchant_id": "m", "states": {"Cancelled": 5, "Rejected": 5, "Settled": 6}}
+    with pytest.raises(SettingsError) as caught:
+        settings_from_mapping(GOOD | {"paymaster": paymaster, "lane": {"pos_id": "K"}}, TOKEN)
+    assert [text.partition(":")[0] for text in caught.value.problems] == [
+        "lane.shop is missing",
+        "paymaster.states.Cancelled = 5",
+        "paymaster.states.Rejected = 5",
+        "paymaster.states.Settled = 6",
+    ]
+
+
+def test_new_words_and_harmless_changes_are_accepted() -> None:
+    states = {"Paid": 5, "Expired": 6, "Settled": 5, "Cancelled": 4, "Confirmation": 2, "Settling": 4}
+    settings = settings_from_mapping(GOOD | {"paymaster": {"merchant_id": "m", "states": states}}, TOKEN)
+    assert settings.paymaster.states == states
+
+
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -345,9 +345,26 @@ def open_client(settings: Settings, token: Token | None = None) -> PayMaster:
 
 
 def check(settings: Settings, environment: Mapping[str, str], credential: bool) -> list[str]:
-    """What is wrong with the token; the section [paymaster] is checked with the other sections."""
-    if not credential:
-        return []
+    """What is wrong with the token and the status words; the rest of [paymaster] is checked with the other sections."""
+    return _check_states(settings.paymaster.states) + (_check_token(settings, environment) if credential else [])
+
+
+def _check_states(states: Mapping[str, int]) -> list[str]:
+    """A word that PayMaster documents keeps its meaning for money: 5 hands out goods, 6 lets the customer pay again."""
+    known = {word.casefold(): (word, state) for word, state in STATES.items()}
+    problems = []
+    for written, state in states.items():
+        word, own = known.get(written.strip().casefold(), (written, state))
+        if state != own and state in (PAID_STATE, CLOSED_STATE):
+            means = {PAID_STATE: "paid", CLOSED_STATE: "closed unpaid"}
+            problems.append(
+                f"paymaster.states.{written} = {state}: PayMaster's status {word} never means {means[state]}; it is "
+                f"{means.get(own, 'not final')}: write {own}, or remove the line"
+            )
+    return problems
+
+
+def _check_token(settings: Settings, environment: Mapping[str, str]) -> list[str]:
     file, text = settings.paymaster.token_file, environment.get(TOKEN_VARIABLE)
     try:
         if file:

@@ -1,11 +1,12 @@
 """SBP payment links: parse, verify, judge against a payment. Pure; it never opens a link.
 
 A link is *verified* when its form, checksum, amount and currency all agree with the payment. It is *unverifiable* when
-it is an https link that carries too little to check (another host, no crc): it can be presented, with a warning. It is
-*refused* when anything in it contradicts the payment or another part of the link: no customer sees it.
+it is an https link that carries too little to check (another host, no crc, a QRC id of a form that is not known): it
+can be presented, with a warning. It is *refused* when anything in it contradicts the payment or another part of the
+link: no customer sees it.
 
 Source of the format: the links that NSPK and banks publish. The checksum is CRC-16/CCITT-FALSE of everything before
-`&crc=`, in four hex digits.
+`&crc=`, in four hex digits. NSPK's newest format is not public: a form that is not known is no reason to refuse.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from enum import Enum
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 HOST = "qr.nspk.ru"
+_DOMAIN = ".nspk.ru"
 MAX_LENGTH = 512
 """Characters. A published link has 105; a code of more than this could not be scanned from a receipt."""
 
@@ -36,11 +38,15 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SbpLink:
-    """The parts of an SBP link. `sum_kopecks` and `currency` are None where a static link lacks them."""
+    """The parts of an SBP link. `sum_kopecks` and `currency` are None where a static link lacks them.
+
+    `static` is None for a QRC id of a form that is not known; of such a link, only the parts whose form is known are
+    read.
+    """
 
     text: str
     qrc_id: str
-    static: bool
+    static: bool | None
     bank: str | None
     sum_kopecks: int | None
     currency: str | None
@@ -76,15 +82,17 @@ def parse(text: str) -> SbpLink | None:
         return None
     fields = _fields(parts.query)
     qrc_id = parts.path.removeprefix("/")
-    if not _QRC_ID.fullmatch(qrc_id):
-        raise LinkRefused(f"{qrc_id!r} is not a QRC id: 32 characters A-Z and 0-9, the second S or D")
-    static = qrc_id[1] == "S"
+    if not qrc_id:
+        raise LinkRefused("the link has no QRC id")
+    static = qrc_id[1] == "S" if _QRC_ID.fullmatch(qrc_id) else None
     kind = fields.get("type")
-    if kind is not None and kind != ("01" if static else "02"):
+    if static is not None and kind is not None and kind != ("01" if static else "02"):
         raise LinkRefused(f"type={kind} contradicts the QRC id, which is {'static (01)' if static else 'dynamic (02)'}")
     for name, form in (("bank", _BANK), ("sum", _SUM), ("crc", _CRC)):
         if name in fields and not form.fullmatch(fields[name]):
-            raise LinkRefused(f"{name}={fields[name]!r} is malformed")
+            if static is not None:
+                raise LinkRefused(f"{name}={fields[name]!r} is malformed")
+            del fields[name]
     crc = fields.get("crc")
     if crc is not None:
         body, _, tail = text.partition("&crc=")
@@ -117,11 +125,29 @@ def judge(text: str, *, kopecks: int | None = None, currency: str = "RUB") -> Ju
         return Judgement(
             Verdict.REFUSED, f"the link is for {link.sum_kopecks} kopecks, the payment for {kopecks}", link
         )
+    if link.static is None:
+        reason = (
+            f"the QRC id {link.qrc_id!r} is of a form that is not known: 32 characters A-Z and 0-9, the second S or D"
+        )
+        return Judgement(Verdict.UNVERIFIABLE, reason, link)
     if link.crc is None:
         return Judgement(Verdict.UNVERIFIABLE, "the link has no crc", link)
     if link.sum_kopecks is None and not link.static:
         return Judgement(Verdict.UNVERIFIABLE, "the dynamic link has no amount", link)
     return Judgement(Verdict.VERIFIED, "form, crc, amount and currency agree", link)
+
+
+def same_code(first: str, second: str) -> bool:
+    """Whether two links are one code: equal texts, or two links that are not refused and have the same QRC id.
+
+    Banks return a plate's link with its parameters in another order, a crc in lower case, or an amount.
+    """
+    if first == second:
+        return True
+    one, other = judge(first), judge(second)
+    if Verdict.REFUSED in (one.verdict, other.verdict) or one.link is None or other.link is None:
+        return False
+    return one.link.qrc_id == other.link.qrc_id
 
 
 def _split(text: str) -> SplitResult:
@@ -142,6 +168,8 @@ def _split(text: str) -> SplitResult:
         raise LinkRefused("the link has a user name in it, which hides where it leads")
     if parts.hostname == HOST and (port is not None or parts.fragment or not text.startswith(f"https://{HOST}/")):
         raise LinkRefused(f"the link is not of the form https://{HOST}/QRC?...")
+    if "nspk" in parts.hostname and not f".{parts.hostname}".endswith(_DOMAIN):
+        raise LinkRefused(f"{parts.hostname} only looks like {_DOMAIN[1:]}")
     return parts
 
 

@@ -292,10 +292,12 @@ def _check_plate(settings: Settings, problems: list[str]) -> None:
     judgement = links.judge(display.plate_link)
     if judgement.verdict is links.Verdict.REFUSED:
         problems.append(f"display.plate_link: {judgement.reason}")
-    elif judgement.link is not None and not judgement.link.static:
+    elif judgement.link is not None and judgement.link.static is False:
         problems.append(
             "display.plate_link is a dynamic link (D in its QRC id), valid for one payment; a plate needs a static link"
         )
+    elif judgement.link is not None and judgement.link.sum_kopecks is not None:
+        problems.append("display.plate_link asks for an amount of its own (sum); a plate needs a link without one")
 
 
 def _check_device(where: str, url: str, problems: list[str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sco_payment.link import MAX_LENGTH, SbpLink, Verdict, crc_of, judge, parse
+from sco_payment.link import MAX_LENGTH, SbpLink, Verdict, crc_of, judge, parse, same_code
 
 PUBLISHED = (
     ("https://qr.nspk.ru/AS10003P3RH0LJ2A9ROO038L6NT5RU1M?type=01&bank=000000000001&sum=10000&cur=RUB&crc=F3D0", 10000),
@@ -46,7 +46,9 @@ BODY = DYNAMIC.rpartition("&crc=")[0]
         (DYNAMIC.replace("https", "http"), "https"),
         (DYNAMIC.replace("qr.nspk.ru", "qr.nspk.ru@evil.example"), "user name"),
         (DYNAMIC + "&more=1", "last part"),
-        (DYNAMIC.replace("AD10001246", "AX10001246"), "QRC id"),
+        (DYNAMIC.replace("AD10001246", "AX10001246"), "is wrong"),
+        (with_crc(BODY.replace("AD10001246", "AX10001246").replace("sum=253", "sum=254")), "254"),
+        (with_crc(BODY.replace("AD10001246", "AX10001246").replace("RUB", "USD")), "USD"),
         ("", "empty"),
         ("https://qr.nspk.ru/" + "A" * MAX_LENGTH, "at most"),
         (DYNAMIC + "\n", "characters"),
@@ -68,7 +70,11 @@ BODY = DYNAMIC.rpartition("&crc=")[0]
         (DYNAMIC.replace("qr.nspk.ru", "QR.nspk.ru"), "not of the form"),
         (with_crc(BODY.replace("AD10001246", "AS10001246")), "type=02 contradicts the QRC id, which is static (01)"),
         (with_crc(BODY.replace("type=02", "type=01")), "type=01 contradicts the QRC id, which is dynamic (02)"),
-        (DYNAMIC.replace("AD10001246OADML79D5OP9279JLPI2V6", "AD1"), "QRC id"),
+        (DYNAMIC.replace("AD10001246OADML79D5OP9279JLPI2V6", "AD1"), "is wrong"),
+        ("https://qr.nspk.ru/?type=02", "no QRC id"),
+        (DYNAMIC.replace("qr.nspk.ru", "qr.nspk.ru.example"), "only looks like nspk.ru"),
+        (DYNAMIC.replace("qr.nspk.ru", "qr-nspk.ru"), "only looks like nspk.ru"),
+        (DYNAMIC.replace("qr.nspk.ru", "qrnspk.ru"), "only looks like nspk.ru"),
     ],
 )
 def test_a_link_that_contradicts_the_payment_or_itself_is_refused(text: str, words: str) -> None:
@@ -115,6 +121,52 @@ def test_the_crc_is_written_with_all_its_digits() -> None:
 @pytest.mark.parametrize("text", ["https://pay.example/i/123", BODY, with_crc(BODY.replace("&sum=253&cur=RUB", ""))])
 def test_a_link_that_cannot_be_checked_is_presentable(text: str) -> None:
     assert judge(text, kopecks=SUM).verdict is Verdict.UNVERIFIABLE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        with_crc(BODY.replace("AD10001246", "AX10001246")),
+        with_crc(BODY.replace("AD10001246", "AX10001246").replace("type=02&bank=100000000001&", "bank=7&")),
+        BODY.replace("AD10001246", "AX10001246").replace("sum=253", "sum=2.53"),
+        "https://qr.nspk.ru/u/7f2c41?crc=none",
+        "https://qr.nspk.ru/AD1",
+        "https://pay.nspk.ru/AD1",
+        "https://nspk.ru/AD1",
+    ],
+)
+def test_a_form_that_is_not_known_is_presentable(text: str) -> None:
+    """A change of the rules must not stop every lane; what can still be checked is checked."""
+    judgement = judge(text, kopecks=SUM)
+    assert judgement.verdict is Verdict.UNVERIFIABLE
+    if judgement.link is not None:
+        assert judgement.link.static is None
+        assert "form that is not known" in judgement.reason
+
+
+PLATE = with_crc("https://qr.nspk.ru/AS10003P3RH0LJ2A9ROO038L6NT5RU1M?type=01&bank=000000000001")
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (PLATE, True),
+        (PLATE[:-4] + PLATE[-4:].lower(), True),
+        (PLATE.partition("&crc=")[0], True),
+        (with_crc("https://qr.nspk.ru/AS10003P3RH0LJ2A9ROO038L6NT5RU1M?bank=000000000001&type=01"), True),
+        (PUBLISHED[0][0], True),
+        (PLATE[:-4] + "0000", False),
+        (with_crc(PLATE.partition("&crc=")[0].replace("AS1", "AS2")), False),
+        ("https://pay.example/AS10003P3RH0LJ2A9ROO038L6NT5RU1M", False),
+    ],
+)
+def test_one_code_written_in_several_ways(other: str, same: bool) -> None:
+    assert same_code(PLATE, other) is same_code(other, PLATE) is same
+
+
+def test_links_of_another_host_are_one_code_only_if_they_are_equal() -> None:
+    assert same_code("https://pay.example/1", "https://pay.example/1")
+    assert not same_code("https://pay.example/1", "https://pay.example/1?")
 
 
 @given(st.text(max_size=200))

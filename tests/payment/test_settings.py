@@ -28,7 +28,7 @@ def test_every_error_is_reported_at_once() -> None:
     bad = {
         "lane": {"profile": "21:9", "colour": "red"},
         "paymaster": {"base_url": "http://bank.example", "read_timeout_s": "soon"},
-        "display": {"mode": 2, "plate_link": "https://qr.nspk.ru/x"},
+        "display": {"mode": 2, "plate_link": "http://qr.nspk.ru/x"},
         "devices": {"printer": "teleport://x", "nfc_uid": "zz"},
         "timing": {"poll_interval_s": 0},
         "cloud": {},
@@ -131,6 +131,31 @@ def test_new_words_and_harmless_changes_are_accepted() -> None:
     states = {"Paid": 5, "Expired": 6, "Settled": 5, "Cancelled": 4, "Confirmation": 2, "Settling": 4}
     settings = settings_from_mapping(GOOD | {"paymaster": {"merchant_id": "m", "states": states}}, TOKEN)
     assert settings.paymaster.states == states
+
+
+PLATE = "https://qr.nspk.ru/AS10003P3RH0LJ2A9ROO038L6NT5RU1M?type=01&bank=000000000001"
+
+
+def plate_settings(link: str, **timing: float) -> dict[str, object]:
+    display = {"mode": 2, "plate": "static", "sticker_id": "s", "plate_link": link}
+    return {**GOOD, "display": display, "timing": timing}
+
+
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        (f"{PLATE}&sum=10000&cur=RUB", r"plate_link asks for an amount of its own \(sum\)"),
+        (PLATE.replace("/AS", "/AD").replace("type=01", "type=02"), "plate_link is a dynamic link"),
+    ],
+)
+def test_a_link_that_no_plate_can_carry_is_refused(link: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        settings_from_mapping(plate_settings(link), TOKEN)
+
+
+@pytest.mark.parametrize("link", [PLATE, PLATE.replace("/AS", "/AU"), "https://pay.example/plate/7"])
+def test_a_plate_may_carry_a_link_that_cannot_be_checked(link: str) -> None:
+    assert settings_from_mapping(plate_settings(link), TOKEN).display.plate_link == link
 
 
 ANY = st.recursive(

@@ -10,6 +10,8 @@ import pytest
 from sco_payment.attempt import Outcome, Phase
 from sco_payment.events import LaneEvent, StateChanged
 from sco_payment.order import Order, PaymentRefused
+from sco_sim.nfc import VirtualReader
+from sco_sim.paymaster import Bank
 from tests.payment.lane_kit import OwnUI, bench
 
 ORDER = Order("42", 25_300)
@@ -66,3 +68,22 @@ def test_a_cancellation_that_was_turned_away_is_sent_once_as_soon_as_it_can_be(t
         assert (result.outcome, result.case) == (Outcome.UNPAID, None)
         [payment] = paymaster.bank.payments.values()
         assert (payment.status, payment.cancel_requests) == ("Cancelled", 1)
+
+
+@pytest.mark.parametrize("by", ["tag", "screen"])
+def test_a_plates_link_that_comes_back_in_other_words_is_the_plates(tmp_path: Path, by: str) -> None:
+    """The tag is still compared with what the plate carries, and both lead the customer to the payment."""
+    plate = Bank(lambda: 0.0).add_sticker().payload
+    display = {"mode": 2, "plate": "static", "sticker_id": "st-000001", "plate_link": plate}
+    with VirtualReader(uri=plate) as reader:
+        ui = OwnUI()
+        ui._on_pay = lambda state: paymaster.phone.pay(str(reader.tag.uri() if by == "tag" else state.link)) and None
+        devices = {"nfc": reader.url}
+        with bench(tmp_path, "leaves + plate-rewritten", ui=ui, display=display, devices=devices) as (lane, paymaster):
+            assert paymaster.bank.add_sticker().payload == plate
+            assert lane.pay(ORDER).outcome is Outcome.PAID
+            [payment] = paymaster.bank.payments.values()
+            assert (payment.link, payment.kopecks, payment.cancel_requests) == (ui.pay_screens[0].link, 25_300, 0)
+            assert "?cur=RUB&sum=25300&bank=" in payment.link
+            assert payment.link.rpartition("=")[2].islower()
+            assert ui.pay_screens[0].lines == (), "the tag was not used"

@@ -140,6 +140,10 @@ def test_on_a_plate_only_its_own_link_will_do() -> None:
     before = state(P.CREATING, plan=plan(mode=m.Mode.PLATE, sticker_id="s", plate_link=PLATE))
     assert m.step(before, created(link=PLATE))[0].phase is P.PRESENTING
     assert m.step(before, created(link=LINK))[0].reason is m.EndReason.LINK_REFUSED
+    with_sum = with_crc(PLATE.partition("&crc=")[0] + f"&sum={before.plan.kopecks}&cur=RUB")
+    assert m.step(before, created(link=with_sum))[0].phase is P.PRESENTING
+    other_sum = with_crc(PLATE.partition("&crc=")[0] + f"&sum={before.plan.kopecks + 1}&cur=RUB")
+    assert m.step(before, created(link=other_sum))[0].reason is m.EndReason.LINK_REFUSED
 
 
 @pytest.mark.parametrize(("late", "phase"), [(-1, P.PRESENTING), (0, P.CANCELLING), (1, P.CANCELLING)])

@@ -87,7 +87,7 @@ class Presenter:
             return self._print(plan, link)
         if plan.mode is Mode.SCREEN:
             return Presentation(True, "on the screen")
-        return self._write_tag(plan.key, link) if self._dynamic_tag else self._verify_plate(link)
+        return self._write_tag(plan.key, link) if self._dynamic_tag else self._verify_plate(plan.plate_link or link)
 
     def _print(self, plan: Plan, link: str) -> Presentation:
         if self._printer is None:

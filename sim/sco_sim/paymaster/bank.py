@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from sco_payment.link import same_code
+
 OPEN = ("Confirmation", "Pending")
 FINAL = ("Settled", "Cancelled", "Rejected")
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -126,6 +128,7 @@ class Bank:
         self.on_create: Callable[[BankPayment], None] | None = None
         self.refuse_cancel = False
         self.stays_open = False
+        self.rewrites_plates = False
         self._on_final = on_final
         self._keys: dict[str, tuple[bytes, str]] = {}
         self._planned: list[tuple[float, Callable[[], object]]] = []
@@ -230,7 +233,7 @@ class Bank:
         self._serial += 1
         payment_id = f"{self._serial:08d}"
         sticker_id = method.get("stickerId")
-        link = self._arm(sticker_id, payment_id) if sticker_id else self._dynamic_link(kopecks)
+        link = self._arm(sticker_id, payment_id, kopecks) if sticker_id else self._dynamic_link(kopecks)
         protocol = data.get("protocol") if isinstance(data.get("protocol"), dict) else {}
         payment = BankPayment(
             id=payment_id,
@@ -247,7 +250,7 @@ class Bank:
         payment.history.append((payment.created, payment.status))
         return payment
 
-    def _arm(self, sticker_id: str, payment_id: str) -> str:
+    def _arm(self, sticker_id: str, payment_id: str, kopecks: int) -> str:
         sticker = self.stickers.get(sticker_id)
         if sticker is None:
             raise Refusal(400, "validation_error", "The request is not valid", ("paymentData.stickerId is unknown",))
@@ -256,7 +259,7 @@ class Bank:
         if sticker.armed_by is not None:
             raise Refusal(400, "invalid_operation", "Another amount is pending on the sticker")
         sticker.armed_by = payment_id
-        return sticker.payload
+        return _rewritten(sticker.payload, kopecks) if self.rewrites_plates else sticker.payload
 
     def get(self, payment_id: str) -> BankPayment:
         """`GET /payments/{id}`. Raises Refusal."""
@@ -316,7 +319,7 @@ class Bank:
         """The payment that a phone sees at `link`: the newest that is not final, else the newest; None for none."""
         with self._mutex:
             self.advance()
-            found = [payment for payment in self.payments.values() if payment.link == link]
+            found = [payment for payment in self.payments.values() if _leads_to(link, payment)]
             waiting = [payment for payment in found if not payment.final]
             for payment in (waiting or found)[-1:]:
                 sticker = self.stickers.get(payment.sticker_id or "")
@@ -362,6 +365,17 @@ class Bank:
 
 def _with_crc(text: str) -> str:
     return f"{text}&crc={binascii.crc_hqx(text.encode(), 0xFFFF):04X}"
+
+
+def _rewritten(payload: str, kopecks: int) -> str:
+    """The same plate, as another part of the bank would write its link."""
+    place, _, query = payload.rpartition("&crc=")[0].partition("?")
+    text, _, crc = _with_crc(f"{place}?cur=RUB&sum={kopecks}&{'&'.join(reversed(query.split('&')))}").rpartition("=")
+    return f"{text}={crc.lower()}"
+
+
+def _leads_to(link: str, payment: BankPayment) -> bool:
+    return payment.link == link or (payment.sticker_id is not None and same_code(payment.link, link))
 
 
 def _kopecks(value: Any) -> int | None:

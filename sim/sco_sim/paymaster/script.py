@@ -41,6 +41,7 @@ BEHAVIOURS = {
     "cancel-refused": "every cancellation is refused",
     "stays-open": "an unpaid payment stays open after its invoice's end",
     "list-nameless": "the list shows neither order numbers nor parameters, as in PayMaster's documented example",
+    "plate-rewritten": "a plate's link comes back with an amount, in another order and with its crc in lower case",
 }
 
 

@@ -23,6 +23,7 @@ def _setting(
     max: float | None = None,  # noqa: A002
     choices: tuple[str, ...] = (),
 ) -> Any:
+    """A setting; of a text, `max` counts characters of one printable line."""
     metadata = {"doc": doc, "min": min, "max": max, "choices": choices}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
@@ -33,8 +34,8 @@ def _setting(
 class LaneSettings:
     """Who and where the lane is."""
 
-    pos_id: str = _setting("", "PosID: the lane's id at PayMaster")
-    shop: str = _setting("", "the shop's name, as the customer reads it on the ticket")
+    pos_id: str = _setting("", "PosID: the lane's id at PayMaster", max=64)
+    shop: str = _setting("", "the shop's name, as the customer reads it on the ticket and in the bank's app", max=64)
     profile: str = _setting("4:3", "shape of the screen; mixed payment exists only on 4:3", choices=("4:3", "16:9"))
     language: str = _setting("ru", "language of the lane's texts", choices=("ru", "en"))
     acquirer: str = _setting("paymaster", "who takes the payments: paymaster, or the name of an installed adapter")
@@ -97,7 +98,9 @@ class TimingSettings:
     poll_timeout_s: float = _setting(
         90.0, "how long to wait for a status of PayMaster before the customer is asked", min=1, max=3600
     )
-    invoice_life_s: float = _setting(300.0, "how long the link can be paid", min=60, max=86400)
+    invoice_life_s: float = _setting(
+        300.0, "how long the link can be paid; of a static plate at most 1200", min=60, max=86400
+    )
     create_window_s: float = _setting(20.0, "how long to try to create the payment", min=1, max=120)
     create_retry_s: float = _setting(2.0, "between two tries to create the payment", min=0.1, max=30)
     present_timeout_s: float = _setting(

@@ -24,6 +24,8 @@ from sco_payment.customer.texts import is_utf8
 from sco_payment.settings import TOKEN_VARIABLE, Settings
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
+_LONGEST_PLATE_S = 1200.0
+"""For which SBP keeps an amount on a cash link."""
 _IN_ENVIRONMENT = (str, int, float, bool)
 """Types of settings that an environment variable can hold."""
 
@@ -134,8 +136,9 @@ def reference() -> list[tuple[str, str, str, str]]:
 
 def _meaning(entry: Field[Any]) -> str:
     low, high, choices = entry.metadata["min"], entry.metadata["max"], entry.metadata["choices"]
-    bounds = f" ({', '.join(choices)})" if choices else f" ({low:g} to {high:g})" if low is not None else ""
-    return str(entry.metadata["doc"]) + bounds
+    bounds = ", ".join(choices) or (f"{low:g} to {high:g}" if low is not None else "")
+    bounds = bounds or (f"at most {high} characters" if high is not None else "")
+    return str(entry.metadata["doc"]) + (f" ({bounds})" if bounds else "")
 
 
 def _toml(value: Any) -> str:
@@ -209,6 +212,9 @@ def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
             return "must be text in quotes"
         if not is_utf8(raw):  # from the environment; PayMaster and the journal could not store it
             return "must be UTF-8 text"
+        longest = entry.metadata["max"]
+        if longest is not None and (len(raw) > longest or not raw.isprintable()):
+            return f"must be at most {longest} printable characters, found {len(raw)}"
         choices = entry.metadata["choices"]
         return None if not choices or raw in choices else f"must be one of {', '.join(choices)}"
     if not isinstance(raw, Mapping) or not all(isinstance(value, int) and 1 <= value <= 6 for value in raw.values()):
@@ -284,6 +290,11 @@ def _check_plate(settings: Settings, problems: list[str]) -> None:
         if not settings.devices.nfc:
             problems.append('display.plate = "dynamic" writes each link to the tag, but devices.nfc is missing')
         return
+    if settings.timing.invoice_life_s > _LONGEST_PLATE_S:
+        problems.append(
+            f"timing.invoice_life_s = {settings.timing.invoice_life_s:g}: a static plate stays armed for at most "
+            f"{_LONGEST_PLATE_S:g} s; write less"
+        )
     if not display.sticker_id:
         problems.append('display.plate = "static" activates a cash link, but display.sticker_id is missing')
     if not display.plate_link:

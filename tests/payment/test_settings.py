@@ -158,6 +158,37 @@ def test_a_plate_may_carry_a_link_that_cannot_be_checked(link: str) -> None:
     assert settings_from_mapping(plate_settings(link), TOKEN).display.plate_link == link
 
 
+@pytest.mark.parametrize("name", ["shop", "pos_id"])
+def test_names_are_one_short_line(name: str) -> None:
+    for text in ("я" * 64, "x"):
+        settings = settings_from_mapping(GOOD | {"lane": GOOD["lane"] | {name: text}}, TOKEN)
+        assert getattr(settings.lane, name) == text
+    for text in ("я" * 65, "я" * 300, "two\nlines"):
+        with pytest.raises(SettingsError) as caught:
+            settings_from_mapping(GOOD | {"lane": GOOD["lane"] | {name: text}}, TOKEN)
+        assert caught.value.problems == [
+            f"lane.{name} = {text!r}: must be at most 64 printable characters, found {len(text)}"
+        ]
+
+
+def test_a_static_plate_is_armed_for_twenty_minutes_at_most() -> None:
+    settings_from_mapping(plate_settings(PLATE, invoice_life_s=1200), TOKEN)
+    with pytest.raises(SettingsError, match=r"invoice_life_s = 86400: a static plate .* at most 1200 s"):
+        settings_from_mapping(plate_settings(PLATE, invoice_life_s=86400), TOKEN)
+    dynamic = GOOD | {"timing": {"invoice_life_s": 86400}}
+    assert settings_from_mapping(dynamic, TOKEN).timing.invoice_life_s == 86400.0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_token_file_saved_by_a_windows_editor_is_named(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "token"
+    file.touch(0o600)
+    file.write_bytes("secret-token".encode(encoding))
+    with pytest.raises(SettingsError, match=r"paymaster\.token_file: .*byte-order mark.*save it as") as caught:
+        settings_from_mapping(GOOD | {"paymaster": {"merchant_id": "m", "token_file": str(file)}})
+    assert "secret" not in str(caught.value)
+
+
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

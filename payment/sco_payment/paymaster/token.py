@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import NoReturn, Self
 
 _VARIABLE = "SCO_PAYMASTER_TOKEN"  # the variable's name
 _LONGEST = 4096
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class TokenError(ValueError):
@@ -42,7 +44,7 @@ class Token:
         """The token in the file at `path`, which only its owner may read.
 
         Raises:
-            TokenError: no such file, not a regular file, readable by others, or malformed.
+            TokenError: no such file, not a regular file, readable by others, or malformed. The message says which.
         """
         try:
             with Path(path).open("rb") as file:
@@ -55,6 +57,10 @@ class Token:
                 data = file.read(_LONGEST + 2)
         except OSError as error:
             raise TokenError(f"{path}: {error.strerror}") from None
+        if data.startswith(_BYTE_ORDER_MARKS):
+            raise TokenError(
+                f"{path} begins with a byte-order mark, which editors on Windows write: save it as ASCII or ANSI text"
+            )
         try:
             return cls(data.decode("ascii"))
         except UnicodeDecodeError:

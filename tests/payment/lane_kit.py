@@ -62,7 +62,7 @@ class OwnUI:
         return [state for state in self.shown if state.view is View.PAY]
 
 
-def document(paymaster: PayMasterSimulator, journal: Path, **sections: dict[str, Any]) -> dict[str, Any]:
+def document(paymaster: PayMasterSimulator, journal: Path, /, **sections: dict[str, Any]) -> dict[str, Any]:
     """Settings of a test lane; sections are merged over the defaults."""
     base: dict[str, dict[str, Any]] = {
         "lane": {"pos_id": "KSO-7", "shop": "Магазин у дома"},

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sco_payment.attempt import Outcome, Phase
-from sco_payment.events import LaneEvent, StateChanged
+from sco_payment.attempt import EndReason, Outcome, Phase
+from sco_payment.events import LaneEvent, LinkAccepted, StateChanged
 from sco_payment.order import Order, PaymentRefused
 from sco_sim.nfc import VirtualReader
 from sco_sim.paymaster import Bank
@@ -87,3 +87,49 @@ def test_a_plates_link_that_comes_back_in_other_words_is_the_plates(tmp_path: Pa
             assert "?cur=RUB&sum=25300&bank=" in payment.link
             assert payment.link.rpartition("=")[2].islower()
             assert ui.pay_screens[0].lines == (), "the tag was not used"
+
+
+@pytest.mark.parametrize("tagged", [False, True], ids=["on the screen", "on the tag"])
+def test_in_test_mode_the_link_of_paymasters_test_page_is_presented(tmp_path: Path, tagged: bool) -> None:
+    """It is no link of SBP, so nothing in it can be verified."""
+    accepted: list[LinkAccepted] = []
+    ui = OwnUI()
+    with VirtualReader() as reader:
+        ui._on_pay = lambda state: paymaster.phone.pay(str(reader.tag.uri() if tagged else state.link)) and None
+        settings = {"display": {"mode": 2, "plate": "dynamic"}, "devices": {"nfc": reader.url}} if tagged else {}
+        with bench(
+            tmp_path,
+            "leaves + test-page",
+            ui=ui,
+            observer=lambda event: accepted.append(event) if isinstance(event, LinkAccepted) else None,
+            paymaster={"test_mode": True},
+            **settings,
+        ) as (lane, paymaster):
+            assert lane.pay(ORDER).outcome is Outcome.PAID
+            [payment] = paymaster.bank.payments.values()
+            assert payment.link == f"https://paymaster.ru/cpay/mock/sbp/{payment.id}"
+            assert [(event.link, event.verified) for event in accepted] == [(payment.link, False)]
+            assert paymaster.bank.cancels == 0
+
+
+def test_without_test_mode_no_customer_sees_the_link_of_a_test_account(tmp_path: Path) -> None:
+    ui = OwnUI()
+    with bench(tmp_path, "leaves + test-page", ui=ui) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.reason) == (Outcome.NOT_PRESENTED, EndReason.LINK_REFUSED)
+        [payment] = paymaster.bank.payments.values()
+        assert (payment.status, payment.cancel_requests, ui.pay_screens) == ("Cancelled", 1, [])
+
+
+def test_a_static_plate_cannot_be_tried_with_a_test_account(tmp_path: Path) -> None:
+    """The plate does not carry the page's link: showing the page on the screen alone would be no test of the plate."""
+    plate = Bank(lambda: 0.0).add_sticker().payload
+    display = {"mode": 2, "plate": "static", "sticker_id": "st-000001", "plate_link": plate}
+    with bench(tmp_path, "leaves + test-page", ui=OwnUI(), display=display, paymaster={"test_mode": True}) as (
+        lane,
+        paymaster,
+    ):
+        paymaster.bank.add_sticker()
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.reason) == (Outcome.NOT_PRESENTED, EndReason.LINK_REFUSED)
+        assert paymaster.bank.cancels == 1

@@ -21,6 +21,7 @@ OPEN = ("Confirmation", "Pending")
 FINAL = ("Settled", "Cancelled", "Rejected")
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BANK_ID = "100000000111"
+_TEST_PAGE = "https://paymaster.ru/cpay/mock/sbp/"
 
 
 class Refusal(Exception):
@@ -129,6 +130,7 @@ class Bank:
         self.refuse_cancel = False
         self.stays_open = False
         self.rewrites_plates = False
+        self.is_test_page = False
         self._on_final = on_final
         self._keys: dict[str, tuple[bytes, str]] = {}
         self._planned: list[tuple[float, Callable[[], object]]] = []
@@ -241,9 +243,9 @@ class Bank:
             invoice=invoice,
             created=self.clock(),
             expires=expires,
-            link=link,
+            link=_TEST_PAGE + payment_id if self.is_test_page else link,
             merchant_id=str(data.get("merchantId")),
-            test_mode=data.get("testMode") is True,
+            test_mode=self.is_test_page or data.get("testMode") is True,
             callback_url=protocol.get("callbackUrl"),
             sticker_id=sticker_id,
         )

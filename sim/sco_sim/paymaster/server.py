@@ -159,6 +159,7 @@ class PayMasterSimulator:
         self.bank.refuse_cancel = "cancel-refused" in self.script.behaviours
         self.bank.stays_open = "stays-open" in self.script.behaviours
         self.bank.rewrites_plates = "plate-rewritten" in self.script.behaviours
+        self.bank.is_test_page = "test-page" in self.script.behaviours
 
     def go_offline(self) -> None:
         """The lane's network fails: open connections are reset, new ones fail. Phones stay online."""

@@ -48,7 +48,9 @@ class PayMasterSettings:
 
     base_url: str = _setting("https://paymaster.ru", "service address; plain http is allowed only to this machine")
     merchant_id: str = _setting("", "merchant id, from PayMaster's account page")
-    token_file: str = _setting("", f"file with the token, mode 0600; empty: the token is in {TOKEN_VARIABLE}")
+    token_file: str = _setting(
+        "", f"file with the token, mode 0600, read again when PayMaster refuses it; empty: it is in {TOKEN_VARIABLE}"
+    )
     ca_file: str = _setting("", "PEM file of certificate authorities; empty: those of the system")
     test_mode: bool = _setting(False, "create test payments")
     connect_timeout_s: float = _setting(3.0, "how long connecting may take", min=0.1, max=30)

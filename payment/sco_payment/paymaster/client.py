@@ -1,5 +1,8 @@
 """PayMaster's client: one HTTP request for each call, no retry, no redirect, an exception for what each failure means.
 
+The one exception: where PayMaster refuses the token, and its file has another one by now, the request is sent once more
+with that. The refused one had no effect.
+
 The time of a call is limited as a whole: a server that sends its headers or body byte by byte holds no call longer than
 the connect and read time-outs together. In addition, each dead address of PayMaster's host may take one connect
 time-out, and the resolver its own time: 10 s for each name server that does not answer, 2 s as the lane's unit sets it.
@@ -47,7 +50,7 @@ from sco_payment.paymaster.errors import (
     RequestRefused,
     TooManyRequests,
 )
-from sco_payment.paymaster.token import Token
+from sco_payment.paymaster.token import Token, TokenError
 from sco_payment.paymaster.wire import NewPayment, Payment, Sticker
 
 log = logging.getLogger(__name__)
@@ -89,7 +92,7 @@ class PayMaster:
 
     Args:
         base_url: the service, e.g. https://paymaster.ru.
-        token: the bearer token.
+        token: the bearer token. One of `Token.from_file` is read again when PayMaster refuses it.
         merchant_id: from PayMaster's account page.
         connect_timeout_s, read_timeout_s: how long a connection, and a wait for data, may take.
         test_mode: ask for test payments.
@@ -224,21 +227,56 @@ class PayMaster:
         body: bytes | None = None,
         key: str | None = None,
     ) -> A:
+        token = self._token
+        try:
+            return self._send(token, method, path, parse, body, key)
+        except NotAuthorised as refusal:
+            successor = self._successor_of(token, refusal)
+        return self._send(successor, method, path, parse, body, key)
+
+    def _successor_of(self, token: Token, refusal: NotAuthorised) -> Token:
+        """The token to send instead of the refused one. Raises the refusal where there is none."""
+        try:
+            successor = token.successor()
+        except TokenError as error:
+            raise NotAuthorised(
+                f"{refusal.message}; the file cannot be read again: {error}",
+                code=refusal.code,
+                errors=refusal.errors,
+                status=refusal.status,
+            ) from None
+        if successor is None:
+            raise refusal from None
+        log.warning("PayMaster refused the token; the token file has another one now, which is used from here on")
+        self._token = successor
+        return successor
+
+    def _send(
+        self,
+        token: Token,
+        method: str,
+        path: str,
+        parse: Callable[[bytes], A],
+        body: bytes | None,
+        key: str | None,
+    ) -> A:
+        """One request and what its answer means."""
         started = time.monotonic()
-        status, headers, data = self._exchange(method, path, body, key, started + self._deadline_s)
+        status, headers, data = self._exchange(token, method, path, body, key, started + self._deadline_s)
         self._note_clock(headers)
         log.debug("%s %s -> %d in %d ms", method, path.partition("?")[0], status, (time.monotonic() - started) * 1000)
         if 200 <= status < 300:
             try:
                 return parse(data)
             except wire.WireError as error:
-                raise NoAnswer(_readable(f"PayMaster's answer cannot be read: {error}"), status=status) from None
-        raise self._failure(status, headers, data)
+                text = _readable(token.hide(f"PayMaster's answer cannot be read: {error}"))
+                raise NoAnswer(text, status=status) from None
+        raise self._failure(token, status, headers, data)
 
     def _exchange(
-        self, method: str, path: str, body: bytes | None, key: str | None, deadline: float
+        self, token: Token, method: str, path: str, body: bytes | None, key: str | None, deadline: float
     ) -> tuple[int, Any, bytes]:
-        headers = {"Authorization": self._token.header(), "Accept": "application/json"}
+        headers = {"Authorization": token.header(), "Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if key is not None:
@@ -262,10 +300,10 @@ class PayMaster:
         except PayMasterError:
             raise
         except (HTTPError, OSError, ValueError) as error:
-            raise (NoAnswer if _connected.get() else NotSent)(self._text_of(error)) from None
+            raise (NoAnswer if _connected.get() else NotSent)(self._text_of(token, error)) from None
         return answer.status, answer.headers, data
 
-    def _text_of(self, error: Exception) -> str:
+    def _text_of(self, token: Token, error: Exception) -> str:
         """What happened, always in the same words, without the library's addresses and without the token."""
         cause = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
         refusal = _refused_certificate(cause)
@@ -287,16 +325,15 @@ class PayMaster:
         for kind, text in _TEXTS:
             if isinstance(cause, kind):
                 return text
-        return self._token.hide(f"{type(cause).__name__}: {cause}")
+        return token.hide(f"{type(cause).__name__}: {cause}")
 
-    def _failure(self, status: int, headers: Any, data: bytes) -> PayMasterError:
+    def _failure(self, token: Token, status: int, headers: Any, data: bytes) -> PayMasterError:
         failure = wire.parse_failure(data)
-        summary = failure.message or failure.code or f"HTTP {status}"
-        text = _readable(self._token.hide("; ".join([summary, *failure.errors])))
+        errors = tuple(token.hide(error) for error in failure.errors)
+        summary = token.hide(failure.message or failure.code) or f"HTTP {status}"
+        text = _readable("; ".join([summary, *errors]))
         if status == 429:
-            return TooManyRequests(
-                text, wait_s=_wait(headers.get("Retry-After")), code=failure.code, errors=failure.errors
-            )
+            return TooManyRequests(text, wait_s=_wait(headers.get("Retry-After")), code=failure.code, errors=errors)
         kind: type[PayMasterError]
         if status in (401, 403) or failure.code in _NOT_AUTHORISED:
             kind = NotAuthorised
@@ -311,7 +348,7 @@ class PayMaster:
             kind = BadRequest
         else:
             kind = RequestRefused
-        return kind(text, code=failure.code, errors=failure.errors, status=status)
+        return kind(text, code=failure.code, errors=errors, status=status)
 
     def _note_clock(self, headers: Any) -> None:
         moment = _http_date(headers.get("Date"))

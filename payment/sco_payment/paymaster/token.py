@@ -18,15 +18,26 @@ class TokenError(ValueError):
 
 
 class Token:
-    """A bearer token. Its text is in no repr, no traceback and no pickle; only `header` returns it."""
+    """A bearer token. Its text is in no repr, no traceback and no pickle; only `header` returns it.
 
-    __slots__ = ("_secret",)
+    Args:
+        secret: the token; white space around it is ignored.
+        file: where it was read, to find the one that replaces it.
+        former: the tokens that it replaced, which `hide` hides too.
 
-    def __init__(self, secret: str) -> None:
+    Raises:
+        TokenError: malformed.
+    """
+
+    __slots__ = ("_file", "_former", "_secret")
+
+    def __init__(self, secret: str, *, file: Path | None = None, former: frozenset[str] = frozenset()) -> None:
         text = secret.strip()
         if not text or len(text) > _LONGEST or not text.isascii() or not text.isprintable() or " " in text:
-            raise TokenError("the token must be one word of printable ASCII characters")
+            raise TokenError(f"{file or 'the token'} must be one word of printable ASCII characters")
         self._secret = text
+        self._file = file
+        self._former = former
 
     @classmethod
     def from_environment(cls, name: str = _VARIABLE) -> Self:
@@ -46,36 +57,52 @@ class Token:
         Raises:
             TokenError: no such file, not a regular file, readable by others, or malformed. The message says which.
         """
-        try:
-            with Path(path).open("rb") as file:
-                found = os.fstat(file.fileno())
-                if not stat.S_ISREG(found.st_mode):
-                    raise TokenError(f"{path} is not a regular file")
-                if found.st_mode & 0o077:
-                    mode = stat.S_IMODE(found.st_mode)
-                    raise TokenError(f"{path} has mode {mode:04o}: others may read it; chmod 600 {path}")
-                data = file.read(_LONGEST + 2)
-        except OSError as error:
-            raise TokenError(f"{path}: {error.strerror}") from None
-        if data.startswith(_BYTE_ORDER_MARKS):
-            raise TokenError(
-                f"{path} begins with a byte-order mark, which editors on Windows write: save it as ASCII or ANSI text"
-            )
-        try:
-            return cls(data.decode("ascii"))
-        except UnicodeDecodeError:
-            raise TokenError(f"{path} does not contain one word of ASCII characters") from None
+        return cls(_read(path), file=Path(path).absolute())
+
+    def successor(self) -> Self | None:
+        """The token that has replaced this one in its file; None if none has, or if this one came from no file.
+
+        Raises:
+            TokenError: the file cannot be read now, or no longer contains a token.
+        """
+        if self._file is None:
+            return None
+        found = type(self)(_read(self._file), file=self._file, former=self._former | {self._secret})
+        return None if found.header() == self.header() else found
 
     def header(self) -> str:
         """The value of the Authorization header."""
         return f"Bearer {self._secret}"
 
     def hide(self, text: str) -> str:
-        """`text` without the token, should it be in there."""
-        return text.replace(self._secret, "***")
+        """`text` without the token and those that it replaced, should one be in there."""
+        for secret in sorted({self._secret, *self._former}, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
 
     def __repr__(self) -> str:
         return "Token(***)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a token is not pickled")
+
+
+def _read(path: str | Path) -> str:
+    """The text of a file that only its owner may read. Raises TokenError."""
+    try:
+        # without waiting: a pipe in its place would hold the lane
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise TokenError(f"{path} is not a regular file")
+            if found.st_mode & 0o077:
+                mode = stat.S_IMODE(found.st_mode)
+                raise TokenError(f"{path} has mode {mode:04o}: others may read it; chmod 600 {path}")
+            data = file.read(_LONGEST + 2)
+    except OSError as error:
+        raise TokenError(f"{path}: {error.strerror}") from None
+    if data.startswith(_BYTE_ORDER_MARKS):
+        raise TokenError(
+            f"{path} begins with a byte-order mark, which editors on Windows write: save it as ASCII or ANSI text"
+        )
+    return data.decode("ascii", "replace")

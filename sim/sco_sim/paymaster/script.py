@@ -43,6 +43,7 @@ BEHAVIOURS = {
     "list-nameless": "the list shows neither order numbers nor parameters, as in PayMaster's documented example",
     "plate-rewritten": "a plate's link comes back with an amount, in another order and with its crc in lower case",
     "test-page": "a test account: each payment is a test payment, and its link is a page of PayMaster's own",
+    "token-replaced": "the token is refused; the one that replaced it, `next_token`, is accepted",
 }
 
 

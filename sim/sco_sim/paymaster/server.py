@@ -64,6 +64,7 @@ class PayMasterSimulator:
         shop: str = "Магазин у дома",
     ) -> None:
         self.token = token
+        self.next_token = f"{token}-2"
         self.merchant_id = merchant_id
         self._notifier = Notifier(lambda payment: _JSON.encode(payment.body()))
         self.bank = Bank(clock, shop=shop, on_final=self._notifier.notify)
@@ -206,7 +207,8 @@ class PayMasterSimulator:
 
     def _api(self, call: Call | None, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
-            if request.headers.get("authorization") != f"Bearer {self.token}":
+            token = self.next_token if "token-replaced" in self.script.behaviours else self.token
+            if request.headers.get("authorization") != f"Bearer {token}":
                 return self._answer({"code": "not_authorized", "message": "The token is not accepted"}, 401)
             payment = self.bank.payments.get(request.path_params.get("id", ""))
             age = None if payment is None else self.bank.clock() - payment.created

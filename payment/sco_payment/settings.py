@@ -52,6 +52,10 @@ class PayMasterSettings:
         "", f"file with the token, mode 0600, read again when PayMaster refuses it; empty: it is in {TOKEN_VARIABLE}"
     )
     ca_file: str = _setting("", "PEM file of certificate authorities; empty: those of the system")
+    proxy: str = _setting(
+        "", "http://host:port of the proxy to reach PayMaster through; empty: none, whatever the environment says"
+    )
+    proxy_login_file: str = _setting("", "file with user:password for the proxy, mode 0600; empty: it asks for none")
     test_mode: bool = _setting(False, "create test payments")
     connect_timeout_s: float = _setting(3.0, "how long connecting may take", min=0.1, max=30)
     read_timeout_s: float = _setting(7.0, "how long PayMaster may take to answer", min=0.1, max=60)

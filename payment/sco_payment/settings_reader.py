@@ -21,7 +21,7 @@ from sco_payment import link as links
 from sco_payment.acquirer import check_settings
 from sco_payment.attempt import Mode
 from sco_payment.customer.texts import is_utf8
-from sco_payment.settings import TOKEN_VARIABLE, Settings
+from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, Settings
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _LONGEST_PLATE_S = 1200.0
@@ -75,7 +75,12 @@ def load_settings(path: str | Path, environment: Mapping[str, str] | None = None
 
 def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
     """Let relative paths start at the settings file: a command run elsewhere must not start a second journal."""
-    for section, name in (("journal", "path"), ("paymaster", "token_file"), ("paymaster", "ca_file")):
+    for section, name in (
+        ("journal", "path"),
+        ("paymaster", "token_file"),
+        ("paymaster", "ca_file"),
+        ("paymaster", "proxy_login_file"),
+    ):
         table = data.get(section)
         if isinstance(table, dict) and isinstance(table.get(name), str) and table[name]:
             table[name] = str(folder / table[name])
@@ -242,6 +247,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
         problems.append("paymaster.base_url: must be scheme, host and port only, without user, query and fragment")
     elif url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
         problems.append("paymaster.base_url: plain http is allowed only to this machine; write https")
+    _check_proxy(paymaster, plain=url is not None and url.scheme == "http", problems=problems)
     if paymaster.ca_file:
         try:
             Path(paymaster.ca_file).open("rb").close()
@@ -272,6 +278,31 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
     ):
         if device:
             _check_device(where, device, problems)
+
+
+def _check_proxy(paymaster: PayMasterSettings, *, plain: bool, problems: list[str]) -> None:
+    if not paymaster.proxy:
+        if paymaster.proxy_login_file:
+            problems.append("paymaster.proxy_login_file is for a proxy, but paymaster.proxy is missing")
+        return
+    url = _split(paymaster.proxy)
+    if "@" in paymaster.proxy:  # the value is not shown
+        problems.append(
+            "paymaster.proxy: must be without user and password: write user:password into a file of mode 0600, "
+            "and its name into paymaster.proxy_login_file"
+        )
+    elif (
+        url is None
+        or url.scheme != "http"
+        or not _HOST.fullmatch(url.hostname or "")
+        or not url.port
+        or url.path.strip("/")
+        or url.query
+        or url.fragment
+    ):
+        problems.append(f"paymaster.proxy = {paymaster.proxy!r}: must be http://host:port, e.g. http://10.0.0.1:3128")
+    elif plain:
+        problems.append("paymaster.proxy: base_url is plain http to this machine, which needs no proxy; remove it")
 
 
 def _split(text: str) -> SplitResult | None:

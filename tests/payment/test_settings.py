@@ -184,9 +184,40 @@ def test_a_token_file_saved_by_a_windows_editor_is_named(tmp_path: Path, encodin
     file = tmp_path / "token"
     file.touch(0o600)
     file.write_bytes("secret-token".encode(encoding))
-    with pytest.raises(SettingsError, match=r"paymaster\.token_file: .*byte-order mark.*save it as") as caught:
+    with pytest.raises(SettingsError, match=r"paymaster\.token_file: .*byte-order mark.*save it without") as caught:
         settings_from_mapping(GOOD | {"paymaster": {"merchant_id": "m", "token_file": str(file)}})
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("paymaster", "words"),
+    [
+        ({"proxy": "10.0.0.1:3128"}, "paymaster.proxy = '10.0.0.1:3128': must be http://host:port"),
+        ({"proxy": "https://10.0.0.1:3128"}, "must be http://host:port"),
+        ({"proxy": "http://10.0.0.1"}, "must be http://host:port"),
+        ({"proxy": "http://10.0.0.1:0"}, "must be http://host:port"),
+        ({"proxy": "http://10.0.0.1:x"}, "must be http://host:port"),
+        ({"proxy": "http://10.0.0.1:3128/pac"}, "must be http://host:port"),
+        ({"proxy": "http://lane:secret@10.0.0.1:3128"}, "its name into paymaster.proxy_login_file"),
+        ({"proxy": "lane:secret@10.0.0.1:x"}, "its name into paymaster.proxy_login_file"),
+        ({"proxy": "http://10.0.0.1:3128", "base_url": "http://127.0.0.1:8480"}, "needs no proxy"),
+        ({"proxy": "http://10.0.0.1:3128", "proxy_login_file": "none"}, "proxy_login_file: none: No such file"),
+        ({"proxy_login_file": "none"}, "paymaster.proxy is missing"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_refused(paymaster: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings_from_mapping(GOOD | {"paymaster": {"merchant_id": "m", **paymaster}}, TOKEN)
+    problem = caught.value.problems[0]
+    assert words in problem
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("proxy", ["http://10.0.0.1:3128", "http://proxy.shop.example:8080/", "http://[fd00::7]:3128"])
+def test_a_proxy_is_taken_from_file_and_environment(proxy: str) -> None:
+    settings = settings_from_mapping(GOOD, TOKEN | {"SCO_PAYMASTER_PROXY": proxy, "HTTPS_PROXY": "http://other:1"})
+    assert settings.paymaster.proxy == proxy
+    assert settings_from_mapping(GOOD, TOKEN | {"HTTPS_PROXY": "http://other:1"}).paymaster.proxy == ""
 
 
 ANY = st.recursive(

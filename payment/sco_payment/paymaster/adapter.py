@@ -34,7 +34,7 @@ from sco_payment.paymaster.errors import (
     RequestRefused,
     TooManyRequests,
 )
-from sco_payment.paymaster.token import Token, TokenError
+from sco_payment.paymaster.token import ProxyLogin, Token, TokenError
 from sco_payment.paymaster.wire import NewPayment, Payment
 
 if TYPE_CHECKING:
@@ -330,7 +330,7 @@ def open_client(settings: Settings, token: Token | None = None) -> PayMaster:
     """PayMaster's client as the settings describe it, with `token` or the settings' own; sends nothing yet.
 
     Raises:
-        TokenError, ValueError: token, address or CA file cannot be used.
+        TokenError, ValueError: token, address, CA file or proxy cannot be used.
     """
     paymaster = settings.paymaster
     return PayMaster(
@@ -341,12 +341,15 @@ def open_client(settings: Settings, token: Token | None = None) -> PayMaster:
         read_timeout_s=paymaster.read_timeout_s,
         test_mode=paymaster.test_mode,
         ca_file=paymaster.ca_file or None,
+        proxy=paymaster.proxy or None,
+        proxy_login=ProxyLogin.from_file(paymaster.proxy_login_file) if paymaster.proxy_login_file else None,
     )
 
 
 def check(settings: Settings, environment: Mapping[str, str], credential: bool) -> list[str]:
-    """What is wrong with the token and the status words; the rest of [paymaster] is checked with the other sections."""
-    return _check_states(settings.paymaster.states) + (_check_token(settings, environment) if credential else [])
+    """What is wrong with status words, token and login; the rest of [paymaster] is checked with the other sections."""
+    problems = _check_states(settings.paymaster.states)
+    return problems + _check_token(settings, environment) + _check_login(settings) if credential else problems
 
 
 def _check_states(states: Mapping[str, int]) -> list[str]:
@@ -375,6 +378,15 @@ def _check_token(settings: Settings, environment: Mapping[str, str]) -> list[str
             return [f"the token is missing: set {TOKEN_VARIABLE}, or paymaster.token_file to a file of mode 0600"]
     except TokenError as error:
         return [f"{'paymaster.token_file' if file else TOKEN_VARIABLE}: {error}"]
+    return []
+
+
+def _check_login(settings: Settings) -> list[str]:
+    try:
+        if settings.paymaster.proxy_login_file:
+            ProxyLogin.from_file(settings.paymaster.proxy_login_file)
+    except TokenError as error:
+        return [f"paymaster.proxy_login_file: {error}"]
     return []
 
 

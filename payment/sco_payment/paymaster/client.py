@@ -5,9 +5,10 @@ with that. The refused one had no effect.
 
 The time of a call is limited as a whole: a server that sends its headers or body byte by byte holds no call longer than
 the connect and read time-outs together. In addition, each dead address of PayMaster's host may take one connect
-time-out, and the resolver its own time: 10 s for each name server that does not answer, 2 s as the lane's unit sets it.
-No connection is kept: one that died unnoticed would leave a cancellation, which is sent once, without an answer. TLS is
-verified; plain http goes to this machine only.
+time-out, so may a proxy's answer, and the resolver its own time: 10 s for each name server that does not answer, 2 s as
+the lane's unit sets it. No connection is kept: one that died unnoticed would leave a cancellation, which is sent once,
+without an answer. TLS is verified, through a proxy too, which sees no request; plain http goes to this machine only.
+The environment's proxy variables are not used.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from urllib3.exceptions import (
     NameResolutionError,
     NewConnectionError,
     ProtocolError,
+    ProxyError,
     ReadTimeoutError,
 )
 from urllib3.util.ssl_ import create_urllib3_context
@@ -50,7 +52,7 @@ from sco_payment.paymaster.errors import (
     RequestRefused,
     TooManyRequests,
 )
-from sco_payment.paymaster.token import Token, TokenError
+from sco_payment.paymaster.token import ProxyLogin, Token, TokenError
 from sco_payment.paymaster.wire import NewPayment, Payment, Sticker
 
 log = logging.getLogger(__name__)
@@ -75,11 +77,12 @@ _NOT_AUTHORISED = frozenset({"not_authorized", "payment_token_revoked", "payment
 _OUR_FAULT = frozenset({"validation_error", "idempotency_key_violation"})
 
 _TEXTS: tuple[tuple[type[Exception], str], ...] = (
-    (ConnectTimeoutError, "no connection to PayMaster in time"),
     (ReadTimeoutError, "no answer in time"),
     (ProtocolError, "the connection was cut"),
 )
 
+_NOT_TUNNELLED = re.compile(r"Tunnel connection failed: (\d{3} .*)", re.DOTALL)
+"""How http.client reports a proxy's refusal."""
 _CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """What a connection that ends in the handshake raises; which one depends on OpenSSL and Python (3.11.2 takes the bare
 end of the stream for an orderly close: it sets SSL_OP_IGNORE_UNEXPECTED_EOF)."""
@@ -97,9 +100,11 @@ class PayMaster:
         connect_timeout_s, read_timeout_s: how long a connection, and a wait for data, may take.
         test_mode: ask for test payments.
         ca_file: PEM file of certificate authorities in place of the system's.
+        proxy: `http://host:port` of a proxy that connects to PayMaster; None for a direct connection.
+        proxy_login: what the proxy asks for.
 
     Raises:
-        ValueError: the address is not https (http only to this machine), or the CA file cannot be used.
+        ValueError: the address is not https (http only to this machine), or the CA file or the proxy cannot be used.
     """
 
     last_clock_skew_s: float | None = None
@@ -115,6 +120,8 @@ class PayMaster:
         read_timeout_s: float = 7.0,
         test_mode: bool = False,
         ca_file: str | None = None,
+        proxy: str | None = None,
+        proxy_login: ProxyLogin | None = None,
     ) -> None:
         parts = urlsplit(base_url)
         if not parts.hostname or parts.scheme not in ("https", "http"):
@@ -122,21 +129,29 @@ class PayMaster:
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise ValueError(f"{base_url!r}: plain http is allowed only to this machine; write https")
         self._base = base_url.rstrip("/") + API
-        self._host = parts.hostname
+        self._host, self._peer = parts.hostname, "PayMaster"
         self._token = token
+        self._proxy_login = proxy_login
         self._merchant_id = merchant_id
         self._test_mode = test_mode
         self._deadline_s = connect_timeout_s + read_timeout_s
         self._read_s = read_timeout_s
         self._timeout = urllib3.Timeout(connect=connect_timeout_s, read=read_timeout_s)
-        self._pool = urllib3.PoolManager(
-            num_pools=2,
-            maxsize=4,
-            retries=False,
-            cert_reqs="CERT_REQUIRED",
+        options: dict[str, Any] = {
+            "num_pools": 2,
+            "maxsize": 4,
+            "retries": False,
+            "cert_reqs": "CERT_REQUIRED",
             # one for all connections: otherwise each would read the authorities again
-            ssl_context=_tls_context(ca_file) if parts.scheme == "https" else None,
-        )
+            "ssl_context": _tls_context(ca_file) if parts.scheme == "https" else None,
+        }
+        if proxy is None:
+            self._pool = urllib3.PoolManager(**options)
+        else:
+            self._host = _proxys_host(proxy, parts.scheme)
+            self._peer = f"the proxy {urlsplit(proxy).netloc}"
+            headers = {} if proxy_login is None else {"Proxy-Authorization": proxy_login.header()}
+            self._pool = urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
         self._pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
     def create_payment(self, new: NewPayment, idempotency_key: str) -> Payment:
@@ -304,8 +319,10 @@ class PayMaster:
         return answer.status, answer.headers, data
 
     def _text_of(self, token: Token, error: Exception) -> str:
-        """What happened, always in the same words, without the library's addresses and without the token."""
+        """What happened, always in the same words, without the library's addresses and without token and login."""
         cause = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
+        if isinstance(cause, ProxyError):  # there is no connection to it
+            cause = cause.original_error
         refusal = _refused_certificate(cause)
         if refusal is not None:
             return f"PayMaster's certificate is refused: {refusal}: check this machine's clock and paymaster.ca_file"
@@ -313,8 +330,14 @@ class PayMaster:
             return f"the host name cannot be resolved: {self._host}"
         if isinstance(cause, NewConnectionError):
             reason = getattr(cause.__cause__, "strerror", None)
-            return "no connection to PayMaster" + (f" ({reason})" if reason else "")
+            return f"no connection to {self._peer}" + (f" ({reason})" if reason else "")
+        if isinstance(cause, ConnectTimeoutError):
+            return f"no connection to {self._peer} in time"
         if not _connected.get():
+            for arg in cause.args:
+                refused = _NOT_TUNNELLED.fullmatch(str(arg))
+                if refused:
+                    return self._not_tunnelled(token, refused[1])
             broken = next((arg for arg in cause.args if isinstance(arg, ssl.SSLError)), None)
             if isinstance(cause, ProtocolError) or isinstance(broken, _CUT):
                 return "the connection was cut before anything was sent"
@@ -325,7 +348,15 @@ class PayMaster:
         for kind, text in _TEXTS:
             if isinstance(cause, kind):
                 return text
-        return token.hide(f"{type(cause).__name__}: {cause}")
+        return self._hide(token, f"{type(cause).__name__}: {cause}")
+
+    def _not_tunnelled(self, token: Token, answer: str) -> str:
+        advice = ": see paymaster.proxy_login_file" if answer.startswith("407") else ""
+        return f"{self._peer} does not connect to PayMaster ({_readable(self._hide(token, answer))}){advice}"
+
+    def _hide(self, token: Token, text: str) -> str:
+        text = token.hide(text)
+        return text if self._proxy_login is None else self._proxy_login.hide(text)
 
     def _failure(self, token: Token, status: int, headers: Any, data: bytes) -> PayMasterError:
         failure = wire.parse_failure(data)
@@ -366,6 +397,16 @@ def _refused_certificate(error: Exception) -> str | None:
     """Why the server's certificate was refused; None where that is not what happened."""
     found = [arg for arg in error.args if isinstance(arg, ssl.SSLCertVerificationError)]
     return found[0].verify_message.rstrip(".") if found else None
+
+
+def _proxys_host(proxy: str, scheme: str) -> str:
+    """The host of a proxy for an address of `scheme`. Raises ValueError."""
+    parts = urlsplit(proxy)
+    if parts.scheme != "http" or not parts.hostname or not parts.port or "@" in parts.netloc:
+        raise ValueError("the proxy must be http://host:port, without user and password, which are passed apart")
+    if scheme != "https":
+        raise ValueError("the proxy is for https: plain http goes to this machine only")
+    return parts.hostname
 
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:
@@ -421,8 +462,11 @@ class _UntilDeadline(io.RawIOBase):
         self._sock = sock
         self._pace: float | None = sock.gettimeout()
         deadline, least = _deadline.get()
-        # However long dead addresses took: the answer to a request that was sent still gets its time.
-        self._deadline = max(deadline, time.monotonic() + least)
+        if not _connected.get() and self._pace is not None:  # a proxy's answer: part of connecting
+            self._deadline = time.monotonic() + self._pace
+        else:
+            # However long dead addresses took: the answer to a request that was sent still gets its time.
+            self._deadline = max(deadline, time.monotonic() + least)
 
     def readable(self) -> bool:
         return True

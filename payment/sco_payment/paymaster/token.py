@@ -1,7 +1,8 @@
-"""PayMaster's token: read from the environment or from a file that only its owner may read, and never shown."""
+"""PayMaster's token and a proxy's login: read from files that only their owner may read, and never shown."""
 
 from __future__ import annotations
 
+import base64
 import codecs
 import os
 import stat
@@ -14,10 +15,20 @@ _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class TokenError(ValueError):
-    """The token is missing, unsafe or malformed. The message never contains it."""
+    """The token or login is missing, unsafe or malformed. The message never contains it."""
 
 
-class Token:
+class _Secret:
+    __slots__ = ("_secret",)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} is not pickled")
+
+
+class Token(_Secret):
     """A bearer token. Its text is in no repr, no traceback and no pickle; only `header` returns it.
 
     Args:
@@ -29,7 +40,7 @@ class Token:
         TokenError: malformed.
     """
 
-    __slots__ = ("_file", "_former", "_secret")
+    __slots__ = ("_file", "_former")
 
     def __init__(self, secret: str, *, file: Path | None = None, former: frozenset[str] = frozenset()) -> None:
         text = secret.strip()
@@ -80,14 +91,54 @@ class Token:
             text = text.replace(secret, "***")
         return text
 
-    def __repr__(self) -> str:
-        return "Token(***)"
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a token is not pickled")
+class ProxyLogin(_Secret):
+    """User and password for a proxy. Only `header` returns them.
+
+    Args:
+        secret: `user:password`; the line's end is ignored.
+
+    Raises:
+        TokenError: malformed.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, secret: str) -> None:
+        text = secret.rstrip("\r\n")
+        user, colon, password = text.partition(":")
+        if not user or not colon or not password or not text.isprintable() or "\ufffd" in text:
+            raise TokenError("the proxy's login must be user:password in one line")
+        self._secret = text
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Self:
+        """The login in the file at `path`, which only its owner may read.
+
+        Raises:
+            TokenError: no such file, not a regular file, readable by others, or malformed. The message says which.
+        """
+        text = _read(path, "utf-8")
+        try:
+            return cls(text)
+        except TokenError:
+            raise TokenError(f"{path} must contain user:password in one line, as UTF-8 text") from None
+
+    def header(self) -> str:
+        """The value of the Proxy-Authorization header."""
+        return f"Basic {self._encoded()}"
+
+    def hide(self, text: str) -> str:
+        """`text` without the password, should it be in there."""
+        for secret in (self._encoded(), self._secret, self._secret.partition(":")[2]):
+            text = text.replace(secret, "***")
+        return text
+
+    def _encoded(self) -> str:
+        return base64.b64encode(self._secret.encode()).decode("ascii")
 
 
-def _read(path: str | Path) -> str:
+def _read(path: str | Path, encoding: str = "ascii") -> str:
     """The text of a file that only its owner may read. Raises TokenError."""
     try:
         # without waiting: a pipe in its place would hold the lane
@@ -102,7 +153,5 @@ def _read(path: str | Path) -> str:
     except OSError as error:
         raise TokenError(f"{path}: {error.strerror}") from None
     if data.startswith(_BYTE_ORDER_MARKS):
-        raise TokenError(
-            f"{path} begins with a byte-order mark, which editors on Windows write: save it as ASCII or ANSI text"
-        )
-    return data.decode("ascii", "replace")
+        raise TokenError(f"{path} begins with a byte-order mark, which editors on Windows write: save it without one")
+    return data.decode(encoding, "replace")

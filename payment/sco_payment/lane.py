@@ -60,7 +60,7 @@ class Lane:
             settings, journal=journal, acquirer=acquirer, presenter=presenter, ui=ui, runtime=runtime, observer=observer
         )
         self._running = threading.RLock()
-        self._cancel_wanted = False  # since `pay` was called, before which there is no attempt to cancel
+        self._last_cancel = object()  # another one with each `cancel`: without a lock, none of them is lost
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
 
@@ -72,6 +72,7 @@ class Lane:
         *,
         deliver: Callable[[Result], None] | None = None,
         acknowledge_later: bool = False,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Result:
         """Take one SBP leg: what the order still lacks. Returns when the customer has an outcome.
 
@@ -83,17 +84,18 @@ class Lane:
                 outcome; if it raises, the till has not.
             acknowledge_later: for a till in another process: the outcome counts as taken only when `acknowledge` is
                 called with `Result.key`. Otherwise it counts as taken when `deliver` or, without it, `pay` returns.
+            cancelled: whether the payment was cancelled before this call, for a till whose customer may do so while
+                its order is on its way here. `cancel` finds no payment then; once this call has begun, it does.
 
         Raises:
             PaymentRefused: it may not begin; nothing was sent.
             JournalError: the journal cannot be written. Before the first step nothing was sent; after it the attempt is
                 in the journal as open, and `recover` finishes it.
         """
-        loop = self._loop
+        loop, last_cancel = self._loop, self._last_cancel  # before the lock, for which this call may have to wait
         with self._running_loop():
             if loop.foreground is not None:  # called by the same thread again: from `deliver` or an observer
                 raise PaymentRefused("a payment is under way: begin the next one when `pay` has returned")
-            self._cancel_wanted = False
             plan = self._plan(order)
             loop.load_open()
             self._pass_gate(plan)
@@ -101,7 +103,7 @@ class Lane:
             key, effects, taken = plan.key, loop.begin(plan), False
             try:
                 loop.report_state(None, loop.attempts[key])
-                if self._cancel_wanted:
+                if self._last_cancel is not last_cancel or cancelled():
                     self.cancel()  # arrives before any answer of the acquirer: no link is shown
                 loop.perform(loop.attempts[key], effects)
                 while loop.attempts[key].outcome is None:
@@ -150,8 +152,12 @@ class Lane:
         return self._loop.customer.choose(attempt, button)
 
     def cancel(self) -> None:
-        """Cancel the payment under way, for the customer or the attendant. From any thread or a signal handler."""
-        self._cancel_wanted = True  # before the look at the attempt: one of `pay` and this sees the other
+        """Cancel the payment under way, for the customer or the attendant. From any thread or a signal handler.
+
+        A call of `pay` that still waits for the lane to finish something else is cancelled too. Where there is none,
+        nothing happens, and the next payment is not concerned.
+        """
+        self._last_cancel = object()  # before the look at the attempt: one of `pay` and this sees the other
         key = self._loop.foreground
         if key is not None:
             self._runtime.post((key, m.CancelWanted(self._runtime.now())))

@@ -55,8 +55,7 @@ def pay(amount: int, settings_file: str, order_no: str, tendered_elsewhere: int,
 
     with contextlib.ExitStack() as after_the_lane, opened_lane(settings, as_json) as (lane, report):
         # Until the lane is closed: the default effect of a signal would replace the outcome's exit status.
-        after_the_lane.enter_context(_cancel_on_signals(lane))
-        status = run_payment(lane, order, report, refused)
+        status = run_payment(lane, order, report, refused, handlers=after_the_lane)
         if settings.devices.screen:
             lane.linger()
     sys.exit(status)
@@ -98,7 +97,12 @@ def opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Calla
 
 
 def run_payment(
-    lane: Lane, order: Order, report: Callable[[Result], None], refused: Callable[[str], None] | None = None
+    lane: Lane,
+    order: Order,
+    report: Callable[[Result], None],
+    refused: Callable[[str], None] | None = None,
+    *,
+    handlers: contextlib.ExitStack | None = None,
 ) -> int:
     """Take a payment, report its outcome and return the exit status.
 
@@ -107,10 +111,12 @@ def run_payment(
         order: what to pay.
         report: called with the result; if it raises OSError, the outcome counts as not taken.
         refused: called with the reason if the lane refuses the order; the process then exits.
+        handlers: keeps the signals' handlers until it is closed; otherwise they are put back on return.
     """
-    with _cancel_on_signals(lane):
+    with contextlib.ExitStack() as own:
+        interrupted = (handlers or own).enter_context(_cancel_on_signals(lane))
         try:
-            result = lane.pay(order, deliver=report)
+            result = lane.pay(order, deliver=report, cancelled=interrupted)
         except LaneError as error:  # the lane's gate: the order itself was checked before
             if refused is not None:
                 refused(str(error))
@@ -128,10 +134,15 @@ def run_payment(
 
 
 @contextlib.contextmanager
-def _cancel_on_signals(lane: Lane) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a closed terminal cancel the payment properly, which waits for the acquirer's answer."""
+def _cancel_on_signals(lane: Lane) -> Iterator[Callable[[], bool]]:
+    """Ctrl-C, SIGTERM and a closed terminal cancel the payment properly, which waits for the acquirer's answer.
+
+    Yields whether one of them has come, perhaps before the payment.
+    """
+    came: list[int] = []
 
     def interrupt(number: int, frame: object) -> None:
+        came.append(number)
         lane.cancel()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
@@ -139,7 +150,7 @@ def _cancel_on_signals(lane: Lane) -> Iterator[None]:
         numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
-        yield
+        yield lambda: bool(came)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -194,6 +194,7 @@ class Loop:
             order_no=state.plan.order_no,
             kopecks=state.plan.kopecks,
             phase=state.phase,
+            presented=state.presented,
             detail=self._failures.get(key, "") if state.outcome is m.Outcome.NOT_PRESENTED else "",
         )
 

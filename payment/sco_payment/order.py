@@ -42,6 +42,8 @@ class Result:
         case: number of the case that an operator must decide; None for none.
         key, payment_id, order_no, kopecks: of the attempt.
         phase: the attempt's phase now.
+        presented: whether the customer may have seen the link. For a static plate: whether the lane has asked the
+            customer to use it.
         detail: for an outcome of not presented: what prevented it, in words for the staff. Otherwise, and where that
             is not known, empty.
     """
@@ -54,6 +56,7 @@ class Result:
     order_no: str
     kopecks: int
     phase: m.Phase
+    presented: bool
     detail: str = ""
 
 

@@ -85,7 +85,7 @@ def outcome_json(result: Result) -> dict[str, Any]:
     outcome = result.outcome or Outcome.UNKNOWN
     return {
         "outcome": "unpaid" if outcome is Outcome.NOT_PRESENTED else outcome.value,
-        "presented": outcome is not Outcome.NOT_PRESENTED,
+        "presented": result.presented,
         "reason": result.reason.value,
         "detail": result.detail,
         "case": result.case,

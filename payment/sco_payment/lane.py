@@ -74,12 +74,12 @@ class Lane:
         acknowledge_later: bool = False,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Result:
-        """Take one SBP leg: what the order still lacks. Returns when the customer has an outcome.
+        """Take one SBP leg of an order. Returns when the customer has an outcome.
 
         A lane that dies before the till has taken the outcome of a paid attempt opens a case at its next start.
 
         Args:
-            order: its number, total, and what is tendered elsewhere.
+            order: its number and total, what the legs before this one have paid, and the amount of this one.
             deliver: is called once with the result when that is on disk. When it returns, the till has taken the
                 outcome; if it raises, the till has not.
             acknowledge_later: for a till in another process: the outcome counts as taken only when `acknowledge` is
@@ -178,7 +178,7 @@ class Lane:
         return m.Plan(
             key=self._new_key(),
             order_no=order.number,
-            kopecks=order.kopecks - order.tendered_elsewhere,
+            kopecks=order.due_kopecks,
             currency="RUB",
             mode=settings.mode,
             begun_at_ms=now,
@@ -187,6 +187,8 @@ class Lane:
             sticker_id=settings.display.sticker_id if static else None,
             plate_link=settings.display.plate_link if static else None,
             tendered_elsewhere=order.tendered_elsewhere,
+            tendered_by_sbp=order.tendered_by_sbp,
+            remaining=order.lacking_kopecks - order.due_kopecks,
             timing=settings.machine_timing,
         )
 
@@ -201,7 +203,8 @@ class Lane:
             raise PaymentRefused(reason + ": see `sco-pay cases` and `sco-pay recover`")
 
     def _gate(self, plan: m.Plan) -> str | None:
-        return m.gate(plan.order_no, plan.sticker_id, self.journal.conflicting_attempts(plan.order_no))
+        others = self.journal.conflicting_attempts(plan.order_no)
+        return m.gate(plan.order_no, plan.sticker_id, others, plan.tendered_by_sbp, plan.total_kopecks)
 
     def _settling(self, plan: m.Plan) -> bool:
         """Whether the loop can still learn something about the attempt that blocks the plan."""

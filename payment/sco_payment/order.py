@@ -25,11 +25,32 @@ class UnknownAttempt(LaneError, LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A customer's receipt: its number, its total, and what legs before this one have paid. Amounts in kopecks."""
+    """A customer's receipt, and the leg of it that is to be paid now. Amounts in kopecks.
+
+    Attributes:
+        number: never reused on a lane.
+        kopecks: the order's total.
+        tendered_elsewhere: what legs before this one have paid by other means.
+        tendered_by_sbp: what SBP legs before this one have paid on this lane. It must be what the lane's journal has:
+            so a leg that is asked for again, or that the till does not know of, is never charged twice.
+        leg_kopecks: the amount of this leg; None for all that the order still lacks.
+    """
 
     number: str
     kopecks: int
     tendered_elsewhere: int = 0
+    tendered_by_sbp: int = 0
+    leg_kopecks: int | None = None
+
+    @property
+    def lacking_kopecks(self) -> int:
+        """What the legs before this one have left to pay."""
+        return self.kopecks - self.tendered_elsewhere - self.tendered_by_sbp
+
+    @property
+    def due_kopecks(self) -> int:
+        """The amount of this leg."""
+        return self.lacking_kopecks if self.leg_kopecks is None else self.leg_kopecks
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +90,33 @@ def check_order(order: Order, settings: Settings) -> None:
     number = order.number
     if not isinstance(number, str) or not _is_number(number):
         raise PaymentRefused(f"the order number {number!r} must be a text of 1 to 64 printable characters")
-    for name, value in (("kopecks", order.kopecks), ("tendered_elsewhere", order.tendered_elsewhere)):
+    amounts: dict[str, object] = {
+        "kopecks": order.kopecks,
+        "tendered_elsewhere": order.tendered_elsewhere,
+        "tendered_by_sbp": order.tendered_by_sbp,
+        "leg_kopecks": 1 if order.leg_kopecks is None else order.leg_kopecks,
+    }
+    for name, value in amounts.items():
         if type(value) is not int or abs(value) > _MAX_KOPECKS:  # 19.99 * 100 is 1998.9999999999998
             raise PaymentRefused(f"order {number}: {name} = {value!r} must be a whole number (int) of kopecks")
-    if order.kopecks <= 0 or order.tendered_elsewhere < 0:
-        raise PaymentRefused("the order's total must be more than zero, and tendered_elsewhere not less than zero")
-    if order.kopecks <= order.tendered_elsewhere:
+    if order.kopecks <= 0 or order.tendered_elsewhere < 0 or order.tendered_by_sbp < 0:
         raise PaymentRefused(
-            f"order {number}: {format_amount(order.tendered_elsewhere)} of {format_amount(order.kopecks)} "
-            "are tendered elsewhere, nothing is left to pay"
+            f"order {number}: its total must be more than zero, tendered_elsewhere and tendered_by_sbp "
+            "not less than zero"
         )
-    if order.tendered_elsewhere and not (settings.lane.profile == "4:3" and settings.mode is m.Mode.SCREEN):
+    lacking = order.lacking_kopecks
+    if lacking <= 0:
+        raise PaymentRefused(
+            f"order {number}: {format_amount(order.kopecks - lacking)} of {format_amount(order.kopecks)} "
+            "are tendered by the legs before this one, nothing is left to pay"
+        )
+    if not 1 <= order.due_kopecks <= lacking:
+        raise PaymentRefused(
+            f"order {number}: leg_kopecks = {order.leg_kopecks} must be from 1 to {lacking}, "
+            "which is what the order still lacks"
+        )
+    whole = order.due_kopecks == order.kopecks
+    if not whole and not (settings.lane.profile == "4:3" and settings.mode is m.Mode.SCREEN):
         raise PaymentRefused(
             "a mixed payment needs lane.profile 4:3 and display.mode 1; "
             f"this lane has {settings.lane.profile} and mode {settings.display.mode}"

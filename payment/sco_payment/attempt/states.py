@@ -139,7 +139,8 @@ class Plan:
     """What never changes about an attempt.
 
     `plate_link` is set when a static plate or tag is armed by `sticker_id`. The order's total is `kopecks`, this leg,
-    plus `tendered_elsewhere`, the legs before it: they add up by construction.
+    plus `tendered_elsewhere` and `tendered_by_sbp`, the legs before it, plus `remaining`, those after it: they add up
+    by construction.
     """
 
     key: str
@@ -152,7 +153,14 @@ class Plan:
     sticker_id: str | None = None
     plate_link: str | None = None
     tendered_elsewhere: int = 0
+    tendered_by_sbp: int = 0
+    remaining: int = 0
     timing: Timing = Timing()
+
+    @property
+    def total_kopecks(self) -> int:
+        """The order's total."""
+        return self.kopecks + self.tendered_elsewhere + self.tendered_by_sbp + self.remaining
 
 
 @dataclass(frozen=True, slots=True)

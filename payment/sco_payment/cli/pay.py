@@ -39,11 +39,21 @@ if TYPE_CHECKING:
 @settings_option
 @click.option("--order", "order_no", required=True, help="Number of the customer's receipt.")
 @click.option("--tendered-elsewhere", type=AMOUNT, default=0, help="Part of AMOUNT that is already paid otherwise.")
+@click.option("--tendered-by-sbp", type=AMOUNT, default=0, help="Part of AMOUNT that SBP legs have paid on this lane.")
+@click.option("--leg", type=AMOUNT, help="Part of AMOUNT to take now; without it, all that is not paid yet.")
 @json_option
-def pay(amount: int, settings_file: str, order_no: str, tendered_elsewhere: int, as_json: bool) -> None:
+def pay(
+    amount: int,
+    settings_file: str,
+    order_no: str,
+    tendered_elsewhere: int,
+    tendered_by_sbp: int,
+    leg: int | None,
+    as_json: bool,
+) -> None:
     """Take AMOUNT by SBP: the order's total in roubles, e.g. 253 or 2.53. Ctrl-C cancels the payment."""
     settings = load_settings_or_exit(settings_file)
-    order = Order(order_no, amount, tendered_elsewhere)
+    order = Order(order_no, amount, tendered_elsewhere, tendered_by_sbp, leg)
     try:
         check_order(order, settings)
     except PaymentRefused as error:

@@ -88,7 +88,8 @@ class Field:
         name: on disk.
         type: how it is written.
         attribute: its name in Python; the same as on disk where it is empty.
-        missing: what a record that lacks it means; without it the record is damaged.
+        missing: what a record that lacks it means; without it the record is damaged. A field with that value is not
+            written, so that a record looks as it did before the field was added.
     """
 
     name: str
@@ -110,7 +111,8 @@ class Shape:
     fields: tuple[Field, ...]
 
     def encode(self, value: Any) -> dict[str, Any]:
-        return {field.name: field.type.encode(getattr(value, field.python_name)) for field in self.fields}
+        values = ((field, getattr(value, field.python_name)) for field in self.fields)
+        return {field.name: field.type.encode(found) for field, found in values if found != field.missing}
 
     def decode(self, data: Any, where: str) -> Any:
         return self.make(**_decode_fields(self.fields, data, where))
@@ -361,6 +363,8 @@ PLAN = Shape(
         Field("sticker_id", OPTIONAL_TEXT),
         Field("plate_link", OPTIONAL_TEXT),
         Field("tendered_elsewhere_kopecks", INTEGER, "tendered_elsewhere"),
+        Field("tendered_by_sbp_kopecks", INTEGER, "tendered_by_sbp", missing=0),
+        Field("remaining_kopecks", INTEGER, "remaining", missing=0),
         Field("timing", TIMING),
     ),
 )

@@ -17,7 +17,7 @@ def describe(record: Record) -> str:
     match record.kind:
         case "attempt_started":
             plan = body["state"]["plan"]
-            return f"attempt started: order {plan['order_no']}, {_amount(plan)}" + _effects(body)
+            return f"attempt started: order {plan['order_no']}, {_amount(plan)}{_other_legs(plan)}" + _effects(body)
         case "attempt_step":
             event = body["event"]
             return f"{_EVENTS[event['name']](event)} -> {body['state']['phase']}" + _effects(body)
@@ -35,6 +35,17 @@ def describe(record: Record) -> str:
 
 def _amount(data: _Data) -> str:
     return format_amount(data["amount_kopecks"], sign=data["currency"])
+
+
+def _other_legs(plan: _Data) -> str:
+    legs = {
+        "tendered elsewhere before": plan["tendered_elsewhere_kopecks"],
+        "by SBP before": plan.get("tendered_by_sbp_kopecks", 0),
+        "left for legs after it": plan.get("remaining_kopecks", 0),
+    }
+    return "".join(
+        f", {format_amount(amount, sign=plan['currency'])} {what}" for what, amount in legs.items() if amount
+    )
 
 
 def _effects(body: _Data) -> str:

@@ -173,7 +173,7 @@ class LaneBench:
         Args:
             kopecks: the order's total.
             order: its number; a new one when None.
-            tendered_elsewhere: what other legs have paid, in kopecks.
+            tendered_elsewhere: what legs by other means have paid, in kopecks; for SBP legs see `pay_order`.
             deliver, acknowledge_later: see `Lane.pay`.
 
         Raises:

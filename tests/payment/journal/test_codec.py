@@ -227,6 +227,7 @@ def test_fields_of_a_later_release_are_ignored() -> None:
 def test_a_field_that_was_added_later_has_a_meaning_where_it_is_missing() -> None:
     shape = Shape(m.Presented, (Field("at_ms", INTEGER), Field("evidence", TEXT, missing="none is recorded")))
     assert shape.decode({"at_ms": 5}, "presented") == m.Presented(5, "none is recorded")
+    assert shape.encode(m.Presented(5, "none is recorded")) == {"at_ms": 5}, "as before the field was added"
     with pytest.raises(JournalDamaged, match=r"presented\.evidence: expected text, found None"):
         shape.decode({"at_ms": 5, "evidence": None}, "presented")
 

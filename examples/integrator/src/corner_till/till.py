@@ -1,4 +1,4 @@
-"""The shop's receipt and how it is paid: any part by card, the rest by SBP."""
+"""The shop's receipt and how it is paid: any part by card, any part by SBP."""
 
 from __future__ import annotations
 
@@ -38,15 +38,14 @@ class Receipt:
         """The total of the goods."""
         return sum(price for _, price in self.goods)
 
-    @property
-    def paid(self) -> int:
-        """The total of the legs."""
-        return sum(kopecks for _, kopecks in self.legs)
+    def paid_by(self, means: str) -> int:
+        """The total of the legs by these means."""
+        return sum(kopecks for by, kopecks in self.legs if by == means)
 
     @property
     def rest(self) -> int:
         """What is still to be paid."""
-        return self.total - self.paid
+        return self.total - self.paid_by("card") - self.paid_by("sbp")
 
 
 class Till:
@@ -71,8 +70,8 @@ class Till:
         self._add(receipt, "card", kopecks)
         return True
 
-    def pay_by_sbp(self, receipt: Receipt) -> Outcome | None:
-        """What is left, by SBP. Returns the outcome; with UNKNOWN the receipt waits for an operator."""
+    def pay_by_sbp(self, receipt: Receipt, kopecks: int | None = None) -> Outcome | None:
+        """One leg by SBP: all that is left, or `kopecks`. With UNKNOWN the receipt waits for an operator."""
         self._check(receipt)
 
         def deliver(result: Result) -> None:
@@ -82,7 +81,13 @@ class Till:
             elif result.outcome is Outcome.UNKNOWN:
                 receipt.case = result.case
 
-        order = Order(receipt.number, receipt.total, tendered_elsewhere=receipt.paid)
+        order = Order(
+            receipt.number,
+            receipt.total,
+            tendered_elsewhere=receipt.paid_by("card"),
+            tendered_by_sbp=receipt.paid_by("sbp"),
+            leg_kopecks=kopecks,
+        )
         try:
             return self._lane.pay(order, deliver=deliver).outcome
         except PaymentRefused as error:

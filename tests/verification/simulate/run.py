@@ -127,6 +127,7 @@ class Run:
         self.network.alive = lambda: self.process.alive
         self.process = Process(self)
         self.serving: Order | None = None
+        self._legs = Random(f"{seed} legs")
         self.orders = [self._new_order(n) for n in range(random.choice((1, 1, 2, 3)))]
         self._all_orders = {order.number: order for order in self.orders}
         self._tries: dict[str, int] = {}
@@ -183,9 +184,15 @@ class Run:
     def _new_order(self, n: int) -> Order:
         kopecks = self.random.randrange(100, 1_000_000)
         mixed = self.settings.mode is m.Mode.SCREEN and self.random.random() < 0.3
-        return Order(f"A-{n + 1}", kopecks, self.random.randrange(1, kopecks) if mixed else 0)
+        return self._with_leg(Order(f"A-{n + 1}", kopecks, self.random.randrange(1, kopecks) if mixed else 0))
+
+    def _with_leg(self, order: Order) -> Order:
+        """Perhaps SBP is to pay only a part of what the order lacks."""
+        partly = self.settings.mode is m.Mode.SCREEN and order.lacking_kopecks > 1 and self._legs.random() < 0.4
+        return replace(order, leg_kopecks=self._legs.randrange(1, order.lacking_kopecks) if partly else None)
 
     def order_of(self, number: str) -> Order:
+        """The order with the leg that is to be paid next."""
         return self._all_orders[number]
 
     # --- the lane's process ---
@@ -262,7 +269,10 @@ class Run:
             self.clock.sleep(2.0)
 
     def _serve(self, lane: Lane, order: Order) -> None:
-        self.note(f"till: takes {order.kopecks} for {order.number}, {order.tendered_elsewhere} are paid by other means")
+        self.note(
+            f"till: takes {order.due_kopecks} of {order.kopecks} for {order.number}; paid by other means: "
+            f"{order.tendered_elsewhere}, by SBP: {order.tendered_by_sbp}"
+        )
         self.serving = order
         self._tries[order.number] = self._tries.get(order.number, 0) + 1
         began = self.clock.us
@@ -302,11 +312,24 @@ class Run:
         before = self.faults.strikes("till fails", 0.3)
         if before and self.faults.random.random() < 0.5:
             raise _TillFails
-        if result.outcome is m.Outcome.PAID:
+        if result.outcome is m.Outcome.PAID and order.due_kopecks < order.lacking_kopecks:
+            self._count_leg(order, result)
+        elif result.outcome is m.Outcome.PAID:
             self.note(f"till: the goods of {order.number} are released")
             self.truth.goods_released(order, result.key)
         if before:
             raise _TillFails
+
+    def _count_leg(self, order: Order, result: Result) -> None:
+        """The next leg follows, perhaps after one by card; and perhaps the till asks for this one again."""
+        self.note(f"till: a leg of {order.number} is paid")
+        self.truth.leg_counted(order, result.key)
+        after = replace(order, tendered_by_sbp=order.tendered_by_sbp + result.kopecks, leg_kopecks=None)
+        card = self._legs.randrange(after.lacking_kopecks) if self._legs.random() < 0.3 else 0
+        after = self._with_leg(replace(after, tendered_elsewhere=after.tendered_elsewhere + card))
+        self._all_orders[order.number] = after
+        again = [order] if self._legs.random() < 0.5 else []
+        self.orders[:0] = [*again, after]
 
     # --- customers ---
 
@@ -359,8 +382,8 @@ class Run:
             return False
         payment = self.bank.payments[seen.payment_id]
         scene = self.screen.scene
-        rest = 0 if order is None else order.kopecks - order.tendered_elsewhere
-        asked_to_pay = scene is not None and scene.amount == format_amount(rest) and self.process.alive
+        due = 0 if order is None else order.due_kopecks
+        asked_to_pay = scene is not None and scene.amount == format_amount(due) and self.process.alive
         if (
             order is not None
             and scene is not None

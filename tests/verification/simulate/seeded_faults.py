@@ -114,6 +114,13 @@ def _no_gate(original: Any) -> Any:
     return lambda *arguments: None
 
 
+def _legs_are_as_the_till_says(original: Any) -> Any:
+    def gate(order_no: str, sticker_id: str | None, others: Any, *said: Any) -> Any:
+        return original(order_no, sticker_id, [one for one in others if one.plan.remaining == 0], *said)
+
+    return gate
+
+
 def _journal_errors_are_logged(original: Any) -> Any:
     def record(self: Any, *arguments: Any, **named: Any) -> Any:
         try:
@@ -207,6 +214,14 @@ FAULTS = (
         where=Focus(0, {"printer mute": 0.8, "printer gone": 0.3}),
     ),
     _fault("the gate is always open", 2, 3, 7, owner=m, attribute="gate", make=_no_gate),
+    _fault(
+        "a leg that is paid may be asked for again",
+        *(3, 6),
+        owner=m,
+        attribute="gate",
+        make=_legs_are_as_the_till_says,
+        where=Focus(1),
+    ),
     _fault(
         "a journal's error is only logged",
         *(0, 1, 2, 3, 4, 5),

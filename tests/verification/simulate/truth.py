@@ -43,7 +43,8 @@ class Truth:
         self._cancels: Counter[str] = Counter()
         self._delivered: dict[str, Result] = {}
         self._roll = 0
-        self.goods: dict[str, str] = {}  # order -> the attempt that paid for it
+        self.goods: dict[str, str] = {}  # order -> the attempt that paid for it, or for its last leg
+        self.legs: dict[str, str] = {}  # attempt that paid for a leg, and the till knows it -> order
         self.decided: set[int] = set()  # cases that the administrator has closed
 
     # --- the acquirer's side ---
@@ -90,12 +91,15 @@ class Truth:
             raise Violation(3, f"a payment is created with the key {key} and states the attempt {params['attempt']}")
         if self._bodies.setdefault(key, request.body) != request.body:
             raise Violation(3, f"the same key {key} with another body")
-        sums = round(data["amount"]["value"] * 100), state.plan.kopecks + state.plan.tendered_elsewhere
+        sums = round(data["amount"]["value"] * 100), state.plan.total_kopecks
         order = self._run.order_of(order_no)
-        if sums != (order.kopecks - order.tendered_elsewhere, order.kopecks):
+        if sums != (order.due_kopecks, order.kopecks):
             raise Violation(6, f"the legs do not add up to order {order_no}: {sums}, {order}")
+        by_sbp = sum(self.asked_of(leg) for leg, number in self.legs.items() if number == order_no)
+        if by_sbp + sums[0] + order.tendered_elsewhere > order.kopecks:
+            raise Violation(6, f"order {order_no} is charged more than its total: {by_sbp} are paid by SBP, {order}")
         for other, body in self._bodies.items():
-            if other == key or self.closed(other):
+            if other == key or other in self.legs or self.closed(other):
                 continue
             before = msgspec.json.decode(body)
             if before["invoice"]["orderNo"] == order_no:
@@ -186,6 +190,10 @@ class Truth:
             raise Violation(1, f"the goods of {order.number} are released twice")
         self.goods[order.number] = key
 
+    def leg_counted(self, order: Order, key: str) -> None:
+        """The lane's software knows that a leg is paid which is not the order's last one."""
+        self.legs[key] = order.number
+
     # --- what a customer sees ---
 
     def shown(self, scene: Scene, order: Order | None) -> None:
@@ -195,25 +203,25 @@ class Truth:
             raise Violation(2, "the customer is sent to the attendant without the number of a case")
         if scene.name not in ("qr", "plate") or order is None:
             return
-        rest = order.kopecks - order.tendered_elsewhere
-        if scene.amount != format_amount(rest):
-            raise Violation(7, f"the screen shows {scene.amount}, the order lacks {format_amount(rest)}")
+        due = order.due_kopecks
+        if scene.amount != format_amount(due):
+            raise Violation(7, f"the screen shows {scene.amount}, the leg is {format_amount(due)}")
         if scene.qr is not None and scene.qr != self._run.plate_link:
             matching = [p for p in self._run.bank.payments.values() if p.link == scene.qr]
             if (
                 not matching
                 or matching[0].invoice["orderNo"] != order.number
-                or self._run.bank.asked[matching[0].id] != rest
+                or self._run.bank.asked[matching[0].id] != due
             ):
-                raise Violation(7, f"the code on the screen is not one for {order.number} and {format_amount(rest)}")
+                raise Violation(7, f"the code on the screen is not one for {order.number} and {format_amount(due)}")
 
     def scanned(self, payment: BankPayment, order: Order) -> None:
         """A phone has found `payment` while the lane asked the customer to pay `order`: invariant 7."""
-        rest = order.kopecks - order.tendered_elsewhere
-        if payment.invoice["orderNo"] != order.number or self._run.bank.asked[payment.id] != rest:
+        due = order.due_kopecks
+        if payment.invoice["orderNo"] != order.number or self._run.bank.asked[payment.id] != due:
             raise Violation(
                 7,
-                f"the lane asks for {order.number}, {rest}; "
+                f"the lane asks for {order.number}, {due}; "
                 f"the phone shows {payment.invoice['orderNo']}, {payment.kopecks}",
             )
 
@@ -244,7 +252,7 @@ class Truth:
                 raise Violation(1, f"{state.plan.key} is closed as paid; {self._describe(state.plan.key)}")
         for key in self._bodies:
             payment = self.payment_of(key)
-            released = key in self.goods.values()
+            released = key in self.goods.values() or key in self.legs
             if payment is None or payment.status != "Settled":
                 if released:
                     raise Violation(1, f"goods were released; {self._describe(key)}")
@@ -264,5 +272,4 @@ class Truth:
 
     def asked_of(self, key: str) -> int:
         """The amount of the attempt, in kopecks."""
-        order = self._orders[key]
-        return order.kopecks - order.tendered_elsewhere
+        return self._orders[key].due_kopecks

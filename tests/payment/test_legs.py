@@ -227,7 +227,7 @@ def test_legs_on_the_command_line(tmp_path: Path) -> None:
     with PayMasterSimulator(script="pays") as paymaster:
         file, token = settings_file(tmp_path, paymaster), {"SCO_PAYMASTER_TOKEN": paymaster.token}
         pay = ("pay", "253", "--settings", file, "--order", "B", "--json")
-        done = run(*pay, "--leg", "100", **token)
+        done = run(*pay, "--leg", "100", "--tendered-by-sbp", "0", "--tendered-elsewhere", "0.00", **token)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout.splitlines()[-1])["amount"] == "100.00"
         again = run(*pay, "--leg", "100", **token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -41,7 +42,15 @@ class _Amount(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
-AMOUNT = _Amount()
+class _Tendered(_Amount):
+    """What other legs have paid: an amount, or nothing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return 0 if _ZERO.fullmatch(str(value)) else super().convert(value, param, ctx)
+
+
+_ZERO = re.compile(r"0+(?:[.,]0{1,2})?")
+AMOUNT, TENDERED = _Amount(), _Tendered()
 settings_option = click.option(
     "--settings", "settings_file", required=True, type=click.Path(dir_okay=False), help="Settings file of the lane."
 )

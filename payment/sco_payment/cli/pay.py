@@ -15,6 +15,7 @@ from sco_payment.cli.exit_status import PAYMENT_HELP, ExitStatus
 from sco_payment.cli.output import (
     AMOUNT,
     OUTCOME_STATUS,
+    TENDERED,
     discard_output,
     fail,
     json_option,
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
 @click.argument("amount", type=AMOUNT)
 @settings_option
 @click.option("--order", "order_no", required=True, help="Number of the customer's receipt.")
-@click.option("--tendered-elsewhere", type=AMOUNT, default=0, help="Part of AMOUNT that is already paid otherwise.")
-@click.option("--tendered-by-sbp", type=AMOUNT, default=0, help="Part of AMOUNT that SBP legs have paid on this lane.")
+@click.option("--tendered-elsewhere", type=TENDERED, default=0, help="Part of AMOUNT that is already paid otherwise.")
+@click.option(
+    "--tendered-by-sbp", type=TENDERED, default=0, help="Part of AMOUNT that SBP legs have paid on this lane."
+)
 @click.option("--leg", type=AMOUNT, help="Part of AMOUNT to take now; without it, all that is not paid yet.")
 @json_option
 def pay(

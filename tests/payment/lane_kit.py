@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from sco_payment.assemble import open_lane
-from sco_payment.attempt import Message, View
+from sco_payment.attempt import Message, Phase, View
 from sco_payment.customer.ui import Choose, LaneUI, ScreenState
-from sco_payment.events import Observer, null_observer
+from sco_payment.events import LaneEvent, Observer, StateChanged, null_observer
 from sco_payment.lane import Lane
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime
@@ -122,3 +122,22 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         env={**os.environ, **environment},
         check=False,
     )
+
+
+class Phases:
+    """The phases that the lane's attempts came to."""
+
+    def __init__(self) -> None:
+        self._reached = threading.Condition()
+        self._phases: list[Phase] = []
+
+    def __call__(self, event: LaneEvent) -> None:
+        if isinstance(event, StateChanged):
+            with self._reached:
+                self._phases.append(event.phase)
+                self._reached.notify_all()
+
+    def wait_for(self, phase: Phase, times: int = 1) -> None:
+        """Wait until as many attempts have come to `phase`."""
+        with self._reached:
+            assert self._reached.wait_for(lambda: self._phases.count(phase) >= times, timeout=60), self._phases

@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from sco_payment.attempt import EndReason, Outcome, Phase
 from sco_payment.events import LaneEvent, LinkAccepted, StateChanged
+from sco_payment.journal import resolutions
 from sco_payment.order import Order, PaymentRefused
 from sco_sim.nfc import VirtualReader
 from sco_sim.paymaster import Bank
-from tests.payment.lane_kit import OwnUI, bench
+from tests.payment.lane_kit import OwnUI, Phases, bench
 
 ORDER = Order("42", 25_300)
-
-
-class Phases:
-    """The phases that the lane's attempts came to."""
-
-    def __init__(self) -> None:
-        self._reached = threading.Condition()
-        self._phases: list[Phase] = []
-
-    def __call__(self, event: LaneEvent) -> None:
-        if isinstance(event, StateChanged):
-            with self._reached:
-                self._phases.append(event.phase)
-                self._reached.notify_all()
-
-    def wait_for(self, phase: Phase) -> None:
-        with self._reached:
-            assert self._reached.wait_for(lambda: phase in self._phases, timeout=60), self._phases
 
 
 @pytest.mark.parametrize("amount", [25_300, 10_000])
@@ -44,7 +27,7 @@ def test_a_list_without_names_never_shows_that_a_payment_does_not_exist(tmp_path
         lane.start()
         result = lane.pay(ORDER)
         assert (result.outcome, result.case is not None) == (Outcome.UNKNOWN, True)
-        phases.wait_for(Phase.UNSETTLED)
+        phases.wait_for(Phase.OVERDUE)
         [payment] = paymaster.bank.payments.values()
         assert payment.status == "Confirmation"  # the customer can still pay it
         with pytest.raises(PaymentRefused):
@@ -133,3 +116,123 @@ def test_a_static_plate_cannot_be_tried_with_a_test_account(tmp_path: Path) -> N
         result = lane.pay(ORDER)
         assert (result.outcome, result.reason) == (Outcome.NOT_PRESENTED, EndReason.LINK_REFUSED)
         assert paymaster.bank.cancels == 1
+
+
+def test_a_payment_that_is_settled_before_its_link_was_shown_is_a_case(tmp_path: Path) -> None:
+    ui = OwnUI()
+    with bench(tmp_path, "leaves + settled-at-once", ui=ui) as (lane, _):
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.presented) == (Outcome.UNKNOWN, False)
+        [case] = lane.journal.cases()
+        assert case.reason == "paid_unshown"
+        assert not ui.pay_screens
+
+
+def test_money_that_comes_after_a_declined_try_is_a_case(tmp_path: Path) -> None:
+    """The customer may pay the order in another way at once: the bank has said that this payment is over."""
+    phases = Phases()
+    with bench(tmp_path, "declines-then-pays after=2", ui=OwnUI(), observer=phases) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.phase, result.case) == (Outcome.UNPAID, Phase.CLOSED, None)
+        paymaster.use("pays after=2")
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        lane.start()
+        phases.wait_for(Phase.PAID_LATE)
+        [case] = lane.journal.cases()
+        assert (case.attempt, case.reason) == (result.key, "late_money")
+        assert paymaster.bank.cancels == 0
+
+
+@pytest.mark.parametrize("fault", ["cut-after", "garbage", "500-after"])
+def test_an_open_payment_whose_key_is_refused_is_presented(tmp_path: Path, fault: str) -> None:
+    script = f"pays after=9 + key-refused + {fault} on=create first=1"
+    with bench(tmp_path, script, ui=OwnUI()) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.case) == (Outcome.PAID, None)
+        assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 0)
+
+
+def test_a_link_that_comes_later_is_presented(tmp_path: Path) -> None:
+    ui = OwnUI()
+    with bench(tmp_path, "pays after=9 + link-later", ui=ui) as (lane, paymaster):
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        [payment] = paymaster.bank.payments.values()
+        assert [screen.link for screen in ui.pay_screens] == [payment.link]
+        assert paymaster.bank.cancels == 0
+
+
+def test_the_customer_cancels_before_the_link_has_come(tmp_path: Path) -> None:
+    def waiting(event: LaneEvent) -> None:
+        if isinstance(event, StateChanged) and event.phase is Phase.FINDING:
+            lane.cancel()
+
+    ui = OwnUI()
+    with bench(tmp_path, "leaves + link-later", ui=ui, observer=waiting) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.reason, result.presented) == (Outcome.UNPAID, EndReason.CUSTOMER, False)
+        assert (paymaster.bank.cancels, ui.pay_screens) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "reason"),
+    [
+        ("pays-at-cancel", Outcome.PAID, None),  # refused: it is paid
+        ("leaves + cancel-in-use", Outcome.PAID, None),  # refused: the customer is paying
+        ("pays-at-cancel + cancel-refunds", Outcome.UNKNOWN, "refunded"),  # accepted: and refunded
+        ("pays-after-cancel", Outcome.UNKNOWN, "cancel_pay_race"),  # accepted: and paid all the same
+    ],
+)
+def test_what_a_cancellation_means_differs(tmp_path: Path, script: str, outcome: Outcome, reason: str | None) -> None:
+    ui = OwnUI(on_pay=lambda state: ui.choose(state, "cancel"))
+    with bench(tmp_path, script, ui=ui) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, paymaster.bank.cancels) == (outcome, 1)
+        assert [case.reason for case in lane.journal.cases()] == ([] if reason is None else [reason])
+        if reason == "refunded":
+            [case] = lane.journal.cases()
+            assert "has refunded the customer" in case.detail
+
+
+def test_a_slow_bank_is_asked_at_the_pace_of_the_requirement(tmp_path: Path) -> None:
+    """Every 3 s, although each answer takes 5 s; and never more than two questions at a time."""
+    with bench(tmp_path, "pays after=40 + slow wait=0.25 on=get", ui=OwnUI()) as (lane, _):
+        started: list[int] = []
+        under_way, most = 0, 0
+        status = lane._loop.acquirer.status
+
+        def timed(payment_id: str, seq: int) -> object:
+            nonlocal under_way, most
+            started.append(lane._runtime.now())
+            under_way += 1
+            most = max(most, under_way)
+            try:
+                return status(payment_id, seq)
+            finally:
+                under_way -= 1
+
+        lane._loop.acquirer.status = timed  # type: ignore[method-assign, assignment]
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        gaps = sorted(later - earlier for earlier, later in pairwise(started))
+        assert gaps[len(gaps) // 2] < 4_000, gaps
+        assert most == 2
+
+
+def test_a_case_of_an_overdue_payment_is_reopened_by_its_money(tmp_path: Path) -> None:
+    """The operator has closed the case, which opened the order, and the bank settles the payment after that."""
+    phases = Phases()
+    script = "leaves + stays-open + cancel-refused"
+    with bench(tmp_path, script, ui=OwnUI(), observer=phases) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert result.outcome is Outcome.UNKNOWN
+        lane.start()
+        phases.wait_for(Phase.OVERDUE)
+        [case] = lane.journal.cases()
+        resolutions.submit(
+            lane.journal.path, resolutions.Resolution(case.number, "Ivanova", "gave up", lane._runtime.now(), "overdue")
+        )
+        lane.recover()
+        assert lane.journal.cases() == []
+        paymaster.bank.force_settle(str(result.payment_id))
+        phases.wait_for(Phase.PAID_LATE)
+        [reopened] = lane.journal.cases()
+        assert reopened.number == case.number

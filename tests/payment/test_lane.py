@@ -32,7 +32,7 @@ from sco_payment.paymaster.token import Token
 from sco_sim.nfc.pn532 import VirtualReader
 from sco_sim.printer import VirtualPrinter
 from sco_sim.screen import VirtualScreen
-from tests.payment.lane_kit import OwnUI, bench
+from tests.payment.lane_kit import OwnUI, Phases, bench
 
 WAIT = "Пожалуйста, подождите"
 PAY = "Для оплаты используйте NFC или отсканируйте QR-код"
@@ -172,7 +172,7 @@ def test_a_bank_that_says_not_yet_is_polled_without_a_dialog(tmp_path: Path) -> 
     ("script", "outcome", "creates"),
     [
         ("cut-before on=create", Outcome.UNKNOWN, 0),
-        ("cut-after on=create", Outcome.NOT_PRESENTED, 1),  # found by the order, and cancelled
+        ("cut-after on=create", Outcome.UNPAID, 1),  # found by the order, and presented
         ("500-after on=create + 500 on=list", Outcome.UNKNOWN, 1),
     ],
 )
@@ -357,11 +357,16 @@ def test_the_longest_number_and_the_smallest_rest_are_taken(tmp_path: Path) -> N
 
 
 def test_a_lane_that_has_served_keeps_nothing_of_it_in_memory(tmp_path: Path) -> None:
-    """It runs for weeks."""
-    with bench(tmp_path, "declines", ui=OwnUI()) as (lane, _):
+    """It runs for weeks. A payment that the bank has closed is watched until the grace period is over."""
+    phases = Phases()
+    with bench(tmp_path, "declines", ui=OwnUI(), observer=phases) as (lane, _):
+        lane.start()
         for number in ("1", "2"):
             assert lane.pay(Order(number, 100)).outcome is Outcome.UNPAID
-            loop = lane._loop
+        phases.wait_for(Phase.UNPAID, times=2)
+        lane.recover()
+        loop = lane._loop
+        with lane._running:
             assert (loop.attempts, loop._last_notes, loop.cases, loop.unrecorded) == ({}, {}, {}, {})
 
 
@@ -380,9 +385,9 @@ def test_cancelling_from_outside_ends_the_payment_under_way_and_no_later_one(tmp
 @pytest.mark.parametrize(
     ("call", "script", "ui", "outcome", "cancels"),
     [
-        ("create", "pays after=2", OwnUI, Outcome.PAID, 0),  # with the same key
+        ("create", "pays after=6", OwnUI, Outcome.PAID, 0),  # with the same key
         ("status", "pays after=2", OwnUI, Outcome.PAID, 0),
-        ("find", "leaves + cut-after on=create", OwnUI, Outcome.NOT_PRESENTED, 1),
+        ("find", "leaves + cut-after on=create", OwnUI, Outcome.UNPAID, 0),
         ("cancel", "leaves", CancelsAtOnce, Outcome.UNPAID, 1),  # never a second one: the status is requested
     ],
 )

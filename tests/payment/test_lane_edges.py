@@ -10,7 +10,7 @@ import pytest
 
 from sco_drivers.errors import DeviceGone
 from sco_payment import attempt as m
-from sco_payment.attempt import Outcome
+from sco_payment.attempt import EndReason, Outcome
 from sco_payment.customer.ui import ScreenState
 from sco_payment.events import LaneEvent, ScreenFailed
 from sco_payment.journal import Journal, JournalUnwritable
@@ -22,8 +22,11 @@ ORDER = Order("42", 25_300)
 
 
 def test_the_largest_amount_is_taken_and_one_kopeck_more_is_not(tmp_path: Path) -> None:
-    with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _):
-        assert lane.pay(Order("42", 10**12)).outcome is Outcome.PAID
+    """An SBP link has room for less: the bank's answer is refused, and nobody is shown it."""
+    with bench(tmp_path, "pays after=30", ui=OwnUI()) as (lane, paymaster):
+        result = lane.pay(Order("42", 10**12))
+        assert (result.outcome, result.reason) == (Outcome.NOT_PRESENTED, EndReason.LINK_REFUSED)
+        assert [payment.kopecks for payment in paymaster.bank.payments.values()] == [10**12]
         with pytest.raises(PaymentRefused, match="kopecks = 1000000000001 must be"):
             lane.pay(Order("43", 10**12 + 1))
         with pytest.raises(PaymentRefused, match="tendered_elsewhere = 1000000000001 must be"):
@@ -39,8 +42,8 @@ def test_a_create_that_always_fails_in_an_unforeseen_way_may_have_reached_the_ba
             raise RuntimeError("unexpected")
 
         lane._loop.acquirer.create = breaks  # type: ignore[method-assign, assignment]
-        assert lane.pay(ORDER).outcome is Outcome.NOT_PRESENTED
-        assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 1), "what reached the bank stays payable there"
+        assert lane.pay(ORDER).outcome is Outcome.UNPAID  # found, presented, and left alone by the customer
+        assert paymaster.bank.creates == 1
 
 
 def test_keys_of_attempts_are_32_digits(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ ORDER = Order("42", 25_300)
     [
         ("pays after=2", Outcome.PAID, True),
         ("declines after=2", Outcome.UNPAID, True),
-        ("cut-after on=create", Outcome.NOT_PRESENTED, False),
+        ("cut-after on=create", Outcome.UNPAID, True),  # found, and presented
         ("500-after on=create + 500 on=list", Outcome.UNKNOWN, False),  # create_unknown
         ("cut-before on=create", Outcome.UNKNOWN, False),  # create_unknown
     ],

@@ -65,7 +65,8 @@ def _rule(handler: Callable[..., Step], *leads_to: Phase) -> Rule:
     return Rule(handler, frozenset(leads_to))
 
 
-_ENDS_BEFORE_CANCELLING = (Phase.PAID, Phase.UNPAID, Phase.CLOSED, Phase.UNSETTLED)
+_ENDS_WHEN_SHOWN = (Phase.PAID, Phase.CLOSED, Phase.UNSETTLED)
+_ENDS_BEFORE_CANCELLING = (*_ENDS_WHEN_SHOWN, Phase.UNPAID)
 _ENDS = (*_ENDS_BEFORE_CANCELLING, Phase.PAID_LATE)
 _LATE_ENDS = (Phase.PAID_LATE, Phase.UNPAID, Phase.UNSETTLED)
 _DELIVERED: dict[type, Rule] = {Delivered: _rule(h.delivered)}
@@ -101,14 +102,14 @@ TABLE: dict[Phase, dict[type, Rule]] = {
     },
     Phase.WAITING: {
         PresentFailed: _rule(h.not_presented, Phase.CANCELLING),
-        PaymentStatusReceived: _rule(h.waiting_status, *_ENDS_BEFORE_CANCELLING),
+        PaymentStatusReceived: _rule(h.waiting_status, *_ENDS_WHEN_SHOWN),
         StatusUnavailable: _rule(h.ask_later),
         CancelWanted: _rule(h.customer_cancels, Phase.CANCELLING),
         Tick: _rule(h.waiting_tick, Phase.ASKING, Phase.CONFIRMING),
         Recovered: _rule(h.recover_shown, Phase.CONFIRMING),
     },
     Phase.ASKING: {
-        PaymentStatusReceived: _rule(h.waiting_status, Phase.WAITING, *_ENDS_BEFORE_CANCELLING),
+        PaymentStatusReceived: _rule(h.waiting_status, Phase.WAITING, *_ENDS_WHEN_SHOWN),
         StatusUnavailable: _rule(h.ask_later),
         Retry: _rule(h.retry, Phase.WAITING),
         CancelWanted: _rule(h.customer_cancels, Phase.CANCELLING),

@@ -57,6 +57,8 @@ STATES: dict[str, int] = {
 PAID_STATE, CLOSED_STATE = 5, 6
 
 _ATTEMPT = "attempt"
+_REFUNDED = "Refunded"
+"""Not documented, and no order state of the requirement: other services of the kind have this word."""
 _CLOCKS_APART = timedelta(minutes=10)
 _FAR_APART = timedelta(days=2)
 _WRONG_CLOCK_S = 40 * 3600.0
@@ -233,6 +235,8 @@ class PayMasterAcquirer:
     def status_of(self, word: str) -> PaymentStatus:
         """What PayMaster's status word means. An unknown word is logged as an error and is never final."""
         state = self._states.get(word)
+        if state is None and word == _REFUNDED:
+            return PaymentStatus.REFUNDED
         if state is None:
             log.error("PayMaster sent the unknown status %r, which counts as not final: set paymaster.states", word)
             return PaymentStatus.UNKNOWN

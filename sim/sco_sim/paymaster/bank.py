@@ -13,12 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any
 
 from sco_payment.link import same_code
 
 OPEN = ("Confirmation", "Pending")
-FINAL = ("Settled", "Cancelled", "Rejected")
+FINAL = ("Settled", "Cancelled", "Rejected", "Refunded")
+_LINK_AFTER_S, _IN_USE_S = 3.0, 2.0
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BANK_ID = "100000000111"
 _TEST_PAGE = "https://paymaster.ru/cpay/mock/sbp/"
@@ -127,10 +129,7 @@ class Bank:
         self.stickers: dict[str, BankSticker] = {}
         self.calls: Counter[str] = Counter()
         self.on_create: Callable[[BankPayment], None] | None = None
-        self.refuse_cancel = False
-        self.stays_open = False
-        self.rewrites_plates = False
-        self.is_test_page = False
+        self.behaviours: set[str] = set()  # of `script.BEHAVIOURS`
         self._on_final = on_final
         self._keys: dict[str, tuple[bytes, str]] = {}
         self._planned: list[tuple[float, Callable[[], object]]] = []
@@ -171,11 +170,15 @@ class Bank:
             self._expire(now)
 
     def _expire(self, now: float) -> None:
-        if self.stays_open:
+        if "stays-open" in self.behaviours:
             return
         for payment in self.payments.values():
             if not payment.final and payment.expires is not None and payment.expires <= now:
                 self._end(payment, "Rejected", "PaymentExpired")
+
+    def _confirm(self, payment: BankPayment) -> None:
+        if payment.status == "Pending":
+            payment.status = "Confirmation"
 
     def _end(self, payment: BankPayment, status: str, result_code: str) -> None:
         payment.status, payment.result_code = status, result_code
@@ -196,8 +199,8 @@ class Bank:
             self.calls["create"] += 1
             if key is not None and key in self._keys:
                 body, payment_id = self._keys[key]
-                if body != raw:
-                    raise Refusal(409, "idempotency_key_violation", "The key was used with another body")
+                if body != raw or "key-refused" in self.behaviours:
+                    raise Refusal(409, "idempotency_key_violation", "The key was used before")
                 return self.payments[payment_id]
             payment = self._new_payment(data)
             self.payments[payment.id] = payment
@@ -205,6 +208,8 @@ class Bank:
                 self._keys[key] = (raw, payment.id)
             if self.on_create is not None:
                 self.on_create(payment)
+            if "settled-at-once" in self.behaviours:
+                self.force_settle(payment.id)
             return payment
 
     def _new_payment(self, data: Any) -> BankPayment:
@@ -236,6 +241,7 @@ class Bank:
         payment_id = f"{self._serial:08d}"
         sticker_id = method.get("stickerId")
         link = self._arm(sticker_id, payment_id, kopecks) if sticker_id else self._dynamic_link(kopecks)
+        is_test_page = "test-page" in self.behaviours
         protocol = data.get("protocol") if isinstance(data.get("protocol"), dict) else {}
         payment = BankPayment(
             id=payment_id,
@@ -243,12 +249,15 @@ class Bank:
             invoice=invoice,
             created=self.clock(),
             expires=expires,
-            link=_TEST_PAGE + payment_id if self.is_test_page else link,
+            link=_TEST_PAGE + payment_id if is_test_page else link,
             merchant_id=str(data.get("merchantId")),
-            test_mode=self.is_test_page or data.get("testMode") is True,
+            test_mode=is_test_page or data.get("testMode") is True,
             callback_url=protocol.get("callbackUrl"),
             sticker_id=sticker_id,
+            status="Pending" if "link-later" in self.behaviours else "Confirmation",
         )
+        if payment.status == "Pending":
+            self.plan(payment.created + _LINK_AFTER_S, partial(self._confirm, payment))
         payment.history.append((payment.created, payment.status))
         return payment
 
@@ -261,7 +270,7 @@ class Bank:
         if sticker.armed_by is not None:
             raise Refusal(400, "invalid_operation", "Another amount is pending on the sticker")
         sticker.armed_by = payment_id
-        return _rewritten(sticker.payload, kopecks) if self.rewrites_plates else sticker.payload
+        return _rewritten(sticker.payload, kopecks) if "plate-rewritten" in self.behaviours else sticker.payload
 
     def get(self, payment_id: str) -> BankPayment:
         """`GET /payments/{id}`. Raises Refusal."""
@@ -285,7 +294,13 @@ class Bank:
             self.calls["cancel"] += 1
             payment = self._payment(payment_id)
             payment.cancel_requests += 1
-            if self.refuse_cancel or payment.final:
+            if "cancel-in-use" in self.behaviours and not payment.final:
+                self.plan(self.clock() + _IN_USE_S, partial(self.settle, payment_id))
+                raise Refusal(400, "invalid_operation", "The payment is in use")
+            if "cancel-refunds" in self.behaviours and payment.status == "Settled":
+                self._end(payment, "Refunded", "Success")
+                return
+            if "cancel-refused" in self.behaviours or payment.final:
                 raise Refusal(400, "invalid_operation", f"The payment is {payment.status} and cannot be cancelled")
             self._end(payment, "Cancelled", "CancelledByUser")
 
@@ -335,6 +350,12 @@ class Bank:
     def decline(self, payment_id: str) -> bool:
         """The customer declines; returns whether there was something to decline."""
         return self._customer_ends(payment_id, "Rejected", "CancelledByUser")
+
+    def reject_and_settle(self, payment_id: str, after_s: float) -> None:
+        """A try is declined, which PayMaster reports as the end; another one is paid `after_s` later."""
+        with self._mutex:
+            if self.decline(payment_id):
+                self.plan(self.clock() + after_s, partial(self.force_settle, payment_id))
 
     def force_settle(self, payment_id: str) -> None:
         """Money arrives whatever the payment's state was: the race that every acquirer knows."""

@@ -16,6 +16,7 @@ CUSTOMERS = {
     "leaves": "does not pay; the invoice expires",
     "pays": "pays `after` s after creation (0)",
     "declines": "declines `after` s after creation (0)",
+    "declines-then-pays": "a try is declined `after` s after creation (0), and the next one is paid 20 s later",
     "pays-after-cancel": "the money arrives although the cancellation was taken",
     "pays-at-cancel": "pays just before the cancellation arrives, which is then refused",
     "pays-late": "the money arrives `after` s after the invoice's end (1)",
@@ -38,7 +39,12 @@ ALIASES = {
 
 
 BEHAVIOURS = {
+    "cancel-in-use": "the cancellation of an open payment is refused, because the customer is paying it",
+    "cancel-refunds": "the cancellation of a paid payment is accepted and refunds it",
     "cancel-refused": "every cancellation is refused",
+    "key-refused": "a repeated idempotency key is refused with `idempotency_key_violation`",
+    "link-later": "the answer to the create is `Pending` without a link; the link is there 3 s later",
+    "settled-at-once": "the answer to the create is a payment that is settled already",
     "stays-open": "an unpaid payment stays open after its invoice's end",
     "list-nameless": "the list shows neither order numbers nor parameters, as in PayMaster's documented example",
     "plate-rewritten": "a plate's link comes back with an amount, in another order and with its crc in lower case",

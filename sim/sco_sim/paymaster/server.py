@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 TOKEN = "simulator-token"  # noqa: S105 - of a bank without money
 MERCHANT_ID = "simulator-merchant"
 _PAGE = 50
+_NEXT_TRY_S = 20.0
 _HEARTBEAT_S = 0.05
 _JSON = msgspec.json.Encoder(decimal_format="number")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -157,10 +158,7 @@ class PayMasterSimulator:
     def use(self, script: str) -> None:
         """Change what happens from now on. Raises BadScript."""
         self.script = Script.parse(script)
-        self.bank.refuse_cancel = "cancel-refused" in self.script.behaviours
-        self.bank.stays_open = "stays-open" in self.script.behaviours
-        self.bank.rewrites_plates = "plate-rewritten" in self.script.behaviours
-        self.bank.is_test_page = "test-page" in self.script.behaviours
+        self.bank.behaviours = self.script.behaviours
 
     def go_offline(self) -> None:
         """The lane's network fails: open connections are reset, new ones fail. Phones stay online."""
@@ -178,6 +176,8 @@ class PayMasterSimulator:
                 self.bank.plan(at, partial(self.bank.settle, payment.id))
             case "declines":
                 self.bank.plan(at, partial(self.bank.decline, payment.id))
+            case "declines-then-pays":
+                self.bank.plan(at, partial(self.bank.reject_and_settle, payment.id, _NEXT_TRY_S))
             case "pays-late":
                 self.bank.plan((payment.expires or at) + script.after_s, partial(self.bank.force_settle, payment.id))
             case _:

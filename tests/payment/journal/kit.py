@@ -40,7 +40,7 @@ def full(path: Path) -> int:
     with opened(path) as journal:
         state = journal.attempts()[-1]
         event = m.PaymentNotListed(2_000_000, state.seq)
-        state, effects = m.step(replace(state, busy=True, until_ms=1_000_000, next_at_ms=2_000_000), event)
+        state, effects = m.step(replace(state, busy=True, sent_at_ms=2_000_000), event)
         assert any(isinstance(effect, m.NoteCase) for effect in effects)
         journal.record(event, state, effects, at_ms=2_000_000)
         journal.close_case(1, operator="Ivanova", resolution="nothing came", at_ms=2_050_000)

@@ -15,7 +15,9 @@ EVENTS: tuple[m.Event, ...] = (
     m.Created(2_000, 1, "p-1", m.PaymentStatus.OPEN, 25_300, "RUB", "https://qr.nspk.ru/AS1"),
     m.Created(2_001, 1, "p-2", m.PaymentStatus.PAID, 25_301, "RUB", None),
     m.CreateFailed(3_000, 2, "нет сети", may_exist=True, final=False, wait_ms=2_000),
-    m.PaymentStatusReceived(4_000, 3, "p-1", m.PaymentStatus.OPEN, "Confirmation", 25_300, "RUB"),
+    m.PaymentStatusReceived(
+        4_000, 3, "p-1", m.PaymentStatus.OPEN, "Confirmation", 25_300, "RUB", link="https://qr.nspk.ru/AS1"
+    ),
     m.PaymentStatusReceived(4_001, 4, "p-1", m.PaymentStatus.PAID, "Settled", 25_300, "RUB", proved=False),
     m.PaymentStatusReceived(4_002, 5, "p-1", m.PaymentStatus.CLOSED, "Rejected", 25_300, "RUB"),
     m.PaymentStatusReceived(4_003, 5, "p-1", m.PaymentStatus.REFUNDED, "RETURNED", 25_300, "RUB"),
@@ -49,11 +51,11 @@ def states() -> Iterator[m.State]:
     for n, mode in enumerate(m.Mode):
         plan = m.Plan(f"k{n}", f"A-{n}", 25_300 + n, "RUB", mode, begun_at_ms=500, expires_at_ms=301_000)
         yield m.State(plan)
-    timing = m.Timing(1, 2, 3, 4, 5, 6, 7, 8, True, False)
+    timing = m.Timing(1, 2, 3, 4, 5, 6, 7, 8, 9, True, False)
     whole = m.State(
         replace(_PLAN, timing=timing), m.Phase.PAID, "p-1", "https://qr.nspk.ru/AS1", m.EndReason.CUSTOMER,
         m.Cancel.ACCEPTED, m.Outcome.UNKNOWN, m.CaseReason.LATE_MONEY, delivered=True, may_exist=True, presented=True,
-        asked=True, seq=9, busy=True, next_at_ms=10, until_ms=11, last_status_at_ms=12,
+        asked=True, seq=9, earlier_seq=8, busy=True, sent_at_ms=9, next_at_ms=10, until_ms=11, last_status_at_ms=12,
     )  # fmt: skip
     yield whole
     yield from (replace(whole, phase=phase) for phase in m.Phase)

@@ -96,6 +96,12 @@ def _late_money_is_dropped(state: m.State, event: m.PaymentStatusReceived) -> m.
     return _handlers.watching_status(state, event)
 
 
+def _late_money_is_unpaid(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
+    if event.status is m.PaymentStatus.PAID:
+        return replace(state, phase=m.Phase.UNPAID, payment_id=event.payment_id), ()
+    return _handlers.watching_status(state, event)
+
+
 def _watch_ends_without_a_case(state: m.State, event: m.StatusUnavailable) -> m.Step:
     return (
         _handlers.ask_later(state, event)
@@ -227,9 +233,9 @@ FAULTS = (
         scenario="declining",
     ),
     _fault(
-        "money that comes after days is dropped",
-        2,
-        rules={(P.OVERDUE, m.PaymentStatusReceived): _late_money_is_dropped},
+        "money that comes after days counts as unpaid",
+        4,
+        rules={(P.OVERDUE, m.PaymentStatusReceived): _late_money_is_unpaid},
     ),
     _fault(
         "money that comes after the acquirer closed the payment is dropped",
@@ -247,6 +253,7 @@ FAULTS = (
         "a cancellation that cannot be sent puts off the case",
         5,
         rules={(P.WATCHING, m.PaymentStatusReceived): _cancel_before_case},
+        scenario="declining",
     ),
     _fault("the amount is not compared", 1, functions={"full_amount": lambda state, event: True}),
     _fault("the link is not judged", 7, rules={(P.CREATING, m.Created): _link_unjudged}),

@@ -274,10 +274,14 @@ class Machine:
         elif name == "GS e" and self.traits.presenter:
             self._present(p[0])
         else:
+            marks = self._editor.take(command)
             if not is_rendered(command) and name not in _HARMLESS:
-                kind = f"{name} {chr(p[0])}" if name.endswith("(") else name
-                self.ignored[kind] = self.ignored.get(kind, 0) + 1
-            self._queue.extend(self._editor.take(command))
+                marks = [Mark("note", 0, note=f"{name} {chr(p[0])}" if name.endswith("(") else name)]
+            for mark in marks:
+                if mark.kind == "note":
+                    kind = mark.note.partition(":")[0]
+                    self.ignored[kind] = self.ignored.get(kind, 0) + 1
+            self._queue.extend(marks)
 
     def _knows(self, command: Command) -> bool:
         name, traits = command.name, self.traits

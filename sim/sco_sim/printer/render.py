@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 INK, PAPER = 0, 255
 TORN_EDGE_DOTS = 2
+_BESIDE = 208
+_NOTE_CELL = (9, 17)
+_NOTE_CHARS = 80
+_AS_MASK = bytes(255 - grey for grey in range(256))
 
 
 @lru_cache(maxsize=1)
@@ -43,14 +48,8 @@ def _glyph(character: str, width: int, height: int, bold: bool) -> Image:
     return glyph if (width, height) == (12, 24) else glyph.resize((width, height), Images.Resampling.NEAREST)
 
 
-def _offset(mark: Mark, width: int, paper: Paper) -> int:
-    room = paper.width_dots - mark.margin
-    free = (min(room, mark.area) if mark.area else room) - width
-    return mark.margin + max(0, (0, free // 2, free)[mark.align])
-
-
 def _draw_text(image: Image, mark: Mark, top: int, paper: Paper) -> None:
-    x = _offset(mark, sum(len(run.text) * run.style.cell[0] for run in mark.runs), paper)
+    x = mark.left(sum(len(run.text) * run.style.cell[0] for run in mark.runs), paper)
     baseline = max(run.style.cell[1] for run in mark.runs)
     for run in mark.runs:
         x = _draw_run(image, run, x, top + baseline)
@@ -76,7 +75,7 @@ def _draw_bitmap(image: Image, mark: Mark, top: int, paper: Paper) -> None:
 
     data = b"".join(row.ljust(mark.width, b"\0") for row in mark.rows)
     picture = Images.frombytes("L", (mark.width, len(mark.rows)), data.translate(_BITS))
-    image.paste(picture, (_offset(mark, mark.width, paper), top))
+    image.paste(picture, (mark.left(mark.width, paper), top))
 
 
 _BITS = bytes((PAPER, *([INK] * 255)))
@@ -85,7 +84,8 @@ _BITS = bytes((PAPER, *([INK] * 255)))
 def draw(marks: Sequence[Mark], paper: Paper) -> Image:
     """The marks as a grey picture: white paper with its margins, black dots, a dashed line at each cut.
 
-    What the head did not print of a mark (paper out in the middle of it) is not drawn.
+    What the head did not print of a mark (paper out in the middle of it) is not drawn. Notes stand beside the paper, on
+    grey, where what they name would have been.
     """
     from PIL import Image as Images
 
@@ -94,7 +94,11 @@ def draw(marks: Sequence[Mark], paper: Paper) -> Image:
     height = sum(mark.printed for mark in marks) + sum(2 for mark in marks if mark.kind == "cut") + 2 * pad
     body = Images.new("L", (paper.width_dots, height), PAPER)
     y = pad
+    notes: dict[int, Counter[str]] = defaultdict(Counter)
     for mark in marks:
+        if mark.kind == "note":
+            notes[y][mark.note] += 1
+            continue
         if mark.kind == "cut":
             for x in range(0, paper.width_dots, 16):
                 body.paste(160, (x, y, x + 8, y + 1))
@@ -108,4 +112,26 @@ def draw(marks: Sequence[Mark], paper: Paper) -> Image:
         body.paste(PAPER, (0, y, paper.width_dots, height))
     image = Images.new("L", (paper.width_dots + 2 * side, height), PAPER)
     image.paste(body, (side, 0))
-    return image
+    return _with_notes(image, notes) if notes else image
+
+
+def _with_notes(image: Image, notes: Mapping[int, Counter[str]]) -> Image:
+    """The picture with a strip beside the paper, as wide as the longest line, one line below another."""
+    from PIL import Image as Images
+
+    width, height = _NOTE_CELL
+    lines: list[tuple[int, str]] = []
+    y = 0
+    for at, counts in notes.items():
+        for note, times in counts.items():
+            y = max(y, at)
+            lines.append((y, note[:_NOTE_CHARS] + (f" x{times}" if times > 1 else "")))
+            y += height
+    strip = max(len(line) for _, line in lines) * width + 2 * width
+    whole = Images.new("L", (image.width + strip, max(image.height, y)), _BESIDE)
+    whole.paste(image)
+    for at, line in lines:
+        for n, character in enumerate(line, 1):
+            glyph = _glyph(character, width, height, False)
+            whole.paste(INK, (image.width + n * width, at), glyph.point(_AS_MASK))
+    return whole

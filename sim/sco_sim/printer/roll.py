@@ -10,6 +10,7 @@ import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from sco_sim.printer import barcodes
 from sco_sim.printer.decoder import Command
 
 
@@ -41,12 +42,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A QR code that the printer itself made from data."""
+    """A QR code or barcode that the printer itself made from data.
+
+    Attributes:
+        modules: on a side of a QR code; 0 for others.
+    """
 
     text: str
-    error_level: str
-    module_dots: int
-    modules: int
+    error_level: str = ""
+    module_dots: int = 0
+    modules: int = 0
+    kind: str = "QR"
 
 
 @dataclass(slots=True)
@@ -54,11 +60,12 @@ class Mark:
     """One thing on the roll.
 
     Attributes:
-        kind: "text", "bitmap", "feed" or "cut".
+        kind: "text", "bitmap", "feed", "cut", or "note": something that was received here and is not on the paper.
         height: dots along the paper that it takes when it is printed whole.
         printed: dots of those that really came out.
         margin, area: the left edge and the width of the print area in dots; area 0 for all that is right of it.
         rows: a bitmap's rows, each `width` bytes of 0 or 1.
+        note: a note's text: the command, and after a colon why it is not on the paper.
     """
 
     kind: str
@@ -71,6 +78,13 @@ class Mark:
     width: int = 0
     rows: tuple[bytes, ...] = ()
     code: Code | None = None
+    note: str = ""
+
+    def left(self, width: int, paper: Paper) -> int:
+        """Dots from the left edge to something `width` wide in its place."""
+        room = paper.width_dots - self.margin
+        free = (min(room, self.area) if self.area else room) - width
+        return self.margin + max(0, (0, free // 2, free)[self.align])
 
     @property
     def whole(self) -> bool:
@@ -169,7 +183,12 @@ class Editor:
     double_byte: bool = False
     motion: int = 0
     runs: list[Run] = field(default_factory=list)
+    bar_dots: int = 3
+    bar_height: int = 162
+    hri: int = 0
+    hri_font: str = "A"
     _qr: _QrMemory = field(default_factory=_QrMemory)
+    _pdf417: barcodes.Pdf417 = field(default_factory=barcodes.Pdf417)
     _graphics: Mark | None = None
     _band: int = 0
     _decoder: codecs.IncrementalDecoder = field(
@@ -188,7 +207,8 @@ class Editor:
         self.area, self.tabs = 0, tuple(range(8, 256, 8))
         self.code_page, self.spacing = "cp437", self._default_spacing()
         self.runs.clear()
-        self._qr = _QrMemory()
+        self.bar_dots, self.bar_height, self.hri, self.hri_font = 3, 162, 0, "A"
+        self._qr, self._pdf417 = _QrMemory(), barcodes.Pdf417()
         self._graphics, self._band = None, 0
         self.double_byte, self.motion = self.double_byte_first, self.default_motion or self.paper.dpi
         self._decoder.reset()
@@ -419,6 +439,10 @@ class Editor:
         kind, body = p[:1], p[3:]
         if kind == b"k" and self.native_qr and len(body) >= 3 and body[0] == 49:
             return self._qr_command(body[1], body[2:])
+        if kind == b"k" and self.native_qr and len(body) >= 3 and body[0] == 48:
+            if body[1] == 81 and body[2] == 48:
+                return self._print_pdf417()
+            self._pdf417.set(body[1], body[2:])
         if kind == b"L":
             return self._graphics_command(body)
         return []
@@ -454,11 +478,62 @@ class Editor:
     def _print_qr(self) -> list[Mark]:
         symbol = self._qr_symbol()
         if symbol is None:
-            return []
+            fits = f"a QR code of {len(self._qr.data)} octets, module {self._qr.module}, does not fit"
+            return [Mark("note", 0, note=f"GS ( k: {fits}")]
         n = self._qr.module
         rows = tuple(bytes(bit for bit in row for _ in range(n)) for row in symbol for _ in range(n))
         text = self._qr.data.decode("utf-8", "replace")
         return self._bitmap(len(rows), rows, Code(text, self._qr.level, n, len(rows) // n))
+
+    def _print_pdf417(self) -> list[Mark]:
+        if not self._pdf417.data:
+            return []
+        try:
+            rows = tuple(self._pdf417.symbol())
+        except barcodes.NotDrawn as error:
+            return [Mark("note", 0, note=f"GS ( k: {error}")]
+        if len(rows[0]) > self._room():
+            return [self._too_wide("GS ( k: PDF417", len(rows[0]))]
+        text = self._pdf417.data.decode("utf-8", "replace")
+        return self._bitmap(len(rows[0]), rows, Code(text, module_dots=self._pdf417.module, kind="PDF417"))
+
+    def _barcode(self, p: bytes) -> list[Mark]:
+        try:
+            bars = barcodes.linear(p[0], p[2:] if p[0] >= 65 else p[1:-1], self.bar_dots)
+        except barcodes.NotDrawn as error:
+            return [Mark("note", 0, note=f"GS k: {error}")]
+        width = len(bars.row)
+        if width > self._room():
+            return [self._too_wide(f"GS k: {bars.kind}", width)]
+        code = Code(bars.text, module_dots=self.bar_dots, kind=bars.kind)
+        *before, picture = self._bitmap(width, (bars.row,) * self.bar_height, code)
+        style = CharStyle(font=self.hri_font)
+        shown = f"*{bars.text}*" if bars.kind == "CODE39" else bars.text
+        left = picture.left(width, self.paper)
+        text = Mark("text", style.cell[1], align=1, margin=left, area=width, runs=(Run(shown, style),))
+        above, below = [text] * (self.hri & 1), [replace(text)] * (self.hri >> 1 & 1)
+        return [*before, *above, picture, *below]
+
+    def _too_wide(self, what: str, width: int) -> Mark:
+        return Mark("note", 0, note=f"{what} of {width} dots is wider than {self._room()}")
+
+    def _bar_width(self, p: bytes) -> list[Mark]:
+        if 2 <= p[0] <= 6:
+            self.bar_dots = p[0]
+        return []
+
+    def _bar_height(self, p: bytes) -> list[Mark]:
+        self.bar_height = p[0] or self.bar_height
+        return []
+
+    def _hri_position(self, p: bytes) -> list[Mark]:
+        if p[0] in (0, 1, 2, 3, 48, 49, 50, 51):
+            self.hri = p[0] % 48
+        return []
+
+    def _set_hri_font(self, p: bytes) -> list[Mark]:
+        self.hri_font = "B" if p[0] in (1, 49) else "A"
+        return []
 
     # --- cut ---
 
@@ -482,7 +557,7 @@ def is_rendered(command: Command) -> bool:
     """Whether the command has an effect on the paper here."""
     kind = command.params[:1]
     if command.name == "GS (":
-        return kind == b"L" or (kind == b"k" and command.params[3:4] == b"1")
+        return kind == b"L" or (kind == b"k" and command.params[3:4] in (b"0", b"1"))
     return kind == b"C" if command.name == "FS (" else command.name in _HANDLERS
 
 
@@ -524,5 +599,10 @@ _HANDLERS = {
     "GS v": Editor._raster,
     "GS 8": Editor._gs8,
     "GS (": Editor._gs_group,
+    "GS k": Editor._barcode,
+    "GS w": Editor._bar_width,
+    "GS h": Editor._bar_height,
+    "GS H": Editor._hri_position,
+    "GS f": Editor._set_hri_font,
     "GS V": Editor._cut,
 }

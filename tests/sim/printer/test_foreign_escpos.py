@@ -6,6 +6,7 @@ import random
 import socket
 
 import pytest
+import zxingcpp
 
 from sco_sim.printer import VirtualPrinter
 from sco_sim.printer.decoder import next_command
@@ -51,8 +52,10 @@ def test_code_pages(number: int) -> None:
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        (GS + b"k\x02" + b"4006381333931\x00", "GS k"),
-        (GS + b"k\x49\x04{Bab", "GS k"),
+        (GS + b"k\x01" + b"01234565\x00", "GS k"),  # UPC-E
+        (GS + b"k\x48\x03ABC", "GS k"),  # CODE93
+        (GS + b"k\x4b\x03123", "GS k"),  # DataBar
+        (GS + b"k\x63\x03123", "GS k"),
         (ESC + b"&\x03\x41\x42\x02" + b"123456" + b"\x01" + b"789", "ESC &"),
         (FS + b"q\x01\x01\x00\x01\x00" + b"A" * 8, "FS q"),
         (GS + b"*\x01\x02" + b"A" * 16, "GS *"),
@@ -63,7 +66,7 @@ def test_code_pages(number: int) -> None:
         (ESC + b"V\x01", "ESC V"),
         (ESC + b"=\x01", "ESC ="),
         (GS + b"(D\x03\x00\x14\x01\x00", "GS ( D"),
-        (GS + b"(k\x03\x000A\x00", "GS ( k"),  # PDF417
+        (GS + b"(k\x04\x002A2\x00", "GS ( k"),  # MaxiCode
     ],
 )
 def test_what_is_not_rendered_is_skipped_whole_and_counted(data: bytes, name: str) -> None:
@@ -72,12 +75,133 @@ def test_what_is_not_rendered_is_skipped_whole_and_counted(data: bytes, name: st
     assert paper.state()["ignored"] == {name: 1}
 
 
+def lines_from(barcode: bytes, *before: bytes) -> bytes:
+    return b"".join(before) + b"\n" + barcode + b"\n" + GS + b"V\x42\x10"
+
+
+def code128(text: bytes) -> bytes:
+    return GS + b"k\x49" + bytes((len(text),)) + text
+
+
+BARCODES = [
+    ("UPC-A", GS + b"k\x00036000291452\x00", "036000291452"),
+    ("UPC-A", GS + b"k\x41\x0b03600029145", "036000291452"),
+    ("EAN-13", GS + b"k\x02400638133393\x00", "4006381333931"),
+    ("EAN-13", GS + b"k\x43\x0d4006381333931", "4006381333931"),
+    ("EAN-8", GS + b"k\x0396385074\x00", "96385074"),
+    ("EAN-8", GS + b"k\x44\x079638507", "96385074"),
+    ("CODE39", GS + b"k\x04C-2 $/+%.\x00", "C-2 $/+%."),
+    ("CODE39", GS + b"k\x45\x06*ABCD*", "ABCD"),
+    ("ITF", GS + b"k\x050123456789\x00", "0123456789"),
+    ("ITF", GS + b"k\x46\x0712345670", "123456"),
+    ("CODABAR", GS + b"k\x06A12-34:5/6.7+8$B\x00", "A12-34:5/6.7+8$B"),
+    ("CODABAR", GS + b"k\x47\x09c1234567d", "C1234567D"),
+    ("CODE128", code128(b"{BNo.{C\x0c\x22{AZ{Sx{B{{9"), "No.1234Zx{9"),
+    ("CODE128", code128(b"{A\x01AB\x1f"), "\x01AB\x1f"),
+    ("CODE128", code128(b"{C\x00\x63\x2a"), "009942"),
+]
+
+
+@pytest.mark.parametrize("dots", [2, 3])
+@pytest.mark.parametrize(("kind", "barcode", "text"), BARCODES)
+def test_a_scanner_reads_barcodes_from_the_paper(kind: str, barcode: bytes, text: str, dots: int) -> None:
+    paper = printed(lines_from(barcode, GS + b"w" + bytes((dots,)), GS + b"h\x50", ESC + b"a\x01"))
+    (code,) = paper.codes
+    assert (code.kind, code.text) == (kind, text)
+    assert paper.state()["ignored"] == {}
+    (found,) = zxingcpp.read_barcodes(paper.image())
+    assert found.bytes.decode() == ("0" + text if kind == "UPC-A" else text)  # it is read as an EAN-13
+
+
+def test_a_barcode_has_the_height_the_width_and_the_text_that_were_set() -> None:
+    settings = GS + b"w\x02" + GS + b"h\x40" + GS + b"H\x02" + GS + b"f\x01" + ESC + b"a\x02"
+    paper = printed(lines_from(GS + b"k\x02400638133393\x00", settings))
+    (mark,) = [one for one in paper.tickets[0].marks if one.kind == "bitmap"]
+    assert (mark.width, mark.height) == (95 * 2, 64)
+    assert paper.text.strip() == "4006381333931"
+    (line,) = [one for one in paper.tickets[0].marks if one.kind == "text"]
+    assert line.left(13 * 9, paper.paper) == 576 - 190 + (190 - 13 * 9) // 2
+    again = printed(settings + lines_from(GS + b"k\x02400638133393\x00", ESC + b"@"))
+    assert again.text == ""
+    assert [one.height for one in again.tickets[0].marks if one.kind == "bitmap"] == [162]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (GS + b"k\x02" + b"4006381333932\x00", "check digit should be 1"),
+        (GS + b"k\x02" + b"40063\x00", "12 or 13 digits"),
+        (GS + b"k\x04abc\x00", "small letters"),
+        (GS + b"k\x05" + b"12x4\x00", "ITF"),
+        (GS + b"k\x06" + b"1234\x00", "CODABAR"),
+        (code128(b"1234"), "begins with"),
+        (code128(b"{C\x64"), "octet 100"),
+        (code128(b"{B" + b"x" * 100), "wider than 576"),
+        (GS + b"k\x45\x00", "CODE39"),
+        (GS + b"k\x47\x00", "CODABAR"),
+    ],
+)
+def test_a_barcode_that_cannot_be_is_noted_beside_the_paper(data: bytes, reason: str) -> None:
+    paper = printed(b"before\n" + data + b"after\n")
+    assert paper.text == "before\nafter"
+    assert paper.state()["ignored"] == {"GS k": 1}
+    (note,) = [one.note for one in paper.tickets[0].marks if one.kind == "note"]
+    assert reason in note
+    assert paper.image().width > printed(b"before\nafter\n").image().width
+
+
+def pdf417(text: bytes, *settings: bytes) -> bytes:
+    def command(body: bytes) -> bytes:
+        return GS + b"(k" + len(body).to_bytes(2, "little") + body
+
+    return b"".join(command(b"0" + one) for one in (*settings, b"P0" + text, b"Q0"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [(), (b"A\x05",), (b"B\x14",), (b"C\x02", b"D\x04"), (b"E05",), (b"E1\x01",), (b"F\x01",)],
+    ids=["plain", "columns", "rows", "sizes", "level", "ratio", "compact"],
+)
+def test_a_scanner_reads_pdf417_from_the_paper(settings: tuple[bytes, ...]) -> None:
+    text = "Чек 17, 253,00 RUB; " * 4
+    paper = printed(pdf417(text.encode(), *settings) + GS + b"V\x42\x10")
+    (code,) = paper.codes
+    assert (code.kind, code.text) == ("PDF417", text)
+    assert [one.bytes.decode() for one in zxingcpp.read_barcodes(paper.image())] == [text]
+
+
+def test_pdf417_settings_are_obeyed() -> None:
+    def size(*settings: bytes) -> tuple[int, int]:
+        (mark,) = [one for one in printed(pdf417(b"x" * 60, *settings)).tickets[0].marks if one.kind == "bitmap"]
+        return mark.width, mark.height
+
+    width, height = size(b"A\x05")
+    assert width == (69 + 5 * 17) * 3
+    assert size(b"A\x05", b"C\x02") == (width // 3 * 2, height // 3 * 2)
+    assert size(b"A\x05", b"D\x06") == (width, height * 2)
+    assert size(b"A\x05", b"F\x01")[0] < width
+    assert size(b"A\x05", b"E05")[1] > size(b"A\x05", b"E01")[1]
+
+
+def test_pdf417_that_cannot_be_is_noted() -> None:
+    paper = printed(pdf417(b"x" * 3000) + pdf417(b"x" * 60, b"A\x1e") + b"after\n")
+    assert paper.text == "after"
+    assert paper.state()["ignored"] == {"GS ( k": 2}
+
+
+def test_notes_do_not_hide_the_code_beside_them() -> None:
+    paper = printed((ESC + b"V\x01") * 3 + lines_from(BARCODES[3][1], ESC + b"a\x02") + ESC + b"{\x01" + b"end\n")
+    assert paper.state()["ignored"] == {"ESC V": 3, "ESC {": 1}
+    assert [one.text for one in zxingcpp.read_barcodes(paper.image())] == ["4006381333931"]
+
+
 def test_a_code_that_no_symbol_holds_ends_nothing() -> None:
     body = b"1P0" + b"x" * 1300
     store = GS + b"(k" + len(body).to_bytes(2, "little") + body
     paper = printed(GS + b"(k\x03\x001E3" + store + GS + b"(k\x03\x001Q0" + b"after\n")
     assert paper.text == "after"
     assert not paper.codes
+    assert paper.state()["ignored"] == {"GS ( k": 1}
 
 
 def test_real_time_octets_in_a_picture_are_executed_and_stay_data() -> None:

@@ -23,18 +23,41 @@ _PREFIX = {0x1B: "ESC", 0x1C: "FS", 0x1D: "GS"}
 
 # Number of parameter bytes after the two bytes that name the command.
 _FIXED: dict[str, int] = {
-    **dict.fromkeys(("ESC @", "ESC 2", "ESC i", "ESC m", "ESC L", "ESC S", "ESC <", "FS .", "FS &"), 0),
+    **dict.fromkeys(
+        (
+            *("ESC @", "ESC 2", "ESC i", "ESC m", "ESC L", "ESC S", "ESC <", "ESC v", "ESC \f", "FS .", "FS &"),
+            *("GS c", "GS :"),
+        ),
+        0,
+    ),
     **dict.fromkeys(
         (
             *("ESC !", "ESC -", "ESC 3", "ESC d", "ESC J", "ESC E", "ESC G", "ESC M", "ESC a", "ESC t", "ESC R"),
-            *("ESC SP", "ESC {", "ESC V", "ESC =", "ESC U", "ESC r", "ESC %", "ESC e", "ESC K", "ESC T"),
-            *("GS !", "GS B", "GS H", "GS f", "GS h", "GS w", "GS a", "GS r", "GS I", "GS b", "GS |"),
+            *("ESC SP", "ESC {", "ESC V", "ESC =", "ESC U", "ESC r", "ESC %", "ESC e", "ESC K", "ESC T", "ESC u"),
+            *(
+                "GS !",
+                "GS B",
+                "GS H",
+                "GS f",
+                "GS h",
+                "GS w",
+                "GS a",
+                "GS r",
+                "GS I",
+                "GS b",
+                "GS |",
+                "GS /",
+                "GS T",
+                "GS E",
+            ),
             *("FS !", "FS -", "FS C", "FS W"),
         ),
         1,
     ),
-    **dict.fromkeys(("ESC $", "ESC \\", "GS L", "GS W", "GS P", "GS $", "GS \\", "FS S", "ESC B"), 2),
+    **dict.fromkeys(("ESC $", "ESC \\", "GS L", "GS W", "GS P", "GS $", "GS \\", "FS S", "FS p", "FS ?", "ESC B"), 2),
     "ESC p": 3,
+    "GS ^": 3,
+    "FS 2": 74,
     "ESC ?": 2,
     "ESC W": 8,
 }
@@ -99,6 +122,12 @@ def _variable(name: str, data: bytes) -> int | None:
         return 4
     if name == "GS *":  # GS * x y data
         return 2 + data[2] * data[3] * 8 if have >= 2 else None
+    if name == "GS Q":  # GS Q 0 m xL xH yL yH data
+        return 6 + _u16(data, 4) * _u16(data, 6) if have >= 6 else None
+    if name == "GS z":  # GS z 0 t1 t2
+        return 3
+    if name == "FS g":  # FS g 1 m a1 a2 a3 a4 nL nH data, FS g 2 m a1 a2 a3 a4 nL nH
+        return (8 + (_u16(data, 8) if data[2] in (1, 0x31) else 0)) if have >= 8 else None
     if name == "FS q":  # FS q n, then xL xH yL yH data of each picture
         return _stored_pictures(data)
     if name == "ESC &":  # ESC & y c1 c2, then x data of each character

@@ -20,6 +20,10 @@ _HARMLESS = frozenset(
 """Commands that change nothing on the paper: not counted as ignored."""
 
 
+_DATA = (b"\x1dv", b"\x1d8", b"\x1d(", b"\x1b*", b"\x1d*", b"\x1cq", b"\x1dk", b"\x1b&", b"\x1dQ", b"\x1cg", b"\x1c2")
+"""Beginnings of commands with data in which the octets of real-time commands may occur."""
+
+
 @dataclass(slots=True)
 class Traits:
     """What this model can do; all on for a modern one.
@@ -104,6 +108,7 @@ class Machine:
     _asb_mask: int = 0
     _asb_last: bytes = b""
     _cutter_error: bool = False
+    _selected: bool = True
     _xoff_sent: bool = False
 
     def __post_init__(self) -> None:
@@ -130,6 +135,7 @@ class Machine:
         self._buffer.clear()
         self._queue.clear()
         self._editor.reset()
+        self._selected = True
 
     # --- state ---
 
@@ -183,7 +189,7 @@ class Machine:
         data = bytes(self._buffer[: len(self._buffer) - length])
         while (command := next_command(data)) is not None:
             data = data[command.length :]
-        return data[:2] in (b"\x1dv", b"\x1d8", b"\x1d(", b"\x1b*", b"\x1d*", b"\x1cq") and len(data) > 5
+        return data[:2] in _DATA and len(data) > 5
 
     def run(self, now: float) -> None:
         """Let the editor and the head go on as far as they can by the time `now`."""
@@ -246,6 +252,11 @@ class Machine:
 
     def _execute(self, command: Command) -> None:
         name, p = command.name, command.params
+        if name == "ESC =":
+            self._selected = bool(p[0] & 1)
+            return
+        if not self._selected:  # what follows is for another device on the line, such as a customer's display
+            return
         most = self.traits.raster_rows
         if most and name == "GS v" and p[4] | p[5] << 8 > most:
             size = 6 + most * (p[2] | p[3] << 8)

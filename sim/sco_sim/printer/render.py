@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -49,6 +50,16 @@ def _glyph(character: str, width: int, height: int, bold: bool) -> Image:
 
 
 def _draw_text(image: Image, mark: Mark, top: int, paper: Paper) -> None:
+    if mark.upside_down:
+        from PIL import Image as Images
+
+        line = Images.new("L", (image.width, mark.height), PAPER)
+        _draw_text(line, replace(mark, upside_down=False, margin=0), 0, paper)
+        room = paper.width_dots - mark.margin
+        room = min(room, mark.area) if mark.area else room
+        turned = line.crop((0, 0, room, mark.height)).transpose(Images.Transpose.ROTATE_180)
+        image.paste(turned, (mark.margin, top))
+        return
     x = mark.left(sum(len(run.text) * run.style.cell[0] for run in mark.runs), paper)
     baseline = max(run.style.cell[1] for run in mark.runs)
     for run in mark.runs:
@@ -56,11 +67,14 @@ def _draw_text(image: Image, mark: Mark, top: int, paper: Paper) -> None:
 
 
 def _draw_run(image: Image, run: Run, x: int, bottom: int) -> int:
+    from PIL import Image as Images
     from PIL import ImageChops
 
     width, height = run.style.cell
     for character in run.text:
-        glyph = _glyph(character, width, height, run.style.bold)
+        glyph = _glyph(character, *run.style.upright, run.style.bold)
+        if run.style.turned:
+            glyph = glyph.transpose(Images.Transpose.ROTATE_270)
         if run.style.inverse:
             glyph = ImageChops.invert(glyph)
         image.paste(glyph, (x, bottom - height))

@@ -24,12 +24,19 @@ class CharStyle:
     bold: bool = False
     underline: bool = False
     inverse: bool = False
+    turned: bool = False
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height of a character in dots, before it is turned."""
+        w, h = (12, 24) if self.font == "A" else (9, 17)
+        return w * self.width, h * self.height
 
     @property
     def cell(self) -> tuple[int, int]:
-        """Width and height of a character in dots."""
-        w, h = (12, 24) if self.font == "A" else (9, 17)
-        return w * self.width, h * self.height
+        """Width and height of a character in dots; by 90 degrees where it is turned."""
+        w, h = self.upright
+        return (h, w) if self.turned else (w, h)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,7 @@ class Mark:
     margin: int = 0
     area: int = 0
     runs: tuple[Run, ...] = ()
+    upside_down: bool = False
     width: int = 0
     rows: tuple[bytes, ...] = ()
     code: Code | None = None
@@ -117,6 +125,7 @@ CODE_PAGES = {
     4: "cp863",
     5: "cp865",
     6: "cp1251",
+    7: "cp866",
     13: "cp857",
     14: "cp737",
     15: "iso8859_7",
@@ -147,7 +156,7 @@ CODE_PAGES = {
     59: "cp866",
     73: "cp1251",
 }
-"""Epson's numbers, and some of other boards (6, 59, 73)."""
+"""Epson's numbers, and some of other boards (6, 7, 59, 73)."""
 
 
 @dataclass(slots=True)
@@ -183,6 +192,7 @@ class Editor:
     double_byte: bool = False
     motion: int = 0
     runs: list[Run] = field(default_factory=list)
+    upside_down: bool = False
     bar_dots: int = 3
     bar_height: int = 162
     hri: int = 0
@@ -190,6 +200,8 @@ class Editor:
     _qr: _QrMemory = field(default_factory=_QrMemory)
     _pdf417: barcodes.Pdf417 = field(default_factory=barcodes.Pdf417)
     _graphics: Mark | None = None
+    _downloaded: Mark | None = None
+    _stored: list[Mark] = field(default_factory=list)
     _band: int = 0
     _decoder: codecs.IncrementalDecoder = field(
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
@@ -209,7 +221,8 @@ class Editor:
         self.runs.clear()
         self.bar_dots, self.bar_height, self.hri, self.hri_font = 3, 162, 0, "A"
         self._qr, self._pdf417 = _QrMemory(), barcodes.Pdf417()
-        self._graphics, self._band = None, 0
+        self._graphics, self._downloaded, self._band = None, None, 0
+        self.upside_down = False
         self.double_byte, self.motion = self.double_byte_first, self.default_motion or self.paper.dpi
         self._decoder.reset()
 
@@ -245,7 +258,9 @@ class Editor:
         runs, self.runs = tuple(self.runs), []
         if not runs:
             return [Mark("feed", height)]
-        return [Mark("text", height, align=self.align, margin=self.margin, area=self.area, runs=runs)]
+        line = Mark("text", height, align=self.align, margin=self.margin, area=self.area, runs=runs)
+        line.upside_down = self.upside_down
+        return [line]
 
     def _line_feed(self, _: bytes) -> list[Mark]:
         if self._band and not self.runs:  # the band was the line: only what the spacing has beyond it is fed
@@ -306,6 +321,7 @@ class Editor:
             width=2 if n & 32 else 1,
             underline=bool(n & 128),
             inverse=self.style.inverse,
+            turned=self.style.turned,
         )
         return []
 
@@ -334,8 +350,19 @@ class Editor:
             self.align = p[0] % 48
         return []
 
+    def _turned(self, p: bytes) -> list[Mark]:
+        self.style = replace(self.style, turned=p[0] in (1, 2, 49, 50))
+        return []
+
+    def _upside_down(self, p: bytes) -> list[Mark]:
+        if not self.runs:
+            self.upside_down = bool(p[0] & 1)
+        return []
+
     def _code_page(self, p: bytes) -> list[Mark]:
-        self.code_page = CODE_PAGES.get(p[0], "cp437")
+        if p[0] not in CODE_PAGES:
+            return [Mark("note", 0, note=f"ESC t: code page {p[0]} is not known")]
+        self.code_page = CODE_PAGES[p[0]]
         return []
 
     def _double_byte_on(self, _: bytes) -> list[Mark]:
@@ -410,6 +437,33 @@ class Editor:
             band += [bytes(row)] * sy
         self._band = len(band)
         return self._bitmap(count * sx, tuple(band))
+
+    def _download(self, p: bytes) -> list[Mark]:
+        self._downloaded = _column_picture(p[0], p[1], p[2:])
+        return []
+
+    def _print_downloaded(self, p: bytes) -> list[Mark]:
+        return self._print_stored(self._downloaded, p[0], "GS /: no picture was sent")
+
+    def _store(self, p: bytes) -> list[Mark]:
+        self._stored, at = [], 1
+        for _ in range(p[0]):
+            x, y = p[at] | p[at + 1] << 8, p[at + 2] | p[at + 3] << 8
+            at += 4
+            self._stored.append(_column_picture(x, y, p[at : at + x * y * 8]))
+            at += x * y * 8
+        return []
+
+    def _print_from_store(self, p: bytes) -> list[Mark]:
+        picture = self._stored[p[0] - 1] if 0 < p[0] <= len(self._stored) else None
+        return self._print_stored(picture, p[1], f"FS p: picture {p[0]} is not stored")
+
+    def _print_stored(self, picture: Mark | None, mode: int, missing: str) -> list[Mark]:
+        if picture is None:
+            return [Mark("note", 0, note=missing)]
+        sx, sy = 1 + (mode & 1), 1 + (mode >> 1 & 1)
+        rows = tuple(bytes(dot for dot in row for _ in range(sx)) for row in picture.rows for _ in range(sy))
+        return self._bitmap(picture.width * sx, rows)
 
     def _graphics_store(self, body: bytes) -> list[Mark]:
         # fn 112: m fn a bx by c xL xH yL yH data
@@ -553,6 +607,13 @@ class Editor:
         return round(10 * self.paper.dpi / 25.4)
 
 
+def _column_picture(x: int, y: int, data: bytes) -> Mark:
+    """A picture of `x` * 8 columns, each of `y` bytes."""
+    columns = [unpack(data[at : at + y], 1) for at in range(0, len(data), y)] if y else []
+    rows = tuple(bytes(row) for row in zip(*columns, strict=True))
+    return Mark("bitmap", len(rows), width=x * 8, rows=rows)
+
+
 def is_rendered(command: Command) -> bool:
     """Whether the command has an effect on the paper here."""
     kind = command.params[:1]
@@ -584,15 +645,21 @@ _HANDLERS = {
     "ESC M": Editor._font,
     "ESC a": Editor._alignment,
     "ESC t": Editor._code_page,
+    "ESC V": Editor._turned,
+    "ESC {": Editor._upside_down,
     "ESC 2": Editor._default_line,
     "ESC 3": Editor._line_spacing,
     "ESC *": Editor._columns,
     "ESC i": Editor._old_cut,
     "ESC m": Editor._old_cut,
     "FS (": Editor._fs_group,
+    "FS p": Editor._print_from_store,
+    "FS q": Editor._store,
     "FS &": Editor._double_byte_on,
     "FS .": Editor._double_byte_off,
     "GS !": Editor._size,
+    "GS *": Editor._download,
+    "GS /": Editor._print_downloaded,
     "GS B": Editor._inverse,
     "GS L": Editor._left_margin,
     "GS P": Editor._motion_units,

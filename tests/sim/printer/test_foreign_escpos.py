@@ -7,6 +7,7 @@ import socket
 
 import pytest
 import zxingcpp
+from PIL import Image
 
 from sco_sim.printer import VirtualPrinter
 from sco_sim.printer.decoder import next_command
@@ -57,14 +58,16 @@ def test_code_pages(number: int) -> None:
         (GS + b"k\x4b\x03123", "GS k"),  # DataBar
         (GS + b"k\x63\x03123", "GS k"),
         (ESC + b"&\x03\x41\x42\x02" + b"123456" + b"\x01" + b"789", "ESC &"),
-        (FS + b"q\x01\x01\x00\x01\x00" + b"A" * 8, "FS q"),
-        (GS + b"*\x01\x02" + b"A" * 16, "GS *"),
+        (ESC + b"t\xfe", "ESC t"),
+        (FS + b"p\x01\x30", "FS p"),
+        (GS + b"/0", "GS /"),
+        (GS + b"Q00\x02\x00\x02\x00ABCD", "GS Q"),
+        (FS + b"g10\x00\x00\x00\x00\x03\x00ABC", "FS g"),
+        (FS + b"2\x80\x41" + b"A" * 72, "FS 2"),
+        (GS + b"c", "GS c"),
         (GS + b"C0\x03\x01", "GS C"),
         (GS + b"C1\x01\x00\x09\x00\x01\x01", "GS C"),
         (GS + b"g0\x00\x41\x00", "GS g"),
-        (ESC + b"{\x01", "ESC {"),
-        (ESC + b"V\x01", "ESC V"),
-        (ESC + b"=\x01", "ESC ="),
         (GS + b"(D\x03\x00\x14\x01\x00", "GS ( D"),
         (GS + b"(k\x04\x002A2\x00", "GS ( k"),  # MaxiCode
     ],
@@ -73,6 +76,46 @@ def test_what_is_not_rendered_is_skipped_whole_and_counted(data: bytes, name: st
     paper = printed(b"before\n" + data + b"after\n")
     assert paper.text == "before\nafter"
     assert paper.state()["ignored"] == {name: 1}
+
+
+def test_what_is_for_another_device_is_not_printed() -> None:
+    paper = printed(b"paper\n" + ESC + b"=\x02" + b"display\x0c" + GS + b"V\x00" + ESC + b"=\x01" + b"again\n")
+    assert paper.text == "paper\nagain"
+    assert paper.cuts == 0
+    assert paper.state()["ignored"] == {}
+
+
+def rows_of(paper: VirtualPrinter) -> list[tuple[bytes, ...]]:
+    return [mark.rows for mark in paper.tickets[0].marks if mark.kind == "bitmap"]
+
+
+def test_stored_pictures_are_printed_where_they_are_called_for() -> None:
+    # One column of eight a byte: the top dot, then the bottom dot, and so on.
+    data = b"\x80\x01" * 4
+    rows = (b"\x01\x00" * 4, *(bytes(8),) * 6, b"\x00\x01" * 4)
+    assert rows_of(printed(FS + b"q\x01\x01\x00\x01\x00" + data + FS + b"p\x01\x00")) == [rows]
+    assert rows_of(printed(GS + b"*\x01\x01" + data + GS + b"/\x00")) == [rows]
+    wide = tuple(bytes(dot for dot in row for _ in range(2)) for row in rows)
+    assert rows_of(printed(GS + b"*\x01\x01" + data + GS + b"/\x01")) == [wide]
+    again = printed(FS + b"q\x01\x01\x00\x01\x00" + data + ESC + b"@" + FS + b"p\x01\x00" + GS + b"/\x00")
+    assert rows_of(again) == [rows]
+    assert again.state()["ignored"] == {"GS /": 1}
+
+
+def test_upside_down_lines_are_the_same_picture_turned() -> None:
+    upright, turned = printed(b"Tea 12,00\n"), printed(ESC + b"{\x01" + b"Tea 12,00\n" + ESC + b"{\x00")
+    assert turned.text == upright.text
+
+    def line(paper: VirtualPrinter) -> Image.Image:
+        return paper.image().crop((32, 24, 32 + 576, 24 + 34))
+
+    assert list(line(turned).rotate(180).get_flattened_data()) == list(line(upright).get_flattened_data())
+
+
+def test_turned_characters_take_their_height_as_width() -> None:
+    paper = printed(ESC + b"V\x01" + b"x" * 25 + b"\n")
+    assert paper.text == "x" * 24 + "\nx"
+    assert paper.image().getextrema()[0] == 0
 
 
 def lines_from(barcode: bytes, *before: bytes) -> bytes:
@@ -190,8 +233,8 @@ def test_pdf417_that_cannot_be_is_noted() -> None:
 
 
 def test_notes_do_not_hide_the_code_beside_them() -> None:
-    paper = printed((ESC + b"V\x01") * 3 + lines_from(BARCODES[3][1], ESC + b"a\x02") + ESC + b"{\x01" + b"end\n")
-    assert paper.state()["ignored"] == {"ESC V": 3, "ESC {": 1}
+    paper = printed((GS + b"c") * 3 + lines_from(BARCODES[3][1], ESC + b"a\x02") + GS + b"g0\x00\x41\x00" + b"end\n")
+    assert paper.state()["ignored"] == {"GS c": 3, "GS g": 1}
     assert [one.text for one in zxingcpp.read_barcodes(paper.image())] == ["4006381333931"]
 
 

@@ -331,6 +331,7 @@ class Loop:
     def perform(self, state: m.State, effects: Iterable[m.Effect]) -> None:
         """Perform effects whose step is on disk."""
         key, plan = state.plan.key, state.plan
+        effects = tuple(effects)
         for effect in effects:
             match effect:
                 case m.SendCreate(seq=seq):
@@ -350,6 +351,8 @@ class Loop:
                     self._show(state, view)
                 case m.Finish() | m.OpenCase() | m.NoteCase():
                     pass  # on disk by now; `pay` returns the outcome
+        if m.Withdraw() in effects:
+            self.customer.withdraw_ticket(key, background=key != self.foreground)
 
     def _request(self, key: str, send: Callable[[], m.Event], broken: Callable[[int, str], m.Event]) -> None:
         """`broken` makes the event for a request that fails in an unforeseen way, so that no attempt hangs."""

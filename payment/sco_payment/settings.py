@@ -82,6 +82,12 @@ class DisplaySettings:
     sticker_id: str = _setting("", "mode 2 static: id of the cash link that the lane activates")
     plate_link: str = _setting("", "mode 2 static: the link that plate and tag carry")
     qr_with_plate: bool = _setting(True, "mode 2: show the QR code on the screen too")
+    retract_ticket: str = _setting(
+        "end",
+        "mode 0, a printer that holds the ticket in its output: when one that nobody took is retracted. end: when the "
+        "payment ends or its link expires; expiry: when its link expires; never: before the next ticket only",
+        choices=("end", "expiry", "never"),
+    )
     qr_mm: float = _setting(40.0, "mode 0: side of the printed code in mm, quiet zone included", min=20, max=72)
 
 

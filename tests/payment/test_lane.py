@@ -558,7 +558,7 @@ def test_an_idle_lane_looks_at_its_printer_now_and_then(tmp_path: Path, monkeypa
         looks: list[int] = []
         now = [lane._runtime.now()]
         monkeypatch.setattr(lane._runtime, "now", lambda: now[0])
-        monkeypatch.setattr(lane._loop.customer._presenter, "check_printer", lambda: looks.append(now[0]))
+        monkeypatch.setattr(lane._loop.customer._presenter, "check_printer", looks.append)
         for later in (0, 1, 29_998, 1):
             now[0] += later
             lane.run_pending()

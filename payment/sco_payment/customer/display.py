@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 from sco_drivers.errors import DeviceError
 from sco_drivers.qr import preload
@@ -122,6 +123,21 @@ class CustomerDisplay:
 
         self._runtime.submit("devices", work)
 
+    def withdraw_ticket(self, key: str, *, background: bool = False) -> None:
+        """Retract the printed ticket from the printer's output, if nobody took it; arguments as for `withdraw`.
+
+        It takes seconds: request it after the screens that the customer waits for.
+        """
+
+        def work() -> None:
+            now = self._runtime.now()
+            report = self._presenter.withdraw_ticket(key if background else None, now)
+            if report is not None:
+                self._note(key, report, now)
+
+        if self._presenter.has_printer:
+            self._runtime.submit("devices", work)
+
     # --- between payments -------------------------------------------------------------------------------------
 
     def enable_tag(self) -> None:
@@ -140,7 +156,7 @@ class CustomerDisplay:
         now = self._runtime.now()
         if self._presenter.has_printer and now >= self._printer_check_at:
             self._printer_check_at = now + _PRINTER_CHECK_MS
-            self._runtime.submit("devices", self._presenter.check_printer)
+            self._runtime.submit("devices", partial(self._presenter.check_printer, now))
 
     def load_encoder(self) -> None:
         """Load the QR encoder once, so that the first payment does not wait for it. Call it between payments."""

@@ -15,7 +15,7 @@ from sco_drivers.errors import DeviceError
 from sco_drivers.nfc import TagContents, TagReader, TagWriteFailed, WrongContent
 from sco_drivers.nfc.endurance import WriteEndurance
 from sco_drivers.nfc.guard import GuardEvent, TagGuard
-from sco_drivers.printer import DuplicateTicket, Line, Printer, PrintOutcome, SensorState, Style, Ticket
+from sco_drivers.printer import DuplicateTicket, Line, Printer, PrintOutcome, SensorState, Style, Ticket, TicketEnd
 from sco_payment.attempt import Mode, Plan
 from sco_payment.customer.texts import Texts
 from sco_payment.devices import ReopeningDevice
@@ -23,6 +23,15 @@ from sco_payment.money import format_amount
 from sco_payment.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_TICKET_ENDS = {
+    TicketEnd.NONE: "there is no ticket in the printer's output any more",
+    TicketEnd.RETRACTED: "the ticket was still in the printer's output: it was retracted, unless taken just then",
+    TicketEnd.JAMMED: "the ticket is jammed in the printer's output: take it out",
+    TicketEnd.STILL_THERE: "the ticket is still in the printer's output: it could not be retracted",
+    TicketEnd.UNKNOWN: "it is not known whether the ticket was taken: the printer does not report it",
+}
+_GONE = (TicketEnd.NONE, TicketEnd.RETRACTED)
 
 _MAX_WRITES_CUT_SHORT = 2  # to any one page, by a write that was interrupted
 
@@ -40,6 +49,14 @@ class Presentation:
     seen: bool
     evidence: str
     tag_ok: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _TicketOut:
+    """A ticket that may be in the printer's output. Key None: of a process before, if there is one."""
+
+    key: str | None
+    expires_at_ms: int
 
 
 def ignore_tag(event: GuardEvent) -> None:
@@ -75,6 +92,8 @@ class Presenter:
         self._wall = wall
         self._uid = bytes.fromhex(settings.devices.nfc_uid) if settings.devices.nfc_uid else None
         self._printer_report = ""
+        self._ticket_report: str | None = None
+        self._ticket_out: _TicketOut | None = _TicketOut(None, 0)
         self._guard = TagGuard(self._uid, on_tag)
         self._endurance = endurance
         self._dynamic_tag = settings.mode is Mode.PLATE and settings.display.plate == "dynamic"
@@ -95,6 +114,7 @@ class Presenter:
         try:
             result = self._printer.get().print_ticket(self._ticket(plan, link))
         except DuplicateTicket as error:  # an earlier print of this attempt may be in the customer's hand
+            self._ticket_out = _TicketOut(plan.key, plan.expires_at_ms)
             return Presentation(True, str(error))
         except DeviceError as error:  # it cannot be opened, or refused before a byte was sent
             self._printer.lost(error)
@@ -104,6 +124,7 @@ class Presenter:
             log.error("the printer may still hold the ticket and print it later: power-cycle it")
         if result.outcome is PrintOutcome.NOT_PRINTED:
             return Presentation(False, f"{result.evidence}: {result.error}" if result.error else result.evidence)
+        self._ticket_out = _TicketOut(plan.key, plan.expires_at_ms)
         return Presentation(True, f"ticket {result.outcome.value}: {result.evidence}")
 
     def _ticket(self, plan: Plan, link: str) -> Ticket:
@@ -133,11 +154,11 @@ class Presenter:
         """Whether there is a printer to check between payments."""
         return self._printer is not None and self._settings.mode is Mode.PRINT
 
-    def check_printer(self) -> None:
-        """Check the printer while no payment is under way. Never raises a device's error.
+    def check_printer(self, now: int) -> None:
+        """Check the printer while no payment is under way, at lane time `now`. Never raises a device's error.
 
         The first check opens it, which clears what a crash or a lost connection may have left in it, so that no old
-        ticket comes out when somebody changes the roll.
+        ticket comes out when somebody changes the roll, and retracts one that it left in the output.
         """
         if self._printer is None or not self.has_printer:
             return
@@ -152,6 +173,46 @@ class Presenter:
         if report != self._printer_report:
             self._printer_report = report
             log.log(logging.ERROR if report else logging.INFO, report or "the printer is ready")
+        self._retract_if_due(now)
+
+    def withdraw_ticket(self, key: str | None, now: int) -> str | None:
+        """Retract a ticket of ours from the printer's output where nobody took it, at lane time `now`.
+
+        A ticket that has left the output is never reported as taken: the printer may have retracted it by itself.
+
+        Args:
+            key: as for `withdraw`.
+            now: lane time.
+
+        Returns:
+            What became of it, for the journal; None where there is nothing to report. Never raises a device's error.
+        """
+        if self._ticket_out is None or self._ticket_out.key is None or key not in (self._ticket_out.key, None):
+            return None
+        return self._retract_if_due(now)
+
+    def _retract_if_due(self, now: int) -> str | None:
+        """Retract the ticket if the settings want it now; returns what became of it, if that is new."""
+        when, ticket = self._settings.display.retract_ticket, self._ticket_out
+        if self._printer is None or ticket is None or when == "never":
+            return None
+        if when == "expiry" and now < ticket.expires_at_ms:
+            return None
+        try:
+            presenter = self._printer.get().presenter
+            end = None if presenter is None else presenter.retract()
+        except DeviceError as error:
+            self._printer.lost(error)
+            end, report = TicketEnd.UNKNOWN, f"it is not known whether the ticket was taken: {error}"
+        else:
+            report = "" if end is None else _TICKET_ENDS[end]
+        if end is None or end in _GONE or end is TicketEnd.JAMMED:  # a jam is reported again at the next ticket
+            self._ticket_out = None
+        if not report or report == self._ticket_report:
+            return None
+        self._ticket_report = None if end in _GONE else report
+        log.log(logging.INFO if end in _GONE else logging.ERROR, report)
+        return report
 
     # --- the tag ---------------------------------------------------------------------------------------------
 

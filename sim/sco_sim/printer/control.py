@@ -29,6 +29,7 @@ FAULTS = {
     "power-off": VirtualPrinter.power_off,
     "power-on": VirtualPrinter.power_on,
     "ticket-taken": VirtualPrinter.ticket_taken,
+    "retract-by-itself": VirtualPrinter.retract_by_itself,
 }
 SWITCHES = {"stall": VirtualPrinter.stall, "mute": VirtualPrinter.mute, "jam-output": VirtualPrinter.jam_output}
 USAGE = (

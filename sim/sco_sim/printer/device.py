@@ -357,6 +357,16 @@ class VirtualPrinter:
 
         self._do(change)
 
+    def retract_by_itself(self) -> None:
+        """The printer retracts the ticket in the output after a time of its own, as its setup may say."""
+
+        def change() -> None:
+            if self._machine.in_output:
+                self._machine.in_output = False
+                self._machine.retracted += 1
+
+        self._do(change)
+
     def jam_output(self, jammed: bool = True) -> None:
         """A ticket is jammed in the presenter (or no longer)."""
         self._do(lambda: setattr(self._machine, "output_jam", jammed))

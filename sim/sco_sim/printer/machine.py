@@ -46,6 +46,7 @@ class Traits:
         xoff_offline: on a serial line, sends XOFF (0x13) when it goes offline and XON (0x11) when it is online
             again, as Epson's do by default ("BUSY: receive buffer full or offline").
         presenter: a kiosk printer that keeps a cut ticket until `GS e 3` presents it; executes `GS e`, `DLE EOT 20`.
+        output_sensor: it answers `DLE EOT 20`; a presenter without cannot be asked for its ticket.
         head_mm_s: speed of the head; 0 for a head that takes no time.
         buffer_bytes: size of the receive buffer.
         near_end_mm: paper left at which the near-end sensor acts.
@@ -67,6 +68,7 @@ class Traits:
     motion_per_inch: int = 0
     xoff_offline: bool = False
     presenter: bool = False
+    output_sensor: bool = True
     head_mm_s: float = 0.0
     buffer_bytes: int = 4096
     near_end_mm: float = 500.0
@@ -322,7 +324,7 @@ class Machine:
         p = command.params
         if command.name == "DLE EOT":
             if p[0] == 20:
-                if self.traits.presenter:
+                if self.traits.presenter and self.traits.output_sensor:
                     self.output += self._full_status()
             elif self.traits.status:
                 self._answer(bytes((self._status_byte(p[0]),)))

@@ -248,6 +248,12 @@ class EscPosPrinter:
             return False
 
     @contextlib.contextmanager
+    def exclusively(self) -> Iterator[EscPosSession]:
+        """The session, to find out what the printer can do; no other call runs meanwhile. Raises DeviceClosed."""
+        with self._using():
+            yield self._session
+
+    @contextlib.contextmanager
     def _using(self) -> Iterator[None]:
         """One caller at a time. Raises DeviceClosed."""
         with self._mutex:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import os
 import signal
 import sys
 import threading
 import time
 from contextlib import ExitStack
 from dataclasses import fields
+from pathlib import Path
 
 import click
 
 from sco_drivers import open_printer
 from sco_drivers.errors import DeviceError
 from sco_drivers.printer import Line, PrintOutcome, Style, Ticket
+from sco_drivers.printer.description import load
 from sco_hwtest.cli.options import device_argument
+from sco_hwtest.printer_probe import Choice, refuse_description
+from sco_hwtest.printer_probe import probe as find_out
+from sco_hwtest.printer_profiles import PATH, explain, find, table
 from sco_sim.printer import SimulatedPrinter, VirtualPrinter
 from sco_sim.printer.control import ControlSocket, send
 
+_MAX_LISTED = 20
 _SAMPLE = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 
 
@@ -131,6 +139,17 @@ def print_ticket(url: str, link: str, qr_mm: float) -> None:
     sys.exit(0 if result.outcome is PrintOutcome.PRINTED else 1)
 
 
+def _code_pages(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> dict[int, str] | None:
+    pages: dict[int, str] = {}
+    for text in texts:
+        number, _, codec = text.partition("=")
+        try:
+            pages[int(number)] = codecs.lookup(codec).name
+        except (ValueError, LookupError):
+            raise click.BadParameter(f"{text!r} is not NUMBER=CODEC, e.g. 7=cp866") from None
+    return pages or None
+
+
 @printer_group.command(short_help="Simulate a receipt printer.")
 @click.argument("where", default="tcp://127.0.0.1:9100")
 @click.option("--gadget", metavar="DEVICE", help="Use a USB gadget (/dev/g_printer0) instead of WHERE.")
@@ -162,9 +181,17 @@ def print_ticket(url: str, link: str, qr_mm: float) -> None:
 @click.option("--presenter", is_flag=True, help="A kiosk printer: the cut ticket waits in the output.")
 @click.option(
     "--without",
-    type=click.Choice(["process-id", "clear-buffer", "asb", "status", "native-qr", "utf8"]),
+    type=click.Choice(["process-id", "clear-buffer", "asb", "status", "identity", "native-qr", "utf8", "cutter"]),
     multiple=True,
     help="A model without this feature; can be repeated.",
+)
+@click.option(
+    "--code-page",
+    "code_pages",
+    metavar="NUMBER=CODEC",
+    multiple=True,
+    callback=_code_pages,
+    help="A code page that ESC t selects, e.g. 7=cp866; can be repeated. Default: the usual ones.",
 )
 @click.option("--keep", default=100, show_default=True, type=click.IntRange(1), help="Number of tickets to keep.")
 def simulate(
@@ -182,6 +209,7 @@ def simulate(
     quirk: tuple[str, ...],
     presenter: bool,
     without: tuple[str, ...],
+    code_pages: dict[int, str] | None,
     keep: int,
 ) -> None:
     """Simulate a receipt printer at WHERE: tcp://HOST:PORT (port 0: any), or pty:///LINK, a serial line of that name.
@@ -207,6 +235,7 @@ def simulate(
                     head_mm_s=head_mm_s,
                     buffer_bytes=buffer_bytes,
                     presenter=presenter,
+                    code_pages=code_pages,
                     **lacks,
                     **has,
                 )
@@ -221,6 +250,101 @@ def simulate(
         quit_wanted.wait()
     if roll:
         printer.save_png(roll)
+
+
+@printer_group.command(short_help="List the profiles of printers, or explain one.")
+@click.argument("name", required=False)
+def profiles(name: str | None) -> None:
+    """List the profiles of printers, or explain the profile NAME: a name of the list, or a file such as
+    /etc/sco/printer.toml.
+
+    What is printed for NAME is such a file: change what differs, save it, and add profile=FILE to the printer's URL.
+    """
+    if name is None:
+        rows = table()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            click.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        click.echo(
+            "\ndots: printable width. cp866, cp1251: number of that code page. ask: found out from the printer.\n"
+            "`sco-hwtest printer profiles NAME` explains one. For a printer that is not here, use `default`, or find\n"
+            "out what it can do: `sco-hwtest printer probe URL`."
+        )
+        return
+    try:
+        found, settings = find(name)
+    except LookupError as error:
+        raise click.ClickException(str(error.args[0])) from error
+    click.echo(
+        explain(settings, f"{found.name}: change what differs, and add profile=FILE to the printer's URL."), nl=False
+    )
+
+
+@printer_group.command(short_help="Find out what an unknown printer can do.")
+@_url
+@click.option(
+    "--output", "-o", default=PATH, show_default=True, type=click.Path(dir_okay=False), help="File that is written."
+)
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+def probe(url: str, output: str, force: bool) -> None:
+    """Find out what the printer URL can do, and write the file that describes it.
+
+    The printer is asked first, then it prints a strip of about 20 cm, and you answer questions about the strip: with
+    one of the answers shown, or with Enter for "I do not know". The URL then gets profile=FILE.
+    """
+    target = Path(output).absolute()
+    try:
+        refuse_description(url)
+        _check_target(target, force=force)
+        found = find_out(url, _at_terminal, lambda line: click.echo(f"- {line}"))
+    except DeviceError as error:
+        raise click.ClickException(str(error)) from error
+    except (click.Abort, EOFError):
+        raise click.ClickException(f"the questions were not answered to the end; {target} was not written") from None
+    day = time.strftime("%Y-%m-%d")
+    heading = f"{found.printer or 'A printer'} at {url}, as `sco-hwtest printer probe` found it on {day}."
+    text = explain(found.settings, heading)
+    try:
+        target.write_text(text, "utf-8")
+        load(str(target))
+    except OSError as error:
+        click.echo(text)
+        raise click.ClickException(f"{target} cannot be written: {error.strerror}; its text is above") from error
+    click.echo(f"\n{target}:\n\n{text}")
+    if found.open:
+        click.echo(f"Not answered, so the values of the profile `default` hold: {', '.join(found.open)}.")
+    click.echo(f"Now try it:\n  sco-hwtest printer print '{url}{'&' if '?' in url else '?'}profile={target}'")
+
+
+def _check_target(target: Path, *, force: bool) -> None:
+    """Refuse a file that could not be written afterwards."""
+    folder = target.parent
+    hint = "or name another file with --output"
+    if not folder.is_dir():
+        raise click.ClickException(f"{target}: there is no folder {folder}; create it (sudo mkdir {folder}), {hint}")
+    if not os.access(target if target.exists() else folder, os.W_OK):
+        raise click.ClickException(f"{target}: this user may not write it; start with sudo, {hint}")
+    if target.exists() and not force:
+        raise click.ClickException(f"{target} exists; --force replaces it, {hint}")
+
+
+def _at_terminal(choice: Choice) -> str | None:
+    click.echo(f"\n? {choice.text}")
+    named = {key: meaning for key, meaning in choice.answers.items() if meaning}
+    if len(named) <= _MAX_LISTED:
+        for key, meaning in named.items():
+            click.echo(f"    {key}: {meaning}")
+    while True:
+        text = (
+            str(click.prompt("  answer, or Enter if you do not know", default="", show_default=False)).strip().lower()
+        )
+        if not text:
+            return None
+        if text in choice.answers:
+            return text
+        keys = list(choice.answers)
+        known = ", ".join(keys) if len(keys) <= _MAX_LISTED else f"{keys[0]} to {keys[-2]}, or {keys[-1]}"
+        click.echo(f"  {text!r} is not one of the answers: {known}")
 
 
 @printer_group.command(short_help="Make faults in a simulated printer.")

@@ -8,10 +8,11 @@ received in its buffer and prints it when it is online again, as real ones do.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sco_sim.printer.decoder import Command, RealTimeScanner, next_command
-from sco_sim.printer.roll import Editor, Mark, Paper, is_rendered
+from sco_sim.printer.roll import CODE_PAGES, Editor, Mark, Paper, is_rendered
 
 INFINITE_MM = float("inf")
 _HARMLESS = frozenset(
@@ -46,6 +47,8 @@ class Traits:
         xoff_offline: on a serial line, sends XOFF (0x13) when it goes offline and XON (0x11) when it is online
             again, as Epson's do by default ("BUSY: receive buffer full or offline").
         presenter: a kiosk printer that keeps a cut ticket until `GS e 3` presents it; executes `GS e`, `DLE EOT 20`.
+        cutter: it cuts; without, `GS V` only feeds.
+        code_pages: codec by number of `ESC t`, where they are not the usual ones.
         output_sensor: it answers `DLE EOT 20`; a presenter without cannot be asked for its ticket.
         head_mm_s: speed of the head; 0 for a head that takes no time.
         buffer_bytes: size of the receive buffer.
@@ -69,6 +72,8 @@ class Traits:
     xoff_offline: bool = False
     presenter: bool = False
     output_sensor: bool = True
+    cutter: bool = True
+    code_pages: Mapping[int, str] | None = None
     head_mm_s: float = 0.0
     buffer_bytes: int = 4096
     near_end_mm: float = 500.0
@@ -120,6 +125,7 @@ class Machine:
             native_qr=self.traits.native_qr,
             double_byte_first=self.traits.double_byte,
             default_motion=self.traits.motion_per_inch,
+            code_pages=CODE_PAGES if self.traits.code_pages is None else self.traits.code_pages,
         )
 
     # --- power ---
@@ -234,6 +240,9 @@ class Machine:
         return True
 
     def _cut(self, mark: Mark) -> bool:
+        if not self.traits.cutter:
+            self._queue.popleft()
+            return True
         if self.cutter_jam:
             self._cutter_error = True
             return False

@@ -7,7 +7,7 @@ of those dots the head really printed is the machine's business. Rendering to pi
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sco_sim.printer import barcodes
@@ -173,6 +173,7 @@ class Editor:
     Attributes:
         utf8_capable, native_qr: it knows `FS ( C`, and draws QR codes.
         double_byte_first: it takes letters for Chinese until `FS .`, and again after `ESC @`.
+        code_pages: codec by number of `ESC t`.
         default_motion: vertical motion units an inch until `GS P`; 0 for one a dot.
     """
 
@@ -181,6 +182,7 @@ class Editor:
     native_qr: bool = True
     double_byte_first: bool = False
     default_motion: int = 0
+    code_pages: Mapping[int, str] = field(default_factory=lambda: CODE_PAGES)
     style: CharStyle = field(default_factory=CharStyle)
     align: int = 0
     margin: int = 0
@@ -360,9 +362,9 @@ class Editor:
         return []
 
     def _code_page(self, p: bytes) -> list[Mark]:
-        if p[0] not in CODE_PAGES:
+        if p[0] not in self.code_pages:
             return [Mark("note", 0, note=f"ESC t: code page {p[0]} is not known")]
-        self.code_page = CODE_PAGES[p[0]]
+        self.code_page = self.code_pages[p[0]]
         return []
 
     def _double_byte_on(self, _: bytes) -> list[Mark]:

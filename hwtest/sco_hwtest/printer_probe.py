@@ -113,7 +113,7 @@ class _Probe:
             self._ask_printer(session, answers=not session.silent)
         self._report("printing a strip of about 20 cm; take it and answer")
         lines = _letter_lines()
-        self._send(_strip(lines) + commands.cut(full=False))
+        self._send(_strip(lines), cut_full=False)
         self._read_letters(lines)
         self._read_width()
         self._read_pictures()
@@ -159,7 +159,11 @@ class _Probe:
 
     # --- what the paper shows ---
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes, *, cut_full: bool) -> None:
+        """Print, cut, and hand over."""
+        data += commands.cut(full=cut_full)
+        if self._found.settings.get("presenter") == "custom":
+            data += commands.PRESENT
         with self._printer.exclusively() as session:
             taken = session.send(data, _WRITE_S)
             if taken == len(data):
@@ -196,7 +200,7 @@ class _Probe:
             answer == "0"
             and self._choose(Choice("all-letters", "Print all 256 numbers, on about 60 cm of paper?", YES_NO)) == "y"
         ):
-            self._send(_all_pages() + commands.cut(full=False))
+            self._send(_all_pages(), cut_full=False)
             answer = self._read_all_pages()
         elif answer is not None and answer in lines:
             self._set_code_page(*lines[answer])
@@ -240,7 +244,7 @@ class _Probe:
         question = "Is the strip cut off (a small bridge may hold it)?"
         cut = self._choose(Choice("cut", question, YES_NO))
         if cut == "n":
-            self._send(commands.INIT + b"CUT\n" + commands.cut(full=True))
+            self._send(commands.INIT + b"CUT\n", cut_full=True)
             cut = self._choose(Choice("cut", "It was told to cut in another way. Is the paper cut off now?", YES_NO))
             if cut is not None:
                 self._found.settings["cut"] = "full" if cut == "y" else "feed"
@@ -248,7 +252,7 @@ class _Probe:
             self._found.settings["cut"] = "partial"
 
     def _try_presenter(self) -> None:
-        self._send(commands.INIT + b"PRESENTER\n" + commands.cut(full=True) + commands.PRESENT)
+        self._send(commands.INIT + b"PRESENTER\n", cut_full=True)
         text = "Is the ticket «PRESENTER» held in the printer's output? Leave it there."
         if self._choose(Choice("presenter", text, YES_NO)) == "n":
             self._found.settings["presenter"] = "none"

@@ -34,6 +34,7 @@ class Reader:
     def __call__(self, choice: Choice) -> str | None:
         self.asked.append(choice.name)
         assert self.paper.wait_idle()
+        assert not self.paper.state()["in_presenter"], "the strip cannot be seen"
         if choice.name in self.own:
             return self.own[choice.name]
         answer: Callable[[Choice], str | None] = getattr(self, choice.name)

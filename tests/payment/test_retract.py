@@ -125,6 +125,25 @@ def test_a_jam_is_reported_and_stops_no_payment(tmp_path: Path, kiosk: VirtualPr
     assert kiosk.retracted == 0
 
 
+def test_a_ticket_that_is_held_is_retracted_once_it_is_let_go(tmp_path: Path, kiosk: VirtualPrinter) -> None:
+    notes: list[str] = []
+
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, StateChanged) and event.phase is Phase.WAITING:
+            kiosk.hold_ticket()
+        if isinstance(event, NoteAdded) and "output" in event.text:
+            notes.append(event.text)
+
+    display, devices = {"mode": 0}, {"printer": f"{kiosk.url}?profile=CUSTOM-VKP80"}
+    with bench(tmp_path, "pays after=6", ui=OwnUI(), observer=observe, display=display, devices=devices) as (lane, _):
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        lane._runtime.drain()  # type: ignore[attr-defined]
+        assert notes == ["the ticket is still in the printer's output: it could not be retracted"]
+        kiosk.hold_ticket(False)
+        lane.run_pending()
+        assert kiosk.wait_for(lambda one: one.retracted == 1)
+
+
 def test_without_an_answer_from_the_sensor_nothing_is_claimed_and_nothing_moved(tmp_path: Path) -> None:
     with VirtualPrinter(presenter=True, process_id=False, clear_buffer=False, output_sensor=False) as kiosk:
         outcomes, (note,) = pay(tmp_path, kiosk, "pays after=6", "end")

@@ -31,7 +31,12 @@ FAULTS = {
     "ticket-taken": VirtualPrinter.ticket_taken,
     "retract-by-itself": VirtualPrinter.retract_by_itself,
 }
-SWITCHES = {"stall": VirtualPrinter.stall, "mute": VirtualPrinter.mute, "jam-output": VirtualPrinter.jam_output}
+SWITCHES = {
+    "stall": VirtualPrinter.stall,
+    "mute": VirtualPrinter.mute,
+    "jam-output": VirtualPrinter.jam_output,
+    "hold-ticket": VirtualPrinter.hold_ticket,
+}
 USAGE = (
     *FAULTS,
     *(f"{name} [on|off]" for name in SWITCHES),

@@ -352,10 +352,14 @@ class VirtualPrinter:
 
         def change() -> None:
             if self._machine.in_output:
-                self._machine.in_output = False
+                self._machine.in_output = self._machine.ticket_held = False
                 self._machine.taken += 1
 
         self._do(change)
+
+    def hold_ticket(self, held: bool = True) -> None:
+        """The customer holds the ticket in the output (or lets go), so that it cannot be retracted."""
+        self._do(lambda: setattr(self._machine, "ticket_held", held))
 
     def retract_by_itself(self) -> None:
         """The printer retracts the ticket in the output after a time of its own, as its setup may say."""

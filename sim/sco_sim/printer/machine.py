@@ -100,6 +100,7 @@ class Machine:
     in_presenter: int = 0
     in_output: bool = False
     output_jam: bool = False
+    ticket_held: bool = False
     ignored: dict[str, int] = field(default_factory=dict)
     retracted: int = 0
     taken: int = 0
@@ -315,7 +316,7 @@ class Machine:
     def _present(self, n: int) -> None:
         if n == 3 and self.in_presenter and not self.output_jam:
             self.in_presenter, self.in_output = 0, True
-        elif n == 2 and self.in_output and not self.output_jam:
+        elif n == 2 and self.in_output and not (self.output_jam or self.ticket_held):
             self.in_output, self.retracted = False, self.retracted + 1
         elif n == 5 and not self.output_jam:
             self.in_output = False

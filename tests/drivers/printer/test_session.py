@@ -335,6 +335,27 @@ def test_presenter(kiosk: VirtualPrinter) -> None:
         assert mouth.wait_taken(0.5) is TicketEnd.UNKNOWN
 
 
+def test_a_ticket_that_cannot_be_retracted_is_still_there(kiosk: VirtualPrinter) -> None:
+    with opened(kiosk, "profile=CUSTOM-VKP80") as printer:
+        assert printer.presenter is not None
+        printer.print_ticket(ticket())
+        kiosk.hold_ticket()
+        assert printer.presenter.retract() is TicketEnd.STILL_THERE
+        kiosk.ticket_taken()
+        assert printer.presenter.retract() is TicketEnd.NONE
+
+
+def test_a_sensor_that_does_not_answer_moves_nothing_and_claims_nothing() -> None:
+    with VirtualPrinter(presenter=True, process_id=False, clear_buffer=False, output_sensor=False) as kiosk:
+        with opened(kiosk, "profile=CUSTOM-VKP80") as printer:
+            assert printer.presenter is not None
+            assert printer.print_ticket(ticket()).outcome is PrintOutcome.PRINTED
+            assert printer.presenter.retract() is TicketEnd.UNKNOWN
+            kiosk.ticket_taken()
+            assert printer.presenter.wait_taken(0.1) is TicketEnd.UNKNOWN
+        assert kiosk.retracted == 0
+
+
 def test_most_printers_have_none(paper: VirtualPrinter) -> None:
     with opened(paper) as printer:
         assert printer.presenter is None

@@ -59,6 +59,7 @@ def test_every_fault_by_name(served: tuple[VirtualPrinter, Path]) -> None:
         "mute on",
         "mute off",
         "jam-output",
+        "hold-ticket",
         "load-paper 12.5",
         "answer-late 0.1",
         "answer-late",

@@ -44,6 +44,33 @@ def test_its_codes_are_read(paper: VirtualPrinter, escpos: Any, how: dict[str, A
     assert [code.text for code in zxingcpp.read_barcodes(paper.tickets[0].image())] == [LINK]
 
 
+@pytest.mark.parametrize("form", ["A", "B"])
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("EAN13", "4006381333931"),
+        ("EAN8", "96385074"),
+        ("UPC-A", "036000291452"),
+        ("CODE39", "ABC-12"),
+        ("ITF", "123456"),
+    ],
+)
+def test_its_barcodes_are_read(paper: VirtualPrinter, escpos: Any, kind: str, data: str, form: str) -> None:
+    escpos.barcode(data, kind, height=80, width=2, pos="BELOW", function_type=form)
+    escpos.cut()
+    assert paper.wait_for(lambda one: one.cuts == 1)
+    (found,) = zxingcpp.read_barcodes(paper.tickets[0].image())
+    assert found.text == ("0" + data if kind == "UPC-A" else data)  # which is read as an EAN-13
+    assert paper.text.strip().strip("*") == data
+
+
+def test_its_code128_is_read(paper: VirtualPrinter, escpos: Any) -> None:
+    escpos.barcode("{BTill 4 {C\x0c\x22", "CODE128", height=80, width=2, function_type="B")
+    escpos.cut()
+    assert paper.wait_for(lambda one: one.cuts == 1)
+    assert [code.text for code in zxingcpp.read_barcodes(paper.tickets[0].image())] == ["Till 4 1234"]
+
+
 def test_its_text_is_read(paper: VirtualPrinter, escpos: Any) -> None:
     escpos.charcode("CP866")
     escpos.set(align="center", bold=True, double_height=True, double_width=True)

@@ -29,6 +29,7 @@ _BLOCK = 16
 _LINK = "https://qr.nspk.ru/"
 _WRITE_S = 20.0
 _MARK = b"PRB1"
+_LONGEST_PICTURE = max(WIDTHS) // 8 * _BLOCK
 
 _FOUND_OUT = frozenset({"profile", "codec", "qr", *SETTINGS})
 
@@ -111,9 +112,11 @@ class _Probe:
             if status.ready is SensorState.NO:
                 raise _not_ready(status, self._printer.url)
             self._ask_printer(session, answers=not session.silent)
-        self._report("printing a strip of about 20 cm; take it and answer")
+        self._report("printing a strip of about 20 cm")
         lines = _letter_lines()
         self._send(_strip(lines), cut_full=False)
+        if self._person(Choice("strip", "Has the strip come out, down to the word «END»? Take it.", YES_NO)) == "n":
+            raise self._why_not()
         self._read_letters(lines)
         self._read_width()
         self._read_pictures()
@@ -138,9 +141,11 @@ class _Probe:
             )
             settings |= {"process_id": False, "clear_buffers": False, "asb": False, "identity": False}
             return
+        settings["clear_buffers"] = session.clear()
+        if not settings["clear_buffers"]:  # an interrupted picture may wait for its end; NUL is white, and else skipped
+            session.send(bytes(_LONGEST_PICTURE), _WRITE_S)
         settings["process_id"] = session.reports_printed(_MARK)
         session.empty_line()
-        settings["clear_buffers"] = session.clear()
         settings["asb"] = _sends_status(session)
         identity = session.identity()
         session.empty_line()
@@ -166,16 +171,18 @@ class _Probe:
             data += commands.PRESENT
         with self._printer.exclusively() as session:
             taken = session.send(data, _WRITE_S)
-            if taken == len(data):
-                status = session.status()
-                if status.ready is SensorState.NO:
-                    raise _not_ready(status, self._printer.url)
-                return
+            ready = session.status().ready
+        if taken < len(data) or ready is SensorState.NO:
+            raise self._why_not()
+
+    def _why_not(self) -> DeviceError:
+        """Why it has not printed."""
+        with self._printer.exclusively() as session:
             status = session.status()
         if status.ready is SensorState.NO:
-            raise _not_ready(status, self._printer.url)
-        detail = f"it took {taken} of {len(data)} bytes in {_WRITE_S:g} s"
-        raise DeviceTimeout(detail, url=self._printer.url, hint="look at its lamps and at the paper")
+            return _not_ready(status, self._printer.url)
+        hint = "check that it is on, the cable, on a serial line baud=; look at its lamps and at the paper"
+        return DeviceTimeout("it has not printed the strip", url=self._printer.url, hint=hint)
 
     def _choose(self, choice: Choice) -> str | None:
         answer = self._person(choice)

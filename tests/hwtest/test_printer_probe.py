@@ -56,6 +56,9 @@ class Reader:
                 found.append(mark)
         return found
 
+    def strip(self, choice: Choice) -> str:
+        return "y" if "END" in self.paper.text.splitlines() else "n"
+
     def letters(self, choice: Choice) -> str:
         lines = self.paper.text.splitlines()
         if "866-0" in choice.answers:
@@ -155,7 +158,7 @@ def test_a_cheap_board_of_58_mm(tmp_path: Path) -> None:
 def test_a_printer_with_its_own_number_for_the_russian_page(tmp_path: Path) -> None:
     with VirtualPrinter(code_pages={0: "cp437", 92: "cp866"}) as paper:
         findings, reader, _ = found(paper, **{"all-letters": "y"})
-        assert reader.asked[:3] == ["letters", "all-letters", "letters"]
+        assert reader.asked[1:4] == ["letters", "all-letters", "letters"]
         assert (findings.settings["codec"], findings.settings["code_page"]) == ("cp866", 92)
         prints(paper, findings, tmp_path)
 
@@ -200,6 +203,30 @@ def test_a_printer_that_cannot_print_is_refused_before_the_questions(fault: str)
         assert "start again" in str(refused.value)
 
 
+def test_paper_that_ends_within_the_strip_is_named() -> None:
+    paper_out = pytest.raises(DeviceError, match="the paper has run out")
+    with VirtualPrinter(roll_mm=100, buffer_bytes=65536) as paper, paper_out:
+        found(paper)
+
+
+def test_a_strip_that_never_came_asks_no_further_questions() -> None:
+    with VirtualPrinter(wire="pty") as paper:
+        paper.stall()
+        reader = Reader(paper)
+        with pytest.raises(DeviceError, match="it has not printed the strip"):
+            probe(f"{paper.url}&status_s=0.1", lambda choice: "n" if choice.name == "strip" else reader(choice), print)
+        assert reader.asked == []
+
+
+def test_what_an_interrupted_picture_still_waits_for_is_given_first() -> None:
+    with VirtualPrinter(clear_buffer=False) as paper:
+        with open_printer(paper.url) as printer:
+            printer._session.send(b"\x1dv0\x00\x68\x00\x10\x00" + b"\xff" * 100, 1.0)  # type: ignore[attr-defined]
+        findings, _, _ = found(paper)
+        assert findings.settings["asb"] is True
+        assert findings.printer == "EPSON TM-T88V"
+
+
 @pytest.mark.parametrize("given", ["profile=TM-T88V", "codec=cp866&code_page=7", "width_dots=576"])
 def test_what_the_url_describes_already_is_not_found_out(given: str) -> None:
     with pytest.raises(BadDeviceUrl, match="what the probe finds out"):
@@ -219,7 +246,7 @@ def command(*arguments: str, answers: str = "") -> tuple[int, str]:
 def test_the_command_writes_the_file_that_the_url_reads(tmp_path: Path) -> None:
     file = tmp_path / "printer.toml"
     with VirtualPrinter() as paper:
-        code, output = command("probe", paper.url, "-o", str(file), answers="one\n1\n576\n1\n2\ny\ny\n")
+        code, output = command("probe", paper.url, "-o", str(file), answers="y\none\n1\n576\n1\n2\ny\ny\n")
         assert code == 0, output
         assert "'one' is not one of the answers" in output
         assert f"sco-hwtest printer print '{paper.url}?profile={file}'" in output
@@ -232,7 +259,7 @@ def test_the_command_writes_the_file_that_the_url_reads(tmp_path: Path) -> None:
 def test_an_interrupted_probe_writes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "printer.toml"
     with VirtualPrinter() as paper:
-        code, output = command("probe", paper.url, "-o", str(file), answers="1\n576\n")
+        code, output = command("probe", paper.url, "-o", str(file), answers="y\n1\n576\n")
     assert code == 1
     assert f"{file} was not written" in output
     assert not file.exists()

@@ -289,8 +289,9 @@ def profiles(name: str | None) -> None:
 def probe(url: str, output: str, force: bool) -> None:
     """Find out what the printer URL can do, and write the file that describes it.
 
-    The printer is asked first, then it prints a strip of about 20 cm, and you answer questions about the strip: with
-    one of the answers shown, or with Enter for "I do not know". The URL then gets profile=FILE.
+    `sco-hwtest discover` prints the URL. The printer is asked first, then it prints a strip of about 20 cm, and you
+    answer questions about the strip: with one of the answers shown, or with Enter for "I do not know". The URL then
+    gets profile=FILE.
     """
     target = Path(output).absolute()
     try:

@@ -493,9 +493,12 @@ class Editor:
 
     def _gs_group(self, p: bytes) -> list[Mark]:
         kind, body = p[:1], p[3:]
-        if kind == b"k" and self.native_qr and len(body) >= 3 and body[0] == 49:
+        if kind == b"k" and not self.native_qr:
+            drawn = body[1:2] == b"\x51"
+            return [Mark("note", 0, note="GS ( k: this model draws no codes")] if drawn else []
+        if kind == b"k" and len(body) >= 3 and body[0] == 49:
             return self._qr_command(body[1], body[2:])
-        if kind == b"k" and self.native_qr and len(body) >= 3 and body[0] == 48:
+        if kind == b"k" and len(body) >= 3 and body[0] == 48:
             if body[1] == 81 and body[2] == 48:
                 return self._print_pdf417()
             self._pdf417.set(body[1], body[2:])

@@ -232,6 +232,14 @@ def test_pdf417_that_cannot_be_is_noted() -> None:
     assert paper.state()["ignored"] == {"GS ( k": 2}
 
 
+def test_a_code_that_the_model_does_not_draw_is_noted_once() -> None:
+    body = b"1P0https://qr.nspk.ru/"
+    store = GS + b"(k" + len(body).to_bytes(2, "little") + body
+    paper = printed(store + GS + b"(k\x03\x001Q0" + pdf417(b"x"), native_qr=False)
+    assert paper.state()["ignored"] == {"GS ( k": 2}
+    assert not paper.codes
+
+
 def test_notes_do_not_hide_the_code_beside_them() -> None:
     paper = printed((GS + b"c") * 3 + lines_from(BARCODES[3][1], ESC + b"a\x02") + GS + b"g0\x00\x41\x00" + b"end\n")
     assert paper.state()["ignored"] == {"GS c": 3, "GS g": 1}

@@ -65,6 +65,8 @@ __all__ = [
 
 GROUP = "sco_payment.acquirers"
 """The group of entry points."""
+CLOCKS_AGREE_S = 5.0
+"""Clocks that are less apart than this are the same: times on the wire have whole seconds, and an answer takes some."""
 BUILT_IN: dict[str, tuple[str, str]] = {"paymaster": ("sco_payment.paymaster.adapter", "open_acquirer")}
 """Name -> module and function, imported on first use."""
 
@@ -75,6 +77,11 @@ class Acquirer(Protocol):
     @property
     def name(self) -> str:
         """The adapter's name, as `lane.acquirer` gives it; it goes into the journal's records."""
+
+    @property
+    def clock_ahead_s(self) -> float | None:
+        """How far the acquirer's clock is ahead of lane time, in s; None where that is not known. The lane reports it
+        from `CLOCKS_AGREE_S` on; the adapter allows for it in the times that it sends."""
 
     def create(self, plan: Plan, seq: int, foreign_ids: Collection[str]) -> Created | CreateFailed:
         """Create the plan's payment, at most one for each `plan.key`, however often it is called.

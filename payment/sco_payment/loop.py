@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from sco_payment import attempt as m
-from sco_payment.acquirer import Acquirer
+from sco_payment.acquirer import CLOCKS_AGREE_S, Acquirer
 from sco_payment.attempt import Message
 from sco_payment.customer.display import CustomerDisplay
 from sco_payment.customer.presenter import Presenter
@@ -100,6 +100,7 @@ class Loop:
         self._last_notes: dict[str, str] = {}
         self._failures: dict[str, str] = {}
         self._resolutions_problem = ""
+        self._clock_ahead_s = 0.0
 
     # --- attempts --------------------------------------------------------------------------------------------
 
@@ -229,6 +230,8 @@ class Loop:
             before = self.attempts[key]
             after, effects = m.step(before, event)
             self._note_answer(key, event)
+            if isinstance(event, m.ANSWERS):
+                self._compare_clocks(key, event.at_ms)
             if m.significant(before, after, effects):
                 case = self._record(event, after, effects)
             self.attempts[key] = after
@@ -315,6 +318,16 @@ class Loop:
             return
         self._last_notes[key] = text
         self.note(key, text, event.at_ms)
+
+    def _compare_clocks(self, key: str, at: int) -> None:
+        """Report a lane whose clock is wrong, and again when that changes."""
+        ahead = self.acquirer.clock_ahead_s
+        if ahead is None or abs(ahead) < CLOCKS_AGREE_S or abs(ahead - self._clock_ahead_s) < CLOCKS_AGREE_S:
+            return
+        self._clock_ahead_s = ahead
+        text = f"the lane's clock is {abs(ahead):.0f} s {'behind' if ahead > 0 else 'ahead of'} the acquirer's: set it"
+        log.warning("%s", text)
+        self.note(key, text, at)
 
     def note(self, key: str | None, text: str, at: int) -> None:
         """Put a note on the timeline of the attempt, if it belongs to one; from any thread."""

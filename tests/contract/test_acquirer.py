@@ -33,14 +33,16 @@ class PayMasterBench:
 
     def __init__(self, paymaster: PayMasterSimulator, wire: contract.HttpFaults) -> None:
         self.bank, self.wire = paymaster.bank, wire
+        client = PayMaster(
+            wire.base_url,
+            Token(paymaster.token),
+            paymaster.merchant_id,
+            connect_timeout_s=2.0,
+            read_timeout_s=2.0,
+        )
+        client.ask_for_the_time()  # otherwise it does so before the first payment, and meets the fault meant for that
         self.acquirer = PayMasterAcquirer(
-            PayMaster(
-                wire.base_url,
-                Token(paymaster.token),
-                paymaster.merchant_id,
-                connect_timeout_s=2.0,
-                read_timeout_s=2.0,
-            ),
+            client,
             self.now,
             states={},
             describe=lambda plan: f"order {plan.order_no}",

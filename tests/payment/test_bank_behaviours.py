@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sco_payment.attempt import EndReason, Outcome, Phase
-from sco_payment.events import LaneEvent, LinkAccepted, StateChanged
+from sco_payment.events import LaneEvent, LinkAccepted, NoteAdded, StateChanged
 from sco_payment.journal import resolutions
 from sco_payment.order import Order, PaymentRefused
 from sco_sim.nfc import VirtualReader
@@ -236,3 +236,27 @@ def test_a_case_of_an_overdue_payment_is_reopened_by_its_money(tmp_path: Path) -
         phases.wait_for(Phase.PAID_LATE)
         [reopened] = lane.journal.cases()
         assert reopened.number == case.number
+
+
+@pytest.mark.parametrize("bank_ahead_s", [-3_600.0, -20.0, 0.0, 20.0, 400.0, 3_600.0])
+def test_a_lane_with_a_wrong_clock_sells_and_ends_what_is_abandoned(tmp_path: Path, bank_ahead_s: float) -> None:
+    """The invoice ends at the bank when it ends at the lane, and the difference is reported once."""
+    notes: list[str] = []
+
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, NoteAdded) and "clock" in event.text:
+            notes.append(event.text)
+
+    with bench(tmp_path, "leaves", ui=OwnUI(), observer=observe, bank_ahead_s=bank_ahead_s) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.reason, result.case) == (Outcome.UNPAID, EndReason.EXPIRED, None)
+        [payment] = paymaster.bank.payments.values()
+        assert (payment.status, payment.result_code) == ("Rejected", "PaymentExpired")
+        assert payment.expires is not None
+        plan = lane.journal.attempts()[0].plan
+        assert abs(payment.expires - plan.expires_at_ms / 1000 - bank_ahead_s) <= 3
+        paymaster.use("pays after=2")
+        assert lane.pay(Order("43", 100)).outcome is Outcome.PAID
+    assert len(notes) == (1 if bank_ahead_s else 0), notes
+    if bank_ahead_s > 0:
+        assert "s behind the acquirer's: set it" in notes[0]

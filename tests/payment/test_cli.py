@@ -477,5 +477,5 @@ def test_a_terminal_that_disappears_cancels_properly(tmp_path: Path, term: str) 
         assert process.wait(60) in (3, 4)
         assert paymaster.bank.cancels == 1
     with Journal(tmp_path / "journal.db", read_only=True) as journal:
-        assert [state.phase for state in journal.attempts()] == [m.Phase.UNPAID]
+        assert [state.phase for state in journal.attempts()] == [m.Phase.CLOSED]
         assert journal.cases() == []

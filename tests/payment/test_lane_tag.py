@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sco_payment.assemble import open_lane
-from sco_payment.attempt import FINAL, Outcome
+from sco_payment.attempt import Outcome, Phase
 from sco_payment.events import LaneEvent, StateChanged, TagChanged, TagEnduranceExceeded
 from sco_payment.journal import JournalError
 from sco_payment.lane import Lane
@@ -275,7 +275,7 @@ def test_an_attempt_that_a_crash_left_takes_no_later_customers_link_off_the_tag(
         first_is_over, carried = threading.Event(), []
 
         def observe(event: LaneEvent) -> None:
-            if isinstance(event, StateChanged) and event.order_no == "1" and event.phase in FINAL:
+            if isinstance(event, StateChanged) and event.order_no == "1" and event.phase is Phase.CLOSED:
                 first_is_over.set()
 
         def customer(screen: Any) -> None:

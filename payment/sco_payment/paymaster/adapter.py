@@ -7,11 +7,12 @@ maps PayMaster's words to these numbers; it is inferred, and `paymaster.states` 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from sco_payment.acquirer import AcquirerSetup, checked_by
+from sco_payment.acquirer import CLOCKS_AGREE_S, AcquirerSetup, checked_by
 from sco_payment.attempt import (
     Cancel,
     CancelAnswered,
@@ -67,8 +68,9 @@ _WRONG_CLOCK_S = 40 * 3600.0
 class PayMasterClient(Protocol):
     """What the adapter needs of `paymaster.client.PayMaster`."""
 
-    last_clock_skew_s: float | None
+    clock_ahead_s: float | None
 
+    def ask_for_the_time(self) -> None: ...
     def create_payment(self, new: NewPayment, idempotency_key: str) -> Payment: ...
     def get_payment(self, payment_id: str) -> Payment: ...
     def cancel_payment(self, payment_id: str) -> None: ...
@@ -86,7 +88,6 @@ class PayMasterAcquirer:
         describe: the payment's description for a plan, as the customer reads it in the bank's app.
         callback_url: for notifications; None for none.
         pos_id: the lane's id, sent as a parameter of the invoice.
-        wall: the wall clock, in s, at a moment of lane time; None where lane time is the wall clock.
         clock_was_set_by: by how many seconds the wall clock was put forward since lane time began.
         test_mode: whether test payments were asked for. Where they were not, a test payment counts as no money.
     """
@@ -102,7 +103,6 @@ class PayMasterAcquirer:
         describe: Callable[[Plan], str],
         callback_url: str | None,
         pos_id: str,
-        wall: Callable[[int], float] | None = None,
         clock_was_set_by: Callable[[], float] = lambda: 0.0,
         test_mode: bool = False,
     ) -> None:
@@ -112,7 +112,6 @@ class PayMasterAcquirer:
         self._describe = describe
         self._callback_url = callback_url
         self._pos_id = pos_id
-        self._wall = wall
         self._clock_was_set_by = clock_was_set_by
         self._test_mode = test_mode
         self._expires: tuple[str, datetime] | None = None  # of the attempt that is being created
@@ -181,7 +180,7 @@ class PayMasterAcquirer:
         after; where the clocks are further apart than that, an empty list means nothing.
         """
         now = self._now()
-        ahead = self._server_is_ahead_s(now)
+        ahead = self._client.clock_ahead_s or 0.0
         apart = _FAR_APART if now >= plan.expires_at_ms + plan.timing.grace_ms else _CLOCKS_APART
         shift = timedelta(seconds=round(ahead))
         begun, until = _utc(plan.begun_at_ms), _utc(now)
@@ -277,19 +276,24 @@ class PayMasterAcquirer:
 
     # --- clocks ----------------------------------------------------------------------------------------------
 
-    def _expires_on_the_wire(self, plan: Plan) -> datetime:
-        """The invoice's end by the wall clock as it is now: a lane that started with a wrong clock would otherwise keep
-        sending ends that are long past. Computed once for each attempt, since each try must have the same body."""
-        if self._expires is None or self._expires[0] != plan.key:
-            self._expires = plan.key, _utc(plan.expires_at_ms) + timedelta(seconds=round(self._clock_was_set_by()))
-        return self._expires[1]
+    @property
+    def clock_ahead_s(self) -> float | None:
+        """How far PayMaster's clock is ahead of lane time, in s; None before its first answer."""
+        return self._client.clock_ahead_s
 
-    def _server_is_ahead_s(self, now: int) -> float:
-        """PayMaster's clock minus lane time, in s; 0 before its first answer."""
-        skew = self._client.last_clock_skew_s
-        if skew is None:
-            return 0.0
-        return skew + (0.0 if self._wall is None else self._wall(now) - now / 1000)
+    def _expires_on_the_wire(self, plan: Plan) -> datetime:
+        """The invoice's end by PayMaster's clock, so that it ends there when it ends here; where PayMaster cannot be
+        asked, by the wall clock as it is now. Computed once for each attempt: each try must have the same body."""
+        if self._expires is None or self._expires[0] != plan.key:
+            if self._client.clock_ahead_s is None:
+                self._client.ask_for_the_time()
+            ahead = self._client.clock_ahead_s
+            if ahead is None:
+                ahead = self._clock_was_set_by()
+            elif abs(ahead) < CLOCKS_AGREE_S:
+                ahead = 0.0
+            self._expires = plan.key, _utc(plan.expires_at_ms) + timedelta(seconds=round(ahead))
+        return self._expires[1]
 
 
 def _is_of(payment: Payment, plan: Plan) -> bool:
@@ -330,8 +334,9 @@ def open_token(settings: Settings) -> Token:
     return Token.from_environment(TOKEN_VARIABLE)
 
 
-def open_client(settings: Settings, token: Token | None = None) -> PayMaster:
-    """PayMaster's client as the settings describe it, with `token` or the settings' own; sends nothing yet.
+def open_client(settings: Settings, token: Token | None = None, clock: Callable[[], float] = time.time) -> PayMaster:
+    """PayMaster's client as the settings describe it, with `token` or the settings' own, by the lane's clock (s since
+    the epoch); sends nothing yet.
 
     Raises:
         TokenError, ValueError: token, address, CA file or proxy cannot be used.
@@ -343,6 +348,7 @@ def open_client(settings: Settings, token: Token | None = None) -> PayMaster:
         paymaster.merchant_id,
         connect_timeout_s=paymaster.connect_timeout_s,
         read_timeout_s=paymaster.read_timeout_s,
+        clock=clock,
         test_mode=paymaster.test_mode,
         ca_file=paymaster.ca_file or None,
         proxy=paymaster.proxy or None,
@@ -406,7 +412,7 @@ def open_acquirer(setup: AcquirerSetup) -> PayMasterAcquirer:
         raise ValueError(f"PayMaster's token must be a Token, not {type(token).__name__}")
     shop, texts = settings.lane.shop, LANGUAGES[settings.lane.language]
     return PayMasterAcquirer(
-        open_client(settings, token),
+        open_client(settings, token, lambda: clock.now() / 1000),
         clock.now,
         states=settings.paymaster.states,
         describe=lambda plan: texts.description.format(
@@ -414,7 +420,6 @@ def open_acquirer(setup: AcquirerSetup) -> PayMasterAcquirer:
         ),
         callback_url=settings.paymaster.callback_url or None,
         pos_id=settings.lane.pos_id,
-        wall=clock.wall,
         clock_was_set_by=clock.clock_was_set_by,
         test_mode=settings.paymaster.test_mode,
     )

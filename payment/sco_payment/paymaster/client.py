@@ -13,6 +13,7 @@ The environment's proxy variables are not used.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import logging
@@ -102,13 +103,14 @@ class PayMaster:
         ca_file: PEM file of certificate authorities in place of the system's.
         proxy: `http://host:port` of a proxy that connects to PayMaster; None for a direct connection.
         proxy_login: what the proxy asks for.
+        clock: the lane's clock, in s since the epoch.
 
     Raises:
         ValueError: the address is not https (http only to this machine), or the CA file or the proxy cannot be used.
     """
 
-    last_clock_skew_s: float | None = None
-    """PayMaster's clock minus ours at its last answer, in s; None before the first."""
+    clock_ahead_s: float | None = None
+    """How far PayMaster's clock was ahead of the lane's at its last answer, in s; None before the first."""
 
     def __init__(
         self,
@@ -122,6 +124,7 @@ class PayMaster:
         ca_file: str | None = None,
         proxy: str | None = None,
         proxy_login: ProxyLogin | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         parts = urlsplit(base_url)
         if not parts.hostname or parts.scheme not in ("https", "http"):
@@ -130,6 +133,7 @@ class PayMaster:
             raise ValueError(f"{base_url!r}: plain http is allowed only to this machine; write https")
         self._base = base_url.rstrip("/") + API
         self._host, self._peer = parts.hostname, "PayMaster"
+        self._clock = clock
         self._token = token
         self._proxy_login = proxy_login
         self._merchant_id = merchant_id
@@ -153,6 +157,13 @@ class PayMaster:
             headers = {} if proxy_login is None else {"Proxy-Authorization": proxy_login.header()}
             self._pool = urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
         self._pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+    def ask_for_the_time(self) -> None:
+        """Compare the clocks: any answer says PayMaster's time. Without an answer nothing changes."""
+        _deadline.set((time.monotonic() + self._deadline_s, self._read_s))
+        with contextlib.suppress(HTTPError, OSError, ValueError, PayMasterError):
+            answer = self._pool.request("HEAD", self._base + "/", timeout=self._timeout, redirect=False)
+            self._note_clock(answer.headers)
 
     def create_payment(self, new: NewPayment, idempotency_key: str) -> Payment:
         """`POST /payments` for an SBP payment. The same `new` and key always return the same payment.
@@ -384,7 +395,7 @@ class PayMaster:
     def _note_clock(self, headers: Any) -> None:
         moment = _http_date(headers.get("Date"))
         if moment is not None:
-            self.last_clock_skew_s = moment.timestamp() - time.time()
+            self.clock_ahead_s = moment.timestamp() - self._clock()
 
 
 def _readable(text: str) -> str:

@@ -196,6 +196,7 @@ class PayMasterSimulator:
                 Route(f"{api}/stickers", self._api(None, self._create_sticker), methods=["POST"]),
                 Route(f"{api}/stickers/{{id}}", self._api(None, self._sticker), methods=["GET", "PUT"]),
                 Route(f"{api}/refunds", self._api(None, self._refund), methods=["POST"]),
+                Route(f"{api}/", self._root, methods=["GET"]),
                 *phone_routes(self.phone, self.bank, self._answer),
             ]
         )
@@ -250,6 +251,9 @@ class PayMasterSimulator:
             case Fault(kind="cut-after"):
                 self._wires.cut(request)
         return answer
+
+    async def _root(self, _: Request) -> Response:
+        return self._answer(None)
 
     async def _create(self, request: Request) -> Response:
         raw = await request.body()

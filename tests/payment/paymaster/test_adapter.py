@@ -26,13 +26,16 @@ class Client:
 
     def __init__(self, *payments: Payment) -> None:
         self.payments = list(payments)
-        self.last_clock_skew_s: float | None = None
+        self.clock_ahead_s: float | None = None
         self.asked: list[tuple[datetime, datetime]] = []
         self.expires: list[datetime] = []
 
     def create_payment(self, new: Any, key: str) -> Payment:
         self.expires.append(new.expires)
         return self.payments[0]
+
+    def ask_for_the_time(self) -> None:
+        """No answer."""
 
     def get_payment(self, payment_id: str) -> Payment:
         return self.payments[0]
@@ -125,7 +128,7 @@ def ms(moment: datetime) -> int:
 @pytest.mark.parametrize(("skew_s", "word"), [(0.0, True), (None, True), (7_200.0, True), (-200_000.0, False)])
 def test_an_empty_list_is_no_answer_where_the_clocks_are_days_apart(skew_s: float | None, word: bool) -> None:
     client = Client()
-    client.last_clock_skew_s = skew_s
+    client.clock_ahead_s = skew_s
     asks = PayMasterAcquirer(
         client, lambda: 2_000_000, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7"
     )
@@ -209,6 +212,29 @@ def test_expires_is_by_the_clock_that_was_set_since_and_the_same_in_each_try() -
         asks.create(replace(PLAN, key=key), 1)
     at = PLAN.expires_at_ms // 1000
     assert [moment.timestamp() - at for moment in client.expires] == [0, 0, 10_800, 10_800, -7_200]
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "shift_s"), [(0.0, 0), (4.9, 0), (-4.9, 0), (5.0, 5), (400.4, 400), (-20.6, -21), (-3_600.0, -3_600)]
+)
+def test_expires_is_by_paymasters_clock_and_the_same_in_each_try(ahead_s: float, shift_s: int) -> None:
+    """It is asked for the time before the first payment; what is less than 5 s may be the answer's way."""
+
+    class Clocked(Client):
+        def ask_for_the_time(self) -> None:
+            assert self.clock_ahead_s is None
+            self.clock_ahead_s = ahead_s
+
+    client = Clocked(payment())
+    asks = PayMasterAcquirer(
+        client, lambda: 1_000_000, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7"
+    )
+    assert asks.clock_ahead_s is None
+    asks.create(PLAN, 1)
+    client.clock_ahead_s = ahead_s + 60
+    asks.create(PLAN, 2)
+    assert [moment.timestamp() - PLAN.expires_at_ms // 1000 for moment in client.expires] == [shift_s, shift_s]
+    assert asks.clock_ahead_s == ahead_s + 60
 
 
 def test_lane_time_knows_how_far_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,8 +73,8 @@ def test_create_get_cancel_list(bank: PayMasterSimulator) -> None:
     assert client.get_payment(payment.id).status == "Cancelled"
     now = datetime.now(UTC)
     assert [one.id for one in client.list_payments(now - timedelta(hours=1), now + timedelta(hours=1))] == [payment.id]
-    assert client.last_clock_skew_s is not None
-    assert abs(client.last_clock_skew_s) < 60
+    assert client.clock_ahead_s is not None
+    assert abs(client.clock_ahead_s) < 60
 
 
 def test_lists_are_followed_page_by_page(bank: PayMasterSimulator) -> None:

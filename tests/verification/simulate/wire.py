@@ -46,7 +46,9 @@ class Request:
 
     @property
     def what(self) -> str:
-        """create, get, list, cancel, or the path."""
+        """create, get, list, cancel, time, or the path."""
+        if (self.method, self.path) == ("HEAD", "/api/v2/"):
+            return "time"
         if self.path == "/api/v2/payments":
             return "create" if self.method == "POST" else "list"
         if self.payment_id is not None:

@@ -65,6 +65,7 @@ class NevaAcquirer:
     """
 
     name = "neva"
+    clock_ahead_s = None  # its times on the wire are durations
 
     def __init__(self, client: Client, *, terminal: str, shop: str, now: Callable[[], int]) -> None:
         self._client = client
@@ -154,7 +155,17 @@ class NevaAcquirer:
         if not is_ours(order):
             return StatusUnavailable(self._now(), seq, f"Neva answered about another order: {order['order']}")
         status, words = self._status_of(order, in_doubt)
-        return PaymentStatusReceived(self._now(), seq, str(order["order"]), status, words, order["amount"], "RUB")
+        link = order.get("qr")
+        return PaymentStatusReceived(
+            self._now(),
+            seq,
+            str(order["order"]),
+            status,
+            words,
+            order["amount"],
+            "RUB",
+            link=link if type(link) is str else None,
+        )
 
     def cancel(self, payment_id: str, seq: int) -> CancelAnswered:
         """Void the order. Only the state in the answer says whether that closed it unpaid or refunded it."""

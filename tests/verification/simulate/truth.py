@@ -4,7 +4,7 @@ screen, the journal on disk. What the lane believes counts only where it has rep
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -261,9 +261,12 @@ class Truth:
                 raise Violation(2, f"the bank has the money of {payment.id}, no goods, no case that is open")
             if payment.kopecks != self.asked_of(key) and key not in cases:
                 raise Violation(2, f"the bank took another amount for {payment.id}, no case")
+        came_to: dict[str, set[str]] = defaultdict(set)
+        for record in journal.records(limit=100_000):
+            came_to[record.attempt].add(record.body.get("state", {}).get("phase", ""))
         for number in self.decided:
             case = journal.case(number)
-            overtaken = case.phase in (m.Phase.PAID_LATE.value, m.Phase.UNSETTLED.value)
+            overtaken = came_to[case.attempt] & {"paid_late", "overdue", "unsettled"}
             if case.closed_at_ms is None and not overtaken:
                 raise Violation(2, f"the administrator closed case {number}, and the journal does not know it")
         for number, case in ((case.number, case) for case in cases.values()):

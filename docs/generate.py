@@ -154,7 +154,8 @@ def modules_picture() -> str:
         name
         for name in known
         if (name.startswith("sco_payment.") and ".simulator" not in name and name != "sco_sim.demo")
-        or name in ("sco_drivers.errors", *(f"sco_drivers.{kind}" for kind in ("nfc", "printer", "screen", "touch")))
+        or name
+        in ("sco_drivers.errors", *(f"sco_drivers.{kind}" for kind in ("display", "nfc", "printer", "screen", "touch")))
     ]
     needs = {name: imports(known[name], known) & set(names) - {name} for name in names}
     reach: dict[str, set[str]] = {}

@@ -1,8 +1,9 @@
-"""Hardware drivers of a self-checkout lane: receipt printer, NFC tag and reader, screen, touch panel.
+"""Hardware drivers of a self-checkout lane: receipt printer, NFC tag and reader, screen, touch panel, QR display.
 
-Each device is named by a URL and opened by `open_printer`, `open_nfc`, `open_screen` or `open_touch`; nothing here
-knows about money. The names in `__all__`, here and in `sco_drivers.printer`, `sco_drivers.nfc`, `sco_drivers.screen`
-and `sco_drivers.touch`, are public; every other name and module is private and may change without notice.
+Each device is named by a URL and opened by `open_printer`, `open_nfc`, `open_screen`, `open_touch` or `open_display`;
+nothing here knows about money. The names in `__all__`, here and in `sco_drivers.printer`, `sco_drivers.nfc`,
+`sco_drivers.screen`, `sco_drivers.touch` and `sco_drivers.display`, are public; every other name and module is private
+and may change without notice.
 
 Importing this package imports no driver and no third-party library.
 """
@@ -22,6 +23,7 @@ from sco_drivers.errors import (
     DevicePermission,
     DeviceProtocolError,
     DeviceTimeout,
+    DisplayError,
     DriverUnavailable,
     NfcError,
     PrinterError,
@@ -29,10 +31,11 @@ from sco_drivers.errors import (
     TouchError,
     UnknownScheme,
 )
-from sco_drivers.registry import check_url, open_nfc, open_printer, open_screen, open_touch, traits
+from sco_drivers.registry import check_url, open_display, open_nfc, open_printer, open_screen, open_touch, traits
 from sco_drivers.urls import DeviceUrl, Traits, opener
 
 if TYPE_CHECKING:
+    from sco_drivers.display import DisplayedCode, QrDisplay
     from sco_drivers.nfc import TagContents, TagReader
     from sco_drivers.printer import (
         Line,
@@ -62,6 +65,8 @@ __all__ = [
     "DeviceProtocolError",
     "DeviceTimeout",
     "DeviceUrl",
+    "DisplayError",
+    "DisplayedCode",
     "Drawing",
     "DriverUnavailable",
     "Line",
@@ -72,6 +77,7 @@ __all__ = [
     "PrinterError",
     "PrinterHealth",
     "PrinterStatus",
+    "QrDisplay",
     "Scene",
     "Screen",
     "ScreenError",
@@ -87,6 +93,7 @@ __all__ = [
     "Traits",
     "UnknownScheme",
     "check_url",
+    "open_display",
     "open_nfc",
     "open_printer",
     "open_screen",
@@ -97,6 +104,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "display": ("DisplayedCode", "QrDisplay"),
     "nfc": ("TagContents", "TagReader"),
     "printer": (
         *("Line", "PrintOutcome", "PrintResult", "Printer", "PrinterHealth", "PrinterStatus"),

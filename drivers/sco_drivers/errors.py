@@ -16,7 +16,8 @@
     ├── PrinterError (OSError)               see `sco_drivers.printer`
     ├── NfcError (OSError)                   see `sco_drivers.nfc`
     ├── ScreenError (OSError)                see `sco_drivers.screen`
-    └── TouchError (OSError)                 see `sco_drivers.touch`
+    ├── TouchError (OSError)                 see `sco_drivers.touch`
+    └── DisplayError (OSError)               see `sco_drivers.display`
 
 Every error names the device (`url`), says what was found (`str(error)`), what to do (`hint`), and whether
 the same call may succeed when it is repeated (`retryable`).
@@ -138,3 +139,7 @@ class ScreenError(DeviceError, OSError):
 
 class TouchError(DeviceError, OSError):
     """Base of errors that only touch panels have; they are defined in `sco_drivers.touch`."""
+
+
+class DisplayError(DeviceError, OSError):
+    """Base of errors that only customer displays have; they are defined in `sco_drivers.display`."""

@@ -1,9 +1,9 @@
 """Device URL -> driver, imported on first use.
 
 `BACKENDS` maps a kind of device and a scheme to the module and function that opens it. Third parties add schemes by
-entry points in the groups `sco_drivers.printer`, `sco_drivers.nfc`, `sco_drivers.screen`, `sco_drivers.touch`: the name
-is the scheme, the object a callable that takes a `DeviceUrl` and returns an object of that kind's protocol. Decorate it
-with `sco_drivers.urls.opener`, and its URLs can be checked without a device.
+entry points in the groups `sco_drivers.printer`, `sco_drivers.nfc`, `sco_drivers.screen`, `sco_drivers.touch` and
+`sco_drivers.display`: the name is the scheme, the object a callable that takes a `DeviceUrl` and returns an object of
+that kind's protocol. Decorate it with `sco_drivers.urls.opener`, and its URLs can be checked without a device.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from sco_drivers.errors import BadDeviceUrl, DriverUnavailable, UnknownScheme
 from sco_drivers.urls import DeviceUrl, Opener, Traits
 
 if TYPE_CHECKING:
+    from sco_drivers.display import QrDisplay
     from sco_drivers.nfc import TagReader
     from sco_drivers.printer import Printer
     from sco_drivers.screen import Screen
     from sco_drivers.touch import Touch
 
-Kind = Literal["printer", "nfc", "screen", "touch"]
+Kind = Literal["printer", "nfc", "screen", "touch", "display"]
 
 BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
     "printer": {
@@ -47,6 +48,12 @@ BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
         "evdev": ("sco_drivers.touch.evdev", "open_evdev"),
         "sim": ("sco_sim.touch", "open_sim"),
         "none": ("sco_drivers.touch.null", "open_null"),
+    },
+    "display": {
+        "mertech": ("sco_drivers.display.mertech", "open_mertech"),
+        "qrscreen": ("sco_drivers.display.qrscreen", "open_qrscreen"),
+        "sim": ("sco_sim.display", "open_sim"),
+        "none": ("sco_drivers.display.null", "open_null"),
     },
 }
 
@@ -153,3 +160,12 @@ def open_touch(url: str) -> Touch:
         DeviceError: see `sco_drivers.errors`.
     """
     return cast("Touch", _open("touch", url))
+
+
+def open_display(url: str) -> QrDisplay:
+    """Open the customer QR display at `url` (`mertech`, `qrscreen`, `sim`, `none`).
+
+    Raises:
+        DeviceError: see `sco_drivers.errors`.
+    """
+    return cast("QrDisplay", _open("display", url))

@@ -1,4 +1,4 @@
-"""`spy+URL`: a log of everything that passes between a caller and a device, for any of the four kinds.
+"""`spy+URL`: a log of everything that passes between a caller and a device, for any of the five kinds.
 
 Each public call is logged with its arguments, its outcome (or the error) and its time; a device that has an `on_wire`
 hook also gives its raw bytes, as hexadecimal. It goes to the logger `sco_drivers.spy` at level DEBUG, errors at
@@ -26,6 +26,7 @@ _PROTOCOLS = {
     "nfc": ("sco_drivers.nfc", "TagReader"),
     "screen": ("sco_drivers.screen", "Screen"),
     "touch": ("sco_drivers.touch", "Touch"),
+    "display": ("sco_drivers.display", "QrDisplay"),
 }
 """What a device of each kind is, by module and name: loaded with the spy."""
 
@@ -121,7 +122,7 @@ def spy_on(kind: str, device: Any, url: DeviceUrl) -> Any:
     """`device` with a log of all that passes; see the module.
 
     Args:
-        kind: "printer", "nfc", "screen" or "touch".
+        kind: "printer", "nfc", "screen", "touch" or "display".
         device: an open device of that kind.
         url: as it was opened.
     """

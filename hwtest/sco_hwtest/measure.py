@@ -6,6 +6,7 @@ public call, in ms unless the unit says otherwise.
 
 from __future__ import annotations
 
+import itertools
 import queue
 import statistics
 import tempfile
@@ -15,19 +16,22 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sco_drivers import open_printer
+from sco_drivers import DisplayedCode, open_printer
 from sco_drivers.printer import Line, Style, Ticket
 from sco_drivers.screen.layout import MIN_MODULE_MM
 from sco_hwtest import questions
-from sco_hwtest.contracts.screen import look, scenes
+from sco_hwtest.contracts.display import link_of
+from sco_hwtest.contracts.screen import SUM, look, scenes
 from sco_hwtest.pictures import contact_sheet, png_of
 from sco_hwtest.questions import Answer, Operator, Question
 from sco_hwtest.results import CheckResult, DeviceReport, Figure, Kind, Picture, Verdict
+from sco_payment.customer.texts import RUSSIAN
 from sco_sim.printer import SimulatedPrinter
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from sco_drivers.display import QrDisplay
     from sco_drivers.nfc import TagContents, TagReader
     from sco_drivers.printer import Printer
     from sco_drivers.screen import Screen
@@ -350,4 +354,32 @@ def touch(device: Any, report: DeviceReport, operator: Operator) -> None:
     ]
 
 
-MEASURES: dict[Kind, Measure] = {"printer": printer, "nfc": nfc, "screen": screen, "touch": touch}
+# --- customer display ------------------------------------------------------------------------------------------------
+
+
+def display(device: QrDisplay, report: DeviceReport, operator: Operator) -> None:
+    """How long a code takes to be sent, a picture of a simulated display, four questions."""
+    codes = itertools.count(256)  # the longest that a phone still reads on a small display
+    took = median_ms(lambda: device.show_code(DisplayedCode(link_of(next(codes)))), _SCENE_ROUNDS)
+    report.figures.append(Figure("sending a code of 256 bytes, median", took, "ms", "sent, not shown"))
+    device.show_code(DisplayedCode(LINK, SUM, RUSSIAN.pay))
+    simulator = getattr(device, "simulator", None)
+    if simulator is not None and simulator.wait(lambda face: face.link == LINK):
+        report.pictures.append(Picture("The simulated display with the code", png_of(simulator.image())))
+    ask(report, operator, questions.DISPLAY_CODE)
+    device.show_result(paid=True, text=RUSSIAN.paid)
+    ask(report, operator, questions.DISPLAY_PAID)
+    device.show_result(paid=False, text=RUSSIAN.unpaid)
+    ask(report, operator, questions.DISPLAY_FAILED)
+    device.show_code(DisplayedCode(LINK, SUM, RUSSIAN.pay))
+    device.clear()
+    ask(report, operator, questions.DISPLAY_CLEAR)
+
+
+MEASURES: dict[Kind, Measure] = {
+    "printer": printer,
+    "nfc": nfc,
+    "screen": screen,
+    "touch": touch,
+    "display": display,
+}

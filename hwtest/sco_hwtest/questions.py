@@ -78,6 +78,26 @@ COLOURS = Question(
     "Is the picture sharp and whole to all four edges, with clean colours (no stripes, no tint)?",
     "check the cable and the mode; send us the report, which names the pixel format",
 )
+DISPLAY_CODE = Question(
+    "code-on-display",
+    "Look at the customer display. Does a phone read its code from 30 cm?",
+    "check the URL's make and baud=; power-cycle the display",
+)
+DISPLAY_PAID = Question(
+    "paid-on-display",
+    "Is the code gone, and does the customer display show that the payment succeeded?",
+    "check the URL's make; send us the report",
+)
+DISPLAY_FAILED = Question(
+    "failed-on-display",
+    "Does the customer display show that the payment failed?",
+    "check the URL's make; send us the report",
+)
+DISPLAY_CLEAR = Question(
+    "display-is-clear",
+    "Is the customer display free of any code and picture of a payment?",
+    "do not use it on a lane: a code that stays can be paid by the next customer; send us the report",
+)
 PHONE = Question(
     "phone-reads-tag",
     "Hold a phone (screen on, NFC on) to the tag. Does it offer to open a link of qr.nspk.ru?",

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
-Kind = Literal["printer", "nfc", "screen", "touch"]
-KINDS: tuple[Kind, ...] = ("printer", "nfc", "screen", "touch")
+Kind = Literal["printer", "nfc", "screen", "touch", "display"]
+KINDS: tuple[Kind, ...] = ("printer", "nfc", "screen", "touch", "display")
 KIND_LABELS: dict[Kind, str] = {
     "printer": "Printer",
     "nfc": "NFC reader and tag",
     "screen": "Screen",
     "touch": "Touch panel",
+    "display": "Customer QR display",
 }
 FORMAT = 1
 """Version of the JSON document."""

@@ -323,7 +323,7 @@ def advice(kind: Kind, url: str, error: DeviceError) -> str:
         return "; ".join(words)
     with suppress(Exception):  # advice must not break the report
         place = url.split("://", 1)[-1].split("?")[0]
-        kinds = (kind, "serial") if kind in ("printer", "nfc") else (kind,)
+        kinds = (kind, "serial") if kind in ("printer", "nfc", "display") else (kind,)
         found = discover().found
         mine = [
             one

@@ -40,6 +40,7 @@ def opener(kind: Kind) -> Callable[[str], Any]:
         "nfc": sco_drivers.open_nfc,
         "screen": sco_drivers.open_screen,
         "touch": sco_drivers.open_touch,
+        "display": sco_drivers.open_display,
     }
     return openers[kind]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from uuid import uuid4
 
 GROUP = "sco"
-KINDS = ("printer", "printer-usb", "nfc", "serial", "screen", "screen-drm", "touch")
+KINDS = ("printer", "printer-usb", "nfc", "serial", "screen", "screen-drm", "touch", "display")
 """The kinds of devices that the rules know: their names under /dev/sco."""
 
 KERNEL_NFC = ("pn533_usb", "pn533", "port100")

@@ -1,7 +1,7 @@
 """Simulated devices and a simulated PayMaster, for demos, test benches and CI.
 
 Every simulator works at the wire: a byte-level ESC/POS printer, a PN532 with its tag, a memory-mapped screen, a touch
-panel, PayMaster on HTTP. So the code under test is the code that ships::
+panel, a customer display, PayMaster on HTTP. So the code under test is the code that ships::
 
     from sco_drivers import open_nfc
     from sco_sim import VirtualReader
@@ -21,6 +21,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sco_sim.display import VirtualDisplay as VirtualDisplay
     from sco_sim.nfc import Fault as Fault
     from sco_sim.nfc import VirtualReader as VirtualReader
     from sco_sim.nfc import VirtualTag as VirtualTag
@@ -49,6 +50,7 @@ _MODULES = {
     "LaneBench": "testing.lane",
     "PayMasterSimulator": "paymaster",
     "TEARS": "nfc.ntag",
+    "VirtualDisplay": "display",
     "VirtualPrinter": "printer",
     "VirtualReader": "nfc",
     "VirtualScreen": "screen",

@@ -21,7 +21,8 @@ PACKAGES = {
 }
 FACES = {
     "sco_drivers", "sco_drivers.printer", "sco_drivers.nfc", "sco_drivers.screen", "sco_drivers.touch",
-    "sco_drivers.errors", "sco_payment", "sco_payment.acquirer", "sco_sim", "sco_sim.testing", "sco_hwtest",
+    "sco_drivers.display", "sco_drivers.errors", "sco_payment", "sco_payment.acquirer", "sco_sim",
+    "sco_sim.testing", "sco_hwtest",
 }  # fmt: skip
 """What may be imported from outside: documentation and examples use nothing else."""
 

@@ -22,6 +22,7 @@ BUILTINS = {
     errors.NfcError: OSError,
     errors.ScreenError: OSError,
     errors.TouchError: OSError,
+    errors.DisplayError: OSError,
 }
 
 

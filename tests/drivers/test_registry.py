@@ -97,6 +97,8 @@ PLACES = {
     ("screen", "fb"): "fb:///dev/nowhere",
     ("screen", "drm"): "drm:///dev/nowhere",
     ("touch", "evdev"): "evdev:///dev/nowhere",
+    ("display", "mertech"): "mertech:///dev/nowhere",
+    ("display", "qrscreen"): "qrscreen:///dev/nowhere",
 }
 """Where no device is; the schemes that are not here need no place."""
 ANY_TEXT = {"connector", "tty", "port", "key", "out", "uri"}
@@ -159,6 +161,8 @@ def test_checking_a_url_reports_what_opening_it_reports(kind: registry.Kind, sch
         ("screen", "fb://?rotate=90", "path is missing"),
         ("screen", "drm://", "path is missing"),
         ("touch", "evdev://", "path is missing"),
+        ("display", "mertech://?baud=9600", "path is missing"),
+        ("display", "qrscreen:///dev/ttyACM0?baud=300", "is not one of"),
         ("touch", "evdev:///dev/input/event0?calibration=0,0,0,0,0,0", "onto a line"),
     ],
 )
@@ -234,6 +238,8 @@ USED = {
     ("screen", "sim"): {"path"},
     ("touch", "evdev"): {"path"},
     ("touch", "sim"): {"path"},
+    ("display", "mertech"): {"path"},
+    ("display", "qrscreen"): {"path"},
 }
 """The parts of a URL that each driver reads; the schemes that are not here read none."""
 WITH_PART = {

@@ -7,10 +7,11 @@ import queue
 
 import pytest
 
+from sco_drivers.display import QrDisplay
 from sco_drivers.errors import DeviceClosed
 from sco_drivers.nfc import TagReader
 from sco_drivers.printer import Printer
-from sco_drivers.registry import BACKENDS, open_nfc, open_printer, open_screen, open_touch
+from sco_drivers.registry import BACKENDS, open_display, open_nfc, open_printer, open_screen, open_touch
 from sco_drivers.screen import Scene, Screen
 from sco_drivers.spy import spy_on
 from sco_drivers.touch import Touch
@@ -21,6 +22,7 @@ KINDS = {
     "nfc": (TagReader, open_nfc),
     "screen": (Screen, open_screen),
     "touch": (Touch, open_touch),
+    "display": (QrDisplay, open_display),
 }
 
 

@@ -28,6 +28,7 @@ from sco_hwtest.results import CheckResult, DeviceReport
 from sco_hwtest.run_page import number
 from sco_hwtest.runner import advice
 from sco_hwtest.suites import Suite
+from sco_sim import VirtualDisplay
 
 
 def yes(question: Question) -> Answer:
@@ -99,6 +100,27 @@ def test_a_screen_whose_code_is_too_small_fails() -> None:
 def test_a_touch_panel_passes_with_the_simulated_finger() -> None:
     report = run_suite("touch", "sim://", operator=yes)
     assert report.verdict is Verdict.PASSED, by_name(report)
+
+
+def test_a_customer_display_is_looked_at_by_the_operator() -> None:
+    asked: list[str] = []
+
+    def operator(question: Question) -> Answer:
+        asked.append(question.name)
+        return Answer.NO if question.name == "display-is-clear" else Answer.YES
+
+    report = run_suite("display", "sim://", operator=operator)
+    checks = by_name(report)
+    assert asked == ["code-on-display", "paid-on-display", "failed-on-display", "display-is-clear"]
+    assert [check.name for check in report.checks if check.verdict is not Verdict.PASSED] == ["display-is-clear"]
+    assert "do not use it on a lane" in checks["display-is-clear"].to_do
+    assert [picture.png[:4] for picture in report.pictures] == [b"\x89PNG"]
+
+
+def test_a_real_display_is_never_passed_by_a_program_alone() -> None:
+    with VirtualDisplay() as display:
+        report = run_suite("display", display.url)
+    assert report.verdict is Verdict.NOT_ANSWERED, by_name(report)
 
 
 def test_a_simulated_printer_makes_its_own_faults() -> None:

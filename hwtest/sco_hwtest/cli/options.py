@@ -56,8 +56,9 @@ def device_argument(kind: Kind, name: str = "url") -> Callable[[F], F]:
 
 
 def device_options(command: Command) -> Command:
-    """--printer, --nfc, --screen, --touch; each can be repeated."""
+    """--printer, --nfc, --screen, --touch, --display; each can be repeated."""
     for kind, example in (
+        ("display", "mertech:///dev/ttyACM0"),
         ("touch", "evdev:///dev/sco/touch"),
         ("screen", "drm:///dev/dri/card0"),
         ("nfc", "pn532:///dev/ttyS1"),
@@ -82,7 +83,7 @@ def devices_of(urls: dict[str, tuple[str, ...]]) -> list[tuple[Kind, str]]:
     found = [(kind, url) for kind in KINDS for url in urls[f"{kind}_urls"]]
     if not found:
         raise click.UsageError(
-            "name a device by --printer, --nfc, --screen or --touch; sco-hwtest discover prints its URL"
+            "name a device by --printer, --nfc, --screen, --touch or --display; sco-hwtest discover prints its URL"
         )
     wrong = [f"--{kind}: {mistake}" for kind, url in found for mistake in mistakes(kind, url)]
     if wrong:

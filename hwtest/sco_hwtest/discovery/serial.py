@@ -51,6 +51,7 @@ def find(scan: Scan) -> Iterator[Found]:
             (
                 Address(f"serial://{path}?baud=9600", "a receipt printer, at the baud rate that its self-test prints"),
                 Address(f"pn532://{path}", "a PN532 reader"),
+                Address(f"mertech://{path}", "a Mertech QR-PAY; a QR-Screen is qrscreen://"),
             ),
             files,
             rule,

@@ -1,0 +1,262 @@
+"""A customer display on a serial line: USB CDC (`/dev/ttyACM0`) or an adapter, 8N1. Uses the standard library only.
+
+What a display sends is not documented for any of them, so it is read and logged, never waited for.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import termios
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol, Self
+
+from sco_drivers.display import CodeMayShow, DisplayedCode
+from sco_drivers.errors import (
+    FIND_HINT,
+    RULES_HINT,
+    BadDeviceUrl,
+    DeviceBusy,
+    DeviceClosed,
+    DeviceError,
+    DeviceGone,
+    DeviceNotFound,
+    DevicePermission,
+    DeviceTimeout,
+    DisplayError,
+)
+from sco_drivers.urls import DeviceUrl
+
+PARAMETERS = ("baud",)
+"""Query parameters of every display on a serial line."""
+
+_SPEEDS = {
+    "115200": termios.B115200,
+    "57600": termios.B57600,
+    "38400": termios.B38400,
+    "19200": termios.B19200,
+    "9600": termios.B9600,
+}
+SEND_S = 2.0
+"""A display takes a command at once; one that has not by then takes nothing."""
+
+_LOOK_S = 0.002
+_LONGEST_REPLY = 4096
+
+
+class Commands(Protocol):
+    """The language of one make of display."""
+
+    def code(self, code: DisplayedCode) -> bytes:
+        """Shows `code`."""
+        ...
+
+    def result(self, *, paid: bool, text: str) -> bytes:
+        """Shows the picture of a payment, or `text` where there are no pictures."""
+        ...
+
+    def clear(self) -> bytes:
+        """Removes everything."""
+        ...
+
+
+class SerialDisplay:
+    """A `QrDisplay` on an open serial line.
+
+    Args:
+        url: as it was opened.
+        fd: the line; closed with this object.
+        commands: the display's language.
+
+    Attributes:
+        on_wire: called with "write" or "read" and the raw bytes; None for no one.
+    """
+
+    def __init__(self, url: DeviceUrl, fd: int, commands: Commands) -> None:
+        self._url = url
+        self._fd = fd
+        self._commands = commands
+        self._lock = threading.Lock()
+        self._rest = b""
+        self.on_wire: Callable[[str, bytes], None] | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL it was opened by."""
+        return self._url.text
+
+    def show_code(self, code: DisplayedCode) -> None:
+        """See `QrDisplay`."""
+        code.check(self.url)
+        with self._lock:
+            self._send(self._commands.code(code), with_code=True)
+
+    def show_result(self, *, paid: bool, text: str = "") -> None:
+        """See `QrDisplay`."""
+        with self._lock:
+            self._send(self._commands.result(paid=paid, text=text))
+
+    def clear(self) -> None:
+        """See `QrDisplay`."""
+        with self._lock:
+            self._send(self._commands.clear())
+
+    def check(self) -> None:
+        """See `QrDisplay`."""
+        with self._lock:
+            self._still_there()
+
+    def close(self) -> None:
+        """See `QrDisplay`."""
+        with self._lock:
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                with contextlib.suppress(OSError, termios.error):  # it was unplugged
+                    termios.tcflush(fd, termios.TCOFLUSH)  # otherwise closing waits for a display that takes nothing
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _send(self, command: bytes, *, with_code: bool = False) -> None:
+        """Send the whole command, after what is left of one that was cut short: otherwise the display would take this
+        one for the rest of that one.
+        """
+        self._still_there()
+        data, sent = self._rest + command, 0
+        end = time.monotonic() + SEND_S
+        try:
+            while sent < len(data):
+                sent += self._write(data[sent:], end)
+            self._taken(end)
+        except DeviceError as error:
+            begun = sent > len(self._rest)
+            self._rest = data[sent:] if begun else self._rest[sent:]
+            if with_code and begun:
+                raise CodeMayShow(f"it may show the code: {error.message}", url=self.url, hint=error.hint) from error
+            raise
+        self._rest = b""
+
+    def _write(self, data: bytes, end: float) -> int:
+        """How many bytes were taken, at least one, by `end`, monotonic s."""
+        while True:
+            if time.monotonic() >= end or not self._poll(select.POLLOUT, end):
+                raise DeviceTimeout("it takes no data", url=self.url, hint="power-cycle the display")
+            try:
+                taken = os.write(self._fd, data)
+            except BlockingIOError:
+                time.sleep(_LOOK_S)
+                continue
+            except OSError as error:
+                raise self._gone(error) from error
+            if self.on_wire is not None:
+                self.on_wire("write", data[:taken])
+            return taken
+
+    def _taken(self, end: float) -> None:
+        """Wait until the kernel has passed everything on."""
+        waiting = array.array("i", [0])
+        while True:
+            try:
+                fcntl.ioctl(self._fd, termios.TIOCOUTQ, waiting)
+            except OSError as error:
+                raise self._gone(error) from error
+            if not waiting[0]:
+                return
+            if time.monotonic() >= end:
+                raise DeviceTimeout("it takes no data", url=self.url, hint="power-cycle the display")
+            time.sleep(_LOOK_S)
+
+    def _still_there(self) -> None:
+        if self._fd < 0:
+            raise DeviceClosed("the display is closed", url=self.url)
+        found = self._poll(select.POLLIN, 0.0)
+        if not found:
+            return
+        if found & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
+            raise self._gone(None)
+        try:
+            data = os.read(self._fd, _LONGEST_REPLY)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise self._gone(error) from error
+        if data and self.on_wire is not None:
+            self.on_wire("read", data)
+
+    def _poll(self, event: int, end: float) -> int:
+        """What of `event` (or hang-up, or error) happened by `end`, monotonic s; 0 if nothing did."""
+        poll = select.poll()
+        poll.register(self._fd, event)
+        found = poll.poll(max(0.0, end - time.monotonic()) * 1000)
+        return found[0][1] if found else 0
+
+    def _gone(self, error: OSError | None) -> DeviceGone:
+        reason = "" if error is None or error.errno == errno.EIO else f" ({error.strerror})"
+        return DeviceGone(f"the display was unplugged{reason}", url=self.url, hint="check cable and power")
+
+
+def check_parameters(url: DeviceUrl) -> None:
+    """Check the query parameters of a display on a serial line.
+
+    Raises:
+        BadDeviceUrl: a parameter has a wrong value.
+    """
+    url.choice("baud", "115200", tuple(_SPEEDS))
+
+
+def open_line(url: DeviceUrl, path: str) -> int:
+    """Open the line `path` for this process alone, at the URL's speed.
+
+    Raises:
+        DeviceNotFound, DevicePermission, DeviceBusy. BadDeviceUrl: not a serial line.
+    """
+    speed = _SPEEDS[url.choice("baud", "115200", tuple(_SPEEDS))]
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise _opening(error, url) from error
+    try:
+        if not os.isatty(fd):
+            raise BadDeviceUrl("not a serial line", url=url.text, hint=FIND_HINT)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _set_up(fd, speed)
+        except (OSError, termios.error) as error:
+            raise _opening(OSError(*error.args), url) from error
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _set_up(fd: int, speed: int) -> None:
+    """Raw, 8N1, without flow control; DTR and RTS off, as the displays expect them."""
+    characters = termios.tcgetattr(fd)[6]
+    characters[termios.VMIN], characters[termios.VTIME] = 0, 0
+    mode = termios.CS8 | termios.CREAD | termios.CLOCAL
+    termios.tcsetattr(fd, termios.TCSANOW, [0, 0, mode, 0, speed, speed, characters])
+    with contextlib.suppress(OSError):  # a line without modem signals
+        fcntl.ioctl(fd, termios.TIOCMBIC, array.array("i", [termios.TIOCM_DTR | termios.TIOCM_RTS]))
+
+
+def _opening(error: OSError, url: DeviceUrl) -> DeviceError:
+    match error.errno:
+        case errno.ENOENT | errno.ENODEV | errno.ENXIO | errno.EIO:
+            return DeviceNotFound("no display is connected there", url=url.text, hint=FIND_HINT)
+        case errno.EACCES | errno.EPERM:
+            return DevicePermission("this user may not open it", url=url.text, hint=RULES_HINT)
+        case errno.EBUSY | errno.EAGAIN:
+            return DeviceBusy("another program uses it", url=url.text, hint="stop that program")
+        case _:
+            return DisplayError(f"it cannot be opened: {error.strerror}", url=url.text)

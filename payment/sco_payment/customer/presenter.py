@@ -17,6 +17,7 @@ from sco_drivers.nfc.endurance import WriteEndurance
 from sco_drivers.nfc.guard import GuardEvent, TagGuard
 from sco_drivers.printer import DuplicateTicket, Line, Printer, PrintOutcome, SensorState, Style, Ticket, TicketEnd
 from sco_payment.attempt import Mode, Plan
+from sco_payment.customer.qr_display import CodeDisplay
 from sco_payment.customer.texts import Texts
 from sco_payment.devices import ReopeningDevice
 from sco_payment.money import format_amount
@@ -64,7 +65,7 @@ def ignore_tag(event: GuardEvent) -> None:
 
 
 class Presenter:
-    """Printer and tag of one lane. The screen is the lane's UI.
+    """Printer, tag and QR display of one lane. The screen is the lane's UI.
 
     Args:
         settings, texts: of the lane.
@@ -72,6 +73,7 @@ class Presenter:
         wall: the wall clock of a moment of lane time.
         on_tag: is called in the device thread when the tag is found in another condition than before.
         endurance: counts the writes of a dynamic tag; None to count none.
+        display: the customer QR display; None for a lane without one.
     """
 
     def __init__(
@@ -84,7 +86,9 @@ class Presenter:
         wall: Callable[[int], float],
         on_tag: Callable[[GuardEvent], None] = ignore_tag,
         endurance: WriteEndurance | None = None,
+        display: CodeDisplay | None = None,
     ) -> None:
+        self.display = display
         self._settings = settings
         self._texts = texts
         self._printer = printer
@@ -329,6 +333,8 @@ class Presenter:
         """Release the devices."""
         if self._endurance is not None:
             self._endurance.save()
+        if self.display is not None:
+            self.display.close()
         for device in (self._printer, self._nfc):
             if device is not None:
                 device.close()

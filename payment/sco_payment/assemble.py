@@ -8,7 +8,7 @@ import logging
 from functools import partial
 from pathlib import Path
 
-from sco_drivers import DeviceError, open_nfc, open_printer, open_screen, open_touch
+from sco_drivers import DeviceError, open_display, open_nfc, open_printer, open_screen, open_touch
 from sco_drivers.nfc.endurance import EnduranceExceeded, WriteEndurance
 from sco_drivers.nfc.guard import GuardEvent
 from sco_drivers.registry import Kind, traits
@@ -16,6 +16,7 @@ from sco_drivers.urls import Traits
 from sco_payment.acquirer import open_acquirer
 from sco_payment.attempt import Message
 from sco_payment.customer.presenter import Presenter
+from sco_payment.customer.qr_display import CodeDisplay
 from sco_payment.customer.texts import LANGUAGES
 from sco_payment.customer.ui import Choose, LaneUI, NoUI, ScreenUI, SeveralUIs
 from sco_payment.devices import ReopeningDevice
@@ -48,6 +49,11 @@ def screen_ui(settings: Settings) -> LaneUI:
         ).watch_exits()  # here, because the screen is opened in another thread
     touch = ReopeningDevice(partial(open_touch, devices.touch)) if devices.touch else None
     return ScreenUI(ReopeningDevice(partial(open_screen, devices.screen)), touch, LANGUAGES[settings.lane.language])
+
+
+def _code_display(settings: Settings) -> CodeDisplay | None:
+    url = settings.devices.display
+    return CodeDisplay(settings, ReopeningDevice(partial(open_display, url))) if url else None
 
 
 def _traits(kind: Kind, url: str) -> Traits:
@@ -105,6 +111,7 @@ def open_lane(
             wall=runtime.wall,
             on_tag=partial(_report_tag, observer),
             endurance=_write_endurance(settings, observer),
+            display=_code_display(settings),
         ),
         ui=SeveralUIs(first, also_show_on) if also_show_on else first,
         runtime=runtime,

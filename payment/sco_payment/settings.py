@@ -79,6 +79,7 @@ class DisplaySettings:
         "mode 2. static: the lane activates the cash link on plate and tag; dynamic: it writes each link to the tag",
         choices=("static", "dynamic"),
     )
+    qr_on_screen: bool = _setting(True, "mode 1 with devices.display: show the QR code on the screen too")
     sticker_id: str = _setting("", "mode 2 static: id of the cash link that the lane activates")
     plate_link: str = _setting("", "mode 2 static: the link that plate and tag carry")
     qr_with_plate: bool = _setting(True, "mode 2: show the QR code on the screen too")
@@ -100,6 +101,7 @@ class DeviceSettings:
     nfc_uid: str = _setting("", "UID of the lane's tag in hex; empty: any tag is accepted")
     screen: str = _setting("", "screen, e.g. fb:///dev/fb0; empty or none:// if the lane's own software draws")
     touch: str = _setting("", "touch panel, e.g. evdev:///dev/sco/touch")
+    display: str = _setting("", "customer QR display for display mode 1, e.g. mertech:///dev/sco/display")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -255,6 +255,10 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
             problems.append(f"paymaster.ca_file: {paymaster.ca_file}: {error.strerror}")
     if display.mode == Mode.PRINT.value and not devices.printer:
         problems.append("display.mode = 0 prints the code, but devices.printer is missing")
+    if display.mode == Mode.SCREEN.value and not display.qr_on_screen and not devices.display:
+        problems.append(
+            "display.qr_on_screen = false shows the code on the customer display, but devices.display is missing"
+        )
     if display.mode == Mode.PLATE.value:
         _check_plate(settings, problems)
     if devices.nfc_uid:
@@ -275,6 +279,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
         ("nfc", devices.nfc),
         ("screen", devices.screen),
         ("touch", devices.touch),
+        ("display", devices.display),
     ):
         if device:
             _check_device(where, device, problems)

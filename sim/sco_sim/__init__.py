@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sco_sim.screen import VirtualScreen as VirtualScreen
     from sco_sim.testing.bank import BenchPayMaster as BenchPayMaster
     from sco_sim.testing.clock import BenchTime as BenchTime
+    from sco_sim.testing.devices import BenchDisplay as BenchDisplay
     from sco_sim.testing.devices import BenchPrinter as BenchPrinter
     from sco_sim.testing.devices import BenchScreen as BenchScreen
     from sco_sim.testing.devices import BenchTag as BenchTag
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from sco_sim.touch import VirtualTouch as VirtualTouch
 
 _MODULES = {
+    "BenchDisplay": "testing.devices",
     "BenchPayMaster": "testing.bank",
     "BenchPrinter": "testing.devices",
     "BenchScreen": "testing.devices",

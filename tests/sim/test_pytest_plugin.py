@@ -97,7 +97,15 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
 
 def test_its_fixtures_are_described(tmp_path: Path) -> None:
     listed = outside(tmp_path, "", "--fixtures").stdout
-    for name in ("virtual_printer", "virtual_tag", "virtual_screen", "virtual_touch", "paymaster_simulator", "lane"):
+    for name in (
+        "virtual_printer",
+        "virtual_tag",
+        "virtual_screen",
+        "virtual_touch",
+        "virtual_display",
+        "paymaster_simulator",
+        "lane",
+    ):
         assert re.search(rf"^{name} -- .*pytest_plugin.py:\d+\n    \w+", listed, re.MULTILINE), listed
 
 

@@ -43,7 +43,7 @@ _SPEEDS = {
     "19200": termios.B19200,
     "9600": termios.B9600,
 }
-SEND_S = 2.0
+SEND_S = 1.0
 """A display takes a command at once; one that has not by then takes nothing."""
 
 _LOOK_S = 0.002
@@ -118,7 +118,8 @@ class SerialDisplay:
             fd, self._fd = self._fd, -1
             if fd >= 0:
                 with contextlib.suppress(OSError, termios.error):  # it was unplugged
-                    termios.tcflush(fd, termios.TCOFLUSH)  # otherwise closing waits for a display that takes nothing
+                    if _waiting(fd):  # otherwise closing waits for a display that takes nothing
+                        termios.tcflush(fd, termios.TCOFLUSH)
                 with contextlib.suppress(OSError):
                     os.close(fd)
 
@@ -165,14 +166,12 @@ class SerialDisplay:
 
     def _taken(self, end: float) -> None:
         """Wait until the kernel has passed everything on."""
-        waiting = array.array("i", [0])
         while True:
             try:
-                fcntl.ioctl(self._fd, termios.TIOCOUTQ, waiting)
+                if not _waiting(self._fd):
+                    return
             except OSError as error:
                 raise self._gone(error) from error
-            if not waiting[0]:
-                return
             if time.monotonic() >= end:
                 raise DeviceTimeout("it takes no data", url=self.url, hint="power-cycle the display")
             time.sleep(_LOOK_S)
@@ -204,6 +203,13 @@ class SerialDisplay:
     def _gone(self, error: OSError | None) -> DeviceGone:
         reason = "" if error is None or error.errno == errno.EIO else f" ({error.strerror})"
         return DeviceGone(f"the display was unplugged{reason}", url=self.url, hint="check cable and power")
+
+
+def _waiting(fd: int) -> int:
+    """How many bytes the kernel has not passed on yet."""
+    count = array.array("i", [0])
+    fcntl.ioctl(fd, termios.TIOCOUTQ, count)
+    return count[0]
 
 
 def check_parameters(url: DeviceUrl) -> None:

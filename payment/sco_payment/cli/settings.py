@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from sco_drivers import DeviceError, open_nfc, open_printer, open_screen, open_touch
+from sco_drivers import DeviceError, open_display, open_nfc, open_printer, open_screen, open_touch
 from sco_payment.acquirer import open_acquirer
 from sco_payment.cli.output import fail, load_settings_or_exit
 from sco_payment.journal import location
@@ -52,7 +52,13 @@ def _machine_problems(settings: Settings) -> list[str]:
 def _device_problems(devices: DeviceSettings) -> list[str]:
     """Open and close each device; the errors."""
     problems = []
-    for name, opener in (("printer", open_printer), ("nfc", open_nfc), ("screen", open_screen), ("touch", open_touch)):
+    for name, opener in (
+        ("printer", open_printer),
+        ("nfc", open_nfc),
+        ("screen", open_screen),
+        ("touch", open_touch),
+        ("display", open_display),
+    ):
         url = getattr(devices, name)
         try:
             if url:

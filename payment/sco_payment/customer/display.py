@@ -1,4 +1,4 @@
-"""What the lane shows to its customer: the ticket, the code or the tag, and the screen.
+"""What the lane shows to its customer: the ticket, the code or the tag, the screen and the QR display.
 
 All of it runs in the runtime's device thread, in the order in which it was requested. This module knows which text and
 which button belong to which state; it decides nothing about money.
@@ -30,11 +30,11 @@ _PRINTER_CHECK_MS = 30_000
 
 
 class CustomerDisplay:
-    """The printer, the tag and the screen of one lane.
+    """The printer, the tag, the QR display and the screen of one lane.
 
     Args:
         settings: validated settings.
-        presenter: printer and tag.
+        presenter: printer, tag and QR display.
         ui: the lane's screen.
         runtime: time and threads; answers of devices and customer become its messages.
         observer: receives each link that is presented, and each fault of the screen.
@@ -69,6 +69,9 @@ class CustomerDisplay:
         self._tag_check_at = 0
         self._printer_check_at = 0
         self._encoder_loaded = False
+        self._code_on_screen = settings.mode is not m.Mode.SCREEN or settings.display.qr_on_screen
+        if presenter.display is not None:
+            presenter.display.report = lambda key, text: note(key, text, runtime.now())
 
     # --- presenting a link ------------------------------------------------------------------------------------
 
@@ -100,16 +103,26 @@ class CustomerDisplay:
 
     def _show_code(self, state: m.State, presentation: Presentation) -> Presentation:
         """The code on the screen is part of presenting in modes 1 and 2; a plate is there without any screen."""
+        screen = self._screen_for(state, m.View.PAY, None)
+        by_other_means = presentation.tag_ok is True or state.plan.plate_link is not None
+        failed: DeviceError | None = None
         try:
-            self._draw(self._screen_for(state, m.View.PAY, None))
+            self._draw_screen(screen)
         except DeviceError as error:
+            failed = error
             self._screen_failed(state.plan.key, error)
-            by_other_means = presentation.tag_ok is True or state.plan.plate_link is not None
-            return replace(presentation, seen=by_other_means, evidence=f"{presentation.evidence}; no screen: {error}")
-        return presentation
+        if self._presenter.display is not None and state.plan.mode is m.Mode.SCREEN:
+            on_screen = failed is None and self._code_on_screen
+            sending = self._presenter.display.present(screen, alone=not on_screen)
+            by_other_means = sending.may_be_seen
+            evidence = f"{presentation.evidence}; {sending.evidence}" if on_screen else sending.evidence
+            presentation = Presentation(on_screen or sending.may_be_seen, evidence)
+        if failed is None:
+            return presentation
+        return replace(presentation, seen=by_other_means, evidence=f"{presentation.evidence}; no screen: {failed}")
 
     def withdraw(self, key: str | None, *, background: bool = False) -> None:
-        """Clear the tag.
+        """Clear the tag and the QR display.
 
         Args:
             key: of the attempt whose link is cleared; None for whatever a crash has left there.
@@ -117,6 +130,8 @@ class CustomerDisplay:
         """
 
         def work() -> None:
+            if self._presenter.display is not None:
+                self._presenter.display.withdraw(key if background else None)
             problem = self._presenter.withdraw(key if background else None)
             if problem is not None:
                 self._note(key, f"the tag was not cleared: {problem}", self._runtime.now())
@@ -200,6 +215,15 @@ class CustomerDisplay:
         self._observer(ScreenFailed(attempt=key, detail=str(error)))
 
     def _draw(self, screen: ScreenState) -> None:
+        try:
+            self._draw_screen(screen)
+        finally:
+            if self._presenter.display is not None:
+                self._presenter.display.show(screen)
+
+    def _draw_screen(self, screen: ScreenState) -> None:
+        if not self._code_on_screen:
+            screen = replace(screen, link=None)
         if self._shown == screen and screen.view is not m.View.DIALOG:  # an answered dialog has lost its buttons
             return
         self._shown = None  # if this fails, what is on the screen is unknown

@@ -1,9 +1,10 @@
-"""The simulators with assertions: a printer, a tag, a screen and a touch panel for an integrator's tests."""
+"""The simulators with assertions: printer, tag, screen, touch panel and customer display for an integrator's tests."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sco_sim.display import VirtualDisplay
 from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.nfc.pn532 import Fault, VirtualReader
 from sco_sim.printer import PrintedTicket, VirtualPrinter
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _IDLE_S = 20.0
+_SOON_S = 10.0
 FOREIGN_UID = bytes.fromhex("04ffffffffffff")
 
 
@@ -158,3 +160,26 @@ class BenchTouch(VirtualTouch):
         box = self._screen.button(action)
         assert box is not None, f"there is no button {action!r} on the screen to tap"
         self.tap(box.x + box.width // 2, box.y + box.height // 2)
+
+
+class BenchDisplay(VirtualDisplay):
+    """A customer QR display on a serial line. Its faults are methods of `VirtualDisplay`: `unplug`, `freeze`, ..."""
+
+    @property
+    def code(self) -> str | None:
+        """What a phone reads on the display; None for nothing."""
+        codes = codes_in(self.image(2))
+        return codes[0] if len(codes) == 1 else None
+
+    def assert_shows_code(self, qr: str | None = None) -> str:
+        """A phone reads exactly one code on the display, with the content `qr`. Returns its content."""
+        self.wait(lambda face: bool(face.link) and qr in (None, face.link), _SOON_S)
+        code = self.code
+        assert code is not None, "expected a readable code on the customer display, found none"
+        assert qr is None or code == qr, f"expected the code {qr!r} on the customer display, found {code!r}"
+        return code
+
+    def assert_shows_no_code(self) -> None:
+        """A phone reads nothing on the display."""
+        self.wait(lambda face: not face.link, _SOON_S)
+        assert self.code is None, f"expected no code on the customer display, found {self.code!r}"

@@ -18,7 +18,7 @@ from sco_payment.settings import TOKEN_VARIABLE, Settings
 from sco_payment.settings_reader import settings_from_mapping
 from sco_sim.testing.bank import BenchPayMaster
 from sco_sim.testing.clock import BenchRuntime, BenchTime
-from sco_sim.testing.devices import BenchPrinter, BenchScreen, BenchTag, BenchTouch, codes_in
+from sco_sim.testing.devices import BenchDisplay, BenchPrinter, BenchScreen, BenchTag, BenchTouch, codes_in
 
 _TAP_S = 20.0
 Act = Callable[[], object]
@@ -55,7 +55,7 @@ class LaneBench:
         folder: for the journal.
         paymaster: the bank, on `clock`.
         clock: the bench's time.
-        printer, tag, screen, touch: the lane's devices; None for one that it does not have.
+        printer, tag, screen, touch, display: the lane's devices; None for one that it does not have.
         sections: settings over the bench's own, e.g. `{"display": {"mode": 0}}`.
     """
 
@@ -69,10 +69,11 @@ class LaneBench:
         tag: BenchTag | None = None,
         screen: BenchScreen | None = None,
         touch: BenchTouch | None = None,
+        display: BenchDisplay | None = None,
         sections: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.paymaster = paymaster
-        self.printer, self.tag, self.screen, self.touch = printer, tag, screen, touch
+        self.printer, self.tag, self.screen, self.touch, self.display = printer, tag, screen, touch, display
         self._folder = folder
         self._clock = clock
         self._sections = dict(sections or {})
@@ -103,6 +104,7 @@ class LaneBench:
             "nfc": self.tag.url if self.tag else "",
             "screen": self.screen.url if self.screen else "",
             "touch": self.touch.url if self.touch else "",
+            "display": self.display.url if self.display else "",
         }
         found: dict[str, dict[str, Any]] = {
             "lane": {"pos_id": "BENCH-1", "shop": "Магазин на стенде"},
@@ -266,6 +268,8 @@ class LaneBench:
             return found[0] if len(found) == 1 else None
         if mode == 2 and self.tag is not None:
             return self.tag.link or None
+        if self.display is not None and not self.lane.settings.display.qr_on_screen:
+            return self.display.code
         if self._own_ui is not None:
             links = [state.link for state in self.shown if state.link]
             return links[-1] if links else None

@@ -26,7 +26,16 @@ import pytest
 import sco_sim
 
 if TYPE_CHECKING:
-    from sco_sim import BenchPayMaster, BenchPrinter, BenchScreen, BenchTag, BenchTime, BenchTouch, LaneBench
+    from sco_sim import (
+        BenchDisplay,
+        BenchPayMaster,
+        BenchPrinter,
+        BenchScreen,
+        BenchTag,
+        BenchTime,
+        BenchTouch,
+        LaneBench,
+    )
 
 _MARKER = (
     "sco_lane(mode=1, plate='static', profile='4:3', **sections): settings of the `lane` fixture; "
@@ -96,6 +105,15 @@ def virtual_touch(virtual_screen: BenchScreen) -> Iterator[BenchTouch]:
 
 
 @pytest.fixture
+def virtual_display() -> Iterator[BenchDisplay]:
+    """A Mertech QR-PAY on a serial line at `.url`. A `lane` has it if the test names it."""
+    with _the_extra():
+        kind = sco_sim.BenchDisplay
+    with kind() as display:
+        yield display
+
+
+@pytest.fixture
 def paymaster_simulator(sco_time: BenchTime) -> Iterator[BenchPayMaster]:
     """PayMaster on HTTP at `.base_url`, with the customer's phone at `.phone`."""
     with _the_extra():
@@ -122,6 +140,7 @@ def lane(
         sticker = paymaster_simulator.bank.add_sticker()
         tag.put(sticker.payload)
         display |= {"sticker_id": sticker.id, "plate_link": sticker.payload}
+    qr_display = request.getfixturevalue("virtual_display") if "virtual_display" in wanted else None
     sections = {"display": display} | options
     if "profile" in sections:
         sections["lane"] = {"profile": sections.pop("profile")} | sections.get("lane", {})
@@ -135,6 +154,7 @@ def lane(
         tag=tag,
         screen=request.getfixturevalue("virtual_screen"),
         touch=request.getfixturevalue("virtual_touch"),
+        display=qr_display,
         sections=sections,
     ) as bench:
         yield bench

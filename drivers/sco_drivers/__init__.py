@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from sco_drivers.printer.watch import StatusWatch as StatusWatch
     from sco_drivers.qr import preload
     from sco_drivers.screen import Button, Drawing, Scene, Screen
+    from sco_drivers.screen.picture import render_scene
     from sco_drivers.touch import Tap, Touch
 
 __all__ = [
@@ -100,6 +101,7 @@ __all__ = [
     "open_touch",
     "opener",
     "preload",
+    "render_scene",
     "traits",
 ]
 
@@ -113,6 +115,7 @@ _LAZY = {
     "printer.watch": ("StatusWatch",),
     "qr": ("preload",),
     "screen": ("Button", "Drawing", "Scene", "Screen"),
+    "screen.picture": ("render_scene",),
     "touch": ("Tap", "Touch"),
 }
 """Imported on first use."""

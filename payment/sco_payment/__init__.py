@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sco_payment.attempt import PaymentStatus as PaymentStatus
     from sco_payment.attempt import Phase as Phase
     from sco_payment.attempt import View as View
+    from sco_payment.customer.picture import render as render
     from sco_payment.customer.ui import Button as Button
     from sco_payment.customer.ui import LaneUI as LaneUI
     from sco_payment.customer.ui import NoUI as NoUI
@@ -103,6 +104,7 @@ _WHERE = {
     "format_amount": "money",
     "load_settings": "settings_reader",
     "open_lane": "assemble",
+    "render": "customer.picture",
     "settings_from_mapping": "settings_reader",
 }
 __all__ = sorted(_WHERE)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import assert_type
 
+from PIL.Image import Image
+
 import sco_drivers
 import sco_hwtest
 import sco_payment
@@ -16,10 +18,12 @@ from sco_drivers import (
     BadDeviceUrl,
     DeviceError,
     DeviceUrl,
+    DisplayedCode,
     Line,
     Printer,
     PrintOutcome,
     PrintResult,
+    QrDisplay,
     Screen,
     Style,
     TagReader,
@@ -61,6 +65,7 @@ def observe(event: LaneEvent) -> None:
 
 class OwnScreen:
     def show(self, state: ScreenState) -> None:
+        assert_type(sco_payment.render(state, (800, 480), "en"), Image)
         assert_type(state.amount_kopecks, int | None)
         assert_type(state.expires_at_ms, int | None)
         for button in state.buttons:
@@ -116,6 +121,8 @@ def devices() -> None:
     assert_type(sco_drivers.open_nfc("sim://"), TagReader)
     assert_type(sco_drivers.open_screen("sim://"), Screen)
     assert_type(sco_drivers.open_touch("none://"), Touch)
+    assert_type(sco_drivers.open_display("none://"), QrDisplay)
+    sco_drivers.open_display("none://").show_code(DisplayedCode("https://qr.nspk.ru/", amount="253,00 ₽"))
     assert_type(sco_drivers.check_url("printer", "tcp://h"), list[BadDeviceUrl])
 
 

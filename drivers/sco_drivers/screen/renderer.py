@@ -15,7 +15,7 @@ from sco_drivers import qr
 from sco_drivers.errors import DeviceClosed, DeviceError, DeviceGone, ScreenError
 from sco_drivers.screen import Box, Drawing, Scene, UnsupportedScreen, paint
 from sco_drivers.screen.layout import MIN_MODULE_MM, Layout, countdown_text, lay_out, min_touch_target_px
-from sco_drivers.screen.memory import Memory, Rotation
+from sco_drivers.screen.memory import Memory, Rotation, Rows
 from sco_drivers.screen.options import GUARD_MS, guard_of, rotation_of
 from sco_drivers.screen.surface import Moving, Surface
 from sco_drivers.urls import DeviceUrl
@@ -27,6 +27,23 @@ _log = logging.getLogger(__name__)
 
 FRAME_S = 1 / 15
 """Time of one picture of the spinner."""
+
+
+def draw_page(surface: Surface, rows: Rows, layout: Layout, matrix: qr.QrMatrix | None, left: str) -> Moving | None:
+    """Draw a whole scene into `rows`, with `left` as the countdown's digits. Returns its spinner, at its beginning."""
+    code = layout.code
+    placed = (code.box, matrix, code.module) if code is not None and matrix is not None else None
+    surface.page(rows, paint.GROUND, placed)
+    for box, image in paint.pieces(layout):
+        surface.put(rows, box, image)
+    if layout.countdown is not None:
+        surface.put(rows, layout.countdown.box, paint.paint_countdown(layout.countdown, left))
+    if layout.drawing is not Drawing.SPINNER or layout.drawing_box is None:
+        return None
+    box = layout.drawing_box
+    spinner = surface.moving(box, paint.spinner(box.width), paint.SPINNER_FRAMES)
+    spinner.show(rows, 0)
+    return spinner
 
 
 class DrawnScreen:
@@ -229,21 +246,10 @@ class DrawnScreen:
 
     def _draw(self, layout: Layout, matrix: qr.QrMatrix | None) -> None:
         """Draw the whole scene into the back page, and show it."""
-        surface, code = self._surface, layout.code
+        code = layout.code
         self._spinner = None
         self._memory.damaged = False
-        rows = self._memory.back()
-        placed = (code.box, matrix, code.module) if code is not None and matrix is not None else None
-        surface.page(rows, paint.GROUND, placed)
-        for box, image in paint.pieces(layout):
-            surface.put(rows, box, image)
-        if layout.countdown is not None:
-            surface.put(rows, layout.countdown.box, paint.paint_countdown(layout.countdown, self._left))
-        if layout.drawing is Drawing.SPINNER and layout.drawing_box is not None:
-            box = layout.drawing_box
-            self._spinner = surface.moving(box, paint.spinner(box.width), paint.SPINNER_FRAMES)
-            self._turns = 0
-            self._spinner.show(rows, 0)
+        self._spinner, self._turns = draw_page(self._surface, self._memory.back(), layout, matrix, self._left), 0
         if code is not None:
             self.module_mm = self._module_mm(code.module)
             if self.module_mm is not None and self.module_mm < MIN_MODULE_MM and not self._warned_small:

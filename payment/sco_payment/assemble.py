@@ -47,7 +47,7 @@ def screen_ui(settings: Settings) -> LaneUI:
         importlib.import_module(
             "sco_drivers.screen.console"
         ).watch_exits()  # here, because the screen is opened in another thread
-    touch = ReopeningDevice(partial(open_touch, devices.touch)) if devices.touch else None
+    touch = [ReopeningDevice(partial(open_touch, url)) for url in devices.touch]
     return ScreenUI(ReopeningDevice(partial(open_screen, devices.screen)), touch, LANGUAGES[settings.lane.language])
 
 

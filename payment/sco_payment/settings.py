@@ -100,7 +100,11 @@ class DeviceSettings:
     nfc: str = _setting("", "NFC reader of the tag, e.g. pn532:///dev/ttyS1?baud=921600")
     nfc_uid: str = _setting("", "UID of the lane's tag in hex; empty: any tag is accepted")
     screen: str = _setting("", "screen, e.g. fb:///dev/fb0; empty or none:// if the lane's own software draws")
-    touch: str = _setting("", "touch panel, e.g. evdev:///dev/sco/touch")
+    touch: tuple[str, ...] = _setting(
+        (),
+        "touch panel, e.g. evdev:///dev/sco/touch; a list for several: panel, keypad, buttons. In the environment "
+        "separated by spaces",
+    )
     display: str = _setting("", "customer QR display for display mode 1, e.g. mertech:///dev/sco/display")
 
 

@@ -26,7 +26,9 @@ from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, Settings
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _LONGEST_PLATE_S = 1200.0
 """For which SBP keeps an amount on a cash link."""
-_IN_ENVIRONMENT = (str, int, float, bool)
+_URLS = tuple[str, ...]
+"""Type of a setting that is one URL or a list of them."""
+_IN_ENVIRONMENT = (str, int, float, bool, _URLS)
 """Types of settings that an environment variable can hold."""
 
 
@@ -151,6 +153,8 @@ def _toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
+    if isinstance(value, tuple):
+        return str(list(value))
     return "{}" if value == {} else str(value)
 
 
@@ -186,12 +190,14 @@ def _read_section(
         problem = _problem_of(raw, hints[key], entry)
         if problem:
             problems.append(f"{where} = {raw!r}: {problem}")
+        elif hints[key] == _URLS:
+            values[key] = ((raw,) if raw else ()) if isinstance(raw, str) else tuple(raw)
         else:
             values[key] = float(raw) if hints[key] is float else raw
     return kind(**values)
 
 
-def _from_environment(text: str, kind: type) -> Any:
+def _from_environment(text: str, kind: Any) -> Any:
     if kind is bool:
         return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
     if kind in (int, float):
@@ -199,7 +205,7 @@ def _from_environment(text: str, kind: type) -> Any:
             return kind(text)
         except ValueError:
             return text
-    return text
+    return text.split() if kind == _URLS else text
 
 
 def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
@@ -222,6 +228,14 @@ def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
             return f"must be at most {longest} printable characters, found {len(raw)}"
         choices = entry.metadata["choices"]
         return None if not choices or raw in choices else f"must be one of {', '.join(choices)}"
+    if kind == _URLS:
+        urls = [raw] if isinstance(raw, str) else raw
+        if not isinstance(urls, list) or not all(
+            isinstance(url, str) and is_utf8(url) and (url or not raw) for url in urls
+        ):
+            return "must be a URL in quotes, or a list of them"
+        twice = sorted({url for url in urls if urls.count(url) > 1})
+        return f"{twice[0]} is there twice" if twice else None
     if not isinstance(raw, Mapping) or not all(isinstance(value, int) and 1 <= value <= 6 for value in raw.values()):
         return "must be a table of status words, each with an order state from 1 to 6"
     return None
@@ -278,7 +292,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
         ("printer", devices.printer),
         ("nfc", devices.nfc),
         ("screen", devices.screen),
-        ("touch", devices.touch),
+        *(("touch", url) for url in devices.touch),
         ("display", devices.display),
     ):
         if device:

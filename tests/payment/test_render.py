@@ -37,7 +37,7 @@ def test_it_is_what_the_screen_shows(state: ScreenState, language: str, size: tu
     if state.view is View.WAIT:  # turns
         return
     with open_screen(f"sim://?size={size[0]}x{size[1]}&format=xrgb8888") as screen:
-        ui = ScreenUI(ReopeningDevice(lambda: screen), None, LANGUAGES[language])
+        ui = ScreenUI(ReopeningDevice(lambda: screen), (), LANGUAGES[language])
         ui.show(state)
         assert picture.tobytes() == look(screen).tobytes()
         ui.close()

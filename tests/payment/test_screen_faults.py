@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -238,15 +239,75 @@ def test_a_panel_pulled_out_and_plugged_in_while_the_dialog_is_shown_answers_it(
         def out_and_in() -> None:
             until(lambda: monitor.button("retry") is not None)
             panel.unplug()
-            until(lambda: not lane._loop.customer._ui._listening)
+            until(lambda: not lane._loop.customer._ui._panels[0].listening)
             panel.plug()
-            until(lambda: lane._loop.customer._ui._listening)
+            until(lambda: lane._loop.customer._ui._panels[0].listening)
             finger.tap("retry")
             paymaster.go_online()
 
         at(lane, "waiting", offline)
         assert lane.pay(ORDER).outcome is Outcome.PAID
         assert paymaster.bank.cancels == 0
+
+
+@pytest.mark.parametrize("lost", ["panel", "keypad", "both"])
+def test_panel_and_keypad_press_the_same_buttons_and_each_is_opened_again_alone(lost: str) -> None:
+    chosen: list[str] = []
+    with (
+        VirtualScreen((800, 480)) as monitor,
+        VirtualTouch((800, 480)) as panel,
+        VirtualTouch((800, 480)) as keypad,
+    ):
+        devices = [ReopeningDevice(partial(open_touch, one.url)) for one in (panel, keypad)]
+        shown = ScreenUI(ReopeningDevice(lambda: open_screen(monitor.url)), devices, RUSSIAN)
+        finger = Finger(monitor, panel)
+
+        def show_and_press(press: Callable[[], None]) -> None:
+            chosen.clear()
+            shown.show(ScreenState(View.PAY, f"Оплатите {time.monotonic()}", buttons=(Button("cancel", "Отменить"),)))
+            until(lambda: all(one.listening for one in shown._panels))
+            time.sleep(0.2)  # sooner would count as bounce
+            press()
+            until(lambda: chosen == ["cancel"])
+
+        try:
+            shown.bind(lambda attempt, button: chosen.append(button) is None)
+            show_and_press(lambda: finger.tap("cancel"))
+            show_and_press(lambda: keypad.key(2))  # the digit 1: the first button
+            out = {"panel": (panel,), "keypad": (keypad,), "both": (panel, keypad)}[lost]
+            for one in out:
+                one.unplug()
+            until(lambda: [shown._panels[n].listening for n in (0, 1)] == [panel not in out, keypad not in out])
+            kept = [one for one in (panel, keypad) if one not in out]
+            opened = [device._device for device, one in zip(devices, (panel, keypad), strict=True) if one in kept]
+            if lost != "both":  # the other one works meanwhile
+                chosen.clear()
+                time.sleep(0.2)  # sooner would count as bounce
+                finger.tap("cancel") if lost == "keypad" else keypad.key(2)
+                until(lambda: chosen == ["cancel"])
+            for one in out:
+                one.plug()
+            show_and_press(lambda: finger.tap("cancel"))
+            show_and_press(lambda: keypad.key(2))
+            still = [device._device for device, one in zip(devices, (panel, keypad), strict=True) if one in kept]
+            assert still == opened, "a panel that was there was opened again"
+        finally:
+            shown.close()
+
+
+def test_one_of_two_panels_is_missing_and_the_customer_cancels_on_the_other(tmp_path: Path) -> None:
+    with VirtualScreen((800, 480)) as monitor, VirtualTouch((800, 480)) as panel:
+        touch = ["evdev:///dev/no-such-keypad?keys=1", panel.url]
+        with bench(tmp_path, devices={"screen": monitor.url, "touch": touch}) as (lane, paymaster):
+            finger = Finger(monitor, panel)
+
+            def cancel() -> None:
+                until(lambda: monitor.button("cancel") is not None)
+                finger.tap("cancel")
+
+            at(lane, "waiting", cancel)
+            assert lane.pay(ORDER).outcome is Outcome.UNPAID
+            assert paymaster.bank.cancels == 1
 
 
 def test_a_finger_that_came_down_on_the_code_presses_nothing_on_the_dialog(tmp_path: Path) -> None:
@@ -260,7 +321,7 @@ def test_a_finger_that_came_down_on_the_code_presses_nothing_on_the_dialog(tmp_p
         other: list[tuple[int, int]] = []
 
         def hold() -> None:
-            until(lambda: lane._loop.customer._ui._listening)
+            until(lambda: lane._loop.customer._ui._panels[0].listening)
             panel.press(*held)
             time.sleep(0.05)
             paymaster.go_offline()
@@ -322,11 +383,11 @@ def test_a_panel_that_is_lost_as_it_is_opened_is_opened_again() -> None:
 
     panel = Leaving()
     with VirtualScreen((800, 480)) as monitor:
-        shown = ScreenUI(ReopeningDevice(lambda: open_screen(monitor.url)), ReopeningDevice(lambda: panel), RUSSIAN)
+        shown = ScreenUI(ReopeningDevice(lambda: open_screen(monitor.url)), [ReopeningDevice(lambda: panel)], RUSSIAN)
         try:
             shown.show(ScreenState(View.WAIT, "Пожалуйста, подождите"))
             until(lambda: panel.starts == 2)
-            assert shown._listening
+            assert shown._panels[0].listening
         finally:
             shown.close()
 
@@ -342,7 +403,7 @@ def test_the_screens_thread_survives_unexpected_errors() -> None:
                 raise RuntimeError("unexpected")
             return open_screen(monitor.url)
 
-        shown = ScreenUI(ReopeningDevice(opener), None, RUSSIAN)
+        shown = ScreenUI(ReopeningDevice(opener), (), RUSSIAN)
         try:
             shown.show(ScreenState(View.WAIT, "Пожалуйста, подождите"))
             monitor.unplug()
@@ -363,12 +424,12 @@ def test_taps_are_scaled_to_the_display_that_was_plugged_in_instead() -> None:
     ):
         plugged = [old.url]
         shown = ScreenUI(
-            ReopeningDevice(lambda: open_screen(plugged[0])), ReopeningDevice(lambda: open_touch(panel.url)), RUSSIAN
+            ReopeningDevice(lambda: open_screen(plugged[0])), [ReopeningDevice(lambda: open_touch(panel.url))], RUSSIAN
         )
         try:
             shown.bind(lambda attempt, button: cancelled.append((attempt, button)) is None)
             shown.show(ScreenState(View.PAY, "Оплатите", buttons=(Button("cancel", "Отменить"),), attempt="k1"))
-            until(lambda: shown._listening)
+            until(lambda: shown._panels[0].listening)
             plugged[0] = new.url
             old.unplug()
             finger, taps = Finger(new, panel), itertools.count()

@@ -49,6 +49,41 @@ def test_the_environment_wins_and_is_checked() -> None:
         settings_from_mapping(GOOD, TOKEN | {"SCO_DISPLAY_MODE": "screen"})
 
 
+PANEL, KEYPAD = "evdev:///dev/sco/touch", "evdev:///dev/input/by-path/platform-buttons-event?keys=1"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(PANEL, (PANEL,)), ([PANEL, KEYPAD], (PANEL, KEYPAD)), ("", ()), ([], ())],
+)
+def test_touch_is_one_url_or_a_list(written: object, read: tuple[str, ...]) -> None:
+    assert settings_from_mapping({**GOOD, "devices": {"touch": written}}, TOKEN).devices.touch == read
+
+
+def test_several_touch_urls_in_the_environment() -> None:
+    assert settings_from_mapping(GOOD, TOKEN | {"SCO_DEVICES_TOUCH": f"{PANEL} {KEYPAD}"}).devices.touch == (
+        PANEL,
+        KEYPAD,
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        (5, "must be a URL in quotes, or a list of them"),
+        ([PANEL, 5], "must be a URL in quotes, or a list of them"),
+        ([PANEL, ""], "must be a URL in quotes, or a list of them"),
+        ([PANEL, PANEL], f"{PANEL} is there twice"),
+        ([PANEL, "evdev://"], "devices.touch: evdev://: the path is missing"),
+    ],
+)
+def test_wrong_touch_urls_are_reported(written: object, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings_from_mapping({**GOOD, "devices": {"touch": written}}, TOKEN)
+    (problem,) = caught.value.problems
+    assert words in problem
+
+
 def test_a_mistyped_variable_is_reported() -> None:
     with pytest.raises(SettingsError) as caught:
         settings_from_mapping(

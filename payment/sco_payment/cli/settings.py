@@ -59,12 +59,13 @@ def _device_problems(devices: DeviceSettings) -> list[str]:
         ("touch", open_touch),
         ("display", open_display),
     ):
-        url = getattr(devices, name)
-        try:
-            if url:
-                opener(url).close()
-        except DeviceError as error:
-            problems.append(f"devices.{name}: {error}")
+        named = getattr(devices, name)
+        for url in [named] if isinstance(named, str) else named:
+            try:
+                if url:
+                    opener(url).close()
+            except DeviceError as error:
+                problems.append(f"devices.{name}: {error}")
     return problems
 
 

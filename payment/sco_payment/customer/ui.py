@@ -173,22 +173,61 @@ def _not_bound(attempt: str, button: str) -> bool:
     return False
 
 
-class ScreenUI:
-    """The lane's screens on a driver's screen, with its touch panel.
+class _Panel:
+    """One touch panel, keypad or set of buttons: opened, and opened again, whatever becomes of the others."""
 
-    A thread of its own checks both once in `LOOK_S`: a display or panel that was pulled out during a payment works
+    def __init__(self, device: ReopeningDevice[Touch], tapped: Callable[[Tap], None]) -> None:
+        self._device = device
+        self._tapped = tapped
+        self._size = (0, 0)
+        self._fault = ""
+        self.listening = False
+
+    def listen(self, size: tuple[int, int]) -> None:
+        """Report taps, scaled to a screen of that size, from now on."""
+        if self.listening:
+            if size == self._size:
+                return
+            self._device.release()
+        self.listening = True  # before the panel can report that it is lost, which may happen at once
+        self._size = size
+        try:
+            self._device.get().start(size, self._tapped, self._lost)
+        except DeviceError as error:
+            self.listening = False
+            self._device.lost(error)
+            if str(error) != self._fault:
+                log.error("the touch panel does not work: %s", error)
+            self._fault = str(error)
+        else:
+            self._fault = ""
+
+    def _lost(self, error: Exception) -> None:
+        log.error("the touch panel is lost: %s", error)
+        self._device.lost(error)
+        self.listening = False
+
+    def close(self) -> None:
+        """Release it."""
+        self._device.close()
+
+
+class ScreenUI:
+    """The lane's screens on a driver's screen, with its touch panel, keypad and buttons.
+
+    A thread of its own checks them once in `LOOK_S`: a display or panel that was pulled out during a payment works
     again as soon as it is plugged in, and then shows what is current by that time.
     """
 
     def __init__(
         self,
         screen: ReopeningDevice[Screen],
-        touch: ReopeningDevice[Touch] | None,
+        touch: Sequence[ReopeningDevice[Touch]],
         texts: Texts,
         choose: Choose = _not_bound,
     ) -> None:
         self._screen = screen
-        self._touch = touch
+        self._panels = tuple(_Panel(device, self._tapped) for device in touch)
         self._texts = texts
         self._choose = choose
         self._drawing = threading.RLock()  # one at a time opens and draws; taps do not wait for it
@@ -196,9 +235,6 @@ class ScreenUI:
         self._tappable: ScreenState | None = None
         self._wanted: ScreenState | None = None
         self._drawn = False
-        self._listening = False
-        self._tapped_size = (0, 0)
-        self._touch_fault = ""
         self._closing = threading.Event()
         self._keeper: threading.Thread | None = None
 
@@ -273,30 +309,16 @@ class ScreenUI:
         self._listen()
 
     def _listen(self) -> None:
-        """Open the panel: with the first scene, after it was lost, and when a display of another size was plugged in,
-        to which its taps must be scaled. A lane without touch still shows."""
-        if self._touch is None or not self._drawn:
+        """Open the panels: with the first scene, after one was lost, and when a display of another size was plugged in,
+        to which taps must be scaled. A lane without touch still shows."""
+        if not self._panels or not self._drawn:
             return
         try:
             size = self._screen.get().size
         except DeviceError:  # it left just now; the next check finds out
             return
-        if self._listening:
-            if size == self._tapped_size:
-                return
-            self._touch.release()
-        self._listening = True  # before the panel can report that it is lost, which may happen at once
-        self._tapped_size = size
-        try:
-            self._touch.get().start(size, self._tapped, self._touch_lost)
-        except DeviceError as error:
-            self._listening = False
-            self._touch.lost(error)
-            if str(error) != self._touch_fault:
-                log.error("the touch panel does not work: %s", error)
-            self._touch_fault = str(error)
-        else:
-            self._touch_fault = ""
+        for panel in self._panels:
+            panel.listen(size)
 
     def _tapped(self, tap: Tap) -> None:
         with self._mutex:
@@ -312,17 +334,11 @@ class ScreenUI:
         if button is not None and current and state is not None and state.offers(button):
             self._choose(state.attempt, button)
 
-    def _touch_lost(self, error: Exception) -> None:
-        log.error("the touch panel is lost: %s", error)
-        if self._touch is not None:
-            self._touch.lost(error)
-        self._listening = False
-
     def close(self) -> None:
-        """Release screen and touch panel."""
+        """Release screen and touch panels."""
         self._closing.set()
         if self._keeper is not None:
             self._keeper.join(5.0)
-        if self._touch is not None:
-            self._touch.close()
+        for panel in self._panels:
+            panel.close()
         self._screen.close()

@@ -116,12 +116,8 @@ class SerialDisplay:
         """See `QrDisplay`."""
         with self._lock:
             fd, self._fd = self._fd, -1
-            if fd >= 0:
-                with contextlib.suppress(OSError, termios.error):  # it was unplugged
-                    if _waiting(fd):  # otherwise closing waits for a display that takes nothing
-                        termios.tcflush(fd, termios.TCOFLUSH)
-                with contextlib.suppress(OSError):
-                    os.close(fd)
+        if fd >= 0:
+            _close(fd)
 
     def __enter__(self) -> Self:
         return self
@@ -203,6 +199,29 @@ class SerialDisplay:
     def _gone(self, error: OSError | None) -> DeviceGone:
         reason = "" if error is None or error.errno == errno.EIO else f" ({error.strerror})"
         return DeviceGone(f"the display was unplugged{reason}", url=self.url, hint="check cable and power")
+
+
+def _close(fd: int) -> None:
+    """Close the line. The kernel waits up to 30 s for a display that takes nothing, and cdc_acm of Linux 6.1 does not
+    throw away what waits: then it is closed in a thread, so that no payment waits too.
+    """
+    waiting = 0
+    with contextlib.suppress(OSError, termios.error):  # it was unplugged
+        waiting = _waiting(fd)
+        if waiting:
+            termios.tcflush(fd, termios.TCOFLUSH)
+
+    def close() -> None:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+    if not waiting:
+        close()
+        return
+    try:
+        threading.Thread(target=close, name="display closing", daemon=True).start()
+    except RuntimeError:  # no thread to be had
+        close()
 
 
 def _waiting(fd: int) -> int:

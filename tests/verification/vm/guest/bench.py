@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import checks_discover
+import checks_display
 import checks_nfc
 import checks_printer
 import checks_screen
@@ -43,6 +44,7 @@ def run(report: Report) -> None:
     checks_discover.run_all(report, printer, twin, line, reader)
     checks_printer.run_all(report, printer, twin, line)
     checks_nfc.run_all(report, reader, stick, pad, line)
+    checks_display.run_all(report, line)
     checks_screen.run_all(report)
     checks_touch.run_all(report)
     if report.wanted("payment"):

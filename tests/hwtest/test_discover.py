@@ -349,6 +349,12 @@ def test_our_own_stable_name_comes_first(tree: MachineTree) -> None:
     assert urls(one(look(tree), "serial"))[1] == "pn532:///dev/sco/nfc"
 
 
+def test_a_line_that_was_named_as_the_display_is_one(tree: MachineTree) -> None:
+    tree.usb_serial("1-4", "ttyACM0", serial="D1", by=("by-id/usb-QR_D1-if00",))
+    tree.link("dev/sco/display", tree.root / "dev/ttyACM0")
+    assert urls(one(look(tree), "serial")) == ["mertech:///dev/sco/display"]
+
+
 def test_parents_must_match_together(tree: MachineTree) -> None:
     """udev asks all ATTRS of a line of one and the same parent."""
     tree.usb_serial("1-4", "ttyUSB0")

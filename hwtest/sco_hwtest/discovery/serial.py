@@ -48,16 +48,24 @@ def find(scan: Scan) -> Iterator[Found]:
             "serial",
             "serial port of the machine" if usb is None else describe(usb, SERIAL_ADAPTERS.get(identity(usb)[:2])),
             line.kernel if usb is None else f"{line.kernel}, {where(usb)}",
-            (
-                Address(f"serial://{path}?baud=9600", "a receipt printer, at the baud rate that its self-test prints"),
-                Address(f"pn532://{path}", "a PN532 reader"),
-                Address(f"mertech://{path}", "a Mertech QR-PAY; a QR-Screen is qrscreen://"),
-            ),
+            _addresses(path),
             files,
             rule,
             tuple(problems),
             tuple(notes),
         )
+
+
+def _addresses(path: str) -> tuple[Address, ...]:
+    """By what may be connected; a line that an operator has named as a display is one."""
+    display = Address(f"mertech://{path}", "a Mertech QR-PAY; a QR-Screen is qrscreen://")
+    if path.startswith("/dev/sco/display"):
+        return (display,)
+    return (
+        Address(f"serial://{path}?baud=9600", "a receipt printer, at the baud rate that its self-test prints"),
+        Address(f"pn532://{path}", "a PN532 reader"),
+        display,
+    )
 
 
 def _environment(line: SysDevice, usb: SysDevice | None) -> dict[str, str]:

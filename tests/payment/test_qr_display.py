@@ -204,6 +204,13 @@ def test_a_display_that_takes_no_data_delays_only_itself(tmp_path: Path, display
     assert not display.history
 
 
+def test_a_lane_without_a_screen_has_no_other_place(tmp_path: Path, display: BenchDisplay) -> None:
+    with bench(tmp_path, "pays after=6", devices=devices(display)) as (lane, _):
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        display.unplug()
+        assert lane.pay(Order("43", 100)).outcome is Outcome.NOT_PRESENTED
+
+
 def test_the_only_place_of_the_code_is_missing(tmp_path: Path, display: BenchDisplay) -> None:
     """Nothing was sent, so nobody can pay: cancelled once, and the code does not come when the display is back."""
     display.unplug()
@@ -335,6 +342,16 @@ def test_an_attempt_in_the_background_takes_no_code_of_a_later_one() -> None:
     assert null.code is not None
     shown.withdraw("new")
     assert null.code is None
+    shown.close()
+
+
+def test_the_same_code_belongs_to_the_attempt_that_was_shown_last() -> None:
+    null = NullDisplay(DeviceUrl.parse("none://"))
+    shown = CodeDisplay(Settings(), ReopeningDevice(lambda: null))
+    for attempt in ("old", "new"):
+        shown.show(ScreenState(View.PAY, "Оплатите", link=LINK, attempt=attempt))
+    shown.withdraw("old")
+    assert null.code is not None
     shown.close()
 
 

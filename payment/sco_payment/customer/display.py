@@ -19,7 +19,7 @@ from sco_payment import attempt as m
 from sco_payment.attempt import Message
 from sco_payment.customer.presenter import Presentation, Presenter
 from sco_payment.customer.texts import LANGUAGES
-from sco_payment.customer.ui import CANCEL, RETRY, Button, LaneUI, ScreenState
+from sco_payment.customer.ui import CANCEL, RETRY, Button, LaneUI, NoUI, ScreenState
 from sco_payment.events import LinkAccepted, Observer, ScreenFailed
 from sco_payment.runtime import Runtime
 from sco_payment.settings import Settings
@@ -69,9 +69,11 @@ class CustomerDisplay:
         self._tag_check_at = 0
         self._printer_check_at = 0
         self._encoder_loaded = False
-        self._code_on_screen = settings.mode is not m.Mode.SCREEN or settings.display.qr_on_screen
+        self._code_on_screen = True
         if presenter.display is not None:
             presenter.display.report = lambda key, text: note(key, text, runtime.now())
+            if settings.mode is m.Mode.SCREEN:
+                self._code_on_screen = settings.display.qr_on_screen and not isinstance(ui, NoUI)
 
     # --- presenting a link ------------------------------------------------------------------------------------
 

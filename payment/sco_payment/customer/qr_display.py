@@ -79,7 +79,7 @@ class CodeDisplay:
         self.report: Report = _log_only
         self._lock = threading.RLock()
         self._wanted = _NOTHING
-        self._key: str | None = None  # of the attempt whose code was sent last; None where that is not known
+        self._key: str | None = None  # of the attempt that was shown last; None where that is not known
         self._last: Sending | None = None  # of what is wanted; None until it was sent: a crash may have left a code
         self._clear_at = 0.0
         self._fault = ""
@@ -121,9 +121,10 @@ class CodeDisplay:
         if wanted.code is None and wanted.paid is None:
             wanted = _NOTHING
         with self._lock:
+            self._key = key
             if self._last is not None and wanted == self._wanted:
                 return self._last
-            self._wanted, self._key, self._last = wanted, key, None
+            self._wanted, self._last = wanted, None
             self._clear_at = time.monotonic() + self._result_s
             if self._keeper is None and not self._closing.is_set():
                 self._start_keeper()

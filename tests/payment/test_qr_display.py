@@ -28,7 +28,8 @@ from sco_payment.settings import Settings
 from sco_payment.settings_reader import SettingsError
 from sco_sim import BenchDisplay, BenchScreen, LaneBench
 from sco_sim.display.face import Face
-from tests.payment.lane_kit import OwnUI, bench
+from sco_sim.paymaster import PayMasterSimulator
+from tests.payment.lane_kit import OwnUI, bench, run, settings_file
 
 ORDER = Order("42", 25300)
 LINK = "https://qr.nspk.ru/AD1"
@@ -332,6 +333,18 @@ def test_settings_that_leave_no_place_for_the_code(tmp_path: Path) -> None:
         bench(tmp_path, devices={"display": "mertech://"}),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("on_screen", "words"),
+    [(True, "on the lane's screen and on the customer display"), (False, "(on the customer display)")],
+)
+def test_the_check_of_the_settings_names_the_place(tmp_path: Path, on_screen: bool, words: str) -> None:
+    with PayMasterSimulator() as paymaster:
+        file = settings_file(tmp_path, paymaster)
+        more = {"SCO_DEVICES_DISPLAY": "none://", "SCO_DISPLAY_QR_ON_SCREEN": str(on_screen)}
+        done = run("settings", "check", file, SCO_PAYMASTER_TOKEN=paymaster.token, **more)
+    assert words in done.stdout, done
 
 
 def test_an_attempt_in_the_background_takes_no_code_of_a_later_one() -> None:

@@ -32,7 +32,9 @@ def check(settings_file: str, devices: bool) -> None:
     if problems:
         fail("\n  - ".join([f"{settings_file} is valid, but not on this machine:", *problems]))
     display = loaded.display
-    words = ("printed on the receipt tape", "on the lane's screen", f"{display.plate} plate or tag")[display.mode]
+    places = ["on the lane's screen"] if display.qr_on_screen else []
+    places += ["on the customer display"] if loaded.devices.display else []
+    words = ("printed on the receipt tape", " and ".join(places), f"{display.plate} plate or tag")[display.mode]
     click.echo(f"{settings_file} is valid: lane {loaded.lane.pos_id}, display mode {display.mode} ({words})")
     warning = location.warning(Path(loaded.journal.path))
     if warning is not None:

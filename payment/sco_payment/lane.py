@@ -203,6 +203,9 @@ class Lane:
             raise PaymentRefused(reason + ": see `sco-pay cases` and `sco-pay recover`")
 
     def _gate(self, plan: m.Plan) -> str | None:
+        archived = self.journal.archived_payment(plan.order_no)
+        if archived is not None:
+            return f"order {plan.order_no} is already paid (attempt {archived}, in an archive of the journal)"
         others = self.journal.conflicting_attempts(plan.order_no)
         return m.gate(plan.order_no, plan.sticker_id, others, plan.tendered_by_sbp, plan.total_kopecks)
 

@@ -387,8 +387,8 @@ class Loop:
 
     def _other_payments(self, plan: m.Plan) -> list[str]:
         """The ids of the order's other attempts: no answer about one of them is about this one."""
-        others = self._journal.of_order(plan.order_no)
-        return [other.payment_id for other in others if other.payment_id and other.plan.key != plan.key]
+        found = self._journal.payment_ids(plan.order_no)
+        return [payment_id for attempt, payment_id in found.items() if attempt != plan.key]
 
     def _payable(self, key: str) -> bool:
         state = self.attempts.get(key)

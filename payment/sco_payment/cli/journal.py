@@ -1,14 +1,18 @@
-"""`sco-pay journal`: verify the lane's journal."""
+"""`sco-pay journal`: verify the lane's journal and its archives, and move closed years into an archive."""
 
 from __future__ import annotations
 
 import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
 from sco_payment.cli.exit_status import ExitStatus
 from sco_payment.cli.output import fail, load_settings_or_exit, settings_option
-from sco_payment.journal import Journal, JournalError, WrongAnchor
+from sco_payment.journal import Journal, JournalBusy, JournalError, WrongAnchor
+from sco_payment.journal.archive import Cut, start_of
 
 
 @click.group()
@@ -17,18 +21,21 @@ def journal() -> None:
 
 
 @journal.command()
-@settings_option
+@click.argument("archive", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--settings", "settings_file", type=click.Path(dir_okay=False), help="Settings file of the lane.")
 @click.option("--anchor", help="NUMBER:HASH printed by an earlier check; keep it where the lane cannot write.")
-def verify(settings_file: str, anchor: str | None) -> None:
-    """Check that no row of the journal was changed, lost or cut off. Exit status 1 if one was.
+def verify(archive: Path | None, settings_file: str | None, anchor: str | None) -> None:
+    """Check that no row of the journal, or of ARCHIVE, was changed, lost or cut off. Exit status 1 if one was.
 
     Someone who can write the file can also replace it by an old copy or write a new one: only an anchor detects that.
     """
-    settings = load_settings_or_exit(settings_file, token=False)
+    if (archive is None) == (settings_file is None):
+        fail("what is to be checked? --settings FILE for the lane's journal, or the path of an archive")
+    path = archive or load_settings_or_exit(settings_file or "", token=False).journal.path
     try:
-        with Journal(settings.journal.path, read_only=True) as opened:
+        with Journal(path, read_only=True) as opened:
             problems = opened.verify(anchor)
-            count, head = opened.count(), opened.head()
+            count, head, (last_row, file) = opened.count(), opened.head(), opened.archived()
     except (JournalError, WrongAnchor) as error:
         fail(str(error))
     for problem in problems:
@@ -36,5 +43,84 @@ def verify(settings_file: str, anchor: str | None) -> None:
     if problems:
         sys.exit(ExitStatus.PROBLEM)
     click.echo(f"{count} rows, all in order")
+    if file:
+        click.echo(f"the chain begins after row {last_row}, the last one of {file}")
     if head:
         click.echo(f"anchor {head}")
+
+
+@journal.command()
+@settings_option
+@click.option(
+    "--before",
+    "year",
+    type=click.IntRange(1971),
+    metavar="YEAR",
+    help="Move what ended before YEAR began; by default before this year.",
+)
+@click.option(
+    "--to",
+    "to",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The archive; by default next to the journal, e.g. journal.before-2026.db.",
+)
+@click.option("--dry-run", is_flag=True, help="Only print what would be moved; the lane may run meanwhile.")
+def archive(settings_file: str, year: int | None, to: Path | None, dry_run: bool) -> None:  # fmt: skip
+    """Move the attempts of closed years into a file of their own. Stop the lane first.
+
+    Attempts that are open, have an open case or went on in YEAR stay in the journal. The lane still knows which orders
+    are paid. Years end by this machine's time zone.
+    """
+    settings = load_settings_or_exit(settings_file, token=False)
+    path = Path(settings.journal.path)
+    this_year = datetime.now(UTC).astimezone().year
+    year = year or this_year
+    if year > this_year:
+        fail(f"--before {year}: only years that are over are archived: at most {this_year}")
+    file = to or path.with_name(f"{path.stem}.before-{year}{path.suffix}")
+    try:
+        if dry_run:
+            with Journal(path, read_only=True) as opened:
+                _print_cut(opened.find_cut(start_of(year)), year, file, path)
+            return
+        with Journal(path, lane_id=settings.lane.pos_id, acquirer=settings.lane.acquirer) as opened:
+            cut = opened.find_cut(start_of(year))
+            _print_cut(cut, year, file, path)
+            if cut is not None:
+                opened.move_to_archive(cut, file, at_ms=time.time_ns() // 1_000_000)
+                click.echo(f"archived and verified: {file}")
+                click.echo(f"anchor of the archive {cut.last_row}:{cut.last_hash}")
+                click.echo(f"anchor of the journal {opened.head()}")
+            _shrink(opened)
+    except JournalBusy as error:
+        fail(f"{error}: stop the lane first (only --dry-run works while it runs); nothing was moved")
+    except JournalError as error:
+        fail(str(error))
+
+
+def _print_cut(cut: Cut | None, year: int, file: Path, path: Path) -> None:
+    if cut is None:
+        click.echo(f"nothing to archive: no attempt that ended before {year} is in {path}")
+        return
+    date = datetime.fromtimestamp(cut.last_at_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    click.echo(f"to {file}: {cut.attempts} attempts, rows up to {cut.last_row} of {date}, {_mb(cut.archive_bytes)}")
+    click.echo(
+        f"older ones that stay: {cut.open_attempts} open, {cut.open_cases} with an open case, "
+        f"{cut.continued} that went on later"
+    )
+    click.echo(f"{path} keeps {_mb(cut.journal_bytes)}")
+
+
+def _mb(size_bytes: int) -> str:
+    return f"about {size_bytes / 1e6:.1f} MB"
+
+
+def _shrink(opened: Journal) -> None:
+    try:
+        opened.shrink()
+    except JournalError as error:
+        click.echo(f"sco-pay: the journal's file could not be made smaller: {error}", err=True)
+        click.echo(
+            "nothing is lost; make room and run the command again, or leave it: new rows use the space", err=True
+        )

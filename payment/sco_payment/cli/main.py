@@ -17,7 +17,9 @@ _COMMANDS = {
     "refund": LazyCommand("sco_payment.cli.refund", "refund", "Print where refunds are made: not here."),
     "settings": LazyCommand("sco_payment.cli.settings", "settings", "Check a settings file, or print an example."),
     "link": LazyCommand("sco_payment.cli.link", "link", "Verify an SBP payment link."),
-    "journal": LazyCommand("sco_payment.cli.journal", "journal", "Verify the lane's journal."),
+    "journal": LazyCommand(
+        "sco_payment.cli.journal", "journal", "Verify the lane's journal, archive its closed years."
+    ),
     "demo": LazyCommand("sco_sim.cli", "demo", "Simulate a whole payment.", "simulator"),
     "simulate": LazyCommand("sco_sim.cli", "simulate", "Run a simulated PayMaster.", "simulator"),
 }

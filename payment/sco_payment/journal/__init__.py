@@ -1,8 +1,8 @@
 """What must survive power loss: every step of every attempt, and every case.
 
-`store` writes and reads the file, `codec` fixes what is on disk, `schema` has its tables, `verify` checks it.
-`location` checks where a journal is to be kept, `resolutions` passes decisions on cases to a running lane, `describe`
-puts a record into words.
+`store` writes and reads the file, `codec` fixes what is on disk, `schema` has its tables, `verify` checks it, `archive`
+moves closed years into a file of their own. `location` checks where a journal is to be kept, `resolutions` passes
+decisions on cases to a running lane, `describe` puts a record into words.
 """
 
 from sco_payment.journal.errors import (
@@ -12,6 +12,7 @@ from sco_payment.journal.errors import (
     JournalTooNew,
     JournalUnwritable,
     NoSuchCase,
+    RowsArchived,
     WrongAnchor,
 )
 from sco_payment.journal.records import Case, Record
@@ -27,5 +28,6 @@ __all__ = [
     "JournalUnwritable",
     "NoSuchCase",
     "Record",
+    "RowsArchived",
     "WrongAnchor",
 ]

@@ -408,8 +408,15 @@ KINDS: dict[str, tuple[Field, ...]] = {
     "case_note": (_DETAIL,),
     "case_reopened": (_CASE,),
     "case_closed": (_CASE, Field("operator", TEXT), Field("resolution", TEXT)),
+    "archived": (
+        Field("last_row", INTEGER),
+        Field("last_hash", TEXT),
+        Field("file", TEXT),
+        Field("kept_rows_hash", TEXT),
+        Field("attempts_hash", TEXT),
+    ),
 }
-"""Each kind's body."""
+"""Each kind's body. `archived` belongs to no attempt: see `archive`."""
 
 _RESOLUTION = (
     Field("case_number", INTEGER, "number"),

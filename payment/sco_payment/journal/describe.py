@@ -29,6 +29,8 @@ def describe(record: Record) -> str:
             return f"added to the case: {body['detail']}"
         case "case_reopened":
             return f"case {body['case_number']} reopened"
+        case "archived":
+            return f"rows up to {body['last_row']} were moved to the archive {body['file']}"
         case _:
             return f"case {body['case_number']} closed by {body['operator']}: {body['resolution']}"
 

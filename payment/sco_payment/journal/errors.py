@@ -5,6 +5,7 @@ JournalError
 ├── JournalUnwritable    disk full, read-only, no permission, an I/O error
 ├── JournalDamaged       not a journal, or damaged
 ├── JournalTooNew        a newer release wrote it
+├── RowsArchived         the rows that are asked for are in an archive
 └── NoSuchCase           no open case has that number
 """
 
@@ -29,6 +30,14 @@ class JournalDamaged(JournalError):
 
 class JournalTooNew(JournalError):
     """A newer release of this package wrote it."""
+
+
+class RowsArchived(JournalError):
+    """The rows that are asked for are in an archive, which the message names; `last_row` is the last one there."""
+
+    def __init__(self, message: str, last_row: int) -> None:
+        super().__init__(message)
+        self.last_row = last_row
 
 
 class NoSuchCase(JournalError, LookupError):

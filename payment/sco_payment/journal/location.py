@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from sco_payment.journal.errors import JournalUnwritable
+
 _IN_MEMORY = {"tmpfs", "ramfs", "overlay", "aufs"}
 """Kinds of file systems that are in memory, or may be."""
 _REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"}
@@ -41,6 +43,25 @@ def problems(path: Path) -> list[str]:
         return [f"{path}: {READ_ONLY}"]
     closed = [one for one in (path.parent, *([path] if exists else [])) if not os.access(one, os.W_OK)]
     return [f"{one}: this user may not write there; on a lane: sudo -u sco" for one in closed]
+
+
+def check_room(archive: Path, archive_bytes: int, journal: Path, journal_bytes: int) -> None:
+    """Check that this user can make a file `archive`, and that there is room for it and for what `journal` needs.
+
+    Raises:
+        JournalUnwritable: says why not.
+    """
+    if found := problems(archive):
+        raise JournalUnwritable(found[0])
+    same = archive.parent.stat().st_dev == journal.parent.stat().st_dev
+    for folder, needed in ((archive.parent, archive_bytes + same * journal_bytes), (journal.parent, journal_bytes)):
+        disk = os.statvfs(folder)
+        free = disk.f_bavail * disk.f_frsize
+        if free < needed:
+            raise JournalUnwritable(
+                f"{folder}: about {needed / 1e6:.0f} MB are needed there, {free / 1e6:.0f} MB are free: make room, or "
+                "put the archive on another disk with --to"
+            )
 
 
 def warning(path: Path, mounts: str = "/proc/self/mountinfo") -> str | None:

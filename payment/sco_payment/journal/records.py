@@ -11,9 +11,9 @@ class Record:
     """One row of the journal.
 
     Attributes:
-        seq: its number; the first row is 1, and no number is left out.
+        seq: its number; the first row is 1, and no number is left out but those that an archive holds.
         at_ms: when it was written.
-        attempt: the key of the attempt that it belongs to.
+        attempt: the key of the attempt that it belongs to; empty for `archived`.
         kind: what it records, one of `codec.KINDS`.
         lane_id: the lane (PosID) that wrote it.
         acquirer: the acquirer that the lane worked with.

@@ -2,19 +2,48 @@
 
 `records` is append-only (triggers refuse anything else). `head` repeats the number and hash of its last row, so that
 rows cut off at the end are noticed. `attempts` and `cases` are derived from `records`, for quick reading.
+
+`segment` says which part of the chain the file holds: it goes on after row `base_seq`, whose hash is `base_hash` and
+which is in the archive `base_file`; a journal that was never archived starts after row 0. Rows up to `base_seq` that
+are here as well belong to attempts that were not closed then. `last_case` is the highest number of an archived case.
+`archived` is what the lane must remember of the attempts that it gave away.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from sco_payment.journal.codec import GENESIS
 from sco_payment.journal.errors import JournalDamaged, JournalError, JournalTooNew
 
-VERSION = 1
-MIGRATIONS: dict[int, str] = {}
+VERSION = 2
+_SEGMENT = """
+CREATE TABLE segment (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    sealed INTEGER NOT NULL,
+    base_seq INTEGER NOT NULL,
+    base_hash TEXT NOT NULL,
+    base_file TEXT NOT NULL,
+    last_case INTEGER NOT NULL
+) STRICT;
+INSERT INTO segment VALUES (1, 0, 0, '0000000000000000000000000000000000000000000000000000000000000000', '', 0);
+CREATE TABLE archived (
+    order_no TEXT NOT NULL,
+    attempt TEXT NOT NULL,
+    payment_id TEXT,
+    paid INTEGER NOT NULL,
+    PRIMARY KEY (order_no, attempt)
+) STRICT, WITHOUT ROWID;
+"""
+MIGRATIONS: dict[int, str] = {1: _SEGMENT}
 """Schema version -> the statements that turn it into the next one. They run in one transaction."""
-TABLES = """
+NEVER_DELETED = (
+    "CREATE TRIGGER records_are_never_deleted BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'append-only'); END;"
+)
+TABLES = f"""
 CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
 CREATE TABLE records (
     seq INTEGER PRIMARY KEY,
@@ -29,8 +58,7 @@ CREATE TABLE records (
     hash TEXT NOT NULL
 ) STRICT;
 CREATE TRIGGER records_are_never_changed BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'append-only'); END;
-CREATE TRIGGER records_are_never_deleted BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'append-only'); END;
-CREATE INDEX records_by_attempt ON records (attempt, seq);
+{NEVER_DELETED}
 CREATE TABLE attempts (
     attempt TEXT PRIMARY KEY,
     order_no TEXT NOT NULL,
@@ -38,8 +66,6 @@ CREATE TABLE attempts (
     version INTEGER NOT NULL,
     state TEXT NOT NULL
 ) STRICT;
-CREATE INDEX attempts_by_order ON attempts (order_no);
-CREATE INDEX attempts_open ON attempts (attempt) WHERE open = 1;
 CREATE TABLE cases (
     number INTEGER PRIMARY KEY,
     attempt TEXT NOT NULL UNIQUE,
@@ -50,7 +76,32 @@ CREATE TABLE cases (
     operator TEXT,
     resolution TEXT
 ) STRICT;
+{_SEGMENT}
 """
+INDEXES = """
+CREATE INDEX records_by_attempt ON records (attempt, seq);
+CREATE INDEX attempts_by_order ON attempts (order_no);
+CREATE INDEX attempts_open ON attempts (attempt) WHERE open = 1;
+"""
+_FRESH = (False, 0, GENESIS, "", 0)
+
+
+class Segment(NamedTuple):
+    """The table `segment`: see above. `last_case` is the highest number of a case that is in an archive."""
+
+    sealed: bool
+    base_seq: int
+    base_hash: str
+    base_file: str
+    last_case: int
+
+
+def segment(query: Callable[..., Iterable[tuple[Any, ...]]]) -> Segment:
+    """Which part of the chain the file holds that `query` reads; an older file holds all of it."""
+    if not [*query("SELECT 1 FROM sqlite_master WHERE name = 'segment'")]:
+        return Segment(*_FRESH)
+    rows = [*query("SELECT sealed, base_seq, base_hash, base_file, last_case FROM segment")]
+    return Segment(*(rows[0] if rows else _FRESH))
 
 
 def bring_up_to_date(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
@@ -72,7 +123,7 @@ def bring_up_to_date(db: sqlite3.Connection, path: Path, *, read_only: bool) -> 
             raise JournalDamaged(f"{path}: an SQLite file, but not a lane's journal")
         if read_only:
             raise JournalError(f"{path}: the journal is empty")
-        changes = TABLES
+        changes = TABLES + INDEXES
     elif read_only:
         return
     else:

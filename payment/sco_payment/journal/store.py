@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, overload
 
 from sco_payment.attempt import Effect, Event, NoteCase, OpenCase, Phase, State, needs_recovery
-from sco_payment.journal import codec, location, schema, verify
+from sco_payment.journal import archive, codec, location, schema, verify
 from sco_payment.journal.errors import (
     JournalBusy,
     JournalDamaged,
@@ -28,6 +28,7 @@ from sco_payment.journal.errors import (
     JournalTooNew,
     JournalUnwritable,
     NoSuchCase,
+    RowsArchived,
 )
 from sco_payment.journal.records import Case, Record
 
@@ -113,6 +114,8 @@ class Journal:
             db = self._connect(uri)
             try:
                 if not read_only:
+                    if schema.segment(db.execute).sealed:
+                        raise JournalError(f"{self.path}: it is an archive, which is only read")
                     mode = db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
                     if mode != "wal":  # SQLite stays in another mode without an error, and may then lose a commit
                         raise JournalUnwritable(
@@ -131,29 +134,28 @@ class Journal:
         return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=2.0)
 
     @contextmanager
-    def _sqlite(self) -> Iterator[None]:
-        """Turn SQLite's errors into ours."""
+    def _sqlite(self, path: Path | None = None) -> Iterator[None]:
+        """Turn SQLite's errors into ours; `path` is the file that they are about where it is not the journal."""
+        path = path or self.path
         try:
             yield
         except UnicodeDecodeError as error:  # SQLite's own message quotes what is damaged
             raise JournalDamaged(
-                f"{self.path}: it holds text that is not UTF-8; keep the file, start a new one, and call support"
+                f"{path}: it holds text that is not UTF-8; keep the file, start a new one, and call support"
             ) from error
         except sqlite3.Error as error:
             if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
-                raise JournalUnwritable(f"{self.path}: it is closed already, with its lane") from error
+                raise JournalUnwritable(f"{path}: it is closed already, with its lane") from error
             name = getattr(error, "sqlite_errorname", "") or ""
             no_text = isinstance(error, sqlite3.OperationalError) and "decode" in str(error) and not name
-            if no_text or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-                raise JournalDamaged(
-                    f"{self.path}: {error}; keep the file, start a new one, and call support"
-                ) from error
-            places = [path for path in (self.path, self.path.parent) if path.exists()]
-            mine = all(os.access(path, os.R_OK | os.W_OK, effective_ids=True) for path in places)
+            if "malformed JSON" in str(error) or no_text or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+                raise JournalDamaged(f"{path}: {error}; keep the file, start a new one, and call support") from error
+            places = [one for one in (path, path.parent) if one.exists()]
+            mine = all(os.access(one, os.R_OK | os.W_OK, effective_ids=True) for one in places)
             to_do = "check the disk's free space and that it is writable" if mine else NOT_YOURS
-            if location.is_read_only(self.path.parent):
+            if location.is_read_only(path.parent):
                 to_do = location.READ_ONLY
-            raise JournalUnwritable(f"{self.path}: {error} ({name or 'SQLite'}): {to_do}") from error
+            raise JournalUnwritable(f"{path}: {error} ({name or 'SQLite'}): {to_do}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -202,7 +204,11 @@ class Journal:
         return case_number
 
     def _open_case(self, db: sqlite3.Connection, at_ms: int, key: str, effect: OpenCase) -> int:
-        number = int(db.execute("SELECT coalesce(max(number), 0) + 1 FROM cases").fetchone()[0])
+        number = int(
+            db.execute(
+                "SELECT max(last_case, (SELECT coalesce(max(number), 0) FROM cases)) + 1 FROM segment"
+            ).fetchone()[0]
+        )
         body = codec.encode_body("case_opened", case_number=number, reason=effect.reason, detail=effect.detail)
         self._append(db, at_ms, key, "case_opened", body)
         db.execute(
@@ -275,11 +281,18 @@ class Journal:
         A reader that asks again with the last record's `seq` gets every record exactly once, while the lane writes.
 
         Raises:
-            JournalTooNew: a newer release wrote one of them. JournalDamaged: one of them cannot be read. ValueError:
-                `after` is negative, or `limit` is less than 1.
+            RowsArchived: the next record is in an archive. JournalTooNew: a newer release wrote one of them.
+            JournalDamaged: one of them cannot be read. ValueError: `after` is negative, or `limit` is less than 1.
         """
         if after < 0 or limit < 1:
             raise ValueError(f"records after {after}, at most {limit}: expected 0 or more, and 1 or more")
+        last_row, file = self.archived()
+        if after < last_row:
+            raise RowsArchived(
+                f"{self.path}: rows up to {last_row} are in archives, the last of them in {file}: read them there, and "
+                f"what follows here, after row {last_row}",
+                last_row,
+            )
         rows = self._all(_RECORDS + " WHERE seq > ? ORDER BY seq LIMIT ?", min(after, _LARGEST), min(limit, _LARGEST))
         return [_record(row) for row in rows]
 
@@ -304,6 +317,17 @@ class Journal:
         """The states of all attempts of an order, oldest first."""
         rows = self._all("SELECT version, state FROM attempts WHERE order_no = ? ORDER BY rowid", order_no)
         return [_state(*row) for row in rows]
+
+    def archived_payment(self, order_no: str) -> str | None:
+        """The key of the attempt that paid an order, where it is in an archive; None for none."""
+        rows = self._all("SELECT attempt FROM archived WHERE order_no = ? AND paid = 1 LIMIT 1", order_no)
+        return str(rows[0][0]) if rows else None
+
+    def payment_ids(self, order_no: str) -> dict[str, str]:
+        """The acquirer's payment of each attempt of an order that has one, by the attempt's key; archives included."""
+        found = self._all("SELECT attempt, payment_id FROM archived WHERE order_no = ?", order_no)
+        found += [(state.plan.key, state.payment_id) for state in self.of_order(order_no)]
+        return {key: payment_id for key, payment_id in found if payment_id}
 
     def conflicting_attempts(self, order_no: str) -> list[State]:
         """What `gate` must look at for a new attempt: all of the order, and all that may still hold money.
@@ -337,7 +361,7 @@ class Journal:
         return f"{row[0][0]}:{row[0][1]}" if row else ""
 
     def count(self) -> int:
-        """How many records there are."""
+        """How many records there are in this file."""
         return int(self._all("SELECT count(*) FROM records")[0][0])
 
     def verify(self, anchor: str | None = None) -> list[str]:
@@ -353,6 +377,62 @@ class Journal:
         anchored = verify.parse_anchor(anchor) if anchor is not None else None
         with self._snapshot():
             return verify.problems(self._each, anchored)
+
+    def archived(self) -> tuple[int, str]:
+        """The last row that an archive took out of this journal, and that archive's name; 0 and "" for none."""
+        part = schema.segment(self._all)
+        return part.base_seq, part.base_file
+
+    # --- archives --------------------------------------------------------------------------------------------
+
+    def find_cut(self, before_ms: int) -> archive.Cut | None:
+        """Where to cut so that only rows from before `before_ms` leave; None when no attempt could leave."""
+        with self._mutex, self._sqlite():
+            return archive.find_cut(self._db, before_ms)
+
+    def move_to_archive(self, cut: archive.Cut, file: Path, *, at_ms: int) -> None:
+        """Move the rows up to `cut`, which is of this journal as it is now, into the archive `file`.
+
+        The archive is on disk and verified before a row leaves the journal, and so is what stays. A run that was
+        interrupted is finished by the next one with the same `file`.
+
+        Raises:
+            JournalUnwritable: the archive or the journal cannot be written; nothing left the journal. JournalDamaged:
+                one of them does not verify; nothing left the journal.
+        """
+        location.check_room(file, cut.archive_bytes, self.path, 2 * cut.journal_bytes)
+        existed = file.exists()
+        try:
+            with self._mutex, self._sqlite(file):
+                archive.write(self._db, cut, file)
+            with Journal(file, read_only=True) as written:
+                found = written.verify(f"{cut.last_row}:{cut.last_hash}")
+            if found:
+                raise JournalDamaged(f"{file}: {found[0]}: nothing left the journal; {_SEE_VERIFY}")
+        except BaseException:
+            if not existed:
+                file.unlink(missing_ok=True)
+            raise
+        # From here on the archive stays whatever happens: a commit that is reported as failed may be on disk.
+        with self._transaction() as db:
+            body = archive.remove(db, cut, file.name, self._each)
+            self._append(db, at_ms, "", "archived", body)
+            found = verify.problems(self._each, None)
+            if found:
+                raise JournalDamaged(f"{self.path}: {found[0]}: nothing left the journal; {_SEE_VERIFY}")
+
+    def shrink(self) -> None:
+        """Give the space that an archive has left free in the file back to the disk.
+
+        For a time it needs as much room again as the journal that remains, and that in the folder for temporary files.
+
+        Raises:
+            JournalUnwritable: there is no room for that; nothing is lost, and later records use the free space.
+        """
+        with self._mutex, self._sqlite():
+            if self._db.execute("PRAGMA freelist_count").fetchone()[0] > _WORTH_SHRINKING_PAGES:
+                self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -402,6 +482,7 @@ def check_decision(operator: str, resolution: str) -> None:
 
 
 _LARGEST = 2**63 - 1
+_WORTH_SHRINKING_PAGES = 100
 
 
 def _fitting(number: int) -> int | None:

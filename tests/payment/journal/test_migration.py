@@ -1,7 +1,7 @@
 """A journal of an older schema is read as it is and migrated; no cut or failure in the middle of it loses anything.
 
-There is only one schema yet, so the tests bring a second one. A release that adds a schema keeps a file of the one
-before it in `tests/corpora/journal` and tests the real migration the same way.
+Most tests bring the next schema. A release that adds one keeps a file of the one before it in `tests/corpora/journal`
+and tests the real migration the same way.
 """
 
 from __future__ import annotations
@@ -90,3 +90,30 @@ def test_power_loss_and_a_failing_disk_in_the_middle_lose_nothing(older: Path, t
     print(failing.line())
     assert failing.failures == []
     assert failing.points > 10
+
+
+def test_the_journal_of_the_first_schema_is_migrated(tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    older.mkdir()
+    shutil.copy(Path(__file__).parents[2] / "corpora" / "journal" / "version-1.db", older / "j")
+    with Journal(older / "j", read_only=True) as journal:
+        assert journal.verify() == []
+        assert journal._all("PRAGMA user_version") == [(1,)]
+        assert journal.archived() == (0, "")
+        records, fingerprint = journal.records(), print_of(journal)
+    begun = tmp_path / "begun"
+    shutil.copytree(older, begun)
+    disk = Disk()
+    disk.adopt(begun)
+    RecordedJournal(begun / "j", disk).close()
+    for report in (
+        cut_everywhere(disk.log, [fingerprint], tmp_path / "image", torn=6),
+        fail_everywhere_opening(older, [fingerprint], tmp_path / "image"),
+    ):
+        assert report.failures == []
+        assert report.points > 5
+    with opened(older / "j") as journal:
+        assert journal._all("PRAGMA user_version") == [(schema.VERSION,)]
+        assert journal.records() == records
+        assert journal.archived_payment("A-0") is None
+        assert journal.verify() == []

@@ -65,6 +65,8 @@ class Disk(apsw.VFS):  # type: ignore[misc]
             self._fail(self.calls, kind)
 
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - SQLite's name
+        if name is None:  # a temporary file, which SQLite deletes at once: no cut can show it
+            return apsw.VFSFile("", name, flags)
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         new = not Path(path).exists()
         file = _File(self, name, flags)

@@ -44,6 +44,7 @@ def test_a_payment_that_stays_open_past_its_end_is_cancelled_once(tmp_path: Path
 
 
 @pytest.mark.parametrize("fault", ["429 wait=1 on=cancel first=2", "429 wait=3 on=cancel first=1"])
+@pytest.mark.requirement("R16")
 def test_a_cancellation_that_was_turned_away_is_sent_once_as_soon_as_it_can_be(tmp_path: Path, fault: str) -> None:
     ui = OwnUI(on_pay=lambda state: ui.choose(state, "cancel"))
     with bench(tmp_path, f"leaves + {fault}", ui=ui) as (lane, paymaster):

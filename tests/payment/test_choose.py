@@ -98,6 +98,7 @@ def test_a_lane_without_a_screen_offers_nothing(tmp_path: Path) -> None:
         (ScreenState(View.ATTENDANT, "h", case=7), "attendant", "attendant"),
     ],
 )
+@pytest.mark.requirement("R5")
 def test_the_scene_of_a_state(state: ScreenState, name: str, drawing: str) -> None:
     scene = scene_of(state, RUSSIAN)
     assert (scene.name, scene.drawing.value, scene.qr) == (name, drawing, state.link)

@@ -73,6 +73,7 @@ def test_demo(tmp_path: Path, mode: str, customer: str, dialog: str, status: int
         (["demo", "--amount", "99999999999"], 2, "is more than 999\u00a0999\u00a0999,99\u00a0₽, the largest amount"),
     ],
 )
+@pytest.mark.requirement("R19")
 def test_commands(arguments: list[str], status: int, words: str) -> None:
     done = run(*arguments)
     assert done.returncode == status, done.stderr
@@ -213,6 +214,7 @@ def test_cases_can_be_read_without_the_token(tmp_path: Path) -> None:
         assert (done.returncode, "the token is missing" in done.stderr) == (2, True)
 
 
+@pytest.mark.requirement("R18")
 def test_an_open_case_is_reported_until_it_is_closed(tmp_path: Path) -> None:
     """In the list, in the exit status for monitoring, and when the lane starts."""
     with PayMasterSimulator() as paymaster:
@@ -324,6 +326,7 @@ def test_the_check_opens_the_devices_when_asked(tmp_path: Path) -> None:
     assert f"journal.path: {tmp_path}/none: there is no such folder" in done.stderr
 
 
+@pytest.mark.requirement("R22")
 def test_the_check_reports_all_mistakes_at_once(tmp_path: Path) -> None:
     """Of the file, the environment, the token and the device URLs: one run is enough."""
     file = tmp_path / "lane.toml"

@@ -66,6 +66,7 @@ class CancelsAtOnce(OwnUI):
         ("pays after=2 + cut-after on=get first=2", Outcome.PAID, 1),
     ],
 )
+@pytest.mark.requirement("R5", "R6")
 def test_what_customer_and_network_do(tmp_path: Path, script: str, outcome: Outcome, creates: int) -> None:
     ui = OwnUI()
     with bench(tmp_path, script, ui=ui) as (lane, paymaster):
@@ -91,6 +92,7 @@ def test_what_customer_and_network_do(tmp_path: Path, script: str, outcome: Outc
         ("500 on=cancel", Outcome.UNKNOWN, EndReason.CUSTOMER, 0, "cancel_unanswered"),
     ],
 )
+@pytest.mark.requirement("R16", "R17", "R18")
 def test_the_customer_cancels_once(
     tmp_path: Path, script: str, outcome: Outcome, why: EndReason, reached: int, reason: str | None
 ) -> None:
@@ -108,6 +110,7 @@ def test_the_customer_cancels_once(
             assert (last.headline, last.case) == ("Позовите сотрудника магазина", result.case)
 
 
+@pytest.mark.requirement("R13", "R14", "R15")
 def test_network_fails_after_the_customer_paid_and_retry_finds_the_money(tmp_path: Path) -> None:
     """The hard case of the requirement: poll until the timeout, ask, Повторить, paid. The dialog texts are exact."""
     ui = OwnUI("retry")
@@ -128,6 +131,7 @@ def test_network_fails_after_the_customer_paid_and_retry_finds_the_money(tmp_pat
         assert [(one.id, one.text) for one in dialog.buttons] == [("retry", "Повторить"), ("cancel", "Отменить")]
 
 
+@pytest.mark.requirement("R16", "R18")
 def test_network_fails_after_the_customer_paid_and_cancel_leaves_a_case(tmp_path: Path) -> None:
     ui = OwnUI("cancel")
     with bench(tmp_path, ui=ui) as (lane, paymaster):
@@ -151,6 +155,7 @@ def test_network_fails_after_the_customer_paid_and_cancel_leaves_a_case(tmp_path
         assert paymaster.bank.creates == 1
 
 
+@pytest.mark.requirement("R14")
 def test_an_unanswered_dialog_never_cancels(tmp_path: Path) -> None:
     ui = OwnUI(None)
     with bench(tmp_path, ui=ui) as (lane, paymaster):
@@ -161,6 +166,7 @@ def test_an_unanswered_dialog_never_cancels(tmp_path: Path) -> None:
         assert paymaster.bank.calls["cancel"] == 0
 
 
+@pytest.mark.requirement("R13")
 def test_a_bank_that_says_not_yet_is_polled_without_a_dialog(tmp_path: Path) -> None:
     ui = OwnUI("cancel")
     with bench(tmp_path, "pays after=80", ui=ui) as (lane, _):
@@ -206,6 +212,7 @@ def read_code(picture: object) -> list[str]:
     return [code.text for code in zxingcpp.read_barcodes(picture)]
 
 
+@pytest.mark.requirement("R1", "R7", "R21")
 def test_mode_0_prints_the_code_and_the_paper_pays(tmp_path: Path) -> None:
     ui = OwnUI()
     with VirtualPrinter() as printer:
@@ -239,6 +246,7 @@ def test_mode_0_a_printer_that_cannot_print_cancels(tmp_path: Path, fault: str) 
         assert printer.codes == []
 
 
+@pytest.mark.requirement("R1", "R8", "R21")
 def test_mode_1_the_screen_carries_the_very_link(tmp_path: Path) -> None:
     with VirtualScreen((1024, 768)) as monitor:
         seen: list[str] = []
@@ -261,6 +269,7 @@ def test_mode_1_without_its_screen_nothing_is_presented(tmp_path: Path) -> None:
         assert (result.outcome, paymaster.bank.creates, paymaster.bank.cancels) == (Outcome.NOT_PRESENTED, 1, 1)
 
 
+@pytest.mark.requirement("R1", "R9", "R20", "R21")
 def test_mode_2_static_arms_the_plate_and_verifies_the_tag(tmp_path: Path) -> None:
     ui = OwnUI()
     with bench_with_plate(tmp_path, ui) as (lane, paymaster, reader, payload):
@@ -273,6 +282,7 @@ def test_mode_2_static_arms_the_plate_and_verifies_the_tag(tmp_path: Path) -> No
         assert paymaster.bank.creates == 2
 
 
+@pytest.mark.requirement("R20")
 def test_mode_2_static_a_strange_tag_is_not_used(tmp_path: Path) -> None:
     ui = OwnUI()
     with bench_with_plate(tmp_path, ui) as (lane, paymaster, reader, _):
@@ -299,6 +309,7 @@ def bench_with_plate(tmp_path: Path, ui: OwnUI):
     return opened()
 
 
+@pytest.mark.requirement("R1", "R9", "R20", "R21")
 def test_mode_2_dynamic_writes_the_link_and_clears_it(tmp_path: Path) -> None:
     ui = OwnUI()
     with VirtualReader() as reader:
@@ -320,6 +331,7 @@ def test_mode_2_dynamic_writes_the_link_and_clears_it(tmp_path: Path) -> None:
 # --- orders, legs, refusals ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("R4", "R10")
 def test_a_mixed_payment_takes_the_remainder(tmp_path: Path) -> None:
     with bench(tmp_path, "pays", ui=OwnUI()) as (lane, paymaster):
         result = lane.pay(Order("42", 100000, tendered_elsewhere=30000))
@@ -341,6 +353,7 @@ def test_a_mixed_payment_takes_the_remainder(tmp_path: Path) -> None:
         ({}, Order("1", 100, -1), "not less than zero"),
     ],
 )
+@pytest.mark.requirement("R10")
 def test_what_may_not_begin_is_refused_without_a_request(
     tmp_path: Path, sections: dict[str, dict[str, Any]], order: Order, words: str
 ) -> None:
@@ -350,6 +363,7 @@ def test_what_may_not_begin_is_refused_without_a_request(
         assert paymaster.bank.calls.total() == 0
 
 
+@pytest.mark.requirement("R4")
 def test_the_longest_number_and_the_smallest_rest_are_taken(tmp_path: Path) -> None:
     with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _):
         assert lane.pay(Order("1" * 64, 101, tendered_elsewhere=100)).outcome is Outcome.PAID
@@ -415,6 +429,7 @@ def test_a_request_that_fails_unexpectedly_leaves_no_customer_waiting(
         assert (result.outcome, paymaster.bank.creates, paymaster.bank.cancels) == (outcome, 1, cancels)
 
 
+@pytest.mark.requirement("R17")
 def test_a_paid_order_is_never_charged_again_and_a_declined_one_may_be(tmp_path: Path) -> None:
     with bench(tmp_path, "declines", ui=OwnUI()) as (lane, paymaster):
         assert lane.pay(ORDER).outcome is Outcome.UNPAID
@@ -425,6 +440,7 @@ def test_a_paid_order_is_never_charged_again_and_a_declined_one_may_be(tmp_path:
         assert paymaster.bank.creates == 2
 
 
+@pytest.mark.requirement("R19")
 def test_refunds_are_made_elsewhere(tmp_path: Path) -> None:
     with bench(tmp_path, ui=OwnUI()) as (lane, _):
         assert not [name for name in dir(lane) if "refund" in name]

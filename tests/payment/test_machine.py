@@ -69,6 +69,7 @@ def cancels(seq: int = 8) -> tuple[m.Effect, ...]:
 # --- the schedule, as the requirement and the settings' reference state it --------------------------------------------
 
 
+@pytest.mark.requirement("R11", "R13")
 def test_the_default_schedule_is_that_of_the_requirement() -> None:
     assert m.Timing() == m.Timing(
         3_000, 90_000, 20_000, 2_000, 40_000, 15_000, 30_000, 600_000, 7 * 24 * 3_600_000, False, True
@@ -98,6 +99,7 @@ def test_the_defaults_of_a_new_state() -> None:
 # --- creating -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("R5", "R6")
 def test_an_attempt_begins_with_the_wait_screen_and_a_create() -> None:
     begun, effects = m.begin(plan())
     assert effects == (m.Show(m.View.WAIT), m.SendCreate(1))
@@ -128,6 +130,7 @@ def test_a_good_link_is_presented(link: str, verified: bool) -> None:
     ],
     ids=["altered", "sum", "currency", "no https"],
 )
+@pytest.mark.requirement("R6")
 def test_a_bad_link_is_cancelled_unseen(event: m.Created) -> None:
     after, effects = m.step(state(P.CREATING), event)
     assert effects == cancels()
@@ -136,6 +139,7 @@ def test_a_bad_link_is_cancelled_unseen(event: m.Created) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.requirement("R20")
 def test_on_a_plate_only_its_own_link_will_do() -> None:
     before = state(P.CREATING, plan=plan(mode=m.Mode.PLATE, sticker_id="s", plate_link=PLATE))
     assert m.step(before, created(link=PLATE))[0].phase is P.PRESENTING
@@ -360,6 +364,7 @@ def test_paid_where_this_lane_showed_no_link_is_a_case(phase: m.Phase) -> None:
 
 
 @pytest.mark.parametrize("phase", [P.FINDING, P.CONFIRMING, P.WATCHING])
+@pytest.mark.requirement("R11")
 def test_the_pace_is_counted_from_request_to_request(phase: m.Phase) -> None:
     """A slow answer does not stretch it; only the acquirer may ask for more time."""
     pace = 30_000 if phase is P.WATCHING else 3_000
@@ -417,6 +422,7 @@ def test_a_link_that_cannot_be_seen_is_cancelled(phase: m.Phase, counted: bool) 
 
 
 @pytest.mark.parametrize("phase", [P.PRESENTING, P.WAITING, P.ASKING])
+@pytest.mark.requirement("R16")
 def test_the_customer_cancels(phase: m.Phase) -> None:
     after, effects = m.step(state(phase, presented=False), m.CancelWanted(BEGIN))
     assert effects == cancels()
@@ -425,6 +431,7 @@ def test_the_customer_cancels(phase: m.Phase) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.requirement("R16")
 def test_no_cancellation_is_sent_without_an_id_or_a_second_time() -> None:
     for bad in ({"payment_id": None}, {"cancel": m.Cancel.REFUSED}):
         with pytest.raises(AssertionError, match="no cancellation can be sent"):
@@ -441,6 +448,7 @@ def test_no_cancellation_is_sent_without_an_id_or_a_second_time() -> None:
         (state(P.CONFIRMING, cancel=m.Cancel.UNANSWERED, presented=True), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
     ],
 )
+@pytest.mark.requirement("R12")
 def test_paid_in_full(before: m.State, phase: m.Phase, outcome: m.Outcome, reason: m.EndReason) -> None:
     after, effects = m.step(before, answer(S.PAID))
     assert (after.phase, after.outcome, after.busy, after.case) == (phase, outcome, False, None)
@@ -461,6 +469,7 @@ def test_paid_where_the_goods_must_not_be_released_is_a_case(changes: dict[str, 
     assert effects[0].reason is reason
 
 
+@pytest.mark.requirement("R12")
 def test_a_status_that_is_not_final() -> None:
     for number in (1, 2, 3, 4):
         after, effects = m.step(state(P.WAITING), answer(number))
@@ -471,6 +480,7 @@ def test_a_status_that_is_not_final() -> None:
 
 
 @pytest.mark.parametrize("phase", [P.WAITING, P.ASKING])
+@pytest.mark.requirement("R12")
 def test_declined(phase: m.Phase) -> None:
     """A declined try may leave the payment payable: it is watched until all is over."""
     after, effects = m.step(state(phase), answer(S.CLOSED))
@@ -495,6 +505,7 @@ def test_unpaid_and_never_seen_are_different_outcomes(reason: m.EndReason, prese
     assert after.phase is (P.CLOSED if presented else P.UNPAID)
 
 
+@pytest.mark.requirement("R13", "R14")
 def test_after_the_poll_timeout_the_customer_is_asked_once() -> None:
     before = state(P.WAITING, next_at_ms=BEGIN + 200_000)
     assert m.step(before, m.Tick(BEGIN + 89_999)) == (before, ())
@@ -506,6 +517,7 @@ def test_after_the_poll_timeout_the_customer_is_asked_once() -> None:
     assert m.step(again, m.Tick(BEGIN + 90_000))[0].phase is P.ASKING
 
 
+@pytest.mark.requirement("R14")
 def test_polling_goes_on_during_the_dialog_unless_the_settings_forbid_it() -> None:
     before = idle(P.ASKING, asked=True, next_at_ms=BEGIN + 95_000)
     assert m.step(before, m.Tick(BEGIN + 94_999)) == (before, ())
@@ -516,6 +528,7 @@ def test_polling_goes_on_during_the_dialog_unless_the_settings_forbid_it() -> No
     assert m.step(waiting, m.Tick(BEGIN + 95_000))[1] == (m.SendPoll(8, ID),)
 
 
+@pytest.mark.requirement("R15")
 def test_the_customer_wants_to_wait_on() -> None:
     before = idle(P.ASKING, asked=True)
     after, effects = m.step(before, m.Retry(BEGIN + 100_000))
@@ -600,6 +613,7 @@ def test_without_a_final_status_it_is_a_case_and_watched(cancel: m.Cancel, reaso
     assert effects[1:] == ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.EndReason.CUSTOMER)
 
 
+@pytest.mark.requirement("R17")
 def test_an_accepted_cancellation_is_unpaid_and_the_payment_is_watched() -> None:
     before = idle(P.CONFIRMING, cancel=m.Cancel.ACCEPTED, until_ms=BEGIN, reason=m.EndReason.CUSTOMER, presented=True)
     after, effects = m.step(before, m.Tick(BEGIN))
@@ -630,6 +644,7 @@ def test_a_late_cancellation_gets_no_more_time(phase: m.Phase) -> None:
 
 
 @pytest.mark.parametrize("phase", [P.CONFIRMING, P.WATCHING])
+@pytest.mark.requirement("R16")
 def test_a_cancellation_that_never_left_is_sent_after_the_next_answer(phase: m.Phase) -> None:
     before = state(phase, cancel=m.Cancel.ASKED, next_at_ms=BEGIN + 5_000, until_ms=BEGIN + 60_000)
     waiting, effects = m.step(before, m.CancelAnswered(BEGIN + 3_000, 7, m.Cancel.NOT_ASKED))
@@ -857,6 +872,7 @@ def test_recovered_while_the_customer_could_pay(phase: m.Phase) -> None:
 
 @pytest.mark.parametrize("phase", [P.CANCELLING, P.CONFIRMING, P.WATCHING])
 @pytest.mark.parametrize("cancel", list(m.Cancel))
+@pytest.mark.requirement("R16")
 def test_a_cancellation_whose_answer_was_lost_is_never_sent_again(phase: m.Phase, cancel: m.Cancel) -> None:
     after, effects = m.step(state(phase, cancel=cancel), m.Recovered(BEGIN + 60_000))
     assert after.cancel is (m.Cancel.UNANSWERED if cancel is m.Cancel.ASKED else cancel)

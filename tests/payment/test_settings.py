@@ -18,6 +18,7 @@ GOOD = {
 }
 
 
+@pytest.mark.requirement("R11", "R13", "R22")
 def test_three_sections_are_enough() -> None:
     settings = settings_from_mapping(GOOD, TOKEN)
     assert (settings.display.mode, settings.timing.poll_interval_s, settings.timing.poll_timeout_s) == (1, 3.0, 90.0)

@@ -109,6 +109,7 @@ def test_its_fixtures_are_described(tmp_path: Path) -> None:
         assert re.search(rf"^{name} -- .*pytest_plugin.py:\d+\n    \w+", listed, re.MULTILINE), listed
 
 
+@pytest.mark.requirement("R21")
 def test_the_marker_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     done = outside(
         tmp_path,
@@ -138,6 +139,7 @@ def test_the_marker_refuses_what_it_does_not_know(tmp_path: Path) -> None:
 # --- whole payments -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("R5", "R8")
 def test_a_payment_on_our_own_screen(lane: LaneBench, virtual_screen: BenchScreen) -> None:
     looked: list[str] = []
 
@@ -156,6 +158,7 @@ def test_a_payment_on_our_own_screen(lane: LaneBench, virtual_screen: BenchScree
     virtual_screen.assert_offers()
 
 
+@pytest.mark.requirement("R14", "R15")
 def test_the_dialog_is_tapped_on_the_panel(lane: LaneBench, paymaster_simulator: BenchPayMaster) -> None:
     lane.customer_pays_while_the_network_fails()
     lane.at_dialog("retry", "cancel")
@@ -165,6 +168,7 @@ def test_the_dialog_is_tapped_on_the_panel(lane: LaneBench, paymaster_simulator:
     assert [one.headline for one in lane.shown if one.view is View.DIALOG] == [DIALOG]
 
 
+@pytest.mark.requirement("R14")
 def test_an_unanswered_dialog_runs_to_the_invoices_end(lane: LaneBench, paymaster_simulator: BenchPayMaster) -> None:
     lane.customer_pays_while_the_network_fails()
     result = lane.pay(100)
@@ -173,6 +177,7 @@ def test_an_unanswered_dialog_runs_to_the_invoices_end(lane: LaneBench, paymaste
     paymaster_simulator.assert_not_cancelled()
 
 
+@pytest.mark.requirement("R16", "R17")
 def test_a_cancellation_at_the_panel(lane: LaneBench, paymaster_simulator: BenchPayMaster) -> None:
     lane.customer_cancels()
     assert lane.pay(100).outcome is Outcome.UNPAID
@@ -181,6 +186,7 @@ def test_a_cancellation_at_the_panel(lane: LaneBench, paymaster_simulator: Bench
 
 
 @pytest.mark.sco_lane(timing={"invoice_life_s": 3600.0, "poll_timeout_s": 60.0})
+@pytest.mark.requirement("R11")
 def test_an_hour_passes_in_a_moment_and_to_the_second(lane: LaneBench, paymaster_simulator: BenchPayMaster) -> None:
     lane.customer_pays(after_s=1800)
     assert lane.pay(100).outcome is Outcome.PAID

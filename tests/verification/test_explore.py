@@ -44,6 +44,7 @@ def report_of(scenario: Scenario) -> Report:
 @pytest.mark.parametrize(
     "scenario", BOUNDS, ids=lambda s: f"{s.name}-life{s.life}-crashes{s.crashes}{'-worse' * s.disk_fails}"
 )
+@pytest.mark.requirement("R12", "R16", "R18")
 def test_every_state_keeps_the_invariants(scenario: Scenario) -> None:
     report = report_of(scenario)
     print(report.line())

@@ -24,6 +24,7 @@ MAX_SEEDS = 400
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.requirement("R16", "R18")
 def test_the_invariants_hold(chunk: int, record_property: pytest.RecordProperty) -> None:
     faults: Counter[str] = Counter()
     events = sales = 0
@@ -44,6 +45,7 @@ EVIDENCE = {0: "ticket printed", 1: "presented: on the screen", 2: "on the tag, 
 
 
 @pytest.mark.parametrize("mode", EVIDENCE)
+@pytest.mark.requirement("R1")
 def test_each_mode_sells_by_its_own_device(mode: int) -> None:
     """A device that never works breaks no invariant: the lane goes on without it."""
     runs = [run_seed(seed, Focus(mode)) for seed in range(BASE, BASE + 2 * SEEDS)]

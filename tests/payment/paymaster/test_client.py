@@ -58,6 +58,7 @@ def client_of(bank: PayMasterSimulator) -> PayMaster:
     return PayMaster(bank.base_url, Token(SECRET), bank.merchant_id, read_timeout_s=2.0)
 
 
+@pytest.mark.requirement("R6")
 def test_create_get_cancel_list(bank: PayMasterSimulator) -> None:
     client = client_of(bank)
     payment = client.create_payment(new_payment(), "key-1")

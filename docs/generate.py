@@ -1,7 +1,8 @@
 """Makes the reference pages that come from the code: `make docs` runs it before Sphinx.
 
-`conformance.md`, `reference/settings.md`, `reference/events.md` and `diagrams/packages.svg` are in the repository, and a
-test compares them with the code; `reference/commands.md`, `reference/modules.md` and `diagrams/modules.svg` are made for each build.
+`conformance.md`, `reference/settings.md`, `reference/events.md` and `diagrams/packages.svg` are in the repository, and
+a test compares them with the code; `reference/commands.md`, `reference/modules.md` and `diagrams/modules.svg` are made
+for each build.
 """
 
 from __future__ import annotations

@@ -244,7 +244,7 @@ class Journal:
         with self._transaction() as db:
             row = db.execute("SELECT attempt, closed_at_ms FROM cases WHERE number = ?", (_fitting(number),)).fetchone()
             if row is None:
-                raise NoSuchCase(f"there is no case {number}")
+                raise self._no_case(number)
             if row[1] is not None:
                 raise NoSuchCase(f"case {number} is closed already")
             body = codec.encode_body("case_closed", case_number=number, operator=operator, resolution=resolution)
@@ -286,14 +286,14 @@ class Journal:
         """
         if after < 0 or limit < 1:
             raise ValueError(f"records after {after}, at most {limit}: expected 0 or more, and 1 or more")
-        last_row, file = self.archived()
+        rows = self._all(_RECORDS + " WHERE seq > ? ORDER BY seq LIMIT ?", min(after, _LARGEST), min(limit, _LARGEST))
+        last_row, file = self.archived()  # after the rows: an archive may take them in between
         if after < last_row:
             raise RowsArchived(
                 f"{self.path}: rows up to {last_row} are in archives, the last of them in {file}: read them there, and "
                 f"what follows here, after row {last_row}",
                 last_row,
             )
-        rows = self._all(_RECORDS + " WHERE seq > ? ORDER BY seq LIMIT ?", min(after, _LARGEST), min(limit, _LARGEST))
         return [_record(row) for row in rows]
 
     def timeline(self, key: str) -> list[Record]:
@@ -352,8 +352,14 @@ class Journal:
         """
         rows = self._all(_CASES + " WHERE c.number = ?", _fitting(number))
         if not rows:
-            raise NoSuchCase(f"there is no case {number}")
+            raise self._no_case(number)
         return _case(rows[0])
+
+    def _no_case(self, number: int) -> NoSuchCase:
+        part = schema.segment(self._all)
+        if 0 < number <= part.last_case:
+            return NoSuchCase(f"case {number} is closed, and in an archive, at the latest {part.base_file}")
+        return NoSuchCase(f"there is no case {number}")
 
     def head(self) -> str:
         """The last row's number and hash, `SEQ:HASH`: an anchor for `verify`, to be kept elsewhere. Empty for none."""
@@ -400,6 +406,8 @@ class Journal:
             JournalUnwritable: the archive or the journal cannot be written; nothing left the journal. JournalDamaged:
                 one of them does not verify; nothing left the journal.
         """
+        if self.path.stat().st_uid != os.geteuid():
+            raise JournalUnwritable(f"{self.path}: {NOT_YOURS}")
         location.check_room(file, cut.archive_bytes, self.path, 2 * cut.journal_bytes)
         existed = file.exists()
         try:

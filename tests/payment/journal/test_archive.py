@@ -18,10 +18,12 @@ from sco_payment.journal import (
     JournalDamaged,
     JournalError,
     JournalUnwritable,
+    NoSuchCase,
     RowsArchived,
     WrongAnchor,
     archive,
     location,
+    store,
 )
 from sco_payment.journal.archive import Cut, start_of
 from sco_payment.journal.describe import describe
@@ -162,6 +164,12 @@ def test_numbers_of_cases_are_not_given_twice(tmp_path: Path) -> None:
     move(path, file)
     with opened(path) as journal:
         assert journal.cases(include_closed=True) == []
+        for look in (journal.case, lambda number: journal.close_case(number, operator="x", resolution="y", at_ms=1)):
+            with pytest.raises(NoSuchCase, match=r"case 1 is closed, and in an archive, at the latest a$"):
+                look(1)
+            for number in (0, 2, -1):
+                with pytest.raises(NoSuchCase, match=f"there is no case {number}$"):
+                    look(number)
         ends(journal, "l", m.Phase.PAID_LATE, NEW, case=m.CaseReason.LATE_MONEY)
         assert [case.number for case in journal.cases()] == [2]
 
@@ -244,6 +252,35 @@ def test_a_reader_is_sent_to_the_archive_and_misses_nothing(files: tuple[Path, P
             rest = journal.records(after=error.last_row)
     with Journal(file, read_only=True) as journal:
         assert [*journal.records(), *rest][: len(before)] == before
+
+
+def test_what_is_read_meanwhile_is_of_one_moment(files: tuple[Path, Path]) -> None:
+    path, file = files
+    with Journal(path, read_only=True) as reader:
+        reader._db.execute("BEGIN")
+        before = reader.records()
+        move(path, file)
+        assert reader.records() == before
+        assert reader.archived() == (0, "")
+        reader._db.execute("COMMIT")
+        assert reader.archived() == (28, "j.before")
+        assert reader.verify() == []
+    with opened(path) as journal:
+        journal.shrink()
+    assert problems(path) == []
+
+
+def test_what_an_archive_left_behind_is_asked_by_its_index(files: tuple[Path, Path]) -> None:
+    """Before every payment: the table grows with the years."""
+    asked: list[str] = []
+    with opened(files[0]) as journal:
+        journal._db.set_trace_callback(asked.append)
+        journal.archived_payment("A-1")
+        journal.payment_ids("A-1")
+        journal._db.set_trace_callback(None)
+        plans = [row[3] for query in asked for row in journal._all("EXPLAIN QUERY PLAN " + query)]
+    assert len(plans) == 3
+    assert all(plan.startswith("SEARCH") for plan in plans), plans
 
 
 def test_an_archive_is_only_read(files: tuple[Path, Path]) -> None:
@@ -371,6 +408,9 @@ def test_a_file_that_is_there_is_never_overwritten(files: tuple[Path, Path], tmp
     with pytest.raises(JournalError, match="not a database"):
         move(path, file)
     assert file.read_text() == "a letter" * 100
+    with pytest.raises(JournalUnwritable, match="there is a file already"):
+        move(path, path)
+    assert problems(path) == []
     assert len(keys(path)) == len(MOVED + STAYED)
 
 
@@ -402,6 +442,15 @@ def test_a_place_that_cannot_be_written_is_named(files: tuple[Path, Path], folde
         move(path, path.parent / folder)
     assert len(keys(path)) == len(MOVED + STAYED)
     assert problems(path) == []
+
+
+def test_another_user_is_sent_away(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root could, but the archive would be root's."""
+    path, file = files
+    monkeypatch.setattr(store.os, "geteuid", lambda: 4711)
+    with pytest.raises(JournalUnwritable, match="run the command as the lane's own user"):
+        move(path, file)
+    assert not file.exists()
 
 
 def test_too_little_room_is_said_before_anything_is_written(

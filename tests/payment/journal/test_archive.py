@@ -223,6 +223,31 @@ def test_nothing_leaves_where_nothing_is_closed_or_old(tmp_path: Path) -> None:
         assert journal.find_cut(BEGIN + 3) is not None
 
 
+def test_the_first_moment_of_a_year_belongs_to_it(tmp_path: Path) -> None:
+    with opened(tmp_path / "j") as journal:
+        ends(journal, "old", m.Phase.PAID, BEGIN - 3)
+        ends(journal, "new", m.Phase.PAID, BEGIN)
+    assert move(tmp_path / "j", tmp_path / "a").attempts == 1
+    assert keys(tmp_path / "j") == ["new"]
+    assert keys(tmp_path / "a") == ["old"]
+
+
+def test_the_rows_of_earlier_archives_leave_with_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    lived(path)
+    for number, (before_ms, at_ms, said_at_ms) in enumerate(
+        (
+            (OLD + 5, NEW + 20, [NEW + 20]),
+            (BEGIN, NOW, [NEW + 20, NOW]),
+            (NEW + 1_000, NOW + 1, [NOW, NOW + 1]),
+        )
+    ):
+        move(path, tmp_path / f"a{number}", before_ms=before_ms, at_ms=at_ms)
+        assert problems(path) == problems(tmp_path / f"a{number}") == []
+        with Journal(path, read_only=True) as journal:
+            assert [record.at_ms for record in journal.timeline("")] == said_at_ms
+
+
 def test_years_end_by_the_time_zone_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for zone, offset_h in (("Asia/Yekaterinburg", 5), ("UTC", 0)):
         monkeypatch.setenv("TZ", zone)
@@ -412,6 +437,32 @@ def test_a_file_that_is_there_is_never_overwritten(files: tuple[Path, Path], tmp
         move(path, path)
     assert problems(path) == []
     assert len(keys(path)) == len(MOVED + STAYED)
+
+
+def test_a_copy_of_the_journal_is_not_taken_for_its_archive(tmp_path: Path) -> None:
+    path, file = tmp_path / "j", tmp_path / "a"
+    with opened(path) as journal:
+        ends(journal, "k", m.Phase.PAID, OLD)
+    shutil.copy(path, file)
+    before = file.read_bytes()
+    with pytest.raises(JournalUnwritable, match="there is a file already"):
+        move(path, file)
+    assert file.read_bytes() == before
+
+
+def test_an_archive_that_begins_elsewhere_is_not_taken_for_this_one(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, file = files
+    with monkeypatch.context() as patched:
+        patched.setattr(archive, "remove", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            move(path, file)
+    move(path, tmp_path / "earlier", before_ms=OLD + 3)
+    with pytest.raises(JournalUnwritable, match="there is a file already"):
+        move(path, file)
+    move(path, tmp_path / "another")
+    assert problems(path) == []
 
 
 def test_a_run_that_was_interrupted_is_finished_by_the_next(

@@ -59,6 +59,8 @@ REQUIREMENTS = (
         "R4",
         BEGIN,
         "The customer does not edit the amount: what the order still lacks is charged.",
+        reading="The till states the amount of the leg; without that, it is all that the order still lacks. The "
+        "lane asks the customer for no amount.",
     ),
     Requirement(
         "R5",
@@ -70,8 +72,9 @@ REQUIREMENTS = (
         "R6",
         BEGIN,
         "The lane requests the payment at PayMaster, receives its QR code, and presents it as the settings say.",
-        reading="The code is checked before anybody sees it: checksum, amount, currency, and on a plate that it is "
-        "the plate's own. A wrong one is cancelled unseen.",
+        reading="The code is checked before anybody sees it: checksum, amount, currency, and on a plate that it "
+        "is the plate's own. One that contradicts the payment is cancelled unseen; one whose form is not "
+        "known is presented, and noted as not verified.",
     ),
     Requirement(
         "R7",
@@ -100,8 +103,10 @@ REQUIREMENTS = (
         MODES,
         "Mixed payment: the customer pays a part by «Несколькими банковскими картами», enters that amount "
         "on the screen's keyboard, and pays the rest through SBP. Only in mode 1, and only on SetSCO 4:3.",
-        reading="The cards and the keyboard are the till's; it passes what is tendered elsewhere. In another mode "
-        "or on another screen (`lane.profile`) such a payment is refused before anything is sent.",
+        reading="The cards and the keyboard are the till's. The amount that is entered may be the cards', and SBP"
+        " pays the rest, or that of the leg that follows, and the rest follows by any means: both are "
+        "supported, the till states which by the amount of the leg. In another mode or on another screen "
+        "(`lane.profile`) such a payment is refused before anything is sent.",
     ),
     Requirement(
         "R11",
@@ -173,7 +178,7 @@ REQUIREMENTS = (
         "Whether a link is static or made for each payment is set in PayMaster's account for the PosID; the"
         " lane only requests the code.",
         reading="With a static plate the lane must know which plate is its own: `display.sticker_id` and "
-        "`display.plate_link`. Another link than that is never taken for it.",
+        "`display.plate_link`. Another plate's link is never taken for it.",
     ),
     Requirement(
         "R21",

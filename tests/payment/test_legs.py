@@ -44,6 +44,7 @@ def refused(lane: Lane, paymaster: PayMasterSimulator, order: Order, words: str)
     assert paymaster.bank.calls.total() == calls
 
 
+@pytest.mark.requirement("R4", "R10")
 def test_an_sbp_leg_comes_first_and_another_means_pays_the_rest(tmp_path: Path) -> None:
     ui = OwnUI()
     with bench(tmp_path, "pays after=2", ui=ui) as (lane, paymaster):
@@ -54,6 +55,7 @@ def test_an_sbp_leg_comes_first_and_another_means_pays_the_rest(tmp_path: Path) 
         assert (settled(paymaster), lane.journal.verify()) == ([10_000], [])
 
 
+@pytest.mark.requirement("R10")
 def test_sbp_legs_with_a_card_between_them_pay_the_order_and_not_a_kopeck_more(tmp_path: Path) -> None:
     with bench(tmp_path, "pays after=2", ui=OwnUI()) as (lane, paymaster):
         assert paid(lane, FIRST) == 10_000
@@ -125,6 +127,7 @@ def test_an_order_that_is_complete_takes_no_further_leg(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "order", [FIRST, Order("B", TOTAL, tendered_by_sbp=10_000), Order("B", TOTAL, 100, leg_kopecks=100)]
 )
+@pytest.mark.requirement("R10")
 def test_legs_before_and_after_need_a_4_3_lane_in_display_mode_1(
     tmp_path: Path, order: Order, sections: dict[str, dict[str, Any]]
 ) -> None:

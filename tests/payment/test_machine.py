@@ -112,6 +112,7 @@ def test_an_attempt_begins_with_the_wait_screen_and_a_create() -> None:
 
 
 @pytest.mark.parametrize(("link", "verified"), [(LINK, True), ("https://pay.example/i/1", False)])
+@pytest.mark.requirement("R6")
 def test_a_good_link_is_presented(link: str, verified: bool) -> None:
     after, effects = m.step(state(P.CREATING), created(link=link))
     assert effects == (m.Present(link, verified),)
@@ -693,6 +694,7 @@ def test_what_nobody_could_see_ends_when_the_acquirer_has_closed_it() -> None:
 
 
 @pytest.mark.parametrize("seen", [{"presented": True}, {"plan": plan(mode=m.Mode.PLATE, plate_link=PLATE)}])
+@pytest.mark.requirement("R17")
 def test_what_could_be_seen_is_watched_until_all_is_over(seen: dict[str, Any]) -> None:
     closed, effects = m.step(watched(**seen), answer(S.CLOSED))
     assert (closed.phase, effects) == (P.CLOSED, ())

@@ -1,0 +1,307 @@
+"""Time for tests of drivers and simulators in real threads on real wires: nobody waits for it.
+
+A wait with a deadline is over as soon as all threads of the test wait and nothing has arrived for any of them: the
+clock then jumps to the earliest deadline. While any thread is at work time passes as ever, so a slow machine never lets
+a deadline come sooner than what it guards. What waits by other means (a lock, a blocking socket) counts as at work:
+then the test takes its real time.
+
+`time`, `select`, `selectors` and `threading` are changed for the whole process, so the code under test, the simulator
+and the test share this clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import math
+import os
+import select
+import selectors
+import struct
+import termios
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+_MONOTONIC, _TIME, _SLEEP = time.monotonic, time.time, time.sleep
+_POLL, _SELECT = select.poll, select.select
+_LOCK = threading.Lock
+_JOIN, _START = threading.Thread.join, threading.Thread.start
+_LOOK_S = 0.02
+"""In real time: after this long a thread that waits looks whether the clock may jump, should nobody have told it."""
+_ARRIVAL_S = 0.001
+"""The same where a socket's peer has not acknowledged everything: mostly it has it, and acknowledges it late."""
+
+
+class _Wait:
+    """A thread that waits until `deadline`, s of this clock. `is_ready`: whether what it waits for has come."""
+
+    def __init__(self, deadline: float, is_ready: Callable[[], bool], wake: Callable[[], object]) -> None:
+        self.deadline, self.is_ready, self.wake = deadline, is_ready, wake
+
+
+class IdleTime:
+    """The clock of one test; see the module. `skipped_s`: what it did not have to wait."""
+
+    def __init__(self) -> None:
+        self.skipped_s = 0.0
+        self._mutex = _LOCK()
+        self._threads: set[threading.Thread] = set()
+        self._waiting: dict[threading.Thread, _Wait] = {}
+        self._descriptors: set[int] = set()
+        self._on_the_way: dict[int, int] = {}
+        self._look_s = _LOOK_S
+
+    def monotonic(self) -> float:
+        return _MONOTONIC() + self.skipped_s
+
+    def time(self) -> float:
+        return _TIME() + self.skipped_s
+
+    # --- when it jumps ---
+
+    @contextlib.contextmanager
+    def _waits(self, wait: _Wait) -> Iterator[None]:
+        me = threading.current_thread()
+        with self._mutex:
+            self._threads.add(me)
+            self._waiting[me] = wait
+        self._jump()
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._waiting.pop(me, None)
+
+    def _jump(self) -> None:
+        """Go to the earliest deadline, if all threads wait and nothing is on its way to one."""
+        with self._mutex:
+            self._look_s = _LOOK_S
+            self._threads = {one for one in self._threads if one.ident is None or one.is_alive()}
+            if len(self._waiting) < len(self._threads) or any(one.is_ready() for one in self._waiting.values()):
+                return
+            first = min((one.deadline for one in self._waiting.values()), default=math.inf)
+            if first == math.inf:
+                return
+            if self._is_something_on_its_way():
+                self._look_s = _ARRIVAL_S
+                return
+            self.skipped_s += max(0.0, first - self.monotonic())
+            for thread, wait in list(self._waiting.items()):
+                if wait.deadline <= first:
+                    del self._waiting[thread]  # it is at work from now on
+                    wait.wake()
+
+    def _is_something_on_its_way(self) -> bool:
+        """Whether a socket has sent what its peer's does not have yet; it may also have no room for it, and never."""
+        before, self._on_the_way = self._on_the_way, {}
+        for descriptor in list(self._descriptors):
+            try:
+                (count,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0\0\0\0"))
+            except OSError:
+                self._descriptors.discard(descriptor)
+                continue
+            if count:
+                self._on_the_way[descriptor] = count
+        return bool(self._on_the_way) and self._on_the_way != before
+
+    # --- what waits ---
+
+    def sleep(self, seconds: float) -> None:
+        self._acquire(_locked(), seconds)
+
+    def _acquire(self, lock: Any, timeout_s: float | None, is_ready: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until somebody releases `lock`; whether that was in time."""
+        if timeout_s is not None and timeout_s <= 0:
+            return lock.acquire(blocking=False)
+        deadline = math.inf if timeout_s is None else self.monotonic() + timeout_s
+        over: list[bool] = []
+
+        def wake() -> None:
+            over.append(True)
+            with contextlib.suppress(RuntimeError):  # somebody did at the same moment
+                lock.release()
+
+        with self._waits(_Wait(deadline, is_ready, wake)):
+            while (left := deadline - self.monotonic()) > 0 and not over:
+                if lock.acquire(timeout=min(left, self._look_s)):
+                    return not over
+                self._jump()
+        return False
+
+    def poll(self, wanted: dict[int, int], timeout_s: float | None) -> list[tuple[int, int]]:
+        """What poll(2) finds."""
+        poll = _polling(wanted)
+        found = poll.poll(0)
+        if found or (timeout_s is not None and timeout_s <= 0):
+            return found
+        deadline = math.inf if timeout_s is None else self.monotonic() + timeout_s
+        self._descriptors.update(wanted)
+        bell = os.eventfd(0, os.EFD_CLOEXEC)
+        try:
+            poll.register(bell, select.POLLIN)
+            is_ready = lambda: bool(_polling(wanted).poll(0))  # noqa: E731
+            with self._waits(_Wait(deadline, is_ready, lambda: os.eventfd_write(bell, 1))):
+                while (left := deadline - self.monotonic()) > 0:
+                    if seen := poll.poll(min(left, self._look_s) * 1000):
+                        found = [one for one in seen if one[0] != bell]
+                        break
+                    self._jump()
+            return found or _polling(wanted).poll(0)
+        finally:
+            os.close(bell)
+
+    def select(self, read: Any, write: Any, exceptional: Any, timeout_s: float | None = None) -> tuple[Any, Any, Any]:
+        wanted: dict[int, int] = {}
+        for files, event in ((read, select.POLLIN), (write, select.POLLOUT), (exceptional, select.POLLPRI)):
+            for one in files:
+                descriptor = one if isinstance(one, int) else one.fileno()
+                wanted[descriptor] = wanted.get(descriptor, 0) | event
+        self.poll(wanted, timeout_s)
+        return _SELECT(read, write, exceptional, 0)
+
+    def wait(self, condition: Any, timeout_s: float | None = None) -> bool:
+        """In place of `threading.Condition.wait`."""
+        if not condition._is_owned():
+            raise RuntimeError("cannot wait on un-acquired lock")
+        waiter = _locked()
+        condition._waiters.append(waiter)
+        state = condition._release_save()
+        notified = False
+        try:
+            is_ready = lambda: not waiter.locked() or waiter not in condition._waiters  # noqa: E731
+            notified = self._acquire(waiter, timeout_s, is_ready)
+        finally:
+            condition._acquire_restore(state)
+            if not notified:
+                with contextlib.suppress(ValueError):
+                    condition._waiters.remove(waiter)
+        return notified
+
+    def join(self, thread: threading.Thread, timeout_s: float | None = None) -> None:
+        """In place of `threading.Thread.join`."""
+        deadline = math.inf if timeout_s is None else self.monotonic() + timeout_s
+        with self._waits(_Wait(deadline, lambda: not thread.is_alive(), lambda: None)):
+            while thread.is_alive() and (left := deadline - self.monotonic()) > 0:
+                _JOIN(thread, min(left, self._look_s))
+                self._jump()
+
+    def start(self, thread: threading.Thread) -> None:
+        """In place of `threading.Thread.start`: it is at work from now on."""
+        with self._mutex:
+            self._threads.add(thread)
+        _START(thread)
+
+    # --- in place of the process's own ---
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        """Until `patch` is undone."""
+        clock = self
+        patch.setattr(time, "monotonic", self.monotonic)
+        patch.setattr(time, "time", self.time)
+        patch.setattr(time, "sleep", self.sleep)
+        patch.setattr(select, "select", self.select)
+        patch.setattr(select, "poll", lambda: _Poll(clock))
+        patch.setattr(selectors, "DefaultSelector", lambda: _Selector(clock))
+        patch.setattr(threading, "_time", self.monotonic)
+        patch.setattr(threading, "Lock", lambda: _Lock(clock))
+        patch.setattr(threading.Condition, "wait", lambda condition, timeout=None: clock.wait(condition, timeout))
+        patch.setattr(threading.Thread, "join", lambda thread, timeout=None: clock.join(thread, timeout))
+        patch.setattr(threading.Thread, "start", lambda thread: clock.start(thread))
+
+
+def _polling(wanted: dict[int, int]) -> select.poll:
+    poll = _POLL()
+    for descriptor, events in wanted.items():
+        poll.register(descriptor, events)
+    return poll
+
+
+def _locked() -> Any:
+    lock = _LOCK()
+    lock.acquire()
+    return lock
+
+
+class _Lock:
+    """In place of `threading.Lock`: it is passed on, so the thread that gets it never counts as waiting."""
+
+    def __init__(self, clock: IdleTime) -> None:
+        self._clock = clock
+        self._mutex = _LOCK()
+        self._held = False
+        self._queue: deque[Any] = deque()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        with self._mutex:
+            if not self._held or not blocking:
+                got, self._held = not self._held, True
+                return got
+            waiter = _locked()
+            self._queue.append(waiter)
+        if self._clock._acquire(waiter, None if timeout < 0 else timeout, lambda: waiter not in self._queue):
+            return True
+        with self._mutex:
+            if waiter in self._queue:
+                self._queue.remove(waiter)
+                return False
+        return True  # it was passed on at the last moment
+
+    def release(self) -> None:
+        with self._mutex:
+            if not self._held:
+                raise RuntimeError("release unlocked lock")
+            if self._queue:
+                self._queue.popleft().release()
+            else:
+                self._held = False
+
+    def locked(self) -> bool:
+        return self._held
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class _Poll:
+    """In place of `select.poll`."""
+
+    def __init__(self, clock: IdleTime) -> None:
+        self._clock = clock
+        self._wanted: dict[int, int] = {}
+
+    def register(self, file: Any, events: int = select.POLLIN | select.POLLPRI | select.POLLOUT) -> None:
+        self._wanted[file if isinstance(file, int) else file.fileno()] = events
+
+    modify = register
+
+    def unregister(self, file: Any) -> None:
+        del self._wanted[file if isinstance(file, int) else file.fileno()]
+
+    def poll(self, timeout_ms: float | None = None) -> list[tuple[int, int]]:
+        forever = timeout_ms is None or timeout_ms < 0
+        return self._clock.poll(self._wanted, None if forever else timeout_ms / 1000)
+
+
+class _Selector(selectors.PollSelector):
+    """In place of `selectors.DefaultSelector`."""
+
+    def __init__(self, clock: IdleTime) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        wanted = {
+            key.fd: (select.POLLIN if key.events & selectors.EVENT_READ else 0)
+            | (select.POLLOUT if key.events & selectors.EVENT_WRITE else 0)
+            for key in self.get_map().values()
+        }
+        self._clock.poll(wanted, timeout)
+        return super().select(0)

@@ -19,6 +19,8 @@ from tests.simulators.pn533 import VirtualPn533
 from tests.simulators.rcs380 import VirtualRcs380
 from tests.simulators.udp_field import VirtualField
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 URLS = (
     "sim://",
     "sim://?tag=ntag215&uri=https%3A%2F%2Fexample.org%2F",

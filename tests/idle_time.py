@@ -2,11 +2,11 @@
 
 A wait with a deadline is over as soon as all threads of the test wait and nothing has arrived for any of them: the
 clock then jumps to the earliest deadline. While any thread is at work time passes as ever, so a slow machine never lets
-a deadline come sooner than what it guards. What waits by other means (a lock, a blocking socket) counts as at work:
-then the test takes its real time.
+a deadline come sooner than what it guards. What waits by other means, for another process for instance, counts
+as at work: then the test takes its real time.
 
-`time`, `select`, `selectors` and `threading` are changed for the whole process, so the code under test, the simulator
-and the test share this clock.
+`time`, `select`, `selectors`, `socket`, `queue` and `threading` are changed for the whole process, so the code under
+test, the simulator and the test share this clock.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import contextlib
 import fcntl
 import math
 import os
+import queue
 import select
 import selectors
+import socket
+import socketserver
 import struct
 import termios
 import threading
@@ -50,7 +53,7 @@ class IdleTime:
     def __init__(self) -> None:
         self.skipped_s = 0.0
         self._mutex = _LOCK()
-        self._threads: set[threading.Thread] = set()
+        self._threads = {threading.current_thread()}
         self._waiting: dict[threading.Thread, _Wait] = {}
         self._descriptors: set[int] = set()
         self._on_the_way: dict[int, int] = {}
@@ -196,6 +199,17 @@ class IdleTime:
             self._threads.add(thread)
         _START(thread)
 
+    def arriving(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """A method of `socket.socket` that waits for something to arrive."""
+
+        def waits(one: socket.socket, *arguments: Any, **more: Any) -> Any:
+            timeout_s, descriptor = one.gettimeout(), one.fileno()
+            if timeout_s != 0 and descriptor >= 0 and not self.poll({descriptor: select.POLLIN}, timeout_s):
+                raise TimeoutError("timed out")
+            return call(one, *arguments, **more)
+
+        return waits
+
     # --- in place of the process's own ---
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
@@ -206,9 +220,15 @@ class IdleTime:
         patch.setattr(time, "sleep", self.sleep)
         patch.setattr(select, "select", self.select)
         patch.setattr(select, "poll", lambda: _Poll(clock))
+        for name in ("recv", "recv_into", "recvfrom", "accept"):
+            patch.setattr(socket.socket, name, self.arriving(getattr(socket.socket, name)))
         patch.setattr(selectors, "DefaultSelector", lambda: _Selector(clock))
+        patch.setattr(socketserver, "_ServerSelector", lambda: _Selector(clock))
+        patch.setattr(queue, "SimpleQueue", queue._PySimpleQueue)  # the same in Python: it waits for a condition
+        patch.setattr(queue, "time", self.monotonic)
         patch.setattr(threading, "_time", self.monotonic)
         patch.setattr(threading, "Lock", lambda: _Lock(clock))
+        patch.setattr(threading, "RLock", lambda: _RLock(clock))
         patch.setattr(threading.Condition, "wait", lambda condition, timeout=None: clock.wait(condition, timeout))
         patch.setattr(threading.Thread, "join", lambda thread, timeout=None: clock.join(thread, timeout))
         patch.setattr(threading.Thread, "start", lambda thread: clock.start(thread))
@@ -268,6 +288,52 @@ class _Lock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+class _RLock:
+    """In place of `threading.RLock`."""
+
+    def __init__(self, clock: IdleTime) -> None:
+        self._lock = _Lock(clock)
+        self._owner: int | None = None
+        self._depth = 0
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        me = threading.get_ident()
+        if self._owner != me:
+            if not self._lock.acquire(blocking, timeout):
+                return False
+            self._owner = me
+        self._depth += 1
+        return True
+
+    def release(self) -> None:
+        if not self._is_owned():
+            raise RuntimeError("cannot release un-acquired lock")
+        self._depth -= 1
+        if not self._depth:
+            self._owner = None
+            self._lock.release()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    # --- for threading.Condition ---
+
+    def _is_owned(self) -> bool:
+        return self._owner == threading.get_ident()
+
+    def _release_save(self) -> int:
+        depth, self._depth, self._owner = self._depth, 0, None
+        self._lock.release()
+        return depth
+
+    def _acquire_restore(self, depth: int) -> None:
+        self._lock.acquire()
+        self._owner, self._depth = threading.get_ident(), depth
 
 
 class _Poll:

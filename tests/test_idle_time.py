@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import select
 import socket
 import threading
@@ -100,9 +101,10 @@ def test_what_was_sent_comes_before_a_deadline() -> None:
     there.close()
 
 
-def test_a_lock_is_no_work(clock: IdleTime) -> None:
+@pytest.mark.parametrize("kind", ["Lock", "RLock"])
+def test_a_lock_is_no_work(kind: str, clock: IdleTime) -> None:
     """Who waits for a lock that is held for an hour holds nobody up."""
-    lock, held = threading.Lock(), threading.Event()
+    lock, held = getattr(threading, kind)(), threading.Event()
 
     def holds() -> None:
         with lock:
@@ -115,4 +117,27 @@ def test_a_lock_is_no_work(clock: IdleTime) -> None:
     with lock:
         assert clock.skipped_s > 3500
     thread.join()
-    assert not lock.locked()
+
+
+def test_a_blocking_socket_is_no_work(clock: IdleTime) -> None:
+    here, there = socket.socketpair()
+    here.settimeout(60)
+    with pytest.raises(TimeoutError):
+        here.recv(1)
+    assert clock.skipped_s > 50
+    answering = started(lambda: there.sendall(there.recv(1)))
+    here.sendall(b"?")
+    assert here.recv(1) == b"?"
+    answering.join()
+    here.close()
+    there.close()
+
+
+def test_a_queue_is_no_work(clock: IdleTime) -> None:
+    asked: queue.SimpleQueue[int] = queue.SimpleQueue()
+    thread = started(asked.get)
+    with pytest.raises(queue.Empty):
+        queue.Queue[int]().get(timeout=60)
+    assert clock.skipped_s > 50
+    asked.put(1)
+    thread.join()

@@ -22,6 +22,8 @@ from sco_payment.paymaster.token import Token
 from sco_sim.paymaster import PayMasterSimulator
 from sco_sim.testing import acquirer_contract as contract
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "acquirer"
 
 

@@ -18,6 +18,8 @@ from sco_sim.nfc.ntag import TEARS
 from sco_sim.nfc.pn532 import Fault
 from tests.payment.test_lane_tag import USE_QR, watched
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 # Commands of the reader in one look and in one write of a fresh link; `test_the_stages_are_where_they_are_meant`.
 LOOK, WRITE = 6, 23
 

@@ -26,14 +26,14 @@ def picture(matrix: qr.QrMatrix, module: int = 4) -> Image.Image:
 @pytest.mark.parametrize("level", ["L", "M", "Q", "H"])
 def test_reads_back_at_the_level_asked_for(level: qr.ErrorLevel) -> None:
     text = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
-    found = zxingcpp.read_barcodes(picture(qr.encode(text, level)))
+    found = zxingcpp.read_barcodes(picture(qr.encode(text, level)), zxingcpp.BarcodeFormat.QRCode)
     assert [(one.text, one.ec_level) for one in found] == [(text, level)]
 
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=150))
 @settings(max_examples=50, deadline=None)
 def test_any_link_reads_back(text: str) -> None:
-    found = zxingcpp.read_barcodes(picture(qr.encode(text)))
+    found = zxingcpp.read_barcodes(picture(qr.encode(text)), zxingcpp.BarcodeFormat.QRCode)
     assert [one.text for one in found] == [text]
 
 
@@ -61,7 +61,7 @@ def test_every_version_is_as_small_as_the_level_allows_and_reads_back(version: i
     text = "".join(chr(0x21 + (5 * at + version) % 94) for at in range(room))
     matrix = qr.encode(text, level)
     assert (matrix.size, matrix.error_level) == (17 + 4 * version, level)
-    assert [one.text for one in zxingcpp.read_barcodes(picture(matrix))] == [text]
+    assert [one.text for one in zxingcpp.read_barcodes(picture(matrix), zxingcpp.BarcodeFormat.QRCode)] == [text]
 
 
 def test_a_higher_level_is_taken_where_the_symbol_does_not_grow() -> None:
@@ -70,12 +70,16 @@ def test_a_higher_level_is_taken_where_the_symbol_does_not_grow() -> None:
     boosted = qr.encode(text, "M", boost=True)
     assert boosted.error_level == "Q"
     assert boosted.size == qr.encode(text, "M").size < qr.encode(text, "H").size
-    assert [(one.text, one.ec_level) for one in zxingcpp.read_barcodes(picture(boosted))] == [(text, "Q")]
+    assert [
+        (one.text, one.ec_level) for one in zxingcpp.read_barcodes(picture(boosted), zxingcpp.BarcodeFormat.QRCode)
+    ] == [(text, "Q")]
 
 
 @pytest.mark.parametrize("text", ["0123456789", "HTTPS://QR.NSPK.RU/A", "Оплата", "é"])
 def test_other_texts_than_links_read_back(text: str) -> None:
-    assert [one.text for one in zxingcpp.read_barcodes(picture(qr.encode(text)))] == [text]
+    assert [one.text for one in zxingcpp.read_barcodes(picture(qr.encode(text)), zxingcpp.BarcodeFormat.QRCode)] == [
+        text
+    ]
 
 
 def test_a_link_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:

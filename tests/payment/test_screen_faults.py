@@ -44,7 +44,11 @@ def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def codes(monitor: VirtualScreen) -> list[str]:
-    return [str(found.text) for found in zxingcpp.read_barcodes(monitor.image())] if monitor.path.exists() else []
+    return (
+        [str(found.text) for found in zxingcpp.read_barcodes(monitor.image(), zxingcpp.BarcodeFormat.QRCode)]
+        if monitor.path.exists()
+        else []
+    )
 
 
 def until(true: Callable[[], Any], seconds: float = 20.0) -> None:

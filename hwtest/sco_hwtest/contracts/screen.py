@@ -66,7 +66,8 @@ def decoded(image: Image) -> list[str]:
     """The texts of the codes that an independent decoder finds in `image`."""
     import zxingcpp
 
-    return [str(found.text) for found in zxingcpp.read_barcodes(image)]
+    kind = zxingcpp.barcode_formats_from_str("QRCode")
+    return [str(found.text) for found in zxingcpp.read_barcodes(image, kind)]
 
 
 def _by_name(name: str) -> Scene:

@@ -28,7 +28,8 @@ def codes_in(image: Image) -> list[str]:
             "zxingcpp is missing: pip install 'sco-paymaster[simulator]'", name="zxingcpp"
         ) from error
 
-    return [str(code.text) for code in zxingcpp.read_barcodes(image.convert("L")) if code.valid]
+    kind = zxingcpp.barcode_formats_from_str("QRCode")
+    return [str(code.text) for code in zxingcpp.read_barcodes(image.convert("L"), kind) if code.valid]
 
 
 def _shown(values: list[str]) -> str:

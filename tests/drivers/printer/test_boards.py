@@ -39,7 +39,7 @@ def test_an_unknown_board_without_qr_codes_prints_a_picture(profile: str, echoes
             assert printer.print_ticket(ticket(name)).outcome is PrintOutcome.PRINTED
         assert paper.wait_idle()
         for one in paper.tickets:
-            assert [code.text for code in zxingcpp.read_barcodes(one.image())] == [LINK]
+            assert [code.text for code in zxingcpp.read_barcodes(one.image(), zxingcpp.BarcodeFormat.QRCode)] == [LINK]
             assert "qr.nspk.ru" not in one.text
         assert any("draws QR codes" in finding for finding in printer.health().findings)
 
@@ -126,7 +126,7 @@ def test_no_command_has_more_rows_than_the_board_takes(way: str) -> None:
             assert printer.print_ticket(one).outcome is PrintOutcome.PRINTED
         assert paper.wait_idle()
         assert paper.text.split() == ["Магазин", "Спасибо"] * 2
-        codes = zxingcpp.read_barcodes(paper.image())
+        codes = zxingcpp.read_barcodes(paper.image(), zxingcpp.BarcodeFormat.QRCode)
         assert sorted(code.text for code in codes) == sorted([tall.qr, LINK])
 
 

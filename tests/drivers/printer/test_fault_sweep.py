@@ -89,7 +89,11 @@ def serve(paper: VirtualPrinter, *, power: bool) -> None:
 
 def seen(paper: VirtualPrinter) -> list[str]:
     """Codes that a phone reads from the whole roll, cut by cut."""
-    return [code.text for one in paper.tickets for code in zxingcpp.read_barcodes(one.image())]
+    return [
+        code.text
+        for one in paper.tickets
+        for code in zxingcpp.read_barcodes(one.image(), zxingcpp.BarcodeFormat.QRCode)
+    ]
 
 
 def print_when_it_is_back(printer: Printer, other: Ticket) -> PrintResult:

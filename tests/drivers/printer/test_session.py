@@ -171,7 +171,7 @@ def test_a_printer_without_a_back_channel_prints_anyway() -> None:
         with opened(paper, "profile=POS-5890") as printer:
             result = printer.print_ticket(ticket())
             assert (result.outcome, type(result.error)) == (PrintOutcome.UNKNOWN, DeviceTimeout)
-        assert zxingcpp.read_barcodes(paper.image())[0].text == LINK
+        assert zxingcpp.read_barcodes(paper.image(), zxingcpp.BarcodeFormat.QRCode)[0].text == LINK
 
 
 @pytest.mark.parametrize("model", ["TM-T88V&dpi=203", "POS-5890"])  # with automatic status, and without
@@ -214,7 +214,7 @@ def test_an_early_answer_does_not_end_printing() -> None:
         result = printer.print_ticket(ticket())
         assert result.outcome is PrintOutcome.UNKNOWN
         assert isinstance(result.error, PaperOut)
-        assert not zxingcpp.read_barcodes(paper.image())
+        assert not zxingcpp.read_barcodes(paper.image(), zxingcpp.BarcodeFormat.QRCode)
 
 
 # --- health and identity ---
@@ -457,7 +457,7 @@ def test_known_not_printed_when_the_mark_before_the_code_was_not_reached(paper: 
     torn, again = paper.tickets
     assert (torn.codes, torn.cut) == ((), True)
     assert again.text.splitlines()[0] == "ДУБЛИКАТ"
-    assert [code.text for code in zxingcpp.read_barcodes(again.image())] == [LINK]
+    assert [code.text for code in zxingcpp.read_barcodes(again.image(), zxingcpp.BarcodeFormat.QRCode)] == [LINK]
 
 
 @pytest.mark.parametrize("heading", [None, Line("ПОВТОР ДЛЯ КАССЫ 7")])

@@ -45,7 +45,7 @@ def test_a_process_of_its_own(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     with Image.open(roll) as image:
-        assert [found.text for found in zxingcpp.read_barcodes(image)] == [LINK]
+        assert [found.text for found in zxingcpp.read_barcodes(image, zxingcpp.BarcodeFormat.QRCode)] == [LINK]
     assert not (tmp_path / "tty").is_symlink()
     assert not control.exists()
 

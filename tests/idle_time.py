@@ -21,11 +21,13 @@ import selectors
 import socket
 import socketserver
 import struct
+import subprocess
 import termios
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -224,6 +226,7 @@ class IdleTime:
             patch.setattr(socket.socket, name, self.arriving(getattr(socket.socket, name)))
         patch.setattr(selectors, "DefaultSelector", lambda: _Selector(clock))
         patch.setattr(socketserver, "_ServerSelector", lambda: _Selector(clock))
+        patch.setattr(subprocess, "time", SimpleNamespace(sleep=_SLEEP))  # another process is at work
         patch.setattr(queue, "SimpleQueue", queue._PySimpleQueue)  # the same in Python: it waits for a condition
         patch.setattr(queue, "time", self.monotonic)
         patch.setattr(threading, "_time", self.monotonic)

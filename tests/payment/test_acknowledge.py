@@ -18,6 +18,8 @@ from sco_payment.paymaster.token import Token
 from sco_sim.paymaster import PayMasterSimulator
 from tests.payment.lane_kit import OwnUI, bench
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 ORDER = Order("42", 25300)
 
 

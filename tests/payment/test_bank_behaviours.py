@@ -15,6 +15,8 @@ from sco_sim.nfc import VirtualReader
 from sco_sim.paymaster import Bank
 from tests.payment.lane_kit import OwnUI, Phases, bench
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 ORDER = Order("42", 25_300)
 
 

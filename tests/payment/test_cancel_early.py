@@ -16,6 +16,8 @@ from sco_payment.lane import Lane
 from sco_payment.order import Order, Result
 from tests.payment.lane_kit import OwnUI, bench
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 ORDER = Order("42", 25_300)
 
 

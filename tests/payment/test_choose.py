@@ -13,6 +13,8 @@ from sco_payment.customer.ui import Button, NoUI, ScreenState, scene_of
 from sco_payment.order import Order
 from tests.payment.lane_kit import OwnUI, bench
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 ORDER = Order("42", 25300)
 
 

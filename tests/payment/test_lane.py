@@ -34,6 +34,8 @@ from sco_sim.printer import VirtualPrinter
 from sco_sim.screen import VirtualScreen
 from tests.payment.lane_kit import OwnUI, Phases, bench
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 WAIT = "Пожалуйста, подождите"
 PAY = "Для оплаты используйте NFC или отсканируйте QR-код"
 DIALOG = "Оплата не завершена, нет связи с процессингом"

@@ -18,6 +18,8 @@ from sco_payment.order import Order, PaymentRefused
 from tests.payment.lane_kit import OwnUI, bench
 from tests.payment.test_lane_tag import watched
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 ORDER = Order("42", 25_300)
 
 

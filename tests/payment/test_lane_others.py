@@ -27,6 +27,8 @@ from sco_sim.paymaster import PayMasterSimulator
 from sco_sim.screen import VirtualScreen
 from tests.payment.lane_kit import OwnUI, bench
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 ORDER = Order("42", 25300)
 
 

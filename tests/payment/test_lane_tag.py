@@ -26,6 +26,8 @@ from sco_sim.paymaster import Bank, PayMasterSimulator
 from tests.payment.lane_kit import OwnUI, bench
 from tests.simulators.rcs380 import VirtualRcs380
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 ORDER = Order("42", 25300)
 EVIL = "https://evil.example/"
 USE_QR = ("NFC-метка недоступна, используйте QR-код",)

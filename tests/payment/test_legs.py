@@ -19,6 +19,8 @@ from sco_payment.paymaster.token import Token
 from sco_sim.paymaster import PayMasterSimulator
 from tests.payment.lane_kit import OwnUI, bench, run, settings_file
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 TOTAL = 25_300
 FIRST = Order("B", TOTAL, leg_kopecks=10_000)
 """Of an order of 253.00 the customer pays 100.00 by SBP, and wants to pay the rest later."""

@@ -13,6 +13,8 @@ from sco_payment.order import Order
 from sco_sim.paymaster import PayMasterSimulator
 from tests.payment.lane_kit import OwnUI, bench, run, settings_file
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 ORDER = Order("42", 25_300)
 
 

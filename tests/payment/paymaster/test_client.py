@@ -35,6 +35,8 @@ from sco_payment.paymaster.token import Token, TokenError
 from sco_payment.paymaster.wire import NewPayment, WireError
 from sco_sim.paymaster import PayMasterSimulator
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 SECRET = "very-secret-token"
 
 

@@ -92,7 +92,7 @@ def expected_words(truth: Image.Image, form: str, rotate: int) -> list[list[int]
         )
         return sum(levels) | opaque
 
-    for _, colour in turned.getcolors(1 << 24):
+    for _, colour in turned.getcolors(turned.width * turned.height):
         known[colour] = word(colour)
     channels = iter(turned.tobytes())
     pixels = list(zip(channels, channels, channels, strict=True))

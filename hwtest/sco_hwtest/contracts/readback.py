@@ -42,6 +42,8 @@ RAW_FORMATS: dict[str, tuple[int, Field, Field, Field]] = {
     "mono-inverted": (1, (0, 1), (0, 1), (0, 1)),
 }
 """The pixel formats, independent of the driver's table: bits a pixel, red, green, blue."""
+_WORD = {8: "B", 16: "H", 32: "I"}
+"""Of `struct`, by bits a pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,33 +71,31 @@ class Raw:
 
     def words(self) -> list[list[int]]:
         """The pixel values, row by row."""
-        size = self.bits // 8
         found = []
         for row in range(self.height):
             line = self.data[row * self.stride : row * self.stride + -(-self.width * self.bits // 8)]
             if self.bits == 1:
                 found.append([line[at // 8] >> (7 - at % 8) & 1 for at in range(self.width)])
+            elif self.bits == 24:
+                octets = zip(line[::3], line[1::3], line[2::3], strict=True)
+                found.append([low | middle << 8 | high << 16 for low, middle, high in octets])
             else:
-                found.append([int.from_bytes(line[at : at + size], "little") for at in range(0, len(line), size)])
+                found.append(list(struct.unpack(f"<{self.width}{_WORD[self.bits]}", line)))
         return found
 
     def picture(self) -> Image:
         """The picture as the customer sees it, RGB."""
         from PIL import Image
 
-        colours: dict[int, bytes] = {}
-        pixels = bytearray()
-        for line in self.words():
-            for word in line:
-                colour = colours.get(word)
-                if colour is None:
-                    shown = word ^ 1 if self.inverted else word
-                    levels = (
-                        (shown >> offset & (1 << length) - 1, (1 << length) - 1) for offset, length in self.fields
-                    )
-                    colour = colours[word] = bytes(round(level * 255 / full) for level, full in levels)
-                pixels += colour
-        return Image.frombytes("RGB", (self.width, self.height), bytes(pixels)).rotate(self.rotate, expand=True)
+        lines = self.words()
+        colours = {word: self._colour(word) for word in {word for line in lines for word in line}}
+        pixels = b"".join(colours[word] for line in lines for word in line)
+        return Image.frombytes("RGB", (self.width, self.height), pixels).rotate(self.rotate, expand=True)
+
+    def _colour(self, word: int) -> bytes:
+        shown = word ^ 1 if self.inverted else word
+        levels = ((shown >> offset & (1 << length) - 1, (1 << length) - 1) for offset, length in self.fields)
+        return bytes(round(level * 255 / full) for level, full in levels)
 
 
 def readback_of(screen: Screen) -> Callable[[], Raw] | None:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from sco_drivers.screen import palette
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PIL.Image import Image
 
 
@@ -117,18 +119,22 @@ class PixelFormat:
         from PIL import Image
 
         size = self.row_bytes(width)
-        data = b"".join(bytes(memory[y * stride : y * stride + size]) for y in range(height))
+        rows = [bytes(memory[y * stride : y * stride + size]) for y in range(height)]
+        shown: dict[int, bytes] = {}
+        seen = {row: self._row(row, width, shown) for row in set(rows)}  # few rows of a page differ
+        return Image.frombytes("RGB", (width, height), b"".join([seen[row] for row in rows]))
+
+    def _row(self, row: bytes, width: int, shown: dict[int, bytes]) -> bytes:
+        """RGB of a row in memory; `shown` collects that of every word."""
         if self.bits == 1:
-            bits = Image.frombytes("1", (width, height), data).convert("L")
-            return (bits.point([255 - level for level in range(256)]) if self.inverted else bits).convert("RGB")
-        if self.bits == 24:
-            padded = bytearray(len(data) // 3 * 4)
-            for byte in range(3):
-                padded[byte::4] = data[byte::3]
-            data = bytes(padded)
-        words = array({8: "B", 16: "H", 24: "I", 32: "I"}[self.bits], data)
-        shown = {word: bytes(self.colour(word)) for word in set(words)}
-        return Image.frombytes("RGB", (width, height), b"".join(map(shown.__getitem__, words)))
+            words: Sequence[int] = [row[x >> 3] >> (7 - x & 7) & 1 for x in range(width)]
+        elif self.bits == 24:
+            words = [low | middle << 8 | high << 16 for low, middle, high in zip(*[iter(row)] * 3, strict=True)]
+        else:
+            words = array({8: "B", 16: "H", 32: "I"}[self.bits], row)
+        for word in set(words) - shown.keys():
+            shown[word] = bytes(self.colour(word))
+        return b"".join([shown[word] for word in words])
 
 
 @cache

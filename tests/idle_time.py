@@ -33,6 +33,7 @@ from typing import Any
 import pytest
 
 _MONOTONIC, _TIME, _SLEEP = time.monotonic, time.time, time.sleep
+_IOCTL = fcntl.ioctl
 _POLL, _SELECT = select.poll, select.select
 _LOCK = threading.Lock
 _JOIN, _START = threading.Thread.join, threading.Thread.start
@@ -106,7 +107,7 @@ class IdleTime:
         before, self._on_the_way = self._on_the_way, {}
         for descriptor in list(self._descriptors):
             try:
-                (count,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0\0\0\0"))
+                (count,) = struct.unpack("i", _IOCTL(descriptor, termios.TIOCOUTQ, b"\0\0\0\0"))
             except OSError:
                 self._descriptors.discard(descriptor)
                 continue
@@ -218,6 +219,7 @@ class IdleTime:
         """Until `patch` is undone."""
         clock = self
         patch.setattr(time, "monotonic", self.monotonic)
+        patch.setattr(time, "monotonic_ns", lambda: int(clock.monotonic() * 1e9))
         patch.setattr(time, "time", self.time)
         patch.setattr(time, "sleep", self.sleep)
         patch.setattr(select, "select", self.select)

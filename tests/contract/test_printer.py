@@ -16,6 +16,8 @@ from sco_sim.printer.control import change
 from sco_sim.printer.wire import Wire
 from tests.simulators.usb_printer import VirtualUsb
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 
 @dataclass(frozen=True)
 class Way:

@@ -14,6 +14,8 @@ from sco_hwtest.contracts.check import Check
 from sco_hwtest.contracts.touch import CHECKS, TouchBench, taps_are_where_the_finger_is
 from sco_sim.touch import VirtualTouch
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 Turn = Callable[[float, float], tuple[float, float]]
 
 # From where the customer sees the finger to where the panel, glued on a display turned clockwise, feels it.

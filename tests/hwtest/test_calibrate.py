@@ -17,6 +17,8 @@ from sco_hwtest.contracts.touch import TouchBench, taps_are_where_the_finger_is
 from sco_sim.screen import VirtualScreen
 from sco_sim.touch import VirtualTouch
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 Turn = Callable[[float, float], tuple[float, float]]
 
 MOUNTS: dict[str, Turn] = {

@@ -30,6 +30,8 @@ from sco_hwtest.runner import advice
 from sco_hwtest.suites import Suite
 from sco_sim import VirtualDisplay
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 
 def yes(question: Question) -> Answer:
     return Answer.YES

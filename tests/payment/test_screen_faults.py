@@ -35,6 +35,8 @@ from sco_sim.screen import VirtualScreen
 from sco_sim.touch import VirtualTouch
 from tests.payment.lane_kit import bench
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 ORDER = Order("42", 25300)
 
 

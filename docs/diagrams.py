@@ -16,32 +16,37 @@ from sco_payment.attempt import FINAL, TABLE, Phase
 STATES = Path(__file__).parent / "diagrams" / "states.svg"
 
 _PLACES = {
-    Phase.CREATING: (140, 60),
+    Phase.CREATING: (150, 60),
     Phase.PRESENTING: (430, 60),
     Phase.WAITING: (750, 60),
     Phase.ASKING: (1070, 60),
-    Phase.FINDING: (140, 360),
+    Phase.FINDING: (175, 360),
     Phase.CANCELLING: (590, 360),
     Phase.CONFIRMING: (980, 360),
-    Phase.WATCHING: (430, 560),
+    Phase.CLOSED: (150, 540),
+    Phase.WATCHING: (590, 540),
+    Phase.OVERDUE: (1030, 540),
     Phase.PAID: (140, 690),
     Phase.UNPAID: (430, 690),
     Phase.PAID_LATE: (750, 690),
     Phase.UNSETTLED: (1070, 690),
 }
+_NAMED = FINAL | {Phase.CLOSED}  # so many arrows lead there that the boxes name them
 _WORDS = {
     Phase.CREATING: "asks the acquirer",
-    Phase.FINDING: "may exist: searched for",
+    Phase.FINDING: "it, or its link: searched for",
     Phase.PRESENTING: "shown to the customer",
     Phase.WAITING: "polled every 3 s",
     Phase.ASKING: "Повторить / Отменить",
     Phase.CANCELLING: "the one cancellation",
     Phase.CONFIRMING: "awaits the final status",
+    Phase.CLOSED: "closed: watched all the same",
     Phase.WATCHING: "background, invoice + grace",
+    Phase.OVERDUE: "a case; asked on for days",
     Phase.PAID: "goods",
     Phase.UNPAID: "closed, or never created",
     Phase.PAID_LATE: "money, no goods: a case",
-    Phase.UNSETTLED: "no final status: a case",
+    Phase.UNSETTLED: "a case",
 }
 _BENDS = {  # how far an arrow leaves its straight line, and where on it the label is
     (Phase.WAITING, Phase.ASKING): (-20, 0.5),
@@ -55,6 +60,7 @@ _BENDS = {  # how far an arrow leaves its straight line, and where on it the lab
     (Phase.CREATING, Phase.CANCELLING): (0, 0.45),
     (Phase.PRESENTING, Phase.CANCELLING): (0, 0.3),
     (Phase.ASKING, Phase.CONFIRMING): (0, 0.5),
+    (Phase.CLOSED, Phase.OVERDUE): (52, 0.5),
 }
 _STYLE = """
   text { font: 14px system-ui, 'DejaVu Sans', Arial, sans-serif; fill: #14213d; text-anchor: middle; }
@@ -89,21 +95,21 @@ def states() -> str:
         '<path d="M0 0L10 5L0 10z" style="fill:#64748b;stroke:none;marker-end:none"/></marker></defs>',
         '<rect width="1180" height="770" style="fill:#fff;stroke:none;rx:0"/>',
     ]
-    shown = {pair: events for pair, events in arrows().items() if pair[1] not in FINAL}
+    shown = {pair: events for pair, events in arrows().items() if pair[1] not in _NAMED}
     parts += [_line(start, end) for start, end in shown]
     parts += [_box(phase) for phase in Phase]
     parts += [_label(start, end, events) for (start, end), events in shown.items()]
     x, y = _PLACES[Phase.PAID]
     parts.append(
         f'<text x="{x - 85}" y="{y - 45}" class="small" style="text-anchor:start">'
-        "Final states. The last line of a box above names those that it may lead to directly.</text>"
+        "Final states. The last line of a box above names those, and closed, that it may lead to directly.</text>"
     )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
 def _lines(phase: Phase) -> list[str]:
     """The lines of text in a phase's box."""
-    ends = sorted(end.value for begin, end in arrows() if begin is phase and end in FINAL)
+    ends = sorted(end.value for begin, end in arrows() if begin is phase and end in _NAMED)
     return [phase.value, _WORDS[phase], *(["→ " + ", ".join(ends)] if ends else [])]
 
 

@@ -130,6 +130,9 @@ class TimingSettings:
     watch_interval_s: float = _setting(30.0, "between two status requests in the background", min=1, max=600)
     tag_check_s: float = _setting(30.0, "between two checks of the NFC tag while the lane is idle", min=1, max=3600)
     grace_s: float = _setting(600.0, "how long to watch for late money after the link has expired", min=0, max=86400)
+    overdue_days: float = _setting(
+        7.0, "for how many days after that to ask about a payment without a final status", min=0, max=90
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +185,7 @@ class Settings:
             confirm_ms=round(t.confirm_timeout_s * 1000),
             watch_ms=round(t.watch_interval_s * 1000),
             grace_ms=round(t.grace_s * 1000),
+            overdue_ms=round(t.overdue_days * 86_400_000),
             dialog_again=self.dialog.again,
             poll_in_dialog=self.dialog.poll_while_shown,
         )

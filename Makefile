@@ -70,7 +70,7 @@ lint: $(STAMP) ## formatting, lint, strict types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file tests/typing/mypy.ini tests/typing
-	$(BIN)/basedpyright --project tests/typing
+	$(BIN)/basedpyright --pythonpath $(BIN)/python --project tests/typing
 	$(BIN)/lint-imports --no-cache
 
 format: $(STAMP) ## format, and fix what can be fixed

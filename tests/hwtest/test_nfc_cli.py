@@ -41,7 +41,7 @@ def run(*words: str, status: int = 0, answer: str = "") -> str:
     [
         (LINK.replace("FB7C", "FB7D"), "crc FB7D is wrong"),
         (LINK.replace("sum=10000", "sum=1000"), "crc FB7C is wrong"),
-        (LINK.replace("JL2", "JL"), "not a QRC id"),
+        (LINK.replace("JL2", "JL"), "crc FB7C is wrong"),
         (LINK.replace("https", "http"), "not an https link"),
     ],
 )

@@ -338,7 +338,8 @@ class Model:
                 yield "the acquirer reports the payment as open again", s._replace(status=REOPENED)
             elif self.scenario.declines and s.seen and not declined:
                 yield "a try is declined; the acquirer reports the payment as closed", s._replace(status=DECLINED)
-        if s.status == PAID_ANYWAY:
+        in_background = s.memory >= 0 and self.machine.states[s.memory].phase in m.BACKGROUND
+        if s.status == PAID_ANYWAY and in_background and not any(call.reply for call in s.calls):
             yield "the acquirer refunds what it had reported as closed", s._replace(status=REFUNDED)
         if s.status == OPEN and s.issued == "none" and self._awaits_link(s):
             yield "the acquirer has the link", s._replace(issued=self._links()[0])

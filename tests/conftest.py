@@ -1,11 +1,13 @@
 """What every test starts from: no device is remembered from a test before, whose simulator had the same address.
 
 A test that needs a program of the system is marked with it, `@pytest.mark.program("mount")`, and is skipped where the
-program is absent.
+program is absent. So is one that needs a Python package of the dependency group `programs`: those build against the
+system's libraries.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Iterator
 
@@ -33,5 +35,6 @@ def idle_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[IdleTime]:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("program"):
-        if shutil.which(mark.args[0]) is None:
-            pytest.skip(f"needs the program {mark.args[0]}, which is not on this machine")
+        name = mark.args[0]
+        if shutil.which(name) is None and importlib.util.find_spec(name) is None:
+            pytest.skip(f"needs the program {name}, which is not on this machine")

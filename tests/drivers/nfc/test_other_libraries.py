@@ -1,13 +1,13 @@
 """The simulated PN532 with other software than ours: libnfc's tools, Adafruit's library, and the frames they send.
 
 Tools and library are tested where they are installed: Debian's packages libnfc-bin and libnfc-examples, and
-adafruit-circuitpython-pn532.
+adafruit-circuitpython-pn532 from the dependency group `programs`.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
-import shutil
 import subprocess
 import threading
 import time
@@ -131,21 +131,22 @@ def test_requests_of_seven_bits_and_anticollision_by_the_host(host: Host, bench:
     assert bench.unknown == 0
 
 
-def tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed: apt-get install libnfc-bin libnfc-examples")
-    return found
-
-
 def libnfc(bench: VirtualReader, *command: str) -> subprocess.Popen[str]:
     environment = os.environ | {"LIBNFC_DEVICE": f"pn532_uart:{bench.path}:115200", "LIBNFC_AUTO_SCAN": "false"}
     return subprocess.Popen(
-        [tool(command[0]), *command[1:]],
-        env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
 
+@pytest.mark.program("nfc-list")
+def test_libnfc_diagnoses_the_line_and_lists_the_tag(bench: VirtualReader) -> None:
+    output, _ = libnfc(bench, "nfc-list").communicate(timeout=100)
+    assert "UID (NFCID1): 04  a1  b2  c3  d4  e5  f6" in output, output
+    assert bench.commands[0x00]
+    assert bench.unknown == 0
+
+
+@pytest.mark.program("nfc-mfultralight")
 def test_libnfc_reads_and_writes_the_tag(bench: VirtualReader, tmp_path: Path) -> None:
     dump = tmp_path / "tag.mfd"
     read = libnfc(bench, "nfc-mfultralight", "r", str(dump))
@@ -162,6 +163,7 @@ def test_libnfc_reads_and_writes_the_tag(bench: VirtualReader, tmp_path: Path) -
     assert bench.tag.uri() == OTHER, output
 
 
+@pytest.mark.program("nfc-poll")
 def test_libnfc_polls_until_the_tag_is_removed(bench: VirtualReader) -> None:
     poll = libnfc(bench, "nfc-poll")
     end = time.monotonic() + 60
@@ -174,14 +176,16 @@ def test_libnfc_polls_until_the_tag_is_removed(bench: VirtualReader) -> None:
     assert bench.unknown == 0
 
 
+@pytest.mark.program("nfc-anticol")
 def test_libnfc_does_anticollision_itself(bench: VirtualReader) -> None:
     output, _ = libnfc(bench, "nfc-anticol", "-f").communicate(timeout=100)
     assert "UID: 04a1b2c3d4e5f6" in output, output
     assert bench.unknown == 0
 
 
+@pytest.mark.program("adafruit_pn532")
 def test_adafruits_library_reads_and_writes_the_tag(bench: VirtualReader) -> None:
-    adafruit = pytest.importorskip("adafruit_pn532.uart")
+    adafruit = importlib.import_module("adafruit_pn532.uart")
     with serial.Serial(str(bench.path), 115200, timeout=1) as line:
         chip = adafruit.PN532_UART(line, debug=False)
         assert chip.firmware_version == (0x32, 1, 6, 7)

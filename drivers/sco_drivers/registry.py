@@ -35,6 +35,7 @@ BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
     "nfc": {
         "pn532": ("sco_drivers.nfc.opening", "open_pn532"),
         "usb": ("sco_drivers.nfc.opening", "open_usb"),
+        "pcsc": ("sco_drivers.nfc.pcsc", "open_pcsc"),
         "udp": ("sco_drivers.nfc.opening", "open_udp"),
         "sim": ("sco_sim.nfc", "open_sim"),
     },
@@ -136,7 +137,7 @@ def open_printer(url: str) -> Printer:
 
 
 def open_nfc(url: str) -> TagReader:
-    """Open the NFC reader at `url` (`pn532`, `usb`, `udp`, `sim`).
+    """Open the NFC reader at `url` (`pn532`, `usb`, `pcsc`, `udp`, `sim`).
 
     Raises:
         DeviceError: see `sco_drivers.errors`.

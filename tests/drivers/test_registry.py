@@ -80,7 +80,7 @@ def test_a_missing_library_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_importing_the_package_imports_no_driver() -> None:
     import subprocess
 
-    heavy = ("PIL", "nfc", "escpos", "usb", "serial", "segno")
+    heavy = ("PIL", "nfc", "escpos", "usb", "serial", "segno", "smartcard")
     code = f"import sco_drivers, sys; print(sorted(m for m in sys.modules if m.split('.')[0] in {heavy}))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.strip() == "[]"
@@ -101,7 +101,7 @@ PLACES = {
     ("display", "qrscreen"): "qrscreen:///dev/nowhere",
 }
 """Where no device is; the schemes that are not here need no place."""
-ANY_TEXT = {"connector", "tty", "port", "key", "out", "uri"}
+ANY_TEXT = {"connector", "tty", "port", "key", "name", "out", "uri"}
 """Parameters of which only the device, or a file, can show whether they are right."""
 EVERY = [(kind, scheme) for kind, schemes in registry.BACKENDS.items() for scheme in schemes]
 

@@ -5,6 +5,7 @@
                                        its port (?port=1-1.2 or usb:///dev/sco/by-port/nfc-1-1.2), serial number
                                        (usb://054c:06c3/SERIAL) or bus and address (usb://072f:2200/001/002)
     udp://127.0.0.1:54321              nfcpy's link over UDP, for test benches
+    pcsc://                            readers that only PC/SC can use: see `sco_drivers.nfc.pcsc`
 
 All take `key=FILE` (the shop's key, for tags with a password) and `attempts=N` (how often a write may be tried; with
 more than one, a read that failed because of the reader is repeated once too).
@@ -31,7 +32,12 @@ _CONNECTIONS = {"pn532": "sco_drivers.nfc.uart", "usb": "sco_drivers.nfc.usb"}
 _NULL_HANDLER = logging.NullHandler()
 
 
-def _load_nfcpy(url: DeviceUrl) -> None:
+def load_nfcpy(url: DeviceUrl) -> None:
+    """Load nfcpy, whose messages then go to programs that configure logging.
+
+    Raises:
+        DriverUnavailable: it is missing.
+    """
     try:
         import nfc.clf  # noqa: F401
     except (ImportError, OSError) as error:
@@ -57,7 +63,7 @@ def serial_radio(url: DeviceUrl, path: str, baud: int) -> Radio:
     Raises:
         DriverUnavailable: nfcpy is missing.
     """
-    _load_nfcpy(url)
+    load_nfcpy(url)
     uart = _connection("pn532")
     return Radio(url.text, lambda: uart.connect(path, baud), Path(path).exists)
 
@@ -89,7 +95,7 @@ def open_usb(url: DeviceUrl, wanted: UsbAddress) -> NfcpyReader:
     Raises:
         DeviceError: it cannot be opened.
     """
-    _load_nfcpy(url)
+    load_nfcpy(url)
     usb = _connection("usb")
     usb.load_libusb(url)
     return _reader(url, Radio(url.text, lambda: usb.connect(wanted), lambda: bool(usb.readers(wanted))))
@@ -102,7 +108,7 @@ def open_udp(url: DeviceUrl, _options: None) -> NfcpyReader:
     Raises:
         DeviceError: the host name cannot be resolved.
     """
-    _load_nfcpy(url)
+    load_nfcpy(url)
     path = f"udp:{url.host or 'localhost'}:{url.port or 54321}"
 
     def connect() -> ContactlessFrontend:

@@ -78,8 +78,10 @@ def device_error(error: Exception, url: str, *, opening: bool, present: Callable
 _TRANSPORTS = (
     ("nfc.clf.pn53x", "sco_drivers.nfc.transport_pn53x", "Pn53xTransport"),
     ("sco_drivers.nfc.port100", "sco_drivers.nfc.transport_port100", "Port100Transport"),
+    ("sco_drivers.nfc.pcsc_field", "sco_drivers.nfc.pcsc_field", "transport_of"),
 )
-"""Module of the device's class or of a base of it, our transport for it; loaded on first use, to save memory."""
+"""Module of the device's class or of a base of it, what makes our transport for it; loaded on first use, to save
+memory."""
 _OTHER_TRANSPORT = ("sco_drivers.nfc.transport_nfcpy", "NfcpyTransport")
 
 
@@ -130,6 +132,7 @@ class Radio:
             raise
         except DeviceError as error:
             error.url = error.url or self.url
+            self.drop()
             raise
         except nfc.clf.TimeoutError as error:
             raise NoResponse from error

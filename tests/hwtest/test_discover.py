@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sco_drivers import check_url
 from sco_drivers.urls import DeviceUrl
 from sco_hwtest.cli.discover import as_text
 from sco_hwtest.cli.main import main
@@ -120,6 +121,22 @@ def test_a_reader_used_by_a_kernel_driver(tree: MachineTree, vendor: str, produc
     assert DeviceUrl.parse(urls(reader)[0]).host == f"{vendor}:{product}"
     assert f"{driver} has it" in reader.problems[0].found
     assert f"echo 1-3:1.0 | sudo tee /sys/bus/usb/drivers/{driver}/unbind" in reader.problems[0].to_do
+
+
+def test_a_reader_behind_pcscd(tree: MachineTree) -> None:
+    tree.interface(tree.usb("1-3", "072f", "223b"), 0, "0b")
+    reader = one(look(tree), "nfc")
+    assert reader.what.startswith("ACS ACR1252U, USB 072f:223b")
+    assert urls(reader) == ["pcsc://?name=ACR1252"]
+    assert not check_url("nfc", urls(reader)[0])
+    assert "pcscd is not running" in reader.problems[0].found
+    tree.write("run/pcscd/pcscd.comm", "")
+    assert one(look(tree), "nfc").problems == ()
+    tree.interface(tree.usb("1-4", "072f", "223b"), 0, "0b")
+    tree.interface(tree.usb("1-5", "0a89", "0030"), 0, "0b")  # a token with a contact chip
+    readers = look(tree).usable
+    assert [urls(reader) for reader in readers] == 2 * [["pcsc://?name=ACR1252"]]
+    assert all("index=1" in reader.notes[0] for reader in readers)
 
 
 def test_serial_adapters_by_stable_name(tree: MachineTree) -> None:

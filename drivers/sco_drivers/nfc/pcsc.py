@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from sco_drivers.errors import DeviceError, DriverUnavailable
+from sco_drivers.errors import DriverUnavailable
 from sco_drivers.nfc.opening import load_nfcpy
 from sco_drivers.nfc.options import COMMON, attempts_of, check_parameters, key_of
 from sco_drivers.nfc.pcsc_channel import Channel, WantedReader
@@ -46,7 +46,7 @@ def _load_scard(url: DeviceUrl) -> Any:
 def _wanted(url: DeviceUrl) -> WantedReader:
     check_parameters(url)
     if url.params.get("name") == "":
-        raise url.wrong("name", "is empty", hint="e.g. name=ACR1252; sco-hwtest discover shows the readers")
+        raise url.wrong("name", "is empty", hint="e.g. name=ACR1252; sco-hwtest discover shows the reader")
     return WantedReader(url.params.get("name", ""), url.integer("index", 0, min=0, max=99))
 
 
@@ -71,12 +71,3 @@ def open_pcsc(url: DeviceUrl, wanted: WantedReader) -> NfcpyReader:
         key=key_of(url),
         attempts=attempts_of(url),
     )
-
-
-def readers() -> list[str]:
-    """The names of the readers that pcscd lists; empty without pcscd, readers or pyscard."""
-    try:
-        scard = _load_scard(DeviceUrl.parse("pcsc://"))
-        return Channel.names(scard)
-    except DeviceError:
-        return []

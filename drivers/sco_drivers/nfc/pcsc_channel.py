@@ -102,41 +102,27 @@ class Channel:
         self._scard = scard
         self._card: int | None = None
         self._protocol = 0
-        self._context = self._establish(scard)
+        self._context = self._establish()
         try:
-            self._name = wanted.among(self._list(scard, self._context))
+            self._name = wanted.among(self._listed())
         except DeviceError:
             self.close()
             raise
 
-    @staticmethod
-    def _establish(scard: Any) -> int:
-        code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
+    def _establish(self) -> int:
+        code, context = self._scard.SCardEstablishContext(self._scard.SCARD_SCOPE_SYSTEM)
         if code & 0xFFFFFFFF in _SERVICE:
             raise DeviceNotFound("pcscd is not running", hint=_START)
         if code != 0:
             raise _failure(code, "opening pcscd")
         return int(context)
 
-    @staticmethod
-    def _list(scard: Any, context: int) -> list[str]:
-        code, names = scard.SCardListReaders(context, [])
+    def _listed(self) -> list[str]:
+        """The names of the readers that there are now."""
+        code, names = self._scard.SCardListReaders(self._context, [])
         if code != 0 and code & 0xFFFFFFFF not in _NO_READER:
             raise _failure(code, "listing the readers")
         return list(names or ())
-
-    @classmethod
-    def names(cls, scard: Any) -> list[str]:
-        """The names of all readers.
-
-        Raises:
-            DeviceError: there is no pcscd.
-        """
-        context = cls._establish(scard)
-        try:
-            return cls._list(scard, context)
-        finally:
-            scard.SCardReleaseContext(context)
 
     def power_on(self) -> bytes:
         """Connect to the tag that the reader has found, for us alone, and activate it; its ATR.
@@ -208,8 +194,7 @@ class Channel:
 
     def _failed(self, code: int, doing: str) -> Exception:
         if code & 0xFFFFFFFF in _NOT_TRANSACTED:
-            names = self._list(self._scard, self._context)
-            return NoResponse() if self._name in names else _failure(min(_NO_READER), doing)
+            return NoResponse() if self._name in self._listed() else _failure(min(_NO_READER), doing)
         return _failure(code, doing)
 
     def close(self) -> None:

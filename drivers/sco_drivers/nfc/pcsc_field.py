@@ -197,7 +197,7 @@ class Pn532:
 
     def works(self) -> bool:
         """See `PassThrough`."""
-        return self._channel.transmit(bytes.fromhex("ff00480000")).startswith(b"ACR122")
+        return self._channel.transmit(bytes.fromhex("ff00480000")).startswith(b"ACR122U")
 
     def _command(self, data: bytes) -> bytes:
         answer, status = _split(self._channel.transmit(_apdu("ff000000", b"\xd4" + data)))

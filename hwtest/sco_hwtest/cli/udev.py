@@ -182,10 +182,10 @@ def _devices() -> list[str]:
     drivers = udev.loaded(udev.KERNEL_NFC)
     if drivers:
         problems.append(f"the kernel's NFC driver is loaded ({', '.join(drivers)}): sudo sco-hwtest udev install")
-    if Path("/run/pcscd/pcscd.comm").exists():
+    if Path("/run/pcscd/pcscd.comm").exists() and any(_kind_at_port(link.name) == "nfc" for link in found):
         problems.append(
-            "pcscd is running and takes NFC readers that are also smart card readers: "
-            "sudo systemctl disable --now pcscd.socket pcscd"
+            "pcscd is running and takes NFC readers that are also smart card readers, such as an ACR122U: "
+            "sudo systemctl disable --now pcscd.socket pcscd, or open the reader by pcsc://"
         )
     return problems
 

@@ -1,4 +1,4 @@
-"""Names of known USB devices by vendor and product number. Sources: usb.ids of linux-usb.org, nfcpy."""
+"""Names of known USB devices by vendor and product number. Sources: usb.ids of linux-usb.org, nfcpy, libccid."""
 
 from __future__ import annotations
 
@@ -14,6 +14,23 @@ NFC_READERS: dict[tuple[int, int], str] = {
     (0x054C, 0x06C3): "Sony RC-S380",
 }
 """USB readers that nfcpy opens."""
+
+PCSC_READERS: dict[tuple[int, int], tuple[str, str]] = {
+    (0x072F, 0x221A): ("ACS ACR1251U", "ACR1251"),
+    (0x072F, 0x2224): ("ACS ACR1281U", "ACR1281"),
+    (0x072F, 0x223B): ("ACS ACR1252U", "ACR1252"),
+    (0x072F, 0x223E): ("ACS ACR1252U", "ACR1252"),
+    (0x072F, 0x223F): ("ACS ACR1255U-J1", "ACR1255"),
+    (0x072F, 0x2259): ("ACS ACR1252IMP", "ACR1252"),
+    (0x076B, 0x5022): ("HID OMNIKEY 5022", "5022"),
+    (0x076B, 0x5023): ("HID OMNIKEY 5023", "5023"),
+    (0x076B, 0x502A): ("HID OMNIKEY 5025 CL", "5025"),
+    (0x076B, 0x5127): ("HID OMNIKEY 5127 CK", "5127"),
+    (0x076B, 0x5321): ("HID OMNIKEY 5321", "5321"),
+    (0x076B, 0x5422): ("HID OMNIKEY 5422", "5422"),
+    (0x076B, 0x5427): ("HID OMNIKEY 5427 CK", "5427"),
+}
+"""Readers of contactless cards that PC/SC alone can use, and a part of the name that pcscd gives them."""
 
 SERIAL_ADAPTERS: dict[tuple[int, int], str] = {
     (0x0403, 0x6001): "FTDI FT232R",

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from sco_hwtest.discovery.found import Address, Found, Problem, Scan
 from sco_hwtest.discovery.known import (
     NFC_READERS,
+    PCSC_READERS,
     PRINTER_VENDORS,
     USB_CLASS_PRINTER,
     USB_CLASS_VENDOR,
@@ -76,6 +77,8 @@ def find(scan: Scan) -> Iterator[Found]:
         classes = [interface.number("bInterfaceClass") for interface in _interfaces(device)]
         if (vendor, product) in NFC_READERS:
             yield _reader(scan, device, models)
+        elif (vendor, product) in PCSC_READERS:
+            yield _pcsc_reader(scan, device, models)
         elif USB_CLASS_PRINTER in classes:
             yield _printer(scan, device, models, alike)
         elif vendor in PRINTER_VENDORS and classes and set(classes) == {USB_CLASS_VENDOR}:
@@ -178,4 +181,26 @@ def _reader(scan: Scan, device: SysDevice, models: Counter[tuple[int, int]]) -> 
         files,
         rule,
         tuple(problems),
+    )
+
+
+def _pcsc_reader(scan: Scan, device: SysDevice, models: Counter[tuple[int, int]]) -> Found:
+    vendor, product, _ = identity(device)
+    known, name = PCSC_READERS[vendor, product]
+    problems: tuple[Problem, ...] = ()
+    if not scan.machine.exists("/run/pcscd/pcscd.comm"):
+        problems = (
+            Problem(
+                "pcscd is not running, and this reader can be used through it only",
+                "sudo apt-get install pcscd; sudo systemctl enable --now pcscd.socket",
+            ),
+        )
+    several = (f"{models[vendor, product]} of this model: add index=1 for the second, ...",)
+    return Found(
+        "nfc",
+        describe(device, known),
+        where(device),
+        (Address(f"pcsc://?name={name}", "through pcscd; needs pyscard: pip install 'sco-paymaster[pcsc]'"),),
+        problems=problems,
+        notes=several if models[vendor, product] > 1 else (),
     )

@@ -98,25 +98,20 @@ def test_a_missing_pyscard_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "smartcard.scard", None)
     with pytest.raises(DriverUnavailable, match=r"pcsc://: pyscard .*pip install 'sco-paymaster\[pcsc\]'"):
         open_nfc("pcsc://")
-    assert pcsc_driver.readers() == []
 
 
 @marked
 def test_no_pcscd() -> None:
-    with Pcscd("Reader") as pcscd:
-        assert pcsc_driver.readers() == ["Reader 00 00", "Reader 00 01"]
+    with Pcscd() as pcscd:
         pcscd.stop()
-        assert pcsc_driver.readers() == []
         with pytest.raises(DeviceNotFound, match=r"pcsc://: pcscd is not running .*systemctl enable --now pcscd"):
             open_nfc("pcsc://")
 
 
 @marked
 def test_no_reader() -> None:
-    with Pcscd(""):
-        assert pcsc_driver.readers() == []
-        with pytest.raises(DeviceNotFound, match=r"no reader; it lists none .*check the cable.*libccid"):
-            open_nfc("pcsc://")
+    with Pcscd(""), pytest.raises(DeviceNotFound, match=r"no reader; it lists none .*check the cable.*libccid"):
+        open_nfc("pcsc://")
 
 
 @marked

@@ -139,3 +139,15 @@ def test_contract_over_pcsc(make: type[PcscReader], check: Check[TagReader]) -> 
         check.run(nfc)
         assert not bench.field_on, "the field stayed on: no phone can read the tag"
     assert bench.tag.uri() == LINK
+
+
+@pytest.mark.program("pcscd")
+@pytest.mark.program("smartcard")
+@pytest.mark.program("gcc")
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_contract_over_pcsc_by_escape_commands(check: Check[TagReader]) -> None:
+    bench = DirectReader(uri=LINK)
+    with bench.with_escapes() as url, open_nfc(url) as nfc:
+        check.run(nfc)
+        assert not bench.field_on, "the field stayed on: no phone can read the tag"
+    assert bench.tag.uri() == LINK

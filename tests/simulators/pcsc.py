@@ -6,12 +6,15 @@ another /run and disturbs neither the machine's nor another test's.
 
 Written from vpcd's description of its protocol (a length of two bytes, then an APDU or one byte of control), PC/SC part
 3 with its supplements, ACS's manuals of the ACR122U and ACR1252U, and, for HID's generic session, what public software
-sends. vpcd carries no escape commands.
+sends. vpcd carries no escape commands and cannot be unplugged: for these, pcscd gets a driver of ours, which gcc
+compiles from `pcsc_escape.c`.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import importlib
 import os
 import shutil
@@ -24,6 +27,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
+
+import pytest
 
 from sco_sim.nfc.iso14443 import answers, superposed
 from sco_sim.nfc.ntag import ACK, State, VirtualTag
@@ -67,19 +72,25 @@ class Pcscd:
 
     Args:
         name: of the reader; empty for none.
+        device: the socket of a reader of our own driver; None for vpcd.
 
     Attributes:
-        slots: its two slots, as PC/SC lists them: two readers. Where a card is put into each, as a port.
+        slots: the readers that PC/SC lists: one, or the two slots of vpcd's. Where a card is put into each, as a port.
     """
 
-    def __init__(self, name: str = "Virtual PCD") -> None:
+    def __init__(self, name: str = "Virtual PCD", *, device: Path | None = None) -> None:
         # libpcsclite looks up the name of the socket once: every pcscd of this process has the same.
         self._folder = Path(tempfile.gettempdir(), f"sco-pcscd-{os.getpid()}")
         self._run, self._readers = self._folder / "run", self._folder / "readers"
+        shutil.rmtree(self._folder, ignore_errors=True)
         for folder in (self._run, self._readers):
             folder.mkdir(parents=True)
         self.slots: dict[str, int] = {}
-        if name:
+        if device is not None:
+            (self._readers / "ours").write_text(
+                f'FRIENDLYNAME "{name}"\nDEVICENAME {device}\nLIBPATH {_our_driver()}\nCHANNELID 1\n'
+            )
+        elif name:
             port = _free_ports(2)
             self.slots = {f"{name} 00 00": port, f"{name} 00 01": port + 1}
             (self._readers / "vpcd").write_text(
@@ -90,7 +101,11 @@ class Pcscd:
 
     def __enter__(self) -> Self:
         os.environ[_SOCKET_NAME] = str(self._socket)
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -129,6 +144,18 @@ def _listens(port: int) -> bool:
     """Whether something listens on `port`; looked up, since a connection would be a card."""
     wanted = f":{port:04X} "
     return any(wanted in line and " 0A " in line for line in Path("/proc/net/tcp").read_text().splitlines())
+
+
+@functools.cache
+def _our_driver() -> Path:
+    """pcscd's driver that carries escape commands, compiled."""
+    if not Path("/usr/include/PCSC/ifdhandler.h").exists():
+        pytest.skip("needs pcsc-lite's headers: apt-get install libpcsclite-dev")
+    library = Path(tempfile.mkdtemp(prefix="sco-pcsc-driver-"), "libescape.so")
+    atexit.register(shutil.rmtree, library.parent)
+    source = Path(__file__).with_name("pcsc_escape.c")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-I/usr/include/PCSC", "-o", library, source], check=True)
+    return library
 
 
 class PcscReader(SimulatedField):
@@ -183,6 +210,43 @@ class PcscReader(SimulatedField):
             finally:
                 self.remove()
 
+    @contextlib.contextmanager
+    def with_escapes(self) -> Iterator[str]:
+        """As the only reader of a pcscd, by our own driver; gives its URL. A change of `tags` takes effect at once."""
+        with tempfile.TemporaryDirectory(prefix="sco-pcsc-") as folder, socket.socket(socket.AF_UNIX) as listener:
+            device = Path(folder, "reader")
+            listener.bind(str(device))
+            listener.listen()
+            self._server = threading.Thread(target=self._serve_driver, args=(listener,), daemon=True)
+            self._server.start()
+            with Pcscd("ACS Reader", device=device) as self.pcscd:
+                yield "pcsc://"
+
+    def _serve_driver(self, listener: socket.socket) -> None:
+        self._link, _ = listener.accept()
+        link = self._link
+        with contextlib.suppress(OSError):
+            while head := _received(link, 3):
+                answer = self._asked(head[:1], _received(link, struct.unpack(">H", head[1:])[0]))
+                link.sendall(b"\xff\xff" if answer is None else struct.pack(">H", len(answer)) + answer)
+
+    def _asked(self, what: bytes, data: bytes) -> bytes | None:
+        """The answer to our driver; None for a failure."""
+        match what:
+            case b"P":
+                self._control(_OFF if data == b"\x01" else _ON)
+                return self.atr
+            case b"T":
+                return self._commanded(data)
+            case b"E":
+                return self._escaped(data)
+            case _:
+                return b"" if self.tags else None
+
+    def _escaped(self, command: bytes) -> bytes | None:
+        """The answer to an escape command; None where the reader's driver does not permit it."""
+        return None
+
     def connect(self, slot: str, port: int) -> None:
         """Become the reader that PC/SC lists as `slot`."""
         self._slot, self._port = slot, port
@@ -215,7 +279,7 @@ class PcscReader(SimulatedField):
             scard.SCardReleaseContext(context)
 
     def remove(self) -> None:
-        """Take them away."""
+        """Take them away; by our own driver, unplug the reader."""
         link, self._link = self._link, None
         if link is not None:
             with contextlib.suppress(OSError):
@@ -349,11 +413,19 @@ class OmnikeyReader(PcscReader):
 
 
 class DirectReader(Chip, PcscReader):
-    """An ACR122U: its PN532 takes commands by direct transmit."""
+    """An ACR122U: its PN532 takes commands by direct transmit. `polls`: whether it looks for tags by itself."""
+
+    polls = True
+
+    def _escaped(self, command: bytes) -> bytes | None:
+        return self._commanded(command)
 
     def _apdu(self, apdu: bytes) -> bytes | None:
         if apdu[:5] == b"\xff\x00\x48\x00\x00":
             return b"ACR122U214"
+        if apdu[:3] == b"\xff\x00\x51":
+            self.polls = bool(apdu[3] & 0x80)
+            return b"\x90" + apdu[3:4]
         if apdu[:4] != b"\xff\x00\x00\x00":
             return super()._apdu(apdu)
         assert apdu[4] == len(apdu) - 5
@@ -367,6 +439,7 @@ def _received(link: socket.socket, size: int) -> bytes:
     """`size` bytes, or fewer at the end. vpcd sends the length alone, and the rest after our acknowledgement."""
     data = b""
     while len(data) < size and (more := link.recv(size - len(data))):
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        if link.family == socket.AF_INET:
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         data += more
     return data

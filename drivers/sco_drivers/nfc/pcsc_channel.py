@@ -94,6 +94,9 @@ class Channel:
         scard: the module `smartcard.scard`.
         wanted: which reader.
 
+    Attributes:
+        name: the reader's name.
+
     Raises:
         DeviceError: there is no pcscd, or no such reader.
     """
@@ -104,7 +107,7 @@ class Channel:
         self._protocol = 0
         self._context = self._establish()
         try:
-            self._name = wanted.among(self._listed())
+            self.name = wanted.among(self._listed())
         except DeviceError:
             self.close()
             raise
@@ -133,7 +136,7 @@ class Channel:
         scard = self._scard
         self.power_off()
         code, card, protocol = scard.SCardConnect(
-            self._context, self._name, scard.SCARD_SHARE_EXCLUSIVE, scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
+            self._context, self.name, scard.SCARD_SHARE_EXCLUSIVE, scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
         )
         if code != 0:
             raise self._failed(code, "connecting to the tag")
@@ -184,7 +187,7 @@ class Channel:
     @contextmanager
     def _direct(self) -> Iterator[int]:
         scard = self._scard
-        code, card, _ = scard.SCardConnect(self._context, self._name, scard.SCARD_SHARE_DIRECT, 0)
+        code, card, _ = scard.SCardConnect(self._context, self.name, scard.SCARD_SHARE_DIRECT, 0)
         if code != 0:
             raise self._failed(code, "opening the reader")
         try:
@@ -194,7 +197,7 @@ class Channel:
 
     def _failed(self, code: int, doing: str) -> Exception:
         if code & 0xFFFFFFFF in _NOT_TRANSACTED:
-            return NoResponse() if self._name in self._listed() else _failure(min(_NO_READER), doing)
+            return NoResponse() if self.name in self._listed() else _failure(min(_NO_READER), doing)
         return _failure(code, doing)
 
     def close(self) -> None:

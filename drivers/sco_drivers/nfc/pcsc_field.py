@@ -3,12 +3,14 @@
 The reader answers pseudo-APDUs: GET DATA for the UID, READ BINARY and UPDATE BINARY for the pages. For every other
 command of a tag (GET_VERSION, FAST_READ, PWD_AUTH) there is one of three ways, tried in this order:
 
-- ACS's direct transmit to the PN532 inside an ACR122U, which also selects tags and looks for a second one;
+- ACS's direct transmit to the PN532 inside an ACR122U, which also selects tags and looks for a second one. If the
+  reader's driver permits escape commands, all go by these: then pcscd need not know of a tag, the reader's own polling
+  is off, and the field is ours;
 - the transparent exchange of PC/SC 2.02 part 3, amendment 1;
 - the generic session of HID's OMNIKEY 5x21 and 5x25.
 
-Without any, a tag is read and written as a generic Type 2 tag. Switching the tag off is all that PC/SC offers to switch
-the field off; how long the reader's own polling leaves it off is up to the reader's settings.
+Without any, a tag is read and written as a generic Type 2 tag. Without escape commands, switching the tag off is all
+that PC/SC offers to switch the field off; how long the reader's own polling leaves it off is up to its settings.
 
 Sources: the PC/SC Workgroup's specification, part 3 with its supplement for contactless cards; ACS's manuals of the
 ACR122U and ACR1252U; HID's developer guide 5321-903.
@@ -21,7 +23,7 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from sco_drivers.errors import DeviceProtocolError
+from sco_drivers.errors import DeviceError, DeviceProtocolError
 from sco_drivers.nfc.pcsc_channel import Channel
 from sco_drivers.nfc.transport import FIELD_OFF_S, HALT, Collision, NoResponse, Selected, TransmissionError, without_crc
 
@@ -37,6 +39,7 @@ _ISO14443A_3 = 0x03
 _NO_TYPE_2 = {0x0001, 0x0002, 0x0026, 0x0036, 0x0037, 0x0038, 0x0039}  # MIFARE Classic, Mini and Plus
 _CASCADE_TAG = b"\x88"
 _TIMER_US = 50_000
+_ACS = "ACS"  # in the name; other makers' escape commands have other meanings
 
 
 def _is_type2(atr: bytes) -> bool:
@@ -189,18 +192,41 @@ class GenericSession:
 class Pn532:
     """ACS's direct transmit: commands of the PN532 inside the reader (NXP's manual UM0701-02)."""
 
+    _NAME, _FIRMWARE = b"ACR122U", bytes.fromhex("ff00480000")
+    _POLLING_OFF, _POLLING_ON = bytes.fromhex("ff00510000"), bytes.fromhex("ff0051ff00")
     _TRY_TWICE = bytes.fromhex("3205ff0101")  # and not forever, as the chip does
     _NO_CRC = bytes.fromhex("08630300")  # of the answer: an ACK of four bits has none
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._escaping = False
 
     def works(self) -> bool:
         """See `PassThrough`."""
-        return self._channel.transmit(bytes.fromhex("ff00480000")).startswith(b"ACR122U")
+        return self._channel.transmit(self._FIRMWARE).startswith(self._NAME)
+
+    def works_by_escapes(self) -> bool:
+        """Whether the reader knows it and its driver permits escape commands; from now on these are used then."""
+        self._escaping = (self._channel.escape(self._FIRMWARE) or b"").startswith(self._NAME)
+        if self._escaping:
+            self._sent(self._POLLING_OFF)
+        return self._escaping
+
+    def leave(self) -> None:
+        """Let the reader poll again."""
+        if self._escaping:
+            self._sent(self._POLLING_ON)
+
+    def _sent(self, apdu: bytes) -> bytes:
+        if not self._escaping:
+            return self._channel.transmit(apdu)
+        answer = self._channel.escape(apdu)
+        if answer is None:
+            raise DeviceProtocolError("the reader did not take an escape command")
+        return answer
 
     def _command(self, data: bytes) -> bytes:
-        answer, status = _split(self._channel.transmit(_apdu("ff000000", b"\xd4" + data)))
+        answer, status = _split(self._sent(_apdu("ff000000", b"\xd4" + data)))
         if status != _OK or answer[:2] != bytes([0xD5, data[0] + 1]):
             raise DeviceProtocolError(f"the reader answered {answer.hex()} {status:04x} to the PN532's {data.hex()}")
         return answer[2:]
@@ -250,12 +276,18 @@ class PcscField:
     def __init__(self, channel: Channel) -> None:
         self.device = self
         self._channel = channel
-        self._way: PassThrough | None = None
-        self._tried = False
+        pn532 = Pn532(channel)
+        try:
+            self._escaping = _ACS in channel.name and pn532.works_by_escapes()
+        except DeviceError:
+            channel.close()
+            raise
+        self._way: PassThrough | None = pn532 if self._escaping else None
+        self._tried = self._escaping
 
     def select(self, uid: bytes | None) -> Selected:
         """See `RfTransport`."""
-        if not _is_type2(self._channel.power_on()):
+        if not self._escaping and not _is_type2(self._channel.power_on()):
             return Selected(b"", False)
         if not self._tried:  # with a tag: without one, pcscd sends the reader nothing
             ways = (kind(self._channel) for kind in _WAYS)
@@ -305,6 +337,10 @@ class PcscField:
 
     def close(self) -> None:
         """Switch the field off and release the reader."""
+        with contextlib.suppress(DeviceError):
+            self.sense()
+            if isinstance(self._way, Pn532):
+                self._way.leave()
         self._channel.close()
 
 

@@ -36,6 +36,7 @@ from tests.simulators.pcsc import (
     Pcscd,
     PcscReader,
     TransparentReader,
+    until,
 )
 
 OLD = "https://qr.nspk.ru/AS1000670LSS7DN18SJQDNP4B05KLJL2?type=01&bank=100000000001&sum=10000&cur=RUB&crc=C08B"
@@ -280,6 +281,55 @@ def test_the_tag_leaves_during_a_write(make: Make, writes: int) -> None:
 
 
 @marked
+@pytest.mark.program("gcc")
+@each(*PASSING)
+def test_the_reader_is_unplugged(make: Make) -> None:
+    bench = make(uri=OLD)
+    with bench.with_escapes() as url, open_nfc(f"{url}?attempts=1") as nfc:
+        assert nfc.write_uri(NEW).uri == NEW
+        bench.remove()
+        until(lambda: isinstance(error_of(nfc.read), DeviceGone), "it is not reported")
+        with pytest.raises(DeviceGone, match=r"the reader was unplugged \(check its cable"):
+            nfc.read()
+
+
+def error_of(call: Callable[[], object]) -> DeviceError | None:
+    try:
+        call()
+    except DeviceError as error:
+        return error
+    return None
+
+
+@marked
+@pytest.mark.program("gcc")
+def test_by_escape_commands_the_field_is_ours() -> None:
+    bench = DirectReader(VirtualTag(uri=OLD), VirtualTag(uid=SECOND, uri=NEW))
+    with bench.with_escapes() as url:
+        with open_nfc(url) as nfc:
+            assert not bench.polls
+            with pytest.raises(SeveralTags):
+                nfc.read()
+            tags = [bench.tags.pop(), bench.tags.pop()]
+            with pytest.raises(NoTag):
+                nfc.read()
+            bench.tags.append(tags[0])
+            assert nfc.write_uri(OLD).uri == OLD  # at once: pcscd need not notice it
+            assert not bench.field_on
+        assert bench.polls
+
+
+@marked
+@pytest.mark.program("gcc")
+@pytest.mark.parametrize("action", ["write", "verify"])
+@pytest.mark.parametrize("fault", [Fault.SILENT, Fault.ERROR_FRAME, Fault.SHORT, Fault.TAG_MUTE, Fault.TAG_LEAVES])
+def test_a_fault_at_any_escape_command(fault: Fault, action: Action) -> None:
+    bench = DirectReader(uri=OLD)
+    with bench.with_escapes() as url:
+        assert sweep(bench, url, fault, action, OLD, NEW)
+
+
+@marked
 def test_pcscd_is_restarted() -> None:
     bench = PcscReader(uri=OLD)
     with bench.behind_pcscd() as url, open_nfc(f"{url}?attempts=1") as nfc:
@@ -342,7 +392,7 @@ def test_codes_that_this_pcscd_does_not_return(
     code: int, error: type[DeviceError], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A virtual reader cannot be unplugged alone, and polkit is off: pyscard's answers are stated here."""
-    lists = iter([["ACS ACR1252 CL 00 00"], []])
+    lists = iter([["HID OMNIKEY 5022 00 00"], []])
     released: list[int] = []
     scard = SimpleNamespace(
         SCARD_SCOPE_SYSTEM=2, SCARD_SHARE_EXCLUSIVE=1, SCARD_PROTOCOL_T0=1, SCARD_PROTOCOL_T1=2,

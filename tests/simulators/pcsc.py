@@ -259,26 +259,31 @@ class PcscReader(SimulatedField):
 
     def insert(self) -> None:
         """Put the tags into the field; returns once pcscd has noticed."""
-        self._until_noticed(present=False)
+        assert self._noticed(present=False), "pcscd did not notice that the card is gone"
         # A removal that ends before pcscd looks again is never noticed, and then no insertion either.
-        time.sleep(max(0.0, self._removed_at_s + 2 * _POLL_S - time.monotonic()))
-        self._link = socket.create_connection(("127.0.0.1", self._port))
-        self._server = threading.Thread(target=self._serve, args=(self._link,), name="pcsc-reader", daemon=True)
-        self._server.start()
-        self._until_noticed(present=True)
+        for pause_s in (2 * _POLL_S, 5 * _POLL_S, 25 * _POLL_S):
+            time.sleep(max(0.0, self._removed_at_s + pause_s - time.monotonic()))
+            self._link = socket.create_connection(("127.0.0.1", self._port))
+            self._server = threading.Thread(target=self._serve, args=(self._link,), name="pcsc-reader", daemon=True)
+            self._server.start()
+            if self._noticed(present=True):
+                return
+            self.remove()
+        raise AssertionError("pcscd did not notice that the card is there")
 
-    def _until_noticed(self, *, present: bool) -> None:
-        """Wait until pcscd knows whether there is a card."""
+    def _noticed(self, *, present: bool) -> bool:
+        """Wait until pcscd knows whether there is a card; False if it does not learn it."""
         scard = importlib.import_module("smartcard.scard")
         _, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
         flag = scard.SCARD_STATE_PRESENT if present else scard.SCARD_STATE_EMPTY
-
-        def noticed() -> bool:
-            code, (state, *_) = scard.SCardGetStatusChange(context, 0, [(self._slot, scard.SCARD_STATE_UNAWARE)])
-            return bool(code == 0 and state[1] & flag)
-
+        end = time.monotonic() + _UNTIL_S / 2
         try:
-            until(noticed, f"pcscd did not notice that the card is {'there' if present else 'gone'}")
+            while time.monotonic() < end:
+                code, (state, *_) = scard.SCardGetStatusChange(context, 0, [(self._slot, scard.SCARD_STATE_UNAWARE)])
+                if code == 0 and state[1] & flag:
+                    return True
+                time.sleep(0.02)
+            return False
         finally:
             scard.SCardReleaseContext(context)
 

@@ -111,6 +111,7 @@ def main() -> None:
         run([env / "python", "-c", LANE], cwd=work)
         run([env / "sco-pay", "demo"], status=2, says="sco-paymaster[simulator]", cwd=work)
         run([env / "sco-pay", "simulate"], status=2, says="sco-paymaster[simulator]", cwd=work)
+        run([env / "sco-hwtest", "nfc", "read", "pcsc://"], status=1, says="sco-paymaster[pcsc]", cwd=work)
         run([env / "sco-hwtest", "udev", "print"], says="GROUP", cwd=work)
         run([env / "sco-hwtest", "discover"], says="ready for user", cwd=work)
         run([env / "sco-hwtest", "run", "--nfc", "sim://", "--report", "r.html"], says="checks passed.", cwd=work)

@@ -176,7 +176,11 @@ class Channel:
         return _octets(answer)
 
     def escape(self, command: bytes) -> bytes | None:
-        """Send `command` to the reader itself, whether or not it has a tag; None if its driver does not permit that."""
+        """Send `command` to the reader itself, whether or not it has a tag; None if its driver does not permit that.
+
+        Raises:
+            DeviceError: there is no such reader any more, or another program has it.
+        """
         scard = self._scard
         with self._direct() as card:
             code, answer = scard.SCardControl(card, scard.SCARD_CTL_CODE(_ESCAPE), list(command))
@@ -189,7 +193,10 @@ class Channel:
         scard = self._scard
         code, card, _ = scard.SCardConnect(self._context, self.name, scard.SCARD_SHARE_DIRECT, 0)
         if code != 0:
-            raise self._failed(code, "opening the reader")
+            error = self._failed(code, "opening the reader")
+            if not isinstance(error, DeviceError):  # it is about a tag, and none is needed here
+                error = DeviceProtocolError(f"opening the reader failed with PC/SC error {code & 0xFFFFFFFF:08x}")
+            raise error
         try:
             yield int(card)
         finally:

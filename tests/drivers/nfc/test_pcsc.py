@@ -407,3 +407,24 @@ def test_codes_that_this_pcscd_does_not_return(
         nfc.read()
     nfc.close()
     assert released == [7]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(0x8010000B, DeviceBusy), (0x80100069, DeviceProtocolError), (0x80100017, DeviceGone)]
+)
+def test_an_opening_that_fails_raises_a_device_error(
+    code: int, error: type[DeviceError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a reader of ACS, which is asked at once whether its driver permits escape commands."""
+    released: list[int] = []
+    scard = SimpleNamespace(
+        SCARD_SCOPE_SYSTEM=2, SCARD_SHARE_DIRECT=3,
+        SCardEstablishContext=lambda scope: [0, 7],
+        SCardListReaders=lambda context, groups: [0, ["ACS ACR122U PICC Interface 00 00"]],
+        SCardConnect=lambda *ignored: [code - (1 << 32), 0, 0],
+        SCardReleaseContext=released.append,
+    )  # fmt: skip
+    monkeypatch.setattr(pcsc_driver, "_load_scard", lambda url: scard)
+    with pytest.raises(error, match="pcsc://: "):
+        open_nfc("pcsc://")
+    assert released == [7]

@@ -133,7 +133,7 @@ def test_errors_are_reported_in_one_line(bench: VirtualReader, tmp_path: Path) -
         ("usb://printer", "vendor and product"),
         (f"{bench.url}?baud=1", "115200"),
         (f"{bench.url}?speed=1", "known:"),
-        ("fax://x", "known: pn532"),
+        ("fax://x", "known: pcsc, pn532"),
     ):
         shown = run("read", url, status=1)
         assert words in shown

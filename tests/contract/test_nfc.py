@@ -15,7 +15,6 @@ from sco_hwtest.contracts.nfc import CHECKS, LINK, OTHER
 from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.nfc.pn532 import VirtualReader
 from tests.simulators.acr122 import VirtualAcr122
-from tests.simulators.pcsc import DirectReader, OmnikeyReader, PcscReader, TransparentReader
 from tests.simulators.pn533 import VirtualPn533
 from tests.simulators.rcs380 import VirtualRcs380
 from tests.simulators.udp_field import VirtualField
@@ -121,33 +120,6 @@ def test_contract_over_usb_readers(
 ) -> None:
     bench = make(uri=LINK)
     with bench.on_the_bus() as url, open_nfc(url) as nfc:
-        check.run(nfc)
-        assert not bench.field_on, "the field stayed on: no phone can read the tag"
-    assert bench.tag.uri() == LINK
-
-
-@pytest.mark.program("pcscd")
-@pytest.mark.program("smartcard")
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
-@pytest.mark.parametrize(
-    "make", [PcscReader, TransparentReader, OmnikeyReader, DirectReader], ids=lambda make: make.__name__
-)
-def test_contract_over_pcsc(make: type[PcscReader], check: Check[TagReader]) -> None:
-    """Through a real pcscd and its virtual reader."""
-    bench = make(uri=LINK)
-    with bench.behind_pcscd() as url, open_nfc(url) as nfc:
-        check.run(nfc)
-        assert not bench.field_on, "the field stayed on: no phone can read the tag"
-    assert bench.tag.uri() == LINK
-
-
-@pytest.mark.program("pcscd")
-@pytest.mark.program("smartcard")
-@pytest.mark.program("gcc")
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
-def test_contract_over_pcsc_by_escape_commands(check: Check[TagReader]) -> None:
-    bench = DirectReader(uri=LINK)
-    with bench.with_escapes() as url, open_nfc(url) as nfc:
         check.run(nfc)
         assert not bench.field_on, "the field stayed on: no phone can read the tag"
     assert bench.tag.uri() == LINK

@@ -60,6 +60,11 @@ def each(*makes: Make) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("make", makes, ids=lambda make: make.__name__)
 
 
+@pytest.fixture(autouse=True)
+def _waits_for_no_clock() -> None:
+    """In place of the folder's: pcscd is another process, whose time cannot be skipped."""
+
+
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
     file = tmp_path / "key"

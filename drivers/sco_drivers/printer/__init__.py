@@ -1,24 +1,43 @@
 """The receipt printer: the protocol, its data and its errors.
 
-A printer prints a whole `Ticket` and returns the outcome. It knows nothing about money; what matters to a caller who
-does is that `PrintOutcome.NOT_PRINTED` is returned only when it is known that no scannable code came out, and `UNKNOWN`
-whenever that is not known.
+A printer prints a whole `Document` and returns the outcome; a payment's `Ticket` is one with a QR code. It knows
+nothing about money; what matters to a caller who does is that `PrintOutcome.NOT_PRINTED` is returned only when it is
+known that no scannable code came out (of a document without codes: that its end did not), and `UNKNOWN` whenever that
+is not known.
+
+What a document consists of has the names of UnifiedPOS's POSPrinter (PrintNormal is `Text` here).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from sco_drivers.errors import DeviceError, PrinterError
 
+if TYPE_CHECKING:
+    from sco_drivers.printer.escpos_job import EscposJob as EscposJob
+
 __all__ = [
+    "Alignment",
+    "Barcode",
+    "Bitmap",
+    "Column",
+    "Columns",
     "CoverOpen",
+    "CutPaper",
+    "Document",
+    "DocumentRefused",
     "DuplicateTicket",
+    "Feed",
+    "Font",
+    "Item",
     "Line",
     "NoPresenter",
+    "OpenDrawer",
     "PaperOut",
     "PresenterStatus",
     "PrintOutcome",
@@ -28,8 +47,13 @@ __all__ = [
     "PrinterHealth",
     "PrinterIdentity",
     "PrinterStatus",
+    "QrCode",
+    "Raw",
     "SensorState",
     "Style",
+    "Symbology",
+    "Text",
+    "TextPosition",
     "Ticket",
     "TicketDoesNotFit",
     "TicketEnd",
@@ -57,12 +81,16 @@ class PrinterFault(PrinterError):
     """A fault that the printer reports: of the cutter, the head, or another."""
 
 
-class TicketDoesNotFit(PrinterError):
+class DocumentRefused(PrinterError):
+    """A part of the document cannot be printed on this printer; the message names it. Not a byte was sent."""
+
+
+class TicketDoesNotFit(DocumentRefused):
     """A text or code is too large for the paper; the message names it and its size."""
 
 
 class DuplicateTicket(PrinterError):
-    """A ticket with this `ticket_id` has come out, or may have; it is not printed a second time."""
+    """A ticket or document with this id has come out, or may have; it is not printed a second time."""
 
 
 class NoPresenter(PrinterError):
@@ -70,7 +98,7 @@ class NoPresenter(PrinterError):
 
 
 class PrintOutcome(Enum):
-    """Whether a ticket was printed."""
+    """Whether a ticket or another document was printed."""
 
     PRINTED = "printed"
     NOT_PRINTED = "not_printed"
@@ -147,14 +175,216 @@ class Line:
     centred: bool = True
 
 
+REPEAT = Line("ПОВТОР", Style.BOLD)
+"""The first line of what is printed again after a part of it came out."""
+
+
+class Alignment(Enum):
+    """Where between the edges of the paper something is."""
+
+    LEFT = "left"
+    CENTRE = "centre"
+    RIGHT = "right"
+
+
+class Font(Enum):
+    """The printer's fonts: A is 12 dots wide, B 9. A printer without font B prints in A."""
+
+    A = "a"
+    B = "b"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text in one style, wrapped at words when it is longer than the paper is wide.
+
+    Attributes:
+        text: may have several lines.
+        bold, underline: see their names.
+        font: A, or the narrower B.
+        width, height: 1 to 8 times the font's.
+        alignment: see `Alignment`.
+    """
+
+    text: str
+    bold: bool = False
+    underline: bool = False
+    font: Font = Font.A
+    width: int = 1
+    height: int = 1
+    alignment: Alignment = Alignment.LEFT
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of `Columns`; `width` in characters, None for as wide as its text."""
+
+    text: str
+    width: int | None = None
+    alignment: Alignment = Alignment.RIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Columns next to each other over the whole width, for instance a name and its amount.
+
+    The first column that is a plain text is on the left and takes the width that the others leave; it wraps. The others
+    are on the right, as wide as their text: an amount is not broken. Where too little is left for the first one, each
+    column gets lines of its own.
+
+    Attributes:
+        columns: `Column`, or plain text.
+        bold, underline, font, height: as in `Text`.
+    """
+
+    columns: Sequence[Column | str]
+    bold: bool = False
+    underline: bool = False
+    font: Font = Font.A
+    height: int = 1
+
+
+class Symbology(Enum):
+    """The kinds of bar codes, as UnifiedPOS names them."""
+
+    UPC_A = "upc-a"
+    EAN8 = "ean8"
+    EAN13 = "ean13"
+    ITF = "itf"
+    CODABAR = "codabar"
+    CODE39 = "code39"
+    CODE93 = "code93"
+    CODE128 = "code128"
+    PDF417 = "pdf417"
+
+
+class TextPosition(Enum):
+    """Where the text of a bar code is."""
+
+    NONE = "none"
+    ABOVE = "above"
+    BELOW = "below"
+
+
+@dataclass(frozen=True, slots=True)
+class Barcode:
+    """A bar code, drawn by the printer where its profile says that it can, else sent as a picture.
+
+    Attributes:
+        data: what is in it. A missing check digit of EAN and UPC is added, a wrong one refused.
+        symbology: see `Symbology`.
+        height_mm: of the bars.
+        module_mm: width of the narrowest bar, at most; narrower where the code would not fit.
+        alignment: see `Alignment`.
+        text_position: where `data` is printed too.
+    """
+
+    data: str
+    symbology: Symbology = Symbology.CODE128
+    height_mm: float = 10.0
+    module_mm: float = 0.375
+    alignment: Alignment = Alignment.CENTRE
+    text_position: TextPosition = TextPosition.BELOW
+
+
+@dataclass(frozen=True, slots=True)
+class QrCode:
+    """A QR code; `side_mm` is its side with its quiet zone, the largest module that fits it is taken."""
+
+    data: str
+    side_mm: float = 40.0
+    alignment: Alignment = Alignment.CENTRE
+
+
+@dataclass(frozen=True, slots=True)
+class Bitmap:
+    """A picture, for instance a logo, in black dots on white.
+
+    Attributes:
+        source: the path of a picture file, or its content.
+        width_mm: width on the paper; None for one dot a pixel. No wider than the paper in any case.
+        alignment: see `Alignment`.
+        scannable: it shows a code: once it came out, the document counts as printed.
+    """
+
+    source: str | bytes
+    width_mm: float | None = None
+    alignment: Alignment = Alignment.CENTRE
+    scannable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Blank lines."""
+
+    lines: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CutPaper:
+    """A cut. `percentage` as in UnifiedPOS: 100 for a full cut, less for a partial one; None for the profile's.
+
+    A printer that has only the other kind makes that; one without a cutter feeds, to tear the paper off.
+    """
+
+    percentage: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDrawer:
+    """The pulse that opens cash drawer 1 or 2."""
+
+    drawer: int = 1
+    pulse_ms: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """ESC/POS commands, whole ones. Questions to the printer and real-time commands are left out of them.
+
+    Attributes:
+        data: the commands.
+        code_at: what is printed from this byte on may be scannable; None where only what is known by its command is.
+        codes_in_images: pictures may be codes, so that the document counts as printed once one is out.
+    """
+
+    data: bytes
+    code_at: int | None = None
+    codes_in_images: bool = True
+
+
+Item = Line | Text | Columns | Barcode | QrCode | Bitmap | Feed | CutPaper | OpenDrawer | Raw
+"""A part of a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Anything to print as a whole (UnifiedPOS: a transaction): a receipt, a slip, a report.
+
+    Attributes:
+        document_id: chosen by the caller, in one space with `Ticket.ticket_id`; a document is never printed twice
+            unless it is known not to have come out.
+        items: from the top to the bottom.
+        valid_until: seconds since the epoch after which it must no longer come out; None for no limit.
+        repeat: its first line when it is printed again after a part of it came out; None for none.
+        cut: end it with the profile's cut, unless `CutPaper` or `Raw` is its last item, apart from `OpenDrawer`.
+    """
+
+    document_id: str
+    items: Sequence[Item]
+    valid_until: float | None = None
+    repeat: Line | None = REPEAT
+    cut: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket with one QR code: lines above it, the code, lines below it, then a cut.
+    """A payment's document, with one QR code: items above it, the code, items below it, then a cut.
 
     Attributes:
         ticket_id: chosen by the caller; a ticket is never printed twice unless it is known not to have come out.
         qr: the text in the code.
-        above, below: the lines around it.
+        above, below: the lines and other items around it.
         valid_until: seconds since the epoch after which the ticket must no longer come out; None for no limit.
         qr_mm: the side of the code in millimetres, quiet zone included; the largest module that fits it is taken.
         repeat: the first line of the ticket when it is printed again after a part of it came out; None for none. The
@@ -163,11 +393,17 @@ class Ticket:
 
     ticket_id: str
     qr: str
-    above: Sequence[Line] = field(default_factory=tuple)
-    below: Sequence[Line] = field(default_factory=tuple)
+    above: Sequence[Item] = field(default_factory=tuple)
+    below: Sequence[Item] = field(default_factory=tuple)
     valid_until: float | None = None
     qr_mm: float = 40.0
-    repeat: Line | None = Line("ПОВТОР", Style.BOLD)
+    repeat: Line | None = REPEAT
+
+    @property
+    def document(self) -> Document:
+        """The ticket as any other document."""
+        items = (*self.above, QrCode(self.qr, self.qr_mm), *self.below)
+        return Document(self.ticket_id, items, self.valid_until, self.repeat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,9 +508,43 @@ class Printer(Protocol):
         A failure of the device is in the result and not raised, since what matters is what is on the paper.
 
         Raises:
-            TicketDoesNotFit: before a byte is sent.
+            DocumentRefused: before a byte is sent; TicketDoesNotFit if something is too large.
             DuplicateTicket: before a byte is sent.
             DeviceClosed: `close` was called.
+        """
+        ...
+
+    def print_document(self, document: Document) -> PrintResult:
+        """Print `document`; in all else as `print_ticket`.
+
+        It counts as printed once its first code has come out (`Barcode`, `QrCode`, a scannable `Bitmap`), without one
+        when its last item has: NOT_PRINTED says that this is known not to have happened.
+        """
+        ...
+
+    def escpos(
+        self,
+        document_id: str,
+        *,
+        valid_until: float | None = None,
+        repeat: Line | None = REPEAT,
+        codes_in_images: bool = True,
+    ) -> AbstractContextManager[EscposJob]:
+        """A printer of python-escpos whose output is printed as one document when the `with` block ends::
+
+            with printer.escpos("receipt-17") as p:
+                p.text("Хлеб\n")
+                p.cut()
+            assert p.result.outcome is PrintOutcome.PRINTED
+
+        Nothing is printed when the block raises. A failure of the device is in `result` and not raised.
+
+        Args:
+            document_id, valid_until, repeat: as in `Document`.
+            codes_in_images: what `image()` prints may be a code, so that the document counts as printed once it is out.
+
+        Raises:
+            DuplicateTicket, DeviceClosed: at the beginning. DocumentRefused: at the end, before a byte is sent.
         """
         ...
 

@@ -77,10 +77,14 @@ SETTINGS: dict[str, Setting] = {
     "width_mm": Setting(_number(30, 112, whole=False), "width that it prints, where it does not follow from the paper"),
     "width_dots": Setting(_number(200, 2048), "width that it prints, in dots"),
     "columns": Setting(_number(16, 200), "characters of font A on a line"),
+    "columns_b": Setting(_number(0, 255), "characters of font B on a line; 0: it has none"),
     "code_page": Setting(_number(0, 255), "number of the code page `codec` for ESC t"),
     "cut": Setting(_one_of({word: word for word in ("partial", "full", "feed", "none")}), "how a ticket ends"),
     "native_qr": Setting(_one_of(_YES_NO_ASK), "it draws QR codes itself (GS ( k)"),
     "largest_version": Setting(_number(1, 40), "largest version of such a code"),
+    "barcodes": Setting(_one_of({word: word for word in ("none", "a", "b")}), "which bar code command it knows (GS k)"),
+    "pdf417": Setting(_one_of(_YES_NO), "it draws PDF417 codes itself (GS ( k)"),
+    "drawer_pulse": Setting(_one_of(_YES_NO), "it opens a cash drawer (ESC p)"),
     "raster": Setting(_one_of(_YES_NO), "it prints pictures (GS v 0)"),
     "raster_doubling": Setting(_one_of(_YES_NO), "it doubles the dots of a picture"),
     "raster_rows": Setting(_number(8, 4095), "rows of a picture in one command"),
@@ -123,6 +127,7 @@ def described(base: Profile, texts: Mapping[str, str], codec: str | None = None)
         values["width_dots"] = at_203 if dpi == 203 else round(at_203 * dpi / 203 / 8) * 8
     if "width_dots" in values:
         values.setdefault("columns", values["width_dots"] // 12)
+        values.setdefault("columns_b", values["width_dots"] // 9 if base.columns_b else 0)
     number = values.pop("code_page", None)
     if number is not None:
         if codec is None:

@@ -10,16 +10,20 @@ were cleared; everything else is "unknown".
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple, Self, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 from sco_drivers.errors import DeviceClosed, DeviceError, DeviceTimeout, PrinterError
 from sco_drivers.printer import (
+    REPEAT,
     CoverOpen,
+    Document,
+    DocumentRefused,
     DuplicateTicket,
     Line,
     PaperOut,
@@ -47,6 +51,9 @@ from sco_drivers.printer.transports import Transport
 from sco_drivers.printer.usb_wire import UsbAddress, open_usb_wire
 from sco_drivers.urls import DeviceUrl, opener
 
+if TYPE_CHECKING:
+    from sco_drivers.printer.escpos_job import EscposJob
+
 PARAMETERS = (
     *("profile", "codec", "qr", "drawer", *SETTINGS),
     *("connect_s", "write_s", "done_s", "status_s", "settle_s", "head_mm_s", "idle_close_s", "leftover"),
@@ -62,6 +69,11 @@ _GIVE_UP_ON_IDS_S = 2.0
 _SETTLE_LOOK_S = 0.05
 _TRIES = 2
 _IDLE_CLOSE_TCP_S = 5.0
+_USUAL_BYTES, _USUAL_MM = 16_384, 200.0
+"""`write_s` and `done_s` are enough for a document of this size; a larger one is given as much more as it may take."""
+_SLOWEST_WIRE_BYTES_S = 960.0
+_ESCPOS_JOB = ("sco_drivers.printer.escpos_job", "EscposJob")
+"""Loaded on first use: python-escpos takes its time."""
 
 
 class Options(NamedTuple):
@@ -208,34 +220,77 @@ class EscPosPrinter:
 
     def print_ticket(self, ticket: Ticket) -> PrintResult:
         """See `Printer.print_ticket`."""
+        return self._print_whole(ticket)
+
+    def print_document(self, document: Document) -> PrintResult:
+        """See `Printer.print_document`."""
+        return self._print_whole(document)
+
+    @contextlib.contextmanager
+    def escpos(
+        self,
+        document_id: str,
+        *,
+        valid_until: float | None = None,
+        repeat: Line | None = REPEAT,
+        codes_in_images: bool = True,
+    ) -> Iterator[EscposJob]:
+        """See `Printer.escpos`."""
         with self._using():
-            if self._memory.may_be_out(ticket.ticket_id):
-                raise DuplicateTicket(f"ticket {ticket.ticket_id} has come out, or may have", url=self.url)
-            again = ticket.repeat if self._memory.was_tried(ticket.ticket_id) else None
-            job = self._build(ticket, again)
-            if self._expired(ticket):
-                return PrintResult(PrintOutcome.NOT_PRINTED, "the ticket had expired before a byte was sent")
+            self._refuse_second(document_id)
+            profile = self._profile_now()
+        module, name = _ESCPOS_JOB
+        kind: type[EscposJob] = getattr(importlib.import_module(module), name)
+        job = kind(profile, self._codec, self.status, codes_in_images=codes_in_images)
+        yield job
+        result = self.print_document(Document(document_id, (job.document,), valid_until, repeat))
+        job.result = replace(result, replaced="".join(dict.fromkeys((*job.replaced, *result.replaced))))
+
+    def _print_whole(self, what: Ticket | Document) -> PrintResult:
+        document = what.document if isinstance(what, Ticket) else what
+        kind, name = ("ticket" if isinstance(what, Ticket) else "document"), document.document_id
+        with self._using():
+            self._refuse_second(name)
+            again = document.repeat if self._memory.was_tried(name) else None
+            job = self._build(what, again)
+            if self._expired(document):
+                return PrintResult(PrintOutcome.NOT_PRINTED, f"the {kind} had expired before a byte was sent")
             refusal = self._why_not_now()
             if refusal is not None:
                 return PrintResult(PrintOutcome.NOT_PRINTED, "the printer is not ready; nothing was sent", refusal)
-            if self._expired(ticket):
-                return PrintResult(PrintOutcome.NOT_PRINTED, "the ticket expired before a byte was sent")
+            if self._expired(document):
+                return PrintResult(PrintOutcome.NOT_PRINTED, f"the {kind} expired before a byte was sent")
             if self._learns_to_draw_qr():
-                job = self._build(ticket, again)
-            self._memory.sending(ticket.ticket_id)
-            result = self._print(job, ticket)
+                job = self._build(what, again)
+            self._memory.sending(name)
+            result = self._print(job, document)
             if result.outcome is PrintOutcome.NOT_PRINTED:
-                self._memory.did_not_come_out(ticket.ticket_id, fragment=result.fragment)
+                self._memory.did_not_come_out(name, fragment=result.fragment)
             self._memory.torn = result.fragment
             self._memory.may_hold = result.may_come_later or not self._session.connected
-            self._memory.owed = len(job.head) + len(job.code) if self._memory.may_hold else 0
+            self._memory.owed = job.longest_command if self._memory.may_hold else 0
             return result
 
-    def _build(self, ticket: Ticket, heading: Line | None) -> Job:
+    def _refuse_second(self, document_id: str) -> None:
+        if self._memory.may_be_out(document_id):
+            raise DuplicateTicket(f"{document_id} has come out, or may have", url=self.url)
+
+    def _profile_now(self) -> Profile:
+        """The profile, with what the printer has proved by its answers."""
         profile = self._profile._replace(asb=self._session.asks_for_asb)
         if profile.native_qr is None:
             profile = profile._replace(native_qr=self._memory.draws_qr)
-        return build(ticket, profile, codec=self._codec, way=self._way, heading=heading, cut_first=self._memory.torn)
+        if self._profile.guessed and self._memory.draws_qr and profile.barcodes == "none":
+            profile = profile._replace(barcodes="b", pdf417=True)  # they are older than QR codes
+        return profile
+
+    def _build(self, what: Ticket | Document, heading: Line | None) -> Job:
+        profile, cut_first = self._profile_now(), self._memory.torn
+        try:
+            return build(what, profile, codec=self._codec, way=self._way, heading=heading, cut_first=cut_first)
+        except DocumentRefused as error:
+            error.url = self.url
+            raise
 
     def _learns_to_draw_qr(self) -> bool:
         """Whether it is found out just now that the printer has QR codes of its own. It must be ready."""
@@ -284,8 +339,8 @@ class EscPosPrinter:
         if self._closed:
             raise DeviceClosed("the printer was closed", url=self.url)
 
-    def _expired(self, ticket: Ticket) -> bool:
-        return ticket.valid_until is not None and not self._clock() < ticket.valid_until
+    def _expired(self, document: Document) -> bool:
+        return document.valid_until is not None and not self._clock() < document.valid_until
 
     # --- faults ---
 
@@ -334,29 +389,29 @@ class EscPosPrinter:
             return True
         return any(self._session.real_time(1) is not None for _ in range(_TRIES))
 
-    # --- one ticket ---
+    # --- one document ---
 
-    def _print(self, job: Job, ticket: Ticket) -> PrintResult:
+    def _print(self, job: Job, document: Document) -> PrintResult:
         """Send the job with marks before the code and at the end, and find out what is on the paper."""
         by_id = self._answers_ids is True
         proof = self._next_id() if by_id and not self._has_answered_ids else None
         marks = _Marks(proof, self._next_id(), self._next_id(), by_id=by_id)
-        safe = marks.start + job.head + marks.before + (job.code[:-1] if job.plan.way == "native" else b"")
-        rest = (job.code[-1:] if job.plan.way == "native" else job.code) + job.tail + job.cut
+        safe = marks.start + job.head + marks.before + job.code[: job.code_safe]
+        rest = job.code[job.code_safe :] + job.tail + job.cut
         end = marks.end(ask_id=self._answers_ids is not False)
         self._session.expect_in_order(marks.in_order_expected)
         lost = self._lost
         whole = len(safe) + len(rest) + len(end)
-        until = time.monotonic() + self._time_to_write(ticket)
+        until = time.monotonic() + self._time_to_write(job, document)
         code_given = False
         hint = f"{self._shared}look at its lamps and at the paper"
         try:
             taken = self._send(safe, until)
-            if taken == len(safe) and not self._expired(ticket):
+            if taken == len(safe) and not self._expired(document):
                 code_given = True
                 taken += self._send(rest + end, until)
             if taken == whole:
-                fault: DeviceError | None = self._wait(job, ticket, marks)
+                fault: DeviceError | None = self._wait(job, document, marks)
                 if marks.printed:
                     return PrintResult(PrintOutcome.PRINTED, marks.evidence, None, job.replaced)
                 detail = "all bytes were taken, " + (
@@ -378,7 +433,7 @@ class EscPosPrinter:
         except DeviceError as error:
             self._session.drop()
             if not code_given:
-                detail = "the connection broke before anything was sent that prints the code"
+                detail = f"the connection broke before anything was sent that prints {job.decisive}"
                 return PrintResult(PrintOutcome.NOT_PRINTED, detail, error, job.replaced, fragment=True)
             # Any error, also of a status question: the ticket is on its way, and it is not known how many of its bytes
             # the printer got before the connection broke.
@@ -392,18 +447,24 @@ class EscPosPrinter:
             taken += self._session.send(data[taken:], min(left, _LOOK_S))
         return taken
 
-    def _time_to_write(self, ticket: Ticket) -> float:
-        """Not longer than the ticket is valid."""
-        if ticket.valid_until is None:
-            return self._write_s
-        return max(0.0, min(self._write_s, ticket.valid_until - self._clock()))
+    def _time_to_write(self, job: Job, document: Document) -> float:
+        """Not longer than the document is valid."""
+        longer = max(0.0, job.size - _USUAL_BYTES) / _SLOWEST_WIRE_BYTES_S
+        write_s = self._write_s + max(longer, self._longer_s(job))
+        if document.valid_until is None:
+            return write_s
+        return max(0.0, min(write_s, document.valid_until - self._clock()))
 
-    def _wait(self, job: Job, ticket: Ticket, marks: _Marks) -> PrinterError | None:
+    def _longer_s(self, job: Job) -> float:
+        """How much longer than a ticket it takes the slowest head."""
+        return max(0.0, job.length_mm - _USUAL_MM) / self._head_mm_s
+
+    def _wait(self, job: Job, document: Document, marks: _Marks) -> PrinterError | None:
         """Wait for the end of printing, recorded in `marks`. Returns the fault that stopped it, if one did."""
         start = time.monotonic()
-        end = give_up_on_id = start + self._done_s
+        end = give_up_on_id = start + self._done_s + self._longer_s(job)
         look_at = start + _LOOK_S
-        while not self._closed and not self._expired(ticket) and (now := time.monotonic()) < min(end, give_up_on_id):
+        while not self._closed and not self._expired(document) and (now := time.monotonic()) < min(end, give_up_on_id):
             self._learn(self._session.receive(max(0.0, min(_LOOK_S, end - now, look_at - now))), marks)
             if marks.printed:
                 return None
@@ -455,9 +516,9 @@ class EscPosPrinter:
             return PrintResult(PrintOutcome.PRINTED, marks.evidence, None, job.replaced)
         detail += "; its buffer was cleared" if cleared else "; its buffer may still contain the rest"
         if taken <= harmless:
-            outcome, detail = PrintOutcome.NOT_PRINTED, f"{detail}; none of the bytes it took prints the code"
+            outcome, detail = PrintOutcome.NOT_PRINTED, f"{detail}; none of the bytes it took prints {job.decisive}"
         elif cleared and self._never_reached(marks) and self._lost == lost:
-            outcome, detail = PrintOutcome.NOT_PRINTED, f"{detail} before the code was reached"
+            outcome, detail = PrintOutcome.NOT_PRINTED, f"{detail} before {job.decisive} was reached"
         else:
             outcome = PrintOutcome.UNKNOWN
         return PrintResult(outcome, detail, error, job.replaced, fragment=taken > 0, may_come_later=not cleared)

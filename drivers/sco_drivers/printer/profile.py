@@ -24,9 +24,14 @@ class Profile(NamedTuple):
         dpi: dots per inch of the head.
         width_dots: printable width.
         columns: characters of font A on a line.
+        columns_b: characters of font B on a line; 0 if it has none.
         code_pages: Python codec name -> number for `ESC t`.
         native_qr: it draws QR codes itself (`GS ( k`); None when only the printer knows.
         largest_version: the largest version of such a code.
+        barcodes: which `GS k` it knows: "a" (ends with NUL), "b" (states its length, has CODE93 and CODE128 too) or
+            "none".
+        pdf417: it draws PDF417 codes itself (`GS ( k`).
+        drawer_pulse: it opens a cash drawer (`ESC p`).
         raster, raster_doubling: it knows `GS v 0`, and its double width and height.
         raster_rows: rows of a picture that one command may have; some boards lose what follows 287.
         cut: "partial", "full", "feed" (it has no cutter: only the feed to tear it off) or "none".
@@ -42,9 +47,13 @@ class Profile(NamedTuple):
     dpi: int
     width_dots: int
     columns: int
+    columns_b: int
     code_pages: dict[str, int]
     native_qr: bool | None
     largest_version: int
+    barcodes: Literal["none", "a", "b"]
+    pdf417: bool
+    drawer_pulse: bool
     raster: bool
     raster_doubling: bool
     raster_rows: int
@@ -91,7 +100,14 @@ OVERLAY: dict[str, dict[str, Any]] = {
     "TM-T88IV": _NO_CODES,
     "TM-T88IV-SA": _NO_CODES,
     # Every unknown printer: a board without QR codes of its own would print a ticket without a code.
-    "default": {"width_dots": 576, "columns": 48, "native_qr": None},
+    "default": {
+        "width_dots": 576,
+        "columns": 48,
+        "columns_b": 64,
+        "native_qr": None,
+        "barcodes": "none",
+        "pdf417": False,
+    },
     # Cheap 58 mm boards: they answer DLE EOT and little else.
     "POS-5890": _CHEAP,
     "NT-5890K": _CHEAP,
@@ -143,6 +159,7 @@ def profile(name: str = "default", paper_mm: int | None = None, dpi: int | None 
         at_203 = {80: 576, 58: 384}[paper_mm]
         known["width_dots"] = at_203 if known["dpi"] == 203 else round(at_203 * known["dpi"] / 203 / 8) * 8
         known["columns"] = known["width_dots"] // 12
+        known["columns_b"] = known["width_dots"] // 9 if known["columns_b"] else 0
     return Profile(name=name, **known)
 
 
@@ -153,6 +170,9 @@ def _from_escpos(data: dict[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = {
         "code_pages": {codec: pages[codec] for codec in ("cp866", "cp1251") if codec in pages},
         "native_qr": features["qrCode"],
+        "barcodes": "b" if features["barcodeB"] else "a" if features["barcodeA"] else "none",
+        "pdf417": features["pdf417Code"],
+        "drawer_pulse": features["pulseStandard"],
         "raster": features["bitImageRaster"],
         "cut": "partial" if features["paperPartCut"] else "full" if features["paperFullCut"] else "feed",
         "width_dots": 384,
@@ -166,4 +186,7 @@ def _from_escpos(data: dict[str, Any]) -> dict[str, Any]:
     columns = data["fonts"]["0"]["columns"]
     if columns * 12 <= known["width_dots"] and columns >= 24:
         known["columns"] = columns
+    narrow = data["fonts"].get("1", {}).get("columns", 0)
+    fits = known["columns"] <= narrow <= known["width_dots"] // 9
+    known["columns_b"] = narrow if fits else known["width_dots"] // 9 if narrow else 0
     return known

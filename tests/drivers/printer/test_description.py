@@ -45,6 +45,7 @@ def test_everything_can_be_described_in_the_url() -> None:
     found = options(
         "codec=cp866&code_page=7&cut=full&native_qr=yes&largest_version=10&raster=no&raster_doubling=no&raster_rows=24"
         "&utf8=no&process_id=ask&clear_buffers=no&asb=no&identity=no&presenter=custom&dpi=200&width_dots=448&columns=30"
+        "&columns_b=40&barcodes=a&pdf417=yes&drawer_pulse=no"
     )
     model = found.profile
     assert found.codec == "cp866"
@@ -53,9 +54,13 @@ def test_everything_can_be_described_in_the_url() -> None:
         "dpi": 200,
         "width_dots": 448,
         "columns": 30,
+        "columns_b": 40,
         "code_pages": {"cp866": 7},
         "native_qr": True,
         "largest_version": 10,
+        "barcodes": "a",
+        "pdf417": True,
+        "drawer_pulse": False,
         "raster": False,
         "raster_doubling": False,
         "raster_rows": 24,

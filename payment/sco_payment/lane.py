@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Self
 
+from sco_drivers.printer import Printer
 from sco_payment import attempt as m
 from sco_payment.acquirer import Acquirer
 from sco_payment.attempt import Message
@@ -54,6 +55,7 @@ class Lane:
     ) -> None:
         self.settings = settings
         self.journal = journal
+        self._presenter = presenter
         self._runtime = runtime
         self._new_key = new_key
         self._loop = Loop(
@@ -169,6 +171,18 @@ class Lane:
     def enable_tag(self) -> None:
         """An operator has checked the NFC tag that was put out of use: use it again if it is found in order."""
         self._loop.customer.enable_tag()
+
+    @property
+    def printer(self) -> Printer | None:
+        """The lane's printer, for the till's own receipts: only one program can hold its port. None without a printer.
+
+        It is opened if need be, and opened anew after a loss: take it for each document. From any thread; a payment's
+        ticket waits until a receipt is out. The lane closes it.
+
+        Raises:
+            DeviceError: it cannot be opened.
+        """
+        return self._presenter.printer
 
     def _plan(self, order: Order) -> m.Plan:
         settings = self.settings

@@ -93,6 +93,20 @@ class DisplaySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TicketSettings:
+    """What mode 0 prints besides the shop, the amount, the code and how long it can be paid."""
+
+    logo: str = _setting("", "picture at the top, e.g. a PNG file; relative: from the settings file; empty: none")
+    logo_mm: float = _setting(40.0, "width of the logo in mm", min=5, max=112)
+    header: str = _setting("", "lines under the shop's name, separated by line breaks")
+    footer: str = _setting("", "lines at the end, separated by line breaks")
+    lane: bool = _setting(True, "print the lane's PosID")
+    date_time: bool = _setting(True, "print when the payment began")
+    order: bool = _setting(True, "print the order's number")
+    not_a_receipt: bool = _setting(True, 'print "не является кассовым чеком"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSettings:
     """URLs of the lane's devices; empty: the lane has no such device."""
 
@@ -160,6 +174,7 @@ class Settings:
     lane: LaneSettings = field(default_factory=LaneSettings)
     paymaster: PayMasterSettings = field(default_factory=PayMasterSettings)
     display: DisplaySettings = field(default_factory=DisplaySettings)
+    ticket: TicketSettings = field(default_factory=TicketSettings)
     devices: DeviceSettings = field(default_factory=DeviceSettings)
     timing: TimingSettings = field(default_factory=TimingSettings)
     dialog: DialogSettings = field(default_factory=DialogSettings)

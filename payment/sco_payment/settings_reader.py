@@ -82,6 +82,7 @@ def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
         ("paymaster", "token_file"),
         ("paymaster", "ca_file"),
         ("paymaster", "proxy_login_file"),
+        ("ticket", "logo"),
     ):
         table = data.get(section)
         if isinstance(table, dict) and isinstance(table.get(name), str) and table[name]:
@@ -275,6 +276,11 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
         )
     if display.mode == Mode.PLATE.value:
         _check_plate(settings, problems)
+    if settings.ticket.logo:
+        try:
+            Path(settings.ticket.logo).open("rb").close()
+        except OSError as error:
+            problems.append(f"ticket.logo: {settings.ticket.logo}: {error.strerror}")
     if devices.nfc_uid:
         try:
             good = len(bytes.fromhex(devices.nfc_uid)) in (4, 7, 10)

@@ -15,7 +15,20 @@ from sco_drivers.errors import DeviceError
 from sco_drivers.nfc import TagContents, TagReader, TagWriteFailed, WrongContent
 from sco_drivers.nfc.endurance import WriteEndurance
 from sco_drivers.nfc.guard import GuardEvent, TagGuard
-from sco_drivers.printer import DuplicateTicket, Line, Printer, PrintOutcome, SensorState, Style, Ticket, TicketEnd
+from sco_drivers.printer import (
+    Bitmap,
+    DocumentRefused,
+    DuplicateTicket,
+    Item,
+    Line,
+    Printer,
+    PrintOutcome,
+    PrintResult,
+    SensorState,
+    Style,
+    Ticket,
+    TicketEnd,
+)
 from sco_payment.attempt import Mode, Plan
 from sco_payment.customer.qr_display import CodeDisplay
 from sco_payment.customer.texts import Texts
@@ -116,7 +129,7 @@ class Presenter:
         if self._printer is None:
             return Presentation(False, "the lane has no printer")
         try:
-            result = self._printer.get().print_ticket(self._ticket(plan, link))
+            result = self._print_ticket(self._printer.get(), plan, link)
         except DuplicateTicket as error:  # an earlier print of this attempt may be in the customer's hand
             self._ticket_out = _TicketOut(plan.key, plan.expires_at_ms)
             return Presentation(True, str(error))
@@ -131,27 +144,50 @@ class Presenter:
         self._ticket_out = _TicketOut(plan.key, plan.expires_at_ms)
         return Presentation(True, f"ticket {result.outcome.value}: {result.evidence}")
 
-    def _ticket(self, plan: Plan, link: str) -> Ticket:
+    def _print_ticket(self, printer: Printer, plan: Plan, link: str) -> PrintResult:
+        """Print the ticket, without its logo rather than not at all. Raises DeviceError."""
+        try:
+            return printer.print_ticket(self._ticket(plan, link, self._settings.ticket.logo))
+        except DocumentRefused as error:
+            if not self._settings.ticket.logo:
+                raise
+            log.error("the ticket is tried without its logo: %s", error)
+            return printer.print_ticket(self._ticket(plan, link, ""))
+
+    def _ticket(self, plan: Plan, link: str, logo: str) -> Ticket:
         until = self._wall(plan.expires_at_ms)
-        texts = self._texts
-        clock = datetime.fromtimestamp(until).strftime("%H:%M")  # noqa: DTZ006 - the lane's own local time is meant
+        texts, lane, wanted = self._texts, self._settings.lane, self._settings.ticket
+        above: list[Item] = [Bitmap(logo, width_mm=wanted.logo_mm)] if logo else []
+        above += [
+            Line(lane.shop, Style.BOLD),
+            *_lines(wanted.header),
+            Line(texts.payment_type),
+            Line(texts.to_pay),
+            Line(format_amount(plan.kopecks, sign=texts.currency), Style.LARGE),
+        ]
+        below = [Line(texts.pay_until.format(time=_local(until, "%H:%M")), Style.BOLD)]
+        if wanted.order:
+            below.append(Line(texts.order.format(number=plan.order_no)))
+        if wanted.lane:
+            below.append(Line(texts.lane.format(pos_id=lane.pos_id)))
+        if wanted.date_time:
+            below.append(Line(_local(self._wall(plan.begun_at_ms), "%d.%m.%Y %H:%M")))
+        if wanted.not_a_receipt:
+            below.append(Line(texts.not_a_receipt))
         return Ticket(
             ticket_id=plan.key,
             qr=link,
-            above=(
-                Line(self._settings.lane.shop, Style.BOLD),
-                Line(texts.payment_type),
-                Line(texts.to_pay),
-                Line(format_amount(plan.kopecks, sign=texts.currency), Style.LARGE),
-            ),
-            below=(
-                Line(texts.pay_until.format(time=clock), Style.BOLD),
-                Line(texts.order.format(number=plan.order_no)),
-            ),
+            above=above,
+            below=(*below, *_lines(wanted.footer)),
             valid_until=until,
             qr_mm=self._settings.display.qr_mm,
             repeat=Line(texts.repeat, Style.BOLD),
         )
+
+    @property
+    def printer(self) -> Printer | None:
+        """The printer, opened if need be; None for a lane without one. Raises DeviceError."""
+        return None if self._printer is None else self._printer.get()
 
     @property
     def has_printer(self) -> bool:
@@ -343,3 +379,12 @@ class Presenter:
 def _may_carry(error: TagWriteFailed) -> str:
     carried = " or ".join(link or "nothing" for link in error.may_carry)
     return f"the tag may carry {carried}: {error}" if carried else f"the tag was not written: {error}"
+
+
+def _lines(text: str) -> list[Line]:
+    return [Line(line) for line in text.splitlines()]
+
+
+def _local(at: float, form: str) -> str:
+    """`at`, s since the epoch, in the lane's own local time."""
+    return datetime.fromtimestamp(at).strftime(form)  # noqa: DTZ006 - the lane's own local time is meant

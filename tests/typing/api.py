@@ -31,6 +31,7 @@ from sco_drivers import (
     Touch,
     opener,
 )
+from sco_drivers.printer import Columns, Document, QrCode, Text
 from sco_payment import (
     Acquirer,
     Case,
@@ -114,6 +115,11 @@ def devices() -> None:
             result = printer.print_ticket(ticket)
             assert_type(result, PrintResult)
             assert_type(result.outcome, PrintOutcome)
+            receipt = Document("id", [Text("x", bold=True), Columns(["Хлеб", "90,00"]), QrCode("https://ya.ru/")])
+            assert_type(printer.print_document(receipt), PrintResult)
+            with printer.escpos("id") as p:
+                p.text("x")
+            assert_type(p.result, PrintResult | None)
     except DeviceError as error:
         assert_type(error.url, str)
         assert_type(error.hint, str)

@@ -15,8 +15,14 @@ from dataclasses import dataclass
 from sco_drivers import open_printer
 from sco_drivers.errors import DeviceClosed, DeviceError
 from sco_drivers.printer import (
+    Alignment,
+    Barcode,
+    Columns,
     CoverOpen,
+    Document,
+    DocumentRefused,
     DuplicateTicket,
+    Font,
     Line,
     PaperOut,
     Printer,
@@ -24,6 +30,8 @@ from sco_drivers.printer import (
     PrintResult,
     SensorState,
     Style,
+    Symbology,
+    Text,
     Ticket,
     TicketDoesNotFit,
 )
@@ -33,6 +41,9 @@ from sco_sim.printer.control import change
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 """A published link of the usual length."""
+
+BARCODE = "2000000000008"
+"""Of the range for a shop's own use."""
 
 STATUS_S = 2.0
 """The longest time that a status query may take, in s."""
@@ -75,6 +86,46 @@ def health_check_passes(printer: Printer) -> None:
 def prints(printer: Printer) -> None:
     """A ticket is printed, and the result says how this is known."""
     _printed(printer.print_ticket(ticket("prints")))
+
+
+def prints_a_receipt(printer: Printer) -> None:
+    """A receipt with columns, both fonts and a bar code is printed, and its id is refused the next time."""
+    one = Document(
+        f"receipt-{time.time_ns()}",
+        (
+            Text("ПРОВЕРКА ПЕЧАТИ", bold=True, width=2, height=2, alignment=Alignment.CENTRE),
+            Text("Этот чек не для оплаты", font=Font.B, underline=True),
+            Columns(("Товар с длинным названием в две строки", "2 x 45,00", "90,00")),
+            Columns(("ИТОГО", "90,00"), bold=True, height=2),
+            Barcode(BARCODE, Symbology.EAN13),
+        ),
+    )
+    _printed(printer.print_document(one))
+    try:
+        printer.print_document(one)
+    except DuplicateTicket:
+        return
+    raise AssertionError("it printed the same receipt a second time")
+
+
+def prints_what_python_escpos_makes(printer: Printer) -> None:
+    """Code for python-escpos prints, and its commands leave nothing behind."""
+    with printer.escpos(f"escpos-{time.time_ns()}") as p:
+        p.set(align="right", bold=True)
+        p.text("Этот чек не для оплаты\n")
+        p.barcode(BARCODE, "EAN13", 64, 2)
+        p.cut()
+    assert p.result is not None, "there is no result"
+    _printed(p.result)
+
+
+def refuses_an_empty_document(printer: Printer) -> None:
+    """A document without anything to print is refused."""
+    try:
+        printer.print_document(Document(f"empty-{time.time_ns()}", ()))
+    except DocumentRefused:
+        return
+    raise AssertionError("it printed nothing, and reported it as done")
 
 
 def reports_missing_characters(printer: Printer) -> None:
@@ -152,6 +203,9 @@ CHECKS: tuple[Check[Printer], ...] = tuple(
         reports_its_status,
         health_check_passes,
         prints,
+        prints_a_receipt,
+        prints_what_python_escpos_makes,
+        refuses_an_empty_document,
         reports_missing_characters,
         never_prints_a_ticket_twice,
         refuses_an_expired_ticket,

@@ -1,4 +1,5 @@
-"""The printer: bytes of a QR code on the wire, "print" to "printed" against the head's limit, what the driver costs.
+"""The printer: bytes of a QR code and of a receipt on the wire, "print" to "printed" against the head's limit, what the
+driver costs.
 
     python -m benchmarks.printer.bench_printer
 
@@ -15,11 +16,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
+from io import BytesIO
+from typing import Any
 
 from benchmarks.installed import compile_packages
 from benchmarks.report import Row, finish, options
 from sco_drivers import open_printer, qr
-from sco_drivers.printer import Line, PrintOutcome, Style, Ticket
+from sco_drivers.printer import Alignment, Bitmap, Columns, Document, Line, PrintOutcome, Raw, Style, Text, Ticket
 from sco_drivers.printer.layout import CodeWay, build
 from sco_drivers.printer.profile import profile
 from sco_sim.printer import VirtualPrinter
@@ -148,6 +152,171 @@ def printed(rounds: int) -> list[Row]:
     return rows
 
 
+GOODS = tuple((f"Товар {n} с названием", "2 x 45,00", "90,00") for n in range(1, 29))
+
+
+@cache
+def logo() -> bytes:
+    """A picture of 320 x 80 pixels, as a file."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("L", (320, 80), 255)
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse((4, 4, 76, 76), fill=0)
+    for n in range(8):
+        draw.rectangle((90 + 28 * n, 10, 110 + 28 * n, 70), fill=30 * n)
+    file = BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def receipt(name: str = "bench") -> Document:
+    """A receipt of 40 lines with a logo."""
+    items = [
+        Bitmap(logo()),
+        Text("ООО «Ромашка»", bold=True, width=2, height=2, alignment=Alignment.CENTRE),
+        *[Text(line, alignment=Alignment.CENTRE) for line in ("ИНН 7701234567", "Москва", "Кассовый чек", "Приход")],
+        *[Columns(row) for row in GOODS],
+        Columns(["ИТОГО", "2 520,00"], bold=True, height=2),
+        *[Columns([text, "0,00"]) for text in ("Наличными", "Безналичными", "НДС 20%", "НДС 10%", "Сдача")],
+        Text("Спасибо за покупку!", alignment=Alignment.CENTRE),
+    ]
+    return Document(name, items)
+
+
+def receipt_for_escpos(printer: Any) -> None:
+    """The same for python-escpos, which has no columns: the till pads them."""
+    from PIL import Image
+
+    columns = 42
+    printer.image(Image.open(BytesIO(logo())), center=True)
+    printer.set(align="center", bold=True, double_width=True, double_height=True)
+    printer.text("ООО «Ромашка»\n")
+    printer.set_with_default(align="center")
+    for line in ("ИНН 7701234567", "Москва", "Кассовый чек", "Приход"):
+        printer.textln(line)
+    printer.set_with_default()
+    for name, amount, total in GOODS:
+        right = f"{amount} {total}"
+        printer.textln(f"{name[: columns - len(right) - 1]:<{columns - len(right)}}{right}")
+    printer.set(bold=True, double_height=True)
+    printer.textln(f"{'ИТОГО':<{columns - 8}}2 520,00")
+    printer.set_with_default()
+    for text in ("Наличными", "Безналичными", "НДС 20%", "НДС 10%", "Сдача"):
+        printer.textln(f"{text:<{columns - 4}}0,00")
+    printer.set(align="center")
+    printer.textln("Спасибо за покупку!")
+    printer.cut()
+
+
+def their_receipt() -> bytes:
+    from escpos.printer import Dummy
+
+    printer = Dummy(profile="TM-T88V")
+    receipt_for_escpos(printer)
+    output: bytes = printer.output
+    return output
+
+
+def receipt_bytes(rounds: int) -> list[Row]:
+    """A receipt on the wire, and what it costs to make."""
+    model = profile("TM-T88V", dpi=203)
+    ours, theirs = build(receipt(), model, codec="cp866"), their_receipt()
+    through = build(Document("bench", [Raw(theirs)]), model, codec="cp866").size
+    peer = "python-escpos"
+    return [
+        Row(
+            "printer",
+            f"receipt of {len(ours.lines)} lines with a logo, on the wire",
+            "bytes",
+            ours.size,
+            len(theirs),
+            peer,
+        ),
+        Row("printer", "python-escpos's own through our escpos()", "bytes", through, len(theirs), peer),
+        *[
+            Row(
+                "printer",
+                f"receipt on a serial line at {baud}; 8N1",
+                "ms",
+                ours.size * 10_000 / baud,
+                len(theirs) * 10_000 / baud,
+                peer,
+            )
+            for baud in (9600, 115200)
+        ],
+        Row(
+            "printer",
+            "CPU to build a receipt",
+            "ms",
+            cpu_ms(lambda: build(receipt(), model, codec="cp866"), rounds),
+            cpu_ms(their_receipt, rounds),
+            peer,
+        ),
+    ]
+
+
+def receipts_printed(rounds: int) -> list[Row]:
+    """A receipt over TCP: ours from "print" to "printed", python-escpos's until the paper has stopped."""
+    from escpos.printer import Network
+
+    speed, took, theirs, limit = 250.0, [], [], []
+    with VirtualPrinter(head_mm_s=speed) as paper:
+        host, port = paper.url.removeprefix("tcp://").split(":")
+        for n in range(rounds):
+            with open_printer(f"{paper.url}?profile=TM-T88V&dpi=203") as printer:
+                mark = len(paper._machine.roll)
+                start = time.perf_counter()
+                result = printer.print_document(receipt(f"receipt-{n}"))
+                took.append((time.perf_counter() - start) * 1000)
+                assert result.outcome is PrintOutcome.PRINTED, result
+                dots = sum(one.height for one in paper._machine.roll[mark:])
+                limit.append(paper.paper.mm(dots) / speed * 1000)
+            cuts = paper.cuts
+            start = time.perf_counter()
+            peer = Network(host, int(port), profile="TM-T88V")
+            receipt_for_escpos(peer)
+            assert paper.wait_for(lambda one, cuts=cuts: one.cuts > cuts, 60.0)
+            theirs.append((time.perf_counter() - start) * 1000)
+            peer.close()
+    ours, head = statistics.median(took), statistics.median(limit)
+    return [
+        Row(
+            "printer",
+            f'receipt, "print" to "printed", tcp, head {speed:.0f} mm/s',
+            "ms",
+            ours,
+            statistics.median(theirs),
+            "python-escpos, to the cut seen on the paper",
+            head,
+            "head",
+            "at most 1.1 x limit",
+            ours <= 1.1 * head,
+        )
+    ]
+
+
+def idle_connections(rounds: int) -> list[Row]:
+    """A ticket on a connection that was kept, and on one that was closed while idle and is opened again."""
+    idle_s = 0.1
+    times: dict[float, list[float]] = {0.0: [], idle_s: []}
+    for idle_close_s, took in times.items():
+        with (
+            VirtualPrinter() as paper,
+            open_printer(f"{paper.url}?profile=TM-T88V&dpi=203&idle_close_s={idle_close_s:g}") as printer,
+        ):
+            for n in range(rounds):
+                time.sleep(2 * idle_s)
+                start = time.perf_counter()
+                result = printer.print_ticket(ticket(f"idle-{idle_close_s}-{n}"))
+                took.append((time.perf_counter() - start) * 1000)
+                assert result.outcome is PrintOutcome.PRINTED, result
+    kept = statistics.median(times[0.0])
+    again = statistics.median(times[idle_s])
+    name = '"print" to "printed" without a head, connection closed while idle'
+    return [Row("printer", name, "ms", again, limit=kept, limit_name="kept connection")]
+
+
 def cpu_ms(work: Callable[[], object], rounds: int) -> float:
     work()
     times = []
@@ -273,7 +442,8 @@ def main() -> None:
     chosen = options(__doc__.splitlines()[0])
     rounds = 3 if chosen.quick else 15
     compile_packages()
-    finish([*code_bytes(), *printed(rounds), *building(rounds * 2), *imports(rounds)], chosen.json)
+    rows = [*code_bytes(), *receipt_bytes(rounds * 2), *printed(rounds), *receipts_printed(max(2, rounds // 3))]
+    finish([*rows, *idle_connections(rounds), *building(rounds * 2), *imports(rounds)], chosen.json)
 
 
 if __name__ == "__main__":

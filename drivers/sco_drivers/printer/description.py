@@ -82,8 +82,10 @@ SETTINGS: dict[str, Setting] = {
     "cut": Setting(_one_of({word: word for word in ("partial", "full", "feed", "none")}), "how a ticket ends"),
     "native_qr": Setting(_one_of(_YES_NO_ASK), "it draws QR codes itself (GS ( k)"),
     "largest_version": Setting(_number(1, 40), "largest version of such a code"),
-    "barcodes": Setting(_one_of({word: word for word in ("none", "a", "b")}), "which bar code command it knows (GS k)"),
-    "pdf417": Setting(_one_of(_YES_NO), "it draws PDF417 codes itself (GS ( k)"),
+    "barcodes": Setting(
+        _one_of({word: word for word in ("none", "a", "b")} | {ASK: None}), "which bar code command it knows (GS k)"
+    ),
+    "pdf417": Setting(_one_of(_YES_NO_ASK), "it draws PDF417 codes itself (GS ( k)"),
     "drawer_pulse": Setting(_one_of(_YES_NO), "it opens a cash drawer (ESC p)"),
     "raster": Setting(_one_of(_YES_NO), "it prints pictures (GS v 0)"),
     "raster_doubling": Setting(_one_of(_YES_NO), "it doubles the dots of a picture"),

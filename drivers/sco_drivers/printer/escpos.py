@@ -280,9 +280,9 @@ class EscPosPrinter:
         profile = self._profile._replace(asb=self._session.asks_for_asb)
         if profile.native_qr is None:
             profile = profile._replace(native_qr=self._memory.draws_qr)
-        if self._profile.guessed and self._memory.draws_qr and profile.barcodes == "none":
-            profile = profile._replace(barcodes="b", pdf417=True)  # they are older than QR codes
-        return profile
+        own = self._memory.draws_qr is True  # bar codes are older than QR codes
+        barcodes = profile.barcodes or ("b" if own else "none")
+        return profile._replace(barcodes=barcodes, pdf417=own if profile.pdf417 is None else profile.pdf417)
 
     def _build(self, what: Ticket | Document, heading: Line | None) -> Job:
         profile, cut_first = self._profile_now(), self._memory.torn

@@ -43,12 +43,12 @@ class _Profile(capabilities.Profile):  # type: ignore[misc]  # python-escpos pub
 
     def __init__(self, ours: Profile) -> None:
         features = dict.fromkeys(("bitImageColumn", "graphics", "highDensity", "pulseBel", "starCommands"), False) | {
-            "barcodeA": ours.barcodes != "none",
+            "barcodeA": ours.barcodes in ("a", "b"),
             "barcodeB": ours.barcodes == "b",
             "bitImageRaster": ours.raster,
             "paperFullCut": True,  # replaced where there is no cutter
             "paperPartCut": ours.cut == "partial",
-            "pdf417Code": ours.pdf417,
+            "pdf417Code": bool(ours.pdf417),
             "pulseStandard": ours.drawer_pulse,
             "qrCode": bool(ours.native_qr),
         }
@@ -148,7 +148,7 @@ class EscposJob(Dummy):  # type: ignore[misc]  # python-escpos publishes no type
         """
         self._note_code()
         kind = _DRAWN.get("".join(filter(str.isalnum, bc.upper())))
-        if kind is None or self._ours.barcodes != "none" or named.get("force_software"):
+        if kind is None or self._ours.barcodes in ("a", "b") or named.get("force_software"):
             super().barcode(code, bc, height, width, pos, font, align_ct, **named)
             return
         mm = 25.4 / self._ours.dpi

@@ -179,6 +179,8 @@ MAX_LINES = 200
 """Lines of a payment's ticket."""
 
 MAX_LENGTH_MM = 3000.0
+MAX_BYTES = 1_000_000
+"""A quarter of an hour at 9600 baud."""
 _LINE_MM = 25.4 / 6
 _TO_THE_BLADE_MM = 15.0
 _LINE_DOTS = 24
@@ -332,6 +334,8 @@ def build(
     if layout.length_mm > MAX_LENGTH_MM:
         length, most = layout.length_mm / 1000, MAX_LENGTH_MM / 1000
         raise TicketDoesNotFit(f"it is {length:.1f} m long, at most {most:g} m are allowed", hint="print it in parts")
+    if sum(len(piece.data) for piece in layout.pieces) > MAX_BYTES:
+        raise TicketDoesNotFit(f"it has more than {MAX_BYTES} bytes", hint="print it in parts, or fewer pictures")
     start = (commands.INIT + drop if cut_first else b"") + settings_of(profile, codec)
     last_item = next((item for item in reversed(document.items) if not isinstance(item, OpenDrawer)), None)
     needs_cut = document.cut and last_item is not None and not isinstance(last_item, CutPaper | Raw)
@@ -624,9 +628,10 @@ class _Layout:
             self._put(data, prints=prints, scannable=scannable, safe=safe)
         self.length_mm += found.length_mm
         self.longest_command = max(self.longest_command, found.longest_command)
+        if found.open_line:  # what stays in the line buffer is never on the paper, and would be reported as printed
+            self._put(commands.LINE_FEED, prints=True, mm=_LINE_MM)
         if not last:
-            end = commands.LINE_FEED if found.open_line else b""
-            self._put(end + settings_of(self.profile, self.codec))
+            self._put(settings_of(self.profile, self.codec))
         self._alignment = None
 
 

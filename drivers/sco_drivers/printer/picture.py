@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sco_drivers.printer import DocumentRefused
 
-MAX_BYTES = 20_000_000
+MAX_BYTES = 5_000_000
 _MAX_PIXELS = 40_000_000
 
 
@@ -39,7 +39,7 @@ def rows_of(source: str | bytes, width_dots: int | None, most_dots: int) -> list
     return _rows(content, width_dots, most_dots, source)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _rows(content: bytes, width_dots: int | None, most_dots: int, name: str) -> list[bytes]:
     from PIL import Image
 

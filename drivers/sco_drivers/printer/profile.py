@@ -29,8 +29,8 @@ class Profile(NamedTuple):
         native_qr: it draws QR codes itself (`GS ( k`); None when only the printer knows.
         largest_version: the largest version of such a code.
         barcodes: which `GS k` it knows: "a" (ends with NUL), "b" (states its length, has CODE93 and CODE128 too) or
-            "none".
-        pdf417: it draws PDF417 codes itself (`GS ( k`).
+            "none"; None when only the printer knows.
+        pdf417: it draws PDF417 codes itself (`GS ( k`); None when only the printer knows.
         drawer_pulse: it opens a cash drawer (`ESC p`).
         raster, raster_doubling: it knows `GS v 0`, and its double width and height.
         raster_rows: rows of a picture that one command may have; some boards lose what follows 287.
@@ -51,8 +51,8 @@ class Profile(NamedTuple):
     code_pages: dict[str, int]
     native_qr: bool | None
     largest_version: int
-    barcodes: Literal["none", "a", "b"]
-    pdf417: bool
+    barcodes: Literal["none", "a", "b"] | None
+    pdf417: bool | None
     drawer_pulse: bool
     raster: bool
     raster_doubling: bool
@@ -105,8 +105,8 @@ OVERLAY: dict[str, dict[str, Any]] = {
         "columns": 48,
         "columns_b": 64,
         "native_qr": None,
-        "barcodes": "none",
-        "pdf417": False,
+        "barcodes": None,
+        "pdf417": None,
     },
     # Cheap 58 mm boards: they answer DLE EOT and little else.
     "POS-5890": _CHEAP,

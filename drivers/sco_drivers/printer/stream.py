@@ -7,6 +7,7 @@ sent in bands, a cut is a feed where there is no cutter. Lengths of commands fol
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple, cast
 
@@ -37,6 +38,7 @@ _LENGTHS: dict[int, dict[int, int]] = {
 }
 """Bytes after the two that name a command, where they do not depend on its parameters."""
 
+_CONTROL = re.compile(rb"[\x00-\x1f]")
 _DC4 = {1: 5, 2: 5, 7: 4, 8: 10}
 """Bytes of `DLE DC4 n`."""
 
@@ -45,74 +47,75 @@ def _u16(data: bytes, at: int) -> int:
     return int.from_bytes(data[at : at + 2], "little")
 
 
-def _length(data: bytes) -> int:
-    """Bytes of the command or the text that `data` begins with; more than there are when it is cut short."""
-    first = data[0]
+def _length(data: bytes, at: int) -> int:
+    """Bytes of the command or the text at `at`; more than there are when it is cut short."""
+    start = data[at : at + 16]
+    first = start[0]
     if first >= 0x20:
-        return next((at for at, byte in enumerate(data) if byte < 0x20), len(data))
+        found = _CONTROL.search(data, at)
+        return (found.start() if found is not None else len(data)) - at
     if first == _DLE:
-        kind = data[1] if len(data) > 1 else 0
-        return {0x04: 3, 0x05: 3}.get(kind, _DC4.get(data[2] if len(data) > 2 else 0, 3) if kind == 0x14 else 1)
+        kind, n = start[1:2], start[2] if len(start) > 2 else 0
+        return {b"\x04": 3, b"\x05": 3, b"\x14": _DC4.get(n, 3)}.get(kind, 1)
     if first not in _LENGTHS:
         return 1
-    if len(data) < 2:
+    if len(start) < 2:
         return 2
-    known = _LENGTHS[first].get(data[1])
-    return 2 + (known if known is not None else _variable(first, chr(data[1]), data))
+    known = _LENGTHS[first].get(start[1])
+    return 2 + (known if known is not None else _variable(first, chr(start[1]), data, at))
 
 
-def _variable(first: int, letter: str, data: bytes) -> int:
+def _variable(first: int, letter: str, data: bytes, at: int) -> int:
     """Bytes after the two that name a command, from its parameters."""
-    padded = data[:16] + bytes(16)
+    start = data[at : at + 16].ljust(16, b"\0")
     match first, letter:
         case _, "(":
-            return 3 + _u16(padded, 3)
+            return 3 + _u16(start, 3)
         case 0x1D, "8":
-            return 5 + int.from_bytes(padded[3:7], "little")
-        case 0x1D, "v":
-            return 6 + _u16(padded, 4) * _u16(padded, 6)
+            return 5 + int.from_bytes(start[3:7], "little")
+        case 0x1D, "v" | "Q":
+            return 6 + _u16(start, 4) * _u16(start, 6)
         case 0x1D, "V":
-            return 2 if padded[2] in (65, 66, 97, 98, 103, 104) else 1
+            return 2 if start[2] in (65, 66, 97, 98, 103, 104) else 1
         case 0x1D, "*":
-            return 2 + padded[2] * padded[3] * 8
+            return 2 + start[2] * start[3] * 8
         case 0x1D, "k":
-            if padded[2] >= 65:
-                return 2 + padded[3]
-            end = data.find(0, 3)
-            return end - 1 if end >= 0 else len(data)
+            return 2 + start[3] if start[2] >= 65 else _to_nul(data, at, 3)
         case 0x1D, "e":  # CUSTOM
-            return 2 if padded[2] == 3 else 1
+            return 2 if start[2] == 3 else 1
         case 0x1D, "g":
             return 4
-        case 0x1D, "Q":
-            return 6 + _u16(padded, 4) * _u16(padded, 6)
         case 0x1B, "*":
-            return 3 + _u16(padded, 3) * (3 if padded[2] in (32, 33) else 1)
+            return 3 + _u16(start, 3) * (3 if start[2] in (32, 33) else 1)
         case 0x1B, "D":
-            end = data.find(0, 2)
-            return end - 1 if end >= 0 else len(data)
+            return _to_nul(data, at, 2)
         case 0x1B, "&":
-            return _own_characters(data)
+            return _own_characters(data, at)
         case 0x1C, "q":
-            return _stored_pictures(data)
+            return _stored_pictures(data, at)
         case _:
             return 0
 
 
-def _own_characters(data: bytes) -> int:
-    if len(data) < 5:
+def _to_nul(data: bytes, at: int, skip: int) -> int:
+    end = data.find(0, at + skip)
+    return end - at - 1 if end >= 0 else len(data) - at
+
+
+def _own_characters(data: bytes, at: int) -> int:
+    if len(data) < at + 5:
         return 5
-    at = 5
-    for _ in range(data[3], data[4] + 1):
-        at += 1 + (data[at] * data[2] if at < len(data) else 0)
-    return at - 2
+    end = at + 5
+    for _ in range(data[at + 3], data[at + 4] + 1):
+        end += 1 + (data[end] * data[at + 2] if end < len(data) else 0)
+    return end - at - 2
 
 
-def _stored_pictures(data: bytes) -> int:
-    at = 3
-    for _ in range(data[2] if len(data) > 2 else 0):
-        at += 4 + _u16(data, at) * _u16(data, at + 2) * 8
-    return at - 2
+def _stored_pictures(data: bytes, at: int) -> int:
+    end = at + 3
+    for _ in range(data[at + 2] if len(data) > at + 2 else 0):
+        end += 4 + _u16(data, end) * _u16(data, end + 2) * 8
+    return end - at - 2
 
 
 def tokens(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -123,7 +126,7 @@ def tokens(data: bytes) -> Iterator[tuple[int, bytes]]:
     """
     at = 0
     while at < len(data):
-        length = _length(data[at : at + 1] if data[at] >= 0x80 else memoryview(data)[at:].tobytes())
+        length = _length(data, at)
         if at + length > len(data):
             name = data[at : at + 3].hex(" ")
             raise DocumentRefused(f"the command {name} at byte {at} needs {at + length - len(data)} bytes more")
@@ -196,7 +199,7 @@ class _Stream:
             case 0x1B, "=":
                 if not token[2] & 1:
                     raise DocumentRefused("it writes to another device than the printer (ESC =)")
-            case (0x1B, "u" | "v") | (0x1D, "r" | "I" | "a" | "j"):
+            case (0x1B, "u" | "v") | (0x1D, "r" | "I" | "a" | "j" | ":" | "^"):  # questions, and macros
                 pass
             case 0x1B, "d":
                 self._end_line(token, token[2])
@@ -273,6 +276,8 @@ class _Stream:
             self._graphics_command(token, body)
         elif kind == b"k":
             self._symbol(token, body)
+        elif kind in (b"A", b"E"):
+            raise DocumentRefused("it tests the printer or changes its own settings (GS ( A, GS ( E)")
         elif kind not in (b"H", b"D"):
             self.put(token)
 
@@ -328,7 +333,7 @@ class _Stream:
         number = token[2]
         if self.profile.barcodes == "a" and 65 <= number <= 71:
             token = token[:2] + bytes((number - 65,)) + token[4:] + b"\x00"
-        elif self.profile.barcodes == "none" or (self.profile.barcodes == "a" and number > 6):
+        elif self.profile.barcodes in ("none", None) or (self.profile.barcodes == "a" and number > 6):
             why = f"the profile {self.profile.name} does not print this bar code (GS k {number})"
             raise DocumentRefused(why, hint="send it as a picture, as Barcode does")
         self.put(token, prints=True, scannable=True, safe=len(token) - 1, mm=_BARCODE_MM)

@@ -215,6 +215,17 @@ def test_an_unknown_printer_gets_pictures_until_it_has_proved_its_own_codes() ->
         assert "GS k" not in paper.commands
 
 
+@pytest.mark.parametrize(("more", "native"), [("", True), ("&barcodes=none", False)])
+def test_an_unknown_printer_that_has_proved_itself_draws_its_bar_codes(
+    paper: VirtualPrinter, more: str, native: bool
+) -> None:
+    with opened(paper, f"profile=default{more}") as printer:
+        document = Document("r", [Barcode("4601234567893", Symbology.EAN13)])
+        assert printer.print_document(document).outcome is PrintOutcome.PRINTED
+        assert read(paper) == ["4601234567893"]
+        assert ("GS k" in paper.commands) is native
+
+
 @pytest.mark.parametrize("percentage", [None, 100, 50])
 @pytest.mark.parametrize(("model", "kinds"), [("TM-T88V", {None: 66, 100: 65, 50: 66}), ("POS-5890", {})])
 def test_kinds_of_cut(model: str, kinds: dict[int | None, int], percentage: int | None) -> None:
@@ -308,6 +319,7 @@ REFUSED: list[tuple[str, Item, str]] = [
     ("POS-5890", Raw(b"\x1dk\x02460123456789\x00"), "does not print this bar code"),
     ("TM-U220", Raw(b"\x1dv0\x00\x01\x00\x01\x00\xff"), "prints no pictures"),
     ("TM-T88V", Text("x\n" * 2000), "at most 3 m"),
+    ("TM-T88V", Raw(b"\x1bE\x01" * 400_000), "more than 1000000 bytes"),
     ("CUSTOM-VKP80", CutPaper(), "one ticket at a time"),
 ]
 
@@ -320,7 +332,7 @@ def test_what_the_printer_lacks_is_refused_and_named(model: str, item: Item, wor
         with pytest.raises(DocumentRefused, match=words) as found:
             printer.print_document(Document("r", [Text("до"), item, Text("после")]))
         assert found.value.url.startswith("tcp://")
-        assert "item 2" in str(found.value) or "at most 3 m" in str(found.value)
+        assert "item 2" in str(found.value) or "print it in parts" in str(found.value)
         assert paper.bytes_received == before
         assert printer.print_document(Document("r", [Text("x")])).outcome is not PrintOutcome.NOT_PRINTED
 

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -218,6 +219,27 @@ def test_a_code_page_that_the_caller_sets_is_left_again(paper: VirtualPrinter) -
             p.text("Ёлка\n")
         assert p.result.outcome is PrintOutcome.PRINTED
     assert paper.text == "Ёлка Ёж Ёлка"
+
+
+def test_a_line_that_is_not_ended_is_on_the_paper_too(paper: VirtualPrinter) -> None:
+    with opened(paper) as printer:
+        with printer.escpos("r1") as p:
+            p.text("конец чека")
+        assert p.result.outcome is PrintOutcome.PRINTED
+        assert paper.text == "конец чека"
+
+
+@pytest.mark.parametrize("command", [b"\x1d(E\x03\x00\x01IN", b"\x1d(A\x02\x00\x00\x01"])
+def test_the_printers_own_settings_are_not_changed(paper: VirtualPrinter, command: bytes) -> None:
+    with opened(paper) as printer, pytest.raises(DocumentRefused, match="its own settings"):
+        printer.print_document(Document("r", [Raw(command)]))
+
+
+def test_many_commands_are_prepared_in_no_time() -> None:
+    data = b"\x1bE\x01x\n" * 100_000
+    start = time.process_time()
+    assert sum(1 for _ in tokens(data)) == 300_000
+    assert time.process_time() - start < 20  # 0.4 s; minutes, if each copied the rest
 
 
 def test_a_drawer_kicked_in_real_time_is_opened_in_its_turn(paper: VirtualPrinter) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 import diagrams
@@ -30,6 +31,17 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_preserve_defaults = True
 autodoc_type_aliases = {"Message": "Message", "Observer": "Observer"}
 napoleon_use_ivar = True  # the attributes of our dataclasses are listed once
+
+
+def _skip(_app: object, _what: str, _name: str, member: object, skip: bool, _options: object) -> bool:
+    """A named tuple's fields: their docstring lists them."""
+    return skip or type(member).__name__ == "_tuplegetter"
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect("autodoc-skip-member", _skip)
+
 
 html_theme = "furo"
 html_title = f"sco-paymaster {version}"

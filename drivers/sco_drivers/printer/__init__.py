@@ -50,6 +50,7 @@ __all__ = [
     "PrinterStatus",
     "QrCode",
     "Raw",
+    "RuledLine",
     "SensorState",
     "Style",
     "Symbology",
@@ -242,6 +243,12 @@ class Columns(NamedTuple):
     height: int = 1
 
 
+class RuledLine(NamedTuple):
+    """A line across the paper, made of one character."""
+
+    character: str = "-"
+
+
 class Symbology(Enum):
     """The kinds of bar codes, as UnifiedPOS names them."""
 
@@ -344,7 +351,7 @@ class Raw(NamedTuple):
     codes_in_images: bool = True
 
 
-Item = Line | Text | Columns | Barcode | QrCode | Bitmap | Feed | CutPaper | OpenDrawer | Raw
+Item = Line | Text | Columns | RuledLine | Barcode | QrCode | Bitmap | Feed | CutPaper | OpenDrawer | Raw
 """A part of a document."""
 
 
@@ -523,7 +530,7 @@ class Printer(Protocol):
         """A printer of python-escpos whose output is printed as one document when the `with` block ends::
 
             with printer.escpos("receipt-17") as p:
-                p.text("Хлеб\n")
+                p.textln("Хлеб")
                 p.cut()
             assert p.result.outcome is PrintOutcome.PRINTED
 

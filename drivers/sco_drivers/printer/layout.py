@@ -27,6 +27,7 @@ from sco_drivers.printer import (
     OpenDrawer,
     QrCode,
     Raw,
+    RuledLine,
     Style,
     Symbology,
     Text,
@@ -420,6 +421,9 @@ class _Layout:
                 self._text(item)
             case Columns():
                 self._columns(item)
+            case RuledLine():
+                character = self.encoder.normal(item.character[:1]) or "-"
+                self._set([(character * self.profile.columns)[: self.profile.columns]], Alignment.LEFT, b"", b"", 1)
             case QrCode():
                 self._qr(item)
             case Barcode():

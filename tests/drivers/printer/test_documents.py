@@ -32,6 +32,7 @@ from sco_drivers.printer import (
     PrintOutcome,
     QrCode,
     Raw,
+    RuledLine,
     Style,
     Symbology,
     Text,
@@ -356,6 +357,14 @@ def test_any_text_is_printed_on_any_profile(name: str) -> None:
                 job = build(Document("r", items[at : at + 100]), model, codec=codec)
                 room = max(model.columns, model.columns_b)
                 assert all(len(line) <= room for line in job.lines)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_ruled_line_is_as_wide_as_the_paper(name: str) -> None:
+    model = profile(name)
+    for character, printed in (("=", "="), ("漢", "?"), ("", "-"), ("\n", "?")):
+        job = build(Document("r", [RuledLine(character)]), model, codec="ascii")
+        assert job.lines == (printed * model.columns,)
 
 
 def test_a_printer_without_font_b_prints_in_a() -> None:

@@ -375,6 +375,44 @@ def test_a_printer_without_font_b_prints_in_a() -> None:
     assert job.lines == ("x" * 32, "x" * 8)
 
 
+@pytest.mark.parametrize("name", names())
+def test_every_profile_prints_each_part_or_refuses_it(name: str) -> None:
+    """On a board that has what its profile says and prints the letters of every other command."""
+    model = profile(name)
+    traits = {
+        "process_id": model.process_id is True,
+        "clear_buffer": model.clear_buffers is True,
+        "native_qr": bool(model.native_qr),
+        "identity": model.identity,
+        "asb": model.asb,
+        "presenter": model.presenter != "none",
+        "echoes_unknown": True,
+    }
+    narrow = model.width_dots <= 384
+    parts: dict[str, Item] = {
+        "logo": Bitmap(logo()),
+        "ean": Barcode("4601234567893", Symbology.EAN13),
+        "code": QrCode("https://qr.nspk.ru/A", 30),
+        "drawer": OpenDrawer(),
+    }
+    with VirtualPrinter(paper_mm=58 if narrow else 80, **traits) as paper:  # type: ignore[arg-type]
+        with opened(paper, f"profile={name}&dpi=203") as printer:
+            refused = set()
+            for part, item in parts.items():
+                document = Document(part, [Text("total"), item, Columns(["a", "1,00"], font=Font.B)])
+                try:
+                    assert printer.print_document(document).outcome is PrintOutcome.PRINTED
+                except DocumentRefused:
+                    refused.add(part)
+        assert paper.wait_idle()
+        codes = {"ean": "4601234567893", "code": "https://qr.nspk.ru/A"}
+        assert read(paper) == [text for part, text in codes.items() if part not in refused]
+        assert paper.text.count("total") == paper.text.count("1,00") == len(parts) - len(refused)
+        words = {"total", "a", "1,00", "4601234567893"}
+        assert set(paper.text.split()) <= words, "letters of commands"
+    assert (refused == set()) is (model.raster and model.drawer_pulse)
+
+
 # --- printed, not printed, unknown ---
 
 

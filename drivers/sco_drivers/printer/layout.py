@@ -185,6 +185,8 @@ MAX_BYTES = 1_000_000
 _LINE_MM = 25.4 / 6
 _TO_THE_BLADE_MM = 15.0
 _LINE_DOTS = 24
+_SHORT_COMMAND = 16
+"""Bytes of the longest command besides codes and pictures."""
 
 
 def codec_of(profile: Profile, wanted: str | None) -> str:
@@ -408,7 +410,7 @@ class _Layout:
         self.pieces: list[_Piece] = []
         self.lines: list[str] = []
         self.length_mm = 0.0
-        self.longest_command = 0
+        self.longest_command = _SHORT_COMMAND
         self.plan: CodePlan | None = None
         self._alignment: Alignment | None = None
 
@@ -550,6 +552,7 @@ class _Layout:
             data = barcodes.octets(item.symbology, plan.data)
             sizes = {"height_dots": plan.height_dots, "module_dots": plan.module_dots}
             code = self._align(item.alignment) + commands.barcode(plan.number, data, text=text, **sizes)
+            self.longest_command = max(self.longest_command, len(code))
             self._put(code, prints=True, scannable=True, safe=len(code) - 1, mm=mm + (_LINE_MM if text else 0))
             return
         if item.text_position is TextPosition.ABOVE:

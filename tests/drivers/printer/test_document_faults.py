@@ -119,6 +119,23 @@ def one_case(kind: str, model: Model, strike: Callable[[VirtualPrinter], None], 
             assert count == at_once
 
 
+@pytest.mark.parametrize("after", range(40, 46))
+def test_a_short_command_that_was_interrupted_swallows_nothing_of_the_next_receipt(after: int) -> None:
+    """On a board that cannot be cleared: the first byte of what comes next would be its parameter."""
+    memory.forget()
+    model = MODELS["cheap"]
+    with printer_of(model) as paper:
+        with open_printer(url(paper, model, IMPATIENT)) as printer:
+            printer.status()
+            paper.after(12 + after, paper.unplug)
+            printer.print_document(Document("r1", [Text("x", bold=True)] * 40))
+        paper.plug_in()
+        with open_printer(url(paper, model, PATIENT)) as printer:
+            assert print_when_it_is_back(printer, Document("r2", [Text("END")])).outcome is PrintOutcome.PRINTED
+        assert paper.wait_idle()
+        assert set(paper.text.split()) <= {"x", "END"}
+
+
 def size_of(kind: str, model: Model) -> int:
     """Bytes that an undisturbed one takes, the last question included."""
     with printer_of(model) as paper, open_printer(url(paper, model, PATIENT)) as printer:

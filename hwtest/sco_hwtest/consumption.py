@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 from sco_hwtest.results import Kind
 
-PAPER_M = 0.25
+PAPER_M = 0.35
 """Paper that one round of the printer's suite uses, in m."""
 
 TAG_WRITES = 12
@@ -19,7 +19,10 @@ TAG_WRITE_ENDURANCE = 100_000
 """Write endurance of a page (NTAG213/215/216 data sheet)."""
 
 PAUSE_S, REAL_PAUSE_S = 1.0, 60.0
-_PRINTING = {"prints", "reports-missing-characters", "never-prints-a-ticket-twice", "answers-several-threads"}
+_PRINTING = {
+    *("prints", "prints-a-receipt", "prints-what-python-escpos-makes", "reports-missing-characters"),
+    *("never-prints-a-ticket-twice", "answers-several-threads"),
+}
 _WRITING = {"writes-a-link", "verifies-a-link", "clears", "refuses-a-foreign-tag", "writes-up-to-the-capacity"}
 
 

@@ -112,7 +112,7 @@ def test_a_round_uses_what_the_constants_say() -> None:
 def test_a_burn_in_beyond_the_write_endurance_of_a_tag_is_refused() -> None:
     real = [("printer", "tcp://10.0.0.5:9100"), ("nfc", "pn532:///dev/ttyS1"), ("screen", "fb:///dev/fb0")]
     paper, tag = consumption.cost(real, 72, consumption.pause_for(real), ())  # type: ignore[arg-type]
-    assert "15 m of paper an hour" in paper
+    assert "21 m of paper an hour" in paper
     assert "51,840 writes" in tag
     with pytest.raises(consumption.TooManyWrites, match="give a longer --pause"):
         consumption.cost(real, 72, 5, ())  # type: ignore[arg-type]

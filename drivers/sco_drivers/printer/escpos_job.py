@@ -23,6 +23,7 @@ _root.addHandler(_keep_out)  # with a handler there, logging.basicConfig() of py
 try:
     from escpos import capabilities
     from escpos.constants import RT_STATUS_ONLINE, RT_STATUS_PAPER
+    from escpos.escpos import HW_BARCODE_NAMES
     from escpos.printer import Dummy
 finally:
     _root.removeHandler(_keep_out)
@@ -34,7 +35,7 @@ _DRAWN = {
     "".join(filter(str.isalnum, kind.name)): kind
     for kind in Symbology
     if kind not in (Symbology.CODE93, Symbology.PDF417)
-} | {"NW7": Symbology.CODABAR}
+} | {"NW7": Symbology.CODABAR, "UPC": Symbology.UPC_A, **dict.fromkeys(("EAN", "JAN", "ISBN13"), Symbology.EAN13)}
 """Bar codes that we draw for a printer that has none, by their names in python-escpos without hyphens."""
 
 
@@ -141,19 +142,24 @@ class EscposJob(Dummy):  # type: ignore[misc]  # python-escpos publishes no type
         align_ct: bool = True,
         **named: Any,
     ) -> None:
-        """See python-escpos. Where the printer draws no bar codes, we do: python-escpos would draw "{B" of CODE128 too.
+        """See python-escpos. Where the printer draws no bar codes, we do: python-escpos draws "{B" of CODE128 too, and
+        cuts off bars.
 
         Raises:
             DocumentRefused: a bar code that we draw cannot be drawn. What python-escpos raises.
         """
         self._note_code()
-        kind = _DRAWN.get("".join(filter(str.isalnum, bc.upper())))
-        if kind is None or self._ours.barcodes in ("a", "b") or named.get("force_software"):
-            super().barcode(code, bc, height, width, pos, font, align_ct, **named)
+        name = "".join(filter(str.isalnum, bc.upper()))
+        own, kind, forced = HW_BARCODE_NAMES.get(name), _DRAWN.get(name), named.pop("force_software", False)
+        if own is not None and not forced and self._ours.barcodes in ("a", "b"):
+            self._hw_barcode(code, own, height, width, pos, font, align_ct, **named)  # its caller writes to stdout
+            return
+        if kind is None:
+            super().barcode(code, bc, height, width, pos, font, align_ct, force_software=forced or own is None, **named)
             return
         mm = 25.4 / self._ours.dpi
         data = re.sub(r"^\{[ABC]", "", code) if kind is Symbology.CODE128 else code
-        plan = barcodes.plan(Barcode(data, kind, height * mm, width * mm), self._ours)
+        plan = barcodes.plan(Barcode(data, kind, height * mm, width * mm), self._ours._replace(barcodes="none"))
         if align_ct:
             self.set(align="center")
         if pos.upper() in ("ABOVE", "BOTH"):

@@ -92,6 +92,30 @@ def test_a_receipt_for_python_escpos_comes_out(name: str) -> None:
         assert "ESC p" in paper.commands
 
 
+@pytest.mark.parametrize("model", ["profile=TM-T20II", "profile=POS-5890"])
+@pytest.mark.parametrize(
+    ("name", "data", "reads"),
+    [("EAN13", "4601234567893", "4601234567893"), ("CODE128", "{BAb-12", "Ab-12"), ("itf", "1234", "1234")],
+)
+def test_bar_codes_by_the_names_of_python_escpos(
+    model: str, name: str, data: str, reads: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cheap = "POS" in model
+    with VirtualPrinter(paper_mm=58 if cheap else 80, **(CHEAP if cheap else {})) as paper:  # type: ignore[arg-type]
+        with opened(paper, model) as printer, printer.escpos("r1") as p:
+            p.barcode(data, name, 64, 2, function_type="B")
+        assert read(paper) == [reads]
+    assert capsys.readouterr().out == ""  # python-escpos reports there which way it takes
+
+
+def test_a_bar_code_that_only_software_draws(paper: VirtualPrinter) -> None:
+    with opened(paper) as printer, printer.escpos("r1") as p:
+        p.barcode("9785050010469", "ISBN13", 64, 2)
+        p.ln(5)
+        p.barcode("4601234567893", "EAN13", 64, 2, force_software=True)
+    assert sorted(read(paper)) == ["4601234567893", "9785050010469"]
+
+
 def test_text_never_fails_and_what_was_replaced_is_reported(paper: VirtualPrinter) -> None:
     with opened(paper) as printer:
         with printer.escpos("r1") as p:

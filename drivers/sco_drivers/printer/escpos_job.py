@@ -165,7 +165,7 @@ class EscposJob(Dummy):  # type: ignore[misc]  # python-escpos publishes no type
         if pos.upper() in ("ABOVE", "BOTH"):
             self.textln(plan.data)
         self._raw(commands.raster([plan.bars] * plan.height_dots, doubled=False))
-        if pos.upper() in ("BELOW", "BOTH"):
+        if pos.upper() not in ("ABOVE", "OFF"):  # anything else is below, as in python-escpos
             self.textln(plan.data)
 
     def clear(self) -> None:

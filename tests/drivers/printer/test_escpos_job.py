@@ -92,6 +92,25 @@ def test_a_receipt_for_python_escpos_comes_out(name: str) -> None:
         assert "ESC p" in paper.commands
 
 
+@pytest.mark.parametrize("model", ["profile=TM-T20II", "profile=POS-5890&paper_mm=80"])
+def test_its_own_example_and_its_file_like_wrapper(paper: VirtualPrinter, tmp_path: Path, model: str) -> None:
+    from escpos.escpos import EscposIO
+
+    (tmp_path / "logo.png").write_bytes(logo())
+    with opened(paper, model) as printer:
+        with printer.escpos("r1") as kitchen:
+            kitchen.text("Hello World\n")
+            kitchen.image(str(tmp_path / "logo.png"))
+            kitchen.barcode("4006381333931", "EAN13", 64, 2, "", "")
+            kitchen.cut()
+        with printer.escpos("r2") as p, EscposIO(p) as io:
+            io.set(font="b", align="center", bold=True)
+            io.writelines("строка", font="b")
+        assert (kitchen.result.outcome, p.result.outcome) == (PrintOutcome.PRINTED, PrintOutcome.PRINTED)
+    assert paper.text.splitlines() == ["Hello World", "4006381333931", "строка"]
+    assert read(paper) == ["4006381333931"]
+
+
 @pytest.mark.parametrize("model", ["profile=TM-T20II", "profile=POS-5890"])
 @pytest.mark.parametrize(
     ("name", "data", "reads"),

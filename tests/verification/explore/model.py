@@ -146,7 +146,8 @@ REFUNDED, UNKNOWN = "refunded", "unknown"
 DECLINED = "closed after a declined try, and can be paid all the same"
 REOPENED = "open again, after it was reported as closed"
 PAID_ANYWAY = "paid after it was reported as closed"
-TOOK_MONEY = (PAID, PAID_ANYWAY, SHORT, REFUNDED)
+REFUNDED_ANYWAY = "refunded after it was reported as closed"
+TOOK_MONEY = (PAID, PAID_ANYWAY, SHORT, REFUNDED, REFUNDED_ANYWAY)
 ANOTHERS = "another payment is "
 TAKES_MONEY = (OPEN, CLOSING)  # CLOSING: the cancellation was accepted, and a payment under way may still win
 
@@ -340,7 +341,7 @@ class Model:
                 yield "a try is declined; the acquirer reports the payment as closed", s._replace(status=DECLINED)
         in_background = s.memory >= 0 and self.machine.states[s.memory].phase in m.BACKGROUND
         if s.status == PAID_ANYWAY and in_background and not any(call.reply for call in s.calls):
-            yield "the acquirer refunds what it had reported as closed", s._replace(status=REFUNDED)
+            yield "the acquirer refunds what it had reported as closed", s._replace(status=REFUNDED_ANYWAY)
         if s.status == OPEN and s.issued == "none" and self._awaits_link(s):
             yield "the acquirer has the link", s._replace(issued=self._links()[0])
         if s.late_create:
@@ -620,7 +621,7 @@ class Model:
         if s.status == NOTHING:
             coming = s.late_create or any(call.kind == "create" and call.reply is None for call in s.calls)
             return coming and s.now < self.plan.expires_at_ms
-        return s.status not in (CLOSED, DECLINED, REOPENED, PAID_ANYWAY)
+        return s.status not in (CLOSED, DECLINED, REOPENED, PAID_ANYWAY, REFUNDED_ANYWAY)
 
     def check(self, s: State) -> None:
         """Raise a Violation when an invariant does not hold in `s`; an effect raises its own."""
@@ -692,6 +693,7 @@ _STATUSES: dict[str, tuple[m.PaymentStatus, int]] = {
     SHORT: (m.PaymentStatus.PAID, OTHER_KOPECKS),
     CLOSED: (m.PaymentStatus.CLOSED, KOPECKS),
     REFUNDED: (m.PaymentStatus.REFUNDED, KOPECKS),
+    REFUNDED_ANYWAY: (m.PaymentStatus.REFUNDED, KOPECKS),
     UNKNOWN: (m.PaymentStatus.UNKNOWN, KOPECKS),
 }
 

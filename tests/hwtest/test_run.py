@@ -32,6 +32,8 @@ from sco_sim import VirtualDisplay
 
 pytestmark = pytest.mark.usefixtures("idle_time")
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 
 def yes(question: Question) -> Answer:
     return Answer.YES

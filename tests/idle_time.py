@@ -1,9 +1,9 @@
 """Time for tests of drivers and simulators in real threads on real wires: nobody waits for it.
 
 A wait with a deadline is over as soon as all threads of the test wait and nothing has arrived for any of them: the
-clock then jumps to the earliest deadline. While any thread is at work time passes as ever, so a slow machine never lets
-a deadline come sooner than what it guards. What waits by other means, for another process for instance, counts
-as at work: then the test takes its real time.
+clock then jumps to the earliest deadline. While any thread is at work time passes slowly, so a busy machine never lets
+a deadline come sooner than what it guards. What waits by other means, for another process for instance, counts as at
+work.
 
 `time`, `select`, `selectors`, `socket`, `queue` and `threading` are changed for the whole process, so the code under
 test, the simulator and the test share this clock.
@@ -37,6 +37,8 @@ _IOCTL = fcntl.ioctl
 _POLL, _SELECT = select.poll, select.select
 _LOCK = threading.Lock
 _JOIN, _START = threading.Thread.join, threading.Thread.start
+_AT_WORK = 0.1
+"""So much of the real time passes while a thread is at work: a machine may be slow and keep every deadline."""
 _LOOK_S = 0.02
 """In real time: after this long a thread that waits looks whether the clock may jump, should nobody have told it."""
 _ARRIVAL_S = 0.001
@@ -55,6 +57,7 @@ class IdleTime:
 
     def __init__(self) -> None:
         self.skipped_s = 0.0
+        self._began, self._wall = _MONOTONIC(), _TIME()
         self._mutex = _LOCK()
         self._threads = {threading.current_thread()}
         self._waiting: dict[threading.Thread, _Wait] = {}
@@ -63,10 +66,14 @@ class IdleTime:
         self._look_s = _LOOK_S
 
     def monotonic(self) -> float:
-        return _MONOTONIC() + self.skipped_s
+        return self._began + self._passed_s
 
     def time(self) -> float:
-        return _TIME() + self.skipped_s
+        return self._wall + self._passed_s
+
+    @property
+    def _passed_s(self) -> float:
+        return (_MONOTONIC() - self._began) * _AT_WORK + self.skipped_s
 
     # --- when it jumps ---
 

@@ -14,6 +14,8 @@ from sco_payment.order import Order
 from sco_sim.printer import VirtualPrinter
 from tests.payment.lane_kit import OwnUI, bench
 
+pytestmark = pytest.mark.usefixtures("idle_time")
+
 ORDER = Order("42", 25300)
 
 

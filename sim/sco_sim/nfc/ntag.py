@@ -66,9 +66,10 @@ class Pages(Mapping[int, bytes]):
         self._memory = memory
 
     def __getitem__(self, page: int) -> bytes:
-        if not 0 <= page < len(self):
+        data = bytes(self._memory[page * 4 : page * 4 + 4])
+        if page < 0 or len(data) < 4:
             raise KeyError(page)
-        return bytes(self._memory[page * 4 : page * 4 + 4])
+        return data
 
     def __len__(self) -> int:
         return len(self._memory) // 4

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
 from sco_drivers import open_nfc
 from sco_drivers.nfc import TagWriteFailed, WrongContent
 from sco_drivers.nfc.message import uri_message
-from sco_drivers.nfc.type2 import MODELS, Image, Model, Plan, find_ndef, plan_message
+from sco_drivers.nfc.type2 import MODELS, Image, Plan, find_ndef, plan_message
 from sco_sim.nfc.ntag import TEARS, VirtualTag
 from sco_sim.nfc.pn532 import VirtualReader
 
@@ -29,17 +30,17 @@ HUGE_CHANGES = [(OLD, HUGE), (HUGE, OLD), (HUGE, HUGE + "y"), (HUGE, ""), ("", H
 NOISE = [random.Random(seed).randbytes(4) for seed in range(10)]
 
 
-def model_of(tag: VirtualTag) -> Model:
-    return next(model for model in MODELS if model.product == tag.product)
+BY_PRODUCT = {model.product: model for model in MODELS}
+message_of = cache(uri_message)  # of few links, and asked for thousands of times
 
 
 def image_of(tag: VirtualTag) -> Image:
-    return Image(model_of(tag), tag.pages)
+    return Image(BY_PRODUCT[tag.product], tag.pages)
 
 
 def planned(tag: VirtualTag, uri: str) -> Plan:
     image = image_of(tag)
-    return plan_message(image, find_ndef(image), uri_message(uri) if uri else b"")
+    return plan_message(image, find_ndef(image), message_of(uri) if uri else b"")
 
 
 def carry_out(tag: VirtualTag, plan: Plan) -> None:

@@ -24,10 +24,13 @@ def _no_device_is_remembered() -> None:
 
 
 @pytest.fixture
-def idle_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[IdleTime]:
-    """A clock that no test waits for, shared by drivers, simulators and the test."""
+def idle_time() -> Iterator[IdleTime]:
+    """A clock that no test waits for, shared by drivers, simulators and the test.
+
+    Its patches are its own: a test's `monkeypatch` must be undone before what the test's fixtures have changed.
+    """
     clock = IdleTime()
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         clock.install(patch)
         patch.setattr(EscPosPrinter.__init__, "__defaults__", (clock.time, None))
         yield clock

@@ -8,7 +8,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -16,11 +16,8 @@ from tests.idle_time import IdleTime
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[IdleTime]:
-    one = IdleTime()
-    with monkeypatch.context() as patch:
-        one.install(patch)
-        yield one
+def clock(idle_time: IdleTime) -> IdleTime:
+    return idle_time
 
 
 def started(what: Callable[[], object]) -> threading.Thread:

@@ -24,6 +24,12 @@ from sco_sim import VirtualReader, VirtualTag
 from sco_sim.nfc.iso14443 import crc_a
 from sco_sim.nfc.pn53x_frame import ACK, FROM_HOST, cut, information
 
+
+@pytest.fixture(autouse=True)
+def _waits_for_no_clock() -> None:
+    """These libraries do: the processes of libnfc have the machine's own clock."""
+
+
 LINK = "https://qr.nspk.ru/AS10"
 OTHER = "https://qr.nspk.ru/AD20"
 UID = bytes.fromhex("04a1b2c3d4e5f6")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -722,8 +723,11 @@ def test_a_closed_payment_that_can_be_paid_again_is_open_again(cancel: m.Cancel)
     closed = state(P.CLOSED, presented=True, outcome=m.Outcome.UNPAID, cancel=cancel, next_at_ms=BEGIN + 30_000)
     after, effects = m.step(closed, answer(S.OPEN))
     assert (after.phase, after.until_ms) == (P.WATCHING, OVER)
+    assert after.next_at_ms == BEGIN + 30_000
     assert effects == ((m.SendCancel(8, ID),) if cancel is m.Cancel.NOT_ASKED else ())
     assert m.gate("A-1", None, [after]) is not None
+    after, effects = m.step(closed, answer(S.OPEN, at=OVER + 1))
+    assert (after.phase, type(effects[0])) == (P.OVERDUE, m.OpenCase)
 
 
 def test_an_open_payment_found_while_watching_is_cancelled() -> None:
@@ -1043,3 +1047,39 @@ def test_the_gate_after_a_payment_that_can_take_no_more_money(case: m.CaseReason
     assert m.gate("B-2", "s", [other]) is None
     reason = m.gate("B-2", "s", [other, replace(other, case=m.CaseReason.CREATE_UNKNOWN)])
     assert "the plate s may still be armed" in (reason or "")
+
+
+def leg(kopecks: int, before: int = 0, remaining: int = 0, key: str = "k1") -> m.State:
+    """A paid leg of the order A-1."""
+    return idle(P.PAID, plan=plan(key=key, kopecks=kopecks, tendered_by_sbp=before, remaining=remaining))
+
+
+@pytest.mark.parametrize(
+    ("paid", "tendered_by_sbp", "total", "reason"),
+    [
+        ([], 0, 253, None),
+        ([], 0, None, None),
+        ([], 1, 253, "this request counts 0,01"),
+        ([leg(100, remaining=153)], 100, 253, None),
+        ([leg(100, remaining=153)], 100, None, None),
+        ([leg(100, remaining=153), leg(50, 100, 103, "k2")], 150, 253, None),
+        ([leg(100, remaining=153)], 0, 253, r"paid in part \(attempt k1\): 1,00"),
+        ([leg(100, remaining=153)], 99, 253, "paid in part"),
+        ([leg(100, remaining=153)], 101, 253, "this lane's journal 1,00"),
+        ([leg(100, remaining=153)], 100, 254, "of a total of 2,53.* and not of 2,54"),
+        ([leg(252, remaining=1)], 252, 253, None),
+        ([leg(253)], 253, 253, r"A-1 is already paid \(attempt k1\)"),
+        ([leg(253)], 0, None, r"A-1 is already paid \(attempt k1\)"),
+    ],
+)
+def test_the_gate_for_the_next_leg(
+    paid: list[m.State], tendered_by_sbp: int, total: int | None, reason: str | None
+) -> None:
+    found = m.gate("A-1", None, paid, tendered_by_sbp, total)
+    assert (found is None) == (reason is None), found
+    if reason is not None:
+        assert re.search(reason, found or "")
+
+
+def test_another_orders_paid_leg_is_not_this_ones() -> None:
+    assert m.gate("B-2", None, [leg(100, remaining=153)], 0, 100) is None

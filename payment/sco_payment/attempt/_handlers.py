@@ -244,7 +244,7 @@ def _refunded(event: PaymentStatusReceived | Created) -> str:
 
 def created(state: State, event: Created) -> Step:
     """Present the link, if it fits the attempt and can still be paid."""
-    state = replace(state, payment_id=event.payment_id, link=event.link, may_exist=True, last_status_at_ms=event.at_ms)
+    state = replace(state, payment_id=event.payment_id, may_exist=True, last_status_at_ms=event.at_ms)
     final = _final_status(state, event)
     return final if final is not None else _offer(state, event)
 

@@ -185,7 +185,7 @@ def judge(bench: Bench, result: Round, status: int) -> str | None:
 
 def _judge_attempt(state: m.State, case: bool, at_bank: str, reported: str | None, gate: str | None) -> str | None:
     paid = at_bank == "Settled"
-    known = state.phase in m.FINAL or state.phase is m.Phase.WATCHING
+    known = state.phase in m.FINAL | m.BACKGROUND
     if not known:
         return f"recovery left the attempt in {state.phase.value}"
     if reported == "paid" and not (paid and state.phase is m.Phase.PAID):

@@ -96,7 +96,7 @@ def _prints_again(original: Any) -> Any:
     def print_(self: Any, plan: m.Plan, link: str) -> Any:
         found = original(self, plan, link)
         with suppress(DeviceError):
-            self._printer.get().print_ticket(replace(self._ticket(plan, link), ticket_id=f"again-{next(serial)}"))
+            self._printer.get().print_ticket(replace(self._ticket(plan, link, ""), ticket_id=f"again-{next(serial)}"))
         return found
 
     return print_

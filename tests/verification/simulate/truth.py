@@ -244,7 +244,8 @@ class Truth:
             raise Violation(0, f"the journal: {problems}")
         cases = {case.attempt: case for case in journal.cases(include_closed=True)}
         for state in journal.attempts():
-            if state.phase not in m.FINAL and state.plan.key not in cases:
+            settled = state.phase in m.FINAL or state.phase is m.Phase.CLOSED
+            if not settled and state.plan.key not in cases:
                 raise Violation(5, f"{state.plan.key} of {state.plan.order_no} is still {state.phase.value}")
             if state.phase is m.Phase.UNPAID and self._settled(state.plan.key):
                 raise Violation(4, f"{state.plan.key} is closed as unpaid; {self._describe(state.plan.key)}")

@@ -53,10 +53,10 @@ def _arm(point: _Points) -> None:
     interrupt_at = int(os.environ.get("SCO_TEST_INTERRUPT", "0"))
     status_requests = 0
 
-    def exchange_with_points(self: client.PayMaster, method: Any, path: str, *rest: Any) -> Any:
+    def exchange_with_points(self: client.PayMaster, token: Any, method: str, path: str, *rest: Any) -> Any:
         nonlocal status_requests
         point(f"before {method}")
-        answer = exchange(self, method, path, *rest)
+        answer = exchange(self, token, method, path, *rest)
         point(f"after {method}")
         if method == "GET":
             status_requests += 1

@@ -70,7 +70,14 @@ def test_the_scenes_are_those_of_a_lane(language: str) -> None:
         if text
     }
     elsewhere = {"payment_type", "use_qr", "case", "pay_until", "order", "to_pay"}
-    elsewhere |= {"currency", "repeat", "description", "no_refunds", "lane", "not_a_receipt"}  # on tickets and at the acquirer
+    elsewhere |= {
+        "currency",
+        "repeat",
+        "description",
+        "no_refunds",
+        "lane",
+        "not_a_receipt",
+    }  # on tickets and at the acquirer
     said_here = {text for name, text in asdict(said).items() if name not in elsewhere}
     assert words == said_here | {said.case.format(number=123)}
 

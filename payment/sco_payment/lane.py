@@ -176,7 +176,7 @@ class Lane:
     def printer(self) -> Printer | None:
         """The lane's printer, for the till's own receipts: only one program can hold its port. None without a printer.
 
-        It is opened if need be, and opened anew after a loss: take it for each document. From any thread; a payment's
+        It is opened if need be, and opened again after a loss: take it for each document. From any thread; a payment's
         ticket waits until a receipt is out. The lane closes it.
 
         Raises:

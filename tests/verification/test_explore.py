@@ -26,6 +26,7 @@ BOUNDS = [
     replace(SCENARIOS["refunding"], life=1, lies=False),
     replace(SCENARIOS["declining"], life=1, crashes=0),
     replace(SCENARIOS["declining"], life=1, lies=False),
+    replace(SCENARIOS["skewed"], life=1),
 ]
 
 

@@ -79,6 +79,7 @@ class Scenario:
         duplicates: whether a cancellation may arrive twice.
         lies: whether the acquirer may give wrong links, take other amounts and answer about other payments.
         declines: whether a declined try leaves a payment payable that the acquirer reports as closed.
+        behind: how many ticks the acquirer's clock is behind the lane's: it still creates what is expired here.
         names_attempt: whether the acquirer's list names the attempt that a payment was created for.
         refunds: whether the acquirer answers the cancellation of a paid payment with a refund. Its adapter then
             reports no payment as paid that a cancellation of its own, not answered yet, may still refund (see
@@ -95,6 +96,7 @@ class Scenario:
     duplicates: bool = False
     lies: bool = True
     declines: bool = False
+    behind: int = 0
     names_attempt: bool = True
     refunds: bool = False
     timing: m.Timing = TICKS
@@ -124,6 +126,7 @@ SCENARIOS = {
         Scenario("unattributed plate", plate=True, names_attempt=False),
         Scenario("refunding", refunds=True),
         Scenario("declining", declines=True),
+        Scenario("skewed", behind=2),
         Scenario(
             "silent dialog",
             timing=replace(TICKS, dialog_again=True, poll_in_dialog=False, poll_timeout_ms=1),
@@ -294,6 +297,7 @@ class Model:
         self.machine = Machine()
         self.plan = scenario.plan()
         timing = self.plan.timing
+        self._creates_until = scenario.life + scenario.behind
         self.end = scenario.life + scenario.grace
         # the longest way of an attempt that wakes at its invoice's end: present, cancel or find, confirm
         # (with a late cancellation and the poll after it), last question
@@ -358,7 +362,7 @@ class Model:
 
     def _creates(self, s: State, issued: str) -> State:
         """Once per key, and never what is expired already."""
-        if s.status != NOTHING or s.now >= self.plan.expires_at_ms:
+        if s.status != NOTHING or s.now >= self._creates_until:
             return s
         return s._replace(status=OPEN, issued=issued)
 
@@ -449,7 +453,7 @@ class Model:
         if s.status != NOTHING:
             yield "created", s
             yield "refused: the key was used", s
-        elif s.now >= self.plan.expires_at_ms:
+        elif s.now >= self._creates_until:
             yield "refused", s
         else:
             for issued in self._links():
@@ -620,7 +624,7 @@ class Model:
     def _may_be_paid(self, s: State) -> bool:
         if s.status == NOTHING:
             coming = s.late_create or any(call.kind == "create" and call.reply is None for call in s.calls)
-            return coming and s.now < self.plan.expires_at_ms
+            return coming and s.now < self._creates_until
         return s.status not in (CLOSED, DECLINED, REOPENED, PAID_ANYWAY, REFUNDED_ANYWAY)
 
     def check(self, s: State) -> None:

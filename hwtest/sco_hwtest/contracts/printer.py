@@ -330,7 +330,7 @@ def _broken(bench: Faulty, *faults: str, fixes: tuple[str, ...]) -> None:
 
 def paper_out_while_printing(bench: Faulty) -> None:
     """Paper that runs out during a ticket is reported; the ticket is printed again only if it did not come out."""
-    _broken(bench, "after 200 run-out-of-paper", fixes=("load-paper",))
+    _broken(bench, "after 150 run-out-of-paper", fixes=("load-paper",))
 
 
 def unplugged_while_printing(bench: Faulty) -> None:
@@ -340,7 +340,7 @@ def unplugged_while_printing(bench: Faulty) -> None:
 
 def power_lost_while_printing(bench: Faulty) -> None:
     """A power loss during a ticket is reported; the printer works again once it is back."""
-    _broken(bench, "after 250 power-off", fixes=("power-on",))
+    _broken(bench, "after 150 power-off", fixes=("power-on",))
 
 
 def unplugged_while_idle(bench: Faulty) -> None:

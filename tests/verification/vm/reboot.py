@@ -179,7 +179,7 @@ class Story:
         self.machine.run("test", "!", "-e", "/dev/sco/serial")  # another adapter does not get its name
         assert self.reader.tag.uri() == payment.link
         self.machine.plug_in(_READER_PORT, self.reader.path)
-        self.ends("P-3", "unpaid", "6-recovered")
+        self.ends("P-3", "closed", "6-recovered")
         assert (payment.status, payment.cancel_requests) == ("Cancelled", 1), payment
         assert self.bank.bank.creates == 3
         self.books("order P-1 253,00 ₽ paid_after_restart")

@@ -38,7 +38,7 @@ def sweep(bench: SimulatedField, url: str, fault: Fault, action: Action, old: st
     with open_nfc(url) as nfc:
         while True:
             bench.tag.memory[16:] = VirtualTag(uri=old).memory[16:]
-            nfc.read()
+            usable_again(nfc, tries)
             start = bench.command_count
             bench.inject(fault, at_command=at)
             try:

@@ -262,7 +262,7 @@ def test_a_reader_that_knows_a_tags_first_pages_only() -> None:
 def test_a_fault_at_any_command(make: Make, fault: Fault, action: Action) -> None:
     bench = make(uri=OLD)
     with bench.behind_pcscd() as url:
-        assert sweep(bench, url, fault, action, OLD, NEW)
+        assert sweep(bench, url, fault, action, OLD, NEW, tries=3)
 
 
 @marked
@@ -331,7 +331,7 @@ def test_by_escape_commands_the_field_is_ours() -> None:
 def test_a_fault_at_any_escape_command(fault: Fault, action: Action) -> None:
     bench = DirectReader(uri=OLD)
     with bench.with_escapes() as url:
-        assert sweep(bench, url, fault, action, OLD, NEW)
+        assert sweep(bench, url, fault, action, OLD, NEW, tries=3)
 
 
 @marked

@@ -25,6 +25,7 @@ def run_all(report: Report, line: devices.SerialGadget) -> None:
     if not report.wanted("display"):
         return
     line.gadget.plug()
+    devices.drain(line)
     with VirtualDisplay() as panel, devices.joined(line.inside, panel.path):
         report.check("display", "named-by-hand", lambda: named(line))
         for check in CHECKS:

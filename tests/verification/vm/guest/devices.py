@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import termios
 import threading
+import time
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +93,15 @@ def raw(path: Path | str) -> int:
     fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     tty.setraw(fd)
     return fd
+
+
+def drain(line: SerialGadget) -> None:
+    """Throw away what an earlier device on the line has sent: a host's terminal would echo it to the next one."""
+    ends = [raw(line.node), raw(line.inside)]
+    time.sleep(0.5)
+    for fd in ends:
+        termios.tcflush(fd, termios.TCIOFLUSH)
+        os.close(fd)
 
 
 @contextmanager

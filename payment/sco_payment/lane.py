@@ -259,7 +259,7 @@ class Lane:
     def _unfinished(self, state: m.State, follow: bool) -> bool:
         if state.phase in m.FINAL:
             return False
-        over = self._runtime.now() >= state.plan.expires_at_ms + state.plan.timing.grace_ms
+        over = self._runtime.now() >= state.plan.over_at_ms
         follow = follow and not (over and state.phase in (m.Phase.CLOSED, m.Phase.OVERDUE))
         return follow or state.outcome is None or state.busy
 

@@ -43,7 +43,6 @@ from sco_payment.attempt.states import (
     Outcome,
     PaymentStatus,
     Phase,
-    Plan,
     State,
     View,
 )
@@ -121,12 +120,7 @@ def _pace(state: State, at: int) -> int:
     timing = state.plan.timing
     if state.phase not in BACKGROUND:
         return timing.poll_ms
-    return max(timing.watch_ms, min((at - _over_at(state.plan)) // 4, _SLOWEST_MS))
-
-
-def _over_at(plan: Plan) -> int:
-    """When nothing about the payment should change any more, and the acquirer's list is complete."""
-    return plan.expires_at_ms + plan.timing.grace_ms
+    return max(timing.watch_ms, min((at - state.plan.over_at_ms) // 4, _SLOWEST_MS))
 
 
 def ask_later(state: State, event: StatusUnavailable | PaymentNotListed | PaymentStatusReceived | Created) -> Step:
@@ -191,7 +185,7 @@ def _case(state: State, phase: Phase, reason: CaseReason, detail: str, at: int) 
 
 def _watch(state: State, at: int) -> State:
     """Ask on in the background: for `until_ms` without a case of its own, then for days with one."""
-    end = max(_over_at(state.plan), at)
+    end = max(state.plan.over_at_ms, at)
     return replace(state, phase=Phase.WATCHING, until_ms=end, next_at_ms=at + state.plan.timing.watch_ms)
 
 
@@ -331,17 +325,17 @@ def finding_cancel(state: State, event: CancelWanted) -> Step:
 
 def finding_tick(state: State, event: Tick) -> Step:
     """Look again, until the time for it is over."""
-    if event.at_ms >= state.until_ms and state.payment_id is not None:  # its link never came
+    if event.at_ms < state.until_ms:
+        return ask_if_due(state, event)
+    if state.payment_id is not None:  # its link never came
         return send_cancel(state, EndReason.LINK_REFUSED if state.reason is EndReason.NONE else state.reason)
-    if event.at_ms >= state.until_ms:
-        return _case(
-            state,
-            Phase.WATCHING,
-            CaseReason.CREATE_UNKNOWN,
-            "the acquirer may have a payment whose id it never returned",
-            event.at_ms,
-        )
-    return ask_if_due(state, event)
+    return _case(
+        state,
+        Phase.WATCHING,
+        CaseReason.CREATE_UNKNOWN,
+        "the acquirer may have a payment whose id it never returned",
+        event.at_ms,
+    )
 
 
 # --- presenting and waiting ---------------------------------------------------------------------------------------
@@ -526,14 +520,18 @@ def watch_on(state: State, event: StatusUnavailable | PaymentStatusReceived) -> 
         state, _ = ask_later(replace(state, phase=Phase.OVERDUE), event)
         return _end_in_case(state, CaseReason.EXPIRED_UNCONFIRMED, detail)
     answered = isinstance(event, PaymentStatusReceived)
-    if answered and state.phase is Phase.OVERDUE and event.at_ms >= _over_at(state.plan) + state.plan.timing.overdue_ms:
+    if (
+        answered
+        and state.phase is Phase.OVERDUE
+        and event.at_ms >= state.plan.over_at_ms + state.plan.timing.overdue_ms
+    ):
         return replace(state, phase=Phase.UNSETTLED), (NoteCase("still no final status: the lane asks no more"),)
     return ask_later(state, event)
 
 
 def is_complete(state: State) -> bool:
     """Whether the request that was just answered was sent when all was over."""
-    return state.sent_at_ms >= _over_at(state.plan)
+    return state.sent_at_ms >= state.plan.over_at_ms
 
 
 # --- a lane that starts again, and its software -------------------------------------------------------------------
@@ -558,7 +556,7 @@ def recover_confirming(state: State, event: Recovered) -> Step:
 def recover_watching(state: State, event: Recovered) -> Step:
     """Go on watching, and ask at once. The network may come up later than the lane."""
     state = replace(answer_lost(state), busy=False)
-    until = max(_over_at(state.plan), event.at_ms + state.plan.timing.poll_timeout_ms)
+    until = max(state.plan.over_at_ms, event.at_ms + state.plan.timing.poll_timeout_ms)
     return _send_poll(replace(state, until_ms=until), event.at_ms)
 
 

@@ -158,6 +158,11 @@ class Plan:
     timing: Timing = Timing()
 
     @property
+    def over_at_ms(self) -> int:
+        """When nothing about the payment should change any more, and the acquirer's list is complete."""
+        return self.expires_at_ms + self.timing.grace_ms
+
+    @property
     def total_kopecks(self) -> int:
         """The order's total."""
         return self.kopecks + self.tendered_elsewhere + self.tendered_by_sbp + self.remaining

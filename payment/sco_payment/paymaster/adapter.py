@@ -181,7 +181,7 @@ class PayMasterAcquirer:
         """
         now = self._now()
         ahead = self._client.clock_ahead_s or 0.0
-        apart = _FAR_APART if now >= plan.expires_at_ms + plan.timing.grace_ms else _CLOCKS_APART
+        apart = _FAR_APART if now >= plan.over_at_ms else _CLOCKS_APART
         shift = timedelta(seconds=round(ahead))
         begun, until = _utc(plan.begun_at_ms), _utc(now)
         try:
@@ -308,7 +308,7 @@ def _is_from_the_time_of(payment: Payment, plan: Plan, shift: timedelta) -> bool
     """Whether the payment may have been created by the attempt, by PayMaster's clock, which is `shift` ahead."""
     if payment.created is None:
         return True
-    begun, end = _utc(plan.begun_at_ms) + shift, _utc(plan.expires_at_ms + plan.timing.grace_ms) + shift
+    begun, end = _utc(plan.begun_at_ms) + shift, _utc(plan.over_at_ms) + shift
     return begun - _CLOCKS_APART <= payment.created <= end + _CLOCKS_APART
 
 

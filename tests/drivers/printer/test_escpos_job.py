@@ -1,4 +1,4 @@
-"""Code written for python-escpos, unchanged, on our port: what is on the paper, and what it is told of the printer."""
+"""Code written for python-escpos, unchanged, on our port: what is on the paper, and what it learns of the printer."""
 
 from __future__ import annotations
 

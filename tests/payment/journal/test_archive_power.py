@@ -111,7 +111,7 @@ def scene() -> Iterator[Scene]:
 
 
 def archived(folder: Path, disk: Disk, interrupted: Callable[[Journal], None] = lambda _: None) -> None:
-    """The journal in `folder` is archived on `disk`, which is told when that is done."""
+    """The journal in `folder` is archived on `disk`, which gets a mark when that is done."""
     with RecordedJournal(folder / "j", disk) as journal:
         journal._db.execute(f"PRAGMA user_version={schema.VERSION}")  # so the log exists, and syncs no folder any more
         interrupted(journal)

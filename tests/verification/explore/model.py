@@ -257,7 +257,7 @@ def _relabelled(state: m.State) -> m.State:
     that a phase does not look at are dropped, and of `sent_at_ms` only what it is compared with is kept."""
     if state.phase in m.FINAL:
         return _on_disk(state)
-    over = state.plan.expires_at_ms + state.plan.timing.grace_ms
+    over = state.plan.over_at_ms
     return replace(
         state,
         delivered=_delivered(state),

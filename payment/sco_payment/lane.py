@@ -103,9 +103,7 @@ class Lane:
         loop, last_cancel = self._loop, self._last_cancel  # before the lock, for which this call may have to wait
         with self._running_loop():
             if loop.foreground is not None:  # called by the same thread again: from `deliver` or an observer
-                raise PaymentRefused(
-                    "a payment is under way: begin the next one when `pay` has returned", Refusal.BUSY
-                )
+                raise PaymentRefused("a payment is under way: begin the next one when `pay` has returned", Refusal.BUSY)
             key = self._new_key() if key is None else key
             plan = self._plan(order, key, till_id)
             loop.load_open()
@@ -243,6 +241,7 @@ class Lane:
             remaining=order.lacking_kopecks - order.due_kopecks,
             timing=settings.machine_timing,
             till_id=till_id,
+            link_hosts=tuple(dict.fromkeys((*self._loop.acquirer.link_hosts, *settings.display.link_hosts))),
         )
 
     def _pass_gate(self, plan: m.Plan) -> None:

@@ -83,6 +83,11 @@ class DisplaySettings:
     sticker_id: str = _setting("", "mode 2 static: id of the cash link that the lane activates")
     plate_link: str = _setting("", "mode 2 static: the link that plate and tag carry")
     qr_with_plate: bool = _setting(True, "mode 2: show the QR code on the screen too")
+    link_hosts: tuple[str, ...] = _setting(
+        (),
+        "hosts whose links may be shown besides nspk.ru and the acquirer's own, with their subdomains; links to any "
+        "other are refused",
+    )
     retract_ticket: str = _setting(
         "end",
         "mode 0, a printer that holds the ticket in its output: when one that nobody took is retracted. end: when the "

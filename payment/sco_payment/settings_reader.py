@@ -26,9 +26,9 @@ from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, Settings
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _LONGEST_PLATE_S = 1200.0
 """For which SBP keeps an amount on a cash link."""
-_URLS = tuple[str, ...]
+_TEXTS = tuple[str, ...]
 """Type of a setting that is one URL or a list of them."""
-_IN_ENVIRONMENT = (str, int, float, bool, _URLS)
+_IN_ENVIRONMENT = (str, int, float, bool, _TEXTS)
 """Types of settings that an environment variable can hold."""
 
 
@@ -69,7 +69,7 @@ def load_settings(path: str | Path, environment: Mapping[str, str] | None = None
         raise SettingsError(source, [f"not UTF-8 text (line {line}): save the file as UTF-8"]) from None
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib's own, a number of 5,000 digits, a thousand brackets
         raise SettingsError(source, [f"not TOML: {error}"]) from None
     _resolve_paths(Path(path).parent, data)
     return settings_from_mapping(data, os.environ if environment is None else environment, source=source, token=token)
@@ -191,7 +191,7 @@ def _read_section(
         problem = _problem_of(raw, hints[key], entry)
         if problem:
             problems.append(f"{where} = {raw!r}: {problem}")
-        elif hints[key] == _URLS:
+        elif hints[key] == _TEXTS:
             values[key] = ((raw,) if raw else ()) if isinstance(raw, str) else tuple(raw)
         else:
             values[key] = float(raw) if hints[key] is float else raw
@@ -206,7 +206,7 @@ def _from_environment(text: str, kind: Any) -> Any:
             return kind(text)
         except ValueError:
             return text
-    return text.split() if kind == _URLS else text
+    return text.split() if kind == _TEXTS else text
 
 
 def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
@@ -229,12 +229,12 @@ def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
             return f"must be at most {longest} printable characters, found {len(raw)}"
         choices = entry.metadata["choices"]
         return None if not choices or raw in choices else f"must be one of {', '.join(choices)}"
-    if kind == _URLS:
+    if kind == _TEXTS:
         urls = [raw] if isinstance(raw, str) else raw
         if not isinstance(urls, list) or not all(
             isinstance(url, str) and is_utf8(url) and (url or not raw) for url in urls
         ):
-            return "must be a URL in quotes, or a list of them"
+            return "must be text in quotes, or a list of them"
         twice = sorted({url for url in urls if urls.count(url) > 1})
         return f"{twice[0]} is there twice" if twice else None
     if not isinstance(raw, Mapping) or not all(isinstance(value, int) and 1 <= value <= 6 for value in raw.values()):
@@ -268,6 +268,9 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
             Path(paymaster.ca_file).open("rb").close()
         except OSError as error:
             problems.append(f"paymaster.ca_file: {paymaster.ca_file}: {error.strerror}")
+    for host in display.link_hosts:
+        if not links.is_host(host):
+            problems.append(f"display.link_hosts: {host!r} is not the name of a public host, e.g. qr.bank.example")
     if display.mode == Mode.PRINT.value and not devices.printer:
         problems.append("display.mode = 0 prints the code, but devices.printer is missing")
     if display.mode == Mode.SCREEN.value and not display.qr_on_screen and not devices.display:

@@ -256,8 +256,9 @@ def _offer(state: State, event: Created | PaymentStatusReceived) -> Step:
         if state.phase is Phase.FINDING:
             return ask_later(state, event)
         return _send_poll(replace(state, phase=Phase.FINDING), event.at_ms)
-    judgement = links.judge(event.link, kopecks=state.plan.kopecks, currency=state.plan.currency)
-    foreign_plate = state.plan.plate_link is not None and not links.same_code(event.link, state.plan.plate_link)
+    plan = state.plan
+    judgement = links.judge(event.link, kopecks=plan.kopecks, currency=plan.currency, hosts=plan.link_hosts)
+    foreign_plate = plan.plate_link is not None and not links.same_code(event.link, plan.plate_link)
     if judgement.verdict is links.Verdict.REFUSED or foreign_plate:
         return send_cancel(state, EndReason.LINK_REFUSED)
     state = replace(

@@ -302,7 +302,7 @@ class PayMaster:
     def _exchange(
         self, token: Token, method: str, path: str, body: bytes | None, key: str | None, deadline: float
     ) -> tuple[int, Any, bytes]:
-        headers = {"Authorization": token.header(), "Accept": "application/json"}
+        headers = {"Authorization": token.header(), "Accept": "application/json", "Accept-Encoding": "identity"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if key is not None:
@@ -449,8 +449,11 @@ def _trust_the_system(context: ssl.SSLContext) -> None:
 
 
 def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding != "identity":  # was not asked for; a few kilobytes of it may become gigabytes
+        raise NoAnswer(f"the answer is packed ({_readable(encoding)}), which was not asked for")
     data = b""
-    for block in answer.stream(_BLOCK):
+    for block in answer.stream(_BLOCK, decode_content=False):
         data += block
         if len(data) > MAX_ANSWER:
             raise NoAnswer(f"the answer is longer than {MAX_ANSWER} bytes")
@@ -532,8 +535,8 @@ class _TlsPool(_OnceEach, urllib3.HTTPSConnectionPool):
 
 
 def _segment(identifier: str) -> str:
-    if not identifier:
-        raise ValueError("an empty id")
+    if identifier in ("", ".", ".."):  # the last two would lead to another address
+        raise ValueError(f"{identifier!r} is no id")
     return quote(identifier, safe="")
 
 

@@ -21,7 +21,7 @@ from sco_payment.customer.texts import LANGUAGES
 from sco_payment.customer.ui import Choose, LaneUI, NoUI, ScreenUI, SeveralUIs
 from sco_payment.devices import ReopeningDevice
 from sco_payment.events import Observer, TagChanged, TagEnduranceExceeded, isolated, null_observer, stamped
-from sco_payment.journal import Journal
+from sco_payment.journal.opening import open_journal
 from sco_payment.lane import Lane, LaneDevice
 from sco_payment.runtime import Runtime, ThreadRuntime
 from sco_payment.settings import Settings
@@ -96,7 +96,7 @@ def open_lane(
         _check_ui(given)
     runtime = ThreadRuntime() if runtime is None else runtime
     acquirer = open_acquirer(settings, _LaneClock(runtime), token)
-    journal = Journal(settings.journal.path, lane_id=settings.lane.pos_id, acquirer=acquirer.name)
+    journal = open_journal(settings, acquirer.name)
     gc.collect()  # what the imports left over; the devices' drivers then find room
     observer = stamped(isolated(observer), runtime.now)
     texts = LANGUAGES[settings.lane.language]

@@ -164,11 +164,16 @@ class DialogSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSettings:
-    """Where the journal is kept."""
+    """Where the journal is kept, and what remembers its last row."""
 
     path: str = _setting(
         "",
         "SQLite file on a disk that survives power loss; its folder must exist; relative: from the settings file",
+    )
+    anchor: str = _setting(
+        "",
+        "file, best on another disk, that remembers the journal's last row, so that a lost journal or an older copy is "
+        "noticed; empty: one in the unit's state folder (STATE_DIRECTORY), where that is not the journal's",
     )
 
 

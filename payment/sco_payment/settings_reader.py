@@ -7,9 +7,11 @@ paths in the settings file start at its own folder.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import Field, fields
 from pathlib import Path
@@ -26,6 +28,9 @@ from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, ServiceSetti
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _LONGEST_PLATE_S = 1200.0
 """For which SBP keeps an amount on a cash link."""
+_LONGEST_FILE = 1 << 20
+"""Bytes. The longest settings that a lane needs have some thousands."""
+_LONGEST_SHOWN = 320
 _TEXTS = tuple[str, ...]
 """Type of a setting that is one text or a list of them."""
 _CLIENTS = dict[str, dict[str, str]]
@@ -62,7 +67,8 @@ def load_settings(path: str | Path, environment: Mapping[str, str] | None = None
     """
     source = str(path)
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")  # editors on Windows write a byte order mark
+        data = _read(Path(path))
+        text = data.decode("utf-8-sig")  # editors on Windows write a byte order mark
     except FileNotFoundError:
         raise SettingsError(source, ["no such file"]) from None
     except OSError as error:
@@ -71,17 +77,27 @@ def load_settings(path: str | Path, environment: Mapping[str, str] | None = None
         line = error.object[: error.start].count(b"\n") + 1
         raise SettingsError(source, [f"not UTF-8 text (line {line}): save the file as UTF-8"]) from None
     try:
-        data = tomllib.loads(text)
+        table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # tomllib's own, a number of 5,000 digits, a thousand brackets
         raise SettingsError(source, [f"not TOML: {error}"]) from None
-    _resolve_paths(Path(path).parent, data)
-    return settings_from_mapping(data, os.environ if environment is None else environment, source=source, token=token)
+    _resolve_paths(Path(path).parent, table)
+    return settings_from_mapping(table, os.environ if environment is None else environment, source=source, token=token)
+
+
+def _read(path: Path) -> bytes:
+    """The settings file, which may be a pipe of a shell, but has an end. Raises OSError."""
+    with path.open("rb") as file:
+        data = file.read(_LONGEST_FILE + 1)
+    if len(data) > _LONGEST_FILE:
+        raise OSError(errno.EFBIG, f"longer than {_LONGEST_FILE} bytes, which no settings file is")
+    return data
 
 
 def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
     """Let relative paths start at the settings file: a command run elsewhere must not start a second journal."""
     for section, name in (
         ("journal", "path"),
+        ("journal", "anchor"),
         ("paymaster", "token_file"),
         ("paymaster", "ca_file"),
         ("paymaster", "proxy_login_file"),
@@ -203,12 +219,21 @@ def _read_section(
             continue
         problem = _problem_of(raw, hints[key], entry)
         if problem:
-            problems.append(f"{where} = {raw!r}: {problem}")
+            problems.append(f"{where} = {_shown(raw)}: {problem}")
         elif hints[key] == _TEXTS:
             values[key] = ((raw,) if raw else ()) if isinstance(raw, str) else tuple(raw)
         else:
             values[key] = float(raw) if hints[key] is float else raw
     return kind(**values)
+
+
+def _shown(raw: Any) -> str:
+    """What was found, for a message: a number of thousands of digits cannot even be written down."""
+    try:
+        text = repr(raw)
+    except ValueError:
+        return "a number"
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
 
 
 def _from_environment(text: str, kind: Any) -> Any:
@@ -237,6 +262,8 @@ def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
             return "must be text in quotes"
         if not is_utf8(raw):  # from the environment; PayMaster and the journal could not store it
             return "must be UTF-8 text"
+        if any(unicodedata.category(char) in ("Cc", "Zl", "Zp") and char != "\n" for char in raw):
+            return "must be without control characters"
         longest = entry.metadata["max"]
         if longest is not None and (len(raw) > longest or not raw.isprintable()):
             return f"must be at most {longest} printable characters, found {len(raw)}"

@@ -15,6 +15,7 @@ from sco_payment.cli.output import fail, load_settings_or_exit, print_json, sett
 from sco_payment.journal import Case, Journal, JournalBusy, JournalError, NoSuchCase, Record, resolutions
 from sco_payment.journal.codec import case_data, record_data
 from sco_payment.journal.describe import describe
+from sco_payment.journal.opening import open_journal
 from sco_payment.journal.resolutions import Resolution
 from sco_payment.money import format_amount
 from sco_payment.settings import Settings
@@ -72,7 +73,7 @@ def _close_case(settings: Settings, number: int, operator: str, reason: str) -> 
     """Close the case in the journal; while a lane has the journal open, let the lane do it when it is idle."""
     path, at_ms = settings.journal.path, time.time_ns() // 1_000_000
     try:
-        with Journal(path, lane_id=settings.lane.pos_id, acquirer=settings.lane.acquirer) as journal:
+        with open_journal(settings) as journal:
             resolutions.apply_pending(journal)
             journal.close_case(number, operator=operator, resolution=reason, at_ms=at_ms)
             return

@@ -3,9 +3,9 @@
 One process writes a journal. Its lock is a file next to the journal's own, which is resolved first: a journal that is
 reached by two names has one lock. The lock's content is the process's number and, for a lane's service, its address.
 
-An *anchor* is a row's number and hash. The journal leaves that of its last row in a file next to it and, where
-there is one, in a second place (`journal.anchor`, or the folder that systemd gives the lane's unit). It is written after
-each transaction and not synced: it is never ahead of the journal, and may be behind after a power cut. A journal that
+An *anchor* is a row's number and hash. The journal leaves that of its last row in a file next to it and, where there is
+one, in a second place (`journal.anchor`, or the folder that systemd gives the lane's unit). It is written after each
+transaction and not synced: it is never ahead of the journal, and may be behind after a power cut. A journal that
 lacks the row of its anchor is an older copy; one that is not there at all while its anchor is has been lost.
 """
 
@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from sco_payment.journal import location
@@ -113,7 +114,7 @@ class Anchors:
         """Refuse to begin a journal where there was one. Raises JournalLost."""
         if found := self.traces():
             raise JournalLost(
-                f"{self._journal}: there is no journal, but there was one ({', '.join(map(str, found))} is left of it): "
+                f"{self._journal}: there is no journal, but there was one ({', '.join(map(str, found))} is left): "
                 "is its disk mounted? A new one would forget every payment and open case: see 'The journal is lost' in "
                 "the handbook; `sco-pay journal new` begins one on purpose"
             )
@@ -172,7 +173,7 @@ def _sum(anchor: str) -> str:
     return hashlib.sha256(anchor.encode()).hexdigest()[:16]
 
 
-def second_place(journal: Path, configured: str, environment: dict[str, str]) -> Path | None:
+def second_place(journal: Path, configured: str, environment: Mapping[str, str]) -> Path | None:
     """Where the second anchor is kept: as the settings say, or in the folder that systemd gives the unit."""
     if configured:
         return Path(configured)

@@ -18,10 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
-from sco_payment.attempt import Effect, Event, NoteCase, OpenCase, Phase, State, needs_recovery
-from sco_payment.journal import archive, codec, integrity, location, lock, schema, verify
+from sco_payment.attempt import CaseReason, Effect, Event, NoteCase, OpenCase, Phase, State, needs_recovery
+from sco_payment.journal import archive, codec, integrity, location, lock, salvage, schema, verify
 from sco_payment.journal.errors import (
-    JournalBusy,
     JournalDamaged,
     JournalError,
     JournalLost,
@@ -312,6 +311,63 @@ class Journal:
         row = db.execute("SELECT seq, hash FROM head").fetchone()
         return None if row is None else (int(row[0]), str(row[1]))
 
+    def take_over(self, found: salvage.Salvaged, damaged: str, *, at_ms: int) -> int | None:
+        """Fill this new, empty journal with what `found` has of the file `damaged`, in one transaction.
+
+        Returns:
+            The number of the case about what is lost; None where nothing is.
+        """
+        loss = salvage.describe_loss(found)
+        with self._transaction() as db:
+            part = found.part
+            db.execute(
+                "UPDATE segment SET base_seq = ?, base_hash = ?, base_file = ?, last_case = ?",
+                (part.base_seq, part.base_hash, part.base_file, part.last_case),
+            )
+            if part.base_seq:
+                db.execute("INSERT INTO head VALUES (1, ?, ?)", (part.base_seq, part.base_hash))
+            db.executemany("INSERT OR IGNORE INTO archived VALUES (?, ?, ?, ?)", found.archived)
+            if part.base_seq:
+                body = codec.encode_body(
+                    "archived",
+                    last_row=part.base_seq,
+                    last_hash=part.base_hash,
+                    file=part.base_file,
+                    kept_rows_hash=verify.kept_rows_hash(self._each, part.base_seq),
+                    attempts_hash=verify.attempts_hash(self._each),
+                )
+                self._append(db, at_ms, "", "archived", body)
+            for key, before in found.states.items():
+                state = salvage.reopened(before) if key in found.doubtful else before
+                self._take_over_attempt(db, state, at_ms)
+                note = f"taken over from {damaged}" + (", which contradicts itself about it" * (key in found.doubtful))
+                self._append(db, at_ms, key, "note", codec.encode_body("note", text=note))
+            for row in found.cases:
+                self._take_over_case(db, row)
+            if not loss:
+                return None
+            lost = salvage.loss_state(found, at_ms)
+            self._take_over_attempt(db, lost, at_ms)
+            detail = (
+                f"{loss} of the journal are lost (kept in {damaged}): compare the acquirer's list of the time before "
+                "now with the till's receipts"
+            )
+            return self._open_case(db, at_ms, lost.plan.key, OpenCase(CaseReason.CREATE_UNKNOWN, detail))
+
+    def _take_over_attempt(self, db: sqlite3.Connection, state: State, at_ms: int) -> None:
+        body = codec.encode_body("attempt_started", event=None, state=state, effects=())
+        self._append(db, at_ms, state.plan.key, "attempt_started", body)
+        row = (state.plan.key, state.plan.order_no, int(needs_recovery(state)), codec.RECORD_VERSION)
+        db.execute("INSERT INTO attempts VALUES (?, ?, ?, ?, ?)", (*row, codec.to_json(body["state"])))
+
+    def _take_over_case(self, db: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+        number, key, opened_at_ms, reason, detail, closed_at_ms, operator, resolution = row
+        db.execute("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._append(db, opened_at_ms, key, "case_opened", {"case_number": number, "reason": reason, "detail": detail})
+        if closed_at_ms is not None:
+            body = codec.encode_body("case_closed", case_number=number, operator=operator, resolution=resolution)
+            self._append(db, closed_at_ms, key, "case_closed", body)
+
     # --- reading ---------------------------------------------------------------------------------------------
 
     def records(self, *, after: int = 0, limit: int = 1_000, attempt: str | None = None) -> list[Record]:
@@ -447,7 +503,7 @@ class Journal:
         with self._snapshot():
             with self._sqlite():
                 found = integrity.problems(self._db)
-            return found + verify.problems(self._each, anchored)
+            return found or verify.problems(self._each, anchored)
 
     def archived(self) -> tuple[int, str]:
         """The last row that an archive took out of this journal, and that archive's name; 0 and "" for none."""

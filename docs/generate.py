@@ -1,8 +1,8 @@
 """Makes the reference pages that come from the code: `make docs` runs it before Sphinx.
 
 `conformance.md`, `reference/settings.md`, `events.md`, `service.md` and `diagrams/packages.svg` are in the repository,
-and a test compares them with the code; `reference/commands.md`, `reference/modules.md` and `diagrams/modules.svg` are made
-for each build.
+and a test compares them with the code; `reference/commands.md`, `reference/modules.md` and `diagrams/modules.svg` are
+made for each build.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def service() -> str:
     parts = [
         "# The lane's service",
         "",
-        "What `sco-pay serve` answers; [Connect a till](../guide/connect-a-till.md) says how to use it. Bodies and answers",
-        "are described by OpenAPI, at `/v1/openapi.yaml` of each service.",
+        "What `sco-pay serve` answers; [Connect a till](../guide/connect-a-till.md) says how to use it. OpenAPI describes",
+        "bodies and answers, at `/v1/openapi.yaml` of each service.",
         "",
         "## Resources",
         "",
@@ -105,8 +105,8 @@ def service() -> str:
         "",
         "## Problems",
         "",
-        "A refusal is `application/problem+json` (RFC 9457). Codes do not change within a major version; new ones may be",
-        "added: go by `retry` and the status for one that you do not know. *Again*: the same request may succeed later.",
+        "A refusal is `application/problem+json` (RFC 9457). Codes do not change within a major version; new ones may",
+        "come: go by `retry` and the status for one that you do not know. *Again*: the same request may succeed later.",
         "",
         "| code | status | again | meaning | по-русски |",
         "|---|---|---|---|---|",

@@ -89,7 +89,7 @@ def service() -> str:
     parts = [
         "# The lane's service",
         "",
-        "What `sco-pay serve` answers; [Connect a till](../guide/connect-a-till.md) says how to use it. OpenAPI describes",
+        "What `sco-pay serve` answers; see [Connect a till](../guide/connect-a-till.md) for its use. OpenAPI describes",
         "bodies and answers, at `/v1/openapi.yaml` of each service.",
         "",
         "## Resources",

@@ -58,7 +58,15 @@ class ScreenState:
         case: number of the case that the attendant will ask for.
         buttons: left to right. What the customer chooses goes to `Lane.choose` with `attempt`.
         attempt: key of the attempt on the screen.
-        plate: whether the customer pays at the plate or tag next to the screen.
+        plate: whether the customer pays at the plate or tag next to the screen; the code on it is the second way.
+        ticket: whether the customer pays by the code on the printed ticket.
+        prominent: how many of `lines`, from the first, are as important as the headline: show them as large.
+        status: what the lane is doing meanwhile ("Проверяем оплату"); show it with something that moves. It comes and
+            goes while the rest of the screen stays: keep the code in its place.
+        hint: the first step on the customer's phone, next to the logo of the payment system if there is one.
+        amount_text: `amount_kopecks` as people read it ("253,00 ₽"); empty where there is none.
+        expires_text: the words before the countdown ("Осталось"); empty where there is none.
+        case_text: the words with the case's number ("Обращение № 12"), the largest on the screen; empty without a case.
     """
 
     view: View
@@ -71,6 +79,13 @@ class ScreenState:
     buttons: tuple[Button, ...] = ()
     attempt: str = ""
     plate: bool = False
+    ticket: bool = False
+    prominent: int = 0
+    status: str = ""
+    hint: str = ""
+    amount_text: str = ""
+    expires_text: str = ""
+    case_text: str = ""
 
     def offers(self, button: str) -> bool:
         """Whether a button with that id is on the screen."""
@@ -154,17 +169,17 @@ def scene_of(state: ScreenState, texts: Texts) -> Scene:
         name = "qr" if state.link else "plate"
         if state.link is None:
             drawing = Drawing.TAP_OR_SCAN if state.plate else Drawing.SPINNER
-    case = () if state.case is None else (texts.case.format(number=state.case),)
+    case = () if state.case is None else (state.case_text or texts.case.format(number=state.case),)
     return Scene(
         name=name,
         headline=state.headline,
-        lines=(*state.lines, *case),
-        amount="" if state.amount_kopecks is None else format_amount(state.amount_kopecks),
+        lines=tuple(line for line in (*state.lines, state.hint, state.status, *case) if line),
+        amount="" if state.amount_kopecks is None else state.amount_text or format_amount(state.amount_kopecks),
         qr=state.link,
         drawing=drawing,
         buttons=tuple(SceneButton(button.id, button.text, primary=button.primary) for button in state.buttons),
         deadline=None if state.expires_at_ms is None else state.expires_at_ms / 1000,
-        deadline_label="" if state.expires_at_ms is None else texts.time_left,
+        deadline_label="" if state.expires_at_ms is None else state.expires_text or texts.time_left,
     )
 
 

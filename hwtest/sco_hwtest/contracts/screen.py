@@ -37,17 +37,18 @@ RETRY = Button("retry", RUSSIAN.retry, primary=True)
 _PLAN = m.Plan("k", "42", 253_00, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=0)
 _SHOWN = m.State(_PLAN, m.Phase.WAITING, payment_id="p", link=LINK, presented=True)
 _STATES: dict[str, tuple[m.State, m.View]] = {
-    "begin": (m.State(_PLAN), m.View.WAIT),
     "wait": (replace(_SHOWN, phase=m.Phase.CANCELLING), m.View.WAIT),
     "qr": (_SHOWN, m.View.PAY),
-    "checking": (_SHOWN, m.View.PAY),
     "plate": (replace(_SHOWN, plan=replace(_PLAN, mode=m.Mode.PLATE)), m.View.PAY),
-    "plate-only": (replace(_SHOWN, plan=replace(_PLAN, mode=m.Mode.PLATE)), m.View.PAY),
     "paper": (replace(_SHOWN, plan=replace(_PLAN, mode=m.Mode.PRINT)), m.View.PAY),
     "dialog": (replace(_SHOWN, phase=m.Phase.ASKING), m.View.DIALOG),
     "paid": (replace(_SHOWN, phase=m.Phase.PAID), m.View.PAID),
     "unpaid": (replace(_SHOWN, phase=m.Phase.CLOSED), m.View.UNPAID),
     "attendant": (replace(_SHOWN, phase=m.Phase.WATCHING), m.View.ATTENDANT),
+    "begin": (m.State(_PLAN), m.View.WAIT),
+    "checking": (_SHOWN, m.View.PAY),
+    "plate-only": (replace(_SHOWN, plan=replace(_PLAN, mode=m.Mode.PLATE)), m.View.PAY),
+    "no-tag": (replace(_SHOWN, plan=replace(_PLAN, mode=m.Mode.PLATE)), m.View.PAY),
 }
 
 
@@ -58,7 +59,13 @@ def scenes(left_s: float = 277.0, language: str = "ru", kopecks: int = 253_00) -
 
     def scene(name: str) -> Scene:
         state, view = _STATES[name]
-        around = Surroundings(ends_at_ms, case=CASE, checking=name == "checking", qr_with_plate=name != "plate-only")
+        around = Surroundings(
+            ends_at_ms,
+            case=CASE,
+            checking=name == "checking",
+            qr_with_plate=name != "plate-only",
+            tag_ok=name != "no-tag",
+        )
         screen = screen_of(texts, replace(state, plan=replace(state.plan, kopecks=kopecks)), view, around)
         return replace(scene_of(screen, texts), name=name)
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
 from sco_drivers.errors import DeviceError
+from sco_drivers.screen import DEFAULT_THEME, Drawing, Scene, Screen, Theme
 from sco_drivers.screen import Button as SceneButton
-from sco_drivers.screen import Drawing, Scene, Screen
 from sco_drivers.touch import Tap, Touch
 from sco_payment.attempt import View
 from sco_payment.customer.texts import Texts
@@ -162,24 +162,30 @@ _DRAWINGS = {
 }
 
 
-def scene_of(state: ScreenState, texts: Texts) -> Scene:
-    """The scene in which a driver's screen shows `state`."""
+def scene_of(state: ScreenState, texts: Texts, theme: Theme = DEFAULT_THEME) -> Scene:
+    """The scene in which a driver's screen shows `state`; `texts` for words that the state lacks."""
     name, drawing = state.view.value, _DRAWINGS.get(state.view, Drawing.NONE)
     if state.view is View.PAY:
-        name = "qr" if state.link else "plate"
-        if state.link is None:
-            drawing = Drawing.TAP_OR_SCAN if state.plate else Drawing.SPINNER
-    case = () if state.case is None else (state.case_text or texts.case.format(number=state.case),)
+        drawing = Drawing.TAP_OR_SCAN if state.plate else Drawing.TICKET if state.ticket else Drawing.NONE
+        name = "plate" if state.plate else "ticket" if state.ticket else "qr" if state.link else "pay"
+        if drawing is Drawing.NONE and state.link is None:
+            drawing = Drawing.SPINNER
     return Scene(
         name=name,
         headline=state.headline,
-        lines=tuple(line for line in (*state.lines, state.hint, state.status, *case) if line),
+        lines=state.lines,
         amount="" if state.amount_kopecks is None else state.amount_text or format_amount(state.amount_kopecks),
         qr=state.link,
         drawing=drawing,
         buttons=tuple(SceneButton(button.id, button.text, primary=button.primary) for button in state.buttons),
         deadline=None if state.expires_at_ms is None else state.expires_at_ms / 1000,
         deadline_label="" if state.expires_at_ms is None else state.expires_text or texts.time_left,
+        prominent=state.prominent,
+        number="" if state.case is None else state.case_text or texts.case.format(number=state.case),
+        hint=state.hint,
+        status=state.status,
+        busy=state.ticket,
+        theme=theme,
     )
 
 

@@ -21,6 +21,7 @@ from sco_payment import link as links
 from sco_payment.acquirer import check_settings
 from sco_payment.attempt import Mode
 from sco_payment.customer.texts import is_utf8
+from sco_payment.customer.theme import read_theme
 from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, Settings
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
@@ -83,6 +84,8 @@ def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
         ("paymaster", "ca_file"),
         ("paymaster", "proxy_login_file"),
         ("ticket", "logo"),
+        ("lane", "logo"),
+        ("lane", "theme"),
     ):
         table = data.get(section)
         if isinstance(table, dict) and isinstance(table.get(name), str) and table[name]:
@@ -281,6 +284,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
             Path(settings.ticket.logo).open("rb").close()
         except OSError as error:
             problems.append(f"ticket.logo: {settings.ticket.logo}: {error.strerror}")
+    problems += read_theme(settings.lane)[1]
     if devices.nfc_uid:
         try:
             good = len(bytes.fromhex(devices.nfc_uid)) in (4, 7, 10)

@@ -246,10 +246,13 @@ class ScreenUI:
         touch: Sequence[ReopeningDevice[Touch]],
         texts: Texts,
         choose: Choose = _not_bound,
+        *,
+        theme: Theme = DEFAULT_THEME,
     ) -> None:
         self._screen = screen
         self._panels = tuple(_Panel(device, self._tapped) for device in touch)
         self._texts = texts
+        self._theme = theme
         self._choose = choose
         self._drawing = threading.RLock()  # one at a time opens and draws; taps do not wait for it
         self._mutex = threading.Lock()
@@ -287,7 +290,7 @@ class ScreenUI:
     def _draw(self) -> None:
         """Draw what is wanted. A tap on the scene before must not act on this one."""
         assert self._wanted is not None
-        state, scene = self._wanted, scene_of(self._wanted, self._texts)
+        state, scene = self._wanted, scene_of(self._wanted, self._texts, self._theme)
         self._drawn = False
         with self._mutex:
             self._tappable = None

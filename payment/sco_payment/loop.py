@@ -301,7 +301,7 @@ class Loop:
         """Put answers on the timeline when they change: a case must show what was asked and answered."""
         match event:
             case m.PaymentStatusReceived():
-                amount = format_amount(event.kopecks, sign=event.currency)
+                amount = format_amount(event.kopecks, currency=event.currency)
                 text = f"acquirer: {event.status.value} ({event.acquirer_status}), {amount}"
                 if not event.proved:
                     text += f"; that is payment {event.payment_id}, which agrees in order and sum and names no attempt"

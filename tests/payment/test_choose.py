@@ -94,7 +94,7 @@ def test_a_lane_without_a_screen_offers_nothing(tmp_path: Path) -> None:
     [
         (ScreenState(View.PAY, "h", link="https://qr.nspk.ru/A"), "qr", "none"),
         (ScreenState(View.PAY, "h", plate=True), "plate", "tap_or_scan"),
-        (ScreenState(View.PAY, "h", ticket=True), "ticket", "ticket"),
+        (ScreenState(View.PAY, "h", ticket=True), "paper", "ticket"),
         (ScreenState(View.PAY, "h"), "pay", "spinner"),  # another display has the code
         (ScreenState(View.WAIT, "h"), "wait", "spinner"),
         (ScreenState(View.DIALOG, "h", buttons=(Button("retry", "Повторить", primary=True),)), "dialog", "none"),

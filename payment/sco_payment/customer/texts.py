@@ -38,7 +38,7 @@ class Texts:
     pay_until: str
     order: str
     to_pay: str
-    currency: str
+    currency: str  # where a printer has no rouble sign
     repeat: str
     lane: str
     not_a_receipt: str

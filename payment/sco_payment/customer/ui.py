@@ -167,7 +167,7 @@ def scene_of(state: ScreenState, texts: Texts, theme: Theme = DEFAULT_THEME) -> 
     name, drawing = state.view.value, _DRAWINGS.get(state.view, Drawing.NONE)
     if state.view is View.PAY:
         drawing = Drawing.TAP_OR_SCAN if state.plate else Drawing.TICKET if state.ticket else Drawing.NONE
-        name = "plate" if state.plate else "ticket" if state.ticket else "qr" if state.link else "pay"
+        name = "plate" if state.plate else "paper" if state.ticket else "qr" if state.link else "pay"
         if drawing is Drawing.NONE and state.link is None:
             drawing = Drawing.SPINNER
     return Scene(

@@ -70,10 +70,11 @@ def _how_to_pay(texts: Texts, state: m.State, screen: ScreenState, around: Surro
     if plan.mode is m.Mode.SCREEN:
         return replace(screen, link=state.link)
     link = state.link if around.qr_with_plate else None
-    lines: tuple[str, ...] = (texts.scan_plate,)
-    if around.tag_ok is False:
-        lines = (texts.use_qr,) if link or plan.plate_link else ()
-    return replace(screen, lines=lines, prominent=len(lines), link=link, plate=True)
+    if around.tag_ok is not False:
+        return replace(screen, lines=(texts.scan_plate,), prominent=1, link=link, plate=True)
+    # The code leads where there is one; a plate has a code of its own, printed next to the tag.
+    lines = (texts.use_qr,) if link or plan.plate_link else ()
+    return replace(screen, lines=lines, prominent=len(lines), link=link, plate=link is None)
 
 
 def _closed_by_acquirer(state: m.State) -> bool:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Protocol, Self, runtime_checkable
 
 from sco_drivers.errors import ScreenError
-from sco_drivers.screen.theme import DEFAULT_THEME, Logo, Theme
+from sco_drivers.screen.theme import DEFAULT_THEME, Logo, Theme, from_hex
 
 __all__ = [
     "DEFAULT_THEME",
@@ -25,6 +25,7 @@ __all__ = [
     "ScreenError",
     "Theme",
     "UnsupportedScreen",
+    "from_hex",
 ]
 
 

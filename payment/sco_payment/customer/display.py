@@ -198,9 +198,7 @@ class CustomerDisplay:
     def show_out_of_service(self, key: str) -> None:
         """The journal failed during this attempt: the customer must not pay what cannot be recorded."""
         texts = self._texts
-        state = ScreenState(
-            m.View.ATTENDANT, texts.attendant, (texts.out_of_service,), prominent=1, attempt=key
-        )
+        state = ScreenState(m.View.ATTENDANT, texts.attendant, (texts.out_of_service,), prominent=1, attempt=key)
         self._show_latest(key, lambda: state)
         self.withdraw(None)
 

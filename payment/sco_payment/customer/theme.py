@@ -11,8 +11,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from sco_drivers.screen import DEFAULT_THEME, Logo, Theme
-from sco_drivers.screen.theme import from_hex
+from sco_drivers.screen import DEFAULT_THEME, Logo, Theme, from_hex
 from sco_payment.settings import LaneSettings, Settings
 
 log = logging.getLogger(__name__)

@@ -605,7 +605,8 @@ def _column(scene: Scene, matrix: QrMatrix | None, longest: str, trial: _Trial) 
         if visual is None:
             return None
         # Words shrink before the code or the drawing gets less than its share.
-        least = min(wide, high) * trial.share * 5 // 400
+        both = visual.code is not None and visual.drawing is not None
+        least = min(wide, high) * trial.share * (6 if both else 5) // 400
         if visual.width < min(least, trial.max_code * 9 // 10) and not trial.broken:
             return None
         stack.blocks.insert(titles, (visual.height, gap, visual))

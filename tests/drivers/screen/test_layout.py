@@ -170,7 +170,7 @@ def test_the_plate_leads_and_the_code_is_second(size: tuple[int, int]) -> None:
     layout = placed(next(scene for scene in scenes() if scene.name == "plate"), size)
     assert layout.code is not None
     assert layout.drawing_box is not None
-    assert layout.drawing_box.width > layout.code.box.width >= 0.28 * min(size)
+    assert layout.drawing_box.width > layout.code.box.width >= (0.3 if size[0] > size[1] else 0.36) * min(size)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

@@ -49,7 +49,8 @@ def roubles(kopecks: int) -> Decimal:
     return (Decimal(kopecks) / 100).quantize(Decimal("0.01"))
 
 
-def format_amount(kopecks: int, *, sign: str = "₽") -> str:
-    """`123456` -> `1 234,56 ₽`, with no-break spaces."""
+def format_amount(kopecks: int, *, currency: str = "RUB") -> str:
+    """`123456` -> `1 234,56 ₽`, with no-break spaces; another currency than the rouble has its code for a sign."""
     whole, fraction = divmod(kopecks, 100)
+    sign = "₽" if currency == "RUB" else currency
     return f"{whole:,}".replace(",", NO_BREAK_SPACE) + f",{fraction:02d}{NO_BREAK_SPACE}{sign}"

@@ -40,6 +40,14 @@ class LaneSettings:
     language: str = _setting("ru", "language of the lane's texts", choices=("ru", "en"))
     acquirer: str = _setting("paymaster", "who takes the payments: paymaster, or the name of an installed adapter")
     result_s: float = _setting(5.0, "how long the screen shows paid or not paid", min=0, max=60)
+    logo: str = _setting(
+        "", "PNG file next to «Откройте приложение банка», e.g. the sign of SBP; relative: from the settings file"
+    )
+    accent: str = _setting("", "colour of the button that stands out and of the drawings, as #rrggbb; empty: blue")
+    theme: str = _setting(
+        "",
+        "TOML file with the shop's colours; refused if a text in them cannot be read; relative: from the settings file",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

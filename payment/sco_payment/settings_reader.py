@@ -22,6 +22,7 @@ from sco_payment.acquirer import check_settings
 from sco_payment.attempt import Mode
 from sco_payment.customer.texts import is_utf8
 from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, ServiceSettings, Settings
+from sco_payment.customer.theme import read_theme
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _LONGEST_PLATE_S = 1200.0
@@ -89,6 +90,8 @@ def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
         ("service", "tls_certificate"),
         ("service", "tls_key"),
         ("service", "operators_file"),
+        ("lane", "logo"),
+        ("lane", "theme"),
     ):
         _resolve(folder, data.get(section), name)
     service = data.get("service")
@@ -328,6 +331,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
             Path(settings.ticket.logo).open("rb").close()
         except OSError as error:
             problems.append(f"ticket.logo: {settings.ticket.logo}: {error.strerror}")
+    problems += read_theme(settings.lane)[1]
     if devices.nfc_uid:
         try:
             good = len(bytes.fromhex(devices.nfc_uid)) in (4, 7, 10)

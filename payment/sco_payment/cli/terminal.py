@@ -213,7 +213,7 @@ class TerminalUI:
         if state is None:
             return Text("")
         rows: list[Any] = [Text(state.headline, style="bold")]
-        rows += [Text(line) for line in state.lines]
+        rows += [Text(line) for line in (*state.lines, state.status) if line]
         if state.link is not None:
             rows.append(self._code(state.link))
         if state.case is not None:

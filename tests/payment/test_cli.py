@@ -65,6 +65,9 @@ def test_demo(tmp_path: Path, mode: str, customer: str, dialog: str, status: int
         (["refund", "42"], 2, "pos/touch"),
         (["pay", "0", "--settings", "x", "--order", "1"], 2, "more than zero"),
         (["pay", "1.234", "--settings", "x", "--order", "1"], 2, "not an amount"),
+        (["pay", "5", "--settings", "x", "--order", "1", "--order", "2"], 2, "given 2 times; write it once"),
+        (["pay", "5", "--settings", "x", "--order", "1", "--leg", "2", "--leg", "3"], 2, "given 2 times; write it"),
+        (["pay", "5", "--settings", "x", "--settings", "y", "--order", "1"], 2, "given 2 times; write it once"),
         (["settings", "check", "/nowhere.toml"], 2, "no such file"),
         (["simulate", "--script", "dances", "--port", "0"], 2, "expected one of leaves"),
         (["simulate", "--host", "192.0.2.1", "--port", "0"], 2, "choose others with --host and --port"),
@@ -106,6 +109,17 @@ def test_pay_and_what_the_journal_contains(tmp_path: Path) -> None:
         assert "no case is open" in run("cases", "--settings", file, **token).stdout
         assert "all in order" in run("journal", "verify", "--settings", file, **token).stdout
         assert "no payment is open" in run("recover", "--settings", file, **token).stdout
+
+
+def test_what_other_legs_have_paid_adds_up(tmp_path: Path) -> None:
+    """The last of two amounts would otherwise win, and the customer pay the first one twice."""
+    with PayMasterSimulator(script="pays") as paymaster:
+        file = settings_file(tmp_path, paymaster)
+        done = run(
+            "pay", "1 000,50", "--settings", file, "--order", "42", "--json",
+            "--tendered-elsewhere", "300", "--tendered-elsewhere", "0.50", SCO_PAYMASTER_TOKEN=paymaster.token,
+        )  # fmt: skip
+        assert json.loads(done.stdout.splitlines()[-1])["amount"] == "700.00", done.stderr
 
 
 def started_payment(

@@ -182,12 +182,15 @@ def test_echo_is_back_after_a_recovery_that_is_ended(tmp_path: Path, number: sig
 # --- mode 0 by hand, and the end --------------------------------------------------------------------------------------
 
 
-def test_mode_0_by_hand_shows_the_simulated_paper(tmp_path: Path) -> None:
-    devices = {"SCO_DISPLAY_MODE": "0", "SCO_DEVICES_PRINTER": "sim://"}
-    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, **devices) as terminal:
+@pytest.mark.parametrize("rows", [24, 36])
+def test_mode_0_by_hand_shows_the_simulated_paper(tmp_path: Path, rows: int) -> None:
+    """A long ticket is cut, and never the code or the keys."""
+    footer = "\n".join(f"строка {number}" for number in range(20))
+    devices = {"SCO_DISPLAY_MODE": "0", "SCO_DEVICES_PRINTER": "sim://", "SCO_TICKET_FOOTER": footer}
+    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, rows=rows, **devices) as terminal:
         terminal.wait_for("Отсканируйте QR-код на чеке")
-        seen = terminal.wait_for("На ленте принтера:")
-        assert "Магазин у дома" in seen
+        terminal.wait_for("На ленте принтера: Магазин у дома")
+        terminal.wait_for("[Ctrl-C] Отменить оплату")
         terminal.wait_until(lambda: terminal.code() == link(paymaster))
         terminal.press("\x03")
         assert terminal.ends() == 3

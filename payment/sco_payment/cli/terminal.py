@@ -264,15 +264,11 @@ class TerminalUI:
             return None if self._state is None else self._state.link
         return None if self._printed is None else self._printed[1]
 
-    def _code(self, link: str, console: Console) -> tuple[str, bool] | None:
-        """The code, and whether the words go next to it; None where it does not fit: half a code cannot be scanned."""
+    def _code(self, link: str, console: Console) -> str | None:
+        """The code; None where it does not fit: half a code cannot be scanned."""
         code = qr_in_characters(link)
-        rows, columns = code.count("\n") + 1, code.index("\n")
-        if not _has_blocks(console.encoding):
-            return None
-        if console.height >= rows + _ROWS_AROUND and console.width >= columns + _BORDER:
-            return code, False
-        return (code, True) if console.height >= rows and console.width >= columns + _NARROWEST else None
+        fits = _fits_beside(code, console) or _fits_below(code, console)
+        return code if fits and _has_blocks(console.encoding) else None
 
     def _draw(self) -> RenderableType:
         from rich.align import Align
@@ -284,41 +280,58 @@ class TerminalUI:
         state, live = self._state, self._live
         if state is None or live is None:
             return Text("")
-        link = self._link
-        code = None if link is None else self._code(link, live.console)
-        rows, title = self._rows(state, without_code=link is not None and code is None), _title(state)
+        console, link, title = live.console, self._link, _title(state)
+        code = None if link is None else self._code(link, console)
+        words, own = self._words_of(state), self._own_words(state, without_code=link is not None and code is None)
         if code is None:
-            return Panel(Group(*(Align.center(row) for row in rows)), title=title)
-        picture = Text(code[0], style="white on black", no_wrap=True)
-        if not code[1]:
-            return Panel(Group(*(Align.center(row) for row in (rows[0], picture, *rows[1:]))), title=title)
-        columns = code[0].index("\n")
+            return Panel(Group(*(Align.center(row) for row in (*words, *own))), title=title)
+        picture = Text(code, style="white on black", no_wrap=True)
+        columns, rows = code.index("\n"), code.count("\n") + 1
+        below = rows + len(words) + len(own) + _BORDER <= console.height and _fits_below(code, console)
+        if below or not _fits_beside(code, console):
+            width, height = console.width - _BORDER, console.height - rows - 2
+            words = _cut(console, words[1:], own, width, height - 1)
+            return Panel(Group(*(Align.center(row) for row in (self._headline(state), picture, *words))), title=title)
+        width = console.width - columns - _GAP
+        words = [Text(title or "", style="bold"), Text(""), *words]
         side = Table.grid(padding=(0, 0, 0, _GAP))
         side.add_column(width=columns)
-        side.add_column(width=live.console.width - columns - _GAP)
-        side.add_row(picture, Group(Text(title or "", style="bold"), Text(""), *rows))
+        side.add_column(width=width)
+        side.add_row(picture, Group(*_cut(console, words, own, width, console.height)))
         return side
 
-    def _rows(self, state: ScreenState, *, without_code: bool) -> list[Text]:
-        """The words on the screen, then those for whoever sits at the terminal."""
+    def _headline(self, state: ScreenState) -> Text:
         from rich.text import Text
 
-        rows = [Text(state.headline, style="bold")]
-        rows += [Text(line) for line in state.lines]
+        return Text(state.headline, style="bold")
+
+    def _words_of(self, state: ScreenState) -> list[Text]:
+        """What the customer reads, the headline first."""
+        from rich.text import Text
+
+        words = [self._headline(state), *(Text(line) for line in state.lines)]
         if state.case is not None:
-            rows.append(Text(f"№ {state.case}", style="bold red"))
+            words.append(Text(f"№ {state.case}", style="bold red"))
         if self._printed is not None:
-            rows += [Text(""), Text(self._words.paper, style="dim"), Text(self._printed[0])]
+            printed = self._printed[0].splitlines()
+            words += [Text(""), Text(self._words.paper, style="dim"), *(Text(line) for line in printed)]
+        return words
+
+    def _own_words(self, state: ScreenState, *, without_code: bool) -> list[Text]:
+        """What is for whoever sits at the terminal: keys, and what happened last."""
+        from rich.text import Text
+
+        own = []
         if without_code:
             assert self._link is not None
-            rows.append(Text(self._why_no_code(self._link), style="dim"))
+            own.append(Text(self._why_no_code(self._link), style="dim"))
         if keys := self._keys(state):
-            rows += [Text(""), *(Text(f"[{key}] {text}", style="bold yellow") for key, text in keys)]
+            own += [Text(""), *(Text(f"[{key}] {text}", style="bold yellow") for key, text in keys)]
         if self._answer:
-            rows.append(Text(self._answer, style="yellow"))
+            own.append(Text(self._answer, style="yellow"))
         if self._note:
-            rows.append(Text(textwrap.shorten(self._note, _LONGEST_NOTE, placeholder="…"), style="dim"))
-        return rows
+            own.append(Text(textwrap.shorten(self._note, _LONGEST_NOTE, placeholder="…"), style="dim"))
+        return own
 
     def _why_no_code(self, link: str) -> str:
         assert self._live is not None
@@ -361,6 +374,22 @@ class TerminalUI:
                 self._live = None
         if self._keyboard is not None:
             self._keyboard.close()
+
+
+def _fits_beside(code: str, console: Console) -> bool:
+    """Whether there is room for words to the right of the code."""
+    return console.height > code.count("\n") and console.width >= code.index("\n") + _NARROWEST
+
+
+def _fits_below(code: str, console: Console) -> bool:
+    """Whether there is room for words under the code."""
+    return console.height > code.count("\n") + _ROWS_AROUND and console.width >= code.index("\n") + _BORDER
+
+
+def _cut(console: Console, words: list[Text], own: list[Text], width: int, height: int) -> list[Text]:
+    """Lines of at most that size; what is cut off is of the first ones, since the keys must stay."""
+    first, last = ([line for text in texts for line in text.wrap(console, width)] for texts in (words, own))
+    return [*first[: max(0, height - len(last))], *last]
 
 
 def _worth_a_line(event: LaneEvent) -> str | None:

@@ -214,7 +214,16 @@ class Lane:
             self._loop.run_once(limit)
             reason = self._gate(plan)
         if reason is not None:
-            raise PaymentRefused(reason + ": see `sco-pay cases` and `sco-pay recover`")
+            raise PaymentRefused(reason + self._where_to_look(plan))
+
+    def _where_to_look(self, plan: m.Plan) -> str:
+        """Which command has something about the attempts that block the plan."""
+        blocking = {state.plan.key: state for state in self.journal.conflicting_attempts(plan.order_no)}
+        numbers = [str(case.number) for case in self.journal.cases() if case.attempt in blocking]
+        if numbers:
+            return f": see `sco-pay cases {numbers[0]}`"
+        unfinished = any(state.phase not in m.FINAL for state in blocking.values())
+        return ": `sco-pay recover` asks the acquirer again" if unfinished else ""
 
     def _gate(self, plan: m.Plan) -> str | None:
         archived = self.journal.archived_payment(plan.order_no)

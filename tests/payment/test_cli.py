@@ -99,6 +99,7 @@ def test_pay_and_what_the_journal_contains(tmp_path: Path) -> None:
         assert json.loads(done.stdout.splitlines()[-1])["outcome"] == "paid"
         again = run("pay", "253", "--settings", file, "--order", "42", **token)
         assert (again.returncode, "already paid" in again.stderr) == (6, True)
+        assert "sco-pay" not in again.stderr.partition(": ")[2], "there is neither a case nor anything to recover"
         again = run("pay", "253", "--settings", file, "--order", "42", "--json", **token)
         assert again.returncode == 6
         assert json.loads(again.stdout)["outcome"] == "refused"
@@ -199,7 +200,7 @@ def test_recovery_after_kill_9(tmp_path: Path, paid_meanwhile: bool) -> None:
             shown = run("cases", "1", "--settings", file, SCO_PAYMASTER_TOKEN=paymaster.token).stdout
             assert "paid_after_restart" in shown
             closing = ["cases", "1", "--settings", file, "--close", "--operator", "Иванова", "--reason", "выдано"]
-            assert "closed by Иванова" in run(*closing, SCO_PAYMASTER_TOKEN=paymaster.token).stdout
+            assert "закрыл(а) Иванова" in run(*closing, SCO_PAYMASTER_TOKEN=paymaster.token).stdout
         else:
             assert (done.returncode, last["outcome"], paymaster.bank.cancels) == (0, "unpaid", 1)
         assert paymaster.bank.creates == 1
@@ -245,7 +246,7 @@ def test_an_open_case_is_reported_until_it_is_closed(tmp_path: Path) -> None:
             assert journal.record(m.Recovered(61_500), state, more, at_ms=61_500) == 1
         listed = run("cases", "--check", "--settings", file)
         assert (listed.returncode, "case 1" in listed.stdout) == (1, True)
-        assert "+61.5 s" in run("cases", "1", "--settings", file).stdout
+        assert "+61.5 с" in run("cases", "1", "--settings", file).stdout
         assert "case 1" in run("recover", "--settings", file, **token).stderr
         assert run("cases", "1", "--check", "--settings", file).returncode == 2
         forgot = run("cases", "1", "--operator", "Иванова", "--reason", "отдали", "--settings", file)

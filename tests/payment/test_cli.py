@@ -23,7 +23,7 @@ from sco_payment.events import NoteAdded, StateChanged
 from sco_payment.journal import Journal
 from sco_sim.paymaster import PayMasterSimulator
 from tests.payment.lane_kit import run, settings_file
-from tests.payment.test_link import DYNAMIC
+from tests.payment.test_link import DYNAMIC, PLATE
 
 
 @pytest.mark.parametrize("mode", ["0", "1", "2"])
@@ -59,8 +59,14 @@ def test_demo(tmp_path: Path, mode: str, customer: str, dialog: str, status: int
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["link", "check", DYNAMIC, "--amount", "2.53"], 0, "verified"),
-        (["link", "check", DYNAMIC, "--amount", "2.54"], 1, "253"),
+        (["link", "check", DYNAMIC, "--amount", "2.53"], 0, "verified: form, crc, amount and currency agree"),
+        (["link", "check", DYNAMIC, "--amount", "2.53"], 0, "amount:   2,53\u00a0₽, as asked"),
+        (["link", "check", DYNAMIC, "--amount", "2.54"], 1, "amount:   2,53\u00a0₽, and not 2,54\u00a0₽"),
+        (["link", "check", f" {DYNAMIC}\n"], 0, "verified: form, crc and currency agree"),
+        (["link", "check", DYNAMIC], 0, "not compared: --amount gives what it must be"),
+        (["link", "check", PLATE, "--amount", "5"], 0, "amount:   none to compare with 5,00\u00a0₽"),
+        (["link", "check", PLATE, "--amount", "5"], 0, "verified: form and crc agree"),
+        (["link", "check", "https://pay.example/x", "--amount", "5"], 3, "not compared with 5,00\u00a0₽"),
         (["link", "check", "https://pay.example/x"], 3, "unverifiable"),
         (["refund", "42"], 2, "pos/touch"),
         (["pay", "0", "--settings", "x", "--order", "1"], 2, "more than zero"),
@@ -350,6 +356,8 @@ def test_the_check_reports_all_mistakes_at_once(tmp_path: Path) -> None:
         *("settings", "check", str(file)),
         SCO_PAYMASTER_TOKEN_FILE=str(tmp_path / "none.token"),
         SCO_PAYMASTER_CA_FILE=str(tmp_path / "none.pem"),
+        SCO_JOURNAL_PATH=str(tmp_path / "none" / "journal.db"),
+        SCO_TICKET_LOGO=str(tmp_path / "none.png"),
         SCO_DISPLAY_MODE="9",
         SCO_DISPLAY_MOD="0",
         SCO_DEVICES_PRINTER="tcp://10.0.0.5:9100?paper_mm=20&qr_mm=40",
@@ -359,6 +367,8 @@ def test_the_check_reports_all_mistakes_at_once(tmp_path: Path) -> None:
     for word in (
         f"paymaster.token_file: {tmp_path}/none.token: No such file",
         f"paymaster.ca_file: {tmp_path}/none.pem: No such file",
+        f"journal.path: {tmp_path}/none: there is no such folder",
+        f"ticket.logo: {tmp_path}/none.png: No such file",
         "SCO_DISPLAY_MODE = 9",
         "SCO_DISPLAY_MOD: unknown setting display.mod",
         "paper_mm='20' is out of range 50..120",
@@ -367,6 +377,20 @@ def test_the_check_reports_all_mistakes_at_once(tmp_path: Path) -> None:
     ):
         assert word in done.stderr, word
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["0", "1", "2"])
+@pytest.mark.parametrize("simulated", [True, False])
+def test_the_example_of_each_mode_passes_the_check(tmp_path: Path, mode: str, simulated: bool) -> None:
+    """On a machine that has what the file names: the token and the journal's folder."""
+    text = run("settings", "example", "--mode", mode, *(["--simulated"] if simulated else [])).stdout
+    token = tmp_path / "token"
+    token.write_text("token", "utf-8")
+    token.chmod(0o600)
+    text = text.replace("/etc/sco/paymaster.token", str(token)).replace("/var/lib/sco", str(tmp_path))
+    (tmp_path / "lane.toml").write_text(text, "utf-8")
+    done = run("settings", "check", str(tmp_path / "lane.toml"), SCO_PAYMASTER_TOKEN="token")
+    assert (done.returncode, f"display mode {mode}" in done.stdout) == (0, True), done.stderr
 
 
 def test_the_simulated_example_pays_against_the_simulator(tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
 from sco_payment.attempt import Outcome
 from sco_payment.cli.exit_status import ExitStatus
+from sco_payment.journal import location
 from sco_payment.money import format_amount, kopecks_from_text
 from sco_payment.settings_reader import SettingsError, load_settings
 
@@ -101,8 +103,10 @@ def load_settings_or_exit(path: str, *, token: bool = True) -> Settings:
     try:
         return load_settings(path, token=token)
     except SettingsError as error:
+        journal = "" if error.settings is None else error.settings.journal.path
+        machine = [f"journal.path: {problem}" for problem in location.problems(Path(journal))] if journal else []
         click.echo(f"sco-pay: {error.source} cannot be used:", err=True)
-        for problem in error.problems:
+        for problem in [*error.problems, *machine]:
             click.echo(f"  - {problem}", err=True)
         sys.exit(ExitStatus.WRONG_USAGE)
 

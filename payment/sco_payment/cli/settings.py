@@ -10,11 +10,15 @@ import click
 
 from sco_drivers import DeviceError, open_display, open_nfc, open_printer, open_screen, open_touch
 from sco_payment.acquirer import open_acquirer
+from sco_payment.attempt import Mode
 from sco_payment.cli.output import fail, load_settings_or_exit
 from sco_payment.journal import location
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import DeviceSettings, Settings
 from sco_payment.settings_reader import reference as reference_rows
+
+_DYNAMIC_PLATE = ('plate = "dynamic"', 'nfc = "pn532:')
+"""What the example has as a comment for mode 2. A plate that never changes needs an id that only the shop has."""
 
 
 @click.group()
@@ -93,4 +97,7 @@ def example(mode: int, simulated: bool) -> None:
     name = "example_simulated.toml" if simulated else "example.toml"
     text = files("sco_payment").joinpath(name).read_text("utf-8")
     text = text.replace("mode = 1", f"mode = {mode}")
+    if mode == Mode.PLATE.value:
+        for line in _DYNAMIC_PLATE:
+            text = text.replace(f"# {line}", line)
     click.echo(text if sys.stdout.isatty() else text.encode(), nl=False)  # a settings file is UTF-8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -126,10 +127,10 @@ def test_a_lost_network_is_seen_at_once(tmp_path: Path) -> None:
         terminal.wait_for("отсканируйте")
         paymaster.go_offline()
         began = time.monotonic()
-        terminal.wait_for("no answer from the acquirer")
+        terminal.wait_for("Банк не отвечает (")
         assert time.monotonic() - began < 10, "long before the dialog"
         paymaster.go_online()
-        terminal.wait_for("acquirer: open")
+        terminal.wait_for("Банк: ещё не оплачено")
         terminal.press("\x03")
         assert terminal.ends() == 3
 
@@ -155,12 +156,33 @@ def test_echo_is_off_while_it_draws_and_back_at_every_end(tmp_path: Path, number
         assert "typed" not in terminal.text
 
 
-def test_echo_is_back_when_the_payment_fails_unforeseen(tmp_path: Path) -> None:
-    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster) as terminal:
-        terminal.wait_for("отсканируйте")
-        (tmp_path / "journal.db").rename(tmp_path / "gone.db")
-        paymaster.phone.pay(link(paymaster))
-        terminal.ends()
+DRAWING = """
+import sys, threading, time
+from sco_payment.attempt import View
+from sco_payment.cli.terminal import TerminalUI
+from sco_payment.customer.ui import ScreenState
+
+terminal = TerminalUI(language="en", keyboard=True)
+def draw():
+    terminal.show(ScreenState(View.PAY, "Pay, please", link="https://qr.nspk.ru/AD1"))
+    time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "with terminal: draw(); raise RuntimeError('of ours')",
+        "draw(); raise RuntimeError('of ours')",
+        "draw(); sys.exit(1)",
+        "t = threading.Thread(target=draw); t.start(); t.join(); sys.exit(1)",
+    ],
+)
+def test_echo_is_back_after_an_exception(end: str) -> None:
+    with Terminal([sys.executable, "-c", DRAWING + end]) as terminal:
+        terminal.wait_for("Pay, please")
+        terminal.wait_until(lambda: not terminal.echoes)
+        assert terminal.ends() == 1
         assert terminal.echoes
 
 
@@ -174,6 +196,7 @@ def test_echo_is_back_after_a_recovery_that_is_ended(tmp_path: Path, number: sig
         token = {"SCO_PAYMASTER_TOKEN": paymaster.token}
         with Terminal.sco_pay("recover", "--follow", "--settings", file, **token) as terminal:
             terminal.wait_until(lambda: not terminal.echoes)
+            assert "Ctrl-C" not in terminal.text, "it would end the command, not the payment"
             terminal.process.send_signal(number)
             terminal.ends()
             assert terminal.echoes

@@ -125,11 +125,20 @@ def _linger(settings: Settings, interrupted: Callable[[], int]) -> None:
 
 
 @contextlib.contextmanager
-def opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Callable[[Result], None]]]:
-    """A lane that prints its progress, and the function that prints an outcome. Exits if the lane cannot be opened."""
+def opened_lane(
+    settings: Settings, as_json: bool, *, cancels: bool = True
+) -> Iterator[tuple[Lane, Callable[[Result], None]]]:
+    """A lane that prints its progress, and the function that prints an outcome. Exits if the lane cannot be opened.
+
+    Args:
+        settings: of the lane.
+        as_json: print JSON lines.
+        cancels: whether Ctrl-C will cancel the payment.
+    """
     live = draws(sys.stderr) and not as_json
     json_lines = JsonLines(sys.stdout) if as_json else None
-    terminal = TerminalUI(language=settings.lane.language, keyboard=sys.stdin.isatty()) if live else None
+    language, keyboard = settings.lane.language, sys.stdin.isatty()
+    terminal = TerminalUI(language=language, keyboard=keyboard, cancels=cancels) if live else None
     try:
         lane = open_lane(
             settings,

@@ -208,12 +208,13 @@ STORY_WORDS = {
         },
     ),
 }
+_UNANSWERED = re.compile(r"no answer from the acquirer: (?P<detail>.*)")
 _NOTES = (
     (
         re.compile(r"acquirer: (?P<status>[a-z]+) \((?P<acquirer_status>.*?)\), (?P<amount>[\d,\u00a0]+)(?P<sign>\w+)"),
         "",
     ),
-    (re.compile(r"no answer from the acquirer: (?P<detail>.*)"), "status_unavailable"),
+    (_UNANSWERED, "status_unavailable"),
     (re.compile(r"acquirer: no payment of this order"), "payment_not_listed"),
     (re.compile(r"create: (?P<detail>.*)"), "create_failed"),
     (re.compile(r"presented: (?P<detail>.*)"), "presented"),
@@ -311,6 +312,13 @@ def _note(text: str, words: StoryWords) -> str:
         sentence = words.statuses[data["status"]].format(amount=amount, acquirer_status=data["acquirer_status"])
         return sentence + words.not_proved if "names no attempt" in text else sentence
     return text
+
+
+def note_in_words(text: str, language: str) -> str:
+    """A note in that language, for a line under a payment under way: with the reason why there is no answer."""
+    sentence = _note(text, STORY_WORDS[language])
+    unanswered = _UNANSWERED.match(text)
+    return f"{sentence} ({unanswered['detail']})" if unanswered else sentence
 
 
 def _seen(body: _Data, words: StoryWords, texts: Texts) -> str:

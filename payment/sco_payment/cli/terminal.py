@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from sco_drivers.qr import QUIET_ZONE, encode
 from sco_payment.attempt import Phase, View
 from sco_payment.cli.keyboard import Keyboard
+from sco_payment.cli.story import note_in_words
 from sco_payment.cli.words import TERMINAL_WORDS
 from sco_payment.customer.ui import CANCEL, RETRY, Choose, ScreenState
 from sco_payment.events import (
@@ -178,13 +179,16 @@ class TerminalUI:
     Args:
         language: of the lane.
         keyboard: whether there is a keyboard to answer the dialog; without one, a touch panel or a script does.
+        cancels: whether Ctrl-C cancels the payment, and not only this command.
 
     Attributes:
         paper: what a simulated printer has printed: its text and the content of its code; None for a real one.
     """
 
-    def __init__(self, *, language: str, keyboard: bool) -> None:
+    def __init__(self, *, language: str, keyboard: bool, cancels: bool = True) -> None:
+        self._language = language
         self._words = TERMINAL_WORDS[language]
+        self._cancels = cancels
         self._keyboard = Keyboard(self._pressed) if keyboard else None
         self.paper: Callable[[], tuple[str, str | None] | None] = lambda: None
         self._mutex = threading.Lock()
@@ -216,7 +220,7 @@ class TerminalUI:
         """Show the note, or the fault, under the screen."""
         state = self._state
         if state is None or event.attempt in (None, state.attempt):
-            self._note = _worth_a_line(event) or self._note
+            self._note = _worth_a_line(event, self._language) or self._note
 
     def show(self, state: ScreenState) -> None:
         """Draw it, and take keys from now on."""
@@ -224,7 +228,8 @@ class TerminalUI:
         with self._mutex:
             was_payable = self._state is not None and self._state.view in _PAYABLE
             # After it the wait is for the end of a cancellation.
-            self._may_interrupt = state.view in _PAYABLE or (state.view is View.WAIT and not was_payable)
+            may_interrupt = state.view in _PAYABLE or (state.view is View.WAIT and not was_payable)
+            self._may_interrupt = self._cancels and may_interrupt
             self._state, self._printed, self._answer = state, printed, ""
             if self._closed:
                 return
@@ -392,10 +397,10 @@ def _cut(console: Console, words: list[Text], own: list[Text], width: int, heigh
     return [*first[: max(0, height - len(last))], *last]
 
 
-def _worth_a_line(event: LaneEvent) -> str | None:
+def _worth_a_line(event: LaneEvent, language: str) -> str | None:
     match event:
         case NoteAdded():
-            return event.text
+            return note_in_words(event.text, language)
         case ScreenFailed():
             return f"the screen failed: {event.detail}"
         case _:

@@ -97,6 +97,7 @@ def test_both_languages_have_the_same_sentences() -> None:
     [
         ("acquirer: open (Confirmation), 1\u00a0253,00\u00a0RUB", "Банк: ещё не оплачено"),
         ("acquirer: paid (Settled), 1\u00a0253,00\u00a0RUB", "Банк: оплачено, 1\u00a0253,00\u00a0₽"),
+        ("acquirer: paid (Settled), 1\u00a0253,00\u00a0₽", "Банк: оплачено, 1\u00a0253,00\u00a0₽"),
         ("acquirer: paid (Settled), 5,00\u00a0USD", "Банк: оплачено, 5,00\u00a0USD"),
         ("acquirer: unknown (Жду), 5,00\u00a0RUB", "Банк: непонятное состояние «Жду»"),
         ("no answer from the acquirer: HTTP 500", "Банк не отвечает"),

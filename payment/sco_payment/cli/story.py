@@ -211,7 +211,7 @@ STORY_WORDS = {
 _UNANSWERED = re.compile(r"no answer from the acquirer: (?P<detail>.*)")
 _NOTES = (
     (
-        re.compile(r"acquirer: (?P<status>[a-z]+) \((?P<acquirer_status>.*?)\), (?P<amount>[\d,\u00a0]+)(?P<sign>\w+)"),
+        re.compile(r"acquirer: (?P<status>[a-z]+) \((?P<acquirer_status>.*?)\), (?P<amount>[\d,\u00a0]+)(?P<sign>[^\s;]+)"),
         "",
     ),
     (_UNANSWERED, "status_unavailable"),
@@ -334,5 +334,5 @@ def _seen(body: _Data, words: StoryWords, texts: Texts) -> str:
 
 
 def _amount(data: _Data) -> str:
-    currency = data["currency"]
-    return format_amount(data["amount_kopecks"], sign="₽" if currency == "RUB" else currency)
+    roubles = format_amount(data["amount_kopecks"])
+    return roubles if data["currency"] == "RUB" else roubles.replace("₽", data["currency"])

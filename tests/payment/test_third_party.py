@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sco_payment import attempt as m
+from sco_payment.events import LaneEvent, NoteAdded
 from sco_payment.order import Order
 from tests.payment.lane_kit import bench
 
@@ -56,3 +57,32 @@ def test_a_driver_that_lacks_a_member_ends_as_not_presented(
         assert "the driver acme_sco:open_acme of the package acme-sco is faulty" in result.detail
         assert missing in result.detail
         assert paymaster.bank.cancels == 1, "what nobody can see must not be payable"
+
+
+DRIVER = """
+class AcmePrinter:
+    url, presenter = "acme://", None
+    def close(self): ...
+    def status(self): raise ZeroDivisionError("no sensor")
+    def print_ticket(self, ticket): return self._send(ticket)
+    def _send(self, ticket): raise ZeroDivisionError("no dots")
+    print_document = escpos = health = print_ticket
+"""
+
+
+def test_a_driver_that_breaks_in_the_middle_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has printed by then is not known: the bank is asked, and no one is told that nothing can be paid."""
+    module = ModuleType("acme_sco.printer")
+    exec(DRIVER, module.__dict__)
+    install(monkeypatch, "printer", lambda url: module.AcmePrinter())
+    notes: list[str] = []
+
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, NoteAdded):
+            notes.append(event.text)
+
+    lane_of = bench(tmp_path, "pays after=5", observer=observe, display={"mode": 0}, devices={"printer": "acme://"})
+    with lane_of as (lane, _):
+        assert lane.pay(Order("42", 25_300)).outcome is m.Outcome.PAID
+    words = "unforeseen: ZeroDivisionError in acme_sco.printer, line 7, of the package acme_sco"
+    assert any(words in note for note in notes), notes

@@ -211,7 +211,9 @@ STORY_WORDS = {
 _UNANSWERED = re.compile(r"no answer from the acquirer: (?P<detail>.*)")
 _NOTES = (
     (
-        re.compile(r"acquirer: (?P<status>[a-z]+) \((?P<acquirer_status>.*?)\), (?P<amount>[\d,\u00a0]+)(?P<sign>[^\s;]+)"),
+        re.compile(
+            r"acquirer: (?P<status>[a-z]+) \((?P<acquirer_status>.*?)\), (?P<amount>[\d,\u00a0]+)(?P<sign>[^\s;]+)"
+        ),
         "",
     ),
     (_UNANSWERED, "status_unavailable"),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from sco_payment import attempt as m
+from sco_payment import unforeseen
 from sco_payment.acquirer import CLOCKS_AGREE_S, Acquirer
 from sco_payment.attempt import Message
 from sco_payment.customer.display import CustomerDisplay
@@ -431,7 +432,7 @@ class Loop:
                 return key, send()
             except Exception as error:
                 log.exception("a request to the acquirer failed in an unforeseen way")
-                return key, broken(self._runtime.now(), f"unforeseen: {type(error).__name__}")
+                return key, broken(self._runtime.now(), unforeseen.describe(error))
 
         self._runtime.submit("acquirer", work)
 

@@ -42,12 +42,14 @@ class SettingsError(ValueError):
     Attributes:
         source: the file, or what else the settings came from.
         problems: one sentence a problem: the setting, what was found and what to write.
+        settings: what could be read all the same, with defaults for the rest; None if nothing could.
     """
 
-    def __init__(self, source: str, problems: list[str]) -> None:
+    def __init__(self, source: str, problems: list[str], settings: Settings | None = None) -> None:
         super().__init__(f"{source}: " + "; ".join(problems))
         self.source = source
         self.problems = problems
+        self.settings = settings
 
 
 def load_settings(path: str | Path, environment: Mapping[str, str] | None = None, *, token: bool = True) -> Settings:
@@ -141,7 +143,7 @@ def settings_from_mapping(
     _check_combinations(settings, problems)
     problems += check_settings(settings, environment or {}, credential=token)
     if problems:
-        raise SettingsError(source, problems)
+        raise SettingsError(source, problems, settings)
     return settings
 
 

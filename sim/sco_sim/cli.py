@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sco_payment.cli.exit_status import PAYMENT_HELP
-from sco_payment.cli.output import AMOUNT, JsonCommand, fail, json_option
+from sco_payment.cli.output import AMOUNT, TENDERED, JsonCommand, added_up, fail, json_option
 from sco_payment.order import PaymentRefused
 from sco_sim.demo import Demo
 from sco_sim.paymaster import BadScript, serve
@@ -45,7 +45,13 @@ from sco_sim.paymaster import BadScript, serve
     help="How the customer answers the dialog Повторить / Отменить.",
 )
 @click.option("--amount", type=AMOUNT, default="253.00", show_default=True, help="The order's total in roubles.")
-@click.option("--tendered-elsewhere", type=AMOUNT, default=0, help="Part of it that is already paid (display mode 1).")
+@click.option(
+    "--tendered-elsewhere",
+    type=TENDERED,
+    multiple=True,
+    callback=added_up,
+    help="Part of it that is already paid (display mode 1). Given several times, it adds up.",
+)
 @click.option(
     "--speed",
     type=click.FloatRange(0.1, 200),

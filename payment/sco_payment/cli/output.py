@@ -9,12 +9,14 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
 from sco_payment.attempt import Outcome
 from sco_payment.cli.exit_status import ExitStatus
+from sco_payment.journal import location
 from sco_payment.money import format_amount, kopecks_from_text
 from sco_payment.settings_reader import SettingsError, load_settings
 
@@ -48,13 +50,31 @@ class _Tendered(_Amount):
     """What other legs have paid: an amount, or nothing."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        return 0 if _ZERO.fullmatch(str(value)) else super().convert(value, param, ctx)
+        return 0 if isinstance(value, str) and _ZERO.fullmatch(value) else super().convert(value, param, ctx)
+
+
+def only_once(ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:
+    """Callback of an option with `multiple=True` that may be given once: the last one would silently win."""
+    if len(values) > 1:
+        raise click.BadParameter(f"given {len(values)} times; write it once")
+    return values[0] if values else None
+
+
+def added_up(ctx: click.Context, param: click.Parameter, values: tuple[int, ...]) -> int:
+    """Callback of an amount with `multiple=True`: several legs have paid."""
+    return sum(values)
 
 
 _ZERO = re.compile(r"0+(?:[.,]0{1,2})?")
 AMOUNT, TENDERED = _Amount(), _Tendered()
 settings_option = click.option(
-    "--settings", "settings_file", required=True, type=click.Path(dir_okay=False), help="Settings file of the lane."
+    "--settings",
+    "settings_file",
+    required=True,
+    multiple=True,
+    callback=only_once,
+    type=click.Path(dir_okay=False),
+    help="Settings file of the lane.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, one object a line; the last one is the outcome."
@@ -118,7 +138,9 @@ def load_settings_or_exit(path: str, *, token: bool = True) -> Settings:
     try:
         return load_settings(path, token=token)
     except SettingsError as error:
-        fail("\n  - ".join([f"{error.source} cannot be used:", *error.problems]))
+        journal = "" if error.settings is None else error.settings.journal.path
+        machine = [f"journal.path: {problem}" for problem in location.problems(Path(journal))] if journal else []
+        fail("\n  - ".join([f"{error.source} cannot be used:", *error.problems, *machine]))
 
 
 def outcome_json(result: Result) -> dict[str, Any]:

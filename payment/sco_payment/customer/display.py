@@ -17,6 +17,7 @@ from sco_drivers.errors import DeviceError
 from sco_drivers.printer import Ticket
 from sco_drivers.qr import preload
 from sco_payment import attempt as m
+from sco_payment import unforeseen
 from sco_payment.attempt import Message
 from sco_payment.customer.presenter import Presentation, Presenter
 from sco_payment.customer.screens import Surroundings, screen_of
@@ -97,7 +98,7 @@ class CustomerDisplay:
                     presentation = self._show_code(state, presentation)
             except Exception as error:  # of a third party's driver or screen; the customer may see the link
                 log.exception("presenting failed in an unforeseen way")
-                presentation = Presentation(True, f"unforeseen: {type(error).__name__}; it counts as seen")
+                presentation = Presentation(True, f"{unforeseen.describe(error)}; it counts as seen")
             now = self._runtime.now()
             if presentation.seen:
                 return plan.key, m.Presented(now, presentation.evidence)

@@ -21,8 +21,8 @@ from sco_payment import link as links
 from sco_payment.acquirer import check_settings
 from sco_payment.attempt import Mode
 from sco_payment.customer.texts import is_utf8
-from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, ServiceSettings, Settings
 from sco_payment.customer.theme import read_theme
+from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, ServiceSettings, Settings
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _LONGEST_PLATE_S = 1200.0

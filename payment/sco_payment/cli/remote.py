@@ -31,7 +31,6 @@ from sco_payment.events import (
     NoteAdded,
     Observer,
     StateChanged,
-    null_observer,
 )
 from sco_payment.order import Order, Result
 from sco_payment.paymaster.token import Token, TokenError
@@ -161,17 +160,15 @@ def pay_remotely(remote: Remote, till_id: str, order: Order, *, as_json: bool) -
     with _cancel_on_signals(remote, path) as cancel_if_asked:
         begun = _begin(remote, path, order)
         cancel_if_asked()  # before the payment was begun there was nothing to cancel
-        terminal = TerminalUI(keyboard=sys.stdin.isatty()) if live else None
-        try:
+        terminal = _terminal(remote) if live else None
+        with terminal or contextlib.nullcontext():
             if terminal is not None:
                 mirror = (remote, terminal, begun["attempt"], over)
                 threading.Thread(target=_mirror, args=mirror, name="sco-screen", daemon=True).start()
-            observe = null_observer if live else Lines(sys.stderr)
-            payment = _follow(remote, path, json_lines, observe)
-        finally:
-            over.set()
-            if terminal is not None:
-                terminal.close()
+            try:
+                payment = _follow(remote, path, json_lines, terminal or Lines(sys.stderr))
+            finally:
+                over.set()
         result = _result(payment)
         try:
             if json_lines is not None:
@@ -187,6 +184,14 @@ def pay_remotely(remote: Remote, till_id: str, order: Order, *, as_json: bool) -
             click.echo(f"sco-pay: the service does not know that the outcome was taken: {error}", err=True)
     assert result.outcome is not None
     return OUTCOME_STATUS[result.outcome]
+
+
+def _terminal(remote: Remote) -> TerminalUI:
+    try:
+        language = remote.ask_again("GET", "/v1/screen")["language"]
+    except (Refused, Unreachable):
+        language = "ru"
+    return TerminalUI(language=language, keyboard=sys.stdin.isatty())
 
 
 def _begin(remote: Remote, path: str, order: Order) -> Json:

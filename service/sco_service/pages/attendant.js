@@ -236,8 +236,7 @@ function cardOf(one) {
     element("b", {}, t("case", { n: one.number })),
     element("span", { className: "amount" }, amountOf(one.amount_kopecks)),
     element("span", { className: "wide" }, wordFor("reasons", one.reason)),
-    element("span", { className: "hint" }, t("order", { n: one.order })),
-    element("span", { className: "hint" }, momentOf(one.opened_at_ms)),
+    element("span", { className: "wide hint" }, `${t("order", { n: one.order })}, ${momentOf(one.opened_at_ms)}`),
     ...(one.decided_by ? [element("span", { className: "wide good" }, t("pending", { name: one.decided_by }))] : []),
     ...(open ? [] : [element("span", { className: "wide hint" }, `${one.operator}: ${one.resolution}`)]),
   );
@@ -267,11 +266,10 @@ async function showCase(number) {
   let day = "";
   $("timeline").replaceChildren(...one.timeline.map((step) => {
     const today = timeOf(step.at_ms, DAY);
-    const time = element("time", { dateTime: new Date(step.at_ms).toISOString() });
-    if (today !== day) time.append(element("span", { className: "day" }, today));
-    time.append(timeOf(step.at_ms, CLOCK));
+    const news = today === day ? [] : [element("span", { className: "day" }, today)];
     day = today;
-    return element("li", {}, time, element("span", {}, step.text[language]));
+    const time = element("time", { dateTime: new Date(step.at_ms).toISOString() }, timeOf(step.at_ms, CLOCK));
+    return element("li", {}, ...news, time, element("span", {}, step.text[language]));
   }));
   $("resolve").hidden = closed || one.decided_by !== null;
   if (another) {

@@ -7,7 +7,7 @@ const LOST_MS = 4000; // after the last answer: from there on what is on the scr
 const RETRY_MS = 500; // between two requests while the service does not answer
 const GUARD_MS = 250; // a touch this soon after a new scene was meant for the one before
 const SCALES = [1.3, 1.2, 1.1, 1, 0.92, 0.84, 0.77, 0.7, 0.64, 0.58, 0.5, 0.42, 0.34, 0.26];
-const SHARES = [0.66, 0.63, 0.6, 0.56, 0.5, 0.44, 0.36]; // of the panel's longer side that a code may take
+const SHARES = [0.56, 0.52, 0.48, 0.44, 0.4, 0.34, 0.28]; // of the panel's longer side that a code or drawing may take
 const DRAWINGS = { wait: "spinner", paid: "tick", unpaid: "cross", attendant: "attendant", out_of_service: "wrench" };
 const LABELS = { ru: "Осталось", en: "Time left" };
 
@@ -38,7 +38,7 @@ async function follow() {
       if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
       const state = await answer.json();
       const came = now();
-      const code = state.qr ? await load(state.qr.svg) : null;
+      const code = state.qr ? await load(`${state.qr.png}&module_px=1`) : null;
       if (now() - came > LOST_MS) throw new Error("the code came too late");
       heard = came;
       clock = { service_ms: state.now_ms, at: came };
@@ -70,10 +70,12 @@ async function load(url) {
 
 // --- showing --------------------------------------------------------------------------------------------------------
 
+// The scene's name, its drawing, and whether that is a sign or guides the customer.
 function sceneOf(state) {
-  if (state.view !== "pay") return [state.view, DRAWINGS[state.view] || ""];
-  if (state.qr) return ["qr", ""];
-  return state.plate ? ["plate", "tap-or-scan"] : ["wait", "spinner"];
+  if (state.view !== "pay") return [state.view, DRAWINGS[state.view] ?? "", "sign"];
+  if (state.plate) return ["plate", "tap-or-scan", "guide"];
+  if (state.ticket) return ["ticket", "ticket", "guide"];
+  return state.qr ? ["qr", "", "guide"] : ["wait", "spinner", "sign"];
 }
 
 function show(state, image) {
@@ -81,16 +83,23 @@ function show(state, image) {
   sceneAt = now();
   const language = state.language === "en" ? "en" : "ru";
   const texts = state.texts[language];
-  const [scene, drawing] = sceneOf(state);
+  const [scene, drawing, figure] = sceneOf(state);
   document.documentElement.lang = language;
   document.title = texts.headline || "Касса";
-  paint(scene, drawing, texts.headline, texts.lines, state.amount_text ? state.amount_text[language] : "");
   $("code").hidden = image === null;
   $("code").alt = image === null ? "" : "QR";
   if (image === null) $("code").removeAttribute("src");
   else $("code").src = image.src;
   $("timer").hidden = state.expires_at_ms === null;
-  $("label").textContent = LABELS[language];
+  $("label").textContent = texts.expires_text || LABELS[language];
+  paint(scene, drawing, figure, texts.headline, texts.lines, {
+    prominent: state.prominent,
+    amount: state.amount_text?.[language],
+    number: texts.case_text,
+    hint: texts.status ? "" : texts.hint,
+    status: texts.status,
+  });
+  $("busy").toggleAttribute("hidden", scene !== "ticket");
   $("buttons").replaceChildren(...state.buttons.map((button) => buttonOf(button, language, state)));
   tick();
   fit();
@@ -103,23 +112,30 @@ function outOfService() {
   const language = document.documentElement.lang;
   const words = $("lost").content.querySelector(`[lang=${language}]`).textContent;
   document.title = words;
-  paint("out_of_service", "wrench", words, [], "");
   $("code").hidden = true;
   $("code").removeAttribute("src");
   $("timer").hidden = true;
+  paint("out_of_service", "wrench", "sign", words, []);
   $("buttons").replaceChildren();
   fit();
 }
 
-function paint(scene, drawing, headline, lines, amount) {
-  const main = $("scene");
-  main.dataset.scene = scene;
-  main.dataset.drawing = drawing;
+function paint(scene, drawing, figure, headline, lines, { prominent = 0, amount = "", number = "", hint = "", status = "" } = {}) {
+  Object.assign($("scene").dataset, { scene, drawing, figure });
   $("drawing").toggleAttribute("hidden", drawing === "");
   $("drawing").firstElementChild.setAttribute("href", `#${drawing}`);
+  $("busy").toggleAttribute("hidden", true);
   $("headline").replaceChildren(...wordsOf(headline));
-  $("lines").replaceChildren(...lines.map((line) => element("p", ...wordsOf(line))));
+  $("lines").replaceChildren(...lines.map((line, n) => {
+    const made = element("p", ...wordsOf(line));
+    made.className = n < prominent ? "prominent" : "";
+    return made;
+  }));
+  $("number").textContent = number;
   $("amount").textContent = amount;
+  $("hint").textContent = hint;
+  $("doing").textContent = status;
+  $("status").toggleAttribute("hidden", status === "");
 }
 
 function element(name, ...children) {
@@ -149,33 +165,42 @@ function tick() {
   $("left").textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
 }
 
-// The largest words, and then the largest code, with which nothing is cut off.
+// The largest words with which nothing is cut off. Before they get tiny, the code or drawing gets smaller.
 function fit() {
   const root = document.documentElement.style;
+  const wide = innerWidth, high = innerHeight, beside = wide >= high * 1.15, edge = Math.min(wide, high) * 0.04;
+  const guide = $("scene").dataset.figure === "guide";
   const image = $("code").hidden ? null : loaded.image;
-  const wide = innerWidth, high = innerHeight, beside = wide >= high * 1.15;
-  const margin = Math.min(wide, high) * (beside ? 0.06 : 0.1);
-  for (const share of image === null ? [0] : SHARES) {
-    if (image !== null) {
-      const room = Math.min(Math.min(wide, high) - margin, Math.max(wide, high) * share);
-      const modules = Math.max(21, image.naturalWidth);
-      const step = 1 / (devicePixelRatio || 1); // whole device pixels for each module keep the edges sharp
-      root.setProperty("--side", `${Math.max(1, Math.floor(room / modules / step)) * step * modules}px`);
-    }
+  for (const share of guide ? SHARES : [0]) {
     for (const scale of SCALES) {
-      if (image !== null && share > 0.5 && scale < 0.77) break; // rather a smaller code than tiny words
-      if (image !== null && scale > 1) continue;
+      if (guide && ((share > 0.4 && scale < 0.77) || (share > 0.48 && image === null) || scale > 1.1)) continue;
       root.setProperty("--scale", scale);
+      const buttons = $("buttons").getBoundingClientRect().height;
+      root.setProperty("--buttons", `${buttons}px`);
+      if (guide) {
+        const room = beside ? Math.min(high - 2 * edge - buttons, wide * share) : Math.min(wide - 2 * edge, high * share);
+        place(root, image, room);
+      }
       if (fits()) return;
     }
   }
 }
 
+// Give code and drawing their sizes in px, in a square of `room` px. The drawing leads, where there is one.
+function place(root, image, room) {
+  const both = image !== null && $("scene").dataset.drawing !== "";
+  const step = 1 / (devicePixelRatio || 1); // whole device pixels for each module keep the edges sharp
+  const modules = image === null ? 0 : image.naturalWidth;
+  const side = image === null ? 0 : Math.max(1, Math.floor((both ? room * 0.46 : room) / modules / step)) * step * modules;
+  root.setProperty("--side", `${side}px`);
+  root.setProperty("--drawing", `${both ? room * 0.48 : room}px`);
+  root.setProperty("--room", `${both && innerWidth >= innerHeight * 1.15 ? room * 0.6 : room}px`);
+}
+
 function fits() {
-  const main = $("scene"), words = $("words"), buttons = $("buttons");
+  const main = $("scene"), says = $("says"), buttons = $("buttons");
   const over = (box) => box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
-  if (over(main) || over(words) || [...buttons.children].some(over)) return false;
-  return words.getBoundingClientRect().width >= $("says").getBoundingClientRect().width;
+  return !over(main) && !over(says) && !over(buttons) && ![...buttons.children].some(over);
 }
 
 // --- choosing -------------------------------------------------------------------------------------------------------

@@ -94,6 +94,11 @@ class LaneProcess:
         """Whether there is such a process."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process is not None and self.running else None
+
     def start(self, mode: int) -> None:
         """Start it in that display mode; returns when it answers.
 

@@ -200,7 +200,8 @@ function place(root, image, room) {
 function fits() {
   const main = $("scene"), says = $("says"), buttons = $("buttons");
   const over = (box) => box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
-  return !over(main) && !over(says) && !over(buttons) && ![...buttons.children].some(over);
+  const out = (button) => over(button) || button.getBoundingClientRect().left < 0; // what overflows there scrolls nothing
+  return !over(main) && !over(says) && ![...buttons.children].some(out);
 }
 
 // --- choosing -------------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ class Lane:
                 "connect_timeout_s": 1.0, "read_timeout_s": 1.0,
             },
             "timing": TIMING,
+            "dialog": {"poll_while_shown": False},  # it waits for the test's finger
             "devices": {"printer": self.printer.url, "nfc": self.reader.url},
         }  # fmt: skip
         self.process = LaneProcess(folder, document, self.paymaster.token)

@@ -14,7 +14,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self, overload
@@ -46,6 +46,9 @@ class Journal:
 
     Raises:
         JournalError: see `errors`. ValueError: no lane id or acquirer for writing.
+
+    Attributes:
+        on_commit: called after each transaction that is on disk, by the thread that wrote it. It must return soon.
     """
 
     @overload
@@ -60,6 +63,7 @@ class Journal:
         self._lane_id, self._acquirer = lane_id, acquirer
         self._mutex = threading.RLock()
         self._lock_file: int | None = None
+        self.on_commit: Callable[[], None] = _nothing
         try:
             self.path.stat()
         except PermissionError:
@@ -91,15 +95,21 @@ class Journal:
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            owner = os.pread(self._lock_file, 32, 0).decode("ascii", "replace").strip()
+            owner, _, service = os.pread(self._lock_file, 256, 0).decode("ascii", "replace").strip().partition(" ")
             os.close(self._lock_file)
             self._lock_file = None
+            where = f", the lane's service at {service}" if service else ""
             raise JournalBusy(
-                f"{self.path}: process {owner or '?'} has it open; one lane, one journal, one process"
+                f"{self.path}: process {owner or '?'}{where} has it open; one lane, one journal, one process", service
             ) from None
+        self.announce("")
+
+    def announce(self, service: str) -> None:
+        """Leave the address of this process's service, or nothing, for whoever finds the journal busy."""
+        assert self._lock_file is not None
         try:
             os.ftruncate(self._lock_file, 0)
-            os.pwrite(self._lock_file, str(os.getpid()).encode(), 0)
+            os.pwrite(self._lock_file, f"{os.getpid()} {service}".strip().encode(), 0)
         except OSError:
             pass  # only the owner's number is lost (disk full); the lock itself holds
 
@@ -168,6 +178,7 @@ class Journal:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+        self.on_commit()
 
     # --- writing ---------------------------------------------------------------------------------------------
 
@@ -275,8 +286,10 @@ class Journal:
 
     # --- reading ---------------------------------------------------------------------------------------------
 
-    def records(self, *, after: int = 0, limit: int = 1_000) -> list[Record]:
+    def records(self, *, after: int = 0, limit: int = 1_000, attempt: str | None = None) -> list[Record]:
         """The records that follow number `after`, in order, at most `limit` of them; empty when there are none yet.
+
+        With `attempt` only those of one attempt, which is either in this file or in an archive as a whole.
 
         A reader that asks again with the last record's `seq` gets every record exactly once, while the lane writes.
 
@@ -286,7 +299,11 @@ class Journal:
         """
         if after < 0 or limit < 1:
             raise ValueError(f"records after {after}, at most {limit}: expected 0 or more, and 1 or more")
-        rows = self._all(_RECORDS + " WHERE seq > ? ORDER BY seq LIMIT ?", min(after, _LARGEST), min(limit, _LARGEST))
+        after, limit = min(after, _LARGEST), min(limit, _LARGEST)
+        if attempt is not None:
+            rows = self._all(_RECORDS + " WHERE attempt = ? AND seq > ? ORDER BY seq LIMIT ?", attempt, after, limit)
+            return [_record(row) for row in rows]
+        rows = self._all(_RECORDS + " WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
         last_row, file = self.archived()  # after the rows: an archive may take them in between
         if after < last_row:
             raise RowsArchived(
@@ -303,6 +320,20 @@ class Journal:
             JournalTooNew, JournalDamaged: as of `records`.
         """
         return [_record(row) for row in self._all(_RECORDS + " WHERE attempt = ? ORDER BY seq", key)]
+
+    def last_row(self, key: str) -> int:
+        """Number of the attempt's last record; 0 for none."""
+        return int(self._all("SELECT coalesce(max(seq), 0) FROM records WHERE attempt = ?", key)[0][0])
+
+    def phase_before(self, key: str, seq: int) -> str | None:
+        """The phase, as it is on disk, that the attempt was in before record `seq`; None before its first one."""
+        rows = self._all(_PHASE_BEFORE, key, seq)
+        return str(rows[0][0]) if rows else None
+
+    def case_number(self, key: str, *, until: int = 2**63 - 1) -> int | None:
+        """Number of the attempt's case, open or closed, if it was opened up to record `until`."""
+        rows = self._all(_CASE_NUMBER, key, until)
+        return int(rows[0][0]) if rows else None
 
     def attempts(self, *, open_only: bool = False) -> list[State]:
         """The states of all attempts, or of those that a starting lane must look after, oldest first."""
@@ -322,6 +353,10 @@ class Journal:
         """The key of the attempt that paid an order, where it is in an archive; None for none."""
         rows = self._all("SELECT attempt FROM archived WHERE order_no = ? AND paid = 1 LIMIT 1", order_no)
         return str(rows[0][0]) if rows else None
+
+    def has_archived(self, key: str) -> bool:
+        """Whether the attempt is in an archive."""
+        return bool(self._all("SELECT 1 FROM archived WHERE attempt = ? LIMIT 1", key))
 
     def payment_ids(self, order_no: str) -> dict[str, str]:
         """The acquirer's payment of each attempt of an order that has one, by the attempt's key; archives included."""
@@ -489,6 +524,10 @@ def check_decision(operator: str, resolution: str) -> None:
         raise ValueError("the operator's name and the reason must be text: the terminal does not send UTF-8") from None
 
 
+def _nothing() -> None:
+    """Where nobody waits for a commit."""
+
+
 _LARGEST = 2**63 - 1
 _WORTH_SHRINKING_PAGES = 100
 
@@ -512,6 +551,14 @@ WHERE a.attempt IN (
 ) ORDER BY a.rowid
 """
 """By the indexes, as `_OPEN`: they are asked before every payment, and a journal only grows."""
+_PHASE_BEFORE = """
+SELECT json_extract(body, '$.state.phase') FROM records
+WHERE attempt = ? AND seq < ? AND kind IN ('attempt_started', 'attempt_step') ORDER BY seq DESC LIMIT 1
+"""
+_CASE_NUMBER = """
+SELECT json_extract(body, '$.case_number') FROM records
+WHERE attempt = ? AND seq <= ? AND kind = 'case_opened' LIMIT 1
+"""
 _CASES = """
 SELECT c.number, c.attempt, c.opened_at_ms, c.reason, c.detail, c.closed_at_ms, c.operator, c.resolution,
     a.version, a.state

@@ -96,7 +96,6 @@ let language = "ru";
 let token = "";
 let lane = null;
 let contact = null; // when the service answered last
-const asked = new URLSearchParams(location.search).get("lang"); // "ru" or "en": rather than the lane's own language
 
 const t = (key, values = {}) =>
   (WORDS[language][key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
@@ -269,7 +268,7 @@ async function showCase(number) {
     const news = today === day ? [] : [element("span", { className: "day" }, today)];
     day = today;
     const time = element("time", { dateTime: new Date(step.at_ms).toISOString() }, timeOf(step.at_ms, CLOCK));
-    return element("li", {}, ...news, time, element("span", {}, step.text[language]));
+    return element("li", {}, ...news, time, element("span", { className: step.kind === "note" ? "hint" : "" }, step.text[language]));
   }));
   $("resolve").hidden = closed || one.decided_by !== null;
   if (another) {
@@ -336,7 +335,8 @@ async function refreshNow() {
   if (token === "" || document.hidden) return;
   try {
     lane = await call("/v1/lane");
-    language = asked === "en" || asked === "ru" ? asked : lane.language;
+    language = lane.attendant_language;
+    localStorage.setItem("language", language); // for the login, before the lane can be asked
     if (document.documentElement.lang !== language) translate();
     goInside(true);
     showHeader();
@@ -442,7 +442,7 @@ function begin() {
     sessionStorage.setItem("token", given);
   }
   token = sessionStorage.getItem("token") ?? localStorage.getItem("token") ?? "";
-  if (asked === "en" || asked === "ru") language = asked;
+  language = localStorage.getItem("language") === "en" ? "en" : "ru";
   translate();
   showHeader();
   if (token === "") goInside(false);

@@ -99,13 +99,13 @@ class LaneProcess:
         """Its process id while it runs."""
         return self._process.pid if self._process is not None and self.running else None
 
-    def start(self, mode: int) -> None:
-        """Start it in that display mode; returns when it answers.
+    def start(self, mode: int, **service: object) -> None:
+        """Start it in that display mode, with these settings of the service; returns when it answers.
 
         Raises:
             Refused: it does not start; the log says why.
         """
-        settings = self._private("lane.toml", self._toml(mode))
+        settings = self._private("lane.toml", self._toml(mode, service))
         log_file = self._folder / "service.log"
         with log_file.open("ab") as output:
             self._process = subprocess.Popen(
@@ -123,7 +123,7 @@ class LaneProcess:
         self.stop()
         raise Refused(f"the lane's service does not start: see {log_file}")
 
-    def _toml(self, mode: int) -> str:
+    def _toml(self, mode: int, service: Mapping[str, object]) -> str:
         document: dict[str, Any] = {
             **self._document,
             "display": {"mode": mode, "plate": "dynamic"},
@@ -131,6 +131,7 @@ class LaneProcess:
             "service": {
                 "listen": f"127.0.0.1:{self._port}",
                 "operators_file": str(self._folder / "operators"),
+                **service,
             },
         }
         for role in self.tokens:

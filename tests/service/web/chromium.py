@@ -161,6 +161,14 @@ class Page:
                 raise PageError(f"not true in {seconds} s: {script}\npage: {self.text()}\nproblems: {self.problems}")
             time.sleep(0.02)
 
+    def wait_visible(self, selector: str, yes: bool = True) -> None:
+        """Wait until the first element that matches can be seen, or cannot."""
+        self.wait(f"(document.querySelector({json.dumps(selector)}).offsetParent !== null) === {json.dumps(yes)}")
+
+    def visible(self, selector: str) -> bool:
+        """Whether the first element that matches can be seen."""
+        return bool(self.run(f"document.querySelector({json.dumps(selector)}).offsetParent !== null"))
+
     def text(self) -> str:
         """The words on the page."""
         return str(self.run("document.body ? document.body.innerText : ''"))

@@ -68,9 +68,16 @@ class Lane:
         """A payment that was paid and that the till could not store."""
         self.begin(number)
         self.paymaster.phone.pay(self.wait_for_link())
-        while self.ask("GET", f"/v1/payments/{number}?")["outcome"] is None:
-            pass
+        self.finished(number)
         self.ask("POST", f"/v1/payments/{number}/not_accepted", {"reason": "диск кассы заполнен"})
+
+    def finished(self, number: str = "42") -> dict[str, Any]:
+        """The payment, as soon as it has an outcome."""
+        found = self.ask("GET", f"/v1/payments/{number}")
+        while found["outcome"] is None:
+            self.ask("GET", f"/v1/payments/{number}/events?after={found['last_seq']}&wait_s=5")
+            found = self.ask("GET", f"/v1/payments/{number}")
+        return dict(found)
 
     def wait_for_link(self) -> str:
         """The link, as soon as the screen has it."""

@@ -165,7 +165,6 @@ class Till:
         self._lane = lane
         self._http = urllib3.PoolManager(retries=False, timeout=5.0)
         self._numbers = itertools.count(1)
-        self._begun_at = int(time.time())  # ids are never used twice, not even with the journal of a run before
         self.payment: dict[str, Any] | None = None
 
     @property
@@ -181,7 +180,7 @@ class Till:
         """
         if self.busy:
             raise Refused("a payment is under way")
-        number = f"{self._begun_at}-{next(self._numbers)}"
+        number = str(next(self._numbers))
         self.payment = self._ask("PUT", f"/v1/payments/{number}", {"order": number, "total_kopecks": kopecks})
         threading.Thread(target=self._follow, args=(number,), name="till", daemon=True).start()
 
@@ -234,10 +233,10 @@ class Desk:
             self.printer = self._stack.enter_context(VirtualPrinter())
             self.reader = self._stack.enter_context(VirtualReader())
             self.lane = LaneProcess(self._folder, self._document(), self.paymaster.token)
-            self._stack.callback(self.lane.stop)
-            self.lane.start(self._mode)
             self.till = Till(self.lane)
             self._stack.enter_context(self._serving())
+            self._stack.callback(self.lane.stop)  # before the page, which may be waiting for it
+            self.lane.start(self._mode)
             self._stack = self._stack.pop_all()
         return self
 
@@ -295,7 +294,7 @@ class Desk:
         return JSONResponse(
             {
                 "mode": self._mode,
-                "busy": self.till.busy,
+                "busy": self.till.busy or self._lock.locked(),
                 "payment": self.till.payment,
                 "printed": tickets,
                 "tag": str(self.reader.tag.uri() or ""),

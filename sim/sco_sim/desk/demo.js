@@ -4,23 +4,23 @@
 const WORDS = {
   ru: {
     title: "Касса самообслуживания с оплатой по СБП", lane: "Экран кассы", mode: "QR-код", mode0: "на чеке",
-    how: "Нажмите «Начать оплату», отсканируйте код телефоном и оплатите. Всё, кроме людей и банка, настоящее.",
+    how: "Нажмите «Начать оплату», отсканируйте код телефоном и оплатите. Касса настоящая; банк, телефон, принтер и метка — симуляторы.",
     mode1: "на экране", mode2: "на NFC-метке", amount: "Сумма чека, ₽", pay: "Начать оплату", paper: "Чековая лента",
     no_paper: "Пока ничего не напечатано.", tag: "NFC-метка на кассе", empty: "Метка пуста.", phone: "Телефон покупателя",
     scan_screen: "Сканировать экран", scan_paper: "Сканировать чек", tap_tag: "Поднести к метке", faults: "Неполадки:",
     network: "нет сети на кассе", paper_out: "кончилась бумага", service: "служба кассы остановлена",
-    attendant: "Страница сотрудника →", no_code: "Там нет кода.", lost: "Демонстрация остановлена.",
+    attendant: "Страница сотрудника →", pin: "Иванова, PIN {pin}", no_code: "Там нет кода.", lost: "Демонстрация остановлена.",
     running: "Чек {n}: идёт оплата", paid: "Чек {n}: оплачен, товар можно отдать", unpaid: "Чек {n}: не оплачен, выберите способ оплаты",
     unknown: "Чек {n}: исход неизвестен, обращение № {case}", not_presented: "Чек {n}: код не показан, не оплачен",
   },
   en: {
     title: "A self-checkout lane that takes payments by SBP", lane: "The lane's screen", mode: "The QR code is", mode0: "on paper",
-    how: "Start a payment, scan the code with the phone, pay. Everything but the people and the bank is what ships.",
+    how: "Start a payment, scan the code with the phone, pay. The lane is the one that ships; bank, phone, printer and tag are simulators.",
     mode1: "on the screen", mode2: "on the NFC tag", amount: "The order's total, RUB", pay: "Start the payment", paper: "Receipt tape",
     no_paper: "Nothing was printed yet.", tag: "The lane's NFC tag", empty: "The tag is empty.", phone: "The customer's phone",
     scan_screen: "Scan the screen", scan_paper: "Scan the paper", tap_tag: "Tap the tag", faults: "Faults:",
     network: "the lane is offline", paper_out: "no paper", service: "the lane's service is stopped",
-    attendant: "The attendant's page →", no_code: "There is no code.", lost: "The demo has stopped.",
+    attendant: "The attendant's page →", pin: "Иванова, PIN {pin}", no_code: "There is no code.", lost: "The demo has stopped.",
     running: "Order {n}: being paid", paid: "Order {n}: paid, hand out the goods", unpaid: "Order {n}: not paid, choose how to pay",
     unknown: "Order {n}: outcome unknown, case No. {case}", not_presented: "Order {n}: the code could not be shown, not paid",
   },
@@ -38,27 +38,36 @@ async function post(path, body) {
   return data;
 }
 
+let changing = 0; // what the visitor has just chosen is not overwritten by an older state
+let notice = "";
 async function doing(control, place, work) {
   control.disabled = true;
-  place.textContent = "";
+  changing += 1;
+  place.textContent = notice = "";
   try {
     await work();
   } catch (error) {
-    place.textContent = error.message;
+    place.textContent = notice = error.message;
   } finally {
+    changing -= 1;
     control.disabled = false;
   }
 }
 
 let printed = 0;
 function show(state) {
-  document.querySelector(`[name=mode][value="${state.mode}"]`).checked = true;
-  for (const box of document.querySelectorAll("[data-fault]")) if (!box.disabled) box.checked = state.faults[box.dataset.fault];
-  $("modes").disabled = state.busy;
-  $("pay").disabled = state.busy;
+  if (changing === 0) {
+    document.querySelector(`[name=mode][value="${state.mode}"]`).checked = true;
+    for (const box of document.querySelectorAll("[data-fault]")) box.checked = state.faults[box.dataset.fault];
+  }
+  $("modes").disabled = $("pay").disabled = state.busy || changing > 0;
   $("attendant").href = state.attendant;
+  $("pin").textContent = t("pin", state);
+  for (const button of document.querySelectorAll("[data-mode]")) {
+    button.className = Number(button.dataset.mode) === state.mode ? "primary" : "";
+  }
   $("tag").textContent = state.tag || t("empty");
-  if (state.payment) {
+  if (state.payment && !notice) {
     const { outcome, order, case: number } = state.payment;
     const said = t(outcome ?? "running", { n: order, case: number });
     if ($("till-said").textContent !== said) $("till-said").textContent = said;
@@ -114,4 +123,6 @@ for (const box of document.querySelectorAll("[data-fault]")) {
 for (const one of document.querySelectorAll("[data-t]")) one.textContent = t(one.dataset.t);
 for (const one of document.querySelectorAll("[data-title]")) one.title = t(one.dataset.title);
 document.documentElement.lang = language;
+// The buttons above take the place of its camera.
+$("phone").addEventListener("load", () => $("phone").contentDocument.getElementById("scan").toggleAttribute("hidden", true));
 follow();

@@ -11,14 +11,14 @@ import click
 from click.core import ParameterSource
 
 from sco_payment.cli.exit_status import PAYMENT_HELP
-from sco_payment.cli.output import AMOUNT, fail, json_option
+from sco_payment.cli.output import AMOUNT, JsonCommand, fail, json_option
 from sco_payment.order import PaymentRefused
 from sco_sim.demo import Demo
 from sco_sim.desk import Desk, Refused
 from sco_sim.paymaster import BadScript, serve
 
 
-@click.command(epilog=PAYMENT_HELP)
+@click.command(cls=JsonCommand, epilog=PAYMENT_HELP)
 @click.option(
     "--mode",
     type=click.IntRange(0, 2),

@@ -34,6 +34,7 @@ def main() -> None:
         walk = [command.with_name("sco-hwtest"), "screen", "walk", f"sim://?size={size}&format=xrgb8888", "--sheet"]
         subprocess.run([*walk, HERE / name], check=True, stdout=subprocess.DEVNULL)
         sys.stdout.write(f"docs/pictures/{name}\n")
+    subprocess.run([sys.executable, HERE.parent / "browser_pictures.py"], check=True)
 
 
 if __name__ == "__main__":

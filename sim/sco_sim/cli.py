@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -78,7 +79,7 @@ from sco_sim.paymaster import BadScript, serve
 )
 @json_option
 @click.pass_context
-def demo(context: click.Context, web: bool, port: int, **options: Any) -> None:
+def demo(context: click.Context, /, web: bool, port: int, **options: Any) -> None:
     """Take one payment with a simulated PayMaster, simulated devices and a simulated customer."""
     given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if web and (idle := given - {"web", "port", "mode", "out"}):
@@ -100,6 +101,7 @@ def _option(name: str) -> str:
 
 def _show_desk(out: Path, mode: int, port: int) -> int:
     """Show the page until Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the lane's process must not be left behind
     try:
         with Desk(out, mode=mode, port=port) as desk:
             click.echo(f"open {desk.url} in a browser; Ctrl-C ends the demo")

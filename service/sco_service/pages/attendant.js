@@ -268,7 +268,10 @@ async function showCase(number) {
     const news = today === day ? [] : [element("span", { className: "day" }, today)];
     day = today;
     const time = element("time", { dateTime: new Date(step.at_ms).toISOString() }, timeOf(step.at_ms, CLOCK));
-    return element("li", {}, ...news, time, element("span", { className: step.kind === "note" ? "hint" : "" }, step.text[language]));
+    const [, said, done] = /^(.*?)(?: \[(.*)\])?$/s.exec(step.text[language]); // what came, and what the lane did then
+    const words = element("div", { className: step.kind === "note" ? "hint" : "" }, said);
+    if (done) words.append(element("p", { className: "hint" }, done));
+    return element("li", {}, ...news, time, words);
   }));
   $("resolve").hidden = closed || one.decided_by !== null;
   if (another) {

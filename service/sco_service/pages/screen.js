@@ -123,6 +123,7 @@ function outOfService() {
 function paint(scene, drawing, figure, headline, lines, { prominent = 0, amount = "", number = "", hint = "", status = "" } = {}) {
   Object.assign($("scene").dataset, { scene, drawing, figure });
   $("drawing").toggleAttribute("hidden", drawing === "");
+  $("figure").hidden = drawing === "" && $("code").hidden;
   $("drawing").firstElementChild.setAttribute("href", `#${drawing}`);
   $("busy").toggleAttribute("hidden", true);
   $("headline").replaceChildren(...wordsOf(headline));

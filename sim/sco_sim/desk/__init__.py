@@ -26,6 +26,7 @@ from typing import Any, Self
 import urllib3
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -71,7 +72,7 @@ class LaneProcess:
     """
 
     def __init__(self, folder: Path, document: Mapping[str, Mapping[str, Any]], token: str) -> None:
-        self._folder = folder
+        self._folder = folder.resolve()  # settings name files from their own folder
         self._document = document
         self._environment = {**os.environ, TOKEN_VARIABLE: token}
         self._process: subprocess.Popen[bytes] | None = None
@@ -120,8 +121,9 @@ class LaneProcess:
                 socket.create_connection(("127.0.0.1", self._port), 1.0).close()
                 return
             time.sleep(0.02)
-        self.stop()
-        raise Refused(f"the lane's service does not start: see {log_file}")
+        self.kill()
+        last = log_file.read_text("utf-8", "replace").strip().rpartition("\n")[2]
+        raise Refused(f"the lane's service does not start: {last}; see {log_file}")
 
     def _toml(self, mode: int, service: Mapping[str, object]) -> str:
         document: dict[str, Any] = {
@@ -212,6 +214,9 @@ class Desk:
         folder: for settings, journal, tokens and log; made if need be.
         mode: display mode to begin with.
         port: of the page; 0 for a free one.
+
+    Raises:
+        Refused: the port is taken; the lane's service does not start. OSError: no such folder can be made.
     """
 
     def __init__(self, folder: Path, *, mode: int = 1, port: int = 0) -> None:
@@ -221,7 +226,10 @@ class Desk:
         self._faults = {"network": False, "paper": False, "service": False}
         self._stack = contextlib.ExitStack()
         self._proxy = urllib3.PoolManager(retries=False, maxsize=20, timeout=urllib3.Timeout(3.0, read=_PROXY_S))
-        self._socket = socket.create_server(("127.0.0.1", port))
+        try:
+            self._socket = socket.create_server(("127.0.0.1", port))
+        except OSError as error:
+            raise Refused(f"port {port}: {error.strerror}; choose another one with --port") from None
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
 
     def __enter__(self) -> Self:
@@ -268,7 +276,9 @@ class Desk:
     # --- the page's own part ------------------------------------------------------------------------------------
 
     def _app(self) -> Starlette:
-        phone = phone_routes(self.paymaster.phone, self.paymaster.bank, lambda body, status=200: JSONResponse(body, status))
+        phone = phone_routes(
+            self.paymaster.phone, self.paymaster.bank, lambda body, status=200: JSONResponse(body, status)
+        )
         phone[0] = Route("/phone", phone[0].endpoint)
         return Starlette(
             routes=[
@@ -315,7 +325,7 @@ class Desk:
                 return JSONResponse({"error": "send JSON"}, 415)
             body = await request.json()
             try:
-                await _in_thread(act, body)
+                await run_in_threadpool(act, body)
             except Refused as error:
                 return JSONResponse({"error": str(error)}, 409)
             return JSONResponse({})
@@ -364,7 +374,7 @@ class Desk:
         url = self.lane.url + request.url.path + (f"?{request.url.query}" if request.url.query else "")
         body = await request.body()
         try:
-            answer = await _in_thread(
+            answer = await run_in_threadpool(
                 lambda: self._proxy.request(request.method, url, headers=headers, body=body or None, redirect=False)
             )
         except urllib3.exceptions.HTTPError:
@@ -375,12 +385,6 @@ class Desk:
                 "frame-ancestors 'none'", "frame-ancestors 'self'"
             )
         return Response(answer.data, answer.status, back)
-
-
-async def _in_thread(call: Callable[..., Any], *arguments: Any) -> Any:
-    from starlette.concurrency import run_in_threadpool
-
-    return await run_in_threadpool(call, *arguments)
 
 
 def _page(name: str) -> Callable[[Request], Response]:

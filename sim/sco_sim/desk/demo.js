@@ -124,5 +124,7 @@ for (const one of document.querySelectorAll("[data-t]")) one.textContent = t(one
 for (const one of document.querySelectorAll("[data-title]")) one.title = t(one.dataset.title);
 document.documentElement.lang = language;
 // The buttons above take the place of its camera.
-$("phone").addEventListener("load", () => $("phone").contentDocument.getElementById("scan").toggleAttribute("hidden", true));
+const hideCamera = () => $("phone").contentDocument?.getElementById("scan")?.toggleAttribute("hidden", true);
+$("phone").addEventListener("load", hideCamera);
+hideCamera();
 follow();

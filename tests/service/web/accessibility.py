@@ -40,7 +40,7 @@ _BOXES = """(() => {
     if (e.checkVisibility()) add(e.id || e.innerText, e.id === 'drawing' ? e.firstElementChild.getBoundingClientRect()
       : e.getBoundingClientRect());
   for (const e of document.querySelectorAll('main button'))
-    if (e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight) found.push(['label of ' + e.innerText, -1, -1, 0, 0]);
+    if (e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight) found.push([e.innerText, -1, -1, 0, 0]);
   return found;
 })()"""
 
@@ -60,7 +60,9 @@ def check_tree(page: Page) -> None:
     names = [(_value(node, "role"), _value(node, "name")) for node in nodes if not node["ignored"]]
     focusable = [node for node in nodes if any(p["name"] == "focusable" for p in node.get("properties", ()))]
     assert [role for role, _ in names].count("main") == 1
-    nameless = [_value(one, "role") for one in focusable if not _value(one, "name") and _value(one, "role") != "RootWebArea"]
+    nameless = [
+        _value(one, "role") for one in focusable if not _value(one, "name") and _value(one, "role") != "RootWebArea"
+    ]
     assert not nameless, names
 
 

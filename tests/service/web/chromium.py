@@ -56,7 +56,7 @@ class Chromium:
         threading.Thread(target=self._read, name="chromium", daemon=True).start()
 
     def _read(self) -> None:
-        with open(self._in, "rb", closefd=True) as stream:
+        with os.fdopen(self._in, "rb") as stream:
             rest = b""
             while block := stream.read1(1 << 16):
                 *messages, rest = (rest + block).split(b"\0")

@@ -114,7 +114,9 @@ def test_cancel_is_chosen_with_the_keyboard_and_sent_once(lane: Lane, chromium: 
     with chromium.page(f"{lane.url}/screen") as page:
         lane.begin()
         shows(page, "qr", RUSSIAN.pay)
-        page.run("window.posts = 0; const f = fetch; fetch = (u, o) => { posts += o.method === 'POST'; return f(u, o); };")
+        page.run(
+            "window.posts = 0; const f = fetch; fetch = (u, o) => { posts += o.method === 'POST'; return f(u, o); };"
+        )
         time.sleep(0.3)
         page.key("Enter", 13, "\r")  # of a scanner that is a keyboard: nothing has the focus
         page.key("Tab", 9)
@@ -183,7 +185,10 @@ def test_quick_restart_does_not_leave_the_old_scene(lane: Lane, chromium: Chromi
 
 def test_countdown_goes_by_the_service_not_by_the_browser(lane: Lane, chromium: Chromium) -> None:
     with chromium.page("about:blank") as page:
-        page.call("Page.addScriptToEvaluateOnNewDocument", source="Date.now = () => 0; Date = class extends Date { constructor() { super(0); } };")
+        page.call(
+            "Page.addScriptToEvaluateOnNewDocument",
+            source="Date.now = () => 0; Date = class extends Date { constructor() { super(0); } };",
+        )
         page.go(f"{lane.url}/screen")
         lane.begin()
         shows(page, "qr", RUSSIAN.pay)

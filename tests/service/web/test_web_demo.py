@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,6 +92,14 @@ def test_foreign_pages_cannot_use_it(url: str) -> None:
     foreign = {"Origin": "http://evil.example"}
     assert http.request("POST", f"{url}v1/payments/x/choice", json={"button": "cancel"}, headers=foreign).status == 403
     assert http.request("GET", f"{url}v1/lane").status == 401
+
+
+def test_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("demo", "--web", "--port", port, "--out", str(tmp_path))
+    assert done.returncode == ExitStatus.WRONG_USAGE
+    assert f"port {port}: Address already in use" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from sco_service.resources import contract, routes
 from tests.service.service_kit import serving
 
 _CONFIG = """
@@ -40,3 +42,16 @@ def test_the_service_keeps_to_its_contract(tmp_path: Path, role: str) -> None:
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-3000:]
         assert bench.monitor.get("/healthz").json == {"ok": True, "problems": []}
+
+
+def test_the_contract_names_every_resource_and_no_other() -> None:
+    text = contract().decode()
+    declared: set[tuple[str, str]] = set()
+    path = ""
+    for line in text.partition("\npaths:\n")[2].partition("\ncomponents:\n")[0].splitlines():
+        if (found := re.fullmatch(r"  (/\S+):", line)) is not None:
+            path = found[1]
+        elif (found := re.fullmatch(r"    (get|put|post|delete):", line)) is not None:
+            declared.add((found[1].upper(), path))
+    pages = {"/screen", "/attendant", "/pages/{name}"}
+    assert declared == {(route.method, route.path) for route in routes() if route.path not in pages}

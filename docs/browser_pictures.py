@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack, contextmanager
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -66,15 +66,18 @@ def attendant(chromium: Chromium) -> Image.Image:
 
 def demo(chromium: Chromium) -> Image.Image:
     """`sco-pay demo --web` while a customer pays."""
-    with tempfile.TemporaryDirectory() as folder, Desk(Path(folder)) as desk:
-        with chromium.page(f"{desk.url}?lang=ru", (1440, 880)) as page:
-            frame = "document.querySelector('#{}').contentDocument?.querySelector('{}')"
-            page.wait("document.querySelector('[name=mode]:checked') !== null && !document.querySelector('#pay').disabled")
-            page.click("#pay")
-            page.wait(f"{frame.format('screen', '#scene')}?.dataset.scene === 'qr'")
-            page.click("#scan-screen")
-            page.wait(f"!{frame.format('phone', '#bill')}?.hidden")
-            return page.picture().convert("RGB")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Desk(Path(folder)) as desk,
+        chromium.page(f"{desk.url}?lang=ru", (1440, 880)) as page,
+    ):
+        frame = "document.querySelector('#{}').contentDocument?.querySelector('{}')"
+        page.wait("document.querySelector('[name=mode]:checked') !== null && !document.querySelector('#pay').disabled")
+        page.click("#pay")
+        page.wait(f"{frame.format('screen', '#scene')}?.dataset.scene === 'qr'")
+        page.click("#scan-screen")
+        page.wait(f"!{frame.format('phone', '#bill')}?.hidden")
+        return page.picture().convert("RGB")
 
 
 def _row(pictures: list[Image.Image], high: int) -> Image.Image:

@@ -9,7 +9,6 @@ const GUARD_MS = 250; // a touch this soon after a new scene was meant for the o
 const SCALES = [1.3, 1.2, 1.1, 1, 0.92, 0.84, 0.77, 0.7, 0.64, 0.58, 0.5, 0.42, 0.34, 0.26];
 const SHARES = [0.56, 0.52, 0.48, 0.44, 0.4, 0.34, 0.28]; // of the panel's longer side that a code or drawing may take
 const DRAWINGS = { wait: "spinner", paid: "tick", unpaid: "cross", attendant: "attendant", out_of_service: "wrench" };
-const LABELS = { ru: "Осталось", en: "Time left" };
 
 const $ = (id) => document.getElementById(id);
 const now = () => performance.now();
@@ -91,7 +90,7 @@ function show(state, image) {
   if (image === null) $("code").removeAttribute("src");
   else $("code").src = image.src;
   $("timer").hidden = state.expires_at_ms === null;
-  $("label").textContent = texts.expires_text || LABELS[language];
+  $("label").textContent = texts.expires_text;
   paint(scene, drawing, figure, texts.headline, texts.lines, {
     prominent: state.prominent,
     amount: state.amount_text?.[language],

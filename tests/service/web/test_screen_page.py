@@ -117,6 +117,8 @@ def test_cancel_is_chosen_with_the_keyboard_and_sent_once(lane: Lane, chromium: 
         page.run(
             "window.posts = 0; const f = fetch; fetch = (u, o) => { posts += o.method === 'POST'; return f(u, o); };"
         )
+        page.run("show(shown, loaded.image), document.querySelector('button').click()")  # meant for the scene before
+        assert page.run("posts") == 0
         time.sleep(0.3)
         page.key("Enter", 13, "\r")  # of a scanner that is a keyboard: nothing has the focus
         page.key("Tab", 9)
@@ -161,7 +163,7 @@ def test_hung_service_takes_the_code_away_and_heals(lane: Lane, chromium: Chromi
             assert codes(page) == []
         finally:
             os.kill(lane.process.pid, signal.SIGCONT)
-        shows(page, "qr", RUSSIAN.pay)
+        page.wait("['qr', 'dialog'].includes(document.querySelector('#scene').dataset.scene)")
 
 
 def test_browser_without_network(lane: Lane, chromium: Chromium) -> None:
@@ -201,7 +203,6 @@ def test_words_in_the_page_are_the_lanes(lane: Lane, chromium: Chromium) -> None
         lost = "document.querySelector('#lost').content.querySelector('[lang={}]').textContent"
         assert page.run(lost.format("ru")) == RUSSIAN.out_of_service
         assert page.run(lost.format("en")) == ENGLISH.out_of_service
-        assert page.run("LABELS") == {"ru": RUSSIAN.time_left, "en": ENGLISH.time_left}
         assert page.run("document.querySelector('noscript').textContent").endswith(f"{RUSSIAN.out_of_service}</h1>")
 
 

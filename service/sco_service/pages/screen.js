@@ -106,7 +106,6 @@ function show(state, image) {
 
 function outOfService() {
   shown = null;
-  known = 0;
   loaded = { url: "", image: null };
   const language = document.documentElement.lang;
   const words = $("lost").content.querySelector(`[lang=${language}]`).textContent;
@@ -221,7 +220,6 @@ function buttonOf(button, language, state) {
 
 let choosing = false;
 async function choose(state, button) {
-  if (choosing) return; // one finger, one choice: the service takes the first one only
   choosing = true;
   for (const one of $("buttons").children) one.setAttribute("aria-disabled", "true");
   try {

@@ -142,6 +142,7 @@ def test_payment_is_cancelled_in_two_steps(lane: Lane, chromium: Chromium) -> No
         lane.begin()
         page.wait_visible("#cancel")
         page.click("#cancel")
+        assert words_of(page, "#cancel") == "Точно отменить?"
         assert lane.paymaster.bank.cancels == 0
         check_contrast(page)
         page.click("#cancel")

@@ -65,8 +65,8 @@ def test_code_on_paper(lane: Lane, chromium: Chromium) -> None:
     lane.process.start(0)
     with chromium.page(f"{lane.url}/screen") as page:
         lane.begin()
-        shows(page, "wait", RUSSIAN.wait)
         page.wait(f"document.body.innerText.includes('{RUSSIAN.scan_ticket}')")
+        assert RUSSIAN.wait in page.text()
         check_everywhere(page)
         lane.paymaster.phone.decline(lane.printer.codes[-1].text)
         shows(page, "unpaid", RUSSIAN.unpaid)

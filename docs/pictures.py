@@ -38,6 +38,7 @@ def main() -> None:
         with Image.open(HERE / name) as sheet:  # a third of the bytes, and no eye sees it
             sheet.quantize(64, dither=Image.Dither.NONE).save(HERE / name, optimize=True)
         sys.stdout.write(f"docs/pictures/{name}\n")
+    subprocess.run([sys.executable, HERE.parent / "browser_pictures.py"], check=True)
 
 
 if __name__ == "__main__":

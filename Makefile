@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo test verify fresh-test vm-test explore simulate powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation clean
+.PHONY: help setup demo test verify fresh-test vm-test explore protocol simulate powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ simulate: $(STAMP) ## the real lane in simulated time, faults on every wire: SEE
 
 explore: $(STAMP) ## every state of a payment, in wider bounds than verify: CRASHES=n LIFE=n WORSE=1
 	$(BIN)/python -m tests.verification.explore --crashes $(CRASHES) --life $(LIFE) $(if $(WORSE),--worse)
+
+protocol: $(STAMP) ## every state of till, service and bank together, in wider bounds than verify; minutes
+	$(BIN)/python -m tests.verification.protocol --wider $(if $(LIMIT),--limit $(LIMIT))
 
 powerloss: $(STAMP) ## cut the power, and fail the disk, at every operation of a journal's life
 	$(BIN)/python -m tests.verification.powerloss

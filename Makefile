@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo test verify fresh-test vm-test explore protocol simulate powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation clean
+.PHONY: help setup demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds bench docs diagrams dist-check lint format pictures fuzz mutation clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,9 @@ powerloss: $(STAMP) ## cut the power, and fail the disk, at every operation of a
 
 kill: $(STAMP) ## kill -9 a payment at every point, then at ROUNDS=n random moments
 	$(BIN)/python -m tests.verification.kill --rounds $(ROUNDS)
+
+service-rounds: $(STAMP) ## kill till and service at every point, then SEEDS=n with a faulty proxy between them
+	$(BIN)/python -m tests.verification.service --seeds $(SEEDS) --base $(SEED_BASE)
 
 fuzz: $(STAMP) ## search for input that breaks something: SECONDS=n; coverage-guided where atheris is installed
 	$(BIN)/python -m tests.verification.fuzz --seconds $(SECONDS)

@@ -179,7 +179,7 @@ class Resources:
             detail = "the lane has not begun this payment yet: ask again with the same body"
             return begun() or Problem("lane_busy", detail).response()
 
-        return Later(begun, time.monotonic() + _BEGIN_S, too_late)
+        return Later(begun, time.monotonic() + _BEGIN_S, too_late, counted=False)
 
     def _present(self, key: str) -> Json:
         data = self._records.payment(key)

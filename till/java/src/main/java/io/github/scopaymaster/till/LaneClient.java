@@ -1,15 +1,30 @@
 package io.github.scopaymaster.till;
 
+import java.io.IOException;
+import java.io.UnsupportedEncodingException;
+import java.net.HttpURLConnection;
+import java.net.MalformedURLException;
+import java.net.URL;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
 
 /**
  * The lane's service: one method, one request, one answer.
  *
  * <p>Every method returns or throws within the connect time-out and the read time-out together, plus what it was asked to
- * wait for news; an interrupt of the calling thread ends it at once. No thread and no connection outlives a call. Nothing is
- * sent twice: a caller that gets {@link LaneUnreachable} decides, and asking again is always harmless. Safe for use by
- * several threads.
+ * wait for news; {@link #begin} may take 20 s more, printing 30 s. An interrupt of the calling thread ends it at once. No
+ * thread and no connection outlives a call that was answered; one that was not answered is closed, and its thread ends with
+ * it, at the latest after the same time once more. Nothing is sent twice, except after the status 401, which means that
+ * nothing was done: a caller that gets {@link LaneUnreachable} decides, and asking again is always harmless. Redirects are
+ * not followed, and no proxy is used. Safe for use by several threads.
  *
  * <p>To take a payment use {@link PaymentSession}, which repeats what must be repeated.
  */
@@ -84,7 +99,37 @@ public final class LaneClient {
         return new Builder(url);
     }
 
+    /** The service may settle an earlier attempt of the order before it answers: 20 s at most. */
+    private static final int SETTLE_MS = 20_000;
+    /** A printer without paper is waited for. */
+    private static final int PRINT_MS = 30_000;
+    private static final Map<String, Object> NOTHING = Collections.emptyMap();
+    private static final Pattern ID = Pattern.compile("[A-Za-z0-9._-]{1,64}");
+    private static final Pattern TOKEN = Pattern.compile("[!-~]{1,4096}");
+
+    private final URL url;
+    private final Path tokenFile;
+    private final int connectTimeoutMs;
+    private final int readTimeoutMs;
+    private volatile String token;
+
     private LaneClient(Builder builder) {
+        try {
+            url = new URL(builder.url);
+        } catch (MalformedURLException e) {
+            throw new IllegalArgumentException("not a URL: '" + builder.url + "'");
+        }
+        boolean isHttp = "http".equals(url.getProtocol()) || "https".equals(url.getProtocol());
+        if (!isHttp || url.getHost().isEmpty() || url.getUserInfo() != null || url.getQuery() != null
+                || url.getRef() != null || !(url.getPath().isEmpty() || "/".equals(url.getPath()))) {
+            throw new IllegalArgumentException("expected a URL like http://127.0.0.1:8723, found '" + builder.url + "'");
+        }
+        if (builder.connectTimeoutMs <= 0 || builder.readTimeoutMs <= 0) {
+            throw new IllegalArgumentException("time-outs must be more than 0 ms");
+        }
+        tokenFile = builder.tokenFile;
+        connectTimeoutMs = builder.connectTimeoutMs;
+        readTimeoutMs = builder.readTimeoutMs;
     }
 
     // --- payments -----------------------------------------------------------------------------------------------
@@ -102,7 +147,7 @@ public final class LaneClient {
      * @throws InterruptedException the thread was interrupted; it may have begun
      */
     public Payment begin(String id, Order order) throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+        return call("PUT", payments(id, ""), order.toJson(), SETTLE_MS, json -> about(id, new Payment(json)));
     }
 
     /**
@@ -115,7 +160,7 @@ public final class LaneClient {
      * @throws InterruptedException the thread was interrupted
      */
     public Payment payment(String id) throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+        return call("GET", payments(id, ""), null, 0, json -> about(id, new Payment(json)));
     }
 
     /**
@@ -128,7 +173,13 @@ public final class LaneClient {
      * @throws InterruptedException the thread was interrupted
      */
     public List<Payment> paymentsOfOrder(String order) throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+        return call("GET", "/v1/payments?order=" + query(order), null, 0, json -> {
+            List<Payment> found = new ArrayList<>();
+            for (JsonObject payment : json.objects("payments")) {
+                found.add(new Payment(payment));
+            }
+            return Collections.unmodifiableList(found);
+        });
     }
 
     /**
@@ -142,7 +193,7 @@ public final class LaneClient {
      * @throws InterruptedException the thread was interrupted
      */
     public Payment cancel(String id) throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+        return call("POST", payments(id, "/cancel"), NOTHING, 0, json -> about(id, new Payment(json)));
     }
 
     /**
@@ -155,7 +206,8 @@ public final class LaneClient {
      * @throws InterruptedException the thread was interrupted
      */
     public void choose(String id, Choice choice) throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+        call("POST", payments(id, "/choice"), Collections.singletonMap("button", choice.getWord()), 0,
+                json -> json.flag("accepted"));
     }
 
     /**
@@ -169,7 +221,7 @@ public final class LaneClient {
      * @throws InterruptedException the thread was interrupted
      */
     public Payment taken(String id) throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+        return call("POST", payments(id, "/taken"), NOTHING, 0, json -> about(id, new Payment(json)));
     }
 
     /**
@@ -183,19 +235,21 @@ public final class LaneClient {
      * @throws InterruptedException the thread was interrupted
      */
     public Payment notAccepted(String id, String reason) throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+        return call("POST", payments(id, "/not_accepted"), Collections.singletonMap("reason", reason), 0,
+                json -> about(id, new Payment(json)));
     }
 
     /**
      * Print the code of a running payment again (display mode 0).
      *
      * @param id the till's id
+     * @return true if it came out, false if that is not known
      * @throws LaneProblem {@code not_printable}, {@code printer_unavailable}
-     * @throws LaneUnreachable no usable answer
-     * @throws InterruptedException the thread was interrupted
+     * @throws LaneUnreachable no usable answer; it may have been printed
+     * @throws InterruptedException the thread was interrupted; it may have been printed
      */
-    public void printAgain(String id) throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+    public boolean printAgain(String id) throws LaneProblem, LaneUnreachable, InterruptedException {
+        return call("POST", payments(id, "/print_again"), NOTHING, PRINT_MS, LaneClient::isPrinted);
     }
 
     // --- events, screen, lane -----------------------------------------------------------------------------------
@@ -213,7 +267,7 @@ public final class LaneClient {
      */
     public EventPage paymentEvents(String id, long after, int waitS)
             throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+        return call("GET", payments(id, eventsAfter(after, waitS)), null, waitS * 1_000, EventPage::new);
     }
 
     /**
@@ -227,13 +281,13 @@ public final class LaneClient {
      * @throws InterruptedException the thread was interrupted
      */
     public EventPage events(long after, int waitS) throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+        return call("GET", "/v1" + eventsAfter(after, waitS), null, waitS * 1_000, EventPage::new);
     }
 
     /**
      * What the lane's screen shows.
      *
-     * @param after wait until the version is another one than this; -1 for the present state
+     * @param after wait until the version is another one than this; 0 for the present state
      * @param waitS how long to wait for it, 0 to {@link #MAX_WAIT_S} seconds
      * @return the state, the same one if nothing changed in time
      * @throws LaneProblem the service refused
@@ -241,7 +295,7 @@ public final class LaneClient {
      * @throws InterruptedException the thread was interrupted
      */
     public ScreenState screen(long after, int waitS) throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+        return call("GET", "/v1/screen?after=" + after + "&wait_s=" + wait(waitS), null, waitS * 1_000, ScreenState::new);
     }
 
     /**
@@ -253,19 +307,169 @@ public final class LaneClient {
      * @throws InterruptedException the thread was interrupted
      */
     public LaneStatus lane() throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+        return call("GET", "/v1/lane", null, 0, LaneStatus::new);
     }
 
     /**
-     * Print lines on the lane's receipt printer.
+     * Print a document of the till's own on the lane's receipt printer. A document that came out, or may have, is not
+     * printed again under the same id.
      *
+     * @param id the document's id: 1 to 64 of letters, digits, {@code . _ -}
      * @param lines the text
      * @param cut whether to cut the paper after them
+     * @return true if it came out, false if that is not known
      * @throws LaneProblem {@code printer_unavailable}
      * @throws LaneUnreachable no usable answer; they may have been printed
      * @throws InterruptedException the thread was interrupted; they may have been printed
      */
-    public void printReceipt(List<String> lines, boolean cut) throws LaneProblem, LaneUnreachable, InterruptedException {
-        throw new UnsupportedOperationException();
+    public boolean printReceipt(String id, List<String> lines, boolean cut)
+            throws LaneProblem, LaneUnreachable, InterruptedException {
+        Map<String, Object> body = new LinkedHashMap<>();
+        body.put("id", checkId(id));
+        body.put("lines", new ArrayList<>(lines));
+        body.put("cut", cut);
+        return call("POST", "/v1/receipts", body, PRINT_MS, LaneClient::isPrinted);
+    }
+
+    // --- requests -----------------------------------------------------------------------------------------------
+
+    /** Makes of an answer's object what a method returns; throws {@link JsonException} if it is not that. */
+    private interface Reader<T> {
+        T read(JsonObject json);
+    }
+
+    /** As {@link #paymentEvents}, ended early by the wakeup. */
+    EventPage paymentEvents(String id, long after, int waitS, Exchange.Wakeup wakeup)
+            throws LaneProblem, LaneUnreachable, InterruptedException, Exchange.Woken {
+        return call("GET", payments(id, eventsAfter(after, waitS)), null, waitS * 1_000, EventPage::new, wakeup);
+    }
+
+    private <T> T call(String method, String path, Map<String, ?> body, int extraMs, Reader<T> reader)
+            throws LaneProblem, LaneUnreachable, InterruptedException {
+        try {
+            return call(method, path, body, extraMs, reader, new Exchange.Wakeup());
+        } catch (Exchange.Woken e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private <T> T call(
+            String method, String path, Map<String, ?> body, int extraMs, Reader<T> reader, Exchange.Wakeup wakeup)
+            throws LaneProblem, LaneUnreachable, InterruptedException, Exchange.Woken {
+        URL to = address(path);
+        byte[] octets = body == null ? null : Json.write(body).getBytes(StandardCharsets.US_ASCII);
+        String used = token;
+        if (used == null && tokenFile != null) {
+            used = readToken();
+        }
+        Exchange.Answer answer =
+                new Exchange(to, method, used, octets, connectTimeoutMs, readTimeoutMs + extraMs, wakeup).send();
+        if (answer.status == HttpURLConnection.HTTP_UNAUTHORIZED && tokenFile != null) {
+            String fresh = readToken();
+            answer = new Exchange(to, method, fresh, octets, connectTimeoutMs, readTimeoutMs + extraMs, wakeup).send();
+        }
+        String what = method + " " + to + ": ";
+        try {
+            if (answer.status >= 200 && answer.status < 300) {
+                return reader.read(JsonObject.of(json(answer, "application/json")));
+            }
+            throw problem(answer);
+        } catch (JsonException e) {
+            String detail = "status " + answer.status + ", and no answer of the lane's service: " + e.getMessage();
+            throw new LaneUnreachable(what + detail, true, e);
+        }
+    }
+
+    private URL address(String path) {
+        try {
+            return new URL(url.getProtocol(), url.getHost(), url.getPort(), path);
+        } catch (MalformedURLException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static Object json(Exchange.Answer answer, String type) {
+        String found = answer.contentType.split(";", 2)[0].trim();
+        if (!found.equalsIgnoreCase(type)) {
+            throw new JsonException("expected " + type + ", found '" + found + "'");
+        }
+        return Json.read(answer.body);
+    }
+
+    /** A refusal of the service. After any other status the request may have been acted on. */
+    private static LaneProblem problem(Exchange.Answer answer) {
+        if (answer.status == HttpURLConnection.HTTP_UNAUTHORIZED) {
+            return new LaneProblem("unauthorized", answer.status, false, "the service does not know this token",
+                    "служба кассы не знает этого ключа", null, null);
+        }
+        JsonObject json = JsonObject.of(json(answer, "application/problem+json"));
+        String detail = json.text("detail");
+        if (answer.status != json.integer("status") || answer.status < 400 || isFault(answer.status)) {
+            throw new JsonException(json.text("code") + ": " + detail);
+        }
+        String detailRu = json.textOrNull("detail_ru");
+        return new LaneProblem(json.text("code"), answer.status, json.flagOr("retry", false), detail,
+                detailRu == null ? detail : detailRu, json.textOrNull("field"), json.integerOrNull("first_seq"));
+    }
+
+    /** A status of 500 and more tells that something broke, except 503, by which the service refuses for now. */
+    private static boolean isFault(int status) {
+        return status >= 500 && status != HttpURLConnection.HTTP_UNAVAILABLE;
+    }
+
+    /** An answer about another payment, such as one that a faulty proxy kept from an earlier request. */
+    private static Payment about(String id, Payment payment) {
+        if (!id.equals(payment.getId())) {
+            throw new JsonException("the answer is about payment '" + payment.getId() + "'");
+        }
+        return payment;
+    }
+
+    private static boolean isPrinted(JsonObject json) {
+        return "printed".equals(json.text("outcome"));
+    }
+
+    private String readToken() throws LaneUnreachable {
+        String found;
+        try {
+            found = new String(Files.readAllBytes(tokenFile), StandardCharsets.US_ASCII).trim();
+        } catch (IOException e) {
+            throw new LaneUnreachable("the token file " + tokenFile + " cannot be read: " + e, false, e);
+        }
+        if (!TOKEN.matcher(found).matches()) {
+            throw new LaneUnreachable("the token file " + tokenFile + " must hold one token of printable ASCII", false, null);
+        }
+        token = found;
+        return found;
+    }
+
+    private static String payments(String id, String rest) {
+        return "/v1/payments/" + checkId(id) + rest;
+    }
+
+    private static String eventsAfter(long after, int waitS) {
+        return "/events?after=" + after + "&wait_s=" + wait(waitS);
+    }
+
+    private static int wait(int waitS) {
+        if (waitS < 0 || waitS > MAX_WAIT_S) {
+            throw new IllegalArgumentException("waitS must be 0 to " + MAX_WAIT_S + ", found " + waitS);
+        }
+        return waitS;
+    }
+
+    static String checkId(String id) {
+        if (!ID.matcher(id).matches() || ".".equals(id) || "..".equals(id)) {
+            throw new IllegalArgumentException("an id is 1 to 64 of A-Z a-z 0-9 . _ -, found '" + id + "'");
+        }
+        return id;
+    }
+
+    private static String query(String text) {
+        try {
+            return URLEncoder.encode(text, "UTF-8");
+        } catch (UnsupportedEncodingException e) {
+            throw new AssertionError(e);
+        }
     }
 }

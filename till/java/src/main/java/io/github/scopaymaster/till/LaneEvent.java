@@ -10,6 +10,9 @@ public final class LaneEvent {
         this.json = json;
         seq = json.integer("seq");
         type = json.text("type");
+        json.integer("at_ms");
+        json.textOrNull("payment");
+        json.textOrNull("attempt");
     }
 
     /**

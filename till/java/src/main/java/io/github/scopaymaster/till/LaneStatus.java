@@ -30,7 +30,7 @@ public final class LaneStatus {
         /**
          * How it is.
          *
-         * @return {@code ok}, {@code fault}, {@code absent} or {@code disabled}; others may be added
+         * @return {@code ok}, {@code fault} or {@code not_opened}, as of the last contact; others may be added
          */
         public String getState() {
             return state;
@@ -51,8 +51,14 @@ public final class LaneStatus {
 
     LaneStatus(JsonObject json) {
         this.json = json;
-        json.text("lane_id");
-        json.integer("mode");
+        for (String name : new String[] {"version", "lane_id", "profile", "language"}) {
+            json.text(name);
+        }
+        for (String name : new String[] {"mode", "started_at_ms", "open_cases"}) {
+            json.integer(name);
+        }
+        json.textOrNull("payment");
+        getJournalLastSeq();
         List<Device> found = new ArrayList<>();
         for (JsonObject device : json.objects("devices")) {
             found.add(new Device(device));

@@ -22,7 +22,18 @@ public final class Payment {
         for (String name : new String[] {"presented", "taken", "final"}) {
             json.flag(name);
         }
+        for (String name : new String[] {"mode", "begun_at_ms", "expires_at_ms", "last_seq"}) {
+            json.integer(name);
+        }
+        for (String name : new String[] {"phase", "reason", "detail"}) {
+            json.text(name);
+        }
         json.integerOrNull("case");
+        json.textOrNull("id");
+        json.textOrNull("payment_id");
+        if (running != (outcome == null)) {
+            throw new JsonException("'state' and 'outcome' do not agree");
+        }
     }
 
     /**
@@ -127,19 +138,19 @@ public final class Payment {
     /**
      * Why it ended so.
      *
-     * @return a word such as {@code customer} or {@code expired}; null if there is nothing to say
+     * @return a word such as {@code customer} or {@code expired}; {@code none} if there is nothing to say
      */
     public String getReason() {
-        return json.textOrNull("reason");
+        return json.text("reason");
     }
 
     /**
-     * More about it, for people.
+     * What prevented the code from being shown, for people.
      *
-     * @return a sentence, or null
+     * @return a sentence; empty if nothing did
      */
     public String getDetail() {
-        return json.textOrNull("detail");
+        return json.text("detail");
     }
 
     /**
@@ -161,9 +172,9 @@ public final class Payment {
     }
 
     /**
-     * The number of the case that an operator must decide.
+     * The number of the open case that an operator must decide.
      *
-     * @return the number, or null if there is none
+     * @return the number, or null if none is open
      */
     public Long getCase() {
         return json.integerOrNull("case");

@@ -42,6 +42,9 @@ public final class ScreenState {
         Button(JsonObject json) {
             this.json = json;
             json.text("id");
+            json.flag("primary");
+            getText("ru");
+            getText("en");
         }
 
         /**
@@ -80,7 +83,19 @@ public final class ScreenState {
     ScreenState(JsonObject json) {
         this.json = json;
         version = json.integer("version");
-        json.text("view");
+        for (String name : new String[] {"view", "language"}) {
+            json.text(name);
+        }
+        for (String name : new String[] {"payment", "link"}) {
+            json.textOrNull(name);
+        }
+        for (String name : new String[] {"amount_kopecks", "expires_at_ms", "case"}) {
+            json.integerOrNull(name);
+        }
+        json.integer("now_ms");
+        json.flag("plate");
+        getText("ru");
+        getText("en");
         List<Button> found = new ArrayList<>();
         for (JsonObject button : json.objects("buttons")) {
             found.add(new Button(button));

@@ -18,7 +18,7 @@ from sco_payment.customer.ui import LaneUI
 from sco_payment.events import Observer, null_observer
 from sco_payment.journal import Journal, JournalError
 from sco_payment.loop import Loop
-from sco_payment.order import Order, PaymentRefused, Result, check_order
+from sco_payment.order import Order, PaymentRefused, Refusal, Result, check_order
 from sco_payment.runtime import Runtime
 from sco_payment.settings import Settings
 
@@ -75,6 +75,9 @@ class Lane:
         deliver: Callable[[Result], None] | None = None,
         acknowledge_later: bool = False,
         cancelled: Callable[[], bool] = lambda: False,
+        key: str | None = None,
+        till_id: str | None = None,
+        begun: Callable[[], None] = lambda: None,
     ) -> Result:
         """Take one SBP leg of an order. Returns when the customer has an outcome.
 
@@ -88,22 +91,30 @@ class Lane:
                 called with `Result.key`. Otherwise it counts as taken when `deliver` or, without it, `pay` returns.
             cancelled: whether the payment was cancelled before this call, for a till whose customer may do so while
                 its order is on its way here. `cancel` finds no payment then; once this call has begun, it does.
+            key: of the new attempt, from a till's own id; a random one without it. A key is never used twice.
+            till_id: what the till calls the payment, for the journal.
+            begun: is called once when the attempt's first step is on disk, before anything is sent. It must not raise.
 
         Raises:
-            PaymentRefused: it may not begin; nothing was sent.
+            PaymentRefused: it may not begin; nothing was sent, and nothing is in the journal.
             JournalError: the journal cannot be written. Before the first step nothing was sent; after it the attempt is
                 in the journal as open, and `recover` finishes it.
         """
         loop, last_cancel = self._loop, self._last_cancel  # before the lock, for which this call may have to wait
         with self._running_loop():
             if loop.foreground is not None:  # called by the same thread again: from `deliver` or an observer
-                raise PaymentRefused("a payment is under way: begin the next one when `pay` has returned")
-            plan = self._plan(order)
+                raise PaymentRefused(
+                    "a payment is under way: begin the next one when `pay` has returned", Refusal.BUSY
+                )
+            key = self._new_key() if key is None else key
+            plan = self._plan(order, key, till_id)
             loop.load_open()
+            self._refuse_known(key)
             self._pass_gate(plan)
-            plan = self._plan(order)  # the gate may take a while: the schedule begins after it
-            key, effects, taken = plan.key, loop.begin(plan), False
+            plan = self._plan(order, key, till_id)  # the gate may take a while: the schedule begins after it
+            effects, taken = loop.begin(plan), False
             try:
+                begun()
                 loop.report_state(None, loop.attempts[key])
                 if self._last_cancel is not last_cancel or cancelled():
                     self.cancel()  # arrives before any answer of the acquirer: no link is shown
@@ -141,6 +152,22 @@ class Lane:
         """
         self._loop.acknowledge(attempt)
 
+    def refuse_outcome(self, attempt: str, reason: str) -> None:
+        """The till could not store the outcome of a paid attempt: the money becomes a case. On disk on return.
+
+        From any thread, also while the next payment is under way. Calling it again changes nothing. The customer is
+        asked to call an attendant, unless the next one is there already.
+
+        Args:
+            attempt: `Result.key`.
+            reason: for the case's timeline.
+
+        Raises:
+            UnknownAttempt: no such attempt, or it has no outcome yet. NotAcceptable: it is not paid, or its outcome was
+                taken. JournalError: the journal cannot be written; call again later.
+        """
+        self._loop.refuse_outcome(attempt, reason)
+
     def choose(self, attempt: str, button: str) -> bool:
         """The customer pressed a button on a screen. From any thread.
 
@@ -152,6 +179,13 @@ class Lane:
             on the screen, for a button that is not there now, or after another choice on the same screen.
         """
         return self._loop.customer.choose(attempt, button)
+
+    def cancel_attempt(self, attempt: str) -> None:
+        """Cancel this attempt, and no other, if it has no outcome yet; also one that a restart left open.
+
+        From any thread. For one that `pay` has not begun yet nothing happens: see its argument `cancelled`.
+        """
+        self._runtime.post((attempt, m.CancelWanted(self._runtime.now())))
 
     def cancel(self) -> None:
         """Cancel the payment under way, for the customer or the attendant. From any thread or a signal handler.
@@ -184,13 +218,17 @@ class Lane:
         """
         return self._presenter.printer
 
-    def _plan(self, order: Order) -> m.Plan:
+    def _refuse_known(self, key: str) -> None:
+        if self.journal.attempt(key) is not None or self.journal.has_archived(key):
+            raise PaymentRefused(f"the attempt {key} is in the journal already: it is not begun twice", Refusal.KNOWN)
+
+    def _plan(self, order: Order, key: str | None = None, till_id: str | None = None) -> m.Plan:
         settings = self.settings
         check_order(order, settings)
         now = self._runtime.now()
         static = settings.mode is m.Mode.PLATE and settings.display.plate == "static"
         return m.Plan(
-            key=self._new_key(),
+            key=self._new_key() if key is None else key,
             order_no=order.number,
             kopecks=order.due_kopecks,
             currency="RUB",
@@ -204,6 +242,7 @@ class Lane:
             tendered_by_sbp=order.tendered_by_sbp,
             remaining=order.lacking_kopecks - order.due_kopecks,
             timing=settings.machine_timing,
+            till_id=till_id,
         )
 
     def _pass_gate(self, plan: m.Plan) -> None:
@@ -214,7 +253,17 @@ class Lane:
             self._loop.run_once(limit)
             reason = self._gate(plan)
         if reason is not None:
-            raise PaymentRefused(reason + ": see `sco-pay cases` and `sco-pay recover`")
+            raise PaymentRefused(reason + ": see `sco-pay cases` and `sco-pay recover`", self._refusal(plan))
+
+    def _refusal(self, plan: m.Plan) -> Refusal:
+        """The kind of a refusal by the gate."""
+        others = self.journal.conflicting_attempts(plan.order_no)
+        of_order = [state.phase for state in others if state.plan.order_no == plan.order_no]
+        if self.journal.archived_payment(plan.order_no) is not None or m.Phase.PAID_LATE in of_order:
+            return Refusal.PAID
+        if m.gate(plan.order_no, plan.sticker_id, [one for one in others if one.phase not in m.FINAL]) is not None:
+            return Refusal.OPEN
+        return Refusal.PAID if m.Phase.PAID in of_order else Refusal.ORDER
 
     def _gate(self, plan: m.Plan) -> str | None:
         archived = self.journal.archived_payment(plan.order_no)

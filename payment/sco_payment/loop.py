@@ -29,7 +29,7 @@ from sco_payment.events import (
 )
 from sco_payment.journal import Journal, JournalError, resolutions
 from sco_payment.money import format_amount
-from sco_payment.order import Result, UnknownAttempt
+from sco_payment.order import NotAcceptable, Result, UnknownAttempt
 from sco_payment.runtime import Runtime
 from sco_payment.settings import Settings
 
@@ -169,19 +169,45 @@ class Loop:
     def acknowledge(self, key: str) -> None:
         """See `Lane.acknowledge`. From any thread, also while another payment is under way."""
         with self._stepping:
-            state = self.attempts.get(key) or self._journal.attempt(key)
-            if state is None:
-                raise UnknownAttempt(f"no attempt {key!r} is in this lane's journal")
-            if state.outcome is None:
-                raise UnknownAttempt(f"attempt {key} has no outcome yet ({state.phase.value}): wait for its result")
+            state = self._with_outcome(key)
             if state.delivered:
                 return
-            event = m.Delivered(self._runtime.now())
-            after, effects = m.step(state, event)
-            self._journal.record(event, after, effects, at_ms=event.at_ms)
-            if key in self.attempts:
-                self.attempts[key] = after
+            after, _ = self._step_apart(state, m.Delivered(self._runtime.now()))
         self.observer(OutcomeTaken(attempt=key, order_no=after.plan.order_no))
+
+    def refuse_outcome(self, key: str, reason: str) -> None:
+        """See `Lane.refuse_outcome`: as if the lane had died before its till had the outcome."""
+        with self._stepping:
+            state = self._with_outcome(key)
+            if state.outcome is not m.Outcome.PAID:
+                raise NotAcceptable(f"attempt {key} is {state.outcome.value if state.outcome else '?'}, not paid")
+            if state.case is not None:
+                return
+            if state.delivered:
+                raise NotAcceptable(f"the outcome of attempt {key} was taken: an operator must see to the goods")
+            self.note(key, f"the till did not accept the outcome: {reason}", self._runtime.now())
+            event = m.Recovered(self._runtime.now())
+            after, case = self._step_apart(state, event)
+        self._report(state, event, after, case)
+        if self.foreground in (None, key):
+            self.left_on_screen = key
+            self._show(after, m.View.ATTENDANT)
+
+    def _with_outcome(self, key: str) -> m.State:
+        state = self.attempts.get(key) or self._journal.attempt(key)
+        if state is None:
+            raise UnknownAttempt(f"no attempt {key!r} is in this lane's journal")
+        if state.outcome is None:
+            raise UnknownAttempt(f"attempt {key} has no outcome yet ({state.phase.value}): wait for its result")
+        return state
+
+    def _step_apart(self, state: m.State, event: m.Event) -> tuple[m.State, int | None]:
+        """Step an attempt that the loop may have forgotten; its effects are all on disk. Hold `_stepping`."""
+        after, effects = m.step(state, event)
+        case = self._journal.record(event, after, effects, at_ms=self._runtime.now())
+        if state.plan.key in self.attempts:
+            self.attempts[state.plan.key] = after
+        return after, case
 
     def result(self, state: m.State) -> Result:
         """The state of an attempt as the till gets it."""

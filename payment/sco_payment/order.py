@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from sco_payment import attempt as m
 from sco_payment.money import format_amount
@@ -15,12 +16,30 @@ class LaneError(Exception):
     """Base of what a lane refuses. Nothing was sent to the acquirer."""
 
 
+class Refusal(Enum):
+    """Why a payment may not begin."""
+
+    ORDER = "order"  # the order itself, or what it says of the legs before it
+    BUSY = "busy"  # another payment is under way
+    PAID = "paid"  # the order is paid, wholly or in part
+    OPEN = "open"  # an attempt of the order, or one on the same plate, may still be paid
+    KNOWN = "known"  # the journal has an attempt with this key
+
+
 class PaymentRefused(LaneError, ValueError):
-    """This payment may not begin; the message gives the reason and what to do."""
+    """This payment may not begin; the message gives the reason and what to do, `refusal` the reason for software."""
+
+    def __init__(self, message: str, refusal: Refusal = Refusal.ORDER) -> None:
+        super().__init__(message)
+        self.refusal = refusal
 
 
 class UnknownAttempt(LaneError, LookupError):
     """No attempt with an outcome has that key."""
+
+
+class NotAcceptable(LaneError):
+    """The till can no longer refuse this outcome: it is not one of paid, or was taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ class Plan:
 
     `plate_link` is set when a static plate or tag is armed by `sticker_id`. The order's total is `kopecks`, this leg,
     plus `tendered_elsewhere` and `tendered_by_sbp`, the legs before it, plus `remaining`, those after it: they add up
-    by construction.
+    by construction. `till_id` is what a till in another process calls the payment.
     """
 
     key: str
@@ -156,6 +156,7 @@ class Plan:
     tendered_by_sbp: int = 0
     remaining: int = 0
     timing: Timing = Timing()
+    till_id: str | None = None
 
     @property
     def over_at_ms(self) -> int:

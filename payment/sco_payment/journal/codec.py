@@ -366,6 +366,7 @@ PLAN = Shape(
         Field("tendered_by_sbp_kopecks", INTEGER, "tendered_by_sbp", missing=0),
         Field("remaining_kopecks", INTEGER, "remaining", missing=0),
         Field("timing", TIMING),
+        Field("till_id", OPTIONAL_TEXT, missing=None),
     ),
 )
 STATE = Shape(

@@ -17,7 +17,11 @@ class JournalError(Exception):
 
 
 class JournalBusy(JournalError):
-    """Another process has it open for writing."""
+    """Another process has it open for writing; `service` is its address where that is a lane's service, or empty."""
+
+    def __init__(self, message: str, service: str = "") -> None:
+        super().__init__(message)
+        self.service = service
 
 
 class JournalUnwritable(JournalError):

@@ -14,7 +14,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self, overload
@@ -46,6 +46,9 @@ class Journal:
 
     Raises:
         JournalError: see `errors`. ValueError: no lane id or acquirer for writing.
+
+    Attributes:
+        on_commit: called after each transaction that is on disk, by the thread that wrote it. It must return soon.
     """
 
     @overload
@@ -60,6 +63,7 @@ class Journal:
         self._lane_id, self._acquirer = lane_id, acquirer
         self._mutex = threading.RLock()
         self._lock_file: int | None = None
+        self.on_commit: Callable[[], None] = _nothing
         try:
             self.path.stat()
         except PermissionError:
@@ -91,15 +95,21 @@ class Journal:
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            owner = os.pread(self._lock_file, 32, 0).decode("ascii", "replace").strip()
+            owner, _, service = os.pread(self._lock_file, 256, 0).decode("ascii", "replace").strip().partition(" ")
             os.close(self._lock_file)
             self._lock_file = None
+            where = f", the lane's service at {service}" if service else ""
             raise JournalBusy(
-                f"{self.path}: process {owner or '?'} has it open; one lane, one journal, one process"
+                f"{self.path}: process {owner or '?'}{where} has it open; one lane, one journal, one process", service
             ) from None
+        self.announce("")
+
+    def announce(self, service: str) -> None:
+        """Leave the address of this process's service, or nothing, for whoever finds the journal busy."""
+        assert self._lock_file is not None
         try:
             os.ftruncate(self._lock_file, 0)
-            os.pwrite(self._lock_file, str(os.getpid()).encode(), 0)
+            os.pwrite(self._lock_file, f"{os.getpid()} {service}".strip().encode(), 0)
         except OSError:
             pass  # only the owner's number is lost (disk full); the lock itself holds
 
@@ -168,6 +178,7 @@ class Journal:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+        self.on_commit()
 
     # --- writing ---------------------------------------------------------------------------------------------
 
@@ -322,6 +333,10 @@ class Journal:
         """The key of the attempt that paid an order, where it is in an archive; None for none."""
         rows = self._all("SELECT attempt FROM archived WHERE order_no = ? AND paid = 1 LIMIT 1", order_no)
         return str(rows[0][0]) if rows else None
+
+    def has_archived(self, key: str) -> bool:
+        """Whether the attempt is in an archive."""
+        return bool(self._all("SELECT 1 FROM archived WHERE attempt = ? LIMIT 1", key))
 
     def payment_ids(self, order_no: str) -> dict[str, str]:
         """The acquirer's payment of each attempt of an order that has one, by the attempt's key; archives included."""
@@ -487,6 +502,10 @@ def check_decision(operator: str, resolution: str) -> None:
         (operator + resolution).encode()
     except UnicodeEncodeError:
         raise ValueError("the operator's name and the reason must be text: the terminal does not send UTF-8") from None
+
+
+def _nothing() -> None:
+    """Where nobody waits for a commit."""
 
 
 _LARGEST = 2**63 - 1

@@ -126,7 +126,7 @@ public class JsonTest {
         Random random = new Random(7);
         String alphabet = "{}[]\",:\\u0aeE+-.1 trnfalse\uD83D\uDE00\u0000\n";
         int read = 0;
-        for (int round = 0; round < 200_000; round++) {
+        for (int round = 0; round < 40_000; round++) {
             StringBuilder text = new StringBuilder(round % 2 == 0 ? "" : "{\"a\":[");
             for (int i = random.nextInt(12); i > 0; i--) {
                 text.append(alphabet.charAt(random.nextInt(alphabet.length())));
@@ -139,7 +139,7 @@ public class JsonTest {
                 continue;
             }
         }
-        assertTrue("only " + read + " documents were good", read > 500);
+        assertTrue("only " + read + " documents were good", read > 100);
     }
 
     @Test

@@ -101,6 +101,8 @@ public final class FaultyProxy extends ExternalResource {
     private void serve(Socket socket) {
         try (Socket open = socket) {
             byte[] request = readRequest(open.getInputStream());
+            request = new String(request, "ISO-8859-1").replace(":" + listening.getLocalPort() + "\r\n", ":" + port + "\r\n")
+                    .getBytes("ISO-8859-1"); // the service answers to its own name only
             OutputStream out = open.getOutputStream();
             String line = new String(request, "US-ASCII").split("\r\n", 2)[0];
             Fault now = pattern != null && pattern.matcher(line).find() && left.getAndDecrement() > 0 ? fault : null;
@@ -154,7 +156,7 @@ public final class FaultyProxy extends ExternalResource {
         }
     }
 
-    /** A request with its body; Host stays that of the proxy. */
+    /** A request with its body. */
     private static byte[] readRequest(InputStream in) throws IOException {
         ByteArrayOutputStream request = new ByteArrayOutputStream();
         while (!request.toString("US-ASCII").endsWith("\r\n\r\n")) {

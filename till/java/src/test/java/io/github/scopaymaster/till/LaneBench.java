@@ -109,6 +109,19 @@ public final class LaneBench extends ExternalResource {
         return send("books").integer("paid_kopecks");
     }
 
+    /** Cancel what still runs, and wait for its end. */
+    void free() throws Exception {
+        online();
+        LaneClient client = LaneClient.at(url()).tokenFile(tokenFile).build();
+        for (int tries = 0; client.lane().getPayment() != null; tries++) {
+            if (tries == 100) {
+                throw new AssertionError("still runs: " + client.payment(client.lane().getPayment()));
+            }
+            client.cancel(client.lane().getPayment());
+            Thread.sleep(50);
+        }
+    }
+
     private synchronized JsonObject send(String command) {
         try {
             commands.write(command + "\n");

@@ -45,13 +45,7 @@ public class ServiceTest {
 
     @After
     public void theLaneIsFree() throws Exception {
-        LANE.online();
-        String running = client.lane().getPayment();
-        while (running != null) {
-            client.cancel(running);
-            Thread.sleep(50);
-            running = client.lane().getPayment();
-        }
+        LANE.free();
     }
 
     private PaymentSession session() {

@@ -1,8 +1,8 @@
 """A lane's service in a process of its own and its simulated bank, driven by lines on the standard input.
 
-Each line is a command: `start`, `kill` (at once, as a power failure), `stop`, `freeze`, `thaw`, `use SCRIPT` (what customer,
-bank and network do from now on), `offline`, `online`, `books`. Each is answered by one line of JSON. The end of the input
-ends everything.
+Each line is a command: `start`, `kill` (at once, as a power failure), `stop`, `freeze`, `thaw`, `use SCRIPT` (what
+customer, bank and network do from now on), `offline`, `online`, `books`. Each is answered by one line of JSON. The end of
+the input ends everything.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pathlib import Path
 
 from sco_payment.settings import TOKEN_VARIABLE
 from sco_sim.testing.bank import BenchPayMaster
-
 
 
 class Bench:

@@ -133,7 +133,7 @@ abstract class LaneTurn extends Turn {
     /** Show what the lane shows of a payment until it has an outcome. */
     final Payment follow(Payment payment) throws GivenUp, LaneProblem, InterruptedException {
         String id = payment.getId();
-        long version = -1;
+        long version = 0;
         boolean cancelled = false;
         try {
             while (payment.isRunning()) {
@@ -293,7 +293,7 @@ abstract class LaneTurn extends Turn {
     final void sendToAttendant(Payment payment) throws InterruptedException {
         String words = host.text("attendant");
         try {
-            ScreenState screen = options.quick.screen(-1, 0);
+            ScreenState screen = options.quick.screen(0, 0);
             if ("attendant".equals(screen.getView()) && payment.getId().equals(screen.getPayment())) {
                 words = words(screen.getText(host.language()));
             }

@@ -115,7 +115,7 @@ public class PaymasterPlugin implements PaymentPlugin {
             Options options = options();
             Ledger found = ledger(options);
             LaneStatus status = options.quick.lane();
-            if ("out_of_service".equals(options.quick.screen(-1, 0).getView())) {
+            if ("out_of_service".equals(options.quick.screen(0, 0).getView())) {
                 return "the lane is out of service";
             }
             log.info("lane {}, display mode {}, profile {}", status.getLaneId(), status.getMode(), status.getProfile());

@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo test verify fresh-test vm-test explore simulate powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation clean
+.PHONY: help setup demo test verify fresh-test vm-test explore simulate powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation java-test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ fuzz: $(STAMP) ## search for input that breaks something: SECONDS=n; coverage-gu
 
 mutation: $(STAMP) ## change the money code in every small way: does a test notice?
 	$(BIN)/python -m tests.verification.mutation
+
+java-test: $(STAMP) ## build the Java till's client and test it against the service; FORCE=1: fail without a JDK
+	SCO_PYTHON=$(abspath $(BIN)/python) FORCE=$(FORCE) till/java/build.sh test $(ONLY)
 
 lint: $(STAMP) ## formatting, lint, strict types, import rules
 	$(BIN)/ruff format --check .

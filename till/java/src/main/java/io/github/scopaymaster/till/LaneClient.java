@@ -20,7 +20,7 @@ import java.util.regex.Pattern;
  * The lane's service: one method, one request, one answer.
  *
  * <p>Every method returns or throws within the connect time-out and the read time-out together, plus what it was asked to
- * wait for news; {@link #begin} may take 20 s more, printing 30 s. An interrupt of the calling thread ends it at once. No
+ * wait for news; {@link #begin} has a time-out of its own, and printing may take 30 s more. An interrupt of the calling thread ends it at once. No
  * thread and no connection outlives a call that was answered; one that was not answered is closed, and its thread ends with
  * it, at the latest after the same time once more. Nothing is sent twice, except after the status 401, which means that
  * nothing was done: a caller that gets {@link LaneUnreachable} decides, and asking again is always harmless. Redirects are
@@ -38,6 +38,7 @@ public final class LaneClient {
         Path tokenFile;
         int connectTimeoutMs = 1_000;
         int readTimeoutMs = 5_000;
+        int beginTimeoutMs = 25_000;
 
         Builder(String url) {
             this.url = url;
@@ -79,6 +80,18 @@ public final class LaneClient {
         }
 
         /**
+         * The same for {@link LaneClient#begin}, before whose answer the service may have to settle an earlier attempt of
+         * the order: that takes up to 20 s. 25 s unless said.
+         *
+         * @param ms milliseconds, more than 0
+         * @return this
+         */
+        public Builder beginTimeoutMs(int ms) {
+            beginTimeoutMs = ms;
+            return this;
+        }
+
+        /**
          * The client. Nothing is sent yet.
          *
          * @return a new client
@@ -99,8 +112,6 @@ public final class LaneClient {
         return new Builder(url);
     }
 
-    /** The service may settle an earlier attempt of the order before it answers: 20 s at most. */
-    private static final int SETTLE_MS = 20_000;
     /** A printer without paper is waited for. */
     private static final int PRINT_MS = 30_000;
     private static final Map<String, Object> NOTHING = Collections.emptyMap();
@@ -111,6 +122,7 @@ public final class LaneClient {
     private final Path tokenFile;
     private final int connectTimeoutMs;
     private final int readTimeoutMs;
+    private final int beginTimeoutMs;
     private volatile String token;
 
     private LaneClient(Builder builder) {
@@ -124,12 +136,13 @@ public final class LaneClient {
                 || url.getRef() != null || !(url.getPath().isEmpty() || "/".equals(url.getPath()))) {
             throw new IllegalArgumentException("expected a URL like http://127.0.0.1:8723, found '" + builder.url + "'");
         }
-        if (builder.connectTimeoutMs <= 0 || builder.readTimeoutMs <= 0) {
+        if (builder.connectTimeoutMs <= 0 || builder.readTimeoutMs <= 0 || builder.beginTimeoutMs <= 0) {
             throw new IllegalArgumentException("time-outs must be more than 0 ms");
         }
         tokenFile = builder.tokenFile;
         connectTimeoutMs = builder.connectTimeoutMs;
         readTimeoutMs = builder.readTimeoutMs;
+        beginTimeoutMs = builder.beginTimeoutMs;
     }
 
     // --- payments -----------------------------------------------------------------------------------------------
@@ -147,7 +160,7 @@ public final class LaneClient {
      * @throws InterruptedException the thread was interrupted; it may have begun
      */
     public Payment begin(String id, Order order) throws LaneProblem, LaneUnreachable, InterruptedException {
-        return call("PUT", payments(id, ""), order.toJson(), SETTLE_MS, json -> about(id, new Payment(json)));
+        return call("PUT", payments(id, ""), order.toJson(), beginTimeoutMs - readTimeoutMs, json -> about(id, new Payment(json)));
     }
 
     /**

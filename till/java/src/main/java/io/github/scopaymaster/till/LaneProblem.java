@@ -4,12 +4,19 @@ package io.github.scopaymaster.till;
 public final class LaneProblem extends LaneException {
     private static final long serialVersionUID = 1L;
 
+    /** @serial see {@link #getCode} */
     private final String code;
+    /** @serial see {@link #getStatus} */
     private final int status;
+    /** @serial see {@link #isRetry} */
     private final boolean retry;
+    /** @serial see {@link #getDetail} */
     private final String detail;
+    /** @serial see {@link #getDetailRu} */
     private final String detailRu;
+    /** @serial see {@link #getField} */
     private final String field;
+    /** @serial the first event that can be read */
     private final Long firstSeq;
 
     LaneProblem(String code, int status, boolean retry, String detail, String detailRu, String field, Long firstSeq) {

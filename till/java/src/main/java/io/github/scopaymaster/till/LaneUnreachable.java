@@ -9,6 +9,7 @@ package io.github.scopaymaster.till;
 public final class LaneUnreachable extends LaneException {
     private static final long serialVersionUID = 1L;
 
+    /** @serial see {@link #mayHaveArrived} */
     private final boolean mayHaveArrived;
 
     LaneUnreachable(String message, boolean mayHaveArrived, Throwable cause) {

@@ -22,7 +22,7 @@ from sco_payment.customer.ui import Choose, LaneUI, NoUI, ScreenUI, SeveralUIs
 from sco_payment.devices import ReopeningDevice
 from sco_payment.events import Observer, TagChanged, TagEnduranceExceeded, isolated, null_observer, stamped
 from sco_payment.journal import Journal
-from sco_payment.lane import Lane
+from sco_payment.lane import Lane, LaneDevice
 from sco_payment.runtime import Runtime, ThreadRuntime
 from sco_payment.settings import Settings
 
@@ -51,9 +51,12 @@ def screen_ui(settings: Settings) -> LaneUI:
     return ScreenUI(ReopeningDevice(partial(open_screen, devices.screen)), touch, LANGUAGES[settings.lane.language])
 
 
-def _code_display(settings: Settings) -> CodeDisplay | None:
-    url = settings.devices.display
-    return CodeDisplay(settings, ReopeningDevice(partial(open_display, url))) if url else None
+def _screen_devices(screen: LaneUI, settings: Settings) -> list[LaneDevice]:
+    if not isinstance(screen, ScreenUI):
+        return []
+    devices = settings.devices
+    panels = [LaneDevice("touch", url, device) for url, device in zip(devices.touch, screen.panels, strict=True)]
+    return [LaneDevice("screen", devices.screen, screen.screen), *panels]
 
 
 def _traits(kind: Kind, url: str) -> Traits:
@@ -99,6 +102,10 @@ def open_lane(
     texts = LANGUAGES[settings.lane.language]
     devices = settings.devices
     first = screen_ui(settings) if ui is None else ui
+    printer = ReopeningDevice(partial(open_printer, devices.printer)) if devices.printer else None
+    nfc = ReopeningDevice(partial(open_nfc, devices.nfc)) if devices.nfc else None
+    display = ReopeningDevice(partial(open_display, devices.display)) if devices.display else None
+    used = (("printer", devices.printer, printer), ("nfc", devices.nfc, nfc), ("display", devices.display, display))
     lane = Lane(
         settings,
         journal=journal,
@@ -106,16 +113,20 @@ def open_lane(
         presenter=Presenter(
             settings,
             texts,
-            printer=ReopeningDevice(partial(open_printer, devices.printer)) if devices.printer else None,
-            nfc=ReopeningDevice(partial(open_nfc, devices.nfc)) if devices.nfc else None,
+            printer=printer,
+            nfc=nfc,
             wall=runtime.wall,
             on_tag=partial(_report_tag, observer),
             endurance=_write_endurance(settings, observer),
-            display=_code_display(settings),
+            display=None if display is None else CodeDisplay(settings, display),
         ),
         ui=SeveralUIs(first, also_show_on) if also_show_on else first,
         runtime=runtime,
         observer=observer,
+        devices=[
+            *(LaneDevice(kind, url, device) for kind, url, device in used if device is not None),
+            *_screen_devices(first, settings),
+        ],
     )
     for screen in (first, *also_show_on):
         bind_screen(screen, lane.choose)

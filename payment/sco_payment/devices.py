@@ -29,6 +29,9 @@ class ReopeningDevice(Generic[D]):
     Args:
         opener: opens it; may raise DeviceError.
         prepare: is called with each opened device before it is used.
+
+    Attributes:
+        problem: what the last contact with it found; None while it works, or was not used yet.
     """
 
     def __init__(self, opener: Callable[[], D], prepare: Callable[[D], None] | None = None) -> None:
@@ -37,6 +40,7 @@ class ReopeningDevice(Generic[D]):
         self._mutex = threading.Lock()
         self._device: D | None = None
         self._closed = False
+        self.problem: str | None = None
 
     def get(self) -> D:
         """The device, opened if need be.
@@ -48,18 +52,29 @@ class ReopeningDevice(Generic[D]):
             if self._closed:
                 raise DeviceClosed("the lane has released its devices")
             if self._device is None:
-                device = self._opener()
+                try:
+                    device = self._opener()
+                except DeviceError as error:
+                    self.problem = str(error)
+                    raise
                 try:
                     if self._prepare is not None:
                         self._prepare(device)
                 except BaseException:
                     _close(device)
                     raise
-                self._device = device
+                self._device, self.problem = device, None
             return self._device
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened, and not lost since."""
+        return self._device is not None
+
     def lost(self, error: BaseException | None) -> bool:
-        """Report that a call raised `error`. The next `get` reopens a device that is gone. Returns whether it is."""
+        """Report that a call raised `error`, or None for none. The next `get` reopens a device that is gone. Returns
+        whether it is."""
+        self.problem = None if error is None else str(error)
         if not isinstance(error, DeviceGone):
             return False
         self.release()

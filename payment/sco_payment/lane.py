@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Self
+from dataclasses import dataclass
+from typing import Any, Self
 
-from sco_drivers.printer import Printer
+from sco_drivers.errors import DeviceError
+from sco_drivers.nfc.guard import TagGuard
+from sco_drivers.printer import Printer, Ticket
 from sco_payment import attempt as m
 from sco_payment.acquirer import Acquirer
 from sco_payment.attempt import Message
 from sco_payment.customer.presenter import Presenter
 from sco_payment.customer.ui import LaneUI
+from sco_payment.devices import ReopeningDevice
 from sco_payment.events import Observer, null_observer
 from sco_payment.journal import Journal, JournalError
 from sco_payment.loop import Loop
@@ -25,6 +29,50 @@ from sco_payment.settings import Settings
 log = logging.getLogger(__name__)
 
 _WATCH_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class LaneDevice:
+    """A device of a lane: its kind and URL as in the settings, and what holds it."""
+
+    kind: str
+    url: str
+    device: ReopeningDevice[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceHealth:
+    """What is known of a device; nothing is asked of it.
+
+    Attributes:
+        kind, url: as in the settings.
+        state: "ok", "fault", or "not_opened" before its first use.
+        problem: what the last contact found; None for nothing.
+    """
+
+    kind: str
+    url: str
+    state: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneHealth:
+    """What is known of a lane and its surroundings.
+
+    Attributes:
+        devices: each device of the settings.
+        tag: the guard of the tag; None for a lane without one.
+        clock_ahead_s: by how many seconds the acquirer's clock is ahead of the lane's; None while that is not known.
+        last_contact_ms: lane time of the acquirer's last answer; None before the first one.
+        recording: False while a step could not be put on disk.
+    """
+
+    devices: tuple[DeviceHealth, ...]
+    tag: TagGuard | None
+    clock_ahead_s: float | None
+    last_contact_ms: int | None
+    recording: bool
 
 
 class Lane:
@@ -39,6 +87,7 @@ class Lane:
         runtime: time and threads.
         observer: receives the lane's events.
         new_key: makes keys of attempts, which are idempotency keys too; random by default.
+        devices: of presenter and screen, for `health`.
     """
 
     def __init__(
@@ -52,9 +101,11 @@ class Lane:
         runtime: Runtime[Message],
         observer: Observer = null_observer,
         new_key: Callable[[], str] = lambda: secrets.token_hex(16),
+        devices: Sequence[LaneDevice] = (),
     ) -> None:
         self.settings = settings
         self.journal = journal
+        self._devices = tuple(devices)
         self._presenter = presenter
         self._runtime = runtime
         self._new_key = new_key
@@ -103,9 +154,7 @@ class Lane:
         loop, last_cancel = self._loop, self._last_cancel  # before the lock, for which this call may have to wait
         with self._running_loop():
             if loop.foreground is not None:  # called by the same thread again: from `deliver` or an observer
-                raise PaymentRefused(
-                    "a payment is under way: begin the next one when `pay` has returned", Refusal.BUSY
-                )
+                raise PaymentRefused("a payment is under way: begin the next one when `pay` has returned", Refusal.BUSY)
             key = self._new_key() if key is None else key
             plan = self._plan(order, key, till_id)
             loop.load_open()
@@ -217,6 +266,34 @@ class Lane:
             DeviceError: it cannot be opened.
         """
         return self._presenter.printer
+
+    def printer_lost(self, error: DeviceError | None) -> None:
+        """What a use of `printer` raised, or None for nothing: a printer that is gone is opened again next time."""
+        self._presenter.printer_lost(error)
+
+    def ticket_again(self, attempt: str) -> Ticket | None:
+        """The ticket of a payment that the customer can pay now, to be printed once more on `printer`; else None."""
+        state = self._loop.attempts.get(attempt)
+        return None if state is None else self._loop.customer.ticket_again(state)
+
+    def health(self) -> LaneHealth:
+        """What is known of the lane and its surroundings. From any thread; asks nothing of any device."""
+        loop = self._loop
+        return LaneHealth(
+            devices=tuple(
+                DeviceHealth(
+                    one.kind,
+                    one.url,
+                    "fault" if one.device.problem else "ok" if one.device.is_open else "not_opened",
+                    one.device.problem,
+                )
+                for one in self._devices
+            ),
+            tag=self._presenter.guard,
+            clock_ahead_s=loop.acquirer.clock_ahead_s,
+            last_contact_ms=loop.last_contact_ms,
+            recording=not loop.unrecorded,
+        )
 
     def _refuse_known(self, key: str) -> None:
         if self.journal.attempt(key) is not None or self.journal.has_archived(key):

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 _JOURNAL_TRIES = 10
 _JOURNAL_RETRY_MS = 1_000
+_HEARD = (m.Created, m.PaymentStatusReceived, m.PaymentNotListed)
+"""Answers that are certainly the acquirer's."""
 _PAYABLE = frozenset({m.Phase.PRESENTING, m.Phase.WAITING, m.Phase.ASKING})
 
 
@@ -59,6 +61,7 @@ class Loop:
         attempts: state of each attempt that may still change, and of the one under way, by key.
         cases: number of the case of each of them that has one.
         foreground: key of the payment under way.
+        last_contact_ms: lane time of the acquirer's last answer; None before the first one.
         left_on_screen: key of the attempt that a crash may have left on the screen.
         unrecorded: keys of the attempts whose last step could not be put on disk.
         expected_by_ms: lane time by which the loop must run again; None while nothing is due.
@@ -82,6 +85,7 @@ class Loop:
         self.left_on_screen: str | None = None
         self.unrecorded: dict[str, None] = {}
         self.expected_by_ms: int | None = None
+        self.last_contact_ms: int | None = None
         self.observer = observer
         self.acquirer = acquirer
         self.customer = CustomerDisplay(
@@ -258,6 +262,8 @@ class Loop:
             self._note_answer(key, event)
             if isinstance(event, m.ANSWERS):
                 self._compare_clocks(key, event.at_ms)
+                if isinstance(event, _HEARD):
+                    self.last_contact_ms = event.at_ms
             if m.significant(before, after, effects):
                 case = self._record(event, after, effects)
             self.attempts[key] = after

@@ -168,6 +168,32 @@ class JournalSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """The lane as a local service (`sco-pay serve`), for tills and browsers. Without it nothing here is used."""
+
+    listen: str = _setting(
+        "127.0.0.1:8723", "address and port; another address than this machine's own only with tls_certificate"
+    )
+    tls_certificate: str = _setting("", "PEM file with the certificate and its chain; empty: plain HTTP")
+    tls_key: str = _setting("", "PEM file with the certificate's key, mode 0600")
+    host_names: str = _setting(
+        "", "names by which clients reach the lane, separated by spaces, besides 127.0.0.1 and localhost", max=500
+    )
+    screen_without_token: bool = _setting(
+        True, "browsers on this machine get the screen and may press its buttons without a token"
+    )
+    attendant_language: str = _setting("ru", "language of the page /attendant", choices=("ru", "en"))
+    operators_file: str = _setting(
+        "", "file with one `name: PIN` a line, mode 0600; closing a case then needs the PIN. Empty: a name is enough"
+    )
+    clients: dict[str, dict[str, str]] = _setting(
+        {},
+        "who may use the service: [service.clients.NAME] with role (till, attendant or monitor) and token_file, a file "
+        "of mode 0600",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings of one lane."""
 
@@ -179,6 +205,7 @@ class Settings:
     timing: TimingSettings = field(default_factory=TimingSettings)
     dialog: DialogSettings = field(default_factory=DialogSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
+    service: ServiceSettings = field(default_factory=ServiceSettings)
     acquirer_options: dict[str, Any] = field(default_factory=dict)
     """What another acquirer than PayMaster needs, as its adapter documents it."""
 

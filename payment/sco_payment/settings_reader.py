@@ -21,13 +21,16 @@ from sco_payment import link as links
 from sco_payment.acquirer import check_settings
 from sco_payment.attempt import Mode
 from sco_payment.customer.texts import is_utf8
-from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, Settings
+from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, ServiceSettings, Settings
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _LONGEST_PLATE_S = 1200.0
 """For which SBP keeps an amount on a cash link."""
 _URLS = tuple[str, ...]
 """Type of a setting that is one URL or a list of them."""
+_CLIENTS = dict[str, dict[str, str]]
+"""Type of the table of the service's clients."""
+_ROLES = ("till", "attendant", "monitor")
 _IN_ENVIRONMENT = (str, int, float, bool, _URLS)
 """Types of settings that an environment variable can hold."""
 
@@ -83,10 +86,20 @@ def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
         ("paymaster", "ca_file"),
         ("paymaster", "proxy_login_file"),
         ("ticket", "logo"),
+        ("service", "tls_certificate"),
+        ("service", "tls_key"),
+        ("service", "operators_file"),
     ):
-        table = data.get(section)
-        if isinstance(table, dict) and isinstance(table.get(name), str) and table[name]:
-            table[name] = str(folder / table[name])
+        _resolve(folder, data.get(section), name)
+    service = data.get("service")
+    clients = service.get("clients") if isinstance(service, dict) else None
+    for client in clients.values() if isinstance(clients, dict) else ():
+        _resolve(folder, client, "token_file")
+
+
+def _resolve(folder: Path, table: object, name: str) -> None:
+    if isinstance(table, dict) and isinstance(table.get(name), str) and table[name]:
+        table[name] = str(folder / table[name])
 
 
 def settings_from_mapping(
@@ -237,9 +250,43 @@ def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
             return "must be a URL in quotes, or a list of them"
         twice = sorted({url for url in urls if urls.count(url) > 1})
         return f"{twice[0]} is there twice" if twice else None
+    if kind == _CLIENTS:
+        return _problem_of_clients(raw)
     if not isinstance(raw, Mapping) or not all(isinstance(value, int) and 1 <= value <= 6 for value in raw.values()):
         return "must be a table of status words, each with an order state from 1 to 6"
     return None
+
+
+def _problem_of_clients(raw: Any) -> str | None:
+    if not isinstance(raw, Mapping):
+        return "must be tables: write [service.clients.NAME]"
+    for name, client in raw.items():
+        if not isinstance(client, Mapping) or set(client) != {"role", "token_file"}:
+            return f"{name} must have role and token_file, and nothing else"
+        if client["role"] not in _ROLES:
+            return f"{name}: role must be one of {', '.join(_ROLES)}"
+        if not isinstance(client["token_file"], str) or not client["token_file"]:
+            return f"{name}: token_file must name a file"
+    return None
+
+
+def _check_service(service: ServiceSettings, problems: list[str]) -> None:
+    url = _split(f"//{service.listen}")
+    if url is None or not url.hostname or url.port is None or url.netloc != service.listen:
+        problems.append(f"service.listen = {service.listen!r}: must be address:port, e.g. 127.0.0.1:8723")
+    elif not service.tls_certificate and url.hostname not in ("127.0.0.1", "localhost", "::1"):
+        problems.append(
+            f"service.listen = {service.listen!r}: plain HTTP is allowed only on this machine; give tls_certificate "
+            "and tls_key, or listen on 127.0.0.1"
+        )
+    if bool(service.tls_certificate) != bool(service.tls_key):
+        problems.append("service.tls_certificate and service.tls_key go together")
+    for where, path in (("tls_certificate", service.tls_certificate), ("tls_key", service.tls_key)):
+        if path:
+            try:
+                Path(path).open("rb").close()
+            except OSError as error:
+                problems.append(f"service.{where}: {path}: {error.strerror}")
 
 
 def _check_combinations(settings: Settings, problems: list[str]) -> None:
@@ -288,6 +335,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
             good = False
         if not good:
             problems.append(f"devices.nfc_uid = {devices.nfc_uid!r}: must be 4, 7 or 10 bytes in hex")
+    _check_service(settings.service, problems)
     if timing.invoice_life_s < timing.create_window_s + timing.poll_interval_s:
         problems.append("timing.invoice_life_s must be at least create_window_s + poll_interval_s")
     if timing.poll_timeout_s <= timing.poll_interval_s:

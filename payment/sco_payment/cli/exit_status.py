@@ -20,6 +20,7 @@ class ExitStatus(IntEnum):
     UNKNOWN = 4
     NOT_PRESENTED = 5
     REFUSED = 6
+    JOURNAL_BUSY = 7
 
 
 PAYMENT_HELP = """\
@@ -31,5 +32,6 @@ Exit status:
   4  unknown: a case is open, see `sco-pay cases`
   5  not paid: the link could not be presented
   6  refused, nothing was sent: the order is paid already, or may still be paid
+  7  another process, or the lane's service, has the journal; nothing was sent
 """
 """For the help of `pay` and `demo`."""

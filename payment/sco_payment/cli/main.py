@@ -12,6 +12,7 @@ from sco_payment.customer.texts import speak_any_encoding
 
 _COMMANDS = {
     "pay": LazyCommand("sco_payment.cli.pay", "pay", "Take one payment."),
+    "serve": LazyCommand("sco_service.cli", "serve", "Run the lane as a service for a till in any language."),
     "recover": LazyCommand("sco_payment.cli.recover", "recover", "Finish what a stopped lane left open."),
     "cases": LazyCommand("sco_payment.cli.cases", "cases", "List, show and close the cases for the operator."),
     "refund": LazyCommand("sco_payment.cli.refund", "refund", "Print where refunds are made: not here."),

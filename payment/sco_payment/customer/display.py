@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from sco_drivers.errors import DeviceError
+from sco_drivers.printer import Ticket
 from sco_drivers.qr import preload
 from sco_payment import attempt as m
 from sco_payment.attempt import Message
@@ -160,6 +161,13 @@ class CustomerDisplay:
     def enable_tag(self) -> None:
         """See `Lane.enable_tag`."""
         self._presenter.enable_tag()
+
+    def ticket_again(self, state: m.State) -> Ticket | None:
+        """See `Lane.ticket_again`."""
+        plan, link = state.plan, state.link
+        if plan.mode is not m.Mode.PRINT or link is None or not state.presented or not self._payable(plan.key):
+            return None
+        return self._presenter.ticket_again(plan, link)
 
     def check_tag(self) -> None:
         """Check the tag if a check is due. Call it between payments."""

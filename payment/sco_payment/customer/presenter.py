@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sco_drivers.errors import DeviceError
@@ -109,6 +109,7 @@ class Presenter:
         self._wall = wall
         self._uid = bytes.fromhex(settings.devices.nfc_uid) if settings.devices.nfc_uid else None
         self._printer_report = ""
+        self._copies = 0
         self._ticket_report: str | None = None
         self._ticket_out: _TicketOut | None = _TicketOut(None, 0)
         self._guard = TagGuard(self._uid, on_tag)
@@ -184,6 +185,26 @@ class Presenter:
             repeat=Line(texts.repeat, Style.BOLD),
         )
 
+    def ticket_again(self, plan: Plan, link: str) -> Ticket:
+        """The plan's ticket under an id of its own, for a customer who lost the first one: it says that it is one more.
+
+        Both carry the same link, which is paid once.
+        """
+        self._copies += 1
+        ticket = self._ticket(plan, link, "")
+        above = (Line(self._texts.repeat, Style.BOLD), *ticket.above)
+        return replace(ticket, ticket_id=f"{plan.key}-again-{self._copies}", above=above)
+
+    def printer_lost(self, error: DeviceError | None) -> None:
+        """What a use of `printer` by others came to."""
+        if self._printer is not None:
+            self._printer.lost(error)
+
+    @property
+    def guard(self) -> TagGuard | None:
+        """The guard of the tag; None for a lane without one."""
+        return self._guard if self.has_tag else None
+
     @property
     def printer(self) -> Printer | None:
         """The printer, opened if need be; None for a lane without one. Raises DeviceError."""
@@ -210,6 +231,7 @@ class Presenter:
         else:
             ready = status.ready is SensorState.YES
             report = "" if ready else f"the printer is not ready, or does not report it: {status}"
+            self._printer.problem = report or None
         if report != self._printer_report:
             self._printer_report = report
             log.log(logging.ERROR if report else logging.INFO, report or "the printer is ready")

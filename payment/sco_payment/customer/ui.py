@@ -177,7 +177,7 @@ class _Panel:
     """One touch panel, keypad or set of buttons: opened, and opened again, whatever becomes of the others."""
 
     def __init__(self, device: ReopeningDevice[Touch], tapped: Callable[[Tap], None]) -> None:
-        self._device = device
+        self.device = device
         self._tapped = tapped
         self._size = (0, 0)
         self._fault = ""
@@ -188,14 +188,14 @@ class _Panel:
         if self.listening:
             if size == self._size:
                 return
-            self._device.release()
+            self.device.release()
         self.listening = True  # before the panel can report that it is lost, which may happen at once
         self._size = size
         try:
-            self._device.get().start(size, self._tapped, self._lost)
+            self.device.get().start(size, self._tapped, self._lost)
         except DeviceError as error:
             self.listening = False
-            self._device.lost(error)
+            self.device.lost(error)
             if str(error) != self._fault:
                 log.error("the touch panel does not work: %s", error)
             self._fault = str(error)
@@ -204,12 +204,12 @@ class _Panel:
 
     def _lost(self, error: Exception) -> None:
         log.error("the touch panel is lost: %s", error)
-        self._device.lost(error)
+        self.device.lost(error)
         self.listening = False
 
     def close(self) -> None:
         """Release it."""
-        self._device.close()
+        self.device.close()
 
 
 class ScreenUI:
@@ -237,6 +237,16 @@ class ScreenUI:
         self._drawn = False
         self._closing = threading.Event()
         self._keeper: threading.Thread | None = None
+
+    @property
+    def screen(self) -> ReopeningDevice[Screen]:
+        """The driver's screen."""
+        return self._screen
+
+    @property
+    def panels(self) -> list[ReopeningDevice[Touch]]:
+        """The touch panels, in the order given."""
+        return [panel.device for panel in self._panels]
 
     def bind(self, choose: Choose) -> None:
         """Report taps on buttons to `choose` from now on."""
@@ -276,6 +286,7 @@ class ScreenUI:
             if not self._screen.lost(error):
                 raise
             self._screen.get().show(scene)  # it may be back already
+        self._screen.lost(None)
         with self._mutex:
             self._tappable = state
         self._drawn = True

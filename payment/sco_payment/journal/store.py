@@ -286,8 +286,10 @@ class Journal:
 
     # --- reading ---------------------------------------------------------------------------------------------
 
-    def records(self, *, after: int = 0, limit: int = 1_000) -> list[Record]:
+    def records(self, *, after: int = 0, limit: int = 1_000, attempt: str | None = None) -> list[Record]:
         """The records that follow number `after`, in order, at most `limit` of them; empty when there are none yet.
+
+        With `attempt` only those of one attempt, which is either in this file or in an archive as a whole.
 
         A reader that asks again with the last record's `seq` gets every record exactly once, while the lane writes.
 
@@ -297,7 +299,11 @@ class Journal:
         """
         if after < 0 or limit < 1:
             raise ValueError(f"records after {after}, at most {limit}: expected 0 or more, and 1 or more")
-        rows = self._all(_RECORDS + " WHERE seq > ? ORDER BY seq LIMIT ?", min(after, _LARGEST), min(limit, _LARGEST))
+        after, limit = min(after, _LARGEST), min(limit, _LARGEST)
+        if attempt is not None:
+            rows = self._all(_RECORDS + " WHERE attempt = ? AND seq > ? ORDER BY seq LIMIT ?", attempt, after, limit)
+            return [_record(row) for row in rows]
+        rows = self._all(_RECORDS + " WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
         last_row, file = self.archived()  # after the rows: an archive may take them in between
         if after < last_row:
             raise RowsArchived(
@@ -314,6 +320,20 @@ class Journal:
             JournalTooNew, JournalDamaged: as of `records`.
         """
         return [_record(row) for row in self._all(_RECORDS + " WHERE attempt = ? ORDER BY seq", key)]
+
+    def last_row(self, key: str) -> int:
+        """Number of the attempt's last record; 0 for none."""
+        return int(self._all("SELECT coalesce(max(seq), 0) FROM records WHERE attempt = ?", key)[0][0])
+
+    def phase_before(self, key: str, seq: int) -> str | None:
+        """The phase, as it is on disk, that the attempt was in before record `seq`; None before its first one."""
+        rows = self._all(_PHASE_BEFORE, key, seq)
+        return str(rows[0][0]) if rows else None
+
+    def case_number(self, key: str, *, until: int = 2**63 - 1) -> int | None:
+        """Number of the attempt's case, open or closed, if it was opened up to record `until`."""
+        rows = self._all(_CASE_NUMBER, key, until)
+        return int(rows[0][0]) if rows else None
 
     def attempts(self, *, open_only: bool = False) -> list[State]:
         """The states of all attempts, or of those that a starting lane must look after, oldest first."""
@@ -531,6 +551,14 @@ WHERE a.attempt IN (
 ) ORDER BY a.rowid
 """
 """By the indexes, as `_OPEN`: they are asked before every payment, and a journal only grows."""
+_PHASE_BEFORE = """
+SELECT json_extract(body, '$.state.phase') FROM records
+WHERE attempt = ? AND seq < ? AND kind IN ('attempt_started', 'attempt_step') ORDER BY seq DESC LIMIT 1
+"""
+_CASE_NUMBER = """
+SELECT json_extract(body, '$.case_number') FROM records
+WHERE attempt = ? AND seq <= ? AND kind = 'case_opened' LIMIT 1
+"""
 _CASES = """
 SELECT c.number, c.attempt, c.opened_at_ms, c.reason, c.detail, c.closed_at_ms, c.operator, c.resolution,
     a.version, a.state

@@ -68,7 +68,7 @@ class Token(_Secret):
         Raises:
             TokenError: no such file, not a regular file, readable by others, or malformed. The message says which.
         """
-        return cls(_read(path), file=Path(path).absolute())
+        return cls(read_secret_file(path), file=Path(path).absolute())
 
     def successor(self) -> Self | None:
         """The token that has replaced this one in its file; None if none has, or if this one came from no file.
@@ -78,7 +78,7 @@ class Token(_Secret):
         """
         if self._file is None:
             return None
-        found = type(self)(_read(self._file), file=self._file, former=self._former | {self._secret})
+        found = type(self)(read_secret_file(self._file), file=self._file, former=self._former | {self._secret})
         return None if found.header() == self.header() else found
 
     def header(self) -> str:
@@ -118,7 +118,7 @@ class ProxyLogin(_Secret):
         Raises:
             TokenError: no such file, not a regular file, readable by others, or malformed. The message says which.
         """
-        text = _read(path, "utf-8")
+        text = read_secret_file(path, "utf-8")
         try:
             return cls(text)
         except TokenError:
@@ -138,7 +138,7 @@ class ProxyLogin(_Secret):
         return base64.b64encode(self._secret.encode()).decode("ascii")
 
 
-def _read(path: str | Path, encoding: str = "ascii") -> str:
+def read_secret_file(path: str | Path, encoding: str = "ascii") -> str:
     """The text of a file that only its owner may read. Raises TokenError."""
     try:
         # without waiting: a pipe in its place would hold the lane

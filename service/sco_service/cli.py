@@ -1,0 +1,44 @@
+"""`sco-pay serve`: the lane as a local service."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+
+import click
+
+from sco_payment.cli.exit_status import ExitStatus
+from sco_payment.cli.output import fail, load_settings_or_exit, settings_option
+from sco_payment.journal import JournalBusy, JournalError
+from sco_payment.systemd import Notifier
+from sco_service.service import Service, ServiceError
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@settings_option
+def serve(settings_file: str) -> None:
+    """Run the lane as a service for tills and browsers, until SIGTERM or Ctrl-C.
+
+    It owns the lane's devices, journal and screens. See "Connect a till" in the documentation.
+    """
+    settings = load_settings_or_exit(settings_file)
+    notifier = Notifier()
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    try:
+        service = Service(settings)
+    except JournalBusy as error:
+        fail(str(error), ExitStatus.JOURNAL_BUSY)
+    except (JournalError, ServiceError, ValueError) as error:
+        fail(str(error))
+    with service, notifier.watch(service.is_alive):
+        notifier.ready(f"the lane {settings.lane.pos_id} listens at {service.url}")
+        click.echo(f"the lane {settings.lane.pos_id} listens at {service.url}", err=True)
+        over.wait()
+        notifier.stopping()
+    sys.exit(ExitStatus.OK)

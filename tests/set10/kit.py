@@ -23,6 +23,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode
 
 from sco_payment.customer.texts import RUSSIAN
+from sco_sim.paymaster import BankPayment
 from sco_sim.testing.bank import BenchPayMaster
 from sco_sim.testing.http_faults import HttpFaults, _read, _Request, _reset
 
@@ -174,25 +175,33 @@ class LaneService:
             self.token_file.write_text("test-till-token-0123456789abcdef0123456789\n")
             self.token_file.chmod(0o600)
         self._settings = folder / "lane.toml"
-        sections = {
+        self._defaults: dict[str, dict[str, Any]] = {
             "lane": {"pos_id": "KSO-3", "shop": "Магазин у дома", "profile": "4:3"},
             "paymaster": {**bank.settings(), "connect_timeout_s": 1.0, "read_timeout_s": 1.0},
             "devices": {"printer": "sim://", "nfc": "sim://", "screen": "sim://"},
             "journal": {"path": str(folder / "journal.db")},
             "service": {"listen": f"127.0.0.1:{self.port}"},
             "service.clients.till": {"role": "till", "token_file": str(self.token_file)},
-            **sections,
+            "timing": {
+                "poll_interval_s": 0.3,
+                "poll_timeout_s": 2.0,
+                "confirm_timeout_s": 2.0,
+                "watch_interval_s": 1.0,
+                "create_retry_s": 0.3,
+            },
         }
-        timing = {"poll_interval_s": 0.3, "poll_timeout_s": 2.0, "confirm_timeout_s": 2.0, "watch_interval_s": 1.0}
-        sections["timing"] = {**timing, "create_retry_s": 0.3, **sections.get("timing", {})}
-        lines = []
-        for name, values in sections.items():
-            lines.append(f"[{name}]")
-            lines += [f"{key} = {_toml(value)}" for key, value in values.items()]
-        self._settings.write_text("\n".join(lines) + "\n")
+        self.write(**sections)
         self._environment = {**os.environ, "SCO_PAYMASTER_TOKEN": bank.token}
         self._log = folder / "service.log"
         self._process: subprocess.Popen[bytes] | None = None
+
+    def write(self, **sections: dict[str, Any]) -> None:
+        """The settings, for the next start; a section replaces the one that the bench has by itself."""
+        lines = []
+        for name, values in (self._defaults | sections).items():
+            lines.append(f"[{name}]")
+            lines += [f"{key} = {_toml(value)}" for key, value in values.items()]
+        self._settings.write_text("\n".join(lines) + "\n")
 
     def start(self) -> Self:
         """Start it and wait until it answers."""
@@ -274,6 +283,10 @@ class Steps(HttpFaults):
                 return
             client.sendall(answer)
 
+    def restart_service_in_s(self, delay_s: float, service: LaneService) -> None:
+        """A service manager brings a killed service back."""
+        threading.Timer(delay_s, service.start).start()
+
     def _later(self, request: _Request) -> None:
         with contextlib.suppress(OSError):
             self._ask(request)
@@ -319,9 +332,49 @@ class Bench:
         self.tills.append(Till(self.folder / "till", **(options | self.settings)))
         return self.tills[-1]
 
+    def sell(self, till: Till, number: int = 58, total: str = "125.50", **fields: str) -> None:
+        """A receipt with goods in it, and the customer chooses the payment type."""
+        till.ask("receipt", number=number, total=total)
+        till.send("pay", **fields)
+
     def pay(self, link: str) -> None:
         """The customer's bank app pays what is on the screen."""
         self.bank.phone.pay(link)
+
+    def settled(self) -> list[BankPayment]:
+        """What the bank has the money of."""
+        return [payment for payment in self.bank.payments if payment.status == "Settled"]
+
+    def stored(self) -> dict[str, str]:
+        """What the till has stored of ours and not annulled: the acquirer's id -> roubles."""
+        text = (self.folder / "till" / "receipt").read_text()
+        lines = [line.replace("\\:", ":") for line in text.splitlines() if "=" in line]
+        fields = dict(line.split("=", 1) for line in lines)
+        found = {}
+        for at in range(len(fields)):
+            if fields.get(f"payment{at}.plugin") == PLUGIN and fields.get(f"payment{at}.annulled") != "true":
+                found[fields[f"payment{at}.data.paymaster.payment_id"]] = fields[f"payment{at}.sum"]
+        return found
+
+    def check_money(self) -> None:
+        """Goods only for money, money never without goods or a case, one cancellation at most.
+
+        Of the receipts the till keeps the last one; a payment of one before must be taken.
+        """
+        if self.tills and self.tills[-1].alive:
+            self.tills[-1].idle()
+        stored = self.stored()
+        cases = {case["payment_id"] for case in self.cases()}
+        for payment in self.bank.payments:
+            assert payment.cancel_requests <= 1, f"payment {payment.id} was cancelled {payment.cancel_requests} times"
+        settled = {payment.id: payment for payment in self.settled()}
+        for payment_id, roubles in stored.items():
+            assert payment_id in settled, f"goods were given for {payment_id}, which is not paid"
+            assert settled[payment_id].kopecks == round(float(roubles) * 100)
+        for payment_id in settled.keys() - stored.keys() - cases:
+            order = settled[payment_id].invoice["orderNo"]
+            known = [one for one in self.get(f"/v1/payments?order={order}")["payments"] if one["payment_id"] == payment_id]
+            assert known[0]["taken"], f"payment {payment_id} is paid: no receipt has it, and there is no case"
 
     def get(self, path: str) -> Any:
         """What the service says, past the wire's faults."""

@@ -316,7 +316,8 @@ abstract class LaneTurn extends Turn {
         for (int left = tries; left > 0; left--) {
             Ledger.Entry entry = ledger.get(id);
             try {
-                if (entry == null || Settlement.settle(ledger, entry, options.quick, host.log)) {
+                if (entry == null
+                        || Settlement.settle(ledger, entry, options.quick, host.log) == Settlement.State.SETTLED) {
                     return;
                 }
             } catch (IOException later) {

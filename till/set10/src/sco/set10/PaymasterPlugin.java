@@ -37,6 +37,11 @@ public class PaymasterPlugin implements PaymentPlugin {
     /** How long "the service cannot take payments" is believed; afterwards a payment may be tried. */
     private static final long BELIEVED_MS = 30_000;
 
+    /** A cancelled payment has its outcome soon; what it owes then is settled without another call of the till. */
+    private static final int OWED_TRIES = 60;
+
+    private static final int OWED_PAUSE_MS = 1_000;
+
     @Inject
     private POSInfo pos;
 
@@ -92,12 +97,9 @@ public class PaymasterPlugin implements PaymentPlugin {
         try {
             Host.inBackground("check", () -> {
                 try {
-                    String found = examine();
-                    if (found != null) {
-                        log.warn("no payment can begin: {}", found);
+                    for (int tries = OWED_TRIES; tries > 0 && examine(); tries--) {
+                        Thread.sleep(OWED_PAUSE_MS);
                     }
-                    obstacle = found;
-                    checkedAtMs = LaneTurn.nowMs();
                 } catch (InterruptedException stopping) {
                     log.warn("the check was stopped");
                 } finally {
@@ -110,22 +112,31 @@ public class PaymasterPlugin implements PaymentPlugin {
         }
     }
 
-    private String examine() throws InterruptedException {
+    /** Whether something is owed to the lane, and it answers. */
+    private boolean examine() throws InterruptedException {
+        String found = null;
+        boolean owed = false;
         try {
             Options options = options();
-            Ledger found = ledger(options);
+            Ledger known = ledger(options);
             LaneStatus status = options.quick.lane();
             if ("out_of_service".equals(options.quick.screen(0, 0).getView())) {
-                return "the lane is out of service";
+                found = "the lane is out of service";
+            } else {
+                log.info("lane {}, display mode {}, profile {}", status.getLaneId(), status.getMode(), status.getProfile());
+                owed = settleAll(options, known);
             }
-            log.info("lane {}, display mode {}, profile {}", status.getLaneId(), status.getMode(), status.getProfile());
-            settleAll(options, found);
-            return null;
         } catch (LaneException | IllegalArgumentException error) {
-            return error.getMessage();
+            found = error.getMessage();
         } catch (IOException error) {
-            return "the file of unfinished payments cannot be used: " + error.getMessage();
+            found = "the file of unfinished payments cannot be used: " + error.getMessage();
         }
+        if (found != null) {
+            log.warn("no payment can begin: {}", found);
+        }
+        obstacle = found;
+        checkedAtMs = LaneTurn.nowMs();
+        return owed;
     }
 
     // --- turns --------------------------------------------------------------------------------------------------
@@ -181,16 +192,19 @@ public class PaymasterPlugin implements PaymentPlugin {
         }
     }
 
-    /** Settle all that is owed to the lane, as far as it answers. */
-    void settleAll(Options options, Ledger known) throws InterruptedException {
+    /** Settle all that is owed to the lane, as far as it answers; returns whether a payment needs another try. */
+    boolean settleAll(Options options, Ledger known) throws InterruptedException {
+        boolean owed = false;
         for (Ledger.Entry entry : known.entries()) {
             try {
-                Settlement.settle(known, entry, options.quick, log);
+                owed |= entry.due != Ledger.Due.OPEN
+                        && Settlement.settle(known, entry, options.quick, log) == Settlement.State.UNDER_WAY;
             } catch (IOException later) {
                 log.warn("payment {} ({}) is settled later: {}", entry.id, entry.due, later.getMessage());
-                return;
+                return false;
             }
         }
+        return owed;
     }
 
     // --- the receipt is printed ---------------------------------------------------------------------------------
@@ -272,7 +286,8 @@ public class PaymasterPlugin implements PaymentPlugin {
                 continue; // its turn goes on
             }
             Ledger.Entry marked = known.mark(entry.id, isSold ? Ledger.Due.TAKEN : Ledger.Due.ABANDONED);
-            pending |= marked != null && !Settlement.settle(known, marked, options.quick, log);
+            pending |= marked != null
+                    && Settlement.settle(known, marked, options.quick, log) == Settlement.State.UNDER_WAY;
         }
         if (pending) {
             throw new IOException("a payment of order " + number + " is not settled yet");

@@ -110,6 +110,10 @@ final class PaymentTurn extends LaneTurn {
             } else {
                 leaveUnresolved(problem.getMessage());
             }
+        } finally {
+            if (!ledger.entries().isEmpty()) {
+                plugin.check();
+            }
         }
     }
 
@@ -312,7 +316,6 @@ final class PaymentTurn extends LaneTurn {
         remains.getData().put(Fields.AMOUNT_KOPECKS, Long.toString(legKopecks));
         remains.getData().put(Fields.OUTCOME, Outcome.UNKNOWN.getWord());
         ledger.put(id, number, Ledger.Due.ABANDONED);
-        plugin.check();
         sendToAttendant(id);
     }
 }

@@ -13,15 +13,24 @@ final class Settlement {
     /** A request that the network still holds may begin a payment that the lane does not know yet. */
     private static final long FORGET_UNKNOWN_MS = 3_600_000;
 
+    /** What is left to do for a payment. */
+    enum State {
+        SETTLED,
+        /** It is being cancelled, or its receipt decides: ask again soon. */
+        UNDER_WAY,
+        /** The lane does not know it; a delayed request may still bring it there. */
+        NOT_KNOWN
+    }
+
     private Settlement() {}
 
     /**
      * Settle one payment, in one try.
      *
-     * @return whether nothing is owed for it any more
+     * @return what is left to do
      * @throws IOException where the lane gave no answer, or the ledger cannot be written
      */
-    static boolean settle(Ledger ledger, Ledger.Entry entry, LaneClient lane, Logger log)
+    static State settle(Ledger ledger, Ledger.Entry entry, LaneClient lane, Logger log)
             throws IOException, InterruptedException {
         try {
             switch (entry.due) {
@@ -30,25 +39,25 @@ final class Settlement {
                     break;
                 case ABANDONED:
                     if (!abandon(entry, lane, log)) {
-                        return false;
+                        return State.UNDER_WAY;
                     }
                     break;
                 default:
-                    return false; // its receipt decides
+                    return State.UNDER_WAY;
             }
         } catch (LaneProblem problem) {
-            if (problem.getStatus() >= 500 || problem.getStatus() == 401 || problem.getStatus() == 403) {
+            if (problem.isRetry() || problem.getStatus() >= 500 || problem.getStatus() == 401 || problem.getStatus() == 403) {
                 throw problem;
             }
             boolean mayCome = "no_such_payment".equals(problem.getCode())
                     && System.currentTimeMillis() - entry.sinceMs < FORGET_UNKNOWN_MS;
             if (mayCome) {
-                return false;
+                return State.NOT_KNOWN;
             }
             log.error("payment {}: the lane refuses what the till owes it ({}): {}", entry.id, entry.due, problem.getMessage());
         }
         ledger.remove(entry.id);
-        return true;
+        return State.SETTLED;
     }
 
     private static boolean abandon(Ledger.Entry entry, LaneClient lane, Logger log) throws LaneException, InterruptedException {

@@ -37,11 +37,10 @@ final class UiWatch {
         boolean waits = false;
         for (StackTraceElement frame : stack) {
             String at = frame.getClassName() + "." + frame.getMethodName();
-            if (at.startsWith("sco.testtill.")) {
-                return null; // the till itself
+            if (at.startsWith("sco.testtill.") || at.contains("ClassLoader.")) {
+                return null; // the till itself, or Java that reads a class
             }
-            waits |= at.startsWith("java.net.") && !at.startsWith("java.net.UR") && !at.contains("lassLoader")
-                    || at.startsWith("sun.net.") || at.startsWith("sun.nio.ch.")
+            waits |= at.startsWith("java.net.") || at.startsWith("sun.net.") || at.startsWith("sun.nio.ch.")
                     || at.equals("java.lang.Object.wait") || at.equals("java.lang.Thread.sleep")
                     || at.endsWith("Unsafe.park");
             if (waits && at.startsWith(pluginPackage)) {

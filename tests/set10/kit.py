@@ -7,6 +7,7 @@ at any moment. The bank is the oracle.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode
@@ -33,13 +35,17 @@ WAIT_S = 30.0
 Message = dict[str, str]
 
 
+@cache
 def built() -> Path:
-    """The folder with the jar and the test till; `make java-test` builds it, so does the first test."""
+    """The folder with the jar and the test till, built when it is older than its sources."""
     out = ROOT / "out" / "set10"
-    newest = max(path.stat().st_mtime for path in (ROOT / "till").rglob("*") if path.is_file())
-    jars = list(out.glob("*.jar"))
-    if not jars or jars[0].stat().st_mtime < newest:
-        subprocess.run(["sh", ROOT / "till/set10/build.sh"], check=True, capture_output=True, text=True)
+    out.parent.mkdir(exist_ok=True)
+    with (out.parent / "set10.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        newest = max(path.stat().st_mtime for path in (ROOT / "till").rglob("*") if path.is_file())
+        jars = list(out.glob("*.jar"))
+        if not jars or jars[0].stat().st_mtime < newest:
+            subprocess.run(["sh", ROOT / "till/set10/build.sh"], check=True, stdout=subprocess.PIPE)
     return out
 
 

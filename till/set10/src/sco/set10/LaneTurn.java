@@ -9,6 +9,9 @@ import io.github.scopaymaster.till.Payment;
 import io.github.scopaymaster.till.ScreenState;
 import java.io.IOException;
 import java.math.BigDecimal;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -37,6 +40,8 @@ abstract class LaneTurn extends Turn {
     private static final long PATIENCE_MS = 8_000;
     private static final long GIVE_UP_MS = 300_000;
     private static final int FORM_TRIES = 4;
+    /** Views of a payment without an outcome. */
+    private static final Set<String> ASKING = new HashSet<>(Arrays.asList("wait", "pay", "dialog"));
 
     Options options;
     Ledger ledger;
@@ -44,10 +49,11 @@ abstract class LaneTurn extends Turn {
     private long silentSinceMs;
     private long decidedAtMs;
     private BlockingQueue<Answer> ownDialog;
-    private int ownNotShown;
+    private int notShown;
 
     private final BlockingQueue<Answer> formFailures = new LinkedBlockingQueue<>();
-    private volatile String shown; // what is on the till's screen; null to show it again
+    private volatile String shown; // what the till has been asked to show
+    private volatile boolean showAgain; // it is not on the screen any more, or never was
     private volatile boolean codeOnDisplay;
     boolean formsFailed;
 
@@ -84,7 +90,7 @@ abstract class LaneTurn extends Turn {
         if (ownDialog != null) {
             ownDialog = null;
             spinner(host.text("wait"));
-            shown = null;
+            showAgain = true;
         }
     }
 
@@ -112,7 +118,7 @@ abstract class LaneTurn extends Turn {
             ownDialog = null;
         } else if (answer == Answer.NOT_SHOWN) {
             ownDialog = null;
-            if (++ownNotShown >= FORM_TRIES) {
+            if (++notShown >= FORM_TRIES) {
                 throw new GivenUp("the service does not answer and the till shows no dialog");
             }
             pause();
@@ -138,18 +144,21 @@ abstract class LaneTurn extends Turn {
         try {
             while (payment.isRunning()) {
                 long after = version;
-                ScreenState screen = reach(() -> options.quick.screen(after, shown == null ? 0 : NEWS_S));
-                version = screen.getVersion();
-                if (id.equals(screen.getPayment()) && !formsFailed) {
+                ScreenState screen = reach(() -> options.quick.screen(after, showAgain ? 0 : NEWS_S));
+                boolean asksCustomer = id.equals(screen.getPayment()) && ASKING.contains(screen.getView());
+                if (asksCustomer && !formsFailed) {
                     show(id, screen);
                 }
-                payment = reach(() -> options.quick.payment(id));
-                if (payment.isRunning() && (shown == null || formsFailed)) {
+                if (!asksCustomer || screen.getVersion() == version) {
+                    payment = reach(() -> options.quick.payment(id));
+                }
+                version = screen.getVersion();
+                if (payment.isRunning() && (showAgain || formsFailed)) {
                     pause();
                 }
                 if (formFailures.poll() != null) {
-                    shown = null;
-                    formsFailed = ++ownNotShown >= FORM_TRIES && !codeOnDisplay;
+                    showAgain = true;
+                    formsFailed = ++notShown >= FORM_TRIES && !codeOnDisplay;
                 }
                 if (formsFailed && !cancelled) {
                     host.log.error("payment {}: the till shows no form, so it is cancelled", id);
@@ -176,10 +185,11 @@ abstract class LaneTurn extends Turn {
         }
         String words = words(text);
         String next = String.join("\n", screen.getView(), words, screen.getLink(), retry, cancel);
-        if (next.equals(shown)) {
+        if (next.equals(shown) && !showAgain) {
             return;
         }
         shown = next;
+        showAgain = false;
         CancelListener cancelled = cancel == null ? null : () -> press(id, Choice.CANCEL);
         switch (screen.getView()) {
             case "wait":
@@ -202,7 +212,7 @@ abstract class LaneTurn extends Turn {
                                 press(id, Choice.CANCEL);
                                 return true;
                             case CLOSED:
-                                shown = null;
+                                showAgain = true;
                                 return true;
                             default:
                                 return formFailures.add(answer);
@@ -274,7 +284,7 @@ abstract class LaneTurn extends Turn {
             } catch (InterruptedException stopping) {
                 return;
             } finally {
-                shown = null;
+                showAgain = true;
             }
         });
     }

@@ -138,7 +138,10 @@ public final class TestTill {
                     break;
                 case "pay":
                     inTurn = true;
+                    wire.send("pay");
+                    long callNs = System.nanoTime();
                     plugin.doPayment(Fake.of(PaymentRequest.class, new Request(order.get("limit"))));
+                    wire.send("paying", "took_us", (System.nanoTime() - callNs) / 1000);
                     break;
                 case "annul":
                     inTurn = true;

@@ -466,6 +466,23 @@ def test_a_wrong_token_is_said(open_bench: Open, tmp_path: Path) -> None:
     assert "unauthorized" in till.said()
 
 
+@pytest.mark.scenario("CSI: the reason for “not available” is logged")
+def test_the_file_of_unfinished_payments_is_damaged(open_bench: Open) -> None:
+    """Nothing can be written down before it is done: no payment begins, the till and its log say why."""
+    bench = open_bench()
+    (bench.folder / "till").mkdir()
+    (bench.folder / "till" / "payments").write_text("17-3-204-58-1\n")
+    till = bench.till()
+    bench.sell(till)
+    assert "Оплата не настроена" in till.form("error")["text"]
+    till.press("confirm")
+    till.over("not_completed")
+    bench.bank.assert_nothing_created()
+    while till.ask("available")["value"] == "true":
+        time.sleep(0.1)
+    assert "is damaged" in till.said()
+
+
 # --- the till's own ends --------------------------------------------------------------------------------------------
 
 

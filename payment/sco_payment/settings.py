@@ -179,6 +179,9 @@ class ServiceSettings:
     host_names: str = _setting(
         "", "names by which clients reach the lane, separated by spaces, besides 127.0.0.1 and localhost", max=500
     )
+    taken_within_s: float = _setting(
+        120.0, "after how long an outcome of paid that the till has not taken becomes a case", min=1, max=3600
+    )
     screen_without_token: bool = _setting(
         True, "browsers on this machine get the screen and may press its buttons without a token"
     )

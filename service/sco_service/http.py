@@ -419,6 +419,8 @@ class Server:
             if isinstance(event, h11.Request):
                 connection.request = event
                 connection.body.clear()
+                if _size(event) > self._limits.head_bytes:  # h11 measures only what has not come whole
+                    return self._refuse(connection, "head_too_large")
                 if self._declared(event) > self._limits.body_bytes:
                     return self._refuse(connection, "body_too_large")
             elif isinstance(event, h11.Data):
@@ -643,6 +645,10 @@ class Server:
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
+
+
+def _size(request: h11.Request) -> int:
+    return len(request.target) + sum(len(name) + len(value) + 4 for name, value in request.headers)
 
 
 def _is(error: OSError, *names: str) -> bool:

@@ -10,11 +10,13 @@ import hashlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 
+from sco_payment.attempt import Outcome
 from sco_payment.journal import JournalError
 from sco_payment.lane import Lane
-from sco_payment.order import Order, PaymentRefused, Refusal, check_order
+from sco_payment.order import NotAcceptable, Order, PaymentRefused, Refusal, check_order
 from sco_service.problems import Problem
 from sco_service.records import Records, order_of
 
@@ -71,6 +73,7 @@ class Payments:
         self._mutex = threading.Lock()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._open: dict[str, Job] = {}  # by the till's id: handed over, and not finished
+        self._untaken: dict[str, float] = {}  # key of each paid attempt -> when it becomes a case unless it is taken
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="sco-payments", daemon=True)
 
@@ -152,10 +155,24 @@ class Payments:
             self._ticked()
 
     def _ticked(self) -> None:
+        self._open_cases_of_untaken()
         try:
             self._tick()
         except Exception:
             log.exception("looking after the screen failed")
+
+    def _open_cases_of_untaken(self) -> None:
+        """The money of a till that never comes back must not wait for a restart of the service to become a case."""
+        now = time.monotonic()
+        for key in [key for key, due in self._untaken.items() if due <= now]:
+            try:
+                self._lane.refuse_outcome(key, f"not taken within {self._lane.settings.service.taken_within_s:g} s")
+            except NotAcceptable:  # the till has taken it
+                pass
+            except JournalError as error:
+                log.critical("the outcome of attempt %s, which no till has taken, is no case yet: %s", key, error)
+                continue
+            del self._untaken[key]
 
     def _take(self, job: Job) -> None:
         def begun() -> None:
@@ -163,7 +180,7 @@ class Payments:
             self._changed()
 
         try:
-            self._lane.pay(
+            result = self._lane.pay(
                 job.order,
                 acknowledge_later=True,
                 cancelled=lambda: job.cancelled,
@@ -171,6 +188,8 @@ class Payments:
                 till_id=job.till_id,
                 begun=begun,
             )
+            if result.outcome is Outcome.PAID:
+                self._untaken[job.key] = time.monotonic() + self._lane.settings.service.taken_within_s
         except PaymentRefused as error:
             job.problem = Problem(_CODES[error.refusal], str(error))
         except JournalError as error:  # after the first step the lane goes on with it by itself

@@ -407,6 +407,11 @@ class Resources:
         return self._pages.page(call.path["name"])
 
 
+def routes() -> list[Route]:
+    """Every method of every resource, for the documentation: without a lane none of them answers."""
+    return Resources.__new__(Resources).routes()
+
+
 def contract() -> bytes:
     """The contract's text: with this package, or in the source tree where it is worked on."""
     here = Path(str(files("sco_service")))

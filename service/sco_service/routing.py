@@ -132,14 +132,14 @@ def read_fields(data: Mapping[str, Any], expected: Fields) -> dict[str, Any]:
             names = ", ".join(expected) or "none"
             raise Problem("unknown_field", f"unknown {name[:64]!r}; expected: {names}", field=name[:64])
     values: dict[str, Any] = {}
-    for name, field in expected.items():
-        if name not in data or (field.nullable and data[name] is None):
-            if field.default is _REQUIRED:
+    for name, one in expected.items():
+        if name not in data or (one.nullable and data[name] is None):
+            if one.default is _REQUIRED:
                 raise Problem("bad_field", f"{name} is missing", field=name)
-            values[name] = field.default
+            values[name] = one.default
             continue
         try:
-            values[name] = field.kind.read(data[name])
+            values[name] = one.kind.read(data[name])
         except ValueError as error:
             raise Problem("bad_field", f"{name} {error}", field=name) from None
     return values
@@ -324,12 +324,12 @@ def _read_path(route: Route, names: tuple[str, ...], segments: tuple[str, ...]) 
     for name, segment in zip(names, segments, strict=True):
         if not name.startswith("{"):
             continue
-        field = name[1:-1]
+        placeholder = name[1:-1]
         try:
             text = unquote(segment, errors="strict")
         except ValueError:
-            raise Problem("bad_field", f"{field} is not UTF-8", field=field) from None
-        values[field] = _plain(text, route.where[field].kind)
+            raise Problem("bad_field", f"{placeholder} is not UTF-8", field=placeholder) from None
+        values[placeholder] = _plain(text, route.where[placeholder].kind)
     return read_fields(values, route.where)
 
 

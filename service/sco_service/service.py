@@ -141,6 +141,7 @@ class Service:
     def start(self) -> None:
         """Watch open attempts and devices, take payments, and answer."""
         assert self._server is not None
+        self.lane.run_pending()  # what a crash left is a case before any till can read it as paid and in order
         self.lane.start()
         self.payments.start()
         self._listening.listen(128)

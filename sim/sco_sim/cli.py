@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from sco_payment.cli.exit_status import PAYMENT_HELP
-from sco_payment.cli.output import AMOUNT, fail, json_option
+from sco_payment.cli.output import AMOUNT, JsonCommand, fail, json_option
 from sco_payment.order import PaymentRefused
 from sco_sim.demo import Demo
 from sco_sim.paymaster import BadScript, serve
 
 
-@click.command(epilog=PAYMENT_HELP)
+@click.command(cls=JsonCommand, epilog=PAYMENT_HELP)
 @click.option(
     "--mode",
     type=click.IntRange(0, 2),

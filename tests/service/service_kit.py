@@ -1,4 +1,4 @@
-"""A service on a real socket, its lane on a simulated bank, and a till that speaks to it with nothing but `http.client`."""
+"""A service on a real socket, its lane on a simulated bank, and a till that speaks to it by `http.client`."""
 
 from __future__ import annotations
 
@@ -146,9 +146,11 @@ def serving(
 ) -> Iterator[Bench]:
     """A service on the folder's journal, and its bank, on the same fast clock."""
     runtime: ThreadRuntime[Message] = ThreadRuntime(speed)
-    with PayMasterSimulator(clock=lambda: runtime.now() / 1000, script=script) as bank:
-        with served(folder, bank, runtime, limits=limits, **sections) as bench:
-            yield bench
+    with (
+        PayMasterSimulator(clock=lambda: runtime.now() / 1000, script=script) as bank,
+        served(folder, bank, runtime, limits=limits, **sections) as bench,
+    ):
+        yield bench
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ compile() { # FOLDER OPTIONS... : all sources under FOLDER/java
 build() {
     local version
     version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
+    grep -q "<version>$version</version>" $here/pom.xml || { echo "$here/pom.xml must have version $version"; exit 1; }
     rm -rf "$work"
     mkdir -p "$work/main" "$work/doc"
     compile $here/src/main -Xdoclint:all/protected -d "$work/main"

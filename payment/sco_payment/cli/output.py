@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -59,8 +61,41 @@ json_option = click.option(
 )
 
 
+_JSON_WANTED = "sco_payment.json"
+_OUTCOMES = {ExitStatus.REFUSED: "refused", ExitStatus.UNKNOWN: "unknown"}
+
+
+class JsonCommand(click.Command):
+    """A command about a payment, with `--json`: its last line is JSON however it ends, also without an outcome."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """As click's, but a wrong usage is reported as JSON too."""
+        wanted = "--json" in args
+        try:
+            context = super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            if wanted:
+                print_end(error.format_message(), ExitStatus.WRONG_USAGE)
+            raise
+        context.meta[_JSON_WANTED] = wanted
+        return context
+
+
+def print_end(message: str, status: int, order_no: str | None = None) -> None:
+    """The last JSON line of a command that ends without an outcome of its own."""
+    outcome = _OUTCOMES.get(ExitStatus(status), "error")
+    data = {"event": "outcome", "time_ms": round(time.time() * 1000), "outcome": outcome, "order": order_no}
+    with contextlib.suppress(OSError, ValueError):  # whoever reads our output is gone
+        print_json({**data, "detail": message, "exit_status": int(status)})
+
+
 def fail(message: str, status: int = ExitStatus.WRONG_USAGE) -> NoReturn:
-    """Print `message` to stderr and exit with `status`."""
+    """Print `message` to stderr and exit with `status`; with `--json` print that on stdout too, as the last line."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.meta.get(_JSON_WANTED):
+        print_end(message, status, context.params.get("order_no"))
     try:
         click.echo(f"sco-pay: {message}", err=True)
     except OSError:  # the terminal is gone; the exit status still reports it
@@ -83,10 +118,7 @@ def load_settings_or_exit(path: str, *, token: bool = True) -> Settings:
     try:
         return load_settings(path, token=token)
     except SettingsError as error:
-        click.echo(f"sco-pay: {error.source} cannot be used:", err=True)
-        for problem in error.problems:
-            click.echo(f"  - {problem}", err=True)
-        sys.exit(ExitStatus.WRONG_USAGE)
+        fail("\n  - ".join([f"{error.source} cannot be used:", *error.problems]))
 
 
 def outcome_json(result: Result) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,17 +17,18 @@ from sco_payment.cli.output import (
     AMOUNT,
     OUTCOME_STATUS,
     TENDERED,
+    JsonCommand,
     discard_output,
     fail,
     json_option,
     load_settings_or_exit,
     outcome_json,
     outcome_text,
-    settings_option,
 )
+from sco_payment.cli.remote import TOKEN_VARIABLE, open_remote, pay_remotely
 from sco_payment.cli.terminal import JsonLines, Lines, TerminalUI, draws
 from sco_payment.events import null_observer
-from sco_payment.journal import JournalError, resolutions
+from sco_payment.journal import JournalBusy, JournalError, resolutions
 from sco_payment.lane import Lane
 from sco_payment.order import LaneError, Order, PaymentRefused, Result, check_order
 from sco_payment.paymaster.token import TokenError
@@ -35,9 +37,13 @@ if TYPE_CHECKING:
     from sco_payment.settings import Settings
 
 
-@click.command(epilog=PAYMENT_HELP)
+@click.command(cls=JsonCommand, epilog=PAYMENT_HELP)
 @click.argument("amount", type=AMOUNT)
-@settings_option
+@click.option("--settings", "settings_file", type=click.Path(dir_okay=False), help="Settings file of the lane.")
+@click.option("--service", "service_url", help="Address of the lane's service, instead of --settings.")
+@click.option("--token-file", type=click.Path(dir_okay=False), help=f"The service's token; else {TOKEN_VARIABLE}.")
+@click.option("--ca-file", type=click.Path(dir_okay=False), help="Certificate authorities of an https service.")
+@click.option("--id", "till_id", help="With --service: id of the payment; the same again is the same payment.")
 @click.option("--order", "order_no", required=True, help="Number of the customer's receipt.")
 @click.option("--tendered-elsewhere", type=TENDERED, default=0, help="Part of AMOUNT that is already paid otherwise.")
 @click.option(
@@ -47,28 +53,36 @@ if TYPE_CHECKING:
 @json_option
 def pay(
     amount: int,
-    settings_file: str,
+    settings_file: str | None,
+    service_url: str | None,
+    token_file: str | None,
+    ca_file: str | None,
+    till_id: str | None,
     order_no: str,
     tendered_elsewhere: int,
     tendered_by_sbp: int,
     leg: int | None,
     as_json: bool,
 ) -> None:
-    """Take AMOUNT by SBP: the order's total in roubles, e.g. 253 or 2.53. Ctrl-C cancels the payment."""
-    settings = load_settings_or_exit(settings_file)
+    """Take AMOUNT by SBP: the order's total in roubles, e.g. 253 or 2.53. Ctrl-C cancels the payment.
+
+    The lane is opened by this command, with --settings, or a service (`sco-pay serve`) has it, with --service.
+    """
     order = Order(order_no, amount, tendered_elsewhere, tendered_by_sbp, leg)
+    if service_url is not None and settings_file is None:
+        remote = open_remote(service_url, token_file, ca_file)
+        sys.exit(pay_remotely(remote, till_id or secrets.token_hex(16), order, as_json=as_json))
+    if settings_file is None or service_url is not None or token_file or ca_file or till_id:
+        fail("give either --settings, or --service with --token-file, --ca-file and --id")
+    settings = load_settings_or_exit(settings_file)
     try:
         check_order(order, settings)
     except PaymentRefused as error:
         fail(str(error))
 
-    def refused(reason: str) -> None:
-        if as_json:
-            JsonLines(sys.stdout).write("outcome", {"outcome": "refused", "order": order_no, "detail": reason})
-
     with contextlib.ExitStack() as after_the_lane, opened_lane(settings, as_json) as (lane, report):
         # Until the lane is closed: the default effect of a signal would replace the outcome's exit status.
-        status = run_payment(lane, order, report, refused, handlers=after_the_lane)
+        status = run_payment(lane, order, report, handlers=after_the_lane)
         if settings.devices.screen:
             lane.linger()
     sys.exit(status)
@@ -86,6 +100,9 @@ def opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Calla
             also_show_on=() if terminal is None else (terminal,),
             observer=json_lines or (Lines(sys.stderr) if terminal is None else null_observer),
         )
+    except JournalBusy as error:
+        way = f"; pay through it: --service {error.service}" if error.service else ""
+        fail(f"{error}{way}", ExitStatus.JOURNAL_BUSY)
     except (JournalError, TokenError, ValueError) as error:
         fail(str(error))
 
@@ -113,7 +130,6 @@ def run_payment(
     lane: Lane,
     order: Order,
     report: Callable[[Result], None],
-    refused: Callable[[str], None] | None = None,
     *,
     handlers: contextlib.ExitStack | None = None,
 ) -> int:
@@ -123,7 +139,6 @@ def run_payment(
         lane: open.
         order: what to pay.
         report: called with the result; if it raises OSError, the outcome counts as not taken.
-        refused: called with the reason if the lane refuses the order; the process then exits.
         handlers: keeps the signals' handlers until it is closed; otherwise they are put back on return.
     """
     with contextlib.ExitStack() as own:
@@ -131,8 +146,6 @@ def run_payment(
         try:
             result = lane.pay(order, deliver=report, cancelled=interrupted)
         except LaneError as error:  # the lane's gate: the order itself was checked before
-            if refused is not None:
-                refused(str(error))
             fail(str(error), ExitStatus.REFUSED)
         except JournalError as error:
             fail(

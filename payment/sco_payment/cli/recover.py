@@ -8,12 +8,12 @@ import click
 
 from sco_payment.attempt import Outcome
 from sco_payment.cli.exit_status import ExitStatus
-from sco_payment.cli.output import fail, json_option, load_settings_or_exit, settings_option
+from sco_payment.cli.output import JsonCommand, fail, json_option, load_settings_or_exit, settings_option
 from sco_payment.cli.pay import opened_lane
 from sco_payment.journal import JournalError
 
 
-@click.command()
+@click.command(cls=JsonCommand)
 @settings_option
 @click.option("--follow", is_flag=True, help="Continue until every attempt is final.")
 @json_option

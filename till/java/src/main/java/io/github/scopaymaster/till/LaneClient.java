@@ -331,7 +331,7 @@ public final class LaneClient {
      * @param lines the text
      * @param cut whether to cut the paper after them
      * @return true if it came out, false if that is not known
-     * @throws LaneProblem {@code printer_unavailable}
+     * @throws LaneProblem {@code printed_before}: a document of this id came out, or may have; {@code printer_unavailable}
      * @throws LaneUnreachable no usable answer; they may have been printed
      * @throws InterruptedException the thread was interrupted; they may have been printed
      */

@@ -23,6 +23,7 @@ from sco_service.records import Records, order_of
 log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
+_TAKES_S = 5.0  # for a till to take an outcome of paid before the service stops and makes it a case
 _CODES = {
     Refusal.ORDER: "order_refused",
     Refusal.BUSY: "lane_busy",
@@ -206,7 +207,7 @@ class Payments:
     # --- end --------------------------------------------------------------------------------------------------
 
     def stop(self, wait_s: float) -> None:
-        """Begin no more payments, cancel the one under way, and wait for its outcome."""
+        """Begin no more payments, cancel the one under way, and wait for its outcome, and for the till to take it."""
         with self._mutex:
             self._stopping = True
             for job in self._open.values():
@@ -215,6 +216,13 @@ class Payments:
         self._jobs.put(None)
         if self._thread.ident is not None:
             self._thread.join(wait_s)
+        until = time.monotonic() + _TAKES_S
+        while any(not self._is_taken(key) for key in list(self._untaken)) and time.monotonic() < until:
+            time.sleep(0.05)
+
+    def _is_taken(self, key: str) -> bool:
+        state = self._records.state(key)
+        return state is None or state.delivered or state.case is not None
 
     @property
     def stopping(self) -> bool:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,21 @@ def test_a_service_that_is_stopped_cancels_and_reports(tmp_path: Path) -> None:
         payment = again.till.payment("T-1")
         assert (payment["outcome"], payment["reason"], bank.bank.cancels) == ("unpaid", "customer", 1)
         again.stop(signal.SIGTERM)
+
+
+def test_a_service_that_is_stopped_waits_for_the_till_to_take_the_outcome(tmp_path: Path) -> None:
+    with lane(tmp_path, "pays") as (file, bank, port):
+        service = Process(file, bank, port)
+        service.till.put("T-1")
+        reached(service.till, "outcome_reached")
+        taking = threading.Timer(1.0, service.till.post, ("/v1/payments/T-1/taken",))
+        taking.start()
+        assert service.stop(signal.SIGTERM)[0] == 0
+        taking.join()
+        again = Process(file, bank, port)
+        payment = again.till.payment("T-1")
+        assert (payment["outcome"], payment["taken"], payment["case"]) == ("paid", True, None)
+        again.stop()
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -192,7 +192,8 @@ def _begin(remote: Remote, path: str, order: Order) -> Json:
     try:
         return remote.ask_again("PUT", path, body)
     except Refused as error:
-        fail(str(error), ExitStatus.REFUSED if error.code in _REFUSED else ExitStatus.WRONG_USAGE)
+        late = ExitStatus.UNREACHABLE if error.retry else ExitStatus.WRONG_USAGE
+        fail(str(error), ExitStatus.REFUSED if error.code in _REFUSED else late)
     except Unreachable as error:
         if not error.sent:
             fail(f"{error}; nothing was sent", ExitStatus.UNREACHABLE)

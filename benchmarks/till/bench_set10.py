@@ -1,7 +1,7 @@
 """The Set Retail 10 plugin on its test till: from doPayment to the code on the screen, next to the service alone.
 
-The service alone: the same requests from this process, until its screen has the link. Both take their payments at the same
-simulated PayMaster, which answers at once.
+The service alone: the same requests from this process, until its screen has the link. Both take their payments at the
+same simulated PayMaster, which answers at once.
 """
 
 from __future__ import annotations
@@ -63,15 +63,35 @@ def main() -> None:
     ours, alone = statistics.median(plugin_ms), statistics.median(alone_ms)
     grown = (heap[-1] - heap[len(heap) // 2]) / 1024
     rows = [
-        Row("till", "doPayment to the QR form", "ms", ours, limit=alone, limit_name="the service alone",
-            goal="at most 50 ms more than the service alone", met=ours - alone <= 50),
-        Row("till", "doPayment in the UI thread", "ms", statistics.median(call_ms), goal="at most 10 ms",
-            met=statistics.median(call_ms) <= 10),
+        Row(
+            "till",
+            "doPayment to the QR form",
+            "ms",
+            ours,
+            limit=alone,
+            limit_name="the service alone",
+            goal="at most 50 ms more than the service alone",
+            met=ours - alone <= 50,
+        ),
+        Row(
+            "till",
+            "doPayment in the UI thread",
+            "ms",
+            statistics.median(call_ms),
+            goal="at most 10 ms",
+            met=statistics.median(call_ms) <= 10,
+        ),
         Row("till", "first doPayment in the UI thread", "ms", call_ms[0]),
         Row("till", "the plugin's jar, client included", "bytes", jar.stat().st_size),
         Row("till", "heap of till and plugin after a payment", "MiB", heap[-1] / 1024**2),
-        Row("till", f"heap grown over the last {len(heap) - len(heap) // 2} payments", "KiB", grown, goal="at most 100 KiB",
-            met=grown <= 100),
+        Row(
+            "till",
+            f"heap grown over the last {len(heap) - len(heap) // 2} payments",
+            "KiB",
+            grown,
+            goal="at most 100 KiB",
+            met=grown <= 100,
+        ),
         Row("till", "threads of the plugin left after a payment", "", 0, goal="none", met=True),
     ]
     finish(rows, given.json)

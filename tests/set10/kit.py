@@ -1,13 +1,14 @@
 """The customer's till around the plugin's jar, the lane's service and PayMaster: three processes and real sockets.
 
-The test till is Java (`till/set10/testtill`); a test is its customer and its cashier. Both it and the service may be killed
-at any moment. The bank is the oracle.
+The test till is Java (`till/set10/testtill`); a test is its customer and its cashier. Both it and the service may be
+killed at any moment. The bank is the oracle.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
@@ -47,6 +50,10 @@ def built() -> Path:
         if not jars or jars[0].stat().st_mtime < newest:
             subprocess.run(["sh", ROOT / "till/set10/build.sh"], check=True, stdout=subprocess.PIPE)
     return out
+
+
+class TillEnded(AssertionError):
+    """The till's process is gone, and a message of it was expected."""
 
 
 class Till:
@@ -92,7 +99,9 @@ class Till:
     def send(self, name: str, **fields: object) -> None:
         """One line of the script."""
         assert self._process.stdin is not None
-        self._process.stdin.write(urlencode({"name": name, **{key: str(value) for key, value in fields.items()}}) + "\n")
+        self._process.stdin.write(
+            urlencode({"name": name, **{key: str(value) for key, value in fields.items()}}) + "\n"
+        )
         self._process.stdin.flush()
 
     def expect(self, *names: str, within_s: float = WAIT_S, **fields: str) -> Message:
@@ -106,7 +115,7 @@ class Till:
                         self._seen = at + 1
                         return found
                     if found["name"] == "ended" and "ended" not in names:
-                        raise AssertionError(f"the till ended, expected {names} {fields}:\n{self.report()}")
+                        raise TillEnded(f"the till ended, expected {names} {fields}:\n{self.report()}")
                 left = until - time.monotonic()
                 assert left > 0, f"expected {names} {fields} within {within_s} s:\n{self.report()}"
                 self._more.wait(left)
@@ -257,7 +266,7 @@ class Steps(HttpFaults):
     def __init__(self, server: str) -> None:
         self.seen: list[str] = []
         self.plan: dict[str, str | Callable[[], None]] = {}
-        """By step, with ` before`, ` after` for what is called then, else one of `lost`, `unanswered`, `doubled`, `late`."""
+        """By step: `lost`, `unanswered`, `doubled`, `late`; by step with ` before` or ` after`: what is called."""
         self._counts: Counter[str] = Counter()
         super().__init__(server)
 
@@ -379,18 +388,24 @@ class Bench:
             assert settled[payment_id].kopecks == round(float(roubles) * 100)
         for payment_id in settled.keys() - stored.keys() - cases:
             order = settled[payment_id].invoice["orderNo"]
-            known = [one for one in self.get(f"/v1/payments?order={order}")["payments"] if one["payment_id"] == payment_id]
+            known = [
+                one for one in self.get(f"/v1/payments?order={order}")["payments"] if one["payment_id"] == payment_id
+            ]
             assert known[0]["taken"], f"payment {payment_id} is paid: no receipt has it, and there is no case"
 
     def get(self, path: str) -> Any:
         """What the service says, past the wire's faults."""
-        import json
-        import urllib.request
-
         token = self.service.token_file.read_text().strip()
         request = urllib.request.Request(self.service.base_url + path, headers={"Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
-            return json.load(answer)
+        until = time.monotonic() + WAIT_S
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+                    return json.load(answer)
+            except urllib.error.URLError:  # it is being started again
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
 
     def cases(self) -> list[dict[str, Any]]:
         """All open cases."""

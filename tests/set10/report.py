@@ -1,6 +1,6 @@
 """Write docs/set10-acceptance.md: run the scenarios, and say of each what till, bank and lane did.
 
-    python -m tests.set10.report
+python -m tests.set10.report
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _FORMS = {"spinner": "spinner", "message": "message", "qr": "QR form", "dialog":
 _HEAD = """\
 # Set Retail 10: acceptance
 
-The plugin's jar on a test till (`till/set10/testtill`), the lane's service and the simulated PayMaster: three processes and
-real sockets. The test till plays the host: forms, call backs, stored receipts, printing, restarts; it fails a test in which
-the plugin waits, reads or writes in the till's UI thread, shows a form outside it, or calls back twice. After each scenario:
-goods only for money that the bank has, money never without goods or a case, at most one cancellation of a payment, no
-thread of the plugin left.
+The plugin's jar on a test till (`till/set10/testtill`), the lane's service and the simulated PayMaster: three processes
+and real sockets. The test till plays the host: forms, call backs, stored receipts, printing, restarts. It fails a test in
+which the plugin waits, reads or writes in the till's UI thread, shows a form outside it, or calls back twice. After each
+scenario: goods only for money that the bank has, money never without goods or a case, at most one cancellation of a
+payment, no thread of the plugin left.
 
 ```sh norun: minutes
 make java-test                        # all of it
@@ -46,10 +46,10 @@ Forms in their order, repetitions left out; ⟳ is a restart of the till.
 _TAIL = """
 ## Faults
 
-`tests/set10/test_faults.py` (`pytest -m verify tests/set10`) brings each of {faults} faults to each of {steps} requests of a
-payment and to the customer's cancellation: lost, answered to nobody, doubled, late (after the till has given up), and
-`kill -9` of till or service before and after the request took effect; then `kill -9` and exceptions at the till's call back.
-After it the customer tries again, or pays by card. In every run the receipt is printed in the end, and the rules above hold.
+`make till-verify` brings each of {faults} faults to each of {steps} requests of a payment and to the customer's
+cancellation: lost, answered to nobody, doubled, late (after the till has given up), and `kill -9` of till or service
+before and after the request took effect; then `kill -9` and exceptions at the till's call back. After it the customer
+tries again, or pays by card. In every run the receipt is printed in the end, and the rules above hold.
 
 ## CSI's list
 
@@ -57,17 +57,17 @@ CSI accepts payment plugins by 23 points. The words are ours.
 
 | point | |
 |---|---|
-| 1 manifest, 2 `metainf.xml`, 3 names in Russian | `test_the_jar_is_what_set_retail_expects`; CSI's own validator has not been run |
+| 1 manifest, 2 `metainf.xml`, 3 names in Russian | complete; CSI's own validator has not been run |
 | 4 built by a script | `till/set10/build.sh` |
-| 5 to 11 installing, options in the server's screens, their way to the till, the name on the till | need server and till |
+| 5 to 11 installing, options on the server and their way to the till, names | need server and till |
 | 12 success | the scenarios of the modes; fiscal printer and OFD need a till |
-| 13 annulling a receipt that was paid in part | `test_a_receipt_that_was_paid_in_part_is_annulled`: refused, refunds are made on pos/touch tills |
+| 13 annulling a receipt that was paid in part | refused: refunds are made on pos/touch tills |
 | 14, 15, 16 refunds: whole, partial, without a receipt | refused with the requirement's words |
 | 17 no network | error shown, nothing accepted |
 | 18 an answer slower than the time-out | the service's and PayMaster's |
-| 19 fields stored | `test_what_is_stored_is_declared`; the till's own database needs a till |
+| 19 fields stored | on the test till; the till's own database needs a till |
 | 20, 21 fields visible on the server, exported to the ERP | declared in `metainf.xml`; need a server |
-| 22 the reason for “not available” is logged | `test_it_says_why_it_is_not_available` |
+| 22 the reason for “not available” is logged | shown |
 | 23 scenarios are described | this page and [the guide](ru/set-retail-10.md) |
 """
 
@@ -99,7 +99,8 @@ def _stored(till: list[dict[str, str]]) -> str:
 
 def _row(row: dict[str, Any]) -> str:
     bank = "; ".join(
-        f"{kopecks / 100:.2f} {status}" + (", 1 cancellation" if cancels else "") for kopecks, status, cancels in row["bank"]
+        f"{kopecks / 100:.2f} {status}" + (", 1 cancellation" if cancels else "")
+        for kopecks, status, cancels in row["bank"]
     )
     cases = "; ".join(f"{number} {reason}" for number, reason in row["cases"])
     cells = [row["point"], row["what"], _shown(row["till"]), _stored(row["till"]), bank or "nothing", cases or "none"]

@@ -139,7 +139,7 @@ def test_two_legs_of_one_receipt_and_a_limit(open_bench: Open) -> None:
 
 @pytest.mark.scenario("No connection")
 def test_no_connection_and_the_customer_retries(open_bench: Open) -> None:
-    """Negative scenario: the customer has paid, the network fails, the dialog; Повторить goes on until the bank answers."""
+    """Negative scenario: the customer has paid, the network fails, the dialog; Повторить goes on until an answer."""
     bench = open_bench()
     till = bench.till()
     bench.sell(till)
@@ -171,7 +171,7 @@ def test_no_connection_and_the_cancellation_works(open_bench: Open) -> None:
 
 @pytest.mark.scenario("No connection")
 def test_no_connection_and_the_cancellation_fails(open_bench: Open) -> None:
-    """Negative scenario: Отменить, and the cancellation fails: never paid; the case is shown and kept with the payment."""
+    """Negative scenario: Отменить, and the cancellation fails: never paid; the case is shown and kept in the data."""
     bench = open_bench()
     till = bench.till()
     bench.sell(till)
@@ -263,7 +263,7 @@ def test_a_self_checkout_makes_no_refunds(open_bench: Open) -> None:
 
 @pytest.mark.scenario("CSI: manifest, metainf.xml, names")
 def test_the_jar_is_what_set_retail_expects() -> None:
-    """Manifest fields, metainf.xml and both languages are complete; each stored field is declared; no API class inside."""
+    """Manifest, metainf.xml and both languages are complete; each stored field is declared; no API class inside."""
     [jar] = built().glob("*.jar")
     with zipfile.ZipFile(jar) as content:
         manifest = dict(
@@ -276,14 +276,20 @@ def test_the_jar_is_what_set_retail_expects() -> None:
         }
         names = content.namelist()
         versions = {content.read(name)[7] for name in names if name.endswith(".class")}
-    needed = "Build-Date Implementation-Version Project Build-Machine Branch Implementation-Vendor Revision Vendor-Email"
+    needed = (
+        "Build-Date Implementation-Version Project Build-Machine Branch Implementation-Vendor Revision Vendor-Email"
+    )
     assert not [name for name in needed.split() if not manifest.get(name)]
     space = "{http://crystals.ru/set10/api/metainf}"
     service = meta.find(f"{space}ExternalService")
     assert service is not None
     plugin = service.find(f"{space}PaymentPlugin")
     assert plugin is not None
-    assert (service.get("serviceType"), plugin.get("paymentType"), plugin.get("id")) == ("PAYMENT", "ELECTRONIC", PLUGIN)
+    assert (service.get("serviceType"), plugin.get("paymentType"), plugin.get("id")) == (
+        "PAYMENT",
+        "ELECTRONIC",
+        PLUGIN,
+    )
     options = service.find(f"{space}Options")
     assert options is not None
     sources = "".join(path.read_text() for path in (ROOT / "till/set10/src").rglob("*.java"))
@@ -314,7 +320,9 @@ def test_what_is_stored_is_declared(open_bench: Open) -> None:
     over = till.over("completed")
     meta = ET.parse(ROOT / "till/set10/resources/metainf.xml")
     declared = {
-        element.get("key") for element in meta.iter() if element.tag.endswith("PersistedField") and element.get("exportable") == "true"
+        element.get("key")
+        for element in meta.iter()
+        if element.tag.endswith("PersistedField") and element.get("exportable") == "true"
     }
     stored = {key for key in over if key.startswith("paymaster.")}
     assert {"paymaster.id", "paymaster.attempt", "paymaster.order", "paymaster.payment_id"} <= stored
@@ -401,7 +409,7 @@ def test_the_service_comes_while_the_customer_waits(open_bench: Open) -> None:
 
 @pytest.mark.scenario("CSI: an answer slower than the time-out")
 def test_the_bank_answers_slower_than_the_time_out(open_bench: Open) -> None:
-    """PayMaster answers slower than the lane waits: the dialog, never a paid receipt by that; then it answers in time."""
+    """PayMaster answers slower than the lane waits: the dialog and no paid receipt, until it answers in time."""
     bench = open_bench("slow wait=2 on=get")
     till = bench.till()
     bench.sell(till)
@@ -489,7 +497,7 @@ def test_the_file_of_unfinished_payments_is_damaged(open_bench: Open) -> None:
 @pytest.mark.scenario("The till's call back fails")
 @pytest.mark.parametrize("fault", ["invalid", "throw_before"])
 def test_the_till_cannot_store_the_payment(open_bench: Open, fault: str) -> None:
-    """paymentCompleted throws and nothing is stored: the money becomes a case, the customer is sent to the attendant."""
+    """paymentCompleted throws, nothing is stored: the money becomes a case, the customer is sent to the attendant."""
     bench = open_bench()
     till = bench.till()
     till.ask("fault", of="call_back", **{"is": fault})
@@ -793,7 +801,7 @@ def test_the_service_restarts_while_the_code_is_shown(open_bench: Open) -> None:
 
 @pytest.mark.scenario("The service stops")
 def test_the_service_stops_for_good(open_bench: Open) -> None:
-    """The service stays away in mid-payment: Отменить ends the turn with an unknown outcome; the money becomes a case."""
+    """The service stays away in mid-payment: Отменить ends the turn, outcome unknown; the money becomes a case."""
     bench = open_bench()
     till = bench.till()
     bench.sell(till)

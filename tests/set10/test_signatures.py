@@ -31,7 +31,11 @@ def test_plugin_and_signatures_agree_with_the_real_api(tmp_path: Path) -> None:
         ("spi/POSInfo.java", "int getShopNumber", "long getShopNumber"),
         ("spi/ui/QrFormParameters.java", "public BigDecimal getSum", "public BigDecimal sum"),
         ("api/plugin/PaymentPlugin.java", "extends FiscalizationListener", "extends java.io.Serializable"),
-        ("spi/equipment/CustomerDisplayMessage.java", "String qrPayload, BigDecimal sum", "BigDecimal sum, String qrPayload"),
+        (
+            "spi/equipment/CustomerDisplayMessage.java",
+            "String qrPayload, BigDecimal sum",
+            "BigDecimal sum, String qrPayload",
+        ),
     ],
 )
 def test_another_signature_is_found(tmp_path: Path, file: str, ours: str, wrong: str) -> None:

@@ -1,6 +1,6 @@
 """Compare our signatures of the till's API with the real jar: whatever we declare must be there, word for word.
 
-    python3 till/set10/check_signatures.py SOURCES OUR_CLASSES CLASSPATH_OF_THE_REAL_API
+python3 till/set10/check_signatures.py SOURCES OUR_CLASSES CLASSPATH_OF_THE_REAL_API
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from sco_payment.settings import TOKEN_VARIABLE
 from sco_sim.testing.bank import BenchPayMaster
 
 
-
 class Bench:
     """The service on `port`; `folder` has its settings, journal and log."""
 

@@ -40,7 +40,8 @@ final class UiWatch {
             if (at.startsWith("sco.testtill.") || at.contains("ClassLoader.")) {
                 return null; // the till itself, or Java that reads a class
             }
-            waits |= at.startsWith("java.net.") || at.startsWith("sun.net.") || at.startsWith("sun.nio.ch.")
+            waits |= at.matches("java\\.net\\.\\w*(Socket|InetAddress|URLConnection).*")
+                    || at.startsWith("sun.net.www.") || at.startsWith("sun.nio.ch.")
                     || at.equals("java.lang.Object.wait") || at.equals("java.lang.Thread.sleep")
                     || at.endsWith("Unsafe.park");
             if (waits && at.startsWith(pluginPackage)) {

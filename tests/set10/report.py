@@ -77,9 +77,11 @@ def rows() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows"
         environment = {**os.environ, REPORT: str(out)}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(SCENARIOS)]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", str(SCENARIOS)]
         subprocess.run(command, check=True, env=environment, cwd=ROOT)
-        return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+        found = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    source = SCENARIOS.read_text("utf-8")
+    return sorted(found, key=lambda row: (source.index(f"def {row['test'].split('[')[0]}("), row["test"]))
 
 
 def _shown(till: list[dict[str, str]]) -> str:

@@ -39,6 +39,8 @@ abstract class LaneTurn extends Turn {
     private static final int PAUSE_MS = 300;
     private static final long PATIENCE_MS = 8_000;
     private static final long GIVE_UP_MS = 300_000;
+    /** The lane opens a case long before. */
+    private static final long AFTER_EXPIRY_MS = 900_000;
     private static final int FORM_TRIES = 4;
     /** Views of a payment without an outcome. */
     private static final Set<String> ASKING = new HashSet<>(Arrays.asList("wait", "pay", "dialog"));
@@ -141,8 +143,12 @@ abstract class LaneTurn extends Turn {
         String id = payment.getId();
         long version = 0;
         boolean cancelled = false;
+        long endMs = nowMs() + Math.max(0, payment.getExpiresAtMs() - payment.getBegunAtMs()) + AFTER_EXPIRY_MS;
         try {
             while (payment.isRunning()) {
+                if (nowMs() > endMs) {
+                    throw new GivenUp("it has expired long ago and still has no outcome");
+                }
                 long after = version;
                 ScreenState screen = reach(() -> options.quick.screen(after, showAgain ? 0 : NEWS_S));
                 boolean asksCustomer = id.equals(screen.getPayment()) && ASKING.contains(screen.getView());

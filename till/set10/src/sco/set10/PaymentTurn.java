@@ -110,6 +110,13 @@ final class PaymentTurn extends LaneTurn {
             } else {
                 leaveUnresolved(problem.getMessage());
             }
+        } catch (IOException disk) {
+            host.log.error("the file of unfinished payments cannot be written", disk);
+            if (id == null) {
+                error(host.text("not_configured"));
+            } else {
+                sendToAttendant(id);
+            }
         } finally {
             if (!ledger.entries().isEmpty()) {
                 plugin.check();

@@ -23,11 +23,11 @@ _FORMS = {"spinner": "spinner", "message": "message", "qr": "QR form", "dialog":
 _HEAD = """\
 # Set Retail 10: acceptance
 
-The plugin's jar on a test till (`till/set10/testtill`), the lane's service and the simulated PayMaster: three processes
-and real sockets. The test till plays the host: forms, call backs, stored receipts, printing, restarts. It fails a test in
-which the plugin waits, reads or writes in the till's UI thread, shows a form outside it, or calls back twice. After each
-scenario: goods only for money that the bank has, money never without goods or a case, at most one cancellation of a
-payment, no thread of the plugin left.
+The plugin's jar on a test till (`till/set10/testtill`), the lane's service and the simulated PayMaster: three
+processes and real sockets. The test till plays the host: forms, call backs, stored receipts, printing, restarts. It
+fails a test in which the plugin waits, reads or writes in the till's UI thread, shows a form outside it, or calls back
+twice. After each scenario: goods only for money that the bank has, money never without goods or a case, at most one
+cancellation of a payment, no thread of the plugin left.
 
 ```sh norun: minutes
 make java-test                        # all of it

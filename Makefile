@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds bench docs diagrams dist-check lint format pictures fuzz mutation java-test clean
+.PHONY: help setup demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds bench docs diagrams dist-check lint format pictures fuzz mutation java-test till-verify clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,6 +73,10 @@ mutation: $(STAMP) ## change the money code in every small way: does a test noti
 
 java-test: $(STAMP) ## build the Java till's client and test it against the service; FORCE=1: fail without a JDK
 	SCO_PYTHON=$(abspath $(BIN)/python) FORCE=$(FORCE) till/java/build.sh test $(ONLY)
+	$(if $(ONLY),,$(BIN)/python -m pytest -n 2 tests/set10)
+
+till-verify: $(STAMP) ## each fault at each request between a Set Retail 10 till and the service; needs a JDK
+	$(BIN)/python -m pytest -n 2 -m verify tests/set10
 
 lint: $(STAMP) ## formatting, lint, strict types, import rules
 	$(BIN)/ruff format --check .

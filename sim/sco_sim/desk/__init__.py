@@ -277,7 +277,10 @@ class Desk:
 
     def _app(self) -> Starlette:
         phone = phone_routes(
-            self.paymaster.phone, self.paymaster.bank, lambda body, status=200: JSONResponse(body, status)
+            self.paymaster.phone,
+            self.paymaster,
+            lambda body, status=200: JSONResponse(body, status),
+            lambda line: None,
         )
         phone[0] = Route("/phone", phone[0].endpoint)
         return Starlette(

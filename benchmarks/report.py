@@ -20,7 +20,7 @@ class Row:
     """One figure.
 
     Attributes:
-        area: printer, nfc, screen, core.
+        area: printer, nfc, screen, core, service.
         what: what was measured, in a few words.
         unit: ms, bytes, MiB, %, 1/s, pages, times.
         ours: our figure.

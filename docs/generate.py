@@ -1,8 +1,8 @@
 """Makes the reference pages that come from the code: `make docs` runs it before Sphinx.
 
-`conformance.md`, `reference/settings.md`, `reference/events.md` and `diagrams/packages.svg` are in the repository, and
-a test compares them with the code; `reference/commands.md`, `reference/modules.md` and `diagrams/modules.svg` are made
-for each build.
+`conformance.md`, `reference/settings.md`, `events.md`, `service.md` and `diagrams/packages.svg` are in the repository,
+and a test compares them with the code; `reference/commands.md`, `reference/modules.md` and `diagrams/modules.svg` are
+made for each build.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 SETTINGS = HERE / "reference" / "settings.md"
 EVENTS = HERE / "reference" / "events.md"
+SERVICE = HERE / "reference" / "service.md"
 CONFORMANCE = HERE / "conformance.md"
 COMMANDS = HERE / "reference" / "commands.md"
 MODULES = HERE / "reference" / "modules.md"
@@ -30,7 +31,13 @@ PACKAGES_PICTURE = HERE / "diagrams" / "packages.svg"
 BUILT = (COMMANDS, MODULES, MODULES_PICTURE)
 """Made for each build; not in the repository."""
 
-PACKAGES = {"sco_drivers": "drivers", "sco_payment": "payment", "sco_sim": "sim", "sco_hwtest": "hwtest"}
+PACKAGES = {
+    "sco_drivers": "drivers",
+    "sco_payment": "payment",
+    "sco_service": "service",
+    "sco_sim": "sim",
+    "sco_hwtest": "hwtest",
+}
 SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main"}
 
 
@@ -71,6 +78,43 @@ def events() -> str:
         cls = f"`sco_payment.{entry.cls}`" + (f": {words}" if entry.name else ", the base of all.")
         parts += ["", f"## {title}", "", cls, "", "| field | meaning |", "|---|---|"]
         parts += [f"| `{field}` | {meaning} |" for field, meaning in entry.fields]
+    return "\n".join(parts) + "\n"
+
+
+def service() -> str:
+    """Every resource of the service and every problem that it answers with."""
+    from sco_service.problems import catalogue
+    from sco_service.resources import routes
+
+    parts = [
+        "# The lane's service",
+        "",
+        "What `sco-pay serve` answers; see [Connect a till](../guide/connect-a-till.md) for its use. OpenAPI describes",
+        "bodies and answers, at `/v1/openapi.yaml` of each service.",
+        "",
+        "## Resources",
+        "",
+        "| method | resource | roles |",
+        "|---|---|---|",
+    ]
+    for route in routes():
+        roles = "no token needed" if route.roles is None else ", ".join(sorted(route.roles))
+        roles += "; a browser on the lane's machine" if route.screen else ""
+        parts.append(f"| {route.method} | `{route.path}` | {roles} |")
+    parts += [
+        "",
+        "## Problems",
+        "",
+        "A refusal is `application/problem+json` (RFC 9457). Codes do not change within a major version; new ones may",
+        "come: go by `retry` and the status for one that you do not know. *Again*: the same request may succeed later.",
+        "",
+        "| code | status | again | meaning | по-русски |",
+        "|---|---|---|---|---|",
+    ]
+    parts += [
+        f"| `{code}` | {kind.status} | {'yes' if kind.retry else 'no'} | {kind.title} | {kind.russian} |"
+        for code, kind in catalogue()
+    ]
     return "\n".join(parts) + "\n"
 
 
@@ -332,6 +376,7 @@ def main() -> None:
     for path, text in (
         (SETTINGS, settings()),
         (EVENTS, events()),
+        (SERVICE, service()),
         (CONFORMANCE, conformance()),
         (COMMANDS, commands()),
         (MODULES, modules_page()),

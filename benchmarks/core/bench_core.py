@@ -226,7 +226,7 @@ def decisions(folder: Path, quick: bool) -> list[Row]:
 
 
 @contextlib.contextmanager
-def lane_in_a_process(folder: Path, state: str) -> Iterator[int]:
+def lane_in_a_process(folder: Path, state: str, module: str = "benchmarks.core.lane_process") -> Iterator[int]:
     """A lane with printer, reader, screen and touch panel open, waiting: its process id. It has its unit's heap."""
     with (
         PayMasterSimulator() as bank,
@@ -237,7 +237,7 @@ def lane_in_a_process(folder: Path, state: str) -> Iterator[int]:
         VirtualTouch(SIZE) as touch,
     ):
         file = settings_file(folder, url, printer=printer.url, nfc=reader.url, screen=screen.url, touch=touch.url)
-        command = [sys.executable, "-m", "benchmarks.core.lane_process", str(file), state]
+        command = [sys.executable, "-m", module, str(file), state]
         environment = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"}
         process = subprocess.Popen(
             command,

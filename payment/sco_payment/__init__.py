@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sco_payment.attempt import Phase as Phase
     from sco_payment.attempt import View as View
     from sco_payment.customer.picture import render as render
+    from sco_payment.customer.theme import load_theme as load_theme
     from sco_payment.customer.ui import Button as Button
     from sco_payment.customer.ui import LaneUI as LaneUI
     from sco_payment.customer.ui import NoUI as NoUI
@@ -46,11 +47,15 @@ if TYPE_CHECKING:
     from sco_payment.journal import Case as Case
     from sco_payment.journal import Journal as Journal
     from sco_payment.journal import JournalError as JournalError
+    from sco_payment.lane import DeviceHealth as DeviceHealth
     from sco_payment.lane import Lane as Lane
+    from sco_payment.lane import LaneHealth as LaneHealth
     from sco_payment.money import format_amount as format_amount
     from sco_payment.order import LaneError as LaneError
+    from sco_payment.order import NotAcceptable as NotAcceptable
     from sco_payment.order import Order as Order
     from sco_payment.order import PaymentRefused as PaymentRefused
+    from sco_payment.order import Refusal as Refusal
     from sco_payment.order import Result as Result
     from sco_payment.order import UnknownAttempt as UnknownAttempt
     from sco_payment.order import check_order as check_order
@@ -69,15 +74,18 @@ _WHERE = {
     "Case": "journal",
     "CaseOpened": "events",
     "CaseReason": "attempt",
+    "DeviceHealth": "lane",
     "EndReason": "attempt",
     "Journal": "journal",
     "JournalError": "journal",
     "Lane": "lane",
     "LaneError": "order",
     "LaneEvent": "events",
+    "LaneHealth": "lane",
     "LaneUI": "customer.ui",
     "LinkAccepted": "events",
     "NoUI": "customer.ui",
+    "NotAcceptable": "order",
     "NoteAdded": "events",
     "Notifier": "systemd",
     "Observer": "events",
@@ -88,6 +96,7 @@ _WHERE = {
     "PaymentRefused": "order",
     "PaymentStatus": "attempt",
     "Phase": "attempt",
+    "Refusal": "order",
     "Result": "order",
     "ScreenFailed": "events",
     "ScreenState": "customer.ui",
@@ -103,6 +112,7 @@ _WHERE = {
     "check_order": "order",
     "format_amount": "money",
     "load_settings": "settings_reader",
+    "load_theme": "customer.theme",
     "open_lane": "assemble",
     "render": "customer.picture",
     "settings_from_mapping": "settings_reader",

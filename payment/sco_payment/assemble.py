@@ -18,6 +18,7 @@ from sco_payment.attempt import Message
 from sco_payment.customer.presenter import Presenter
 from sco_payment.customer.qr_display import CodeDisplay
 from sco_payment.customer.texts import LANGUAGES
+from sco_payment.customer.theme import load_theme
 from sco_payment.customer.ui import Choose, LaneUI, NoUI, ScreenUI, SeveralUIs
 from sco_payment.devices import ReopeningDevice
 from sco_payment.events import Observer, TagChanged, TagEnduranceExceeded, isolated, null_observer, stamped
@@ -48,7 +49,8 @@ def screen_ui(settings: Settings) -> LaneUI:
             "sco_drivers.screen.console"
         ).watch_exits()  # here, because the screen is opened in another thread
     touch = [ReopeningDevice(partial(open_touch, url)) for url in devices.touch]
-    return ScreenUI(ReopeningDevice(partial(open_screen, devices.screen)), touch, LANGUAGES[settings.lane.language])
+    screen = ReopeningDevice(partial(open_screen, devices.screen))
+    return ScreenUI(screen, touch, LANGUAGES[settings.lane.language], theme=load_theme(settings))
 
 
 def _screen_devices(screen: LaneUI, settings: Settings) -> list[LaneDevice]:

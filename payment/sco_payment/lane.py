@@ -331,7 +331,7 @@ class Lane:
             self._loop.run_once(limit)
             reason = self._gate(plan)
         if reason is not None:
-            raise PaymentRefused(reason + ": see `sco-pay cases` and `sco-pay recover`", self._refusal(plan))
+            raise PaymentRefused(reason + self._where_to_look(plan), self._refusal(plan))
 
     def _refusal(self, plan: m.Plan) -> Refusal:
         """The kind of a refusal by the gate."""
@@ -342,6 +342,15 @@ class Lane:
         if m.gate(plan.order_no, plan.sticker_id, [one for one in others if one.phase not in m.FINAL]) is not None:
             return Refusal.OPEN
         return Refusal.PAID if m.Phase.PAID in of_order else Refusal.ORDER
+
+    def _where_to_look(self, plan: m.Plan) -> str:
+        """Which command has something about the attempts that block the plan."""
+        blocking = {state.plan.key: state for state in self.journal.conflicting_attempts(plan.order_no)}
+        numbers = [str(case.number) for case in self.journal.cases() if case.attempt in blocking]
+        if numbers:
+            return f": see `sco-pay cases {numbers[0]}`"
+        unfinished = any(state.phase not in m.FINAL for state in blocking.values())
+        return ": `sco-pay recover` asks the acquirer again" if unfinished else ""
 
     def _gate(self, plan: m.Plan) -> str | None:
         archived = self.journal.archived_payment(plan.order_no)

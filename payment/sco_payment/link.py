@@ -144,7 +144,10 @@ def judge(
         return Judgement(Verdict.UNVERIFIABLE, "the link has no crc", link)
     if link.sum_kopecks is None and not link.static:
         return Judgement(Verdict.UNVERIFIABLE, "the dynamic link has no amount", link)
-    return Judgement(Verdict.VERIFIED, "form, crc, amount and currency agree", link)
+    agreed = ["form", "crc"]
+    agreed += ["amount"] if kopecks is not None and link.sum_kopecks is not None else []
+    agreed += ["currency"] if link.currency is not None else []
+    return Judgement(Verdict.VERIFIED, f"{', '.join(agreed[:-1])} and {agreed[-1]} agree", link)
 
 
 def same_code(first: str, second: str) -> bool:

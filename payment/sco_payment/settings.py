@@ -40,6 +40,14 @@ class LaneSettings:
     language: str = _setting("ru", "language of the lane's texts", choices=("ru", "en"))
     acquirer: str = _setting("paymaster", "who takes the payments: paymaster, or the name of an installed adapter")
     result_s: float = _setting(5.0, "how long the screen shows paid or not paid", min=0, max=60)
+    logo: str = _setting(
+        "", "PNG file next to «Откройте приложение банка», e.g. the sign of SBP; relative: from the settings file"
+    )
+    accent: str = _setting("", "colour of the button that stands out and of the drawings, as #rrggbb; empty: blue")
+    theme: str = _setting(
+        "",
+        "TOML file with the shop's colours; refused if a text in them cannot be read; relative: from the settings file",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +196,9 @@ class ServiceSettings:
     tls_key: str = _setting("", "PEM file with the certificate's key, mode 0600")
     host_names: str = _setting(
         "", "names by which clients reach the lane, separated by spaces, besides 127.0.0.1 and localhost", max=500
+    )
+    taken_within_s: float = _setting(
+        120.0, "after how long an outcome of paid that the till has not taken becomes a case", min=1, max=3600
     )
     screen_without_token: bool = _setting(
         True, "browsers on this machine get the screen and may press its buttons without a token"

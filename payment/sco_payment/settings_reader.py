@@ -23,6 +23,7 @@ from sco_payment import link as links
 from sco_payment.acquirer import check_settings
 from sco_payment.attempt import Mode
 from sco_payment.customer.texts import is_utf8
+from sco_payment.customer.theme import read_theme
 from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, ServiceSettings, Settings
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
@@ -46,12 +47,14 @@ class SettingsError(ValueError):
     Attributes:
         source: the file, or what else the settings came from.
         problems: one sentence a problem: the setting, what was found and what to write.
+        settings: what could be read all the same, with defaults for the rest; None if nothing could.
     """
 
-    def __init__(self, source: str, problems: list[str]) -> None:
+    def __init__(self, source: str, problems: list[str], settings: Settings | None = None) -> None:
         super().__init__(f"{source}: " + "; ".join(problems))
         self.source = source
         self.problems = problems
+        self.settings = settings
 
 
 def load_settings(path: str | Path, environment: Mapping[str, str] | None = None, *, token: bool = True) -> Settings:
@@ -105,6 +108,8 @@ def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
         ("service", "tls_certificate"),
         ("service", "tls_key"),
         ("service", "operators_file"),
+        ("lane", "logo"),
+        ("lane", "theme"),
     ):
         _resolve(folder, data.get(section), name)
     service = data.get("service")
@@ -154,7 +159,7 @@ def settings_from_mapping(
     _check_combinations(settings, problems)
     problems += check_settings(settings, environment or {}, credential=token)
     if problems:
-        raise SettingsError(source, problems)
+        raise SettingsError(source, problems, settings)
     return settings
 
 
@@ -358,6 +363,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
             Path(settings.ticket.logo).open("rb").close()
         except OSError as error:
             problems.append(f"ticket.logo: {settings.ticket.logo}: {error.strerror}")
+    problems += read_theme(settings.lane)[1]
     if devices.nfc_uid:
         try:
             good = len(bytes.fromhex(devices.nfc_uid)) in (4, 7, 10)

@@ -148,7 +148,8 @@ class Server:
     @property
     def waiting(self) -> int:
         """How many clients wait for an answer or an event."""
-        return sum(1 for one in list(self._connections) if one.later is not None)
+        waiting = [one.later for one in list(self._connections)]
+        return sum(1 for one in waiting if isinstance(one, Stream) or (one is not None and one.counted))
 
     def start(self) -> None:
         """Begin to serve."""
@@ -521,7 +522,8 @@ class Server:
 
     def _begin_waiting(self, connection: _Connection, later: Answer) -> None:
         assert isinstance(later, Later | Stream)
-        if self._closing.is_set() or self.waiting >= self._limits.waiting:
+        bounded = isinstance(later, Stream) or later.counted
+        if self._closing.is_set() or (bounded and self.waiting >= self._limits.waiting):
             return self._refuse(connection, "too_many_connections")
         if connection.eof:
             return self._drop(connection)

@@ -45,11 +45,13 @@ class Later:
         poll: the answer, or None; called after each `Server.wake`.
         until: monotonic time, in s, at which the client has waited long enough.
         at_end: the answer then.
+        counted: whether it is one of the waiting clients that are bounded; not for what must be answered.
     """
 
     poll: Callable[[], Response | None]
     until: float
     at_end: Callable[[], Response]
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,20 @@ import hashlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 
+from sco_payment.attempt import Outcome
 from sco_payment.journal import JournalError
 from sco_payment.lane import Lane
-from sco_payment.order import Order, PaymentRefused, Refusal, check_order
+from sco_payment.order import NotAcceptable, Order, PaymentRefused, Refusal, check_order
 from sco_service.problems import Problem
 from sco_service.records import Records, order_of
 
 log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
+_TAKES_S = 5.0  # for a till to take an outcome of paid before the service stops and makes it a case
 _CODES = {
     Refusal.ORDER: "order_refused",
     Refusal.BUSY: "lane_busy",
@@ -71,6 +74,7 @@ class Payments:
         self._mutex = threading.Lock()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._open: dict[str, Job] = {}  # by the till's id: handed over, and not finished
+        self._untaken: dict[str, float] = {}  # key of each paid attempt -> when it becomes a case unless it is taken
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="sco-payments", daemon=True)
 
@@ -152,10 +156,24 @@ class Payments:
             self._ticked()
 
     def _ticked(self) -> None:
+        self._open_cases_of_untaken()
         try:
             self._tick()
         except Exception:
             log.exception("looking after the screen failed")
+
+    def _open_cases_of_untaken(self) -> None:
+        """The money of a till that never comes back must not wait for a restart of the service to become a case."""
+        now = time.monotonic()
+        for key in [key for key, due in self._untaken.items() if due <= now]:
+            try:
+                self._lane.refuse_outcome(key, f"not taken within {self._lane.settings.service.taken_within_s:g} s")
+            except NotAcceptable:  # the till has taken it
+                pass
+            except JournalError as error:
+                log.critical("the outcome of attempt %s, which no till has taken, is no case yet: %s", key, error)
+                continue
+            del self._untaken[key]
 
     def _take(self, job: Job) -> None:
         def begun() -> None:
@@ -163,7 +181,7 @@ class Payments:
             self._changed()
 
         try:
-            self._lane.pay(
+            result = self._lane.pay(
                 job.order,
                 acknowledge_later=True,
                 cancelled=lambda: job.cancelled,
@@ -171,6 +189,8 @@ class Payments:
                 till_id=job.till_id,
                 begun=begun,
             )
+            if result.outcome is Outcome.PAID:
+                self._untaken[job.key] = time.monotonic() + self._lane.settings.service.taken_within_s
         except PaymentRefused as error:
             job.problem = Problem(_CODES[error.refusal], str(error))
         except JournalError as error:  # after the first step the lane goes on with it by itself
@@ -187,7 +207,7 @@ class Payments:
     # --- end --------------------------------------------------------------------------------------------------
 
     def stop(self, wait_s: float) -> None:
-        """Begin no more payments, cancel the one under way, and wait for its outcome."""
+        """Begin no more payments, cancel the one under way, and wait for its outcome, and for the till to take it."""
         with self._mutex:
             self._stopping = True
             for job in self._open.values():
@@ -196,6 +216,13 @@ class Payments:
         self._jobs.put(None)
         if self._thread.ident is not None:
             self._thread.join(wait_s)
+        until = time.monotonic() + _TAKES_S
+        while any(not self._is_taken(key) for key in list(self._untaken)) and time.monotonic() < until:
+            time.sleep(0.05)
+
+    def _is_taken(self, key: str) -> bool:
+        state = self._records.state(key)
+        return state is None or state.delivered or state.case is not None
 
     @property
     def stopping(self) -> bool:

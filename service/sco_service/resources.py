@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from importlib.resources import files
@@ -90,6 +91,7 @@ class Resources:
         self._pins = pins
         self._health = health
         self._pages = pages
+        self._printing = threading.Lock()
 
     def routes(self) -> list[Route]:
         """Every method of every resource."""
@@ -177,7 +179,7 @@ class Resources:
             detail = "the lane has not begun this payment yet: ask again with the same body"
             return begun() or Problem("lane_busy", detail).response()
 
-        return Later(begun, time.monotonic() + _BEGIN_S, too_late)
+        return Later(begun, time.monotonic() + _BEGIN_S, too_late, counted=False)
 
     def _present(self, key: str) -> Json:
         data = self._records.payment(key)
@@ -375,6 +377,15 @@ class Resources:
         return self._printed(lambda printer: printer.print_ticket(again))
 
     def _printed(self, work: Callable[[Any], PrintResult]) -> Answer:
+        """Print, one document at a time: a printer that hangs must not take every worker with it."""
+        if not self._printing.acquire(blocking=False):
+            raise Problem("printer_unavailable", "another document is being printed: ask again")
+        try:
+            return self._print_now(work)
+        finally:
+            self._printing.release()
+
+    def _print_now(self, work: Callable[[Any], PrintResult]) -> Answer:
         try:
             printer = self._lane.printer
             if printer is None:
@@ -405,6 +416,11 @@ class Resources:
 
     def _page(self, call: Call) -> Answer:
         return self._pages.page(call.path["name"])
+
+
+def routes() -> list[Route]:
+    """Every method of every resource, for the documentation: without a lane none of them answers."""
+    return Resources.__new__(Resources).routes()
 
 
 def contract() -> bytes:

@@ -365,7 +365,7 @@ def guarded(answer: Answer) -> Answer:
             except Exception as error:
                 return as_problem(error).response()
 
-        return Later(poll, later.until, at_end)
+        return Later(poll, later.until, at_end, later.counted)
     return answer
 
 

@@ -56,7 +56,6 @@ class Service:
         observer: receives the lane's events.
         runtime: time and threads.
         token: the acquirer's credential.
-        clients: name -> role and token file; those of the settings by default.
         pages: for browsers.
         limits: what clients can make it hold.
 
@@ -141,6 +140,7 @@ class Service:
     def start(self) -> None:
         """Watch open attempts and devices, take payments, and answer."""
         assert self._server is not None
+        self.lane.run_pending()  # what a crash left is a case before any till can read it as paid and in order
         self.lane.start()
         self.payments.start()
         self._listening.listen(128)

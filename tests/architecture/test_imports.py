@@ -16,13 +16,14 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = {
     "sco_drivers": ROOT / "drivers",
     "sco_payment": ROOT / "payment",
+    "sco_service": ROOT / "service",
     "sco_sim": ROOT / "sim",
     "sco_hwtest": ROOT / "hwtest",
 }
 FACES = {
     "sco_drivers", "sco_drivers.printer", "sco_drivers.nfc", "sco_drivers.screen", "sco_drivers.touch",
     "sco_drivers.display", "sco_drivers.errors", "sco_payment", "sco_payment.acquirer", "sco_sim",
-    "sco_sim.testing", "sco_hwtest",
+    "sco_sim.testing", "sco_hwtest", "sco_service",
 }  # fmt: skip
 """What may be imported from outside: documentation and examples use nothing else."""
 
@@ -87,7 +88,7 @@ def test_the_documentation_imports_from_the_faces_only(path: Path) -> None:
     assert found <= FACES, f"private: {sorted(found - FACES)}"
 
 
-@pytest.mark.parametrize("name", ["sco_drivers", "sco_payment", "sco_sim", "sco_hwtest"])
+@pytest.mark.parametrize("name", ["sco_drivers", "sco_payment", "sco_service", "sco_sim", "sco_hwtest"])
 def test_a_face_shows_its_public_names_and_nothing_else(name: str) -> None:
     face = importlib.import_module(name)
     assert sorted(face.__all__) == list(dir(face))

@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 IN_THE_WHEEL = (
     "sco_drivers/py.typed",
     "sco_payment/py.typed",
+    "sco_service/py.typed",
+    "sco_service/openapi.yaml",
     "sco_sim/py.typed",
     "sco_hwtest/py.typed",
     "sco_drivers/screen/fonts/Roboto-Regular.ttf",
@@ -36,6 +38,8 @@ IN_THE_WHEEL = (
 IN_THE_ARCHIVE = (
     "tests/payment/test_lane.py",
     "udev/60-sco.rules",
+    "till/openapi.yaml",
+    "service/sco_service/__init__.py",
     "docs/index.md",
     "benchmarks/report.py",
     "examples/integrator/README.md",
@@ -65,6 +69,10 @@ except OSError as error:
     assert "not an input device" in str(error)
 import sco_payment
 assert sco_payment.open_lane
+import sco_service
+assert sco_service.Service
+from sco_service.resources import contract
+assert contract().startswith(b"openapi: ")
 assert not {"starlette", "uvicorn", "zxingcpp", "pytest", "numpy"} & set(sys.modules)
 """
 

@@ -86,6 +86,11 @@ def test_the_events_page_is_the_code_s() -> None:
     assert listed == {entry.name for entry in catalogue() if entry.name}
 
 
+def test_the_service_page_is_the_code_s() -> None:
+    generate = script("generate")
+    assert generate.SERVICE.read_text("utf-8") == generate.service(), "make diagrams"
+
+
 # --- what architecture.md promises ----------------------------------------------------------------------------------
 
 FROM_DRIVERS = (

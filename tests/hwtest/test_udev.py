@@ -208,7 +208,7 @@ def test_the_wheel_contains_the_rules(tmp_path: Path) -> None:
 @pytest.mark.program("systemd-analyze")
 def test_systemd_accepts_the_unit_and_its_sandbox(tmp_path: Path) -> None:
     unit = tmp_path / "sco-lane.service"
-    unit.write_text(_udev("print", "--unit").output.replace("/opt/sco/bin/python", "/bin/true"))
+    unit.write_text(_udev("print", "--unit").output.replace("/opt/sco/bin/sco-pay", "/bin/true"))
     verified = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     complaints = [line for line in verified.stderr.splitlines() if "sco-lane" in line]
     assert (verified.returncode, complaints) == (0, []), verified.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import socket
 import ssl
 import time
@@ -267,3 +268,48 @@ def test_a_repeated_body_or_query_is_read_strictly(tmp_path: Path) -> None:
         assert till.get("/v1/events?wait_s=nan").code == "bad_field"
         for path in ("/v1/payments/..", "/v1/payments/a%20b", "/v1/payments/" + "a" * 65, "/v1/payments/%ff"):
             assert till.get(path).code == "bad_field", path
+
+
+def test_a_full_house_is_told_and_a_payment_still_begins(tmp_path: Path) -> None:
+    with serving(tmp_path, limits=Limits(connections=3, waiting=2)) as bench, contextlib.ExitStack() as held:
+        for _ in range(2):
+            line = held.enter_context(connected(bench))
+            line.sendall(request("GET", "/v1/events?after=9007199254740991&wait_s=25"))
+        time.sleep(0.3)
+        assert bench.till.put("T-1").status == 201, "what must be answered is not one of the waiting clients"
+        assert bench.till.get("/v1/events?after=9007199254740991&wait_s=5").code == "too_many_connections"
+        line = held.enter_context(connected(bench))
+        line.sendall(request("GET", "/v1/screen?after=1&wait_s=0"))
+        time.sleep(0.2)
+        assert bench.till.get("/healthz").status == 200, "an idle connection makes room"
+
+
+def test_a_house_full_of_waiting_clients_is_told(tmp_path: Path) -> None:
+    with serving(tmp_path, limits=Limits(connections=2)) as bench, contextlib.ExitStack() as held:
+        for _ in range(2):
+            line = held.enter_context(connected(bench))
+            line.sendall(request("GET", "/v1/events?after=9007199254740991&wait_s=25"))
+        time.sleep(0.3)
+        assert bench.till.get("/healthz").code == "too_many_connections"
+        held.close()
+        time.sleep(0.2)
+        assert bench.till.get("/healthz").status == 200
+
+
+def test_noise_harms_nobody(tmp_path: Path) -> None:
+    """Octets at random, and requests with octets changed, cut and doubled at random."""
+    chance = random.Random(7)
+    body = json.dumps(ORDER).encode()
+    whole = request("PUT", "/v1/payments/T-1", "Content-Type: application/json", f"Content-Length: {len(body)}") + body
+    with serving(tmp_path) as bench:
+        for _ in range(300):
+            with connected(bench) as line, contextlib.suppress(OSError):
+                sent = bytearray(chance.randbytes(chance.randrange(1, 400)) if chance.random() < 0.2 else whole)
+                for _ in range(chance.randrange(1, 6)):
+                    sent[chance.randrange(len(sent))] = chance.randrange(256)
+                line.sendall(bytes(sent[: chance.randrange(1, len(sent) + 1)]) * chance.choice((1, 1, 2)))
+                line.shutdown(socket.SHUT_WR)
+                answer = everything(line)
+                assert b" 500 " not in answer[:20], (bytes(sent), answer)
+        assert bench.monitor.get("/healthz").json == {"ok": True, "problems": []}
+        assert bench.monitor.get("/v1/lane").status == 200

@@ -21,6 +21,7 @@ class ExitStatus(IntEnum):
     NOT_PRESENTED = 5
     REFUSED = 6
     JOURNAL_BUSY = 7
+    UNREACHABLE = 8
 
 
 PAYMENT_HELP = """\
@@ -33,5 +34,6 @@ Exit status:
   5  not paid: the link could not be presented
   6  refused, nothing was sent: the order is paid already, or may still be paid
   7  another process, or the lane's service, has the journal; nothing was sent
+  8  the lane's service cannot be reached; nothing was sent
 """
 """For the help of `pay` and `demo`."""

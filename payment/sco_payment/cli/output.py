@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
 from sco_payment.attempt import Outcome
 from sco_payment.cli.exit_status import ExitStatus
+from sco_payment.journal import location
 from sco_payment.money import format_amount, kopecks_from_text
 from sco_payment.settings_reader import SettingsError, load_settings
 
@@ -46,21 +50,72 @@ class _Tendered(_Amount):
     """What other legs have paid: an amount, or nothing."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        return 0 if _ZERO.fullmatch(str(value)) else super().convert(value, param, ctx)
+        return 0 if isinstance(value, str) and _ZERO.fullmatch(value) else super().convert(value, param, ctx)
+
+
+def only_once(ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:
+    """Callback of an option with `multiple=True` that may be given once: the last one would silently win."""
+    if len(values) > 1:
+        raise click.BadParameter(f"given {len(values)} times; write it once")
+    return values[0] if values else None
+
+
+def added_up(ctx: click.Context, param: click.Parameter, values: tuple[int, ...]) -> int:
+    """Callback of an amount with `multiple=True`: several legs have paid."""
+    return sum(values)
 
 
 _ZERO = re.compile(r"0+(?:[.,]0{1,2})?")
 AMOUNT, TENDERED = _Amount(), _Tendered()
 settings_option = click.option(
-    "--settings", "settings_file", required=True, type=click.Path(dir_okay=False), help="Settings file of the lane."
+    "--settings",
+    "settings_file",
+    required=True,
+    multiple=True,
+    callback=only_once,
+    type=click.Path(dir_okay=False),
+    help="Settings file of the lane.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, one object a line; the last one is the outcome."
 )
 
 
+_JSON_WANTED = "sco_payment.json"
+_OUTCOMES = {ExitStatus.REFUSED: "refused", ExitStatus.UNKNOWN: "unknown"}
+
+
+class JsonCommand(click.Command):
+    """A command about a payment, with `--json`: its last line is JSON however it ends, also without an outcome."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """As click's, but a wrong usage is reported as JSON too."""
+        wanted = "--json" in args
+        try:
+            context = super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            if wanted:
+                print_end(error.format_message(), ExitStatus.WRONG_USAGE)
+            raise
+        context.meta[_JSON_WANTED] = wanted
+        return context
+
+
+def print_end(message: str, status: int, order_no: str | None = None) -> None:
+    """The last JSON line of a command that ends without an outcome of its own."""
+    outcome = _OUTCOMES.get(ExitStatus(status), "error")
+    data = {"event": "outcome", "time_ms": round(time.time() * 1000), "outcome": outcome, "order": order_no}
+    with contextlib.suppress(OSError, ValueError):  # whoever reads our output is gone
+        print_json({**data, "detail": message, "exit_status": int(status)})
+
+
 def fail(message: str, status: int = ExitStatus.WRONG_USAGE) -> NoReturn:
-    """Print `message` to stderr and exit with `status`."""
+    """Print `message` to stderr and exit with `status`; with `--json` print that on stdout too, as the last line."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.meta.get(_JSON_WANTED):
+        print_end(message, status, context.params.get("order_no"))
     try:
         click.echo(f"sco-pay: {message}", err=True)
     except OSError:  # the terminal is gone; the exit status still reports it
@@ -83,10 +138,9 @@ def load_settings_or_exit(path: str, *, token: bool = True) -> Settings:
     try:
         return load_settings(path, token=token)
     except SettingsError as error:
-        click.echo(f"sco-pay: {error.source} cannot be used:", err=True)
-        for problem in error.problems:
-            click.echo(f"  - {problem}", err=True)
-        sys.exit(ExitStatus.WRONG_USAGE)
+        journal = "" if error.settings is None else error.settings.journal.path
+        machine = [f"journal.path: {problem}" for problem in location.problems(Path(journal))] if journal else []
+        fail("\n  - ".join([f"{error.source} cannot be used:", *error.problems, *machine]))
 
 
 def outcome_json(result: Result) -> dict[str, Any]:

@@ -8,12 +8,12 @@ import click
 
 from sco_payment.attempt import Outcome
 from sco_payment.cli.exit_status import ExitStatus
-from sco_payment.cli.output import fail, json_option, load_settings_or_exit, settings_option
+from sco_payment.cli.output import JsonCommand, fail, json_option, load_settings_or_exit, settings_option
 from sco_payment.cli.pay import opened_lane
 from sco_payment.journal import JournalError
 
 
-@click.command()
+@click.command(cls=JsonCommand)
 @settings_option
 @click.option("--follow", is_flag=True, help="Continue until every attempt is final.")
 @json_option
@@ -23,7 +23,7 @@ def recover(settings_file: str, follow: bool, as_json: bool) -> None:
     A running lane does this itself when it starts. Exit status 4 if a payment needs the operator, else 0.
     """
     settings = load_settings_or_exit(settings_file)
-    with opened_lane(settings, as_json) as (lane, report):
+    with opened_lane(settings, as_json, cancels=False) as (lane, report):
         try:
             results = lane.recover(follow=follow)
         except JournalError as error:

@@ -36,7 +36,7 @@ def describe(record: Record) -> str:
 
 
 def _amount(data: _Data) -> str:
-    return format_amount(data["amount_kopecks"], sign=data["currency"])
+    return format_amount(data["amount_kopecks"], currency=data["currency"])
 
 
 def _other_legs(plan: _Data) -> str:
@@ -46,7 +46,7 @@ def _other_legs(plan: _Data) -> str:
         "left for legs after it": plan.get("remaining_kopecks", 0),
     }
     return "".join(
-        f", {format_amount(amount, sign=plan['currency'])} {what}" for what, amount in legs.items() if amount
+        f", {format_amount(amount, currency=plan['currency'])} {what}" for what, amount in legs.items() if amount
     )
 
 

@@ -90,10 +90,10 @@ class StillScreen(DrawnScreen):
         assert layout is not None
         assert scene is not None
         other._left = self._left
-        other._draw(layout, qr.encode(scene.qr) if scene.qr else None)
-        if layout.drawing is Drawing.SPINNER and layout.drawing_box is not None:
-            pictures = list(paint.spinner(layout.drawing_box.width))
-            other._surface.put(memory.front(), layout.drawing_box, pictures[self._turns])
+        other._draw(layout, qr.encode(scene.qr) if scene.qr else None, scene.theme)
+        if layout.spinner is not None:
+            pictures = list(paint.spinner(layout.spinner.width))
+            other._surface.put(memory.front(), layout.spinner, pictures[self._turns])
         return memory.seen()
 
 

@@ -167,7 +167,7 @@ def test_module_size_is_known_if_the_panel_size_is(caplog: pytest.LogCaptureFixt
     scene = scenes()[1]
     with open_screen("sim://?size=1024x768&mm=304x228") as screen:
         screen.show(scene)
-        assert screen.module_mm == pytest.approx(14 * 304 / 1024, rel=0.01)
+        assert screen.module_mm == pytest.approx(7 * 304 / 1024, rel=0.01)  # 102 mm of at most 110
     with open_screen("sim://?size=800x480&mm=40x24") as screen:
         screen.show(scene)
         assert screen.module_mm < MIN_MODULE_MM

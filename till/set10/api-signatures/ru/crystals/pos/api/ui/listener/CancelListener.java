@@ -1,0 +1,5 @@
+package ru.crystals.pos.api.ui.listener;
+
+public interface CancelListener {
+    void eventCanceled();
+}

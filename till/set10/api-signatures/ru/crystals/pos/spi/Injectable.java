@@ -1,0 +1,3 @@
+package ru.crystals.pos.spi;
+
+public interface Injectable {}

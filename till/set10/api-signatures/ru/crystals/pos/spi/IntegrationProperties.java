@@ -1,0 +1,5 @@
+package ru.crystals.pos.spi;
+
+public interface IntegrationProperties extends Injectable {
+    PropertiesReader getServiceProperties();
+}

@@ -1,0 +1,11 @@
+package ru.crystals.pos.spi;
+
+public interface POSInfo extends Injectable {
+    int getShopNumber();
+
+    int getPOSNumber();
+
+    int getShiftNumber();
+
+    POSType getPOSType();
+}

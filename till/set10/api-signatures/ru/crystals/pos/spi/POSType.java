@@ -1,0 +1,3 @@
+package ru.crystals.pos.spi;
+
+public enum POSType { POS, TOUCH, SCO, SERVER, UNKNOWN }

@@ -1,0 +1,5 @@
+package ru.crystals.pos.spi.plugin.payment;
+
+public class InvalidPaymentException extends Exception {
+    private static final long serialVersionUID = 1L;
+}

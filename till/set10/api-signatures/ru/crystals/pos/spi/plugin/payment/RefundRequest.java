@@ -1,0 +1,5 @@
+package ru.crystals.pos.spi.plugin.payment;
+
+public interface RefundRequest {
+    PaymentCallback getPaymentCallback();
+}

@@ -147,7 +147,7 @@ class EventTouch:
         if isinstance(event, KeyPressed):
             return Tap(-1 - KEYS[event.code], -1, when)
         if event.down:
-            contact.down(event.x, event.y, when)
+            contact.down(event.x, event.y, when, stale=event.stale)
         else:
             found = contact.up(when)
             if found is not None:

@@ -90,6 +90,7 @@ class _Slot:
     x: int = 0
     y: int = 0
     down: bool = False
+    tracking: int = -1  # of a contact that was there when the panel's state was queried
     since: float = 0.0
     placed: bool = False  # it has sent a place since it came down
     came: bool = False  # in this packet, as the next two
@@ -143,7 +144,7 @@ class EventReader:
         if self._has_button:
             self._there_before = found.held
         if not self._anonymous:
-            self._slots = {n: _Slot(x, y, down=tracking >= 0) for n, (tracking, x, y) in enumerate(found.contacts)}
+            self._slots = {n: _Slot(x, y, id_ >= 0, id_) for n, (id_, x, y) in enumerate(found.contacts)}
             self._multi |= any(slot.down for slot in self._slots.values())
 
     def feed(self, data: bytes) -> Iterator[Report | KeyPressed | Dropped]:
@@ -204,8 +205,11 @@ class EventReader:
             self._multi = True
             if value < 0:
                 slot.down, slot.went = False, slot.down
-            elif not slot.down:  # else it is one that its panel has lost for a moment
+            elif not slot.down or value == slot.tracking:
+                # One that was there came after all, if its beginning waited to be read as the state was queried.
                 slot.down = slot.came = True
+            # Another number without an end between is one that its panel has lost for a moment.
+            slot.tracking = -1
 
     def _end_contact(self) -> None:
         """SYN_MT_REPORT: the end of one contact, or of none."""

@@ -9,6 +9,7 @@ import queue
 import stat
 import struct
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -439,6 +440,7 @@ class InputKernel:
         self.resting = resting
         self.clock: int | None = None
         self.grabbed = False
+        self.asked = 0
 
     def ioctl(self, fd: int, request: int, data=0):
         direction, size, number = request >> 30, request >> 16 & 0x3FFF, request & 0xFFFF
@@ -447,6 +449,7 @@ class InputKernel:
         elif request == 0x40044590:
             self.grabbed = data == 1
         elif (direction, number) == (2, 0x450A):
+            self.asked += 1
             if not self.multi:
                 raise OSError(errno.EINVAL, "Invalid argument")
             (code,) = struct.unpack_from("@I", data)
@@ -508,6 +511,29 @@ def test_a_contact_that_is_there_already_neither_presses_nor_blocks(
             finger.send((3, 0x39, -1))
             assert taps.next() == (500, 60)
             assert taps.taps.empty()
+
+
+def test_a_finger_whose_beginning_is_still_to_be_read_was_not_there_before() -> None:
+    """It came between the opening, from which on events wait, and the query of the state."""
+    data = timed(1.0, (3, 0x39, 7), (3, 0x35, 10), (3, 0x36, 20)) + timed(1.1, (3, 0x39, -1))
+    state = State(contacts=((7, 10, 20), (-1, 0, 0)))
+    assert tapped(EventReader(lambda: state), data) == [(10, 20, 1.0)]
+    lost = timed(0.9, (0, 3, 0))
+    assert tapped(EventReader(lambda: state), lost + data) == [(10, 20, 1.0)]
+
+
+def test_what_is_there_is_asked_for_before_a_finger_can_come(tmp_path, monkeypatch) -> None:
+    kernel = InputKernel(multi=True)
+    with VirtualTouch((800, 480), path=tmp_path / "event0", multi=True) as finger:
+        monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
+        monkeypatch.setattr(stat, "S_ISCHR", stat.S_ISFIFO)
+        with open_touch(f"evdev://{finger.path}") as touch:
+            monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
+            touch.start((800, 480), print, print)
+            asked = kernel.asked
+            monkeypatch.undo()
+            assert asked
+            touch._thread = None
 
 
 @pytest.mark.parametrize("button", [False, True], ids=["pressure only", "button and pressure"])

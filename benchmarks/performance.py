@@ -1,5 +1,6 @@
-"""Makes `docs/performance.md` from the kept figures, `benchmarks/measured.json`: `python -m benchmarks.performance`.
+"""Makes `docs/performance.md` and its charts from the kept figures, `benchmarks/measured.json`.
 
+`python -m benchmarks.performance` makes them again.
 `make bench KEEP=1` measures, keeps and writes in one go.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.chart import chart
 from benchmarks.report import HEADINGS, Row, cells
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +25,9 @@ A figure is a median; a missed goal is shown as such. A load above the number of
 with other things, and that times are worse than they need be. This page is made from `benchmarks/measured.json`:
 `make bench` measures on your machine, `make bench KEEP=1` makes the page again, `make bench QUICK=1` only shows that
 all of it works.
+
+In the charts blue is ours, grey a peer, the hatched bar the limit; shorter is better. Each group has its own scale.
+The tables hold the same figures, and those that have neither peer nor limit.
 
 ## The machine
 """
@@ -58,7 +63,26 @@ def _section(run: Mapping[str, Any], cores: int) -> list[str]:
     for row in rows:
         what, *rest = cells(row)
         table.append(_row([what.removeprefix(f"{area}: "), *rest]))
-    return [*lines, *table]
+    if drawn := chart(rows, run["module"]):
+        lines += [f"![{drawn.text}](diagrams/{chart_name(run['module'])})", ""]
+    return [*lines, f"<details><summary>All {len(rows)} figures</summary>", "", *table, "", "</details>"]
+
+
+def chart_name(module: str) -> str:
+    """The chart's file of a benchmark."""
+    return f"charts-{module.rpartition('bench_')[2].replace('_', '-')}.svg"
+
+
+def write(report: Mapping[str, Any], to: Path = PAGE) -> None:
+    """Write the page, and its charts into `diagrams` next to it; a chart of a benchmark that is gone goes."""
+    folder = to.parent / "diagrams"
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("charts-*.svg"):
+        old.unlink()
+    for run in report["runs"]:
+        if drawn := chart([Row(**row) for row in run["rows"]], run["module"]):
+            (folder / chart_name(run["module"])).write_text(drawn.svg, "utf-8")
+    to.write_text(page(report), "utf-8")
 
 
 def _row(texts: Any) -> str:
@@ -79,8 +103,8 @@ def keep(report: Mapping[str, Any], modules: Collection[str], measured: Path = M
     runs |= {run["module"]: run for run in report["runs"]}
     whole = {"machine": report["machine"], "runs": [runs[name] for name in sorted(runs)]}
     measured.write_text(json.dumps(whole, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    to.write_text(page(whole), "utf-8")
+    write(whole, to)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(json.loads(MEASURED.read_text("utf-8"))), "utf-8")
+    write(json.loads(MEASURED.read_text("utf-8")))

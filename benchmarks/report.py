@@ -50,7 +50,8 @@ def options(description: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
+    """A value as it is in a table."""
     return "-" if value is None else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
@@ -61,9 +62,9 @@ def cells(row: Row) -> tuple[str, ...]:
     """The row as it is in a table under `HEADINGS`, with the ratio of ours to the limit where there is one."""
     ratio = f"{row.ours / row.limit:.2f}" if row.limit else "-"
     verdict = {True: "met", False: "MISSED", None: ""}[row.met]
-    peer = _figure(row.peer) + (f" {row.peer_name}" if row.peer is not None and row.peer_name else "")
-    limit = _figure(row.limit) + (f" {row.limit_name}" if row.limit is not None and row.limit_name else "")
-    return (f"{row.area}: {row.what}", row.unit, _figure(row.ours), peer, limit, ratio, row.goal, verdict)
+    peer = figure(row.peer) + (f" {row.peer_name}" if row.peer is not None and row.peer_name else "")
+    limit = figure(row.limit) + (f" {row.limit_name}" if row.limit is not None and row.limit_name else "")
+    return (f"{row.area}: {row.what}", row.unit, figure(row.ours), peer, limit, ratio, row.goal, verdict)
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from benchmarks import __main__ as bench
 from benchmarks import performance
+from benchmarks.chart import WIDE, chart
 from benchmarks.machine import describe
+from benchmarks.report import Row
 
 ROOT = Path(bench.__file__).resolve().parent.parent
 
@@ -107,6 +110,50 @@ def test_the_page_is_what_the_kept_figures_make() -> None:
     kept = json.loads(performance.MEASURED.read_text("utf-8"))
     assert performance.PAGE.read_text("utf-8") == performance.page(kept), "python -m benchmarks.performance"
     assert not kept.get("quick")
+
+
+def test_the_charts_are_what_the_kept_figures_make(tmp_path: Path) -> None:
+    performance.write(json.loads(performance.MEASURED.read_text("utf-8")), tmp_path / "page.md")
+    made = {path.name: path.read_text("utf-8") for path in (tmp_path / "diagrams").iterdir()}
+    kept = {path.name: path.read_text("utf-8") for path in (performance.PAGE.parent / "diagrams").glob("charts-*.svg")}
+    assert kept == made, "python -m benchmarks.performance"
+    for name in kept:
+        assert f"](diagrams/{name})" in performance.PAGE.read_text("utf-8")
+
+
+def test_bars_are_as_long_as_their_figures_and_fit() -> None:
+    rows = [
+        Row(
+            "demo",
+            "a<b",
+            "ms",
+            2.0,
+            peer=8,
+            peer_name="other",
+            limit=1,
+            limit_name="memcpy",
+            goal="at most 1",
+            met=False,
+        ),
+        Row("demo", "a<b", "ms", 2.0, peer=4, peer_name="third"),
+        Row("demo", "none", "count", 0, peer=0, peer_name="with a name that is as long as a name can be, and longer"),
+        Row("demo", "neither peer nor limit", "ms", 3.0),
+    ]
+    drawn = chart(rows, "demo")
+    assert drawn is not None
+    root = ET.fromstring(drawn.svg)
+    bars = [
+        (one.get("class"), float(one.get("width", "0")), float(one.get("x", "0")))
+        for one in root.iter("{http://www.w3.org/2000/svg}rect")
+        if one.get("class")
+    ]
+    assert [kind for kind, _, _ in bars] == ["ours", "peer", "limit", "peer", "ours", "peer"]
+    ours, other, memcpy, third = (wide for _, wide, _ in bars[:4])
+    assert (other / ours, ours / memcpy, third / ours) == pytest.approx((4, 2, 2), rel=0.01)
+    assert all(x + wide < WIDE for _, wide, x in bars)
+    assert drawn.svg.count("goal missed") == 1
+    assert "neither" not in drawn.svg
+    assert chart(rows[-1:], "demo") is None
 
 
 def test_the_machine_is_described() -> None:

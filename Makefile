@@ -99,6 +99,7 @@ $(DOCS_STAMP): $(STAMP)
 
 docs: $(DOCS_STAMP) ## the documentation as a site in out/docs; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs out/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -c docs -t ru docs/ru out/docs/ru
 	@echo "out/docs/index.html"
 
 dist-check: $(STAMP) ## build the wheel, install it alone in a new environment, and try it
@@ -107,6 +108,7 @@ dist-check: $(STAMP) ## build the wheel, install it alone in a new environment, 
 
 diagrams: $(STAMP) ## regenerate what the documentation draws and lists from the code
 	$(BIN)/python docs/diagrams.py
+	$(BIN)/python docs/drawings.py
 	$(BIN)/python docs/generate.py
 
 pictures: $(STAMP) ## render the pictures of the README and docs again

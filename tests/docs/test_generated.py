@@ -50,6 +50,13 @@ def test_the_diagram_is_the_table_s() -> None:
     }
 
 
+def test_the_drawings_are_what_the_settings_and_texts_make() -> None:
+    drawings = script("drawings")
+    for name, draw in drawings.DRAWINGS.items():
+        assert (drawings.HERE / name).read_text("utf-8") == draw(), "make diagrams"
+    assert f"no answer for {drawings.ASK:g} s" in drawings.timeline()
+
+
 def test_the_pages_made_for_each_build_can_be_made() -> None:
     generate = script("generate")
     commands = generate.commands()

@@ -6,6 +6,7 @@ A block's fence says how it is tested, after its language:
     ```sh status=4              the same; it must end with this status
     ```sh serve                 runs until Ctrl-C: in the background until the page's end, then interrupted
     ```sh norun: hardware ...   not run, and why: hardware, root, minutes or network; its commands must exist
+    ```text seen                lines that the block above it prints, in this order; … is anything
     ```python                   type-checked and run
     ```python pytest            type-checked and run by pytest
     ```python norun: hardware   type-checked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import shlex
 import shutil
 import signal
@@ -56,6 +57,23 @@ def shell(page: Page) -> str:
     return "\n".join(parts) + "\n"
 
 
+def unseen(page: Page, printed: str) -> list[str]:
+    """The lines of the page's `text seen` blocks that the commands above them did not print, in this order."""
+    output = dict(zip(*[iter(re.split(r"^@@ (.+)\n", printed, flags=re.MULTILINE)[1:])] * 2, strict=True))
+    found, last = [], None
+    for block in page.blocks:
+        if block.language == "sh" and not block.norun:
+            last = block
+        elif (block.language, block.mark) == ("text", "seen"):
+            lines = iter([" ".join(line.split()) for line in output.get(last.where if last else "", "").splitlines()])
+            for wanted in filter(None, (" ".join(line.split()) for line in block.text.splitlines())):
+                pattern = ".*".join(map(re.escape, wanted.split("…")))
+                if not any(re.fullmatch(pattern, line) for line in lines):
+                    found.append(f"{block.where}: {wanted}")
+                    break
+    return found
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if any(b.language == "sh" for b in page.blocks)], ids=by_name)
 def test_commands_run(page: Page, sandbox: Sandbox) -> None:
     script = shell(page).replace("127.0.0.1:8723", sandbox.environment["SCO_SERVICE_LISTEN"])  # none of another test's
@@ -73,6 +91,22 @@ def test_commands_run(page: Page, sandbox: Sandbox) -> None:
     )
     assert done.returncode == 0, f"{page.name}: status {done.returncode}\n{done.stdout[-3000:]}"
     assert "Traceback" not in done.stdout, done.stdout[-3000:]
+    assert not unseen(page, done.stdout), f"{unseen(page, done.stdout)}\n{done.stdout[-3000:]}"
+
+
+def test_what_is_shown_must_be_printed_in_its_order() -> None:
+    page = Page(
+        "p.md",
+        (
+            Block("p.md", 1, "sh", "", "x"),
+            Block("p.md", 5, "text", "seen", "one …\ntwo\n"),
+            Block("p.md", 9, "sh", "", ""),
+        ),
+        "",
+    )
+    assert unseen(page, "@@ p.md:1\n  one 17\nother\ntwo\n@@ p.md:9\n") == []
+    assert unseen(page, "@@ p.md:1\ntwo\none 17\n@@ p.md:9\n") == ["p.md:5: two"]
+    assert unseen(page, "@@ p.md:1\none 17\n@@ p.md:9\ntwo\n") == ["p.md:5: two"]
 
 
 def test_what_is_not_run_is_little_and_says_why() -> None:

@@ -13,12 +13,12 @@ from textwrap import wrap
 
 from benchmarks.report import Row, figure
 
-WIDE, EDGE, LONGEST, LETTER = 560, 12, 320, 7.4
+WIDE, EDGE, LONGEST, LETTER = 560, 12, 320, 8.4
 """Width of the chart, its margin, the longest bar, and what a letter takes at most."""
 
-_BAR, _STEP, _GAP = 15, 20, 16
+_BAR, _STEP, _GAP = 16, 22, 16
 _STYLE = """
-  text { font: 13px system-ui, 'DejaVu Sans', Arial, sans-serif; fill: #14213d; }
+  text { font: 15px system-ui, 'DejaVu Sans', Arial, sans-serif; fill: #14213d; }
   .what { font-weight: 700; } .missed { fill: #b3261e; font-weight: 700; }
   .ours { fill: #1d4ed8; } .peer { fill: #94a3b8; } .limit { fill: url(#hatch); stroke: #475569; }
 """
@@ -54,9 +54,9 @@ def chart(rows: Sequence[Row], title: str) -> Chart | None:
     parts = []
     y = 8
     for row, bars in groups:
-        for line in wrap(f"{row.what}, {row.unit}".replace("`", ""), 64):
+        for line in wrap(f"{row.what}, {row.unit}".replace("`", ""), 56):
             parts.append(f'<text class="what" x="{EDGE}" y="{y + 14}">{escape(line)}</text>')
-            y += 17
+            y += 19
         y += 6
         most = max(value for _, value, _ in bars) or 1
         words = [f"{figure(value)} {name}" for _, value, name in bars]
@@ -69,7 +69,7 @@ def chart(rows: Sequence[Row], title: str) -> Chart | None:
             long = max(scale * value, 1)
             verdict = ' <tspan class="missed">goal missed</tspan>' if missed and not n else ""
             parts.append(f'<rect class="{kind}" x="{EDGE}" y="{y}" width="{long:.1f}" height="{_BAR}"/>')
-            parts.append(f'<text x="{EDGE + long + 6:.1f}" y="{y + 12}">{escape(words[n])}{verdict}</text>')
+            parts.append(f'<text x="{EDGE + long + 6:.1f}" y="{y + 13}">{escape(words[n])}{verdict}</text>')
             y += _STEP
         y += _GAP
     head = [

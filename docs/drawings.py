@@ -20,7 +20,7 @@ WIDE = 520
 _LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6"
 _STYLE = """
   text { font: 14px system-ui, 'DejaVu Sans', Arial, sans-serif; fill: #14213d; text-anchor: middle; }
-  .b { font-weight: 700; font-size: 15px; } .s { font-size: 13px; fill: #475569; } .l { text-anchor: start; }
+  .b { font-weight: 700; font-size: 15px; } .s { font-size: 14px; fill: #475569; } .l { text-anchor: start; }
   .r { text-anchor: end; } .w { fill: #fff; font-weight: 700; }
   .box { fill: #eef2ff; stroke: #1d4ed8; stroke-width: 1.6; } .ours { fill: #1d4ed8; }
   .paid { fill: #dcfce7; stroke: #15803d; } .case { fill: #fef3c7; stroke: #b45309; }
@@ -216,7 +216,7 @@ def sequence() -> str:
         lines = words.count("\n") + 1
         high = 12 + 18 * lines
         y += 14
-        parts.append(f'<rect class="{kind}" x="{lane - 112}" y="{y}" width="224" height="{high}" rx="7"/>')
+        parts.append(f'<rect class="{kind}" x="{lane - 124}" y="{y}" width="248" height="{high}" rx="7"/>')
         parts.append(_text(lane, y + 19, words, "s"))
         y += high
 
@@ -269,10 +269,10 @@ def timeline() -> str:
         parts.append(_text((start + end) / 2, first, words, "s"))
 
     bar(0, 20, 190, f"polled every {POLL:g} s")
-    bar(0, 190, 340, f"watched, every {WATCH:g} s")
+    bar(0, 190, 340, f"watched every {WATCH:g} s")
     bar(0, 340, 500, "asked on, ever\nmore slowly")
     bar(1, 20, 190, f"no answer for {ASK:g} s:\nthe dialog")
-    bar(2, 20, 340, f"«{RUSSIAN.cancel}»: one cancellation, {CONFIRM:g} s to confirm")
+    bar(2, 20, 340, f"one cancellation, {CONFIRM:g} s to confirm")
     bar(3, 20, 190, "money: goods", "paid")
     bar(3, 190, 500, "money that comes later: a case", "case")
     bar(4, 20, 340, "bank says closed: not paid", "box")

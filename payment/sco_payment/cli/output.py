@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
+from sco_drivers.plain import json_line, lines, one_line
 from sco_payment.attempt import Outcome
 from sco_payment.cli.exit_status import ExitStatus
 from sco_payment.journal import location
@@ -117,7 +117,7 @@ def fail(message: str, status: int = ExitStatus.WRONG_USAGE) -> NoReturn:
     if context is not None and context.meta.get(_JSON_WANTED):
         print_end(message, status, context.params.get("order_no"))
     try:
-        click.echo(f"sco-pay: {message}", err=True)
+        click.echo(f"sco-pay: {lines(message)}", err=True)
     except OSError:  # the terminal is gone; the exit status still reports it
         discard_output(sys.stderr)
     sys.exit(status)
@@ -170,7 +170,7 @@ def outcome_text(result: Result) -> str:
             return f"unpaid: {order} ({result.reason.value})"
         case Outcome.NOT_PRESENTED:
             reason = f"{result.reason.value}: {result.detail}" if result.detail else result.reason.value
-            return f"unpaid: {order}: the link could not be presented ({reason})"
+            return f"unpaid: {order}: the link could not be presented ({one_line(reason)})"
         case _:
             case = f"case {result.case}" if result.case is not None else "not final yet"
             return f"unknown: {order}: {case}; see `sco-pay cases` and `sco-pay recover`"
@@ -178,4 +178,4 @@ def outcome_text(result: Result) -> str:
 
 def print_json(data: Mapping[str, Any]) -> None:
     """One JSON object on a line, in UTF-8 whatever the encoding of the terminal."""
-    click.echo(json.dumps(data, ensure_ascii=False).encode())
+    click.echo(json_line(data).encode())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
+import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -135,12 +137,25 @@ def load_settings_or_exit(path: str, *, token: bool = True) -> Settings:
         path: the settings file.
         token: whether PayMaster's token is required: not for a command that sends nothing.
     """
+    if token:
+        _keep_memory_private()
     try:
         return load_settings(path, token=token)
     except SettingsError as error:
         journal = "" if error.settings is None else error.settings.journal.path
         machine = [f"journal.path: {problem}" for problem in location.problems(Path(journal))] if journal else []
         fail("\n  - ".join([f"{error.source} cannot be used:", *error.problems, *machine]))
+
+
+def _keep_memory_private() -> None:
+    """Let no core dump of this process, which will hold the token, be written."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+_PR_SET_DUMPABLE = 4
+"""prctl(2)."""
 
 
 def outcome_json(result: Result) -> dict[str, Any]:

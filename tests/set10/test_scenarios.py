@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.set10.kit import PLUGIN, ROOT, TEXTS, Bench, built
+from tests.set10.kit import PLUGIN, ROOT, TEXTS, Bench, Till, built
 
 pytestmark = pytest.mark.timeout(180)
 Open = Callable[..., Bench]
@@ -621,15 +621,15 @@ def test_the_same_receipt_number_in_the_next_shift(open_bench: Open) -> None:
 # --- the printed receipt --------------------------------------------------------------------------------------------
 
 
-def settle(bench: Bench, till: object) -> None:
+def settle(bench: Bench, till: Till) -> None:
     """The till goes on living: whatever it owes the lane is settled."""
-    till.ask("available")  # type: ignore[attr-defined]
+    till.ask("available")
     until = time.monotonic() + 20
     state = bench.folder / "till" / "payments"
     while state.read_text() and time.monotonic() < until:
         time.sleep(0.3)
-        till.ask("available")  # type: ignore[attr-defined]
-    assert not state.read_text(), state.read_text() + till.report()  # type: ignore[attr-defined]
+        till.ask("available")
+    assert not state.read_text(), state.read_text() + till.report()
 
 
 @pytest.mark.scenario("The printed receipt")

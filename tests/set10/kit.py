@@ -134,9 +134,9 @@ class Till:
         """1, 2, cancel, close or confirm, on the form that is shown."""
         self.send("press", button=button)
 
-    def over(self, what: str | None = None, within_s: float = WAIT_S) -> Message:
+    def over(self, what: str | None = None) -> Message:
         """The end of the plugin's turn."""
-        return self.expect("turn_over", within_s=within_s, **({} if what is None else {"what": what}))
+        return self.expect("turn_over") if what is None else self.expect("turn_over", what=what)
 
     def shown(self) -> list[str]:
         """Kinds of the forms that were shown, repetitions left out."""

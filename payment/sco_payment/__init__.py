@@ -46,11 +46,15 @@ if TYPE_CHECKING:
     from sco_payment.journal import Case as Case
     from sco_payment.journal import Journal as Journal
     from sco_payment.journal import JournalError as JournalError
+    from sco_payment.lane import DeviceHealth as DeviceHealth
     from sco_payment.lane import Lane as Lane
+    from sco_payment.lane import LaneHealth as LaneHealth
     from sco_payment.money import format_amount as format_amount
     from sco_payment.order import LaneError as LaneError
+    from sco_payment.order import NotAcceptable as NotAcceptable
     from sco_payment.order import Order as Order
     from sco_payment.order import PaymentRefused as PaymentRefused
+    from sco_payment.order import Refusal as Refusal
     from sco_payment.order import Result as Result
     from sco_payment.order import UnknownAttempt as UnknownAttempt
     from sco_payment.order import check_order as check_order
@@ -69,15 +73,18 @@ _WHERE = {
     "Case": "journal",
     "CaseOpened": "events",
     "CaseReason": "attempt",
+    "DeviceHealth": "lane",
     "EndReason": "attempt",
     "Journal": "journal",
     "JournalError": "journal",
     "Lane": "lane",
     "LaneError": "order",
     "LaneEvent": "events",
+    "LaneHealth": "lane",
     "LaneUI": "customer.ui",
     "LinkAccepted": "events",
     "NoUI": "customer.ui",
+    "NotAcceptable": "order",
     "NoteAdded": "events",
     "Notifier": "systemd",
     "Observer": "events",
@@ -88,6 +95,7 @@ _WHERE = {
     "PaymentRefused": "order",
     "PaymentStatus": "attempt",
     "Phase": "attempt",
+    "Refusal": "order",
     "Result": "order",
     "ScreenFailed": "events",
     "ScreenState": "customer.ui",

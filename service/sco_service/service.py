@@ -56,7 +56,6 @@ class Service:
         observer: receives the lane's events.
         runtime: time and threads.
         token: the acquirer's credential.
-        clients: name -> role and token file; those of the settings by default.
         pages: for browsers.
         limits: what clients can make it hold.
 

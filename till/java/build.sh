@@ -44,7 +44,13 @@ build() {
 
 check() {
     local classes=$out/sco-till.jar:$junit
-    mkdir -p "$work/test"
+    mkdir -p "$work/guide/java" "$work/test"
+    awk -v to="$work/guide/java" '
+        /^```java$/ { text = ""; on = 1; next }
+        /^```/ && on { print text > (to "/" name ".java"); on = 0 }
+        on { text = text $0 "\n" }
+        on && /^public class / { name = $3 }' docs/guide/java.md
+    compile "$work/guide" -cp "$classes" -d "$work/test"
     compile $here/src/test -cp "$classes" -d "$work/test"
     java -Xmx128m -Dsco.python="$SCO_PYTHON" -Dsco.root="$PWD" -cp "$work/test:$classes" \
         io.github.scopaymaster.till.RunTests "$work/test" "$@"

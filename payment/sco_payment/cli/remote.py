@@ -24,7 +24,15 @@ from sco_payment.cli.exit_status import ExitStatus
 from sco_payment.cli.output import OUTCOME_STATUS, discard_output, fail, outcome_json, outcome_text
 from sco_payment.cli.terminal import JsonLines, Lines, TerminalUI, draws
 from sco_payment.customer.ui import Button, ScreenState
-from sco_payment.events import CaseOpened, LaneEvent, LinkAccepted, NoteAdded, StateChanged
+from sco_payment.events import (
+    CaseOpened,
+    LaneEvent,
+    LinkAccepted,
+    NoteAdded,
+    Observer,
+    StateChanged,
+    null_observer,
+)
 from sco_payment.order import Order, Result
 from sco_payment.paymaster.token import Token, TokenError
 
@@ -144,22 +152,22 @@ def open_remote(url: str, token_file: str | None, ca_file: str | None) -> Remote
         fail(str(error))
 
 
-def pay_remotely(remote: Remote, till_id: str, order: Order, *, as_json: bool, ru: bool = True) -> int:
+def pay_remotely(remote: Remote, till_id: str, order: Order, *, as_json: bool) -> int:
     """Take a payment through the service, report it as `sco-pay pay` does, and return the exit status."""
     path = f"/v1/payments/{quote(till_id, safe='')}"
     live = draws(sys.stderr) and not as_json
-    terminal = TerminalUI(keyboard=sys.stdin.isatty()) if live else None
     json_lines = JsonLines(sys.stdout) if as_json else None
-    lines = Lines(sys.stderr) if terminal is None and json_lines is None else None
     over = threading.Event()
     with _cancel_on_signals(remote, path) as cancel_if_asked:
         begun = _begin(remote, path, order)
         cancel_if_asked()  # before the payment was begun there was nothing to cancel
-        screen = threading.Thread(target=_mirror, args=(remote, terminal, begun["attempt"], over, ru), daemon=True)
-        if terminal is not None:
-            screen.start()
+        terminal = TerminalUI(keyboard=sys.stdin.isatty()) if live else None
         try:
-            payment = _follow(remote, path, json_lines, lines)
+            if terminal is not None:
+                mirror = (remote, terminal, begun["attempt"], over)
+                threading.Thread(target=_mirror, args=mirror, name="sco-screen", daemon=True).start()
+            observe = null_observer if live else Lines(sys.stderr)
+            payment = _follow(remote, path, json_lines, observe)
         finally:
             over.set()
             if terminal is not None:
@@ -208,19 +216,20 @@ def _lost(error: Exception, path: str) -> NoReturn:
     )
 
 
-def _follow(remote: Remote, path: str, json_lines: JsonLines | None, lines: Lines | None) -> Json:
-    """Report the events until there is an outcome; the payment then."""
+def _follow(remote: Remote, path: str, json_lines: JsonLines | None, observe: Observer) -> Json:
+    """Report the events until there is an outcome, as JSON or to `observe`; the payment then."""
     after = 0
     try:
         while True:
             page = remote.ask_again("GET", f"{path}/events?after={after}&wait_s={_WAIT_S}")
             after = page["next_after"]
             for event in page["events"]:
-                if json_lines is not None and event["type"] not in ("outcome_reached", "outcome_taken"):
+                if json_lines is None:
+                    if (known := _event(event)) is not None:
+                        observe(known)
+                elif event["type"] not in ("outcome_reached", "outcome_taken"):
                     own = {name: value for name, value in event.items() if name not in ("type", "at_ms")}
                     json_lines.write(event["type"], {"time_ms": event["at_ms"], **own})
-                elif lines is not None and (known := _event(event)) is not None:
-                    lines(known)
             payment = remote.ask_again("GET", path)
             if payment["outcome"] is not None:
                 return payment
@@ -265,7 +274,7 @@ def _result(payment: Json) -> Result:
     )
 
 
-def _mirror(remote: Remote, terminal: TerminalUI, attempt: str, over: threading.Event, ru: bool) -> None:
+def _mirror(remote: Remote, terminal: TerminalUI, attempt: str, over: threading.Event) -> None:
     """Show the lane's screen of this payment in the terminal."""
 
     def choose(chosen: str, button: str) -> bool:
@@ -285,7 +294,7 @@ def _mirror(remote: Remote, terminal: TerminalUI, attempt: str, over: threading.
             continue
         version = screen["version"]
         if screen["attempt"] == attempt and not over.is_set():
-            terminal.show(_screen_state(screen, "ru" if ru else "en"))
+            terminal.show(_screen_state(screen, screen["language"]))
 
 
 def _screen_state(screen: Json, language: str) -> ScreenState:

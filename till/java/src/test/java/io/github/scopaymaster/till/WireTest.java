@@ -326,6 +326,10 @@ public class WireTest {
         assertTrue(getUnreachable(client()).mayHaveArrived());
         long ms = (System.nanoTime() - start) / 1_000_000;
         assertTrue("took " + ms + " ms", ms >= READ_MS - 50 && ms < READ_MS + 1_500);
+        Thread.sleep(READ_MS + 500); // the longest is a silence in the body, which its own read time-out ends
+        for (Thread thread : Thread.getAllStackTraces().keySet()) {
+            assertFalse("still there: " + thread, thread.getName().startsWith("sco-till"));
+        }
     }
 
     private static void trickle(OutputStream out, String begin) throws IOException, InterruptedException {

@@ -70,6 +70,7 @@ class Till:
         command = ["java", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
         command += ["-Dfile.encoding=UTF-8", "-cp", ":".join(classes), "sco.testtill.TestTill", str(jar), str(folder)]
         self.messages: list[Message] = []
+        self.wait_s = WAIT_S
         self._seen = 0
         self._more = threading.Condition()
         self._process = subprocess.Popen(
@@ -104,9 +105,9 @@ class Till:
         )
         self._process.stdin.flush()
 
-    def expect(self, *names: str, within_s: float = WAIT_S, **fields: str) -> Message:
+    def expect(self, *names: str, **fields: str) -> Message:
         """The next message of that name with those fields; what comes before it is passed over."""
-        until = time.monotonic() + within_s
+        until = time.monotonic() + self.wait_s
         with self._more:
             while True:
                 for at in range(self._seen, len(self.messages)):
@@ -117,7 +118,7 @@ class Till:
                     if found["name"] == "ended" and "ended" not in names:
                         raise TillEnded(f"the till ended, expected {names} {fields}:\n{self.report()}")
                 left = until - time.monotonic()
-                assert left > 0, f"expected {names} {fields} within {within_s} s:\n{self.report()}"
+                assert left > 0, f"expected {names} {fields} within {self.wait_s} s:\n{self.report()}"
                 self._more.wait(left)
 
     def ask(self, name: str, **fields: object) -> Message:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import trustme
 
 from sco_sim.desk import PIN
 from tests.service.web.accessibility import check_contrast, check_focus, check_tree
@@ -164,6 +167,32 @@ def test_faulty_printer_and_lost_lane_are_shown(lane: Lane, chromium: Chromium) 
         check_contrast(page)
         lane.process.start(0)
         page.wait_visible("#lost", False)
+
+
+def test_over_tls_by_its_own_name(lane: Lane, chromium: Chromium, tmp_path: Path) -> None:
+    lane.open_case()
+    lane.process.stop()
+    found = trustme.CA().issue_cert("kso-7.localhost")
+    (tmp_path / "lane.pem").write_bytes(b"".join(one.bytes() for one in found.cert_chain_pems))
+    (tmp_path / "lane.key").touch(mode=0o600)
+    found.private_key_pem.write_to_path(tmp_path / "lane.key")
+    lane.process.start(
+        1,
+        tls_certificate=str(tmp_path / "lane.pem"),
+        tls_key=str(tmp_path / "lane.key"),
+        host_names="kso-7.localhost",  # browsers look for such a name on their own machine
+    )
+    with chromium.page("about:blank", PHONE) as page:
+        page.call("Security.setIgnoreCertificateErrors", ignore=True)  # the phone of the shop knows the shop's CA
+        page.go(lane.attendant.replace("http://127.0.0.1", "https://kso-7.localhost"))
+        page.wait("document.querySelectorAll('#cases a').length === 1")
+        page.click("#cases a")
+        page.wait_visible("#resolve")
+        page.write("#operator", "Иванова")
+        page.write("#reason", "Товар выдан")
+        page.write("#pin", PIN)
+        page.click("#resolve [type=submit]")
+        page.wait_visible("#done")
 
 
 def test_english(lane: Lane, chromium: Chromium) -> None:

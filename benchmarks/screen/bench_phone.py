@@ -169,7 +169,7 @@ def looked_at() -> Iterator[tuple[str, Scene]]:
 def main() -> None:
     """Count."""
     asked = options(__doc__ or "")
-    rounds = 10 if asked.quick else 40
+    rounds = 6 if asked.quick else 24
     rows = []
     for size in PANELS:
         for name, scene in looked_at():

@@ -252,7 +252,7 @@ class Lane:
         self._runtime.pause(round(self.settings.lane.result_s * 1000))
 
     def show_idle(self, attempt: str) -> None:
-        """Take the outcome of an attempt from the lane's screen, when it was there for `lane.result_s`. From any thread.
+        """Take the outcome of an attempt, which was there for `lane.result_s`, from the screen. From any thread.
 
         Nothing happens where the screen shows another attempt, or none, by now. A lane that is closed after each payment
         does not need it.

@@ -226,7 +226,7 @@ def growth(folder: Path, quick: bool) -> list[Row]:
     for name, server in (("ours", contextlib.nullcontext()), ("peer", by_starlette())):
         with InstantBank() as bank, server, Service(settings_of(folder, bank, name), token=Token("t")) as service:
             till = Till(service.port)
-            for number in range(max(many // 10, 20)):
+            for number in range(20 if quick else 300):  # until SQLite's page caches are full
                 till.pay(number, "W")
             before = memory_mib(os.getpid())["Rss"]
             for number in range(many):

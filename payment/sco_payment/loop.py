@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from sco_drivers.plain import one_line
 from sco_payment import attempt as m
 from sco_payment import unforeseen
 from sco_payment.acquirer import CLOCKS_AGREE_S, Acquirer
@@ -388,6 +389,7 @@ class Loop:
 
     def note(self, key: str | None, text: str, at: int) -> None:
         """Put a note on the timeline of the attempt, if it belongs to one; from any thread."""
+        text = one_line(text)
         self.observer(NoteAdded(attempt=key, text=text))
         if key is None:
             return

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 
 _LARGEST = Decimal(10) ** 13  # roubles: a broken number must not cost memory or time
+_EXACT = Context(prec=50, traps=[Inexact])
+"""Python's own rounds what has more than 28 digits."""
 _GROUPED = "[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+"
 _ROUBLES = re.compile(rf"([0-9]{{1,9}}|{_GROUPED})(?:[.,]([0-9]{{1,2}}))?")
 _TOO_LARGE = re.compile(r"[0-9]{10,}(?:[.,][0-9]{1,2})?")
@@ -45,8 +47,11 @@ def kopecks_from_wire(value: Decimal) -> int:
     """
     if not value.is_finite() or abs(value) > _LARGEST:
         raise ValueError(f"{value} is not an amount")
-    kopecks = value * 100
-    if kopecks != kopecks.to_integral_value():
+    try:
+        kopecks = _EXACT.multiply(value, Decimal(100))
+    except Inexact:
+        kopecks = None
+    if kopecks is None or kopecks != kopecks.to_integral_value():
         raise ValueError(f"{value} has a fraction of a kopeck")
     return int(kopecks)
 

@@ -223,7 +223,9 @@ class Server:
 
     def _end(self) -> None:
         """The listening socket is closed first: a client of a service that stops must not wait for an answer."""
-        self._selector.unregister(self._listening)
+        if not self._paused_until:
+            self._selector.unregister(self._listening)
+        self._paused_until = 0.0
         self._listening.close()
         until = time.monotonic() + self._limits.linger_s
         for connection in list(self._connections):
@@ -305,8 +307,7 @@ class Server:
                     log.error("no more connections: %s", error.strerror)
                     self._selector.unregister(self._listening)  # it would be reported as ready all the time
                     self._paused_until = time.monotonic() + 1.0
-                    return
-                continue
+                return
             self._admit(connected, str(address[0]))
 
     def _admit(self, connected: socket.socket, peer: str) -> None:
@@ -363,7 +364,7 @@ class Server:
             self._selector.unregister(connection.socket)
 
     def _serve(self, connection: _Connection, mask: int) -> None:
-        if mask & selectors.EVENT_WRITE:
+        if mask & selectors.EVENT_WRITE or connection.out:  # TLS may have to read before it can write
             self._flush(connection)
         if mask & selectors.EVENT_READ and connection in self._connections:
             self._read(connection)
@@ -612,19 +613,23 @@ class Server:
         self._flush(connection)
 
     def _flush(self, connection: _Connection) -> None:
+        needed = selectors.EVENT_WRITE
         while connection.out:
             try:
                 sent = connection.socket.send(connection.out)
             except (BlockingIOError, InterruptedError):
                 break
             except OSError as error:
-                if _is(error, "SSLWantWriteError", "SSLWantReadError"):
+                if _is(error, "SSLWantReadError"):  # its handshake has not come yet
+                    needed = 0
+                    break
+                if _is(error, "SSLWantWriteError"):
                     break
                 raise
             connection.written_at = time.monotonic()
             del connection.out[:sent]
         if connection.out:
-            self._want(connection, (0 if connection.eof else selectors.EVENT_READ) | selectors.EVENT_WRITE)
+            self._want(connection, (0 if connection.eof else selectors.EVENT_READ) | needed)
             return
         if connection.state is _State.CLOSING:
             self._linger(connection)

@@ -112,3 +112,12 @@ def test_a_cursor_is_not_endless() -> None:
     page = json.dumps({"items": [], "cursor": "c" * 1001}).encode()
     with bank(http(page)) as client, pytest.raises(NoAnswer, match="cursor has 1001"):
         client.list_payments(datetime.now(UTC), datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    "value", ["253.0" + "0" * 40 + "1", "0.1" + "0" * 30 + "9", "1e-30", "1" * 13 + "." + "9" * 30]
+)
+def test_an_amount_is_refused_where_it_would_be_rounded(value: str) -> None:
+    body = payment().replace(b'"253.00"', value.encode())
+    with pytest.raises(NoAnswer, match="fraction of a kopeck"):
+        status(http(body))

@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from sco_service.http import Limits
-from tests.service.service_kit import ORDER, Bench, Till, at_once, serving
+from tests.service.service_kit import ORDER, Bench, Json, Till, at_once, serving
 
 
 @contextlib.contextmanager
@@ -171,7 +171,8 @@ def test_server_sent_events_go_on_after_the_last_id(tmp_path: Path) -> None:
             assert b"event: outcome_reached" not in found
 
 
-def test_tls_on_another_address(tmp_path: Path) -> None:
+def tls(tmp_path: Path) -> tuple[Json, ssl.SSLContext]:
+    """Settings of a service with TLS, and a client's trust in it."""
     ca = trustme.CA()
     own = ca.issue_cert("127.0.0.1", "lane.shop.example")
     own.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
@@ -185,6 +186,26 @@ def test_tls_on_another_address(tmp_path: Path) -> None:
     }
     context = ssl.create_default_context()
     ca.configure_trust(context)
+    return section, context
+
+
+def test_a_full_house_with_tls_costs_no_time(tmp_path: Path) -> None:
+    """Whoever is to be refused may never begin a handshake: the refusal waits for it, and the server does not."""
+    section, _ = tls(tmp_path)
+    with serving(tmp_path, limits=Limits(connections=1), service=section) as bench, contextlib.ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(connected(bench))
+            time.sleep(0.1)
+        bench.service._server._evict = lambda now: False  # type: ignore[union-attr, method-assign]
+        for _ in range(3):
+            held.enter_context(connected(bench))
+        before = time.process_time()
+        time.sleep(2.0)
+        assert time.process_time() - before < 0.1, "it waits, and does not turn"
+
+
+def test_tls_on_another_address(tmp_path: Path) -> None:
+    section, context = tls(tmp_path)
     with (
         serving(tmp_path, limits=Limits(request_s=2.0), service=section) as bench,
         connected(bench) as silent,

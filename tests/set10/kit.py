@@ -70,6 +70,7 @@ class Till:
         command = ["java", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
         command += ["-Dfile.encoding=UTF-8", "-cp", ":".join(classes), "sco.testtill.TestTill", str(jar), str(folder)]
         self.messages: list[Message] = []
+        self.wait_s = WAIT_S
         self._seen = 0
         self._more = threading.Condition()
         self._process = subprocess.Popen(
@@ -104,9 +105,9 @@ class Till:
         )
         self._process.stdin.flush()
 
-    def expect(self, *names: str, within_s: float = WAIT_S, **fields: str) -> Message:
+    def expect(self, *names: str, **fields: str) -> Message:
         """The next message of that name with those fields; what comes before it is passed over."""
-        until = time.monotonic() + within_s
+        until = time.monotonic() + self.wait_s
         with self._more:
             while True:
                 for at in range(self._seen, len(self.messages)):
@@ -117,7 +118,7 @@ class Till:
                     if found["name"] == "ended" and "ended" not in names:
                         raise TillEnded(f"the till ended, expected {names} {fields}:\n{self.report()}")
                 left = until - time.monotonic()
-                assert left > 0, f"expected {names} {fields} within {within_s} s:\n{self.report()}"
+                assert left > 0, f"expected {names} {fields} within {self.wait_s} s:\n{self.report()}"
                 self._more.wait(left)
 
     def ask(self, name: str, **fields: object) -> Message:
@@ -134,9 +135,9 @@ class Till:
         """1, 2, cancel, close or confirm, on the form that is shown."""
         self.send("press", button=button)
 
-    def over(self, what: str | None = None, within_s: float = WAIT_S) -> Message:
+    def over(self, what: str | None = None) -> Message:
         """The end of the plugin's turn."""
-        return self.expect("turn_over", within_s=within_s, **({} if what is None else {"what": what}))
+        return self.expect("turn_over") if what is None else self.expect("turn_over", what=what)
 
     def shown(self) -> list[str]:
         """Kinds of the forms that were shown, repetitions left out."""

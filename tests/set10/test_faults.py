@@ -52,7 +52,6 @@ class Robot:
         self.by_card = by_card
         self.cancels = cancels
         self.till = bench.till()
-        self.kill_next = False
         self.troubles = 0
 
     def kill_till(self) -> None:
@@ -68,7 +67,7 @@ class Robot:
         until = time.monotonic() + BOUND_S
         while True:
             assert time.monotonic() < until, f"not over after {BOUND_S} s\n{self.till.report()}"
-            event = self.till.expect("form", "turn_over", "ended", within_s=BOUND_S)
+            event = self.till.expect("form", "turn_over", "ended")
             if event["name"] == "ended":
                 self.till = self.bench.till()
                 if not self._goes_on():

@@ -309,7 +309,7 @@ def test_each_call_is_reported(till: Till) -> None:
     till.post("phone/pay", link=link)
     till.upload(b"text")
     till.http.request("GET", till.bank.base_url + "/api/v2/payments/00000001")
-    assert till.calls[0] == "POST /api/v2/payments -> 200 payment 00000001 is Confirmation, 253.00 RUB, order 42"
+    assert till.calls[0] == "POST /api/v2/payments -> 200 payment 00000001 is Confirmation, 253,00\u00a0₽, order 42"
     assert till.calls[1] == "phone: pay: payment 00000001 of 253,00\u00a0₽ is Settled"
     assert till.calls[2].startswith("phone: scan: that is no PNG or JPEG picture")
     assert till.calls[3] == "GET /api/v2/payments/00000001 -> 401 not_authorized"
@@ -320,7 +320,7 @@ def test_a_call_that_is_cut_is_reported_so() -> None:
     with PayMasterSimulator(script="cut-after on=create", on_call=calls.append) as bank:
         with pytest.raises(urllib3.exceptions.HTTPError):
             Till(bank).create()
-        assert calls == ["POST /api/v2/payments -> cut payment 00000001 is Confirmation, 253.00 RUB, order 42"]
+        assert calls == ["POST /api/v2/payments -> cut payment 00000001 is Confirmation, 253,00\u00a0₽, order 42"]
 
 
 def test_the_settings_that_it_prints_fit_its_own_port(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from sco_drivers.plain import one_line
 from sco_payment.cli.exit_status import ExitStatus
 from sco_payment.cli.output import fail, load_settings_or_exit, print_json, settings_option
 from sco_payment.cli.story import STORY_WORDS, heading, story
@@ -107,7 +108,7 @@ def _print_cases(found: list[Case], waiting: Mapping[int, Resolution], as_json: 
         state = "open" if case.closed_at_ms is None else f"closed by {case.operator}"
         if case.closed_at_ms is None and case.number in waiting:
             state += f"; closed by {waiting[case.number].operator}, not yet recorded by the lane"
-        click.echo(
+        _print(
             f"case {case.number}  {_date(case.opened_at_ms)}  order {case.order_no}  "
             f"{format_amount(case.amount_kopecks)}  {case.reason}  "
             f"payment {case.payment_id or '?'} is {case.phase}  {state}"
@@ -128,17 +129,22 @@ def _print_case(
     words = STORY_WORDS[language]
     decided_by = waiting[case.number].operator if case.number in waiting else None
     for line in heading(case, decided_by, _date(case.opened_at_ms), language):
-        click.echo(line)
+        _print(line)
     if verbose:
-        click.echo(f"{case.reason}: {case.detail}; attempt {case.attempt}")
+        _print(f"{case.reason}: {case.detail}; attempt {case.attempt}")
     click.echo(words.story)
     began = timeline[0].at_ms if timeline else 0
     lines = ((record, describe(record)) for record in timeline) if verbose else story(timeline, language)
     for record, text in lines:
         passed = f"{(record.at_ms - began) / 1000:+9.1f}"
-        click.echo(f"  {_date(record.at_ms)}  {passed} {words.seconds}  {text}")
+        _print(f"  {_date(record.at_ms)}  {passed} {words.seconds}  {text}")
     if not verbose:
         click.echo(words.more)
+
+
+def _print(line: str) -> None:
+    """A line that quotes what the acquirer, a device or an operator has written."""
+    click.echo(one_line(line))
 
 
 def _date(at_ms: int) -> str:

@@ -77,6 +77,7 @@ class Keyboard:
         assert self._before is not None
         mode = [*self._before[:6], [*self._before[6]]]
         mode[3] &= ~(termios.ICANON | termios.ECHO)
+        mode[3] |= termios.NOFLSH  # Ctrl-C throws away no half of a drawing
         mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
         termios.tcsetattr(sys.stdin.fileno(), termios.TCSAFLUSH, mode)  # without what was typed before
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import ctypes
 import os
 import re
+import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
+from sco_drivers.plain import json_line, lines, one_line
 from sco_payment.attempt import Outcome
 from sco_payment.cli.exit_status import ExitStatus
 from sco_payment.journal import location
@@ -117,7 +119,7 @@ def fail(message: str, status: int = ExitStatus.WRONG_USAGE) -> NoReturn:
     if context is not None and context.meta.get(_JSON_WANTED):
         print_end(message, status, context.params.get("order_no"))
     try:
-        click.echo(f"sco-pay: {message}", err=True)
+        click.echo(f"sco-pay: {lines(message)}", err=True)
     except OSError:  # the terminal is gone; the exit status still reports it
         discard_output(sys.stderr)
     sys.exit(status)
@@ -135,12 +137,25 @@ def load_settings_or_exit(path: str, *, token: bool = True) -> Settings:
         path: the settings file.
         token: whether PayMaster's token is required: not for a command that sends nothing.
     """
+    if token:
+        _keep_memory_private()
     try:
         return load_settings(path, token=token)
     except SettingsError as error:
         journal = "" if error.settings is None else error.settings.journal.path
         machine = [f"journal.path: {problem}" for problem in location.problems(Path(journal))] if journal else []
         fail("\n  - ".join([f"{error.source} cannot be used:", *error.problems, *machine]))
+
+
+def _keep_memory_private() -> None:
+    """Let no core dump of this process, which will hold the token, be written."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+_PR_SET_DUMPABLE = 4
+"""prctl(2)."""
 
 
 def outcome_json(result: Result) -> dict[str, Any]:
@@ -170,7 +185,7 @@ def outcome_text(result: Result) -> str:
             return f"unpaid: {order} ({result.reason.value})"
         case Outcome.NOT_PRESENTED:
             reason = f"{result.reason.value}: {result.detail}" if result.detail else result.reason.value
-            return f"unpaid: {order}: the link could not be presented ({reason})"
+            return f"unpaid: {order}: the link could not be presented ({one_line(reason)})"
         case _:
             case = f"case {result.case}" if result.case is not None else "not final yet"
             return f"unknown: {order}: {case}; see `sco-pay cases` and `sco-pay recover`"
@@ -178,4 +193,4 @@ def outcome_text(result: Result) -> str:
 
 def print_json(data: Mapping[str, Any]) -> None:
     """One JSON object on a line, in UTF-8 whatever the encoding of the terminal."""
-    click.echo(json.dumps(data, ensure_ascii=False).encode())
+    click.echo(json_line(data).encode())

@@ -120,8 +120,8 @@ def pay(
 
     lingers = not as_json and _someone_looks(settings)
     with contextlib.ExitStack() as after_the_lane, opened_lane(settings, as_json) as (lane, report):
-        # Until the lane is closed: the default effect of a signal would replace the outcome's exit status.
-        interrupted = after_the_lane.enter_context(cancel_on_signals(lane))
+        # To the process's end: the default effect of a signal would replace the outcome's exit status.
+        interrupted = after_the_lane.enter_context(cancel_on_signals(lane, to_the_end=True))
         status = run_payment(lane, order, report, interrupted=interrupted)
         if lingers:
             _linger(settings, interrupted)
@@ -240,10 +240,14 @@ def run_payment(
 
 
 @contextlib.contextmanager
-def cancel_on_signals(lane: Lane) -> Iterator[Callable[[], int]]:
+def cancel_on_signals(lane: Lane, *, to_the_end: bool = False) -> Iterator[Callable[[], int]]:
     """Ctrl-C, SIGTERM and a closed terminal cancel the payment properly, which waits for the acquirer's answer.
 
     Yields how many of them have come, perhaps before the payment.
+
+    Args:
+        lane: that takes the payment.
+        to_the_end: ignore them afterwards, until the process has ended.
     """
     came: list[int] = []
 
@@ -259,4 +263,4 @@ def cancel_on_signals(lane: Lane) -> Iterator[Callable[[], int]]:
         yield lambda: len(came)
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if to_the_end else handler)

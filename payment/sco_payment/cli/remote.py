@@ -81,7 +81,7 @@ class Remote:
         if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError(f"{url}: plain http is allowed only to this machine; write https")
         self._host, self._port = parts.hostname, parts.port
-        self._context = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        self._context = _tls(ca_file) if parts.scheme == "https" else None
         self._token = token
         self.url = url
 
@@ -348,3 +348,14 @@ def _cancel_on_signals(remote: Remote, path: str) -> Iterator[Callable[[], None]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    """Certificates are verified by the authorities in `ca_file`, or by the system's; no log of keys is written."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(ca_file)
+    return context

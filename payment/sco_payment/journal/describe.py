@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sco_drivers.plain import one_line
 from sco_payment.journal.records import Record
 from sco_payment.money import format_amount
 
@@ -13,6 +14,10 @@ _Data = Mapping[str, Any]
 
 def describe(record: Record) -> str:
     """What the record says, in one line of plain text."""
+    return one_line(_describe(record))
+
+
+def _describe(record: Record) -> str:
     body = record.body
     match record.kind:
         case "attempt_started":

@@ -40,7 +40,6 @@ from urllib3.exceptions import (
     ProxyError,
     ReadTimeoutError,
 )
-from urllib3.util.ssl_ import create_urllib3_context
 
 from sco_payment.paymaster import wire
 from sco_payment.paymaster.errors import (
@@ -422,7 +421,9 @@ def _proxys_host(proxy: str, scheme: str) -> str:
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:
     """Certificates are verified by the authorities in `ca_file`, or by the system's."""
-    context = create_urllib3_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # urllib3's would write the keys where SSLKEYLOGFILE says
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION
     try:
         if ca_file is not None:
             context.load_verify_locations(ca_file)

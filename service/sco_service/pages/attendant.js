@@ -4,6 +4,7 @@
 
 const REFRESH_MS = 4000;
 const PATIENCE_MS = 15000;
+const FINAL = ["paid", "paid_late", "unpaid", "unsettled"]; // phases that the lane no longer expects to change
 const WORDS = {
   ru: {
     lane: "Касса", lane_title: "Касса {id}", leave: "Выйти", login: "Вход для сотрудника", token: "Код доступа",
@@ -15,6 +16,7 @@ const WORDS = {
     opened: "Открыто", closed: "Закрыто", closed_by: "Закрыл", decision: "Решение", happened: "Что произошло",
     todo: "Что делать", timeline: "Как это было", decide: "Закрыть обращение",
     decide_hint: "Запись останется в журнале навсегда. Сначала найдите платёж в личном кабинете PayMaster.",
+    not_final: "Последнего слова PayMaster ещё нет. Если можно, подождите: обращение откроется снова, если деньги придут потом.",
     operator: "Ваше имя", reason: "Что решили", pin: "PIN-код (если он вам выдан)", close_case: "Закрыть обращение",
     recorded: "Обращение закрыто.", waiting: "Решение принято. Касса запишет его, когда закончится оплата.",
     pending: "Решение записывается: {name}", is_open: "Открыто", is_closed: "Закрыто",
@@ -58,6 +60,7 @@ const WORDS = {
     opened: "Opened", closed: "Closed", closed_by: "Closed by", decision: "Decision", happened: "What happened",
     todo: "What to do", timeline: "Step by step", decide: "Close the case",
     decide_hint: "The decision stays in the journal for good. Look the payment up in PayMaster's account first.",
+    not_final: "PayMaster has not given its final status. Wait if you can: the case opens again if money comes later.",
     operator: "Your name", reason: "Decision", pin: "PIN (if you have one)", close_case: "Close the case",
     recorded: "The case is closed.", waiting: "The decision is stored. The lane records it after the payment.",
     pending: "Being recorded: {name}", is_open: "Open", is_closed: "Closed",
@@ -273,6 +276,7 @@ async function showCase(number) {
     if (done) words.append(element("p", { className: "hint" }, done));
     return element("li", {}, ...news, time, words);
   }));
+  $("not-final").hidden = FINAL.includes(one.phase);
   $("resolve").hidden = closed || one.decided_by !== null;
   if (another) {
     for (const field of ["reason", "pin"]) $(field).value = "";

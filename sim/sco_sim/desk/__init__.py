@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -82,6 +82,8 @@ class LaneProcess:
         for role, secret in self.tokens.items():
             self._private(f"{role}.token", secret)
         self._private("operators", f"Иванова: {PIN}\n")
+        self._log = self._folder / "service.log"
+        self._log.unlink(missing_ok=True)
 
     def _private(self, name: str, text: str) -> Path:
         path = self._folder / name
@@ -107,8 +109,7 @@ class LaneProcess:
             Refused: it does not start; the log says why.
         """
         settings = self._private("lane.toml", self._toml(mode, service))
-        log_file = self._folder / "service.log"
-        with log_file.open("ab") as output:
+        with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "sco_payment.cli.main", "-v", "serve", "--settings", str(settings)],
                 stdout=output,
@@ -122,8 +123,8 @@ class LaneProcess:
                 return
             time.sleep(0.02)
         self.kill()
-        last = log_file.read_text("utf-8", "replace").strip().rpartition("\n")[2]
-        raise Refused(f"the lane's service does not start: {last}; see {log_file}")
+        last = self._log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
+        raise Refused(f"the lane's service does not start: {last}; see {self._log}")
 
     def _toml(self, mode: int, service: Mapping[str, object]) -> str:
         document: dict[str, Any] = {
@@ -234,6 +235,7 @@ class Desk:
 
     def __enter__(self) -> Self:
         with self._stack:
+            self._stack.enter_context(self._socket)
             self._folder.mkdir(parents=True, exist_ok=True)
             for suffix in ("", "-wal", "-shm", ".lock"):
                 (self._folder / (_JOURNAL + suffix)).unlink(missing_ok=True)
@@ -260,7 +262,7 @@ class Desk:
         }
 
     @contextlib.contextmanager
-    def _serving(self) -> Any:
+    def _serving(self) -> Iterator[None]:
         """The page, in a thread."""
         server = uvicorn.Server(
             uvicorn.Config(self._app(), lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)

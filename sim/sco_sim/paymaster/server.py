@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from sco_payment.money import format_amount
 from sco_sim.paymaster.bank import Bank, BankPayment, Refusal
 from sco_sim.paymaster.notify import Notifier
 from sco_sim.paymaster.phone import Phone, phone_routes
@@ -385,7 +386,8 @@ def _about(answer: Response) -> str:
         case {"items": list(items)}:
             return f" {len(items)} payments"
         case {"id": number, "status": status, "amount": {"value": value}, "invoice": dict(invoice)}:
-            return f" payment {number} is {status}, {value:.2f} RUB, order {invoice.get('orderNo', '?')}"
+            amount = format_amount(round(value * 100))
+            return f" payment {number} is {status}, {amount}, order {invoice.get('orderNo', '?')}"
         case _:
             return ""
 

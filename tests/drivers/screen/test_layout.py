@@ -242,6 +242,9 @@ def test_long_words_on_a_button_and_before_the_countdown_are_whole(count: int, s
     drawing=st.sampled_from(Drawing),
     buttons=st.integers(0, 2),
     deadline_label=st.sampled_from([None, "", "Осталось", "Осталось до конца оплаты", "а" * 60]),
+    prominent=st.integers(0, 3),
+    help_=st.tuples(*[st.sampled_from(["", "Проверяем оплату", "б" * 70])] * 3),
+    busy=st.booleans(),
     size=st.sampled_from(SIZES + TINY),
 )
 @settings(max_examples=60, deadline=None)
@@ -252,6 +255,9 @@ def test_any_scene_fits(
     drawing: Drawing,
     buttons: int,
     deadline_label: str | None,
+    prominent: int,
+    help_: tuple[str, str, str],
+    busy: bool,
     size: tuple[int, int],
 ) -> None:
     buttons_ = (Button("a", "Повторить"), Button("b", "Отменить"))[:buttons]
@@ -264,6 +270,11 @@ def test_any_scene_fits(
         buttons=buttons_,
         deadline=None if deadline_label is None else 1.0,
         deadline_label=deadline_label or "",
+        prominent=prominent,
+        number=help_[0],
+        hint=help_[1],
+        status=help_[2],
+        busy=busy,
     )
     try:
         layout = placed(scene, size)

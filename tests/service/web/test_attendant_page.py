@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+import trustme
+
+from sco_payment import attempt as m
+from sco_service.wording import WHAT_HAPPENED
 from sco_sim.desk import PIN
 from tests.service.web.accessibility import check_contrast, check_focus, check_tree
 from tests.service.web.chromium import Chromium, Page
@@ -49,6 +54,7 @@ def test_case_is_resolved_on_a_phone(lane: Lane, chromium: Chromium) -> None:
         assert case["what_happened"]["ru"] in shown
         assert case["what_to_do"]["ru"] in shown
         assert case["payment_id"] in shown
+        assert not page.visible("#not-final")
         for step in case["timeline"]:
             said, _, done = step["text"]["ru"].rstrip("]").partition(" [")
             assert said in shown
@@ -166,6 +172,45 @@ def test_faulty_printer_and_lost_lane_are_shown(lane: Lane, chromium: Chromium) 
         page.wait_visible("#lost", False)
 
 
+def test_case_whose_payment_may_still_change_says_so(lane: Lane, chromium: Chromium) -> None:
+    number = lane.begin()
+    lane.wait_for_link()
+    lane.paymaster.go_offline()
+    lane.ask("POST", f"/v1/payments/{number}/cancel")
+    assert lane.finished(number)["outcome"] == "unknown"
+    with chromium.page(lane.attendant, PHONE) as page:
+        page.wait("document.querySelectorAll('#cases a').length === 1")
+        page.click("#cases a")
+        page.wait_visible("#not-final")
+        check(page)
+
+
+def test_over_tls_by_its_own_name(lane: Lane, chromium: Chromium, tmp_path: Path) -> None:
+    lane.open_case()
+    lane.process.stop()
+    found = trustme.CA().issue_cert("kso-7.localhost")
+    (tmp_path / "lane.pem").write_bytes(b"".join(one.bytes() for one in found.cert_chain_pems))
+    (tmp_path / "lane.key").touch(mode=0o600)
+    found.private_key_pem.write_to_path(tmp_path / "lane.key")
+    lane.process.start(
+        1,
+        tls_certificate=str(tmp_path / "lane.pem"),
+        tls_key=str(tmp_path / "lane.key"),
+        host_names="kso-7.localhost",  # browsers look for such a name on their own machine
+    )
+    with chromium.page("about:blank", PHONE) as page:
+        page.call("Security.setIgnoreCertificateErrors", ignore=True)  # the phone of the shop knows the shop's CA
+        page.go(lane.attendant.replace("http://127.0.0.1", "https://kso-7.localhost"))
+        page.wait("document.querySelectorAll('#cases a').length === 1")
+        page.click("#cases a")
+        page.wait_visible("#resolve")
+        page.write("#operator", "Иванова")
+        page.write("#reason", "Товар выдан")
+        page.write("#pin", PIN)
+        page.click("#resolve [type=submit]")
+        page.wait_visible("#done")
+
+
 def test_english(lane: Lane, chromium: Chromium) -> None:
     lane.process.stop()
     lane.process.start(1, attendant_language="en")
@@ -177,6 +222,9 @@ def test_english(lane: Lane, chromium: Chromium) -> None:
         assert page.run("document.documentElement.lang") == "en"
         assert lane.ask("GET", "/v1/cases/1", role="attendant")["what_happened"]["en"] in words_of(page, "#case")
         assert page.run("Object.keys(WORDS.ru).join() === Object.keys(WORDS.en).join()")
+        assert set(page.run("FINAL")) == {phase.value for phase in m.FINAL}
+        assert set(page.run("Object.keys(WORDS.ru.phases)")) == {phase.value for phase in m.Phase}
+        assert set(page.run("Object.keys(WORDS.ru.reasons)")) == set(WHAT_HAPPENED)
         for table in ("reasons", "phases", "kinds", "states"):
             assert page.run(f"Object.keys(WORDS.ru.{table}).join() === Object.keys(WORDS.en.{table}).join()")
         page.click("nav a[href='#lane']")

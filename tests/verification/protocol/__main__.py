@@ -14,7 +14,7 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.verification.protocol", description=__doc__)
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), help="only this one")
-    parser.add_argument("--wider", action="store_true", help="one more of each fault than `make verify` allows")
+    parser.add_argument("--wider", action="store_true", help="more faults than `make verify` allows")
     parser.add_argument("--limit", type=int, help="stop a scenario after so many states")
     options = parser.parse_args()
     names = [options.scenario] if options.scenario else list(SCENARIOS)

@@ -91,19 +91,22 @@ SCENARIOS = {
         ),
     )
 }
-"""The bounds of `make verify`; `wider` has those of `make protocol`."""
+"""The bounds of `make verify`."""
+_MORE: dict[str, dict[str, int]] = {
+    "one payment": {"losses": 2, "copies": 2},
+    "one payment, pressed": {"losses": 1, "presses": 2},
+    "one payment, bad storage": {"losses": 2, "copies": 2},
+    "again": {"till_dies": 1},
+    "again, deaths": {"copies": 1},
+    "next order": {"till_dies": 1, "losses": 1},
+    "lost disk": {"losses": 1},
+    "id used again": {"losses": 1, "presses": 1},
+}
 
 
 def wider(scenario: Scenario) -> Scenario:
-    """The same with one more of what may go wrong."""
-    return replace(
-        scenario,
-        till_dies=scenario.till_dies or 1,
-        losses=scenario.losses + 1,
-        copies=scenario.copies + 1,
-        presses=scenario.presses + 1,
-        silences=scenario.silences + 1,
-    )
+    """The same within the bounds of `make protocol`."""
+    return replace(scenario, **_MORE[scenario.name])  # type: ignore[arg-type]
 
 
 # The bank's word about a payment.

@@ -1,8 +1,8 @@
 """A lane's service in a process of its own and its simulated bank, driven by lines on the standard input.
 
 Each line is a command: `start`, `kill` (at once, as a power failure), `stop`, `freeze`, `thaw`, `use SCRIPT` (what
-customer, bank and network do from now on), `offline`, `online`, `books`. Each is answered by one line of JSON. The end of
-the input ends everything.
+customer, bank and network do from now on), `offline`, `online`, `books`. Each is answered by one line of JSON. The end
+of the input ends everything. With the argument `tls` the service has a certificate for 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import trustme
+
 from sco_payment.settings import TOKEN_VARIABLE
 from sco_sim.testing.bank import BenchPayMaster
 
@@ -24,13 +26,23 @@ from sco_sim.testing.bank import BenchPayMaster
 class Bench:
     """The service on `port`; `folder` has its settings, journal and log."""
 
-    def __init__(self, folder: Path, bank: BenchPayMaster) -> None:
+    def __init__(self, folder: Path, bank: BenchPayMaster, tls: bool) -> None:
         self.bank = bank
         self.folder = folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.service: subprocess.Popen[bytes] | None = None
+        own_tls = ""
+        if tls:
+            authority = trustme.CA()
+            certificate, key = folder / "lane.crt", folder / "lane.key"
+            key.touch(mode=0o600)
+            issued = authority.issue_cert("127.0.0.1")
+            issued.private_key_pem.write_to_path(key)
+            issued.cert_chain_pems[0].write_to_path(certificate)
+            authority.cert_pem.write_to_path(folder / "ca.crt")
+            own_tls = f'tls_certificate = "{certificate}"\ntls_key = "{key}"'
         token = folder / "till.token"
         token.touch(mode=0o600)
         token.write_text("till-secret\n")
@@ -60,6 +72,7 @@ class Bench:
             watch_interval_s = 1.0
             [service]
             listen = "127.0.0.1:{self.port}"
+            {own_tls}
             [service.clients.till]
             role = "till"
             token_file = "{token}"
@@ -131,9 +144,9 @@ class Bench:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         bank = BenchPayMaster().start()
-        bench = Bench(Path(name), bank)
+        bench = Bench(Path(name), bank, "tls" in sys.argv[1:])
         try:
-            sys.stdout.write(json.dumps({"port": bench.port, "token_file": str(Path(name) / "till.token")}) + "\n")
+            sys.stdout.write(json.dumps({"port": bench.port, "folder": name}) + "\n")
             sys.stdout.flush()
             for line in sys.stdin:
                 command, _, argument = line.strip().partition(" ")

@@ -92,7 +92,6 @@ abstract class LaneTurn extends Turn {
         if (ownDialog != null) {
             ownDialog = null;
             spinner(host.text("wait"));
-            showAgain = true;
         }
     }
 
@@ -107,6 +106,7 @@ abstract class LaneTurn extends Turn {
         }
         if (ownDialog == null && nowMs() - decidedAtMs >= PATIENCE_MS) {
             ownDialog = new LinkedBlockingQueue<>();
+            showAgain = true; // whatever the customer answers, the lane's form is not there any more
             dialog(host.text("dialog"), host.text("retry"), host.text("cancel"), ownDialog);
         }
         Answer answer = ownDialog == null ? pause() : ownDialog.poll(PAUSE_MS, TimeUnit.MILLISECONDS);

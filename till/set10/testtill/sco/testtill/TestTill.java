@@ -247,10 +247,6 @@ public final class TestTill {
             return 3;
         }
 
-        public int getShiftNumber() {
-            return sale.shift;
-        }
-
         public POSType getPOSType() {
             return POSType.valueOf(settings.getOrDefault("pos_type", "SCO"));
         }
@@ -461,10 +457,6 @@ public final class TestTill {
 
         public Payment getPayment() {
             return payment;
-        }
-
-        public Receipt getReceipt() {
-            return Fake.of(Receipt.class, sale);
         }
 
         public PaymentCallback getPaymentCallback() {

@@ -5,7 +5,5 @@ public interface POSInfo extends Injectable {
 
     int getPOSNumber();
 
-    int getShiftNumber();
-
     POSType getPOSType();
 }

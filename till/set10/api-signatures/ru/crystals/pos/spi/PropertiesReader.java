@@ -1,9 +1,5 @@
 package ru.crystals.pos.spi;
 
 public interface PropertiesReader {
-    String get(String key);
-
     String get(String key, String defaultValue);
-
-    int getInt(String key, int defaultValue);
 }

@@ -13,22 +13,32 @@ import org.junit.rules.ExternalResource;
 
 /** The real service of a lane in a process, with a simulated bank: {@code src/test/python/lane_bench.py}. */
 public final class LaneBench extends ExternalResource {
+    private final String option;
     private Process process;
     private Writer commands;
     private BufferedReader answers;
     private int port;
-    private Path tokenFile;
+    private Path folder;
+
+    LaneBench() {
+        this("");
+    }
+
+    /** With the option "tls" it has a certificate for 127.0.0.1. */
+    LaneBench(String option) {
+        this.option = option;
+    }
 
     @Override
     protected void before() throws IOException {
         process = new ProcessBuilder(System.getProperty("sco.python"),
-                System.getProperty("sco.root") + "/till/java/src/test/python/lane_bench.py")
+                System.getProperty("sco.root") + "/till/java/src/test/python/lane_bench.py", option)
                 .redirectError(ProcessBuilder.Redirect.INHERIT).start();
         commands = new OutputStreamWriter(process.getOutputStream(), StandardCharsets.UTF_8);
         answers = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
         JsonObject first = answer();
         port = (int) first.integer("port");
-        tokenFile = Paths.get(first.text("token_file"));
+        folder = Paths.get(first.text("folder"));
         start();
     }
 
@@ -47,16 +57,21 @@ public final class LaneBench extends ExternalResource {
     }
 
     String url() {
-        return "http://127.0.0.1:" + port;
+        return ("tls".equals(option) ? "https" : "http") + "://127.0.0.1:" + port;
     }
 
     Path tokenFile() {
-        return tokenFile;
+        return folder.resolve("till.token");
+    }
+
+    /** The certificate of who issued the service's. */
+    Path authority() {
+        return folder.resolve("ca.crt");
     }
 
     /** A client with short time-outs, through a proxy or straight. */
     LaneClient client(String url) {
-        return LaneClient.at(url).tokenFile(tokenFile).connectTimeoutMs(500).readTimeoutMs(1_500).beginTimeoutMs(2_000)
+        return LaneClient.at(url).tokenFile(tokenFile()).connectTimeoutMs(500).readTimeoutMs(1_500).beginTimeoutMs(2_000)
                 .build();
     }
 
@@ -112,13 +127,15 @@ public final class LaneBench extends ExternalResource {
     /** Cancel what still runs, and wait for its end. */
     void free() throws Exception {
         online();
-        LaneClient client = LaneClient.at(url()).tokenFile(tokenFile).build();
-        for (int tries = 0; client.lane().getPayment() != null; tries++) {
-            if (tries == 100) {
-                throw new AssertionError("still runs: " + client.payment(client.lane().getPayment()));
+        LaneClient client = LaneClient.at(url()).tokenFile(tokenFile()).build();
+        String running = client.lane().getPayment();
+        for (int tries = 0; running != null; tries++) {
+            if (tries == 200) {
+                throw new AssertionError("still runs: " + client.payment(running));
             }
-            client.cancel(client.lane().getPayment());
+            client.cancel(running);
             Thread.sleep(50);
+            running = client.lane().getPayment();
         }
     }
 

@@ -14,7 +14,7 @@ from tests.service.web.chromium import Chromium, Page
 from tests.service.web.conftest import Lane
 
 HERE = Path(__file__).parent / "pictures"
-_GAP, _GREY = 16, "#5f6b77"
+_GAP, _GREY, _PHONE = 16, "#5f6b77", 640
 
 
 @contextmanager
@@ -46,22 +46,28 @@ def screen(chromium: Chromium) -> Image.Image:
     return _row(pictures, 480)
 
 
-def attendant(chromium: Chromium) -> Image.Image:
-    """The list, a case and the lane on a phone."""
+def attendant(chromium: Chromium) -> dict[str, Image.Image]:
+    """The list, a case, the decision and the lane on a phone, by the names of their files."""
+    found = {}
+
+    def keep(page: Page, name: str) -> None:
+        picture = page.picture().convert("RGB")
+        found[f"attendant-{name}.png"] = picture.resize((_PHONE, round(picture.height * _PHONE / picture.width)))
+
     with _lane() as lane:
         lane.open_case()
-        with chromium.page(lane.attendant, (390, 844), phone=True) as page:
+        with chromium.page(lane.attendant, (390, 680), phone=True) as page:
             page.wait("document.querySelectorAll('#cases a').length === 1")
-            pictures = [page.picture().convert("RGB")]
+            keep(page, "list")
             page.click("#cases a")
             page.wait_visible("#case")
-            pictures.append(page.picture().convert("RGB"))
+            keep(page, "case")
             page.run("document.querySelector('#resolve').scrollIntoView()")
-            pictures.append(page.picture().convert("RGB"))
+            keep(page, "decision")
             page.click("nav a[href='#lane']")
             page.wait_visible("#lane-page")
-            pictures.append(page.picture().convert("RGB"))
-    return _row(pictures, 900)
+            keep(page, "lane")
+    return found
 
 
 def demo(chromium: Chromium) -> Image.Image:
@@ -91,11 +97,12 @@ def _row(pictures: list[Image.Image], high: int) -> Image.Image:
 
 
 def main() -> None:
-    """Make all three."""
+    """Make all of them."""
     chromium = Chromium()
     try:
-        for name, make in (("browser.png", screen), ("attendant.png", attendant), ("web-demo.png", demo)):
-            make(chromium).quantize(128).save(HERE / name, optimize=True)
+        pictures = {"browser.png": screen(chromium), **attendant(chromium), "web-demo.png": demo(chromium)}
+        for name, picture in pictures.items():
+            picture.quantize(128).save(HERE / name, optimize=True)
     finally:
         chromium.close()
 

@@ -282,7 +282,37 @@ def timeline() -> str:
     return _page(336, "From the link to its end, the grace period and the days after it", parts)
 
 
+def step() -> str:
+    """What comes in, the step, the disk, and what is then done."""
+    parts = [_text(14, 24, "events", "s l"), _text(14, 330, "effects, after their step is on disk", "s l")]
+    for n, (name, words) in enumerate(
+        (("acquirer", "answers"), ("devices", "done, failed"), ("customer", "a button"), ("clock", "Tick"))
+    ):
+        x = 14 + 126 * n
+        parts += [_box(x, 34, 114, 56, name, words), _arrow((x + 57, 90), (x + 57, 122))]
+    parts += [
+        _box(14, 126, 492, 44, "loop: one message at a time"),
+        _arrow((260, 170), (260, 190)),
+        _box(120, 194, 280, 44, "attempt: step(state, event), pure", kind="ours"),
+        _arrow((260, 238), (260, 258)),
+        _box(120, 262, 280, 44, "journal: the step is on disk", kind="paid"),
+    ]
+    for n, (name, words) in enumerate(
+        (
+            ("to the acquirer", "SendCreate, SendPoll,\nSendFind, SendCancel"),
+            ("to devices", "Present,\nWithdraw"),
+            ("to people, the till", "Show, Finish,\nOpenCase"),
+        )
+    ):
+        x = 14 + 168 * n
+        parts += [_arrow((260, 306), (260, 312), (x + 78, 312), (x + 78, 340)), _box(x, 344, 156, 74, name, words)]
+    return _page(
+        430, "Events go through the loop to the step; the journal writes it; then its effects are performed", parts
+    )
+
+
 DRAWINGS = {
+    "step.svg": step,
     "overview.svg": overview,
     "modes.svg": lambda: modes("en"),
     "modes-ru.svg": lambda: modes("ru"),

@@ -183,9 +183,10 @@ def commands() -> str:
     for script, module in SCRIPTS.items():
         main: click.Command = importlib.import_module(module).main
         for path, command in _commands(script, main):
-            context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+            context = click.Context(command, info_name=path, terminal_width=84, max_content_width=84)
             level = "##" if path == script else "###"
-            parts += ["", f"{level} {path}", "", "```text", command.get_help(context).strip(), "```"]
+            parts += ["", f"{level} {path}", "", "```{code-block} text", ":class: help"]
+            parts += ["", command.get_help(context).strip(), "```"]
     return "\n".join(parts) + "\n"
 
 
@@ -239,6 +240,10 @@ def modules_page() -> str:
     """Each module with its own first sentence."""
     parts = [
         "# Modules",
+        "",
+        "The parts of all packages; imports run down only (a test draws this and fails on an arrow that runs up):",
+        "",
+        "![Packages and what they import](../diagrams/packages.svg)",
         "",
         "The lane's modules and what each needs to be loaded (arrows that follow from others are left out):",
         "",

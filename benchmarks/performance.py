@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "benchmarks" / "measured.json"
 PAGE = ROOT / "docs" / "performance.md"
 
+_AREAS = {"nfc": "NFC"}
 _HEAD = """# Performance
 
 Ours, a peer's and the limit (what physics, the device or the plainest code allows), measured side by side in one run.
@@ -52,7 +53,7 @@ def _section(run: Mapping[str, Any], cores: int) -> list[str]:
     rows = [Row(**row) for row in run["rows"]]
     name = name.removeprefix("bench_").replace("_", " ")
     lines = [
-        f"## {area.capitalize()}" + (f": {name}" if name != area else ""),
+        f"## {_AREAS.get(area, area.capitalize())}" + (f": {name}" if name != area else ""),
         "",
         f"`python -m {run['module']}`, {run['date']}, {run['seconds']:g} s, load {run['load']:g} on {cores} cores.",
         "",

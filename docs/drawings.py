@@ -284,7 +284,7 @@ def timeline() -> str:
 
 def step() -> str:
     """What comes in, the step, the disk, and what is then done."""
-    parts = [_text(14, 24, "events", "s l"), _text(14, 330, "effects, after their step is on disk", "s l")]
+    parts = [_text(14, 24, "events", "s l")]
     for n, (name, words) in enumerate(
         (("acquirer", "answers"), ("devices", "done, failed"), ("customer", "a button"), ("clock", "Tick"))
     ):
@@ -293,21 +293,20 @@ def step() -> str:
     parts += [
         _box(14, 126, 492, 44, "loop: one message at a time"),
         _arrow((260, 170), (260, 190)),
-        _box(120, 194, 280, 44, "attempt: step(state, event), pure", kind="ours"),
+        _box(100, 194, 320, 44, "attempt: step(state, event), pure", kind="ours"),
         _arrow((260, 238), (260, 258)),
-        _box(120, 262, 280, 44, "journal: the step is on disk", kind="paid"),
+        _box(100, 262, 320, 44, "journal: the step is on disk", kind="paid"),
+        _text(506, 436, "effects, only when their step is on disk", "s r"),
     ]
-    for n, (name, words) in enumerate(
-        (
-            ("to the acquirer", "SendCreate, SendPoll,\nSendFind, SendCancel"),
-            ("to devices", "Present,\nWithdraw"),
-            ("to people, the till", "Show, Finish,\nOpenCase"),
-        )
+    for x, wide, name, words in (
+        (14, 176, "to the acquirer", "SendCreate, SendPoll,\nSendFind, SendCancel"),
+        (200, 130, "to devices", "Present,\nWithdraw"),
+        (340, 166, "to people, the till", "Show, Finish,\nOpenCase"),
     ):
-        x = 14 + 168 * n
-        parts += [_arrow((260, 306), (260, 312), (x + 78, 312), (x + 78, 340)), _box(x, 344, 156, 74, name, words)]
+        middle = x + wide / 2
+        parts += [_arrow((260, 306), (260, 316), (middle, 316), (middle, 338)), _box(x, 342, wide, 74, name, words)]
     return _page(
-        430, "Events go through the loop to the step; the journal writes it; then its effects are performed", parts
+        448, "Events go through the loop to the step; the journal writes it; then its effects are performed", parts
     )
 
 

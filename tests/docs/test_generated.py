@@ -78,6 +78,31 @@ def test_bold_quotes_are_the_lane_s_exact_words(page: Page) -> None:
         assert any(re.fullmatch(pattern, words) for pattern in patterns), f"{page.name}: the lane never says {quoted!r}"
 
 
+INSTALLER = ("set-retail-10",)
+"""The Russian pages that are for who connects the lane, with commands."""
+
+
+@pytest.mark.parametrize("page", RUSSIAN_PAGES, ids=lambda page: Path(page.name).stem)
+def test_a_shop_needs_no_command(page: Page) -> None:
+    if Path(page.name).stem in INSTALLER:
+        return
+    assert not page.blocks or {block.language for block in page.blocks} == {"{toctree}"}
+    assert not [code for code in page.code if re.match(r"sudo|sco-|systemctl|journalctl", code)]
+
+
+def test_the_attendant_s_page_is_quoted_to_the_letter() -> None:
+    words = (ROOT / "service" / "sco_service" / "pages" / "attendant.js").read_text("utf-8")
+    page = next(page for page in RUSSIAN_PAGES if page.name == "docs/ru/attendant.md")
+    for quoted in re.findall(r"«([^»]+)»|\| \*\*([^*]+)\*\* \|", page.prose):
+        text = " ".join("".join(quoted).split())
+        assert text in words or text in astuple(RUSSIAN), f"the page never says {text!r}"
+    cases = next(page for page in RUSSIAN_PAGES if page.name == "docs/ru/cases.md")
+    reasons = re.findall(r"^\| (.+?) \| .+ \| `(\w+)` \|$", cases.prose, re.MULTILINE)
+    assert len(reasons) == len(CaseReason)
+    for title, name in reasons:
+        assert f'{name}: "{title}"' in words, f"the page calls {name} otherwise than {title!r}"
+
+
 def test_every_reason_of_a_case_is_explained() -> None:
     texts = {page.name: page.prose for page in pages()}
     for reason in CaseReason:
@@ -102,7 +127,7 @@ def test_the_service_page_is_the_code_s() -> None:
 
 FROM_DRIVERS = (
     *("errors", "urls", "registry", "qr", "printer", "nfc", "nfc.guard", "nfc.endurance"),
-    *("screen", "touch", "display"),
+    *("screen", "touch", "display", "plain"),
 )
 """What a lane may load of the drivers: protocols and plain helpers, no backend."""
 

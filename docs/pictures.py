@@ -16,11 +16,16 @@ RUNS = (
     # arguments of `sco-pay demo`, picture of the run, its name in the docs
     (["--mode", "1", "--speed", "2"], "screen-pay.png", "pay.png"),
     (["--mode", "0", "--speed", "2"], "paper.png", "paper.png"),
-    (["--mode", "2", "--speed", "2"], "tag.png", "tag.png"),
+    (["--mode", "2", "--speed", "2"], "screen-pay.png", "plate.png"),
     (["--mode", "1", "--customer", "pays-offline", "--speed", "20"], "screen-dialog.png", "dialog.png"),
 )
 
-SHEETS = (("1024x768", "scenes.png"), ("480x800", "scenes-tall.png"))
+SHEETS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    # size, name in the docs, scenes (none: all)
+    ("1024x768", "scenes.png", ()),
+    ("480x800", "scenes-tall.png", ()),
+    ("1024x768", "ends.png", ("paid", "unpaid", "attendant", "out-of-service")),
+)
 
 
 def main() -> None:
@@ -32,9 +37,10 @@ def main() -> None:
             subprocess.run([command, "demo", *arguments, "--out", out], check=True, stdout=subprocess.DEVNULL)
             shutil.copy(Path(out) / picture, HERE / name)
             sys.stdout.write(f"docs/pictures/{name}\n")
-    for size, name in SHEETS:
-        walk = [command.with_name("sco-hwtest"), "screen", "walk", f"sim://?size={size}&format=xrgb8888", "--sheet"]
-        subprocess.run([*walk, HERE / name], check=True, stdout=subprocess.DEVNULL)
+    for size, name, scenes in SHEETS:
+        walk = [command.with_name("sco-hwtest"), "screen", "walk", f"sim://?size={size}&format=xrgb8888"]
+        only = [word for scene in scenes for word in ("--scene", scene)]
+        subprocess.run([*walk, *only, "--sheet", HERE / name], check=True, stdout=subprocess.DEVNULL)
         with Image.open(HERE / name) as sheet:  # a third of the bytes; no level differs by more than 6 of 255
             few = sheet.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
             few.save(HERE / name, optimize=True)

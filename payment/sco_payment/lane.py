@@ -254,8 +254,8 @@ class Lane:
     def show_idle(self, attempt: str) -> None:
         """Take the outcome of an attempt, which was there for `lane.result_s`, from the screen. From any thread.
 
-        Nothing happens where the screen shows another attempt, or none, by now. A lane that is closed after each payment
-        does not need it.
+        Nothing happens where the screen shows another attempt, or none, by now. A lane that is closed after each
+        payment does not need it.
         """
         self._loop.customer.show_idle(attempt)
 

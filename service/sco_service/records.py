@@ -150,7 +150,9 @@ class Records:
         known = self._plans.get(key)
         if known is None:
             state = self._journal.attempt(key)
-            known = (None, "") if state is None else (state.plan.till_id, state.plan.order_no)
+            if state is None:
+                return None, ""
+            known = state.plan.till_id, state.plan.order_no
             if len(self._plans) >= _REMEMBERED:
                 self._plans.clear()
             self._plans[key] = known

@@ -42,7 +42,8 @@ public final class PaymentSession {
         }
 
         /**
-         * An event of the payment. After {@link PaymentSession#resume} they come from its beginning.
+         * An event of the payment. After {@link PaymentSession#resume} they come from its beginning. The last ones may be
+         * missing, since {@link PaymentSession#run} returns as soon as there is an outcome; {@link EventFollower} has all.
          *
          * @param event the event
          */

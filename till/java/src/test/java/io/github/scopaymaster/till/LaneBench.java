@@ -128,12 +128,14 @@ public final class LaneBench extends ExternalResource {
     void free() throws Exception {
         online();
         LaneClient client = LaneClient.at(url()).tokenFile(tokenFile()).build();
-        for (int tries = 0; client.lane().getPayment() != null; tries++) {
-            if (tries == 100) {
-                throw new AssertionError("still runs: " + client.payment(client.lane().getPayment()));
+        String running = client.lane().getPayment();
+        for (int tries = 0; running != null; tries++) {
+            if (tries == 200) {
+                throw new AssertionError("still runs: " + client.payment(running));
             }
-            client.cancel(client.lane().getPayment());
+            client.cancel(running);
             Thread.sleep(50);
+            running = client.lane().getPayment();
         }
     }
 

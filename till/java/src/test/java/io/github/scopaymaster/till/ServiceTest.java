@@ -63,7 +63,7 @@ public class ServiceTest {
         assertNotNull(payment.getPaymentId());
         assertFalse(payment.isTaken());
         assertTrue(heard.links.toString(), heard.links.size() == 1);
-        assertTrue(heard.types.toString(), heard.types.contains("outcome_reached"));
+        assertTrue(heard.types.toString(), heard.types.contains("link_accepted"));
         Payment taken = client.taken(id);
         assertTrue(taken.isTaken() && taken.mayReleaseGoods());
         assertTrue(client.taken(id).isTaken());
@@ -193,7 +193,11 @@ public class ServiceTest {
         Payment payment = client.notAccepted(id, "чек закрыт: «InvalidPaymentException»");
         assertNotNull(payment.getCase());
         assertFalse(payment.mayReleaseGoods());
-        assertEquals("attendant", client.screen(0, 0).getView());
+        ScreenState screen = client.screen(0, 0);
+        for (int tries = 0; tries < 20 && !"attendant".equals(screen.getView()); tries++) {
+            screen = client.screen(screen.getVersion(), 1);
+        }
+        assertEquals("attendant", screen.getView());
         assertTrue(client.lane().getOpenCases() > 0);
     }
 

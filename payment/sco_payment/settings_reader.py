@@ -281,12 +281,20 @@ def _check_service(service: ServiceSettings, problems: list[str]) -> None:
         )
     if bool(service.tls_certificate) != bool(service.tls_key):
         problems.append("service.tls_certificate and service.tls_key go together")
-    for where, path in (("tls_certificate", service.tls_certificate), ("tls_key", service.tls_key)):
-        if path:
-            try:
-                Path(path).open("rb").close()
-            except OSError as error:
-                problems.append(f"service.{where}: {path}: {error.strerror}")
+    _check_file("service.tls_certificate", service.tls_certificate, problems)
+    _check_file("service.tls_key", service.tls_key, problems)
+
+
+def _check_file(where: str, path: str, problems: list[str]) -> None:
+    """Check that a file that is named can be read."""
+    if not path:
+        return
+    try:
+        Path(path).open("rb").close()
+    except OSError as error:
+        problems.append(f"{where}: {path}: {error.strerror}")
+    except ValueError:
+        problems.append(f"{where} = {path!r}: no file has such a name")
 
 
 def _check_combinations(settings: Settings, problems: list[str]) -> None:
@@ -310,11 +318,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
     elif url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
         problems.append("paymaster.base_url: plain http is allowed only to this machine; write https")
     _check_proxy(paymaster, plain=url is not None and url.scheme == "http", problems=problems)
-    if paymaster.ca_file:
-        try:
-            Path(paymaster.ca_file).open("rb").close()
-        except OSError as error:
-            problems.append(f"paymaster.ca_file: {paymaster.ca_file}: {error.strerror}")
+    _check_file("paymaster.ca_file", paymaster.ca_file, problems)
     if display.mode == Mode.PRINT.value and not devices.printer:
         problems.append("display.mode = 0 prints the code, but devices.printer is missing")
     if display.mode == Mode.SCREEN.value and not display.qr_on_screen and not devices.display:
@@ -323,11 +327,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
         )
     if display.mode == Mode.PLATE.value:
         _check_plate(settings, problems)
-    if settings.ticket.logo:
-        try:
-            Path(settings.ticket.logo).open("rb").close()
-        except OSError as error:
-            problems.append(f"ticket.logo: {settings.ticket.logo}: {error.strerror}")
+    _check_file("ticket.logo", settings.ticket.logo, problems)
     if devices.nfc_uid:
         try:
             good = len(bytes.fromhex(devices.nfc_uid)) in (4, 7, 10)

@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo test verify fresh-test vm-test explore simulate powerloss kill bench docs diagrams dist-check lint format pictures fuzz mutation java-test till-verify clean
+.PHONY: help setup demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds bench docs diagrams dist-check lint format pictures fuzz mutation java-test till-verify clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,11 +53,17 @@ simulate: $(STAMP) ## the real lane in simulated time, faults on every wire: SEE
 explore: $(STAMP) ## every state of a payment, in wider bounds than verify: CRASHES=n LIFE=n WORSE=1
 	$(BIN)/python -m tests.verification.explore --crashes $(CRASHES) --life $(LIFE) $(if $(WORSE),--worse)
 
+protocol: $(STAMP) ## every state of till, service and bank together, in wider bounds than verify; minutes
+	$(BIN)/python -m tests.verification.protocol --wider $(if $(LIMIT),--limit $(LIMIT))
+
 powerloss: $(STAMP) ## cut the power, and fail the disk, at every operation of a journal's life
 	$(BIN)/python -m tests.verification.powerloss
 
 kill: $(STAMP) ## kill -9 a payment at every point, then at ROUNDS=n random moments
 	$(BIN)/python -m tests.verification.kill --rounds $(ROUNDS)
+
+service-rounds: $(STAMP) ## kill till and service at every point, then SEEDS=n with a faulty proxy between them
+	$(BIN)/python -m tests.verification.service --seeds $(SEEDS) --base $(SEED_BASE)
 
 fuzz: $(STAMP) ## search for input that breaks something: SECONDS=n; coverage-guided where atheris is installed
 	$(BIN)/python -m tests.verification.fuzz --seconds $(SECONDS)

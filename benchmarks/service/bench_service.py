@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import logging
 import os
 import socket
 import tempfile
@@ -24,6 +25,7 @@ from benchmarks.core.bench_core import MEMORY_GOAL, bare_interpreter, cpu_s, lan
 from benchmarks.core.instant_bank import InstantBank
 from benchmarks.installed import compile_packages
 from benchmarks.report import Row, finish, options
+from benchmarks.service.starlette_server import by_starlette
 from sco_payment.assemble import open_lane
 from sco_payment.attempt import View
 from sco_payment.customer.ui import ScreenState
@@ -35,6 +37,8 @@ from sco_service import Service
 
 ROOT = Path(__file__).resolve().parents[2]
 _PROCESS = "benchmarks.service.service_process"
+_PEER = "starlette + uvicorn"
+_CLIENTS = (0, 1, 10)
 
 
 class Till:
@@ -52,17 +56,18 @@ class Till:
         assert answer.status < 300, found
         return found
 
-    def pay(self, number: int, prefix: str = "T") -> None:
-        """One whole payment, as a till takes it."""
+    def pay(self, number: int, prefix: str = "T") -> float:
+        """One whole payment, as a till takes it; returns when the outcome was in its hand."""
         path = f"/v1/payments/{prefix}-{number}"
         self.ask("PUT", path, {"order": f"{prefix}-{number}", "total_kopecks": 25_300 + number})
         after = 0
         while True:
             page = self.ask("GET", f"{path}/events?after={after}&wait_s=10")
-            after = page["next_after"]
+            at, after = time.perf_counter(), page["next_after"]
             if any(event["type"] == "outcome_reached" for event in page["events"]):
                 break
         self.ask("POST", f"{path}/taken", {})
+        return at
 
     def close(self) -> None:
         """Hang up."""
@@ -84,31 +89,30 @@ def waiting_clients(port: int, number: int) -> Iterator[None]:
 
 
 def memory(folder: Path, quick: bool) -> list[Row]:
-    """Memory and CPU of a service whose clients wait."""
+    """Memory and CPU of a service whose clients wait, and of its peer."""
     bare = bare_interpreter()
-    (folder / "peer").mkdir()
-    with lane_in_a_process(folder / "peer", "starlette", _PROCESS) as pid:
-        peer = memory_mib(pid)
+    found: dict[tuple[str, int], tuple[dict[str, float], float]] = {}
+    for server in ("h11", "starlette"):
+        (folder / server).mkdir()
+        with lane_in_a_process(folder / server, server, _PROCESS) as pid:
+            port = int((folder / server / "port").read_text())
+            for number in _CLIENTS:
+                with waiting_clients(port, number):
+                    before, seconds = cpu_s(pid), 2 if quick else 15
+                    time.sleep(seconds)
+                    found[server, number] = memory_mib(pid), (cpu_s(pid) - before) / seconds * 100
     rows = []
-    (folder / "ours").mkdir()
-    with lane_in_a_process(folder / "ours", "h11", _PROCESS) as pid:
-        port = int((folder / "ours" / "port").read_text())
-        for number in (0, 1, 10):
-            with waiting_clients(port, number):
-                before, seconds = cpu_s(pid), 2 if quick else 15
-                time.sleep(seconds)
-                share = (cpu_s(pid) - before) / seconds * 100
-                found = memory_mib(pid)
-            clients = f"service, all drivers open, {number} waiting client{'s' * (number != 1)}"
-            for kind, label in (("Rss", "resident"), ("Pss", "its share of shared pages")):
-                rows.append(
-                    Row(
-                        "service", f"memory, {clients}, {label}", "MiB", found[kind],
-                        peer[kind], "idle lane behind starlette + uvicorn", bare[kind], "Python alone",
-                        f"at most {MEMORY_GOAL:g} MiB", found[kind] <= MEMORY_GOAL,
-                    )
-                )  # fmt: skip
-            rows.append(Row("service", f"CPU, {clients}", "%", share))
+    for number in _CLIENTS:
+        (ours, share), (peer, peer_share) = found["h11", number], found["starlette", number]
+        clients = f"service, all drivers open, {number} waiting client{'s' * (number != 1)}"
+        for kind, label in (("Rss", "resident"), ("Pss", "its share of shared pages")):
+            rows.append(
+                Row(
+                    "service", f"memory, {clients}, {label}", "MiB", ours[kind], peer[kind], _PEER, bare[kind],
+                    "Python alone", f"at most {MEMORY_GOAL:g} MiB", ours[kind] <= MEMORY_GOAL,
+                )
+            )  # fmt: skip
+        rows.append(Row("service", f"CPU, {clients}", "%", share, peer_share, _PEER))
     return rows
 
 
@@ -145,61 +149,58 @@ class _Shown:
 
 
 def latency(folder: Path, quick: bool) -> list[Row]:
-    """From the order to the code on the screen, and from the bank's answer to the event in the till's hand."""
+    """From the order to the code on the screen, and from the bank's answer to the event in the till's hand. Service,
+    peer, the lane without either, and the limit take turns."""
     rounds = 10 if quick else 200
-    by_service, in_process, answered, limits = [], [], [], []
-    with InstantBank() as bank:
-        shown = _Shown()
-        service = Service(settings_of(folder, bank, "service"), also_show_on=(shown,), token=Token("t"))
+    shown = _Shown()
+    times: dict[str, list[float]] = {name: [] for name in ("ours", "peer", "lane", "ours event", "peer event", "limit")}
+    with contextlib.ExitStack() as opened:
+        bank = opened.enter_context(InstantBank())
+        ours = Service(settings_of(folder, bank, "ours"), also_show_on=(shown,), token=Token("t"))
+        with by_starlette():
+            peer = Service(settings_of(folder, bank, "peer"), also_show_on=(shown,), token=Token("t"))
+        tills = {}
+        for name, service in (("ours", ours), ("peer", peer)):
+            opened.enter_context(service)
+            tills[name] = Till(service.port)
+        lane = opened.enter_context(open_lane(settings_of(folder, bank, "lane"), ui=shown, token=Token("t")))
+        echo = opened.enter_context(_echo())
         bare = os.open(folder / "bare", os.O_RDWR | os.O_CREAT)
-        with service, _echo() as echo:
-            till = Till(service.port)
-            for number in range(rounds):
+        opened.callback(os.close, bare)
+        for number in range(-3, rounds):  # the first ones load what is loaded once
+            if number == 0:
+                for found in times.values():
+                    found.clear()
+            for name, till in tills.items():
                 start = time.perf_counter()
-                till.pay(number)
-                by_service.append(shown.at - start)
-                answered.append(_event_at(till, number) - bank.answered[f"E-{number}"])
-                start = time.perf_counter()
-                os.pwrite(bare, bytes(4096), number * 4096)
-                os.fdatasync(bare)
-                echo.sendall(b"x" * 500)
-                echo.recv(4096)
-                limits.append(time.perf_counter() - start)
-            till.close()
-        os.close(bare)
-        with open_lane(settings_of(folder, bank, "lane"), ui=shown, token=Token("t")) as lane:
-            for number in range(rounds):
-                start = time.perf_counter()
-                lane.pay(Order(f"L-{number}", 25_300 + number))
-                in_process.append(shown.at - start)
+                read_at = till.pay(number, name)
+                times[name].append(shown.at - start)
+                times[f"{name} event"].append(read_at - bank.answered[f"{name}-{number}"])
+            start = time.perf_counter()
+            lane.pay(Order(f"lane-{number}", 25_300 + number))
+            times["lane"].append(shown.at - start)
+            start = time.perf_counter()
+            os.pwrite(bare, bytes(4096), (number + 3) * 4096)
+            os.fdatasync(bare)
+            echo.sendall(b"x" * 500)
+            echo.recv(4096)
+            times["limit"].append(time.perf_counter() - start)
     rows = []
     for label, share in (("median", 0.5), ("p99", 0.99)):
+        by, other, alone, event, other_event, limit = (quantile(found, share) for found in times.values())
         rows.append(
             Row(
-                "service", f"PUT -> code on the screen, {label}", "ms", quantile(by_service, share),
-                quantile(in_process, share), "lane.pay in the same process",
+                "service", f"PUT -> code on the screen, {label}", "ms", by, other, _PEER, alone,
+                "lane.pay in the same process",
             )
         )  # fmt: skip
         rows.append(
             Row(
-                "service", f"the bank's answer in the socket -> event in the till's hand, {label}", "ms",
-                quantile(answered, share), limit=quantile(limits, share), limit_name="fdatasync + loopback round trip",
+                "service", f"the bank's answer in the socket -> event in the till's hand, {label}", "ms", event,
+                other_event, _PEER, limit, "fdatasync + loopback round trip",
             )
         )  # fmt: skip
     return rows
-
-
-def _event_at(till: Till, number: int) -> float:
-    """When the outcome of another payment is in the till's hand."""
-    path = f"/v1/payments/E-{number}"
-    till.ask("PUT", path, {"order": f"E-{number}", "total_kopecks": 100 + number})
-    after = 0
-    while True:
-        page = till.ask("GET", f"{path}/events?after={after}&wait_s=10")
-        at, after = time.perf_counter(), page["next_after"]
-        if any(event["type"] == "outcome_reached" for event in page["events"]):
-            till.ask("POST", f"{path}/taken", {})
-            return at
 
 
 @contextlib.contextmanager
@@ -221,23 +222,32 @@ def _echo() -> Iterator[socket.socket]:
 def growth(folder: Path, quick: bool) -> list[Row]:
     """Memory over many payments, one after another."""
     many = 30 if quick else 1000
-    with InstantBank() as bank, Service(settings_of(folder, bank, "many"), token=Token("t")) as service:
-        till = Till(service.port)
-        for number in range(many // 10):
-            till.pay(number)
-        before = memory_mib(os.getpid())["Rss"]
-        for number in range(many):
-            till.pay(number, "M")
-        grown = memory_mib(os.getpid())["Rss"] - before
-        till.close()
+    grown = {}
+    for name, server in (("ours", contextlib.nullcontext()), ("peer", by_starlette())):
+        with InstantBank() as bank, server, Service(settings_of(folder, bank, name), token=Token("t")) as service:
+            till = Till(service.port)
+            for number in range(20 if quick else 300):  # until SQLite's page caches are full
+                till.pay(number, "W")
+            before = memory_mib(os.getpid())["Rss"]
+            for number in range(many):
+                till.pay(number)
+                bank.answered.clear()  # the bank is in this process, and remembers
+                bank._orders.clear()
+            grown[name] = memory_mib(os.getpid())["Rss"] - before
+            till.close()
+    ours = grown["ours"]
     return [
-        Row("service", f"memory grown over {many} payments", "MiB", grown, goal="at most 1 MiB", met=grown <= 1.0),
-    ]
+        Row(
+            "service", f"memory grown over {many} payments", "MiB", ours, grown["peer"], _PEER, goal="at most 1 MiB",
+            met=ours <= 1.0,
+        )
+    ]  # fmt: skip
 
 
 def main() -> None:
     """Run all of them."""
     wanted = options(__doc__ or "")
+    logging.getLogger("sco_payment").setLevel(logging.ERROR)  # the bank's links are no links of the SBP
     compile_packages()
     (ROOT / "out").mkdir(exist_ok=True)
     rows: list[Row] = []

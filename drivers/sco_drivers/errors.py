@@ -27,6 +27,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from sco_drivers.plain import one_line
+
 RULES_HINT = "install the rules 60-sco.rules (sco-hwtest udev install) and join the group sco"
 """The hint for a device that this user may not open."""
 
@@ -47,6 +49,7 @@ class DeviceError(Exception):
     retryable: bool = False
 
     def __init__(self, message: str, *, url: str = "", hint: str = "", retryable: bool | None = None) -> None:
+        message = one_line(message)  # may quote what a tag, a printer or a USB device says of itself
         super().__init__(message)
         self.message = message
         self.url = url

@@ -8,14 +8,17 @@ that kind's protocol. Decorate it with `sco_drivers.urls.opener`, and its URLs c
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from sco_drivers.errors import BadDeviceUrl, DriverUnavailable, UnknownScheme
+from sco_drivers.errors import BadDeviceUrl, DeviceError, DriverUnavailable, UnknownScheme
 from sco_drivers.urls import DeviceUrl, Opener, Traits
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from sco_drivers.display import QrDisplay
     from sco_drivers.nfc import TagReader
     from sco_drivers.printer import Printer
@@ -58,6 +61,13 @@ BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
     },
 }
 
+_PROTOCOLS: dict[Kind, tuple[str, str]] = {
+    "printer": ("sco_drivers.printer", "Printer"),
+    "nfc": ("sco_drivers.nfc", "TagReader"),
+    "screen": ("sco_drivers.screen", "Screen"),
+    "touch": ("sco_drivers.touch", "Touch"),
+    "display": ("sco_drivers.display", "QrDisplay"),
+}
 _SPY = ("sco_drivers.spy", "spy_on")
 
 
@@ -87,16 +97,68 @@ def _opener(kind: Kind, url: DeviceUrl) -> Callable[[DeviceUrl], Any]:
         try:
             return cast("Callable[[DeviceUrl], Any]", point.load())
         except Exception as error:  # a third party's module may raise anything
-            raise DriverUnavailable(f"the driver {point.value} cannot be loaded: {error}", url=url.text) from error
+            raise DriverUnavailable(f"{_named(point)} cannot be loaded: {error}", url=url.text) from error
     raise UnknownScheme(
         f"no {kind} driver has the scheme {url.scheme!r}", url=url.text, hint="known: " + ", ".join(schemes(kind))
     )
 
 
+def _named(point: EntryPoint) -> str:
+    """A third party's driver, so that its fault is not looked for here."""
+    package = getattr(point.dist, "name", None)
+    return f"the driver {point.value}" + (f" of the package {package}" if package else "")
+
+
 def _open(kind: Kind, text: str) -> Any:
     url = DeviceUrl.parse(text)
-    device = _opener(kind, url)(url)
+    opener = _opener(kind, url)
+    device = opener(url) if url.scheme in BACKENDS[kind] else _open_foreign(kind, url, opener)
     return _load(*_SPY)(kind, device, url) if url.spied else device
+
+
+def _open_foreign(kind: Kind, url: DeviceUrl, opener: Callable[[DeviceUrl], Any]) -> Any:
+    """A third party's device, which must be what its kind's protocol asks for: a member that is missing would
+    otherwise be noticed in the middle of a payment.
+
+    Raises:
+        DriverUnavailable: it is not, or the driver raised something of its own; names the driver. DeviceError.
+    """
+    from importlib.metadata import entry_points
+
+    driver = _named(next(iter(entry_points(group=f"sco_drivers.{kind}", name=url.scheme))))
+    try:
+        device = opener(url)
+    except DeviceError:
+        raise
+    except Exception as error:
+        raise DriverUnavailable(f"{driver} failed: {type(error).__name__}: {error}", url=url.text) from error
+    protocol = _load(*_PROTOCOLS[kind])
+    missing = [name for name in vars(protocol) if name[0] != "_" and not _has(device, name)]
+    if missing:
+        _close_foreign(device)
+        raise DriverUnavailable(
+            f"{driver} is faulty: its {type(device).__name__} is no {protocol.__name__}, it lacks {', '.join(missing)}",
+            url=url.text,
+            hint=f"sco-hwtest run --{kind} URL checks a driver",
+        )
+    return device
+
+
+def _has(device: object, name: str) -> bool:
+    """Whether it has that member, without reading it, unless it makes its members when they are asked for."""
+    if any(name in vars(cls) for cls in type(device).__mro__) or name in getattr(device, "__dict__", {}):
+        return True
+    try:
+        return hasattr(device, name)
+    except Exception:
+        return False
+
+
+def _close_foreign(device: object) -> None:
+    close = getattr(device, "close", None)
+    if callable(close):
+        with contextlib.suppress(Exception):
+            close()
 
 
 def check_url(kind: Kind, url: str) -> list[BadDeviceUrl]:

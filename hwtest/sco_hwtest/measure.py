@@ -44,7 +44,7 @@ _READ_ROUNDS = 10
 _WRITE_ROUNDS = 3
 _SCENE_ROUNDS = 3
 _SPIN_S = 1.5
-_PAPER_PX = 360
+_PAPER_PX = 520
 
 Measure = Callable[[Any, DeviceReport, Operator], None]
 

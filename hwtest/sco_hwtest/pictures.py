@@ -7,7 +7,7 @@ import io
 from PIL import Image
 
 _GAP = 12
-_LONGEST_SIDE = 2400
+_LONGEST_SIDE = 3600
 
 
 def png_of(image: Image.Image) -> bytes:
@@ -18,9 +18,9 @@ def png_of(image: Image.Image) -> bytes:
 
 
 def contact_sheet(pictures: list[Image.Image]) -> Image.Image:
-    """Pictures of one size on one sheet, three in a row, at most 2400 px on its longer side."""
+    """Pictures of one size on one sheet, two in a row, at most 3600 px on its longer side."""
     wide, high = pictures[0].size
-    across = min(3, len(pictures))
+    across = min(2, len(pictures))
     rows = -(-len(pictures) // across)
     sheet = Image.new("RGB", (across * (wide + _GAP) + _GAP, rows * (high + _GAP) + _GAP), (0x78, 0x80, 0x88))
     for number, picture in enumerate(pictures):

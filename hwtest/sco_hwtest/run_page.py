@@ -1,4 +1,4 @@
-"""A run as one HTML page that needs no other file. What failed comes first."""
+"""A run as one HTML page that needs no other file. The first screen says whether it passed, and why not."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from html import escape
 from sco_hwtest.page import MARKS, css_class, facts, page, table_of, verdict_box, words
 from sco_hwtest.results import KIND_LABELS, CheckResult, DeviceReport, Figure, Picture, Report, Verdict, format_duration
 
+_SHOWN_FAILURES = 3
+"""Of a device, on the first screen."""
+_HALF_PX, _PAGE_PX = 520, 1070
+"""Up to how many px two pictures stand side by side, and how wide the page's cards are."""
+
 
 def html(report: Report) -> str:
     """The page."""
-    parts = [verdict_box(report.verdict, report.summary), facts(_facts(report)), _what_to_do(report)]
+    parts = [verdict_box(report.verdict, report.summary), _devices(report)]
     parts += [_device(device, f"device-{number}") for number, device in enumerate(report.devices, 1)]
+    parts.append(facts(_facts(report)))
     return page(f"Device test, {_day(report.started)}", "".join(parts))
 
 
@@ -25,22 +31,44 @@ def _day(at: float) -> str:
     return time.strftime("%d %b %Y, %H:%M", time.localtime(at))
 
 
-def _what_to_do(report: Report) -> str:
+def _devices(report: Report) -> str:
+    """A row for each device: its verdict, and why it is no better."""
     rows = []
     for place, device in enumerate(report.devices, 1):
-        for check in device.checks:
-            if check.verdict is Verdict.FAILED:
-                todo = f'<br><span class="todo">Do: {words(check.to_do)}</span>' if check.to_do else ""
-                name = escape(check.name)
-                rows.append(
-                    f'<li><a href="#device-{place}"><b>{escape(KIND_LABELS[device.kind])}</b></a> '
-                    f'<code class="url">{escape(device.url)}</code> {name}: {words(check.found)}{todo}</li>'
-                )
-    if not rows:
-        return ""
-    return (
-        f'<section class="card"><header><h2>What failed</h2></header><ol class="todos">{"".join(rows)}</ol></section>'
-    )
+        verdict = css_class(device.verdict)
+        rows.append(
+            f'<tr><td class="mark {verdict}">{MARKS[device.verdict]}</td>'
+            f'<td class="device"><a href="#device-{place}">{escape(KIND_LABELS[device.kind])}</a>'
+            f'<div class="url">{escape(device.url)}</div></td><td>{_why(device)}</td></tr>'
+        )
+    return f'<section class="card"><table class="summary">{"".join(rows)}</table></section>' if rows else ""
+
+
+def _why(device: DeviceReport) -> str:
+    """What failed with what to do about it, then what is missing; the counts where all passed."""
+    failed = [check for check in device.checks if check.verdict is Verdict.FAILED]
+    parts = [
+        f"<div><b>{escape(check.name)}</b>: {words(check.found)}"
+        + (f'<div class="todo">Do: {words(check.to_do)}</div>' if check.to_do else "")
+        + "</div>"
+        for check in failed[:_SHOWN_FAILURES]
+    ]
+    if len(failed) > _SHOWN_FAILURES:
+        parts.append(f"<div>and {len(failed) - _SHOWN_FAILURES} more, see below</div>")
+    if left_out := [check for check in device.checks if check.verdict is Verdict.NOT_RUN]:
+        reasons = list(dict.fromkeys(words(check.found) for check in left_out if check.found))
+        reason = f": {'; '.join(reasons)}" if len(reasons) in (1, 2) else ", see below"
+        parts.append(f"<div>{_several(Verdict.NOT_RUN, len(left_out))}{reason}</div>")
+    if unanswered := device.count(Verdict.NOT_ANSWERED):
+        parts.append(f"<div>{_several(Verdict.NOT_ANSWERED, unanswered)}</div>")
+    passed = device.count(Verdict.PASSED)
+    return "".join(parts) or f"{passed} {'check' if passed == 1 else 'checks'} passed"
+
+
+def _several(verdict: Verdict, count: int) -> str:
+    if verdict is Verdict.NOT_ANSWERED:
+        return f"{count} {'question was' if count == 1 else 'questions were'} not answered"
+    return f"{count} {'check was' if count == 1 else 'checks were'} not run"
 
 
 def _device(device: DeviceReport, anchor: str) -> str:
@@ -52,27 +80,33 @@ def _device(device: DeviceReport, anchor: str) -> str:
     )
     about = table_of(device.about.items())
     figures = _figures(device.figures)
-    sides = [
-        f"<div><h3>Measured</h3>{figures}</div>" if figures else "",
-        f"<div><h3>About it</h3>{about}</div>" if about else "",
-    ]
-    both = "".join(side for side in sides if side)
-    two = f'<div class="two">{both}</div>' if all(sides) else both
+    measured = f"<h3>Measured</h3>{figures}" if figures else ""
+    folded = _folded("About it", about) if about else ""
     return (
-        f'<section class="card" id="{anchor}">{head}<h3>Checks</h3>{_checks(device.checks)}{two}'
-        f"{_pictures(device.pictures)}{_dumps(device.dumps)}</section>"
+        f'<section class="card" id="{anchor}">{head}<h3>Checks</h3>{_checks(device.checks)}'
+        f"{_pictures(device.pictures)}{measured}{folded}{_dumps(device.dumps)}</section>"
     )
 
 
+def _folded(summary: str, body: str) -> str:
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>"
+
+
 def _checks(checks: list[CheckResult]) -> str:
-    """What failed first; checks left out for the same reason share a row."""
-    order = (Verdict.FAILED, Verdict.NOT_ANSWERED, Verdict.NOT_RUN, Verdict.PASSED)
+    """What failed first; checks left out for the same reason share a row; those that passed are folded."""
+    order = (Verdict.FAILED, Verdict.NOT_ANSWERED, Verdict.NOT_RUN)
+    passed = [check for check in checks if check.verdict is Verdict.PASSED]
+    rest = sorted((check for check in checks if check not in passed), key=lambda check: order.index(check.verdict))
     groups: dict[object, list[CheckResult]] = {}
-    for check in sorted(checks, key=lambda check: order.index(check.verdict)):
-        left_out = check.verdict in (Verdict.NOT_RUN, Verdict.NOT_ANSWERED)
+    for check in rest:
+        left_out = check.verdict is not Verdict.FAILED
         groups.setdefault((check.verdict, check.found, check.to_do) if left_out else check.name, []).append(check)
-    rows = (_row(group[0]) if len(group) == 1 else _left_out(group) for group in groups.values())
-    return f"<table>{''.join(rows)}</table>"
+    rows = "".join(_row(group[0]) if len(group) == 1 else _left_out(group) for group in groups.values())
+    shown = f"<table>{rows}</table>" if rows else ""
+    if not passed:
+        return shown
+    count = f"{MARKS[Verdict.PASSED]} {len(passed)} {'check' if len(passed) == 1 else 'checks'} passed"
+    return shown + _folded(count, f"<table>{''.join(map(_row, passed))}</table>")
 
 
 def _row(check: CheckResult) -> str:
@@ -93,9 +127,8 @@ def _found(check: CheckResult) -> str:
 
 def _left_out(checks: list[CheckResult]) -> str:
     verdict = checks[0].verdict
-    many = "questions were not answered" if verdict is Verdict.NOT_ANSWERED else "checks were not run"
     items = "".join(f"<li>{words(check.what)}</li>" for check in checks)
-    body = f'{len(checks)} {many}{_found(checks[0])}<ul class="list">{items}</ul>'
+    body = f'{_several(verdict, len(checks))}{_found(checks[0])}<ul class="list">{items}</ul>'
     return f'<tr><td class="mark {css_class(verdict)}">{MARKS[verdict]}</td><td>{body}</td><td class="num"></td></tr>'
 
 
@@ -117,17 +150,20 @@ def _figures(figures: list[Figure]) -> str:
 
 
 def _pictures(pictures: list[Picture]) -> str:
+    """Each as large as the page; a click shows it pixel for pixel."""
     shown = []
     for picture in pictures:
         wide, high = _size(picture.png)
         shown_wide = picture.width or wide
-        place = "wide" if shown_wide > 1500 else "half" if shown_wide > 700 else ""
+        place = "wide" if shown_wide > _HALF_PX else ""
         data = base64.b64encode(picture.png).decode()
         note = " (how it should look)" if picture.ours else ""
+        zoom = '<input type="checkbox" class="zoom" aria-label="full size">' if wide > min(shown_wide, _PAGE_PX) else ""
+        larger = "; click for full size" if zoom else ""
         shown.append(
-            f'<figure class="{place}"><img src="data:image/png;base64,{data}" width="{shown_wide}" '
-            f'height="{high * shown_wide // wide}" alt="{escape(picture.caption)}">'
-            f"<figcaption>{escape(picture.caption + note)}</figcaption></figure>"
+            f'<figure class="{place}"><label>{zoom}<img src="data:image/png;base64,{data}" width="{shown_wide}" '
+            f'height="{high * shown_wide // wide}" alt="{escape(picture.caption)}"></label>'
+            f"<figcaption>{escape(picture.caption + note)}{larger}</figcaption></figure>"
         )
     return f'<h3>Pictures</h3><div class="pictures">{"".join(shown)}</div>' if shown else ""
 
@@ -138,4 +174,4 @@ def _size(png: bytes) -> tuple[int, int]:
 
 
 def _dumps(dumps: dict[str, str]) -> str:
-    return "".join(f"<h3>{escape(caption)}</h3><pre>{escape(text)}</pre>" for caption, text in dumps.items())
+    return "".join(_folded(caption, f"<pre>{escape(text)}</pre>") for caption, text in dumps.items())

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sco_payment.attempt import Phase as Phase
     from sco_payment.attempt import View as View
     from sco_payment.customer.picture import render as render
+    from sco_payment.customer.theme import load_theme as load_theme
     from sco_payment.customer.ui import Button as Button
     from sco_payment.customer.ui import LaneUI as LaneUI
     from sco_payment.customer.ui import NoUI as NoUI
@@ -111,6 +112,7 @@ _WHERE = {
     "check_order": "order",
     "format_amount": "money",
     "load_settings": "settings_reader",
+    "load_theme": "customer.theme",
     "open_lane": "assemble",
     "render": "customer.picture",
     "settings_from_mapping": "settings_reader",

@@ -83,6 +83,10 @@ class Acquirer(Protocol):
         """How far the acquirer's clock is ahead of lane time, in s; None where that is not known. The lane reports it
         from `CLOCKS_AGREE_S` on; the adapter allows for it in the times that it sends."""
 
+    @property
+    def link_hosts(self) -> Collection[str]:
+        """The acquirer's own hosts: links to them and their subdomains may be shown, as those of nspk.ru may."""
+
     def create(self, plan: Plan, seq: int, foreign_ids: Collection[str]) -> Created | CreateFailed:
         """Create the plan's payment, at most one for each `plan.key`, however often it is called.
 

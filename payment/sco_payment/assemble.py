@@ -18,10 +18,11 @@ from sco_payment.attempt import Message
 from sco_payment.customer.presenter import Presenter
 from sco_payment.customer.qr_display import CodeDisplay
 from sco_payment.customer.texts import LANGUAGES
+from sco_payment.customer.theme import load_theme
 from sco_payment.customer.ui import Choose, LaneUI, NoUI, ScreenUI, SeveralUIs
 from sco_payment.devices import ReopeningDevice
 from sco_payment.events import Observer, TagChanged, TagEnduranceExceeded, isolated, null_observer, stamped
-from sco_payment.journal import Journal
+from sco_payment.journal.opening import open_journal
 from sco_payment.lane import Lane, LaneDevice
 from sco_payment.runtime import Runtime, ThreadRuntime
 from sco_payment.settings import Settings
@@ -48,7 +49,8 @@ def screen_ui(settings: Settings) -> LaneUI:
             "sco_drivers.screen.console"
         ).watch_exits()  # here, because the screen is opened in another thread
     touch = [ReopeningDevice(partial(open_touch, url)) for url in devices.touch]
-    return ScreenUI(ReopeningDevice(partial(open_screen, devices.screen)), touch, LANGUAGES[settings.lane.language])
+    screen = ReopeningDevice(partial(open_screen, devices.screen))
+    return ScreenUI(screen, touch, LANGUAGES[settings.lane.language], theme=load_theme(settings))
 
 
 def _screen_devices(screen: LaneUI, settings: Settings) -> list[LaneDevice]:
@@ -96,7 +98,7 @@ def open_lane(
         _check_ui(given)
     runtime = ThreadRuntime() if runtime is None else runtime
     acquirer = open_acquirer(settings, _LaneClock(runtime), token)
-    journal = Journal(settings.journal.path, lane_id=settings.lane.pos_id, acquirer=acquirer.name)
+    journal = open_journal(settings, acquirer.name)
     gc.collect()  # what the imports left over; the devices' drivers then find room
     observer = stamped(isolated(observer), runtime.now)
     texts = LANGUAGES[settings.lane.language]

@@ -251,6 +251,14 @@ class Lane:
         """Keep the outcome on the screen for `lane.result_s`. The till has got it before."""
         self._runtime.pause(round(self.settings.lane.result_s * 1000))
 
+    def show_idle(self, attempt: str) -> None:
+        """Take the outcome of an attempt, which was there for `lane.result_s`, from the screen. From any thread.
+
+        Nothing happens where the screen shows another attempt, or none, by now. A lane that is closed after each payment
+        does not need it.
+        """
+        self._loop.customer.show_idle(attempt)
+
     def enable_tag(self) -> None:
         """An operator has checked the NFC tag that was put out of use: use it again if it is found in order."""
         self._loop.customer.enable_tag()
@@ -320,6 +328,7 @@ class Lane:
             remaining=order.lacking_kopecks - order.due_kopecks,
             timing=settings.machine_timing,
             till_id=till_id,
+            link_hosts=tuple(dict.fromkeys((*self._loop.acquirer.link_hosts, *settings.display.link_hosts))),
         )
 
     def _pass_gate(self, plan: m.Plan) -> None:
@@ -330,7 +339,7 @@ class Lane:
             self._loop.run_once(limit)
             reason = self._gate(plan)
         if reason is not None:
-            raise PaymentRefused(reason + ": see `sco-pay cases` and `sco-pay recover`", self._refusal(plan))
+            raise PaymentRefused(reason + self._where_to_look(plan), self._refusal(plan))
 
     def _refusal(self, plan: m.Plan) -> Refusal:
         """The kind of a refusal by the gate."""
@@ -341,6 +350,15 @@ class Lane:
         if m.gate(plan.order_no, plan.sticker_id, [one for one in others if one.phase not in m.FINAL]) is not None:
             return Refusal.OPEN
         return Refusal.PAID if m.Phase.PAID in of_order else Refusal.ORDER
+
+    def _where_to_look(self, plan: m.Plan) -> str:
+        """Which command has something about the attempts that block the plan."""
+        blocking = {state.plan.key: state for state in self.journal.conflicting_attempts(plan.order_no)}
+        numbers = [str(case.number) for case in self.journal.cases() if case.attempt in blocking]
+        if numbers:
+            return f": see `sco-pay cases {numbers[0]}`"
+        unfinished = any(state.phase not in m.FINAL for state in blocking.values())
+        return ": `sco-pay recover` asks the acquirer again" if unfinished else ""
 
     def _gate(self, plan: m.Plan) -> str | None:
         archived = self.journal.archived_payment(plan.order_no)

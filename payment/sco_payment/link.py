@@ -3,7 +3,7 @@
 A link is *verified* when its form, checksum, amount and currency all agree with the payment. It is *unverifiable* when
 it is an https link that carries too little to check (another host, no crc, a QRC id of a form that is not known): it
 can be presented, with a warning. It is *refused* when anything in it contradicts the payment or another part of the
-link: no customer sees it.
+link, or when it leads to a host that is neither NSPK's nor one of those that the lane trusts: no customer sees it.
 
 Source of the format: the links that NSPK and banks publish. The checksum is CRC-16/CCITT-FALSE of everything before
 `&crc=`, in four hex digits. NSPK's newest format is not public: a form that is not known is no reason to refuse.
@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 HOST = "qr.nspk.ru"
-_DOMAIN = ".nspk.ru"
+_DOMAIN = "nspk.ru"
 MAX_LENGTH = 512
 """Characters. A published link has 105; a code of more than this could not be scanned from a receipt."""
 
@@ -26,6 +27,8 @@ _QRC_ID = re.compile(r"[A-Z][SD][A-Z0-9]{30}")
 _BANK = re.compile(r"\d{12}")
 _SUM = re.compile(r"\d{1,12}")
 _CRC = re.compile(r"[0-9A-Fa-f]{4}")
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"({_LABEL}\.)+[a-z]([a-z0-9-]{{0,61}}[a-z0-9])?")
 
 
 class Verdict(Enum):
@@ -111,10 +114,17 @@ def parse(text: str) -> SbpLink | None:
     )
 
 
-def judge(text: str, *, kopecks: int | None = None, currency: str = "RUB") -> Judgement:
-    """Judge `text` against a payment of `kopecks` in `currency`; without `kopecks`, only the link itself."""
+def judge(
+    text: str, *, kopecks: int | None = None, currency: str = "RUB", hosts: Collection[str] | None = None
+) -> Judgement:
+    """Judge `text` against a payment of `kopecks` in `currency`; without `kopecks`, only the link itself.
+
+    `hosts` are those whose links may be shown besides NSPK's, with their subdomains; None for any public one.
+    """
     try:
         link = parse(text)
+        if hosts is not None:
+            _check_host(urlsplit(text).hostname or "", hosts)
     except LinkRefused as refusal:
         return Judgement(Verdict.REFUSED, str(refusal))
     if link is None:
@@ -134,7 +144,10 @@ def judge(text: str, *, kopecks: int | None = None, currency: str = "RUB") -> Ju
         return Judgement(Verdict.UNVERIFIABLE, "the link has no crc", link)
     if link.sum_kopecks is None and not link.static:
         return Judgement(Verdict.UNVERIFIABLE, "the dynamic link has no amount", link)
-    return Judgement(Verdict.VERIFIED, "form, crc, amount and currency agree", link)
+    agreed = ["form", "crc"]
+    agreed += ["amount"] if kopecks is not None and link.sum_kopecks is not None else []
+    agreed += ["currency"] if link.currency is not None else []
+    return Judgement(Verdict.VERIFIED, f"{', '.join(agreed[:-1])} and {agreed[-1]} agree", link)
 
 
 def same_code(first: str, second: str) -> bool:
@@ -148,6 +161,19 @@ def same_code(first: str, second: str) -> bool:
     if Verdict.REFUSED in (one.verdict, other.verdict) or one.link is None or other.link is None:
         return False
     return one.link.qrc_id == other.link.qrc_id
+
+
+def is_host(text: str) -> bool:
+    """Whether `text` is the name of a public host, as `judge` takes it: lower case, no address, no dot at its end."""
+    return len(text) <= 253 and _HOST.fullmatch(text) is not None
+
+
+def _check_host(host: str, hosts: Collection[str]) -> None:
+    if not any(f".{host}".endswith(f".{one}") for one in (_DOMAIN, *hosts)):
+        raise LinkRefused(
+            f"{host} is neither {_DOMAIN} nor a host of the acquirer: if its links are to be shown, add it to "
+            "display.link_hosts"
+        )
 
 
 def _split(text: str) -> SplitResult:
@@ -168,8 +194,10 @@ def _split(text: str) -> SplitResult:
         raise LinkRefused("the link has a user name in it, which hides where it leads")
     if parts.hostname == HOST and (port is not None or parts.fragment or not text.startswith(f"https://{HOST}/")):
         raise LinkRefused(f"the link is not of the form https://{HOST}/QRC?...")
-    if "nspk" in parts.hostname and not f".{parts.hostname}".endswith(_DOMAIN):
-        raise LinkRefused(f"{parts.hostname} only looks like {_DOMAIN[1:]}")
+    if not is_host(parts.hostname):
+        raise LinkRefused(f"{parts.hostname} is not the name of a public host")
+    if "nspk" in parts.hostname and not f".{parts.hostname}".endswith(f".{_DOMAIN}"):
+        raise LinkRefused(f"{parts.hostname} only looks like {_DOMAIN}")
     return parts
 
 

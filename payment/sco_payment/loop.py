@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from sco_drivers.plain import one_line
 from sco_payment import attempt as m
+from sco_payment import unforeseen
 from sco_payment.acquirer import CLOCKS_AGREE_S, Acquirer
 from sco_payment.attempt import Message
 from sco_payment.customer.display import CustomerDisplay
@@ -39,6 +41,8 @@ _JOURNAL_TRIES = 10
 _JOURNAL_RETRY_MS = 1_000
 _HEARD = (m.Created, m.PaymentStatusReceived, m.PaymentNotListed)
 """Answers that are certainly the acquirer's."""
+_UNANSWERED = 2
+"""From that many polls in a row without a status on, the customer reads that the payment is being checked."""
 _PAYABLE = frozenset({m.Phase.PRESENTING, m.Phase.WAITING, m.Phase.ASKING})
 
 
@@ -103,6 +107,7 @@ class Loop:
         self._recovered = False
         self._last_notes: dict[str, str] = {}
         self._failures: dict[str, str] = {}
+        self._unanswered: dict[str, set[int]] = {}  # polls in a row without a status, by their seq
         self._resolutions_problem = ""
         self._clock_ahead_s = 0.0
 
@@ -155,7 +160,7 @@ class Loop:
             self.attempts = {
                 key: state for key, state in self.attempts.items() if state.phase not in m.FINAL or key in kept
             }
-        for memory in (self.cases, self._last_notes, self._failures):
+        for memory in (self.cases, self._last_notes, self._failures, self._unanswered):
             for key in [key for key in memory if key not in self.attempts]:
                 del memory[key]
 
@@ -268,7 +273,11 @@ class Loop:
                 case = self._record(event, after, effects)
             self.attempts[key] = after
         self._report(before, event, after, case)
+        checking = self._checking(key)
+        self._count_unanswered(before, event, after)
         self.perform(after, effects)
+        if after.phase is before.phase is m.Phase.WAITING and checking is not self._checking(key):
+            self._show(after, m.View.PAY)
 
     def _record(self, event: m.Event, after: m.State, effects: Iterable[m.Effect]) -> int | None:
         """Put the step on disk; returns the number of the case that it opened.
@@ -326,7 +335,7 @@ class Loop:
         """Put answers on the timeline when they change: a case must show what was asked and answered."""
         match event:
             case m.PaymentStatusReceived():
-                amount = format_amount(event.kopecks, sign=event.currency)
+                amount = format_amount(event.kopecks, currency=event.currency)
                 text = f"acquirer: {event.status.value} ({event.acquirer_status}), {amount}"
                 if not event.proved:
                     text += f"; that is payment {event.payment_id}, which agrees in order and sum and names no attempt"
@@ -351,6 +360,23 @@ class Loop:
         self._last_notes[key] = text
         self.note(key, text, event.at_ms)
 
+    def _count_unanswered(self, before: m.State, event: m.Event, after: m.State) -> None:
+        """Count the polls that brought no status: also one that the next overtook, and those before «Повторить»."""
+        polls = self._unanswered.setdefault(after.plan.key, set())
+        match event:
+            case m.PaymentStatusReceived() | m.StatusUnavailable() if event.seq in (before.seq, before.earlier_seq):
+                if after.last_status_at_ms != before.last_status_at_ms:
+                    polls.clear()
+                else:
+                    polls.add(event.seq)
+            case m.Retry() if after is not before:
+                polls.update(range(-_UNANSWERED, 0))
+        if after.earlier_seq:
+            polls.add(after.earlier_seq)
+
+    def _checking(self, key: str) -> bool:
+        return len(self._unanswered.get(key, ())) >= _UNANSWERED
+
     def _compare_clocks(self, key: str, at: int) -> None:
         """Report a lane whose clock is wrong, and again when that changes."""
         ahead = self.acquirer.clock_ahead_s
@@ -363,6 +389,7 @@ class Loop:
 
     def note(self, key: str | None, text: str, at: int) -> None:
         """Put a note on the timeline of the attempt, if it belongs to one; from any thread."""
+        text = one_line(text)
         self.observer(NoteAdded(attempt=key, text=text))
         if key is None:
             return
@@ -407,7 +434,7 @@ class Loop:
                 return key, send()
             except Exception as error:
                 log.exception("a request to the acquirer failed in an unforeseen way")
-                return key, broken(self._runtime.now(), f"unforeseen: {type(error).__name__}")
+                return key, broken(self._runtime.now(), unforeseen.describe(error))
 
         self._runtime.submit("acquirer", work)
 
@@ -433,4 +460,5 @@ class Loop:
 
     def _show(self, state: m.State, view: m.View) -> None:
         if self._on_screen(state.plan.key):
-            self.customer.show(state, view, self.cases.get(state.plan.key))
+            key = state.plan.key
+            self.customer.show(state, view, self.cases.get(key), checking=self._checking(key))

@@ -40,6 +40,14 @@ class LaneSettings:
     language: str = _setting("ru", "language of the lane's texts", choices=("ru", "en"))
     acquirer: str = _setting("paymaster", "who takes the payments: paymaster, or the name of an installed adapter")
     result_s: float = _setting(5.0, "how long the screen shows paid or not paid", min=0, max=60)
+    logo: str = _setting(
+        "", "PNG file next to «Откройте приложение банка», e.g. the sign of SBP; relative: from the settings file"
+    )
+    accent: str = _setting("", "colour of the button that stands out and of the drawings, as #rrggbb; empty: blue")
+    theme: str = _setting(
+        "",
+        "TOML file with the shop's colours; refused if a text in them cannot be read; relative: from the settings file",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +91,11 @@ class DisplaySettings:
     sticker_id: str = _setting("", "mode 2 static: id of the cash link that the lane activates")
     plate_link: str = _setting("", "mode 2 static: the link that plate and tag carry")
     qr_with_plate: bool = _setting(True, "mode 2: show the QR code on the screen too")
+    link_hosts: tuple[str, ...] = _setting(
+        (),
+        "hosts whose links may be shown besides nspk.ru and the acquirer's own, with their subdomains; links to any "
+        "other are refused",
+    )
     retract_ticket: str = _setting(
         "end",
         "mode 0, a printer that holds the ticket in its output: when one that nobody took is retracted. end: when the "
@@ -159,11 +172,16 @@ class DialogSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSettings:
-    """Where the journal is kept."""
+    """Where the journal is kept, and what remembers its last row."""
 
     path: str = _setting(
         "",
         "SQLite file on a disk that survives power loss; its folder must exist; relative: from the settings file",
+    )
+    anchor: str = _setting(
+        "",
+        "file, best on another disk, that remembers the journal's last row, so that a lost journal or an older copy is "
+        "noticed; empty: one in the unit's state folder (STATE_DIRECTORY), where that is not the journal's",
     )
 
 

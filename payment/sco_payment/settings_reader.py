@@ -7,9 +7,11 @@ paths in the settings file start at its own folder.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import Field, fields
 from pathlib import Path
@@ -21,17 +23,21 @@ from sco_payment import link as links
 from sco_payment.acquirer import check_settings
 from sco_payment.attempt import Mode
 from sco_payment.customer.texts import is_utf8
+from sco_payment.customer.theme import read_theme
 from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, ServiceSettings, Settings
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _LONGEST_PLATE_S = 1200.0
 """For which SBP keeps an amount on a cash link."""
-_URLS = tuple[str, ...]
-"""Type of a setting that is one URL or a list of them."""
+_LONGEST_FILE = 1 << 20
+"""Bytes. The longest settings that a lane needs have some thousands."""
+_LONGEST_SHOWN = 320
+_TEXTS = tuple[str, ...]
+"""Type of a setting that is one text or a list of them."""
 _CLIENTS = dict[str, dict[str, str]]
 """Type of the table of the service's clients."""
 _ROLES = ("till", "attendant", "monitor")
-_IN_ENVIRONMENT = (str, int, float, bool, _URLS)
+_IN_ENVIRONMENT = (str, int, float, bool, _TEXTS)
 """Types of settings that an environment variable can hold."""
 
 
@@ -41,12 +47,14 @@ class SettingsError(ValueError):
     Attributes:
         source: the file, or what else the settings came from.
         problems: one sentence a problem: the setting, what was found and what to write.
+        settings: what could be read all the same, with defaults for the rest; None if nothing could.
     """
 
-    def __init__(self, source: str, problems: list[str]) -> None:
+    def __init__(self, source: str, problems: list[str], settings: Settings | None = None) -> None:
         super().__init__(f"{source}: " + "; ".join(problems))
         self.source = source
         self.problems = problems
+        self.settings = settings
 
 
 def load_settings(path: str | Path, environment: Mapping[str, str] | None = None, *, token: bool = True) -> Settings:
@@ -62,7 +70,8 @@ def load_settings(path: str | Path, environment: Mapping[str, str] | None = None
     """
     source = str(path)
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")  # editors on Windows write a byte order mark
+        data = _read(Path(path))
+        text = data.decode("utf-8-sig")  # editors on Windows write a byte order mark
     except FileNotFoundError:
         raise SettingsError(source, ["no such file"]) from None
     except OSError as error:
@@ -71,17 +80,27 @@ def load_settings(path: str | Path, environment: Mapping[str, str] | None = None
         line = error.object[: error.start].count(b"\n") + 1
         raise SettingsError(source, [f"not UTF-8 text (line {line}): save the file as UTF-8"]) from None
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # tomllib's own, a number of 5,000 digits, a thousand brackets
         raise SettingsError(source, [f"not TOML: {error}"]) from None
-    _resolve_paths(Path(path).parent, data)
-    return settings_from_mapping(data, os.environ if environment is None else environment, source=source, token=token)
+    _resolve_paths(Path(path).parent, table)
+    return settings_from_mapping(table, os.environ if environment is None else environment, source=source, token=token)
+
+
+def _read(path: Path) -> bytes:
+    """The settings file, which may be a pipe of a shell, but has an end. Raises OSError."""
+    with path.open("rb") as file:
+        data = file.read(_LONGEST_FILE + 1)
+    if len(data) > _LONGEST_FILE:
+        raise OSError(errno.EFBIG, f"longer than {_LONGEST_FILE} bytes, which no settings file is")
+    return data
 
 
 def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
     """Let relative paths start at the settings file: a command run elsewhere must not start a second journal."""
     for section, name in (
         ("journal", "path"),
+        ("journal", "anchor"),
         ("paymaster", "token_file"),
         ("paymaster", "ca_file"),
         ("paymaster", "proxy_login_file"),
@@ -89,6 +108,8 @@ def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
         ("service", "tls_certificate"),
         ("service", "tls_key"),
         ("service", "operators_file"),
+        ("lane", "logo"),
+        ("lane", "theme"),
     ):
         _resolve(folder, data.get(section), name)
     service = data.get("service")
@@ -138,7 +159,7 @@ def settings_from_mapping(
     _check_combinations(settings, problems)
     problems += check_settings(settings, environment or {}, credential=token)
     if problems:
-        raise SettingsError(source, problems)
+        raise SettingsError(source, problems, settings)
     return settings
 
 
@@ -203,12 +224,21 @@ def _read_section(
             continue
         problem = _problem_of(raw, hints[key], entry)
         if problem:
-            problems.append(f"{where} = {raw!r}: {problem}")
-        elif hints[key] == _URLS:
+            problems.append(f"{where} = {_shown(raw)}: {problem}")
+        elif hints[key] == _TEXTS:
             values[key] = ((raw,) if raw else ()) if isinstance(raw, str) else tuple(raw)
         else:
             values[key] = float(raw) if hints[key] is float else raw
     return kind(**values)
+
+
+def _shown(raw: Any) -> str:
+    """What was found, for a message: a number of thousands of digits cannot even be written down."""
+    try:
+        text = repr(raw)
+    except ValueError:
+        return "a number"
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
 
 
 def _from_environment(text: str, kind: Any) -> Any:
@@ -219,7 +249,7 @@ def _from_environment(text: str, kind: Any) -> Any:
             return kind(text)
         except ValueError:
             return text
-    return text.split() if kind == _URLS else text
+    return text.split() if kind == _TEXTS else text
 
 
 def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
@@ -237,17 +267,19 @@ def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
             return "must be text in quotes"
         if not is_utf8(raw):  # from the environment; PayMaster and the journal could not store it
             return "must be UTF-8 text"
+        if any(unicodedata.category(char) in ("Cc", "Zl", "Zp") and char != "\n" for char in raw):
+            return "must be without control characters"
         longest = entry.metadata["max"]
         if longest is not None and (len(raw) > longest or not raw.isprintable()):
             return f"must be at most {longest} printable characters, found {len(raw)}"
         choices = entry.metadata["choices"]
         return None if not choices or raw in choices else f"must be one of {', '.join(choices)}"
-    if kind == _URLS:
+    if kind == _TEXTS:
         urls = [raw] if isinstance(raw, str) else raw
         if not isinstance(urls, list) or not all(
             isinstance(url, str) and is_utf8(url) and (url or not raw) for url in urls
         ):
-            return "must be a URL in quotes, or a list of them"
+            return "must be text in quotes, or a list of them"
         twice = sorted({url for url in urls if urls.count(url) > 1})
         return f"{twice[0]} is there twice" if twice else None
     if kind == _CLIENTS:
@@ -319,6 +351,9 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
         problems.append("paymaster.base_url: plain http is allowed only to this machine; write https")
     _check_proxy(paymaster, plain=url is not None and url.scheme == "http", problems=problems)
     _check_file("paymaster.ca_file", paymaster.ca_file, problems)
+    for host in display.link_hosts:
+        if not links.is_host(host):
+            problems.append(f"display.link_hosts: {host!r} is not the name of a public host, e.g. qr.bank.example")
     if display.mode == Mode.PRINT.value and not devices.printer:
         problems.append("display.mode = 0 prints the code, but devices.printer is missing")
     if display.mode == Mode.SCREEN.value and not display.qr_on_screen and not devices.display:
@@ -328,6 +363,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
     if display.mode == Mode.PLATE.value:
         _check_plate(settings, problems)
     _check_file("ticket.logo", settings.ticket.logo, problems)
+    problems += read_theme(settings.lane)[1]
     if devices.nfc_uid:
         try:
             good = len(bytes.fromhex(devices.nfc_uid)) in (4, 7, 10)

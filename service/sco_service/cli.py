@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-import threading
 
 import click
 
@@ -17,6 +16,8 @@ from sco_service.service import Service, ServiceError
 
 log = logging.getLogger(__name__)
 
+_END = (signal.SIGTERM, signal.SIGINT)
+
 
 @click.command()
 @settings_option
@@ -27,9 +28,8 @@ def serve(settings_file: str) -> None:
     """
     settings = load_settings_or_exit(settings_file)
     notifier = Notifier()
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+    # Blocked in all threads, and waited for below: a handler may run too late to end a wait that is about to begin.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _END)
     try:
         service = Service(settings)
     except JournalBusy as error:
@@ -39,6 +39,6 @@ def serve(settings_file: str) -> None:
     with service, notifier.watch(service.is_alive):
         notifier.ready(f"the lane {settings.lane.pos_id} listens at {service.url}")
         click.echo(f"the lane {settings.lane.pos_id} listens at {service.url}", err=True)
-        over.wait()
+        signal.sigwait(_END)
         notifier.stopping()
     sys.exit(ExitStatus.OK)

@@ -1,4 +1,4 @@
-"""The service's pages for browsers: static files of this package, from the folder `pages`."""
+"""The service's pages for browsers: static files of this package, from the folder `pages`, and the screen's fonts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
+    ".ttf": "font/ttf",
     ".woff2": "font/woff2",
     ".webmanifest": "application/manifest+json",
 }
@@ -31,23 +32,26 @@ HEADERS = (
 
 
 class Pages:
-    """The files of one folder, by name; only those that are there when it is made can be asked for.
+    """The files of one folder and the fonts, by name; only those that are there when it is made can be asked for.
 
     Args:
         folder: by default this package's `pages`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = Path(str(files("sco_service"))) / "pages" if folder is None else folder
-        self._names = (
-            {one.name for one in self._folder.iterdir() if one.is_file() and one.suffix in _TYPES}
-            if self._folder.is_dir()
-            else set()
-        )
+        pages = Path(str(files("sco_service"))) / "pages" if folder is None else folder
+        fonts = Path(str(files("sco_drivers.screen"))) / "fonts"
+        self._files = {
+            one.name: one
+            for place in (fonts, pages)
+            if place.is_dir()
+            for one in place.iterdir()
+            if one.is_file() and one.suffix in _TYPES
+        }
 
     def page(self, name: str) -> Response:
         """The file `name`. Raises Problem where there is none."""
-        if name not in self._names:  # a name, never a path
+        path = self._files.get(name)  # a name, never a path
+        if path is None:
             raise Problem("no_such_path", f"there is no page {name[:64]!r}")
-        path = self._folder / name
         return Response(200, path.read_bytes(), _TYPES[path.suffix], HEADERS)

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sco_payment.attempt import FINAL, Mode, Outcome, Phase, State
+from sco_payment.cli.story import story
 from sco_payment.journal import Case, Journal, Record, codec, resolutions
 from sco_payment.journal.describe import describe
 from sco_payment.order import Order
-from sco_service.wording import ADVICE, WHAT_HAPPENED, describe_russian
+from sco_service.wording import ADVICE, WHAT_HAPPENED
 
 Json = dict[str, Any]
 PAGE = 200
@@ -176,15 +177,7 @@ class Records:
             **self.case(number),
             "what_happened": WHAT_HAPPENED[case.reason],
             "what_to_do": ADVICE[case.reason],
-            "timeline": [
-                {
-                    "seq": record.seq,
-                    "at_ms": record.at_ms,
-                    "kind": record.kind,
-                    "text": {"ru": describe_russian(record), "en": describe(record)},
-                }
-                for record in self._journal.timeline(case.attempt)
-            ],
+            "timeline": _evidence(self._journal.timeline(case.attempt)),
         }
 
     def _case(self, case: Case, waiting: Mapping[int, resolutions.Resolution]) -> Json:
@@ -195,6 +188,25 @@ class Records:
             "payment": self.till_id(case.attempt),
             "decided_by": None if decision is None else decision.operator,
         }
+
+
+def _evidence(timeline: list[Record]) -> list[Json]:
+    """What an attendant must know of a case's records, in both languages."""
+    russian, english = (dict(_by_row(timeline, language)) for language in ("ru", "en"))
+    return [
+        {
+            "seq": record.seq,
+            "at_ms": record.at_ms,
+            "kind": record.kind,
+            "text": {"ru": russian[record.seq], "en": english.get(record.seq, describe(record))},
+        }
+        for record in timeline
+        if record.seq in russian
+    ]
+
+
+def _by_row(timeline: list[Record], language: str) -> Iterable[tuple[int, str]]:
+    return ((record.seq, text) for record, text in story(timeline, language))
 
 
 def _of_step(body: Json, before: str | None, case: Any) -> Iterable[Json]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from sco_payment.cli.exit_status import PAYMENT_HELP
-from sco_payment.cli.output import AMOUNT, JsonCommand, fail, json_option
+from sco_payment.cli.output import AMOUNT, TENDERED, JsonCommand, added_up, fail, json_option
 from sco_payment.order import PaymentRefused
 from sco_sim.demo import Demo
+from sco_sim.desk import Desk, Refused
 from sco_sim.paymaster import BadScript, serve
 
 
@@ -45,7 +49,13 @@ from sco_sim.paymaster import BadScript, serve
     help="How the customer answers the dialog Повторить / Отменить.",
 )
 @click.option("--amount", type=AMOUNT, default="253.00", show_default=True, help="The order's total in roubles.")
-@click.option("--tendered-elsewhere", type=AMOUNT, default=0, help="Part of it that is already paid (display mode 1).")
+@click.option(
+    "--tendered-elsewhere",
+    type=TENDERED,
+    multiple=True,
+    callback=added_up,
+    help="Part of it that is already paid (display mode 1). Given several times, it adds up.",
+)
 @click.option(
     "--speed",
     type=click.FloatRange(0.1, 200),
@@ -65,16 +75,48 @@ from sco_sim.paymaster import BadScript, serve
     show_default=True,
     help="Folder for pictures and journal.",
 )
+@click.option("--web", is_flag=True, help="Be the customer and the till yourself, on a web page; Ctrl-C ends it.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="Port of that page on this machine; 0 takes a free one.",
+)
 @json_option
-def demo(**options: Any) -> None:
+@click.pass_context
+def demo(context: click.Context, /, web: bool, port: int, **options: Any) -> None:
     """Take one payment with a simulated PayMaster, simulated devices and a simulated customer."""
+    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if web and (idle := given - {"web", "port", "mode", "out"}):
+        fail(f"--web: you are the customer; leave out {', '.join(sorted(map(_option, idle)))}")
+    if "port" in given and not web:
+        fail("--port is the port of the page: add --web")
     try:
-        status = Demo(**options).run()
+        status = _show_desk(options["out"], options["mode"], port) if web else Demo(**options).run()
     except PaymentRefused as refused:
         fail(str(refused))
     except OSError as error:
         fail(f"the demo cannot run: {error.strerror}: {error.filename or options['out']}")
     sys.exit(status)
+
+
+def _option(name: str) -> str:
+    return "--json" if name == "as_json" else f"--{name.replace('_', '-')}"
+
+
+def _show_desk(out: Path, mode: int, port: int) -> int:
+    """Show the page until Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the lane's process must not be left behind
+    try:
+        with Desk(out, mode=mode, port=port) as desk:
+            click.echo(f"open {desk.url} in a browser; Ctrl-C ends the demo")
+            threading.Event().wait()
+    except Refused as refused:
+        fail(str(refused))
+    except KeyboardInterrupt:
+        return 0
+    return 0
 
 
 @click.command()

@@ -314,7 +314,7 @@ class Demo:
 
     def _settings(self, bench: Bench, sticker: Any) -> Settings:
         journal = self._out / JOURNAL
-        for suffix in ("", "-wal", "-shm", ".lock"):
+        for suffix in ("", "-wal", "-shm", ".lock", ".anchor"):
             journal.with_name(journal.name + suffix).unlink(missing_ok=True)
         document: Mapping[str, Any] = {
             "lane": {"pos_id": "KSO-1", "shop": "Магазин у дома"},

@@ -64,6 +64,7 @@ class Finger:
         self.multi = multi
         self._turn = turn
         self._contacts = 0
+        self._down = False
 
     def emit(self, events: Sequence[Event]) -> None:
         """Send events as they are."""
@@ -87,13 +88,14 @@ class Finger:
         raw_x, raw_y = round(u * self.axis_max), round(v * self.axis_max)
         slot: tuple[Event, ...] = ()
         if self.multi:
-            self._contacts += 1
+            self._contacts += not self._down
             slot = (
                 (EV_ABS, ABS_MT_SLOT, 0),
                 (EV_ABS, ABS_MT_TRACKING_ID, self._contacts),
                 (EV_ABS, ABS_MT_POSITION_X, raw_x),
                 (EV_ABS, ABS_MT_POSITION_Y, raw_y),
             )
+        self._down = True
         self.send(*slot, (EV_KEY, BTN_TOUCH, 1), (EV_ABS, ABS_X, raw_x), (EV_ABS, ABS_Y, raw_y))
 
     def lift(self) -> None:
@@ -101,6 +103,7 @@ class Finger:
         slot: tuple[Event, ...] = ()
         if self.multi:
             slot = ((EV_ABS, ABS_MT_SLOT, 0), (EV_ABS, ABS_MT_TRACKING_ID, -1))
+        self._down = False
         self.send(*slot, (EV_KEY, BTN_TOUCH, 0))
 
     def key(self, code: int) -> None:

@@ -66,10 +66,13 @@ def test_the_scenes_are_those_of_a_lane(language: str) -> None:
     words = {
         text
         for scene in scenes(language=language)
-        for text in (scene.headline, *scene.lines, scene.deadline_label, *(button.label for button in scene.buttons))
+        for text in (
+            *(scene.headline, *scene.lines, scene.number, scene.hint, scene.status, scene.deadline_label),
+            *(button.label for button in scene.buttons),
+        )
         if text
     }
-    elsewhere = {"payment_type", "use_qr", "case", "pay_until", "order", "to_pay"}
+    elsewhere = {"payment_type", "case", "pay_until", "order", "to_pay"}
     elsewhere |= {
         "currency",
         "repeat",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from sco_drivers import registry
 from sco_drivers.errors import BadDeviceUrl, DriverUnavailable, UnknownScheme
+from sco_drivers.screen.null import NullScreen
 from sco_drivers.urls import DeviceUrl, Traits, opener
 
 OPENERS = (registry.open_printer, registry.open_nfc, registry.open_screen, registry.open_touch)
@@ -40,6 +42,7 @@ class Point:
 
     name = "acme"
     value = "acme.screens:open"
+    dist = SimpleNamespace(name="acme-screens")
 
     def __init__(self, loaded: object) -> None:
         self.loaded = loaded
@@ -50,17 +53,61 @@ class Point:
         return self.loaded
 
 
-def third_party(monkeypatch: pytest.MonkeyPatch, loaded: object) -> None:
-    def entry_points(*, group: str, name: str | None = None) -> list[Point]:
-        return [Point(loaded)] if group == "sco_drivers.screen" and name in (None, "acme") else []
+def third_party(monkeypatch: pytest.MonkeyPatch, loaded: object, group: str = "sco_drivers.screen") -> None:
+    def entry_points(**wanted: str) -> list[Point]:
+        return [Point(loaded)] if wanted["group"] == group and wanted.get("name", "acme") == "acme" else []
 
     monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
 
 
+class Panel(NullScreen):
+    """A third party's screen."""
+
+
 def test_third_parties_add_schemes(monkeypatch: pytest.MonkeyPatch) -> None:
-    third_party(monkeypatch, lambda url: ("opened", url.host))
-    assert registry.open_screen("acme://panel7") == ("opened", "panel7")
+    third_party(monkeypatch, lambda url: Panel(url, (1, 1)))
+    assert isinstance(registry.open_screen("acme://panel7"), Panel)
     assert "acme" in registry.schemes("screen")
+
+
+class Unfinished:
+    """A third party's screen that cannot be looked up for buttons."""
+
+    url = "acme://"
+    size = (1, 1)
+    closed = False
+
+    def show(self, scene: object) -> None: ...
+    def check(self) -> None: ...
+    def save_png(self, path: str) -> None: ...
+    def close(self) -> None:
+        Unfinished.closed = True
+
+
+def test_a_third_partys_driver_that_lacks_a_member_is_named_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is opened, and not in the middle of a payment as an error of ours."""
+    third_party(monkeypatch, lambda url: Unfinished())
+    with pytest.raises(DriverUnavailable) as found:
+        registry.open_screen("acme://panel7")
+    words = "the driver acme.screens:open of the package acme-screens is faulty: its Unfinished is no Screen, it lacks"
+    assert f"{words} button_at" in str(found.value)
+    assert Unfinished.closed
+
+
+def test_a_third_partys_driver_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(url: DeviceUrl) -> object:
+        raise KeyError("panel")
+
+    third_party(monkeypatch, broken)
+    with pytest.raises(DriverUnavailable, match="of the package acme-screens failed: KeyError: 'panel'"):
+        registry.open_screen("acme://panel7")
+
+
+@pytest.mark.parametrize("kind", registry.BACKENDS)
+def test_each_kind_is_checked_by_its_protocol(kind: registry.Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    third_party(monkeypatch, lambda url: object(), group=f"sco_drivers.{kind}")
+    with pytest.raises(DriverUnavailable, match=r"it lacks .*close"):
+        getattr(registry, f"open_{kind}")("acme://panel7")
 
 
 def test_a_third_partys_driver_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +256,7 @@ def test_a_third_partys_url_is_checked_where_it_lets_us(monkeypatch: pytest.Monk
     @opener(lambda url: url.integer("tint", 0), example="acme://7", params=("tint",), needs=("host",), simulated=True)
     def open_acme(url: DeviceUrl, tint: int) -> str:
         opened.append(url)
-        return f"opened, {tint}"
+        return Panel(url, (int(tint), 1))
 
     third_party(monkeypatch, open_acme)
     assert registry.check_url("screen", "acme://7?tint=1") == []
@@ -217,7 +264,7 @@ def test_a_third_partys_url_is_checked_where_it_lets_us(monkeypatch: pytest.Monk
     with pytest.raises(BadDeviceUrl):
         registry.open_screen("acme://7?tin=1")
     assert not opened
-    assert registry.open_screen("acme://7?tint=1") == "opened, 1"
+    assert registry.open_screen("acme://7?tint=1").size == (1, 1)
     assert registry.traits("screen", "acme://7") == Traits(simulated=True)
 
     third_party(monkeypatch, lambda url: "opened")  # which does not: its parameters are looked at when it is opened
@@ -297,9 +344,9 @@ def test_the_options_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
     @opener(lambda url: made.append(url), example="acme://")
-    def open_acme(url: DeviceUrl, options: None) -> str:
-        return "opened"
+    def open_acme(url: DeviceUrl, options: None) -> Panel:
+        return Panel(url, (1, 1))
 
     third_party(monkeypatch, open_acme)
-    assert registry.open_screen("acme://") == "opened"
+    assert isinstance(registry.open_screen("acme://"), Panel)
     assert len(made) == 1

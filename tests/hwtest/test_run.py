@@ -17,14 +17,16 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from sco_drivers.errors import DeviceBusy, DeviceTimeout
-from sco_hwtest import Answer, Question, Report, Verdict, run, run_suite, write_html, write_json
+from sco_hwtest import Answer, Question, Report, Verdict, run, run_page, run_suite, write_html, write_json
 from sco_hwtest.cli.main import main
 from sco_hwtest.contracts.check import Check
 from sco_hwtest.manual import tap_the_buttons
 from sco_hwtest.measure import dump
-from sco_hwtest.results import CheckResult, DeviceReport
+from sco_hwtest.pictures import contact_sheet, png_of
+from sco_hwtest.results import CheckResult, DeviceReport, Picture
 from sco_hwtest.run_page import number
 from sco_hwtest.runner import advice
 from sco_hwtest.suites import Suite
@@ -350,8 +352,62 @@ def test_the_page_needs_no_other_file(tmp_path: Path) -> None:
     assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", page)
     assert "<script" not in page
     assert "url(" not in page
-    assert page.index("What failed") < page.index("NTAG213")
+    assert page.index("/dev/no-such-fb") < page.index("NTAG213"), "the first screen says what failed"
     assert 'class="verdict failed"' in page
+
+
+def page_of(*devices: DeviceReport) -> str:
+    return run_page.html(Report([*devices]))
+
+
+def test_the_first_screen_says_of_each_device_whether_it_passed_and_why_not() -> None:
+    failed = [
+        CheckResult(f"check-{number}", "It works.", Verdict.FAILED, 0, "no paper", "load a roll") for number in range(5)
+    ]
+    left_out = [CheckResult("prints", "It prints.", Verdict.NOT_RUN, 0, "the device could not be opened")]
+    unanswered = [CheckResult("letters", "Are they right?", Verdict.NOT_ANSWERED, 0, "no answer")]
+    good = [CheckResult("opens", "It opens.", Verdict.PASSED)]
+    page = page_of(
+        DeviceReport("printer", "tcp://10.0.0.5", checks=[*failed, *left_out, *unanswered]),
+        DeviceReport("nfc", "sim://", checks=good),
+    )
+    first = re.sub("<[^>]+>", " ", page[: page.index('id="device-1"')])
+    assert first.count("no paper") == 3
+    assert "Do: load a roll" in first
+    assert "and 2 more, see below" in first
+    assert "1 check was not run: the device could not be opened" in first
+    assert "1 question was not answered" in first
+    assert "1 check passed" in first
+
+
+def test_checks_that_passed_are_folded_and_others_are_not() -> None:
+    passed = [CheckResult(f"good-{number}", "It works.", Verdict.PASSED) for number in range(3)]
+    bad = CheckResult("bad", "It works.", Verdict.FAILED, 0, "no paper")
+    page = page_of(DeviceReport("printer", "sim://", checks=[*passed, bad]))
+    folded = re.findall("<details>.*?</details>", page)
+    assert ["<summary>✓ 3 checks passed</summary>" in part for part in folded] == [True]
+    assert all(f"good-{number}" in folded[0] for number in range(3))
+    assert "no paper" not in folded[0]
+    assert "<details" not in page_of(DeviceReport("printer", "sim://", checks=[bad]))
+
+
+def test_pictures_are_large_enough_to_judge() -> None:
+    """A ticket nearly at a dot a px, a screen at its own size or the page's; the whole picture a click away."""
+    sizes = {"paper": (640, 900, 520), "screen": (1024, 768, 0), "sheet": (3000, 2000, 0), "tag": (400, 300, 0)}
+    pictures = [
+        Picture(name, png_of(Image.new("1", (wide, high))), width=shown) for name, (wide, high, shown) in sizes.items()
+    ]
+    page = page_of(DeviceReport("screen", "sim://", checks=[], pictures=pictures))
+    places = {name: place for place, name in re.findall(r'<figure class="(\w*)">.*?alt="(\w+)"', page)}
+    assert places == {"paper": "", "screen": "wide", "sheet": "wide", "tag": ""}
+    zooms = {name for name in sizes if re.search(rf'class="zoom"[^>]*><img [^>]*alt="{name}"', page)}
+    assert zooms == {"paper", "sheet"}
+
+
+def test_a_contact_sheet_has_two_pictures_in_a_row() -> None:
+    sheet = contact_sheet([Image.new("RGB", (1024, 768)) for _ in range(3)])
+    assert sheet.width > 2 * 1024
+    assert sheet.height < 3 * 768
 
 
 def test_what_a_device_reports_is_escaped(tmp_path: Path) -> None:

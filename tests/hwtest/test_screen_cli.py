@@ -23,8 +23,8 @@ def test_walk_saves_a_contact_sheet(tmp_path) -> None:
     assert done.exit_code == 0, done.output
     assert "mm a module" in done.output
     with Image.open(sheet) as image:
-        assert image.width == 2400
-        assert decoded(image) == [LINK]
+        assert image.width > 2 * 800, "two in a row, at their own size"
+        assert set(decoded(image)) == {LINK}
 
 
 def test_check_passes_and_names_every_check() -> None:

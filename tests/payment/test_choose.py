@@ -94,7 +94,8 @@ def test_a_lane_without_a_screen_offers_nothing(tmp_path: Path) -> None:
     [
         (ScreenState(View.PAY, "h", link="https://qr.nspk.ru/A"), "qr", "none"),
         (ScreenState(View.PAY, "h", plate=True), "plate", "tap_or_scan"),
-        (ScreenState(View.PAY, "h"), "plate", "spinner"),  # the code is on the ticket
+        (ScreenState(View.PAY, "h", ticket=True), "paper", "ticket"),
+        (ScreenState(View.PAY, "h"), "pay", "spinner"),  # another display has the code
         (ScreenState(View.WAIT, "h"), "wait", "spinner"),
         (ScreenState(View.DIALOG, "h", buttons=(Button("retry", "Повторить", primary=True),)), "dialog", "none"),
         (ScreenState(View.ATTENDANT, "h", case=7), "attendant", "attendant"),
@@ -107,4 +108,4 @@ def test_the_scene_of_a_state(state: ScreenState, name: str, drawing: str) -> No
     assert [(one.action, one.label, one.primary) for one in scene.buttons] == [
         (one.id, one.text, one.primary) for one in state.buttons
     ]
-    assert scene.lines == (("Обращение № 7",) if state.case else ())
+    assert scene.number == ("Обращение № 7" if state.case else "")

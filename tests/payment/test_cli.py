@@ -23,7 +23,7 @@ from sco_payment.events import NoteAdded, StateChanged
 from sco_payment.journal import Journal
 from sco_sim.paymaster import PayMasterSimulator
 from tests.payment.lane_kit import run, settings_file
-from tests.payment.test_link import DYNAMIC
+from tests.payment.test_link import DYNAMIC, PLATE
 
 
 @pytest.mark.parametrize("mode", ["0", "1", "2"])
@@ -59,12 +59,21 @@ def test_demo(tmp_path: Path, mode: str, customer: str, dialog: str, status: int
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["link", "check", DYNAMIC, "--amount", "2.53"], 0, "verified"),
-        (["link", "check", DYNAMIC, "--amount", "2.54"], 1, "253"),
+        (["link", "check", DYNAMIC, "--amount", "2.53"], 0, "verified: form, crc, amount and currency agree"),
+        (["link", "check", DYNAMIC, "--amount", "2.53"], 0, "amount:   2,53\u00a0₽, as asked"),
+        (["link", "check", DYNAMIC, "--amount", "2.54"], 1, "amount:   2,53\u00a0₽, and not 2,54\u00a0₽"),
+        (["link", "check", f" {DYNAMIC}\n"], 0, "verified: form, crc and currency agree"),
+        (["link", "check", DYNAMIC], 0, "not compared: --amount gives what it must be"),
+        (["link", "check", PLATE, "--amount", "5"], 0, "amount:   none to compare with 5,00\u00a0₽"),
+        (["link", "check", PLATE, "--amount", "5"], 0, "verified: form and crc agree"),
+        (["link", "check", "https://pay.example/x", "--amount", "5"], 3, "not compared with 5,00\u00a0₽"),
         (["link", "check", "https://pay.example/x"], 3, "unverifiable"),
         (["refund", "42"], 2, "pos/touch"),
         (["pay", "0", "--settings", "x", "--order", "1"], 2, "more than zero"),
         (["pay", "1.234", "--settings", "x", "--order", "1"], 2, "not an amount"),
+        (["pay", "5", "--settings", "x", "--order", "1", "--order", "2"], 2, "given 2 times; write it once"),
+        (["pay", "5", "--settings", "x", "--order", "1", "--leg", "2", "--leg", "3"], 2, "given 2 times; write it"),
+        (["pay", "5", "--settings", "x", "--settings", "y", "--order", "1"], 2, "given 2 times; write it once"),
         (["settings", "check", "/nowhere.toml"], 2, "no such file"),
         (["simulate", "--script", "dances", "--port", "0"], 2, "expected one of leaves"),
         (["simulate", "--host", "192.0.2.1", "--port", "0"], 2, "choose others with --host and --port"),
@@ -96,6 +105,7 @@ def test_pay_and_what_the_journal_contains(tmp_path: Path) -> None:
         assert json.loads(done.stdout.splitlines()[-1])["outcome"] == "paid"
         again = run("pay", "253", "--settings", file, "--order", "42", **token)
         assert (again.returncode, "already paid" in again.stderr) == (6, True)
+        assert "sco-pay" not in again.stderr.partition(": ")[2], "there is neither a case nor anything to recover"
         again = run("pay", "253", "--settings", file, "--order", "42", "--json", **token)
         assert again.returncode == 6
         assert json.loads(again.stdout)["outcome"] == "refused"
@@ -106,6 +116,17 @@ def test_pay_and_what_the_journal_contains(tmp_path: Path) -> None:
         assert "no case is open" in run("cases", "--settings", file, **token).stdout
         assert "all in order" in run("journal", "verify", "--settings", file, **token).stdout
         assert "no payment is open" in run("recover", "--settings", file, **token).stdout
+
+
+def test_what_other_legs_have_paid_adds_up(tmp_path: Path) -> None:
+    """The last of two amounts would otherwise win, and the customer pay the first one twice."""
+    with PayMasterSimulator(script="pays") as paymaster:
+        file = settings_file(tmp_path, paymaster)
+        done = run(
+            "pay", "1 000,50", "--settings", file, "--order", "42", "--json",
+            "--tendered-elsewhere", "300", "--tendered-elsewhere", "0.50", SCO_PAYMASTER_TOKEN=paymaster.token,
+        )  # fmt: skip
+        assert json.loads(done.stdout.splitlines()[-1])["amount"] == "700.00", done.stderr
 
 
 def started_payment(
@@ -152,18 +173,20 @@ def test_an_interrupt_cancels_properly(tmp_path: Path, number: signal.Signals) -
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_after_the_outcome_does_not_change_the_exit_status(tmp_path: Path, number: signal.Signals) -> None:
-    """While the customer still reads «Оплата прошла успешно»."""
+    """To the very end of the process."""
     with PayMasterSimulator() as paymaster:
-        shown = {"SCO_DEVICES_SCREEN": "none://", "SCO_LANE_RESULT_S": "5", "SCO_TIMING_POLL_INTERVAL_S": "0.2"}
-        process, _ = started_payment(tmp_path, paymaster, **shown)
+        process, _ = started_payment(tmp_path, paymaster, SCO_TIMING_POLL_INTERVAL_S="0.2")
         (payment,) = paymaster.bank.payments.values()
         assert paymaster.phone.pay(payment.link)
         assert process.stdout is not None
         outcomes = (line for line in process.stdout if json.loads(line)["event"] == "outcome")
         assert json.loads(next(outcomes))["outcome"] == "paid"
-        for _ in range(3):  # at the end of `pay`, and after it
+        end = time.monotonic() + 60
+        while (
+            process.poll() is None and time.monotonic() < end
+        ):  # at the end of `pay`, after it, and of the interpreter
             process.send_signal(number)
-            time.sleep(0.3)
+            time.sleep(0.01)
         assert process.wait(60) == 0
 
 
@@ -185,7 +208,7 @@ def test_recovery_after_kill_9(tmp_path: Path, paid_meanwhile: bool) -> None:
             shown = run("cases", "1", "--settings", file, SCO_PAYMASTER_TOKEN=paymaster.token).stdout
             assert "paid_after_restart" in shown
             closing = ["cases", "1", "--settings", file, "--close", "--operator", "Иванова", "--reason", "выдано"]
-            assert "closed by Иванова" in run(*closing, SCO_PAYMASTER_TOKEN=paymaster.token).stdout
+            assert "закрыл(а) Иванова" in run(*closing, SCO_PAYMASTER_TOKEN=paymaster.token).stdout
         else:
             assert (done.returncode, last["outcome"], paymaster.bank.cancels) == (0, "unpaid", 1)
         assert paymaster.bank.creates == 1
@@ -231,7 +254,7 @@ def test_an_open_case_is_reported_until_it_is_closed(tmp_path: Path) -> None:
             assert journal.record(m.Recovered(61_500), state, more, at_ms=61_500) == 1
         listed = run("cases", "--check", "--settings", file)
         assert (listed.returncode, "case 1" in listed.stdout) == (1, True)
-        assert "+61.5 s" in run("cases", "1", "--settings", file).stdout
+        assert "+61.5 с" in run("cases", "1", "--settings", file).stdout
         assert "case 1" in run("recover", "--settings", file, **token).stderr
         assert run("cases", "1", "--check", "--settings", file).returncode == 2
         forgot = run("cases", "1", "--operator", "Иванова", "--reason", "отдали", "--settings", file)
@@ -335,6 +358,8 @@ def test_the_check_reports_all_mistakes_at_once(tmp_path: Path) -> None:
         *("settings", "check", str(file)),
         SCO_PAYMASTER_TOKEN_FILE=str(tmp_path / "none.token"),
         SCO_PAYMASTER_CA_FILE=str(tmp_path / "none.pem"),
+        SCO_JOURNAL_PATH=str(tmp_path / "none" / "journal.db"),
+        SCO_TICKET_LOGO=str(tmp_path / "none.png"),
         SCO_DISPLAY_MODE="9",
         SCO_DISPLAY_MOD="0",
         SCO_DEVICES_PRINTER="tcp://10.0.0.5:9100?paper_mm=20&qr_mm=40",
@@ -344,6 +369,8 @@ def test_the_check_reports_all_mistakes_at_once(tmp_path: Path) -> None:
     for word in (
         f"paymaster.token_file: {tmp_path}/none.token: No such file",
         f"paymaster.ca_file: {tmp_path}/none.pem: No such file",
+        f"journal.path: {tmp_path}/none: there is no such folder",
+        f"ticket.logo: {tmp_path}/none.png: No such file",
         "SCO_DISPLAY_MODE = 9",
         "SCO_DISPLAY_MOD: unknown setting display.mod",
         "paper_mm='20' is out of range 50..120",
@@ -352,6 +379,20 @@ def test_the_check_reports_all_mistakes_at_once(tmp_path: Path) -> None:
     ):
         assert word in done.stderr, word
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["0", "1", "2"])
+@pytest.mark.parametrize("simulated", [True, False])
+def test_the_example_of_each_mode_passes_the_check(tmp_path: Path, mode: str, simulated: bool) -> None:
+    """On a machine that has what the file names: the token and the journal's folder."""
+    text = run("settings", "example", "--mode", mode, *(["--simulated"] if simulated else [])).stdout
+    token = tmp_path / "token"
+    token.write_text("token", "utf-8")
+    token.chmod(0o600)
+    text = text.replace("/etc/sco/paymaster.token", str(token)).replace("/var/lib/sco", str(tmp_path))
+    (tmp_path / "lane.toml").write_text(text, "utf-8")
+    done = run("settings", "check", str(tmp_path / "lane.toml"), SCO_PAYMASTER_TOKEN="token")
+    assert (done.returncode, f"display mode {mode}" in done.stdout) == (0, True), done.stderr
 
 
 def test_the_simulated_example_pays_against_the_simulator(tmp_path: Path) -> None:

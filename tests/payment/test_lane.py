@@ -39,6 +39,7 @@ pytestmark = pytest.mark.usefixtures("idle_time")
 WAIT = "Пожалуйста, подождите"
 PAY = "Для оплаты используйте NFC или отсканируйте QR-код"
 DIALOG = "Оплата не завершена, нет связи с процессингом"
+CHECKING = "Проверяем оплату"
 ORDER = Order("42", 25300)
 
 
@@ -76,7 +77,7 @@ def test_what_customer_and_network_do(tmp_path: Path, script: str, outcome: Outc
         assert (result.outcome, result.case) == (outcome, None)
         assert (paymaster.bank.creates, paymaster.bank.cancels, paymaster.bank.refunds) == (creates, 0, 0)
         assert ui.headlines[0] == WAIT
-        assert [screen.headline for screen in ui.pay_screens] == [PAY]
+        assert {screen.headline for screen in ui.pay_screens} == {PAY}
         assert DIALOG not in ui.headlines
         assert lane.journal.verify() == []
     assert ui.closed
@@ -122,7 +123,7 @@ def test_network_fails_after_the_customer_paid_and_retry_finds_the_money(tmp_pat
             if len(ui.pay_screens) == 1:
                 paymaster.go_offline()
                 paymaster.phone.pay(str(screen.link))
-            else:
+            elif DIALOG in ui.headlines:
                 paymaster.go_online()
 
         ui._on_pay = pay_offline
@@ -131,6 +132,43 @@ def test_network_fails_after_the_customer_paid_and_retry_finds_the_money(tmp_pat
         dialogs = [one for one in ui.shown if one.headline == DIALOG]
         (dialog,) = dialogs
         assert [(one.id, one.text) for one in dialog.buttons] == [("retry", "Повторить"), ("cancel", "Отменить")]
+        assert dialog.lines == ("Если вы уже оплатили, нажмите «Повторить»",)
+        # No customer who has paid looks at a code for 90 s without a word, nor after «Повторить».
+        seen = [(one.view, one.status) for one in ui.shown if one.view in (View.PAY, View.DIALOG)]
+        assert seen == [(View.PAY, ""), (View.PAY, CHECKING), (View.DIALOG, ""), (View.PAY, CHECKING)]
+
+
+@pytest.mark.parametrize(
+    ("unanswered", "statuses"), [(1, [""]), (2, ["", "Проверяем оплату", ""]), (4, ["", "Проверяем оплату", ""])]
+)
+def test_from_the_second_unanswered_poll_on_the_payment_is_being_checked(
+    tmp_path: Path, unanswered: int, statuses: list[str]
+) -> None:
+    ui = OwnUI()
+    with bench(tmp_path, f"pays after=25 + 500 on=get first={unanswered}", ui=ui) as (lane, _):
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+    assert [one.status for one in ui.pay_screens] == statuses
+    assert len({(one.headline, one.link, one.lines) for one in ui.pay_screens}) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "view", "lines"),
+    [
+        ("declines after=2", View.UNPAID, ("Деньги не списаны", "Выберите способ оплаты заново")),
+        ("429 on=create", View.UNPAID, ("Выберите способ оплаты заново",)),  # the bank never said so
+        ("cancel-refused", View.ATTENDANT, ()),
+    ],
+)
+def test_that_no_money_was_taken_is_said_only_where_the_bank_said_so(
+    tmp_path: Path, script: str, view: View, lines: tuple[str, ...]
+) -> None:
+    ui = CancelsAtOnce() if script == "cancel-refused" else OwnUI()
+    with bench(tmp_path, script, ui=ui) as (lane, _):
+        result = lane.pay(ORDER)
+        lane._runtime.close()  # the screen has shown what it was asked to
+    end = ui.shown[-1]
+    assert (end.view, end.lines, end.amount_text) == (view, lines, "253,00\u00a0₽")
+    assert end.case_text == ("" if result.case is None else f"Обращение № {result.case}")
 
 
 @pytest.mark.requirement("R16", "R18")
@@ -278,7 +316,7 @@ def test_mode_2_static_arms_the_plate_and_verifies_the_tag(tmp_path: Path) -> No
         ui._on_pay = lambda screen: paymaster.phone.pay(str(reader.tag.uri())) and None
         assert lane.pay(ORDER).outcome is Outcome.PAID
         assert ui.pay_screens[0].link == payload
-        assert ui.pay_screens[0].lines == ()
+        assert ui.pay_screens[0].lines == ("Отсканируйте QR-код с наклейки или считайте NFC-метку",)
         assert sum(reader.tag.page_writes.values()) == 0
         assert lane.pay(Order("43", 100)).outcome is Outcome.PAID  # the plate is free again
         assert paymaster.bank.creates == 2

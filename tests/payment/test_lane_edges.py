@@ -48,6 +48,40 @@ def test_a_create_that_always_fails_in_an_unforeseen_way_may_have_reached_the_ba
         assert paymaster.bank.creates == 1
 
 
+def test_a_create_that_fails_once_in_an_unforeseen_way_is_sent_again(tmp_path: Path) -> None:
+    with bench(tmp_path, "pays", ui=OwnUI()) as (lane, paymaster):
+        create, failed = lane._loop.acquirer.create, []
+
+        def breaks_once(*about: object) -> m.Event:
+            if not failed:
+                failed.append(about)
+                raise RuntimeError("unexpected")
+            return create(*about)  # type: ignore[arg-type]
+
+        lane._loop.acquirer.create = breaks_once  # type: ignore[method-assign, assignment]
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        assert paymaster.bank.creates == 1
+
+
+def test_a_cancellation_that_fails_in_an_unforeseen_way_may_have_been_sent_and_is_not_sent_again(
+    tmp_path: Path,
+) -> None:
+    ui = OwnUI(on_pay=lambda screen: lane.cancel())
+    with bench(tmp_path, "leaves", ui=ui) as (lane, _):
+        sent: list[object] = []
+
+        def breaks(*about: object) -> m.CancelAnswered:
+            sent.append(about)
+            raise RuntimeError("unexpected")
+
+        lane._loop.acquirer.cancel = breaks  # type: ignore[method-assign]
+        result = lane.pay(ORDER)
+        assert (result.outcome, result.case) == (Outcome.UNKNOWN, 1)
+        assert lane.journal.case(1).reason == "cancel_unanswered"
+        lane.recover(follow=True)
+        assert len(sent) == 1
+
+
 def test_keys_of_attempts_are_32_digits(tmp_path: Path) -> None:
     with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _):
         keys = {lane.pay(Order(number, 100)).key for number in ("1", "2")}

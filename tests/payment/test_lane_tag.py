@@ -31,6 +31,7 @@ pytestmark = pytest.mark.usefixtures("idle_time")
 ORDER = Order("42", 25300)
 EVIL = "https://evil.example/"
 USE_QR = ("NFC-метка недоступна, используйте QR-код",)
+USE_PLATE = ("Отсканируйте QR-код с наклейки или считайте NFC-метку",)
 STRANGER = bytes.fromhex("04ffeeddccbbaa")
 
 
@@ -148,7 +149,7 @@ def test_an_object_on_the_idle_tag_is_reported_and_nfc_returns_when_it_is_gone(
         it.reader.tags[:] = [ours]
         it.until(lambda: it.events[-1].problem is None)
         outcome, lines, carried = it.pay("43")
-        assert (outcome, lines) == (Outcome.PAID, ())
+        assert (outcome, lines) == (Outcome.PAID, USE_PLATE)
         assert carried != [None]
 
 
@@ -172,13 +173,13 @@ def test_a_tag_that_was_written_by_others_stays_out_of_use_until_an_operator_has
         it.reader.tag.memory[:] = good
         assert it.pay("43")[1] == USE_QR
         it.lane.enable_tag()
-        assert it.pay("44")[:2] == (Outcome.PAID, ())
+        assert it.pay("44")[:2] == (Outcome.PAID, USE_PLATE)
 
 
 @pytest.mark.parametrize("plate", ["static", "dynamic"])
 def test_a_payment_checks_the_tag_before_using_it_without_any_idle_check(tmp_path: Path, plate: str) -> None:
     with watched(tmp_path, plate) as it:
-        assert it.pay("1")[1] == ()
+        assert it.pay("1")[1] == USE_PLATE
         it.settle()
         it.reader.tag.put_uri(EVIL)
         outcome, lines, _ = it.pay("2")
@@ -205,7 +206,7 @@ def test_our_own_link_is_not_tampering_when_something_lay_there_while_it_was_cle
         assert [event.needs_operator for event in it.events] == [False]
         it.reader.tags.pop()
         assert it.pay("3")[1] == USE_QR  # it is cleared, and good once
-        assert it.pay("4")[:2] == (Outcome.PAID, ())
+        assert it.pay("4")[:2] == (Outcome.PAID, USE_PLATE)
         assert [event.disabled for event in it.events] == [True, False]
 
 

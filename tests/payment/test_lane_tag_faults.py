@@ -16,7 +16,7 @@ from sco_payment.customer.ui import ScreenState
 from sco_payment.order import Order
 from sco_sim.nfc.ntag import TEARS
 from sco_sim.nfc.pn532 import Fault
-from tests.payment.test_lane_tag import USE_QR, watched
+from tests.payment.test_lane_tag import USE_PLATE, USE_QR, watched
 
 pytestmark = pytest.mark.usefixtures("idle_time")
 
@@ -28,7 +28,7 @@ LOOK, WRITE = 6, 23
 @pytest.mark.parametrize("plate", ["static", "dynamic"])
 def test_a_fault_at_any_stage_costs_the_tag_and_not_the_payment(tmp_path: Path, plate: str, fault: Fault) -> None:
     with watched(tmp_path, plate, invoice_life_s=900.0) as it:
-        assert it.pay("first")[1] == ()
+        assert it.pay("first")[1] == USE_PLATE
         stages = (0, 2, LOOK - 1) if plate == "static" else (1, LOOK + 3, LOOK + 14, LOOK + WRITE, LOOK + WRITE + 12)
         used = 0
         for number, at in enumerate(stages):
@@ -39,10 +39,10 @@ def test_a_fault_at_any_stage_costs_the_tag_and_not_the_payment(tmp_path: Path, 
             (attempt,) = it.lane.journal.of_order(f"struck {number}")
             link = attempt.link
             assert outcome is Outcome.PAID
-            assert lines in ((), USE_QR)
+            assert lines in (USE_PLATE, USE_QR)
             if plate == "dynamic":
                 assert set(carried) <= {None, link}
-            if lines == ():
+            if lines == USE_PLATE:
                 used += 1
                 assert carried == [link] or (fault is Fault.TAG_LEAVES and carried == [None])  # right after the check
             else:
@@ -53,7 +53,7 @@ def test_a_fault_at_any_stage_costs_the_tag_and_not_the_payment(tmp_path: Path, 
             it.reader.heal()
         assert used < len(stages)
         outcome, lines, carried = it.pay("healed")
-        assert (outcome, lines) == (Outcome.PAID, ())
+        assert (outcome, lines) == (Outcome.PAID, USE_PLATE)
         (attempt,) = it.lane.journal.of_order("healed")
         assert carried == [attempt.link]
         it.settle()
@@ -87,7 +87,7 @@ def test_a_reader_that_is_pulled_out_while_idle_and_put_in_again_is_used_again(t
         assert it.pay("1")[:2] == (Outcome.PAID, USE_QR)
         it.reader.replug()
         it.until(lambda: it.events[-1].problem is None)
-        assert it.pay("2")[:2] == (Outcome.PAID, ())
+        assert it.pay("2")[:2] == (Outcome.PAID, USE_PLATE)
 
 
 @pytest.mark.parametrize("how", ["untouched", *TEARS])
@@ -99,7 +99,7 @@ def test_a_torn_tag_never_shows_a_link_that_is_not_ours(tmp_path: Path, how: str
             it.reader.tag.tear(cut, TEARS.get(how))
             outcome, lines, carried = it.pay(f"torn at {cut}")
             (attempt,) = it.lane.journal.of_order(f"torn at {cut}")
-            assert (outcome, lines) == (Outcome.PAID, ())  # the second attempt repairs it
+            assert (outcome, lines) == (Outcome.PAID, USE_PLATE)  # the second attempt repairs it
             assert carried == [attempt.link]
         it.settle()
         assert it.reader.tag.uri() is None

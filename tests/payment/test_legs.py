@@ -75,8 +75,8 @@ def test_sbp_legs_with_a_card_between_them_pay_the_order_and_not_a_kopeck_more(t
         text = describe(lane.journal.timeline(lane.journal.attempts()[1].plan.key)[0])
         nbsp = "\u00a0"
         assert (
-            f"order B, 3,00{nbsp}RUB, 50,00{nbsp}RUB tendered elsewhere before, 100,00{nbsp}RUB by SBP before, "
-            f"100,00{nbsp}RUB left for legs after it"
+            f"order B, 3,00{nbsp}₽, 50,00{nbsp}₽ tendered elsewhere before, 100,00{nbsp}₽ by SBP before, "
+            f"100,00{nbsp}₽ left for legs after it"
         ) in text
         assert lane.journal.verify() == []
 

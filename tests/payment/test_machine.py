@@ -174,15 +174,15 @@ def test_a_create_that_is_answered_with_a_final_status_ends_the_attempt() -> Non
         assert (after.phase, after.case) == (P.UNSETTLED, m.CaseReason.AMOUNT_MISMATCH)
         assert effects[0] == m.OpenCase(
             m.CaseReason.AMOUNT_MISMATCH,
-            f"the acquirer took 2,5{wrong.get('kopecks', 253) % 10}\u00a0{wrong.get('currency', 'RUB')}, "
-            "the attempt is for 2,53\u00a0RUB",
+            f"the acquirer took 2,5{wrong.get('kopecks', 253) % 10}\u00a0{wrong.get('currency', '₽')}, "
+            "the attempt is for 2,53\u00a0₽",
         )
         assert effects[1:] == ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, m.EndReason.NONE)
 
 
 @pytest.mark.parametrize("phase", [P.FINDING, P.WAITING, P.ASKING, P.CONFIRMING])
 def test_a_refund_is_a_case_and_never_silently_not_paid(phase: m.Phase) -> None:
-    refunded = "the acquirer took 2,53\u00a0RUB and has refunded the customer"
+    refunded = "the acquirer took 2,53\u00a0₽ and has refunded the customer"
     after, effects = m.step(state(phase, cancel=m.Cancel.REFUSED), answer(S.REFUNDED))
     assert (after.phase, after.case) == (P.UNSETTLED, m.CaseReason.REFUNDED)
     assert effects == (
@@ -192,7 +192,7 @@ def test_a_refund_is_a_case_and_never_silently_not_paid(phase: m.Phase) -> None:
 
 
 def test_a_refund_found_while_watching_is_a_case_or_added_to_the_one_that_is_open() -> None:
-    refunded = "the acquirer took 2,53\u00a0RUB and has refunded the customer"
+    refunded = "the acquirer took 2,53\u00a0₽ and has refunded the customer"
     after, effects = m.step(watched(), answer(S.REFUNDED))
     assert (after.phase, after.case) == (P.UNSETTLED, m.CaseReason.REFUNDED)
     assert effects == (m.OpenCase(m.CaseReason.REFUNDED, refunded),)
@@ -667,7 +667,7 @@ def watched(**changes: Any) -> m.State:
 
 def test_late_money_is_a_case_or_added_to_the_one_that_is_open() -> None:
     after, effects = m.step(watched(), answer(S.PAID))
-    detail = "the acquirer has 2,53\u00a0RUB; the goods were not released"
+    detail = "the acquirer has 2,53\u00a0₽; the goods were not released"
     assert (after.phase, after.case) == (P.PAID_LATE, m.CaseReason.LATE_MONEY)
     assert effects == (m.OpenCase(m.CaseReason.LATE_MONEY, detail),)
     after, effects = m.step(watched(case=m.CaseReason.CANCEL_REFUSED), answer(S.PAID))

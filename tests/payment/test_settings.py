@@ -71,9 +71,9 @@ def test_several_touch_urls_in_the_environment() -> None:
 @pytest.mark.parametrize(
     ("written", "words"),
     [
-        (5, "must be a URL in quotes, or a list of them"),
-        ([PANEL, 5], "must be a URL in quotes, or a list of them"),
-        ([PANEL, ""], "must be a URL in quotes, or a list of them"),
+        (5, "must be text in quotes, or a list of them"),
+        ([PANEL, 5], "must be text in quotes, or a list of them"),
+        ([PANEL, ""], "must be text in quotes, or a list of them"),
         ([PANEL, PANEL], f"{PANEL} is there twice"),
         ([PANEL, "evdev://"], "devices.touch: evdev://: the path is missing"),
     ],
@@ -189,7 +189,7 @@ def test_a_link_that_no_plate_can_carry_is_refused(link: str, words: str) -> Non
         settings_from_mapping(plate_settings(link), TOKEN)
 
 
-@pytest.mark.parametrize("link", [PLATE, PLATE.replace("/AS", "/AU"), "https://pay.example/plate/7"])
+@pytest.mark.parametrize("link", [PLATE, PLATE.replace("/AS", "/AU"), "https://paymaster.ru/plate/7"])
 def test_a_plate_may_carry_a_link_that_cannot_be_checked(link: str) -> None:
     assert settings_from_mapping(plate_settings(link), TOKEN).display.plate_link == link
 

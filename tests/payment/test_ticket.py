@@ -48,6 +48,28 @@ def test_the_ticket_states_lane_time_order_and_that_it_is_no_receipt(tmp_path: P
         assert not [mark for mark in printer.tickets[0].marks if mark.kind == "bitmap" and mark.code is None]
 
 
+@pytest.mark.parametrize(
+    ("language", "params", "amount"),
+    [
+        ("ru", "", "253,00 руб."),  # cp866 has no rouble sign
+        ("ru", "codec=utf-8", "253,00 ₽"),
+        ("en", "", "253,00 RUB"),
+        ("en", "codec=utf-8", "253,00 ₽"),
+    ],
+)
+def test_the_amount_is_written_as_on_the_screen_where_the_code_page_has_its_sign(
+    tmp_path: Path, language: str, params: str, amount: str
+) -> None:
+    with VirtualPrinter() as printer:
+        lane = {"pos_id": "7", "shop": "Corner shop", "language": language}
+        devices = {"printer": f"{printer.url}?{params}"}
+        with bench(tmp_path, "pays after=6", ui=OwnUI(), display={"mode": 0}, devices=devices, lane=lane) as (it, _):
+            assert it.pay(ORDER).outcome is Outcome.PAID
+        text = printer.tickets[0].text
+        assert text.splitlines()[3] == amount
+        assert language == "ru" or text.isascii() or text.replace("₽", "").isascii(), text
+
+
 def test_logo_header_and_footer_are_in_the_settings(tmp_path: Path, logo: Path) -> None:
     off = dict.fromkeys(("lane", "date_time", "order", "not_a_receipt"), False)
     words = {"header": "ИНН 7701234567\nМосква", "footer": "Спасибо!\nПриходите ещё"}

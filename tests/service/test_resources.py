@@ -11,13 +11,14 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from sco_payment.attempt import CaseReason
+from sco_payment.attempt import CaseReason, View
 from sco_payment.customer.texts import ENGLISH, RUSSIAN
 from sco_payment.journal import Journal, codec
 from sco_service.problems import KINDS, Problem
 from sco_service.screen import translated
 from sco_service.security import Pins
-from sco_service.wording import ADVICE, WHAT_HAPPENED, describe_russian
+from sco_service.wording import ADVICE, WHAT_HAPPENED
+from tests.payment.lane_kit import OwnUI
 from tests.service.service_kit import Bench, serving
 
 
@@ -38,7 +39,7 @@ def test_a_case_is_closed_with_name_reason_and_pin(tmp_path: Path) -> None:
         assert person.get("/v1/cases/2").code == "no_such_case"
         case = person.get("/v1/cases/1").json
         assert case["what_to_do"]["ru"]
-        assert case["timeline"][0]["text"]["ru"].startswith("начат платёж: заказ A-1")
+        assert case["timeline"][0]["text"]["ru"].startswith("Начата оплата 253,00")
         body = {"operator": "Иванова А.", "reason": "товар отдан", "pin": "4821"}
         path = "/v1/cases/1/resolve"
         assert bench.till.post(path, body).code == "forbidden"
@@ -148,39 +149,40 @@ def test_the_screen_in_two_languages_and_its_code(tmp_path: Path) -> None:
         assert bench.till.screen_with("idle")["attempt"] is None
 
 
+def test_the_lanes_own_screen_leaves_the_outcome_too(tmp_path: Path) -> None:
+    """Nobody who comes next reads what the customer before has paid; a payment that has begun keeps its screen."""
+    own = OwnUI()
+    with serving(tmp_path, "pays", ui=own, lane={"result_s": 1.0}) as bench:
+        bench.till.put("T-1")
+        paid = bench.till.outcome("T-1")
+        bench.till.screen_with("idle")
+        until = time.monotonic() + 10
+        while not own.shown[-1].idle and time.monotonic() < until:
+            time.sleep(0.02)
+        assert (own.shown[-2].view, own.shown[-1].idle) == (View.PAID, True)
+        assert own.shown[-1].headline == RUSSIAN.payment_type
+        assert own.shown[-1].amount_kopecks is None
+        bench.till.put("T-2", {"order": "A-2", "total_kopecks": 100})
+        bench.service.lane.show_idle(paid["attempt"])
+        bench.till.outcome("T-2")
+        attempt = bench.till.payment("T-2")["attempt"]
+        begun = next(number for number, state in enumerate(own.shown) if state.attempt == attempt)
+        assert not any(state.idle for state in own.shown[begun : begun + 3])
+
+
 def test_texts_are_translated_by_their_templates() -> None:
     assert translated("Обращение № 12", "ru", "en") == "Case No. 12"
     assert translated("Please wait", "en", "ru") == "Пожалуйста, подождите"
     assert translated("чужой текст", "ru", "en") == "чужой текст"
 
 
-def test_every_case_and_record_has_words_in_both_languages(tmp_path: Path) -> None:
+def test_every_case_and_problem_has_words_in_both_languages() -> None:
     reasons = {codec.CASE_REASONS[reason] for reason in CaseReason}
     assert set(WHAT_HAPPENED) == set(ADVICE) == reasons
     for words in (*WHAT_HAPPENED.values(), *ADVICE.values()):
         assert words["ru"]
         assert words["en"]
     assert all(kind.title and kind.russian for kind in KINDS.values())
-    with serving(tmp_path) as bench:
-        with_case(bench)
-    with Journal(tmp_path / "journal.db", read_only=True) as journal:
-        for record in journal.records():
-            assert describe_russian(record)
-
-
-def test_the_russian_words_cover_all_that_a_journal_can_hold() -> None:
-    from sco_service import wording
-
-    assert set(wording._EVENTS) == set(codec.EVENTS)
-    assert set(wording._EFFECTS) == set(codec.EFFECTS)
-    for table, words in (
-        (codec.PHASES, wording.PHASES),
-        (codec.PAYMENT_STATUSES, wording._STATUSES),
-        (codec.CANCELLATIONS, wording._CANCELLATIONS),
-        (codec.OUTCOMES, wording._OUTCOMES),
-        (codec.VIEWS, wording._VIEWS),
-    ):
-        assert set(words) == set(table.values())
 
 
 def test_health_and_metrics(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def observe(event: LaneEvent) -> None:
 class OwnScreen:
     def show(self, state: ScreenState) -> None:
         assert_type(sco_payment.render(state, (800, 480), "en"), Image)
+        assert_type(sco_payment.render(state, theme=sco_payment.load_theme(sco_payment.Settings())), Image)
         assert_type(state.amount_kopecks, int | None)
         assert_type(state.expires_at_ms, int | None)
         for button in state.buttons:

@@ -170,11 +170,16 @@ class Style(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of text, wrapped at words when it is longer than the paper is wide."""
+    """One line of text, wrapped at words when it is longer than the paper is wide.
+
+    `plain` is printed instead where the printer's code page lacks a character of `text`; empty: substitutes of the
+    driver's own are ("руб." for the rouble sign).
+    """
 
     text: str
     style: Style = Style.NORMAL
     centred: bool = True
+    plain: str = ""
 
 
 REPEAT = Line("ПОВТОР", Style.BOLD)

@@ -68,6 +68,9 @@ _PLAIN = {
 """Substitutes that every Russian code page has, for characters that the printer's code page lacks."""
 
 
+_BLANKS = "\u00a0\u202f\u2009"
+
+
 @dataclass(frozen=True, slots=True)
 class CodePlan:
     """How the code is printed."""
@@ -135,11 +138,15 @@ class Encoder:
         # A control character is a command to a printer; 0xFF is a blank of CP866 that some printers lack.
         return all(byte >= 0x20 for byte in encoded) and (self.codec == "utf-8" or 0xFF not in encoded or text == "я")
 
+    def has(self, text: str) -> bool:
+        """Whether the code page has every character of `text`, blanks of any kind apart."""
+        return all(char in _BLANKS or self._has(char) for char in text)
+
     def normal(self, text: str) -> str:
         """`text` with only characters that the code page has."""
         out = []
         for char in text:
-            if char in "\u00a0\u202f\u2009":
+            if char in _BLANKS:
                 out.append("\u00a0")  # does not break; becomes a blank in `octets`
             elif self._has(char):
                 out.append(char)
@@ -460,7 +467,7 @@ class _Layout:
         return "\n".join(self.encoder.normal(part) for part in text.splitlines() or [""])
 
     def _line(self, line: Line) -> None:
-        normal = self._normal(line.text)
+        normal = self._normal(line.text if not line.plain or self.encoder.has(line.text) else line.plain)
         before, after = _STYLES[line.style]
         columns, height = self.profile.columns, 1
         if line.style is Style.LARGE:

@@ -6,13 +6,27 @@ words, the screen lays them out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, Self, runtime_checkable
 
 from sco_drivers.errors import ScreenError
+from sco_drivers.screen.theme import DEFAULT_THEME, Logo, Theme, from_hex
 
-__all__ = ["Box", "Button", "Drawing", "ModeRefused", "Scene", "Screen", "ScreenError", "UnsupportedScreen"]
+__all__ = [
+    "DEFAULT_THEME",
+    "Box",
+    "Button",
+    "Drawing",
+    "Logo",
+    "ModeRefused",
+    "Scene",
+    "Screen",
+    "ScreenError",
+    "Theme",
+    "UnsupportedScreen",
+    "from_hex",
+]
 
 
 class UnsupportedScreen(ScreenError):
@@ -29,6 +43,7 @@ class Drawing(Enum):
     NONE = "none"
     SPINNER = "spinner"  # moves until the next scene
     TAP_OR_SCAN = "tap_or_scan"  # how to use the plate: a phone, waves, a sticker with a code
+    TICKET = "ticket"  # a phone, and a printed ticket with a code
     TICK = "tick"
     CROSS = "cross"
     ATTENDANT = "attendant"  # an attendant is called
@@ -51,13 +66,19 @@ class Scene:
     Attributes:
         name: stable name of the scene ("wait", "qr", ...), for logs and tests.
         headline: the main text. Always shown in full, wrapped at words.
-        lines: smaller texts below it.
+        lines: texts below it.
+        prominent: how many of `lines`, from the first, are as large as the headline; the others are smaller.
         amount: the amount, already formatted ("253,00 ₽"); empty for none.
+        number: a number to be read out, in its words ("Обращение № 12"): the largest text; empty for none.
         qr: the content of the QR code; None for no code.
-        drawing: the picture.
+        drawing: the picture. With a code it leads, and the code is smaller.
+        hint: a help, next to the theme's logo.
+        status: what is going on, next to a spinner; it takes the place of the hint, and nothing else moves.
+        busy: a small spinner before the headline, where the scene has no other.
         buttons: at most two, left to right.
         deadline: end of the countdown, in seconds since the epoch; None for no countdown.
         deadline_label: the words before the countdown ("Осталось").
+        theme: colours and logo.
     """
 
     name: str
@@ -69,6 +90,12 @@ class Scene:
     buttons: tuple[Button, ...] = ()
     deadline: float | None = None
     deadline_label: str = ""
+    prominent: int = 0
+    number: str = ""
+    hint: str = ""
+    status: str = ""
+    busy: bool = False
+    theme: Theme = field(default=DEFAULT_THEME, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from types import FrameType
 from sco_drivers.errors import DeviceBusy, DeviceNotFound
 
 KDSETMODE, KDGETMODE, KDSKBMODE, KDGKBMODE = 0x4B3A, 0x4B3B, 0x4B45, 0x4B44
-VT_SETMODE, VT_GETMODE, VT_GETSTATE = 0x5602, 0x5601, 0x5603
+VT_SETMODE, VT_GETMODE, VT_GETSTATE, VT_ACTIVATE = 0x5602, 0x5601, 0x5603, 0x5606
 KD_TEXT, KD_GRAPHICS = 0, 1
 K_UNICODE, K_OFF = 3, 4
 VT_AUTO, VT_PROCESS = 0, 1
@@ -45,13 +45,15 @@ State = tuple[int, int | None, int | None]
 class Console:
     """A virtual terminal that is ours: in graphics mode, its keyboard off, no switch to another. Use `Console.take`."""
 
-    def __init__(self, fd: int, tty: str, marker: Path, state: State, keyboard: int) -> None:
+    def __init__(self, fd: int, tty: str, marker: Path, state: State, keyboard: int, shown: int) -> None:
         self._fd: int | None = fd
         self._tty = tty
         self._marker = marker
         self._keyboard = keyboard
         self._lost = False
         self._state = state
+        self._shown = shown
+        self._away = False
         self._lock = threading.RLock()
 
     @classmethod
@@ -85,6 +87,7 @@ class Console:
                     url=url,
                     hint="stop the desktop on it, or add tty=none to draw without taking the console",
                 )
+            shown = _shown(fd, tty)
             _write_marker(marker)
             keyboard = _state_of(fd)[1]
             state = _seize(fd)
@@ -94,7 +97,7 @@ class Console:
                 raise
             return cls._none(tty, url, asked, error)
         # A killed run of ours leaves the keyboard off.
-        console = cls(fd, tty, marker, state, K_UNICODE if keyboard in (None, K_OFF) else keyboard)
+        console = cls(fd, tty, marker, state, K_UNICODE if keyboard in (None, K_OFF) else keyboard, shown)
         _taken.add(console)
         watch_exits()
         return console
@@ -120,55 +123,63 @@ class Console:
             if self._fd is None:
                 return False
             try:
-                return self._taken_again(self._fd)
-            except OSError as error:  # vhangup(2): a getty has cut off whoever had the terminal open
-                return self._reopened(error)
+                try:
+                    return self._taken_again(self._fd)
+                except OSError:
+                    self._reopen()
+                    return self._taken_again(self._fd)
+            except OSError as error:
+                if not self._lost:
+                    self._lost = True
+                    _log.error("the console %s is lost: %s", self._tty, error)
+                return False
 
     def _taken_again(self, fd: int) -> bool:
-        if _state_of(fd) == self._state:
+        was_away, self._away = self._away, bool(self._shown) and _active(fd) != self._shown
+        if _state_of(fd) == self._state and not self._away and not was_away:
             return False
         _log.warning("the console %s was reset by another program; it is taken again", self._tty)
+        if self._away:
+            fcntl.ioctl(fd, VT_ACTIVATE, self._shown)  # it returns before that is done; the next call sees it
         self._state = _seize(fd)
         return True
 
-    def _reopened(self, error: OSError) -> bool:
-        fd = -1
+    def _reopen(self) -> None:
+        """After vhangup(2), by which a getty cuts off whoever had the terminal open.
+
+        Raises:
+            OSError: it cannot be opened now.
+        """
+        fd = os.open(self._tty, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
         try:
-            fd = os.open(self._tty, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
-            if self._fd is not None and _marker_of(fd, self._tty) == self._marker:
-                os.close(self._fd)
-                self._fd, fd, self._lost = fd, -1, False
-                return self._taken_again(self._fd)
-        except OSError as again:
-            error = again
-        finally:
-            if fd >= 0:
-                os.close(fd)
-        if not self._lost:
-            self._lost = True
-            _log.error("the console %s is lost: %s", self._tty, error)
-        return False
+            if _marker_of(fd, self._tty) != self._marker:  # tty0 is another one now
+                fcntl.ioctl(fd, VT_ACTIVATE, self._shown)
+                raise OSError(errno.EAGAIN, "another console is on the display")
+            assert self._fd is not None
+            os.close(self._fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd, self._lost = fd, False
 
     def release(self) -> None:
         """Restore text mode, keyboard and switching. May be called twice, from any thread and from a signal handler."""
         with self._lock:
-            fd, self._fd = self._fd, None
-        if fd is None:
-            return
-        try:
-            for request, value in (
-                (VT_SETMODE, VT_MODE.pack(VT_AUTO, 0, 0, 0, 0)),
-                (KDSKBMODE, self._keyboard),
-                (KDSETMODE, KD_TEXT),
-            ):
-                with contextlib.suppress(OSError) if request != KDSETMODE else contextlib.nullcontext():
-                    fcntl.ioctl(fd, request, value)
-            self._marker.unlink(missing_ok=True)
-        except OSError as error:
-            _log.error("the console could not be released: %s", error)
-        finally:
-            os.close(fd)
-            _taken.discard(self)
+            if self._fd is None:
+                return
+            try:
+                try:
+                    _give_back(self._fd, self._keyboard)
+                except OSError:
+                    self._reopen()
+                    _give_back(self._fd, self._keyboard)
+                self._marker.unlink(missing_ok=True)
+            except OSError as error:
+                _log.error("the console could not be released: %s", error)
+            finally:
+                os.close(self._fd)
+                self._fd = None
+                _taken.discard(self)
 
 
 def _buffer(fd: int, request: int, size: int) -> bytes:
@@ -205,13 +216,32 @@ def _seize(fd: int) -> State:
     return _state_of(fd)
 
 
+def _give_back(fd: int, keyboard: int) -> None:
+    for request, value in (
+        (VT_SETMODE, VT_MODE.pack(VT_AUTO, 0, 0, 0, 0)),
+        (KDSKBMODE, keyboard),
+        (KDSETMODE, KD_TEXT),
+    ):
+        with contextlib.suppress(OSError) if request != KDSETMODE else contextlib.nullcontext():
+            fcntl.ioctl(fd, request, value)
+
+
+def _active(fd: int) -> int:
+    """The number of the console on the display. `struct vt_stat`: three unsigned shorts, the first of them this."""
+    return int(struct.unpack_from("=H", _buffer(fd, VT_GETSTATE, 6))[0])
+
+
+def _shown(fd: int, tty: str) -> int:
+    """The number of the console if it is on the display, else 0."""
+    active = _active(fd)
+    return active if Path(tty).name in ("tty0", f"tty{active}") else 0
+
+
 def _marker_of(fd: int, tty: str) -> Path:
     """The marker file for a console; its name is that of the console that `tty` refers to now."""
     name = Path(tty).name
     if name == "tty0":
-        state = bytearray(6)  # struct vt_stat: three unsigned shorts, the first the active terminal
-        fcntl.ioctl(fd, VT_GETSTATE, state)
-        name = f"tty{struct.unpack_from('=H', state)[0]}"
+        name = f"tty{_active(fd)}"
     # Not by `tempfile`: it loads 1 MiB of compressors and random numbers for the name of a folder.
     folder = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
     return Path(folder) / f"sco-console-{os.getuid()}-{name}"

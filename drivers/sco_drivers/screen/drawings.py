@@ -95,6 +95,8 @@ def draw(drawing: Drawing, side: int) -> Image:
             _wrench(pen, image)
         case Drawing.TAP_OR_SCAN:
             _tap_or_scan(pen, image)
+        case Drawing.TICKET:
+            _ticket(pen, image)
         case Drawing.NONE | Drawing.SPINNER:
             pass
     return image
@@ -118,35 +120,85 @@ def _tap_or_scan(pen: Callable[[], Pen], image: Image) -> None:
     for radius in (0.10, 0.18, 0.26):
         layer.arc(0.37, 0.5, radius, -38, 38, 0.036)
     layer.lay_on(image, Pair.PAGE_BLUE)
+    _phone(pen, image)
     for box, radius, pair in (
-        ((0.03, 0.10, 0.36, 0.80), 0.065, Pair.PAGE_INK),  # the phone
-        ((0.065, 0.165, 0.29, 0.67), 0.02, Pair.PAGE_WHITE),
         ((0.66, 0.24, 0.34, 0.52), 0.05, Pair.PAGE_BLUE),  # the plate
         ((0.685, 0.265, 0.29, 0.47), 0.03, Pair.BLUE_WHITE),
     ):
         layer = pen()
         layer.box(*box, radius)
         layer.lay_on(image, pair)
+    _code(pen, image, 0.715, 0.355, 0.24)
+
+
+def _ticket(pen: Callable[[], Pen], image: Image) -> None:
+    """A phone before a printed ticket: a torn end, lines of text, a code."""
+    _phone(pen, image)
     layer = pen()
-    # The corners of a viewfinder, as phones show while they look for a code.
+    layer.box(0.50, 0.06, 0.50, 0.07, 0.035)  # the printer's slot
+    layer.lay_on(image, Pair.PAGE_LINE)
+    teeth = 8
+    left, right, top, end = 0.56, 0.94, 0.10, 0.90
+    step = (right - left) / teeth
+    torn = [(right - step * (n + 0.5), end + 0.03) for n in range(teeth)]
+    valleys = [(right - step * n, end) for n in range(teeth + 1)]
+    edge = [point for pair in zip(valleys, [*torn, torn[-1]], strict=True) for point in pair][:-1]
+    layer = pen()
+    layer.polygon([(left, top), (right, top), *edge])
+    layer.lay_on(image, Pair.PAGE_LINE)
+    inset = 0.014
+    layer = pen()
+    layer.polygon(
+        [
+            (left + inset, top),
+            (right - inset, top),
+            *((min(max(x, left + inset), right - inset), y - 1.6 * inset) for x, y in edge),
+        ]
+    )
+    layer.lay_on(image, Pair.LINE_WHITE)
+    layer = pen()
+    for y, share in ((0.20, 0.7), (0.26, 0.5), (0.72, 0.7), (0.78, 0.6)):
+        middle, half = (left + right) / 2, (right - left) / 2 * share
+        layer.line([(middle - half, y), (middle + half, y)], 0.024)
+    layer.lay_on(image, Pair.WHITE_INK)
+    _code(pen, image, 0.615, 0.345, 0.27)
+
+
+def _phone(pen: Callable[[], Pen], image: Image) -> None:
+    """A phone whose camera looks for a code: it shows the corners of a viewfinder."""
+    for box, radius, pair in (
+        ((0.03, 0.10, 0.36, 0.80), 0.065, Pair.PAGE_INK),
+        ((0.065, 0.165, 0.29, 0.67), 0.02, Pair.PAGE_WHITE),
+    ):
+        layer = pen()
+        layer.box(*box, radius)
+        layer.lay_on(image, pair)
+    layer = pen()
     for x, across in ((0.125, 0.055), (0.295, -0.055)):
         for y, down in ((0.415, 0.055), (0.585, -0.055)):
             layer.line([(x + across, y), (x, y), (x, y + down)], 0.03)
     layer.lay_on(image, Pair.WHITE_BLUE)
+
+
+def _code(pen: Callable[[], Pen], image: Image, left: float, top: float, side: float) -> None:
+    """Three finder patterns and a few modules: people recognise a code, phones do not read it."""
     layer = pen()
-    # Three finder patterns and a few modules: people recognise a code, phones do not read it.
-    for x, y in ((0.715, 0.355), (0.855, 0.355), (0.715, 0.545)):
-        layer.box(x, y, 0.10, 0.10, 0.008)
-        layer.box(x + 0.022, y + 0.022, 0.056, 0.056, fill=0)
-        layer.box(x + 0.036, y + 0.036, 0.028, 0.028)
+
+    def box(x: float, y: float, size: float, radius: float = 0.0, fill: int = 255) -> None:
+        layer.box(left + x * side, top + y * side, size * side, size * side, radius * side, fill)
+
+    for x, y in ((0.0, 0.0), (0.583, 0.0), (0.0, 0.792)):
+        box(x, y, 0.417, 0.033)
+        box(x + 0.092, y + 0.092, 0.233, fill=0)
+        box(x + 0.15, y + 0.15, 0.117)
     for x, y in (
-        (0.86, 0.55),
-        (0.915, 0.55),
-        (0.887, 0.582),
-        (0.86, 0.615),
-        (0.925, 0.615),
-        (0.83, 0.50),
-        (0.78, 0.49),
+        (0.604, 0.813),
+        (0.833, 0.813),
+        (0.717, 0.946),
+        (0.604, 1.083),
+        (0.875, 1.083),
+        (0.479, 0.604),
+        (0.271, 0.563),
     ):
-        layer.box(x, y, 0.028, 0.028)
+        box(x, y, 0.117)
     layer.lay_on(image, Pair.WHITE_INK)

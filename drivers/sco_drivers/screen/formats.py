@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sco_drivers.screen import palette
+from sco_drivers.screen.theme import Rgb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,7 @@ class PixelFormat:
         """Bytes for so many pixels, rounded up."""
         return (pixels * self.bits + 7) // 8
 
-    def pixel(self, colour: palette.Rgb) -> int:
+    def pixel(self, colour: Rgb) -> int:
         """The word of one pixel of `colour`: faster conversions must give the same."""
         red, green, blue = colour
         if self.gray:
@@ -83,36 +84,42 @@ class PixelFormat:
         opaque = ((1 << self.alpha.length) - 1) << self.alpha.offset
         return self.red.place(red) | self.green.place(green) | self.blue.place(blue) | opaque
 
-    def colour(self, word: int) -> palette.Rgb:
+    def colour(self, word: int) -> Rgb:
         """The colour of a pixel's word."""
         if self.gray:
             luma = word & 0xFF if self.bits == 8 else 255 * ((word & 1) != self.inverted)
             return luma, luma, luma
         return self.red.level(word), self.green.level(word), self.blue.level(word)
 
-    def native(self, colour: palette.Rgb) -> bytes:
+    def native(self, colour: Rgb) -> bytes:
         """One pixel of `colour` as stored in memory; for formats with at least 8 bits."""
         return self.pixel(colour).to_bytes(self.bits // 8, "little")
 
-    def rows(self, image: Image) -> bytes:
-        """A palette image (mode L, indices of `palette.table`) as native rows without padding between them."""
+    def rows(self, image: Image, colours: tuple[Rgb, ...] | None = None) -> bytes:
+        """A palette image (mode L) as native rows without padding between them.
+
+        Args:
+            image: one index a pixel.
+            colours: 256 colours; those of `palette.table` by default.
+        """
+        words = _words(self, colours or palette.table())
         wide, high = image.size
         lines = max(1, _BAND // wide)
         if lines >= high:
-            return self._band(image)
+            return self._band(image, words)
         tops = range(0, high, lines)
-        return b"".join([self._band(image.crop((0, top, wide, min(high, top + lines)))) for top in tops])
+        return b"".join([self._band(image.crop((0, top, wide, min(high, top + lines))), words) for top in tops])
 
-    def _band(self, image: Image) -> bytes:
+    def _band(self, image: Image, words: list[int]) -> bytes:
         if self.bits == 1:
-            return image.point(_words(self), "1").tobytes()
+            return image.point(words, "1").tobytes()
         if self.bits == 8:
-            return image.point(_words(self)).tobytes()
+            return image.point(words).tobytes()
         if self.bits == 16:
-            return image.point(_words(self), "I").convert("I;16").tobytes()
+            return image.point(words, "I").convert("I;16").tobytes()
         if self.bits == 24:
-            return image.point(_words(self), "RGB").tobytes()
-        return image.point(_words(self), "I").tobytes()
+            return image.point(words, "RGB").tobytes()
+        return image.point(words, "I").tobytes()
 
     def image(self, memory: bytes | memoryview, width: int, height: int, stride: int) -> Image:
         """What the device's memory shows, as an RGB image. For pictures and tests: simple, not fast."""
@@ -137,10 +144,10 @@ class PixelFormat:
         return b"".join([shown[word] for word in words])
 
 
-@cache
-def _words(form: PixelFormat) -> list[int]:
+@lru_cache(maxsize=32)
+def _words(form: PixelFormat, colours: tuple[Rgb, ...]) -> list[int]:
     """The look-up table of `form` as Pillow's `point` expects it."""
-    words = [form.pixel(colour) for colour in palette.table()]
+    words = [form.pixel(colour) for colour in colours]
     if form.bits == 1:
         return [255 * word for word in words]
     if form.bits == 24:  # three tables, one for each byte in memory

@@ -8,9 +8,10 @@ from math import cos, radians, sin
 from typing import TYPE_CHECKING
 
 from sco_drivers.qr import QUIET_ZONE, QrMatrix
-from sco_drivers.screen import Box, Drawing, drawings, palette, typography
+from sco_drivers.screen import Box, Drawing, Logo, drawings, palette, typography
 from sco_drivers.screen.layout import Layout, PlacedButton, PlacedCountdown
 from sco_drivers.screen.palette import Pair
+from sco_drivers.screen.theme import Rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,7 +32,7 @@ _FINE = 4
 def pieces(layout: Layout) -> Iterator[tuple[Box, Image]]:
     """All static parts of the page (no countdown digits, no spinner, no code): a palette image for each box."""
     for text in layout.texts:
-        pair = Pair.PAGE_MUTED if text.muted else Pair.PAGE_INK
+        pair = Pair.PAGE_MUTED if text.muted else Pair.PAGE_BLUE if text.accent else Pair.PAGE_INK
         height = typography.line_height(text.paragraph.size)
         for number, line in enumerate(text.paragraph.lines):
             image = written(line, text.paragraph.size, text.paragraph.bold, pair)
@@ -62,6 +63,16 @@ def paint_countdown(placed: PlacedCountdown, text: str) -> Image:
     digits = inked(typography.drawn(text, placed.size, True), Pair.PAGE_INK)
     image.paste(digits, (image.width - digits.width, 0))
     return image
+
+
+@lru_cache(maxsize=2)
+def logo(picture: Logo, size: tuple[int, int], page: Rgb) -> Image:
+    """The logo at `size` px on the page's colour, as an RGB image."""
+    from PIL import Image
+
+    image = Image.frombytes("RGBA", picture.size, picture.rgba)
+    ground = Image.new("RGBA", picture.size, (*page, 255))
+    return Image.alpha_composite(ground, image).convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def cross(side: int) -> Image:

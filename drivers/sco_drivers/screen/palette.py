@@ -7,22 +7,9 @@ smooth edges. That is enough for these scenes, and the conversion to any pixel f
 from __future__ import annotations
 
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 
-Rgb = tuple[int, int, int]
-
-PAGE: Rgb = (0xF4, 0xF6, 0xF8)
-WHITE: Rgb = (0xFF, 0xFF, 0xFF)
-INK: Rgb = (0x12, 0x1C, 0x26)
-MUTED: Rgb = (0x3F, 0x4B, 0x57)
-LINE: Rgb = (0x5F, 0x6B, 0x77)
-BLUE: Rgb = (0x0B, 0x57, 0xA8)
-GREEN: Rgb = (0x17, 0x73, 0x3A)
-RED: Rgb = (0xB3, 0x26, 0x1E)
-AMBER: Rgb = (0x8A, 0x50, 0x00)
-HALF_PAGE: Rgb = (0xEC, 0xF1, 0xF5)
-HALF_INK: Rgb = (0x03, 0x52, 0xA5)
-"""Half a shade from page towards blue, and half a shade beyond blue: shades between those of `PAGE_BLUE`."""
+from sco_drivers.screen.theme import DEFAULT_THEME, Rgb, Theme, readable_on
 
 SHADES = 16
 """Steps from the ground to the ink of a pair, both ends counted."""
@@ -59,40 +46,53 @@ class Pair(IntEnum):
         return int(self) * SHADES + SHADES - 1
 
 
-COLOURS: dict[Pair, tuple[Rgb, Rgb]] = {
-    Pair.PAGE_INK: (PAGE, INK),
-    Pair.PAGE_MUTED: (PAGE, MUTED),
-    Pair.PAGE_BLUE: (PAGE, BLUE),
-    Pair.HALF_BLUE: (HALF_PAGE, HALF_INK),
-    Pair.PAGE_GREEN: (PAGE, GREEN),
-    Pair.PAGE_RED: (PAGE, RED),
-    Pair.PAGE_AMBER: (PAGE, AMBER),
-    Pair.PAGE_LINE: (PAGE, LINE),
-    Pair.PAGE_WHITE: (PAGE, WHITE),
-    Pair.WHITE_INK: (WHITE, INK),
-    Pair.WHITE_BLUE: (WHITE, BLUE),
-    Pair.LINE_WHITE: (LINE, WHITE),
-    Pair.BLUE_WHITE: (BLUE, WHITE),
-    Pair.GREEN_WHITE: (GREEN, WHITE),
-    Pair.RED_WHITE: (RED, WHITE),
-    Pair.AMBER_WHITE: (AMBER, WHITE),
-}
+def colours(theme: Theme = DEFAULT_THEME) -> dict[Pair, tuple[Rgb, Rgb]]:
+    """Ground and ink of each pair in `theme`."""
+    page, panel, text, accent = theme.page, theme.panel, theme.text, theme.accent
+    return {
+        Pair.PAGE_INK: (page, text),
+        Pair.PAGE_MUTED: (page, theme.muted),
+        Pair.PAGE_BLUE: (page, accent),
+        Pair.HALF_BLUE: (_towards(page, accent, page), _towards(page, accent, accent)),
+        Pair.PAGE_GREEN: (page, theme.good),
+        Pair.PAGE_RED: (page, theme.bad),
+        Pair.PAGE_AMBER: (page, theme.attention),
+        Pair.PAGE_LINE: (page, theme.line),
+        Pair.PAGE_WHITE: (page, panel),
+        Pair.WHITE_INK: (panel, text),
+        Pair.WHITE_BLUE: (panel, accent),
+        Pair.LINE_WHITE: (theme.line, panel),
+        Pair.BLUE_WHITE: (accent, readable_on(accent)),
+        Pair.GREEN_WHITE: (theme.good, readable_on(theme.good)),
+        Pair.RED_WHITE: (theme.bad, readable_on(theme.bad)),
+        Pair.AMBER_WHITE: (theme.attention, readable_on(theme.attention)),
+    }
+
+
+def _towards(begin: Rgb, end: Rgb, start: Rgb) -> Rgb:
+    """Half a shade on from `start`, in the direction from `begin` to `end`: between the shades of that pair."""
+    half = 2 * (SHADES - 1)
+    red, green, blue = (min(255, max(0, round(s + (z - a) / half))) for a, z, s in zip(begin, end, start, strict=True))
+    return red, green, blue
+
+
+COLOURS = colours()
+"""Of the default theme."""
 
 WHITE_INDEX = Pair.WHITE_INK * SHADES
-"""Pure white."""
+"""The panel's colour: pure white in the default theme."""
 
 
-@cache
-def table() -> tuple[Rgb, ...]:
+@lru_cache(maxsize=2)
+def table(theme: Theme = DEFAULT_THEME) -> tuple[Rgb, ...]:
     """The 256 colours."""
-    colours: list[Rgb] = []
-    for pair in Pair:
-        ground, ink = COLOURS[pair]
+    found: list[Rgb] = []
+    for ground, ink in colours(theme).values():
         for shade in range(SHADES):
             share = shade / (SHADES - 1)
             r, g, b = (round(a + (z - a) * share) for a, z in zip(ground, ink, strict=True))
-            colours.append((r, g, b))
-    return tuple(colours)
+            found.append((r, g, b))
+    return tuple(found)
 
 
 @cache

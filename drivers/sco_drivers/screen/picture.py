@@ -44,5 +44,5 @@ def render_scene(scene: Scene, size: tuple[int, int] = (1024, 768)) -> Image:
     form = FORMATS["rgb888"]
     geometry = Geometry(*size, form.row_bytes(size[0]), form)
     surface, rows = Surface(geometry, 0), memoryview(bytearray(geometry.stride * geometry.height))
-    draw_page(surface, rows, layout, matrix, left)
+    draw_page(surface, rows, layout, matrix, left, scene.theme)
     return surface.picture(rows)

@@ -9,12 +9,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from sco_drivers import qr
 from sco_drivers.errors import DeviceClosed, DeviceError, DeviceGone, ScreenError
-from sco_drivers.screen import Box, Drawing, Scene, UnsupportedScreen, paint
-from sco_drivers.screen.layout import MIN_MODULE_MM, Layout, countdown_text, lay_out, min_touch_target_px
+from sco_drivers.screen import DEFAULT_THEME, Box, Scene, Theme, UnsupportedScreen, paint
+from sco_drivers.screen.layout import (
+    MIN_MODULE_MM,
+    Layout,
+    countdown_text,
+    lay_out,
+    max_code_px,
+    min_touch_target_px,
+)
 from sco_drivers.screen.memory import Memory, Rotation, Rows
 from sco_drivers.screen.options import GUARD_MS, guard_of, rotation_of
 from sco_drivers.screen.surface import Moving, Surface
@@ -29,19 +37,25 @@ FRAME_S = 1 / 15
 """Time of one picture of the spinner."""
 
 
-def draw_page(surface: Surface, rows: Rows, layout: Layout, matrix: qr.QrMatrix | None, left: str) -> Moving | None:
+def draw_page(
+    surface: Surface, rows: Rows, layout: Layout, matrix: qr.QrMatrix | None, left: str, theme: Theme = DEFAULT_THEME
+) -> Moving | None:
     """Draw a whole scene into `rows`, with `left` as the countdown's digits. Returns its spinner, at its beginning."""
     code = layout.code
     placed = (code.box, matrix, code.module) if code is not None and matrix is not None else None
+    surface.theme = theme
     surface.page(rows, paint.GROUND, placed)
     for box, image in paint.pieces(layout):
         surface.put(rows, box, image)
+    if layout.logo is not None and theme.logo is not None:
+        size = (layout.logo.width, layout.logo.height)
+        surface.put_picture(rows, layout.logo, paint.logo(theme.logo, size, theme.page))
     if layout.countdown is not None:
         surface.put(rows, layout.countdown.box, paint.paint_countdown(layout.countdown, left))
-    if layout.drawing is not Drawing.SPINNER or layout.drawing_box is None:
+    place = layout.spinner
+    if place is None:
         return None
-    box = layout.drawing_box
-    spinner = surface.moving(box, paint.spinner(box.width), paint.SPINNER_FRAMES)
+    spinner = surface.moving(place, paint.spinner(place.width), paint.SPINNER_FRAMES)
     spinner.show(rows, 0)
     return spinner
 
@@ -63,6 +77,7 @@ class DrawnScreen:
         self._memory = memory
         self._surface = Surface(memory.geometry, rotation_of(url))
         self._button_height = min_touch_target_px(self._surface.size, self._density())
+        self._max_code = max_code_px(self._density())
         self._guard_s = guard_of(url, guard_ms) / 1000
         self._lock = threading.RLock()
         self._wake = threading.Condition(self._lock)
@@ -109,19 +124,22 @@ class DrawnScreen:
             ends_at = None if scene.deadline is None else now + scene.deadline - time.time()
             left = "" if ends_at is None else countdown_text(ends_at - now)
             try:
-                layout = lay_out(scene, self.size, matrix, left, self._button_height)
+                layout = lay_out(scene, self.size, matrix, left, self._button_height, self._max_code)
             except ValueError as error:  # the present scene continues, with its countdown
                 raise UnsupportedScreen(str(error), url=self.url, hint="use a larger panel or shorter texts") from None
+            # A finger that is on a button while only the status changes means that button.
+            other_status = self._scene is not None and replace(self._scene, status=scene.status) == scene
             self._ends_at, self._left = ends_at, left
             self._scene = self._layout = None  # no button works until the new scene is shown
             try:
                 self._memory.check()  # the memory of an unplugged display must not be written
-                self._draw(layout, matrix)
+                self._draw(layout, matrix, scene.theme)
             except DeviceError as error:
                 self._lost = error
                 raise
             self._scene, self._layout = scene, layout
-            self._shown_at = time.monotonic()
+            if not other_status:
+                self._shown_at = time.monotonic()
             if self._is_animated() and self._animator is None:
                 self._animator = threading.Thread(target=self._animate, name=f"screen {self.url}", daemon=True)
                 self._animator.start()
@@ -172,7 +190,7 @@ class DrawnScreen:
         """The action of the current scene's button at that point; None for none.
 
         Returns None for a touch that cannot have been meant for this scene: one that began before it was shown, or
-        within `guard_ms` after.
+        within `guard_ms` after. A scene that differs only in its status is not a new one.
 
         Args:
             x, y: px in the viewer's orientation. A keyboard's `Tap` at x = -1 - n, y = -1 means the n-th button.
@@ -244,12 +262,13 @@ class DrawnScreen:
         rows[:] = fill * len(rows)
         self._memory.changed((Box(0, 0, self._memory.geometry.width, self._memory.geometry.height),))
 
-    def _draw(self, layout: Layout, matrix: qr.QrMatrix | None) -> None:
+    def _draw(self, layout: Layout, matrix: qr.QrMatrix | None, theme: Theme) -> None:
         """Draw the whole scene into the back page, and show it."""
         code = layout.code
         self._spinner = None
         self._memory.damaged = False
-        self._spinner, self._turns = draw_page(self._surface, self._memory.back(), layout, matrix, self._left), 0
+        back = self._memory.back()
+        self._spinner, self._turns = draw_page(self._surface, back, layout, matrix, self._left, theme), 0
         if code is not None:
             self.module_mm = self._module_mm(code.module)
             if self.module_mm is not None and self.module_mm < MIN_MODULE_MM and not self._warned_small:
@@ -265,7 +284,8 @@ class DrawnScreen:
     def _repair(self) -> None:
         """Draw the current scene again if another program may have drawn over it."""
         if self._memory.damaged and self._layout is not None and self._scene is not None:
-            self._draw(self._layout, qr.encode(self._scene.qr) if self._scene.qr is not None else None)
+            matrix = qr.encode(self._scene.qr) if self._scene.qr is not None else None
+            self._draw(self._layout, matrix, self._scene.theme)
 
     def _density(self) -> float | None:
         """Px per mm, of the denser axis; None if the panel's size is unknown."""

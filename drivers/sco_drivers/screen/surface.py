@@ -15,6 +15,7 @@ from sco_drivers.qr import QUIET_ZONE, QrMatrix
 from sco_drivers.screen import Box, palette
 from sco_drivers.screen.memory import Geometry, Rotation, Rows
 from sco_drivers.screen.paint import RING, paint_code
+from sco_drivers.screen.theme import DEFAULT_THEME, Rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -64,6 +65,8 @@ class Surface:
         size = geometry.width, geometry.height
         self.size: tuple[int, int] = size if rotation in (0, 180) else (size[1], size[0])
         """Width and height in px in the viewer's orientation."""
+        self.theme = DEFAULT_THEME
+        """Whose colours are drawn; on a display of one bit a pixel the default ones, whatever the theme is."""
         self._shared = _canvas(self.size) if geometry.format.bits < 8 else None
         # Where pixels share a byte with their neighbours, the whole picture is kept, to write whole bytes.
 
@@ -113,7 +116,7 @@ class Surface:
             self._blit(rows, Box(0, 0, self.geometry.width, self.geometry.height), self._native(self._shared))
             return
         geometry = self.geometry
-        pixel = geometry.format.native(palette.table()[ground])
+        pixel = geometry.format.native(palette.table(self.theme)[ground])
         blank = (pixel * geometry.width).ljust(geometry.stride, b"\0")
         at, bottom = 0, 0
         if code is not None:
@@ -193,7 +196,23 @@ class Surface:
 
     def _native(self, image: Image) -> bytes:
         """A palette image as native rows, turned."""
-        return self.geometry.format.rows(self.turned(image))
+        theme = DEFAULT_THEME if self._shared is not None else self.theme
+        return self.geometry.format.rows(self.turned(image), palette.table(theme))
+
+    def put_picture(self, rows: Rows, box: Box, picture: Image) -> None:
+        """Draw an RGB picture of the box's size into its box (viewer's px), in at most 256 colours of its own."""
+        from PIL.Image import Dither, frombytes
+
+        if self._shared is not None:
+            dark = picture.convert("L").point([255 - level for level in range(256)])
+            self.put(rows, box, dark.point(palette.shades(palette.Pair.PAGE_INK)))
+            return
+        indexed = picture.quantize(256, dither=Dither.NONE)
+        levels = (indexed.getpalette() or [])[:768]
+        colours: list[Rgb] = list(zip(levels[::3], levels[1::3], levels[2::3], strict=True))
+        colours += [(0, 0, 0)] * (256 - len(colours))
+        plain = frombytes("L", indexed.size, indexed.tobytes())
+        self._blit(rows, self._written(box), self.geometry.format.rows(self.turned(plain), tuple(colours)))
 
     def _blit(self, rows: Rows, box: Box, pixels: bytes) -> None:
         """Copy native rows to the place of `box` (device px; on whole bytes)."""

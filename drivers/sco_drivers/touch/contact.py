@@ -1,7 +1,7 @@
 """Raw contact of a finger -> taps. Pure: no device, no clock of its own.
 
 A tap is a finger put down and lifted near the same place. A bounce (down again right after lifting), a swipe, a second
-finger, and a contact that the kernel lost track of do not count.
+finger, a contact that lasts, and one that the kernel lost track of do not count.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ DEBOUNCE_S = 0.08
 
 SLOP = 0.06
 """How far a finger may slide, as a share of the panel's shorter side."""
+
+LONGEST_S = 5.0
+"""What lasts longer is not a finger: a drop, a bag, a sleeve. It must not press a button when it is taken away."""
 
 
 def _middle(values: Iterable[float]) -> float:
@@ -30,7 +33,7 @@ class Contact:
         slop: how far the finger may slide, in raw units.
         debounce_s: see `DEBOUNCE_S`.
         median: odd number of places whose median counts, against single wild ones; 1 for every place.
-        skip: places at the beginning that do not count: infrared panels may send the last contact's place first.
+        skip: places at the beginning that do not count, if others follow.
     """
 
     slop: float
@@ -40,28 +43,34 @@ class Contact:
     _pressed_at: float | None = None
     _start: tuple[float, float] | None = None
     _window: list[tuple[float, float]] = field(default_factory=list)
-    _skipped: int = 0
+    _to_skip: int = 0
+    _skipped: tuple[float, float] = (0, 0)
     _valid: bool = False
     _lifted_at: float = float("-inf")
 
-    def down(self, x: float, y: float, now: float) -> None:
-        """The finger is down: its first place, or a further one."""
+    def down(self, x: float, y: float, now: float, *, stale: bool = False) -> None:
+        """The finger is down: its first place, or a further one.
+
+        Args:
+            x, y: the place.
+            now: the time.
+            stale: the place is the last contact's. It counts only if no other follows, as for a finger that comes down
+                exactly there: infrared panels send it first, and then the new place.
+        """
         if self._pressed_at is not None:
             self.move(x, y)
             return
         self._pressed_at = now
-        self._start, self._window, self._skipped = None, [], 0
+        self._start, self._window, self._to_skip = None, [], max(self.skip, int(stale))
         self._valid = now - self._lifted_at >= self.debounce_s
         self.move(x, y)
 
     def move(self, x: float, y: float) -> None:
         """The finger is at this place while down."""
-        if self._skipped < self.skip:
-            self._skipped += 1
-            self._window = [(x, y)]  # the only place, if no other comes
+        if self._to_skip > 0:
+            self._to_skip -= 1
+            self._skipped = (x, y)
             return
-        if self._skipped == self.skip > 0:
-            self._window, self._skipped = [], self.skip + 1
         self._window.append((x, y))
         if len(self._window) < self.median:
             return
@@ -89,12 +98,13 @@ class Contact:
             return None
         self._lifted_at = now
         if self._start is None:  # fewer places than the filter needs
-            self._start = self._window[0]
-            for place in self._window:
+            places = self._window or [self._skipped]
+            self._start = places[0]
+            for place in places:
                 self._judge(place)
         elif self._window:
             self._judge(self._window[-1])
-        return (*self._start, pressed_at) if self._valid else None
+        return (*self._start, pressed_at) if self._valid and now - pressed_at < LONGEST_S else None
 
     def lost(self) -> None:
         """The state of the contact is unknown: no tap until a finger comes down again."""

@@ -22,7 +22,17 @@ from functools import partial
 
 from sco_drivers.errors import FIND_HINT, RULES_HINT, DeviceBusy, DeviceNotFound, DevicePermission, TouchError
 from sco_drivers.touch.calibration import PARAMETERS, Axis, Calibration, check_parameters, range_of
-from sco_drivers.touch.events import ABS_MT_POSITION_X, ABS_MT_POSITION_Y, ABS_MT_SLOT, ABS_X, ABS_Y, State
+from sco_drivers.touch.events import (
+    ABS_MT_POSITION_X,
+    ABS_MT_POSITION_Y,
+    ABS_MT_SLOT,
+    ABS_MT_TRACKING_ID,
+    ABS_PRESSURE,
+    ABS_X,
+    ABS_Y,
+    BTN_TOUCH,
+    State,
+)
 from sco_drivers.touch.reader import EventTouch
 from sco_drivers.urls import DeviceUrl, opener
 
@@ -30,8 +40,12 @@ _ABSINFO = struct.Struct("@6i")  # value, minimum, maximum, fuzz, flat, resoluti
 _EVIOCGRAB = 0x40044590  # _IOW('E', 0x90, int)
 _EVIOCSCLOCKID = 0x400445A0  # _IOW('E', 0xa0, int)
 _EVIOCGBIT_ABS = 0x80084523  # _IOC(_IOC_READ, 'E', 0x20 + EV_ABS, 8)
-_SLOTS = 16
-_EVIOCGMTSLOTS = 0x8000450A | 4 * (1 + _SLOTS) << 16  # _IOC(_IOC_READ, 'E', 0x0a, length): a code, then its values
+_EVIOCGKEY, _EVIOCGBIT_KEY = 0x80604518, 0x80604521  # _IOC(_IOC_READ, 'E', 0x18 or 0x20 + EV_KEY, 96)
+_MOST_SLOTS = 128
+
+
+def _eviocgmtslots(slots: int) -> int:
+    return 0x8000450A | 4 * (1 + slots) << 16  # _IOC(_IOC_READ, 'E', 0x0a, length): a code, then its values
 
 
 def _eviocgabs(axis: int) -> int:
@@ -121,29 +135,48 @@ def _absolute(fd: int, code: int) -> tuple[int, int, int] | None:
 
 
 def _state(fd: int) -> State:
-    """The first finger's last place and the current slot: the kernel does not repeat what has not changed."""
-    places: list[int] = []
-    for single, multi in ((ABS_X, ABS_MT_POSITION_X), (ABS_Y, ABS_MT_POSITION_Y)):
-        axis = _absolute(fd, single)
-        if axis is not None:
-            places.append(axis[0])
-            continue
-        data = bytearray(struct.pack(f"@I{_SLOTS}i", multi, *[0] * _SLOTS))
-        try:
-            fcntl.ioctl(fd, _EVIOCGMTSLOTS, data)
-            places.append(struct.unpack_from("@i", data, 4)[0])
-        except OSError:
-            places.append(0)
+    """What is on the panel: the kernel does not repeat what has not changed."""
+    x, y, pressure = ((_absolute(fd, code) or (0,))[0] for code in (ABS_X, ABS_Y, ABS_PRESSURE))
     slot = _absolute(fd, ABS_MT_SLOT)
-    return State(places[0], places[1], slot[0] if slot is not None else 0)
+    contacts: tuple[tuple[int, int, int], ...] = ()
+    if slot is not None:
+        count = min(slot[2] + 1, _MOST_SLOTS)
+        codes = (ABS_MT_TRACKING_ID, ABS_MT_POSITION_X, ABS_MT_POSITION_Y)
+        contacts = tuple(zip(*(_of_slots(fd, code, count) for code in codes), strict=True))
+    return State(
+        x,
+        y,
+        pressure=pressure,
+        has_button=_has_touch_button(fd, _EVIOCGBIT_KEY),
+        held=slot is None and _has_touch_button(fd, _EVIOCGKEY),
+        slot=slot[0] if slot is not None else 0,
+        contacts=contacts,
+    )
+
+
+def _of_slots(fd: int, code: int, count: int) -> tuple[int, ...]:
+    """The value of each slot."""
+    nothing = -1 if code == ABS_MT_TRACKING_ID else 0
+    data = bytearray(struct.pack(f"@I{count}i", code, *[nothing] * count))
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(fd, _eviocgmtslots(count), data)
+    return struct.unpack_from(f"@{count}i", data, 4)
+
+
+def _has_touch_button(fd: int, request: int) -> bool:
+    """Whether BTN_TOUCH is among the keys that the device has, or among those that are down."""
+    data = bytearray(96)
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(fd, request, data)
+    return bool(data[BTN_TOUCH // 8] >> BTN_TOUCH % 8 & 1)
 
 
 def _axes(fd: int) -> tuple[Axis, Axis]:
-    """The ranges of the device: of single-touch axes, else multi-touch axes; 0..4095 without axes (a keyboard)."""
+    """The ranges of the device: of multi-touch axes, else single-touch axes; 0..4095 without axes (a keyboard)."""
     found: list[Axis] = []
     for single, multi in ((ABS_X, ABS_MT_POSITION_X), (ABS_Y, ABS_MT_POSITION_Y)):
         axis = Axis()
-        for code in (single, multi):
+        for code in (multi, single):
             found_axis = _absolute(fd, code)
             if found_axis is not None and found_axis[2] > found_axis[1]:
                 axis = Axis(*found_axis[1:])

@@ -35,12 +35,17 @@ RESTING_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One packet of events: the finger's place, whether it is down, and when, in s of the device's clock."""
+    """One packet of events: the finger's place, whether it is down, and when, in s of the device's clock.
+
+    Attributes:
+        stale: the place is that of an earlier contact: this one has sent none yet.
+    """
 
     x: int
     y: int
     down: bool
     at: float = field(default=0.0, compare=False)
+    stale: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +58,51 @@ class KeyPressed:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The kernel's buffer overflowed: the state of the contact is unknown."""
+    """The contact is not followed any more: the kernel's buffer overflowed, or it rests on the panel."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the kernel reports only when it changes: the last place, and the current slot."""
+    """What the kernel reports only when it changes.
+
+    Attributes:
+        x, y: the last place of a panel without slots.
+        pressure: the last one; 0 if the panel reports none.
+        has_button: whether it reports BTN_TOUCH.
+        held: whether that is down, on a panel without slots.
+        slot: the current one.
+        contacts: tracking id (-1 for none), x, y of each slot.
+    """
 
     x: int = 0
     y: int = 0
+    pressure: int = 0
+    has_button: bool = False
+    held: bool = False
     slot: int = 0
+    contacts: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One contact of a multi-touch panel, or the place of the last one."""
+
+    x: int = 0
+    y: int = 0
+    down: bool = False
+    tracking: int = -1  # of a contact that was there when the panel's state was queried
+    since: float = 0.0
+    placed: bool = False  # it has sent a place since it came down
+    came: bool = False  # in this packet, as the next two
+    went: bool = False
+    moved: bool = False
 
 
 class EventReader:
-    """Assembles events into reports. Feed it bytes in pieces of any size.
+    """Assembles events into reports of one finger. Feed it bytes in pieces of any size.
+
+    On a multi-touch panel the first finger is followed, and another one only if the first has rested there for
+    `RESTING_S`, or was there before the device was opened or events were lost.
 
     Args:
         state: queries the panel's state from the kernel, at the start and after lost events; None for a plain stream.
@@ -76,30 +112,40 @@ class EventReader:
     def __init__(self, state: Callable[[], State] | None = None, min_pressure: int = 1) -> None:
         self._rest = b""
         self._state = state
-        self._x = self._y = self._slot = 0
-        self._down = self._dropping = self._touched = False
-        # A multi-touch panel that reports single-touch axes too means the oldest contact, until all are lifted. Then
-        # the slots are ignored: otherwise two fingers would mix their places.
-        self._single = False
         self._min_pressure = min_pressure
-        self._has_button = self._slots = False
-        # Contacts by slot, and which of them is followed instead of the first finger, while something rests on the
-        # panel.
-        self._slot_places: dict[int, list[int]] = {}
-        self._slots_down: set[int] = set()
-        self._rested = self._abandoned = self._was_down = False
+        self._dropping = False
+        # A panel of one finger; a multi-touch panel's events of that kind, which mix its fingers, are ignored.
+        self._x = self._y = 0
+        self._down = self._touched = self._placed = self._has_button = False
+        self._pressed_before = False
+        # Protocol B: contacts by slot.
+        self._multi = False
+        self._slot = 0
+        self._slots: dict[int, _Slot] = {}
         self._followed: int | None = None
-        self._down_since = 0.0
-        # Protocol A: contacts without identity, each ended by SYN_MT_REPORT.
-        self._anonymous = False
+        # Protocol A: contacts without identity, each ended by SYN_MT_REPORT. They are put into slots by their places.
+        self._anonymous = self._there_before = False
         self._part: dict[int, int] = {}
         self._contacts: list[tuple[int, int]] | None = None  # of this packet; None if it has no SYN_MT_REPORT
         self._query()
 
     def _query(self) -> None:
-        if self._state is not None:
-            found = self._state()
-            self._x, self._y, self._slot = found.x, found.y, found.slot
+        """Start without a contact that is followed: one that is there already is not a finger that comes down."""
+        self._pressed_before, self._there_before = self._down, self._anonymous
+        self._down = self._touched = self._placed = False
+        self._part, self._contacts, self._followed = {}, None, None
+        for slot in self._slots.values():
+            slot.down = slot.placed = slot.came = slot.went = slot.moved = False
+        if self._state is None:
+            return
+        found = self._state()
+        self._x, self._y, self._slot, self._has_button = found.x, found.y, found.slot, found.has_button
+        self._pressed_before = found.pressure >= self._min_pressure
+        if self._has_button:
+            self._there_before = found.held
+        if not self._anonymous:
+            self._slots = {n: _Slot(x, y, id_ >= 0, id_) for n, (id_, x, y) in enumerate(found.contacts)}
+            self._multi |= any(slot.down for slot in self._slots.values())
 
     def feed(self, data: bytes) -> Iterator[Report | KeyPressed | Dropped]:
         """The reports that are complete with `data`."""
@@ -107,112 +153,127 @@ class EventReader:
         whole = len(data) // EVENT.size * EVENT.size
         self._rest = data[whole:]
         for seconds, micro, kind, code, value in EVENT.iter_unpack(data[:whole]):
-            if kind == EV_SYN:
-                if code == SYN_DROPPED:
-                    self._dropping = True
-                elif code == SYN_MT_REPORT and not self._dropping:
-                    self._end_contact()
-                elif code == SYN_REPORT and self._dropping:
-                    # Events up to and including this one are to be ignored.
-                    self._dropping = self._touched = self._down = False
-                    self._part, self._contacts = {}, None
-                    self._slots_down, self._rested, self._followed = set(), False, None
-                    self._query()
-                    yield Dropped()
-                    continue
-                if code == SYN_REPORT and self._contacts is not None:
-                    self._end_packet(self._contacts)
-                if code == SYN_REPORT and self._touched:
-                    self._touched = False
-                    if self._abandoned:
-                        self._abandoned = False
-                        yield Dropped()
-                    at = seconds + micro / 1_000_000
-                    if not self._down or not self._was_down:
-                        self._down_since = at
-                    self._was_down = self._down
-                    yield Report(self._x, self._y, self._down, at)
+            at = seconds + micro / 1_000_000
+            if kind == EV_SYN and code == SYN_DROPPED:
+                self._dropping = True
+            elif kind == EV_SYN and code == SYN_REPORT and self._dropping:
+                # Events up to and including this one are to be ignored.
+                self._dropping = False
+                self._query()
+                yield Dropped()
             elif self._dropping:
                 continue
-            elif kind == EV_KEY:
-                if code in (BTN_TOUCH, BTN_LEFT):
-                    self._has_button = True
-                    if self._rested:
-                        continue
-                    self._down, self._touched = value != 0, True
-                elif value == 1 and code in KEYS:
-                    yield KeyPressed(code, seconds + micro / 1_000_000)
+            elif kind == EV_SYN and code == SYN_MT_REPORT:
+                self._end_contact()
+            elif kind == EV_SYN and code == SYN_REPORT:
+                yield from self._end_packet(at)
+            elif kind == EV_KEY and code in (BTN_TOUCH, BTN_LEFT):
+                self._has_button = True
+                self._down, self._touched = value != 0, True
+                if self._anonymous and not value:  # some drivers send no SYN_MT_REPORT then
+                    self._contacts = self._contacts or []
+            elif kind == EV_KEY and value == 1 and code in KEYS:
+                yield KeyPressed(code, at)
             elif kind == EV_ABS:
-                self._in_slot(code, value, seconds + micro / 1_000_000)
-                if not self._rested:
-                    self._absolute(code, value)
+                self._absolute(code, value)
 
-    def _in_slot(self, code: int, value: int, at: float) -> None:
-        """Keep what each slot holds; while one contact rests on the panel, follow another."""
+    def _absolute(self, code: int, value: int) -> None:
+        if code in (ABS_X, ABS_Y):
+            self._x, self._y = (value, self._y) if code == ABS_X else (self._x, value)
+            self._touched = self._placed = True
+        elif code == ABS_PRESSURE:
+            if not self._has_button:
+                pressed = value >= self._min_pressure
+                self._pressed_before &= pressed
+                self._down, self._touched = pressed and not self._pressed_before, True
+        elif code >= ABS_MT_SLOT:
+            self._part[code] = value
+            if not self._anonymous:
+                self._in_slot(code, value)
+
+    def _in_slot(self, code: int, value: int) -> None:
+        """Protocol B."""
         if code == ABS_MT_SLOT:
-            self._slot = value
-        elif code in (ABS_MT_POSITION_X, ABS_MT_POSITION_Y):
-            place = self._slot_places.setdefault(self._slot, [0, 0])
-            place[code - ABS_MT_POSITION_X] = value
-        elif code == ABS_MT_TRACKING_ID and value >= 0:
-            self._slots_down.add(self._slot)
-            if not self._rested and self._down and at - self._down_since >= RESTING_S and len(self._slots_down) > 1:
-                self._rested = self._abandoned = True  # a drop, a bag: it must not keep fingers from tapping
-            if self._rested and self._followed is None:
-                self._followed, self._down = self._slot, True
+            self._multi, self._slot = True, value
+            return
+        slot = self._slots.setdefault(self._slot, _Slot())
+        if code == ABS_MT_POSITION_X:
+            slot.x, slot.moved, slot.placed = value, True, True
+        elif code == ABS_MT_POSITION_Y:
+            slot.y, slot.moved, slot.placed = value, True, True
         elif code == ABS_MT_TRACKING_ID:
-            self._slots_down.discard(self._slot)
-            if self._followed == self._slot:
-                self._followed, self._down, self._touched = None, False, True
-            if not self._slots_down:
-                self._rested = False
-        if self._followed is not None and self._followed == self._slot:
-            self._x, self._y = self._slot_places.setdefault(self._slot, [0, 0])
-            self._touched = True
+            self._multi = True
+            if value < 0:
+                slot.down, slot.went = False, slot.down
+            elif not slot.down or value == slot.tracking:
+                # One that was there came after all, if its beginning waited to be read as the state was queried.
+                slot.down = slot.came = True
+            # Another number without an end between is one that its panel has lost for a moment.
+            slot.tracking = -1
 
     def _end_contact(self) -> None:
         """SYN_MT_REPORT: the end of one contact, or of none."""
-        self._anonymous = True
+        if not self._anonymous:
+            self._anonymous = self._multi = True
+            self._slots, self._followed = {}, None
         self._contacts = self._contacts or []
         part, self._part = self._part, {}
         lifted = 0 in (part.get(ABS_MT_TOUCH_MAJOR), part.get(ABS_MT_PRESSURE))
         if not lifted and ABS_MT_POSITION_X in part and ABS_MT_POSITION_Y in part:
             self._contacts.append((part[ABS_MT_POSITION_X], part[ABS_MT_POSITION_Y]))
 
-    def _end_packet(self, contacts: list[tuple[int, int]]) -> None:
-        """The end of a packet of protocol A: it has all contacts; the one nearest to the last place is followed."""
-        self._contacts = None
-        if contacts and self._down:
-            self._x, self._y = min(contacts, key=lambda place: abs(place[0] - self._x) + abs(place[1] - self._y))
-        elif contacts:
-            self._x, self._y = contacts[0]
-        self._touched = bool(contacts) or self._down
-        self._down = bool(contacts)
+    def _end_packet(self, at: float) -> Iterator[Report | Dropped]:
+        if self._contacts is not None:
+            self._into_slots(self._contacts)
+        self._part, self._contacts = {}, None
+        if self._multi:
+            yield from self._follow(at)
+        elif self._touched:
+            yield Report(self._x, self._y, self._down, at, not self._placed)
+            self._placed &= self._down
+        self._touched = False
 
-    def _absolute(self, code: int, value: int) -> None:
-        if code >= ABS_MT_TOUCH_MAJOR and code not in (ABS_MT_SLOT, ABS_MT_TRACKING_ID):
-            self._part[code] = value
-            if self._anonymous:
-                return
-        if code == ABS_PRESSURE:
-            if not (self._has_button or self._slots or self._anonymous):
-                self._down, self._touched = value >= self._min_pressure, True
-            return
-        self._slots |= code in (ABS_MT_SLOT, ABS_MT_TRACKING_ID)
-        if code in (ABS_X, ABS_Y):
-            self._single = True
-            if code == ABS_X:
-                self._x = value
-            else:
-                self._y = value
-            self._touched = True
-        elif code == ABS_MT_SLOT:
-            self._slot = value
-        elif self._slot != 0 or self._single:
-            return
-        elif code == ABS_MT_POSITION_X:
-            self._x, self._touched = value, True
-        elif code == ABS_MT_POSITION_Y:
-            self._y, self._touched = value, True
-        elif code == ABS_MT_TRACKING_ID:
-            self._down, self._touched = value >= 0, True
+    def _into_slots(self, contacts: list[tuple[int, int]]) -> None:
+        """A packet of protocol A, which has all contacts: each is the one before that is nearest, or a new one."""
+        free = {number for number, slot in self._slots.items() if slot.down}
+        new = set(range(len(contacts)))
+        for _, number, index in sorted(
+            (abs(self._slots[number].x - x) + abs(self._slots[number].y - y), number, index)
+            for number in free
+            for index, (x, y) in enumerate(contacts)
+        ):
+            if number in free and index in new:
+                free.remove(number)
+                new.remove(index)
+                slot = self._slots[number]
+                slot.moved = slot.placed = True
+                slot.x, slot.y = contacts[index]
+        for number in free:
+            self._slots[number].down, self._slots[number].went = False, True
+        for index in sorted(new):
+            number = next(n for n in range(len(self._slots) + 1) if n not in self._slots or not self._slots[n].down)
+            before = self._slots.get(number, _Slot())
+            x, y = contacts[index]
+            came, placed = not self._there_before, (x, y) != (before.x, before.y)
+            self._slots[number] = _Slot(x, y, down=True, placed=placed, came=came, went=before.went)
+        self._there_before = False
+
+    def _follow(self, at: float) -> Iterator[Report | Dropped]:
+        """The end of a multi-touch panel's packet: report the finger that is followed, and choose it."""
+        if self._followed is not None and (slot := self._slots[self._followed]).went:
+            self._followed = None
+            yield Report(slot.x, slot.y, False, at)
+        for number, slot in self._slots.items():
+            if not slot.came:
+                continue
+            slot.since = at
+            if self._followed is not None:
+                if at - self._slots[self._followed].since < RESTING_S:
+                    continue  # a second finger
+                yield Dropped()  # a drop, a bag: it must not keep fingers from tapping
+            self._followed = number
+        if self._followed is not None and ((slot := self._slots[self._followed]).came or slot.moved):
+            yield Report(slot.x, slot.y, True, at, not slot.placed)
+        for slot in self._slots.values():
+            slot.placed &= slot.down
+            slot.came = slot.went = slot.moved = False

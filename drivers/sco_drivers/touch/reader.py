@@ -66,8 +66,10 @@ class EventTouch:
                 raise DeviceClosed("the touch panel is closed", url=self.url)
             if self._thread is not None:
                 raise DeviceBusy("taps are reported to another caller already", url=self.url)
+            # Here, not in the thread: a finger that comes down from now on is none that was there before.
+            events = EventReader(self._state, self._min_pressure)
             self._thread = threading.Thread(
-                target=self._run, args=(size, on_tap, on_lost), name=f"touch {self.url}", daemon=True
+                target=self._run, args=(events, size, on_tap, on_lost), name=f"touch {self.url}", daemon=True
             )
             self._thread.start()
 
@@ -93,9 +95,15 @@ class EventTouch:
         for fd in (self._fd, self._stop_read, self._stop_write):
             os.close(fd)
 
-    def _run(self, size: tuple[int, int], on_tap: Callable[[Tap], None], on_lost: Callable[[Exception], None]) -> None:
+    def _run(
+        self,
+        events: EventReader,
+        size: tuple[int, int],
+        on_tap: Callable[[Tap], None],
+        on_lost: Callable[[Exception], None],
+    ) -> None:
         try:
-            lost = self._read(size, on_tap)
+            lost = self._read(events, size, on_tap)
         finally:
             with self._lock:
                 self._closed = True
@@ -103,9 +111,8 @@ class EventTouch:
         if lost is not None:
             on_lost(lost)
 
-    def _read(self, size: tuple[int, int], on_tap: Callable[[Tap], None]) -> DeviceError | None:
+    def _read(self, events: EventReader, size: tuple[int, int], on_tap: Callable[[Tap], None]) -> DeviceError | None:
         """Report taps until `close` (returns None) or until the panel is lost (returns why)."""
-        events = EventReader(self._state, self._min_pressure)
         x, y = self._calibration.x, self._calibration.y
         contact = Contact(SLOP * min(x.high - x.low, y.high - y.low), self._debounce_s, self._median, self._skip)
         with selectors.DefaultSelector() as selector:
@@ -147,7 +154,7 @@ class EventTouch:
         if isinstance(event, KeyPressed):
             return Tap(-1 - KEYS[event.code], -1, when)
         if event.down:
-            contact.down(event.x, event.y, when)
+            contact.down(event.x, event.y, when, stale=event.stale)
         else:
             found = contact.up(when)
             if found is not None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
+from sco_drivers.plain import json_line, lines
 from sco_hwtest.discovery import Account, Discovery, Found, discover
 from sco_hwtest.discovery.sysfs import Machine
 
@@ -39,9 +38,9 @@ def discover_command(as_json: bool, user: str | None, root: str) -> None:
         raise click.BadParameter(f"unknown account {user!r}; see /etc/passwd", param_hint="--user") from None
     found = discover(root, account)
     if as_json:
-        click.echo(json.dumps(found.as_json(), ensure_ascii=False, indent=2).encode())
+        click.echo(json_line(found.as_json(), indent=2).encode())
     else:
-        click.echo(as_text(found))
+        click.echo(lines(as_text(found)))
 
 
 def as_text(discovery: Discovery) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from sco_drivers import DeviceError, check_url
+from sco_drivers.plain import OneLineFormatter
 from sco_hwtest.contracts.check import CannotRun
 from sco_hwtest.results import KINDS, Kind
 from sco_hwtest.suites import suite_of
@@ -129,7 +130,7 @@ def log_to(path: str | None) -> None:
         handler = logging.FileHandler(path, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror}") from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(OneLineFormatter())
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
 

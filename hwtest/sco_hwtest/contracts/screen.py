@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sco_drivers.errors import DeviceClosed
 from sco_drivers.screen import Button, Drawing, Scene, Screen
 from sco_hwtest.contracts.check import Check
 from sco_hwtest.contracts.readback import readback_of
+from sco_payment import attempt as m
+from sco_payment.customer.screens import Surroundings, screen_of
 from sco_payment.customer.texts import LANGUAGES, RUSSIAN
+from sco_payment.customer.ui import scene_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,23 +34,43 @@ CANCEL = Button("cancel", RUSSIAN.cancel)
 RETRY = Button("retry", RUSSIAN.retry, primary=True)
 
 
-def scenes(left_s: float = 277.0, language: str = "ru") -> tuple[Scene, ...]:
-    """Every scene of a payment as a lane shows it; the countdowns start at `left_s` seconds."""
-    end, texts = time.time() + left_s, LANGUAGES[language]
-    cancel, retry = Button("cancel", texts.cancel), Button("retry", texts.retry, primary=True)
+_PLAN = m.Plan("k", "42", 253_00, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=0)
+_SHOWN = m.State(_PLAN, m.Phase.WAITING, payment_id="p", link=LINK, presented=True)
+_STATES: dict[str, tuple[m.State, m.View]] = {
+    "wait": (replace(_SHOWN, phase=m.Phase.CANCELLING), m.View.WAIT),
+    "qr": (_SHOWN, m.View.PAY),
+    "plate": (replace(_SHOWN, plan=replace(_PLAN, mode=m.Mode.PLATE)), m.View.PAY),
+    "paper": (replace(_SHOWN, plan=replace(_PLAN, mode=m.Mode.PRINT)), m.View.PAY),
+    "dialog": (replace(_SHOWN, phase=m.Phase.ASKING), m.View.DIALOG),
+    "paid": (replace(_SHOWN, phase=m.Phase.PAID), m.View.PAID),
+    "unpaid": (replace(_SHOWN, phase=m.Phase.CLOSED), m.View.UNPAID),
+    "attendant": (replace(_SHOWN, phase=m.Phase.WATCHING), m.View.ATTENDANT),
+    "begin": (m.State(_PLAN), m.View.WAIT),
+    "checking": (_SHOWN, m.View.PAY),
+    "plate-only": (replace(_SHOWN, plan=replace(_PLAN, mode=m.Mode.PLATE)), m.View.PAY),
+    "no-tag": (replace(_SHOWN, plan=replace(_PLAN, mode=m.Mode.PLATE)), m.View.PAY),
+}
 
-    def timed(name: str, headline: str, *lines: str, **rest: Any) -> Scene:
-        return Scene(name, headline, lines, SUM, deadline=end, deadline_label=texts.time_left, **rest)
+
+def scenes(left_s: float = 277.0, language: str = "ru", kopecks: int = 253_00) -> tuple[Scene, ...]:
+    """Every scene of a payment as a lane shows it; the countdowns start at `left_s` seconds."""
+    texts = LANGUAGES[language]
+    ends_at_ms = round((time.time() + left_s) * 1000)
+
+    def scene(name: str) -> Scene:
+        state, view = _STATES[name]
+        around = Surroundings(
+            ends_at_ms,
+            case=CASE,
+            checking=name == "checking",
+            qr_with_plate=name != "plate-only",
+            tag_ok=name != "no-tag",
+        )
+        screen = screen_of(texts, replace(state, plan=replace(state.plan, kopecks=kopecks)), view, around)
+        return replace(scene_of(screen, texts), name=name)
 
     return (
-        Scene("wait", texts.wait, drawing=Drawing.SPINNER),
-        timed("qr", texts.pay, qr=LINK, buttons=(cancel,)),
-        timed("plate", texts.pay, texts.scan_plate, drawing=Drawing.TAP_OR_SCAN, buttons=(cancel,)),
-        timed("paper", texts.wait, texts.scan_ticket, drawing=Drawing.SPINNER, buttons=(cancel,)),
-        timed("dialog", texts.dialog, buttons=(retry, cancel)),
-        Scene("paid", texts.paid, amount=SUM, drawing=Drawing.TICK),
-        Scene("unpaid", texts.unpaid, drawing=Drawing.CROSS),
-        Scene("attendant", texts.attendant, (texts.case.format(number=CASE),), SUM, drawing=Drawing.ATTENDANT),
+        *(scene(name) for name in _STATES),
         Scene("out-of-service", texts.out_of_service, drawing=Drawing.WRENCH),
     )
 

@@ -203,8 +203,8 @@ def _final_status(state: State, event: PaymentStatusReceived | Created) -> Step 
     if event.status is not PaymentStatus.PAID:
         return None
     if not full_amount(state, event):
-        ours = format_amount(state.plan.kopecks, sign=state.plan.currency)
-        found = f"the acquirer took {format_amount(event.kopecks, sign=event.currency)}, the attempt is for {ours}"
+        ours = format_amount(state.plan.kopecks, currency=state.plan.currency)
+        found = f"the acquirer took {format_amount(event.kopecks, currency=event.currency)}, the attempt is for {ours}"
         return _case(state, Phase.UNSETTLED, CaseReason.AMOUNT_MISMATCH, found, event.at_ms)
     if state.cancel is Cancel.ACCEPTED:
         return _case(
@@ -230,7 +230,7 @@ def _final_status(state: State, event: PaymentStatusReceived | Created) -> Step 
 
 
 def _refunded(event: PaymentStatusReceived | Created) -> str:
-    return f"the acquirer took {format_amount(event.kopecks, sign=event.currency)} and has refunded the customer"
+    return f"the acquirer took {format_amount(event.kopecks, currency=event.currency)} and has refunded the customer"
 
 
 # --- creating -----------------------------------------------------------------------------------------------------
@@ -256,8 +256,9 @@ def _offer(state: State, event: Created | PaymentStatusReceived) -> Step:
         if state.phase is Phase.FINDING:
             return ask_later(state, event)
         return _send_poll(replace(state, phase=Phase.FINDING), event.at_ms)
-    judgement = links.judge(event.link, kopecks=state.plan.kopecks, currency=state.plan.currency)
-    foreign_plate = state.plan.plate_link is not None and not links.same_code(event.link, state.plan.plate_link)
+    plan = state.plan
+    judgement = links.judge(event.link, kopecks=plan.kopecks, currency=plan.currency, hosts=plan.link_hosts)
+    foreign_plate = plan.plate_link is not None and not links.same_code(event.link, plan.plate_link)
     if judgement.verdict is links.Verdict.REFUSED or foreign_plate:
         return send_cancel(state, EndReason.LINK_REFUSED)
     state = replace(
@@ -451,7 +452,9 @@ def watching_status(state: State, event: PaymentStatusReceived) -> Step:
         return _watching_unproved(state, event)
     adopted = replace(state, payment_id=event.payment_id)
     if event.status is PaymentStatus.PAID:
-        detail = f"the acquirer has {format_amount(event.kopecks, sign=event.currency)}; the goods were not released"
+        detail = (
+            f"the acquirer has {format_amount(event.kopecks, currency=event.currency)}; the goods were not released"
+        )
         return _end_in_case(replace(adopted, phase=Phase.PAID_LATE), CaseReason.LATE_MONEY, detail)
     if event.status is PaymentStatus.REFUNDED:
         return _end_in_case(replace(adopted, phase=Phase.UNSETTLED), CaseReason.REFUNDED, _refunded(event))

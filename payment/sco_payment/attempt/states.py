@@ -140,7 +140,8 @@ class Plan:
 
     `plate_link` is set when a static plate or tag is armed by `sticker_id`. The order's total is `kopecks`, this leg,
     plus `tendered_elsewhere` and `tendered_by_sbp`, the legs before it, plus `remaining`, those after it: they add up
-    by construction. `till_id` is what a till in another process calls the payment.
+    by construction. `till_id` is what a till in another process calls the payment. `link_hosts` are the hosts whose
+    links may be shown besides NSPK's; None for any, in journals that are older than this limit.
     """
 
     key: str
@@ -157,6 +158,7 @@ class Plan:
     remaining: int = 0
     timing: Timing = Timing()
     till_id: str | None = None
+    link_hosts: tuple[str, ...] | None = None
 
     @property
     def over_at_ms(self) -> int:

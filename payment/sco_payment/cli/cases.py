@@ -10,11 +10,14 @@ from typing import Any
 
 import click
 
+from sco_drivers.plain import one_line
 from sco_payment.cli.exit_status import ExitStatus
 from sco_payment.cli.output import fail, load_settings_or_exit, print_json, settings_option
+from sco_payment.cli.story import STORY_WORDS, heading, story
 from sco_payment.journal import Case, Journal, JournalBusy, JournalError, NoSuchCase, Record, resolutions
 from sco_payment.journal.codec import case_data, record_data
 from sco_payment.journal.describe import describe
+from sco_payment.journal.opening import open_journal
 from sco_payment.journal.resolutions import Resolution
 from sco_payment.money import format_amount
 from sco_payment.settings import Settings
@@ -31,6 +34,7 @@ _LANE_WRITES_S = 3.0
 @click.option("--operator", default="", help="Who closes the case.")
 @click.option("--reason", default="", help="What was decided.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a case.")
+@click.option("-v", "--verbose", is_flag=True, help="With a NUMBER: every record, with the names of the journal.")
 def cases(
     number: int | None,
     settings_file: str,
@@ -40,8 +44,9 @@ def cases(
     operator: str,
     reason: str,
     as_json: bool,
+    verbose: bool,
 ) -> None:
-    """List the open cases, show what is known about case NUMBER, or close it.
+    """List the open cases, tell the story of case NUMBER in the lane's language, or close it.
 
     A case is money that the operator must decide about: a payment with an unknown outcome, or one paid too late.
     """
@@ -63,7 +68,8 @@ def cases(
                     sys.exit(ExitStatus.PROBLEM)
             else:
                 case = journal.case(number)
-                _print_case(case, waiting, journal.timeline(case.attempt), as_json)
+                timeline = journal.timeline(case.attempt)
+                _print_case(case, waiting, timeline, as_json, settings.lane.language, verbose)
     except (JournalError, ValueError) as error:
         fail(str(error))
 
@@ -72,7 +78,7 @@ def _close_case(settings: Settings, number: int, operator: str, reason: str) -> 
     """Close the case in the journal; while a lane has the journal open, let the lane do it when it is idle."""
     path, at_ms = settings.journal.path, time.time_ns() // 1_000_000
     try:
-        with Journal(path, lane_id=settings.lane.pos_id, acquirer=settings.lane.acquirer) as journal:
+        with open_journal(settings) as journal:
             resolutions.apply_pending(journal)
             journal.close_case(number, operator=operator, resolution=reason, at_ms=at_ms)
             return
@@ -102,24 +108,43 @@ def _print_cases(found: list[Case], waiting: Mapping[int, Resolution], as_json: 
         state = "open" if case.closed_at_ms is None else f"closed by {case.operator}"
         if case.closed_at_ms is None and case.number in waiting:
             state += f"; closed by {waiting[case.number].operator}, not yet recorded by the lane"
-        click.echo(
+        _print(
             f"case {case.number}  {_date(case.opened_at_ms)}  order {case.order_no}  "
             f"{format_amount(case.amount_kopecks)}  {case.reason}  "
             f"payment {case.payment_id or '?'} is {case.phase}  {state}"
         )
 
 
-def _print_case(case: Case, waiting: Mapping[int, Resolution], timeline: list[Record], as_json: bool) -> None:
+def _print_case(
+    case: Case,
+    waiting: Mapping[int, Resolution],
+    timeline: list[Record],
+    as_json: bool,
+    language: str,
+    verbose: bool,
+) -> None:
     if as_json:
         print_json({**_case_json(case, waiting), "timeline": [record_data(record) for record in timeline]})
         return
-    _print_cases([case], waiting, as_json=False)
-    click.echo(f"  {case.detail}")
+    words = STORY_WORDS[language]
+    decided_by = waiting[case.number].operator if case.number in waiting else None
+    for line in heading(case, decided_by, _date(case.opened_at_ms), language):
+        _print(line)
+    if verbose:
+        _print(f"{case.reason}: {case.detail}; attempt {case.attempt}")
+    click.echo(words.story)
     began = timeline[0].at_ms if timeline else 0
-    for record in timeline:
-        click.echo(f"  {_date(record.at_ms)}  {(record.at_ms - began) / 1000:+9.1f} s  {describe(record)}")
-    if case.closed_at_ms is not None:
-        click.echo(f"  {_date(case.closed_at_ms)}  closed by {case.operator}: {case.resolution}")
+    lines = ((record, describe(record)) for record in timeline) if verbose else story(timeline, language)
+    for record, text in lines:
+        passed = f"{(record.at_ms - began) / 1000:+9.1f}"
+        _print(f"  {_date(record.at_ms)}  {passed} {words.seconds}  {text}")
+    if not verbose:
+        click.echo(words.more)
+
+
+def _print(line: str) -> None:
+    """A line that quotes what the acquirer, a device or an operator has written."""
+    click.echo(one_line(line))
 
 
 def _date(at_ms: int) -> str:

@@ -13,6 +13,8 @@ from sco_payment.cli.exit_status import ExitStatus
 from sco_payment.cli.output import fail, load_settings_or_exit, settings_option
 from sco_payment.journal import Journal, JournalBusy, JournalError, WrongAnchor
 from sco_payment.journal.archive import Cut, start_of
+from sco_payment.journal.opening import open_journal, salvage_journal
+from sco_payment.journal.salvage import describe_loss
 
 
 @click.group()
@@ -51,6 +53,47 @@ def verify(archive: Path | None, settings_file: str | None, anchor: str | None) 
 
 @journal.command()
 @settings_option
+def new(settings_file: str) -> None:
+    """Begin a journal where the earlier one was lost. Stop the lane first, and look for the lost file.
+
+    A new journal knows none of the earlier payments: an order that was paid may be paid again, and open cases are not
+    in it. Close what is open at PayMaster, and give the till order numbers that were not used before.
+    """
+    settings = load_settings_or_exit(settings_file, token=False)
+    path = Path(settings.journal.path)
+    if path.exists() and path.stat().st_size:
+        fail(f"{path}: there is a journal; if it is damaged or an older copy, see `sco-pay journal salvage`")
+    try:
+        with open_journal(settings, new=True) as opened:
+            click.echo(f"{opened.path}: a new journal; what was left of the earlier one has .lost- in its name now")
+    except JournalError as error:
+        fail(str(error))
+
+
+@journal.command()
+@settings_option
+def salvage(settings_file: str) -> None:
+    """Take what can be read of a damaged journal, or of an older copy, into a new one. Stop the lane first.
+
+    The damaged file stays under another name: keep it. When the lane starts again it asks PayMaster about every payment
+    that was open, before it takes one of the same order. What is lost becomes a case. Exit status 1 if something is.
+    """
+    settings = load_settings_or_exit(settings_file, token=False)
+    try:
+        aside, found, case = salvage_journal(settings, time.time_ns() // 1_000_000)
+    except JournalBusy as error:
+        fail(f"{error}: stop the lane first; nothing was changed")
+    except JournalError as error:
+        fail(str(error))
+    click.echo(f"the damaged journal is {aside}: keep it")
+    click.echo(f"{len(found.states)} payments and {len(found.cases)} cases are in {settings.journal.path}")
+    if case is not None:
+        click.echo(f"lost: {describe_loss(found)}: see `sco-pay cases {case}`")
+        sys.exit(ExitStatus.PROBLEM)
+
+
+@journal.command()
+@settings_option
 @click.option(
     "--before",
     "year",
@@ -84,7 +127,7 @@ def archive(settings_file: str, year: int | None, to: Path | None, dry_run: bool
             with Journal(path, read_only=True) as opened:
                 _print_cut(opened.find_cut(start_of(year)), year, file, path)
             return
-        with Journal(path, lane_id=settings.lane.pos_id, acquirer=settings.lane.acquirer) as opened:
+        with open_journal(settings) as opened:
             cut = opened.find_cut(start_of(year))
             _print_cut(cut, year, file, path)
             if cut is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 import click
 
+from sco_drivers.plain import log_to_stderr
 from sco_payment.cli.lazy import LazyCommand, LazyGroup
 from sco_payment.customer.texts import speak_any_encoding
 
@@ -36,7 +36,7 @@ def main(verbose: int) -> None:
     """
     speak_any_encoding()
     level = (logging.ERROR, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log_to_stderr(level)
 
 
 if __name__ == "__main__":

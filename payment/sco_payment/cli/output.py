@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import ctypes
 import os
 import re
+import resource
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
+from sco_drivers.plain import json_line, lines, one_line
 from sco_payment.attempt import Outcome
 from sco_payment.cli.exit_status import ExitStatus
+from sco_payment.journal import location
 from sco_payment.money import format_amount, kopecks_from_text
 from sco_payment.settings_reader import SettingsError, load_settings
 
@@ -48,13 +52,31 @@ class _Tendered(_Amount):
     """What other legs have paid: an amount, or nothing."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        return 0 if _ZERO.fullmatch(str(value)) else super().convert(value, param, ctx)
+        return 0 if isinstance(value, str) and _ZERO.fullmatch(value) else super().convert(value, param, ctx)
+
+
+def only_once(ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:
+    """Callback of an option with `multiple=True` that may be given once: the last one would silently win."""
+    if len(values) > 1:
+        raise click.BadParameter(f"given {len(values)} times; write it once")
+    return values[0] if values else None
+
+
+def added_up(ctx: click.Context, param: click.Parameter, values: tuple[int, ...]) -> int:
+    """Callback of an amount with `multiple=True`: several legs have paid."""
+    return sum(values)
 
 
 _ZERO = re.compile(r"0+(?:[.,]0{1,2})?")
 AMOUNT, TENDERED = _Amount(), _Tendered()
 settings_option = click.option(
-    "--settings", "settings_file", required=True, type=click.Path(dir_okay=False), help="Settings file of the lane."
+    "--settings",
+    "settings_file",
+    required=True,
+    multiple=True,
+    callback=only_once,
+    type=click.Path(dir_okay=False),
+    help="Settings file of the lane.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, one object a line; the last one is the outcome."
@@ -97,7 +119,7 @@ def fail(message: str, status: int = ExitStatus.WRONG_USAGE) -> NoReturn:
     if context is not None and context.meta.get(_JSON_WANTED):
         print_end(message, status, context.params.get("order_no"))
     try:
-        click.echo(f"sco-pay: {message}", err=True)
+        click.echo(f"sco-pay: {lines(message)}", err=True)
     except OSError:  # the terminal is gone; the exit status still reports it
         discard_output(sys.stderr)
     sys.exit(status)
@@ -115,10 +137,25 @@ def load_settings_or_exit(path: str, *, token: bool = True) -> Settings:
         path: the settings file.
         token: whether PayMaster's token is required: not for a command that sends nothing.
     """
+    if token:
+        _keep_memory_private()
     try:
         return load_settings(path, token=token)
     except SettingsError as error:
-        fail("\n  - ".join([f"{error.source} cannot be used:", *error.problems]))
+        journal = "" if error.settings is None else error.settings.journal.path
+        machine = [f"journal.path: {problem}" for problem in location.problems(Path(journal))] if journal else []
+        fail("\n  - ".join([f"{error.source} cannot be used:", *error.problems, *machine]))
+
+
+def _keep_memory_private() -> None:
+    """Let no core dump of this process, which will hold the token, be written."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+_PR_SET_DUMPABLE = 4
+"""prctl(2)."""
 
 
 def outcome_json(result: Result) -> dict[str, Any]:
@@ -148,7 +185,7 @@ def outcome_text(result: Result) -> str:
             return f"unpaid: {order} ({result.reason.value})"
         case Outcome.NOT_PRESENTED:
             reason = f"{result.reason.value}: {result.detail}" if result.detail else result.reason.value
-            return f"unpaid: {order}: the link could not be presented ({reason})"
+            return f"unpaid: {order}: the link could not be presented ({one_line(reason)})"
         case _:
             case = f"case {result.case}" if result.case is not None else "not final yet"
             return f"unknown: {order}: {case}; see `sco-pay cases` and `sco-pay recover`"
@@ -156,4 +193,4 @@ def outcome_text(result: Result) -> str:
 
 def print_json(data: Mapping[str, Any]) -> None:
     """One JSON object on a line, in UTF-8 whatever the encoding of the terminal."""
-    click.echo(json.dumps(data, ensure_ascii=False).encode())
+    click.echo(json_line(data).encode())

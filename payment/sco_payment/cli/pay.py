@@ -6,11 +6,15 @@ import contextlib
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from sco_drivers import DeviceError
+from sco_drivers.registry import traits
 from sco_payment.assemble import open_lane
 from sco_payment.cli.exit_status import PAYMENT_HELP, ExitStatus
 from sco_payment.cli.output import (
@@ -18,16 +22,18 @@ from sco_payment.cli.output import (
     OUTCOME_STATUS,
     TENDERED,
     JsonCommand,
+    added_up,
     discard_output,
     fail,
     json_option,
     load_settings_or_exit,
+    only_once,
     outcome_json,
     outcome_text,
 )
 from sco_payment.cli.remote import TOKEN_VARIABLE, open_remote, pay_remotely
 from sco_payment.cli.terminal import JsonLines, Lines, TerminalUI, draws
-from sco_payment.events import null_observer
+from sco_payment.cli.words import TERMINAL_WORDS
 from sco_payment.journal import JournalBusy, JournalError, resolutions
 from sco_payment.lane import Lane
 from sco_payment.order import LaneError, Order, PaymentRefused, Result, check_order
@@ -36,20 +42,52 @@ from sco_payment.paymaster.token import TokenError
 if TYPE_CHECKING:
     from sco_payment.settings import Settings
 
+_LOOK_S = 0.05
+
 
 @click.command(cls=JsonCommand, epilog=PAYMENT_HELP)
 @click.argument("amount", type=AMOUNT)
-@click.option("--settings", "settings_file", type=click.Path(dir_okay=False), help="Settings file of the lane.")
+@click.option(
+    "--settings",
+    "settings_file",
+    multiple=True,
+    callback=only_once,
+    type=click.Path(dir_okay=False),
+    help="Settings file of the lane.",
+)
 @click.option("--service", "service_url", help="Address of the lane's service, instead of --settings.")
 @click.option("--token-file", type=click.Path(dir_okay=False), help=f"The service's token; else {TOKEN_VARIABLE}.")
 @click.option("--ca-file", type=click.Path(dir_okay=False), help="Certificate authorities of an https service.")
 @click.option("--id", "till_id", help="With --service: id of the payment; the same again is the same payment.")
-@click.option("--order", "order_no", required=True, help="Number of the customer's receipt.")
-@click.option("--tendered-elsewhere", type=TENDERED, default=0, help="Part of AMOUNT that is already paid otherwise.")
 @click.option(
-    "--tendered-by-sbp", type=TENDERED, default=0, help="Part of AMOUNT that SBP legs have paid on this lane."
+    "--order",
+    "order_no",
+    required=True,
+    multiple=True,
+    callback=only_once,
+    help="Number of the customer's receipt.",
 )
-@click.option("--leg", type=AMOUNT, help="Part of AMOUNT to take now; without it, all that is not paid yet.")
+@click.option(
+    "--tendered-elsewhere",
+    type=TENDERED,
+    multiple=True,
+    callback=added_up,
+    help="Part of AMOUNT that is already paid otherwise. Given several times, it adds up.",
+)
+@click.option(
+    "--tendered-by-sbp",
+    type=TENDERED,
+    multiple=True,
+    callback=added_up,
+    help="Part of AMOUNT that SBP legs have paid on this lane. Given several times, it adds up.",
+)
+@click.option(
+    "--leg",
+    type=AMOUNT,
+    multiple=True,
+    callback=only_once,
+    help="Part of AMOUNT to take now; without it, all that is not paid yet.",
+)
 @json_option
 def pay(
     amount: int,
@@ -80,25 +118,53 @@ def pay(
     except PaymentRefused as error:
         fail(str(error))
 
+    lingers = not as_json and _someone_looks(settings)
     with contextlib.ExitStack() as after_the_lane, opened_lane(settings, as_json) as (lane, report):
-        # Until the lane is closed: the default effect of a signal would replace the outcome's exit status.
-        status = run_payment(lane, order, report, handlers=after_the_lane)
-        if settings.devices.screen:
-            lane.linger()
+        # To the process's end: the default effect of a signal would replace the outcome's exit status.
+        interrupted = after_the_lane.enter_context(cancel_on_signals(lane, to_the_end=True))
+        status = run_payment(lane, order, report, interrupted=interrupted)
+        if lingers:
+            _linger(settings, interrupted)
     sys.exit(status)
 
 
+def _someone_looks(settings: Settings) -> bool:
+    """Whether the lane has a screen, and one that is not simulated."""
+    screen = settings.devices.screen
+    return bool(screen) and not screen.startswith("none:") and not traits("screen", screen).simulated
+
+
+def _linger(settings: Settings, interrupted: Callable[[], int]) -> None:
+    """Keep the outcome on the lane's screen for `lane.result_s`, or until Ctrl-C."""
+    until, came = time.monotonic() + settings.lane.result_s, interrupted()
+    if settings.lane.result_s:
+        words = TERMINAL_WORDS[settings.lane.language].lingering
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            click.echo(words.format(seconds=settings.lane.result_s), err=True)
+    while time.monotonic() < until and interrupted() == came:
+        time.sleep(_LOOK_S)
+
+
 @contextlib.contextmanager
-def opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Callable[[Result], None]]]:
-    """A lane that prints its progress, and the function that prints an outcome. Exits if the lane cannot be opened."""
+def opened_lane(
+    settings: Settings, as_json: bool, *, cancels: bool = True
+) -> Iterator[tuple[Lane, Callable[[Result], None]]]:
+    """A lane that prints its progress, and the function that prints an outcome. Exits if the lane cannot be opened.
+
+    Args:
+        settings: of the lane.
+        as_json: print JSON lines.
+        cancels: whether Ctrl-C will cancel the payment.
+    """
     live = draws(sys.stderr) and not as_json
     json_lines = JsonLines(sys.stdout) if as_json else None
-    terminal = TerminalUI(keyboard=sys.stdin.isatty()) if live else None
+    language, keyboard = settings.lane.language, sys.stdin.isatty()
+    terminal = TerminalUI(language=language, keyboard=keyboard, cancels=cancels) if live else None
     try:
         lane = open_lane(
             settings,
             also_show_on=() if terminal is None else (terminal,),
-            observer=json_lines or (Lines(sys.stderr) if terminal is None else null_observer),
+            observer=json_lines or terminal or Lines(sys.stderr),
         )
     except JournalBusy as error:
         way = f"; pay through it: --service {error.service}" if error.service else ""
@@ -114,7 +180,10 @@ def opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Calla
                 terminal.close()
             click.echo(outcome_text(result))
 
-    with lane:
+    with terminal or contextlib.nullcontext(), lane:
+        printer = settings.devices.printer
+        if terminal is not None and printer and traits("printer", printer).simulated:
+            terminal.paper = partial(_simulated_paper, lane)
         decided = resolutions.pending(lane.journal.path)  # the lane records these before it does anything else
         waiting = [case.number for case in lane.journal.cases() if case.number not in decided]
         if waiting and json_lines is not None:
@@ -126,12 +195,21 @@ def opened_lane(settings: Settings, as_json: bool) -> Iterator[tuple[Lane, Calla
         yield lane, report
 
 
+def _simulated_paper(lane: Lane) -> tuple[str, str | None] | None:
+    """Text and code of the last ticket of a simulated printer, for whoever tries display mode 0 without paper."""
+    try:
+        tickets = getattr(getattr(lane.printer, "simulator", None), "tickets", None)
+    except DeviceError:
+        return None
+    return (tickets[-1].text, next((code.text for code in tickets[-1].codes), None)) if tickets else None
+
+
 def run_payment(
     lane: Lane,
     order: Order,
     report: Callable[[Result], None],
     *,
-    handlers: contextlib.ExitStack | None = None,
+    interrupted: Callable[[], int] | None = None,
 ) -> int:
     """Take a payment, report its outcome and return the exit status.
 
@@ -139,12 +217,14 @@ def run_payment(
         lane: open.
         order: what to pay.
         report: called with the result; if it raises OSError, the outcome counts as not taken.
-        handlers: keeps the signals' handlers until it is closed; otherwise they are put back on return.
+        interrupted: what `cancel_on_signals` gave; without it, signals cancel the payment until this returns.
     """
     with contextlib.ExitStack() as own:
-        interrupted = (handlers or own).enter_context(_cancel_on_signals(lane))
+        if interrupted is None:
+            interrupted = own.enter_context(cancel_on_signals(lane))
+        came = interrupted
         try:
-            result = lane.pay(order, deliver=report, cancelled=interrupted)
+            result = lane.pay(order, deliver=report, cancelled=lambda: bool(came()))
         except LaneError as error:  # the lane's gate: the order itself was checked before
             fail(str(error), ExitStatus.REFUSED)
         except JournalError as error:
@@ -160,10 +240,14 @@ def run_payment(
 
 
 @contextlib.contextmanager
-def _cancel_on_signals(lane: Lane) -> Iterator[Callable[[], bool]]:
+def cancel_on_signals(lane: Lane, *, to_the_end: bool = False) -> Iterator[Callable[[], int]]:
     """Ctrl-C, SIGTERM and a closed terminal cancel the payment properly, which waits for the acquirer's answer.
 
-    Yields whether one of them has come, perhaps before the payment.
+    Yields how many of them have come, perhaps before the payment.
+
+    Args:
+        lane: that takes the payment.
+        to_the_end: ignore them afterwards, until the process has ended.
     """
     came: list[int] = []
 
@@ -176,7 +260,7 @@ def _cancel_on_signals(lane: Lane) -> Iterator[Callable[[], bool]]:
         numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
-        yield lambda: bool(came)
+        yield lambda: len(came)
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if to_the_end else handler)

@@ -23,7 +23,7 @@ def recover(settings_file: str, follow: bool, as_json: bool) -> None:
     A running lane does this itself when it starts. Exit status 4 if a payment needs the operator, else 0.
     """
     settings = load_settings_or_exit(settings_file)
-    with opened_lane(settings, as_json) as (lane, report):
+    with opened_lane(settings, as_json, cancels=False) as (lane, report):
         try:
             results = lane.recover(follow=follow)
         except JournalError as error:

@@ -31,7 +31,6 @@ from sco_payment.events import (
     NoteAdded,
     Observer,
     StateChanged,
-    null_observer,
 )
 from sco_payment.order import Order, Result
 from sco_payment.paymaster.token import Token, TokenError
@@ -82,7 +81,7 @@ class Remote:
         if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError(f"{url}: plain http is allowed only to this machine; write https")
         self._host, self._port = parts.hostname, parts.port
-        self._context = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        self._context = _tls(ca_file) if parts.scheme == "https" else None
         self._token = token
         self.url = url
 
@@ -161,17 +160,15 @@ def pay_remotely(remote: Remote, till_id: str, order: Order, *, as_json: bool) -
     with _cancel_on_signals(remote, path) as cancel_if_asked:
         begun = _begin(remote, path, order)
         cancel_if_asked()  # before the payment was begun there was nothing to cancel
-        terminal = TerminalUI(keyboard=sys.stdin.isatty()) if live else None
-        try:
+        terminal = _terminal(remote) if live else None
+        with terminal or contextlib.nullcontext():
             if terminal is not None:
                 mirror = (remote, terminal, begun["attempt"], over)
                 threading.Thread(target=_mirror, args=mirror, name="sco-screen", daemon=True).start()
-            observe = null_observer if live else Lines(sys.stderr)
-            payment = _follow(remote, path, json_lines, observe)
-        finally:
-            over.set()
-            if terminal is not None:
-                terminal.close()
+            try:
+                payment = _follow(remote, path, json_lines, terminal or Lines(sys.stderr))
+            finally:
+                over.set()
         result = _result(payment)
         try:
             if json_lines is not None:
@@ -187,6 +184,14 @@ def pay_remotely(remote: Remote, till_id: str, order: Order, *, as_json: bool) -
             click.echo(f"sco-pay: the service does not know that the outcome was taken: {error}", err=True)
     assert result.outcome is not None
     return OUTCOME_STATUS[result.outcome]
+
+
+def _terminal(remote: Remote) -> TerminalUI:
+    try:
+        language = remote.ask_again("GET", "/v1/screen")["language"]
+    except (Refused, Unreachable):
+        language = "ru"
+    return TerminalUI(language=language, keyboard=sys.stdin.isatty())
 
 
 def _begin(remote: Remote, path: str, order: Order) -> Json:
@@ -343,3 +348,14 @@ def _cancel_on_signals(remote: Remote, path: str) -> Iterator[Callable[[], None]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    """Certificates are verified by the authorities in `ca_file`, or by the system's; no log of keys is written."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(ca_file)
+    return context

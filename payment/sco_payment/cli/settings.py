@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -10,11 +12,16 @@ import click
 
 from sco_drivers import DeviceError, open_display, open_nfc, open_printer, open_screen, open_touch
 from sco_payment.acquirer import open_acquirer
+from sco_payment.attempt import Mode
 from sco_payment.cli.output import fail, load_settings_or_exit
 from sco_payment.journal import location
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import DeviceSettings, Settings
 from sco_payment.settings_reader import reference as reference_rows
+
+_BASE_URL = re.compile('base_url = ".*"')
+_DYNAMIC_PLATE = ('plate = "dynamic"', 'nfc = "pn532:')
+"""What the example has as a comment for mode 2. A plate that never changes needs an id that only the shop has."""
 
 
 @click.group()
@@ -88,9 +95,15 @@ def reference() -> None:
     help="0: receipt tape, 1: screen, 2: plate or tag.",
 )
 @click.option("--simulated", is_flag=True, help="For `sco-pay simulate` and simulated devices; works unchanged.")
-def example(mode: int, simulated: bool) -> None:
+@click.option("--base-url", help="Where PayMaster is, or `sco-pay simulate`, which prints it.")
+def example(mode: int, simulated: bool, base_url: str | None) -> None:
     """Print a settings file to start from."""
     name = "example_simulated.toml" if simulated else "example.toml"
     text = files("sco_payment").joinpath(name).read_text("utf-8")
     text = text.replace("mode = 1", f"mode = {mode}")
+    if base_url is not None:
+        text = _BASE_URL.sub(lambda found: f"base_url = {json.dumps(base_url, ensure_ascii=False)}", text)
+    if mode == Mode.PLATE.value:
+        for line in _DYNAMIC_PLATE:
+            text = text.replace(f"# {line}", line)
     click.echo(text if sys.stdout.isatty() else text.encode(), nl=False)  # a settings file is UTF-8

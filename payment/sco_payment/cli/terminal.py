@@ -9,14 +9,17 @@ from __future__ import annotations
 import io
 import json
 import os
-import sys
+import textwrap
 import threading
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from sco_drivers.qr import QUIET_ZONE, encode
-from sco_payment.attempt import Phase
+from sco_payment.attempt import Phase, View
+from sco_payment.cli.keyboard import Keyboard
+from sco_payment.cli.story import note_in_words
+from sco_payment.cli.words import TERMINAL_WORDS
 from sco_payment.customer.ui import CANCEL, RETRY, Choose, ScreenState
 from sco_payment.events import (
     CaseOpened,
@@ -33,12 +36,19 @@ from sco_payment.events import (
 from sco_payment.money import format_amount
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
     from rich.live import Live
     from rich.text import Text
 
 _REFRESH_PER_S = 8
-_ROWS_AROUND = 5  # border, headline, a further line
+_ROWS_AROUND = 11  # border, words and keys
+_BORDER = 4
+_GAP = 2
+_NARROWEST = 26  # columns for the words next to the code
+_LONGEST_NOTE = 90
+_PAYABLE = (View.PAY, View.DIALOG)
+_BUTTONS = dict.fromkeys("rкп", RETRY) | dict.fromkeys("cсо", CANCEL)
+"""The letters of the words, in both languages, and what is on the same keys in the Russian layout."""
 
 
 def qr_in_characters(text: str) -> str:
@@ -161,34 +171,74 @@ class Lines:
 
 
 class TerminalUI:
-    """The lane's screen in a terminal, drawn live by rich; its dialog is answered by a key and Enter.
+    """The lane's screen in a terminal, drawn live by rich; its dialog is answered by a key.
+
+    An observer too: it shows what was noted last, so that a lost network is seen at once. Enter it in the main thread
+    before anything is shown.
 
     Args:
-        keyboard: whether the dialog can be answered here; not where a touch panel or a script answers.
+        language: of the lane.
+        keyboard: whether there is a keyboard to answer the dialog; without one, a touch panel or a script does.
+        cancels: whether Ctrl-C cancels the payment, and not only this command.
+
+    Attributes:
+        paper: what a simulated printer has printed: its text and the content of its code; None for a real one.
     """
 
-    def __init__(self, *, keyboard: bool) -> None:
-        self._keyboard = keyboard
+    def __init__(self, *, language: str, keyboard: bool, cancels: bool = True) -> None:
+        self._language = language
+        self._words = TERMINAL_WORDS[language]
+        self._cancels = cancels
+        self._keyboard = Keyboard(self._pressed) if keyboard else None
+        self.paper: Callable[[], tuple[str, str | None] | None] = lambda: None
         self._mutex = threading.Lock()
         self._state: ScreenState | None = None
+        self._printed: tuple[str, str | None] | None = None
+        self._may_interrupt = True
+        self._note = ""
+        self._answer = ""  # to a key that is not there
+        self._link_above = ""
         self._choose: Choose | None = None
         self._live: Live | None = None
         self._closed = False
-        self._reader: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        if self._keyboard is not None:
+            self._keyboard.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+        if self._keyboard is not None:
+            self._keyboard.__exit__(*exc)
 
     def bind(self, choose: Choose) -> None:
         """Report answers to `choose` from now on."""
         self._choose = choose
 
+    def __call__(self, event: LaneEvent) -> None:
+        """Show the note, or the fault, under the screen."""
+        state = self._state
+        if state is None or event.attempt in (None, state.attempt):
+            self._note = _worth_a_line(event, self._language) or self._note
+
     def show(self, state: ScreenState) -> None:
-        """Draw it, and read the keyboard from the first dialog on."""
+        """Draw it, and take keys from now on."""
+        printed = self.paper() if state.view is View.PAY and state.link is None and not state.plate else None
         with self._mutex:
-            self._state = state
-            if self._live is None and not self._closed:
+            was_payable = self._state is not None and self._state.view in _PAYABLE
+            # After it the wait is for the end of a cancellation.
+            may_interrupt = state.view in _PAYABLE or (state.view is View.WAIT and not was_payable)
+            self._may_interrupt = self._cancels and may_interrupt
+            self._state, self._printed, self._answer = state, printed, ""
+            if self._closed:
+                return
+            if self._keyboard is not None:
+                self._keyboard.start()
+            if self._live is None:
                 self._live = self._start()
-        if self._keyboard and self._reader is None and state.offers(RETRY):
-            self._reader = threading.Thread(target=self._listen, name="sco-keyboard", daemon=True)
-            self._reader.start()
+            self._copyable_link(self._live)
+            self._live.refresh()
 
     def _start(self) -> Live:
         from rich.console import Console
@@ -196,62 +246,171 @@ class TerminalUI:
 
         live = Live(
             get_renderable=self._draw,
-            console=Console(stderr=True),
+            console=Console(stderr=True, highlight=False),
             refresh_per_second=_REFRESH_PER_S,
             transient=True,  # a code that is paid or void must not stay in the scrollback
         )
         live.start()
         return live
 
+    def _copyable_link(self, live: Live) -> None:
+        """Print a link that cannot be drawn as a code on a line of its own: broken by a border it cannot be copied."""
+        from rich.text import Text
+
+        link = self._link
+        if link is not None and link != self._link_above and self._code(link, live.console) is None:
+            self._link_above = link
+            live.console.print(Text(link), soft_wrap=True)
+
+    @property
+    def _link(self) -> str | None:
+        """The link on the screen, or on a simulated printer's paper."""
+        if self._state is None or self._state.link is not None:
+            return None if self._state is None else self._state.link
+        return None if self._printed is None else self._printed[1]
+
+    def _code(self, link: str, console: Console) -> str | None:
+        """The code; None where it does not fit: half a code cannot be scanned."""
+        code = qr_in_characters(link)
+        fits = _fits_beside(code, console) or _fits_below(code, console)
+        return code if fits and _has_blocks(console.encoding) else None
+
     def _draw(self) -> RenderableType:
         from rich.align import Align
         from rich.console import Group
         from rich.panel import Panel
+        from rich.table import Table
         from rich.text import Text
 
-        state = self._state
-        if state is None:
+        state, live = self._state, self._live
+        if state is None or live is None:
             return Text("")
-        rows: list[Any] = [Text(state.headline, style="bold")]
-        rows += [Text(line) for line in state.lines]
-        if state.link is not None:
-            rows.append(self._code(state.link))
-        if state.case is not None:
-            rows.append(Text(f"№ {state.case}", style="bold red"))
-        if state.offers(RETRY):
-            keys = "    ".join(f"[{button.id[0]}] {button.text}" for button in state.buttons)
-            rows.append(Text(keys, style="bold yellow"))
-        title = [] if state.amount_kopecks is None else [format_amount(state.amount_kopecks)]
-        if state.expires_at_ms is not None:
-            left = max(0, round(state.expires_at_ms / 1000 - time.time()))
-            title.append(f"{left // 60}:{left % 60:02d}")
-        return Panel(Group(*(Align.center(row) for row in rows)), title="   ".join(title) or None)
+        console, link, title = live.console, self._link, _title(state)
+        code = None if link is None else self._code(link, console)
+        words, own = self._words_of(state), self._own_words(state, without_code=link is not None and code is None)
+        if code is None:
+            return Panel(Group(*(Align.center(row) for row in (*words, *own))), title=title)
+        picture = Text(code, style="white on black", no_wrap=True)
+        columns, rows = code.index("\n"), code.count("\n") + 1
+        below = rows + len(words) + len(own) + _BORDER <= console.height and _fits_below(code, console)
+        if below or not _fits_beside(code, console):
+            width, height = console.width - _BORDER, console.height - rows - 2
+            words = _cut(console, words[1:], own, width, height - 1)
+            return Panel(Group(*(Align.center(row) for row in (self._headline(state), picture, *words))), title=title)
+        width = console.width - columns - _GAP
+        words = [Text(title or "", style="bold"), Text(""), *words]
+        side = Table.grid(padding=(0, 0, 0, _GAP))
+        side.add_column(width=columns)
+        side.add_column(width=width)
+        side.add_row(picture, Group(*_cut(console, words, own, width, console.height)))
+        return side
 
-    def _code(self, link: str) -> Text:
-        """The code if the window holds all of it, else the link: half a code cannot be scanned."""
+    def _headline(self, state: ScreenState) -> Text:
         from rich.text import Text
 
-        code = qr_in_characters(link)
-        height = code.count("\n") + 1 + _ROWS_AROUND
-        if self._live is None or self._live.console.size.height < height:
-            return Text(f"{link}\n(a window of {height} rows shows it as a QR code)")
-        if not _has_blocks(self._live.console.encoding):
-            return Text(f"{link}\n(a terminal in UTF-8 shows it as a QR code)")
-        return Text(code, style="white on black", no_wrap=True)
+        return Text(state.headline, style="bold")
 
-    def _listen(self) -> None:
-        for line in sys.stdin:
-            button = {"r": RETRY, "c": CANCEL}.get(line.strip().lower()[:1])
-            with self._mutex:
-                state, choose = self._state, self._choose
-            # Only a dialog is answered here: at any other time Ctrl-C cancels.
-            if button is not None and choose is not None and state is not None and state.offers(RETRY):
-                choose(state.attempt, button)
+    def _words_of(self, state: ScreenState) -> list[Text]:
+        """What the customer reads, the headline first."""
+        from rich.text import Text
+
+        words = [self._headline(state), *(Text(line) for line in (*state.lines, state.status) if line)]
+        if state.case is not None:
+            words.append(Text(f"№ {state.case}", style="bold red"))
+        if self._printed is not None:
+            printed = self._printed[0].splitlines()
+            words += [Text(""), Text(self._words.paper, style="dim"), *(Text(line) for line in printed)]
+        return words
+
+    def _own_words(self, state: ScreenState, *, without_code: bool) -> list[Text]:
+        """What is for whoever sits at the terminal: keys, and what happened last."""
+        from rich.text import Text
+
+        own = []
+        if without_code:
+            assert self._link is not None
+            own.append(Text(self._why_no_code(self._link), style="dim"))
+        if keys := self._keys(state):
+            own += [Text(""), *(Text(f"[{key}] {text}", style="bold yellow") for key, text in keys)]
+        if self._answer:
+            own.append(Text(self._answer, style="yellow"))
+        if self._note:
+            own.append(Text(textwrap.shorten(self._note, _LONGEST_NOTE, placeholder="…"), style="dim"))
+        return own
+
+    def _why_no_code(self, link: str) -> str:
+        assert self._live is not None
+        if not _has_blocks(self._live.console.encoding):
+            return self._words.no_blocks
+        code = qr_in_characters(link)
+        return self._words.link_above.format(columns=code.index("\n") + _NARROWEST, rows=code.count("\n") + 1)
+
+    def _keys(self, state: ScreenState) -> list[tuple[str, str]]:
+        """The keys that act now, and what each does."""
+        keys = []
+        if state.offers(RETRY) and self._keyboard is not None and self._keyboard.listens:
+            letters = {RETRY: self._words.retry_key, CANCEL: self._words.cancel_key}
+            keys = [(letters[button.id], button.text) for button in state.buttons]
+        return [*keys, ("Ctrl-C", self._words.interrupt)] if self._may_interrupt else keys
+
+    def _pressed(self, text: str) -> None:
+        """Answer the dialog, and only it: at any other time Ctrl-C cancels. A pasted text answers nothing."""
+        key = text.strip().lower()
+        with self._mutex:
+            state, choose = self._state, self._choose
+            if state is None or not key:
+                return
+            button = _BUTTONS.get(key) if state.offers(RETRY) else None
+            if button is None or not state.offers(button):
+                there = "; ".join(f"[{name}] {text}" for name, text in self._keys(state))
+                shown = key if len(key) == 1 and key.isprintable() else "?"
+                self._answer = there and self._words.unknown_key.format(key=f"«{shown}»", keys=there)
+                return
+            self._answer = ""
+        if choose is not None:
+            choose(state.attempt, button)
 
     def close(self) -> None:
-        """Leave the last picture on the terminal."""
+        """Clear the drawing and put the terminal back."""
         with self._mutex:
             self._closed = True
             if self._live is not None:
                 self._live.stop()
                 self._live = None
+        if self._keyboard is not None:
+            self._keyboard.close()
+
+
+def _fits_beside(code: str, console: Console) -> bool:
+    """Whether there is room for words to the right of the code."""
+    return console.height > code.count("\n") and console.width >= code.index("\n") + _NARROWEST
+
+
+def _fits_below(code: str, console: Console) -> bool:
+    """Whether there is room for words under the code."""
+    return console.height > code.count("\n") + _ROWS_AROUND and console.width >= code.index("\n") + _BORDER
+
+
+def _cut(console: Console, words: list[Text], own: list[Text], width: int, height: int) -> list[Text]:
+    """Lines of at most that size; what is cut off is of the first ones, since the keys must stay."""
+    first, last = ([line for text in texts for line in text.wrap(console, width)] for texts in (words, own))
+    return [*first[: max(0, height - len(last))], *last]
+
+
+def _worth_a_line(event: LaneEvent, language: str) -> str | None:
+    match event:
+        case NoteAdded():
+            return note_in_words(event.text, language)
+        case ScreenFailed():
+            return f"the screen failed: {event.detail}"
+        case _:
+            return None
+
+
+def _title(state: ScreenState) -> str | None:
+    """Amount and countdown."""
+    title = [] if state.amount_kopecks is None else [format_amount(state.amount_kopecks)]
+    if state.expires_at_ms is not None:
+        left_s = max(0, round(state.expires_at_ms / 1000 - time.time()))
+        title.append(f"{left_s // 60}:{left_s % 60:02d}")
+    return "   ".join(title) or None

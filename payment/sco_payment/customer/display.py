@@ -17,10 +17,12 @@ from sco_drivers.errors import DeviceError
 from sco_drivers.printer import Ticket
 from sco_drivers.qr import preload
 from sco_payment import attempt as m
+from sco_payment import unforeseen
 from sco_payment.attempt import Message
 from sco_payment.customer.presenter import Presentation, Presenter
+from sco_payment.customer.screens import Surroundings, idle_screen, screen_of
 from sco_payment.customer.texts import LANGUAGES
-from sco_payment.customer.ui import CANCEL, RETRY, Button, LaneUI, NoUI, ScreenState
+from sco_payment.customer.ui import RETRY, LaneUI, NoUI, ScreenState
 from sco_payment.events import LinkAccepted, Observer, ScreenFailed
 from sco_payment.runtime import Runtime
 from sco_payment.settings import Settings
@@ -96,7 +98,7 @@ class CustomerDisplay:
                     presentation = self._show_code(state, presentation)
             except Exception as error:  # of a third party's driver or screen; the customer may see the link
                 log.exception("presenting failed in an unforeseen way")
-                presentation = Presentation(True, f"unforeseen: {type(error).__name__}; it counts as seen")
+                presentation = Presentation(True, f"{unforeseen.describe(error)}; it counts as seen")
             now = self._runtime.now()
             if presentation.seen:
                 return plan.key, m.Presented(now, presentation.evidence)
@@ -191,9 +193,12 @@ class CustomerDisplay:
 
     # --- the screen -------------------------------------------------------------------------------------------
 
-    def show(self, state: m.State, view: m.View, case: int | None) -> None:
-        """Show the view of this attempt. Of several that wait for a slow display only the latest is shown."""
-        self._show_latest(state.plan.key, lambda: self._screen_for(state, view, case))
+    def show(self, state: m.State, view: m.View, case: int | None, *, checking: bool = False) -> None:
+        """Show the view of this attempt. Of several that wait for a slow display only the latest is shown.
+
+        `checking`: see `Surroundings`.
+        """
+        self._show_latest(state.plan.key, lambda: self._screen_for(state, view, case, checking=checking))
 
     def show_interrupted(self, key: str) -> None:
         """The attempt goes on after an interruption: no code and no button stays on the screen."""
@@ -202,9 +207,24 @@ class CustomerDisplay:
     def show_out_of_service(self, key: str) -> None:
         """The journal failed during this attempt: the customer must not pay what cannot be recorded."""
         texts = self._texts
-        state = ScreenState(m.View.ATTENDANT, texts.attendant, (texts.out_of_service,), attempt=key)
+        state = ScreenState(m.View.ATTENDANT, texts.attendant, (texts.out_of_service,), prominent=1, attempt=key)
         self._show_latest(key, lambda: state)
         self.withdraw(None)
+
+    def show_idle(self, key: str) -> None:
+        """The outcome of this attempt was shown for long enough. Something else that is there by now stays."""
+        latest = self._scenes
+
+        def work() -> None:
+            shown = self._shown
+            if latest != self._scenes or shown is None or shown.attempt != key:
+                return
+            try:
+                self._draw(idle_screen(self._texts))
+            except DeviceError as error:
+                self._screen_failed(key, error)
+
+        self._runtime.submit("devices", work)
 
     def _show_latest(self, key: str, make: Callable[[], ScreenState]) -> None:
         self._scenes += 1
@@ -242,44 +262,15 @@ class CustomerDisplay:
         self._ui.show(screen)
         self._shown = screen
 
-    def _screen_for(self, state: m.State, view: m.View, case: int | None) -> ScreenState:
-        texts, plan = self._texts, state.plan
-        screen = ScreenState(view, "", buttons=self._buttons(state, view), attempt=plan.key)
-        match view:
-            case m.View.PAY:
-                return self._how_to_pay(state, screen)
-            case m.View.DIALOG:
-                return replace(
-                    screen, headline=texts.dialog, amount_kopecks=plan.kopecks, expires_at_ms=self._deadline_ms(plan)
-                )
-            case m.View.ATTENDANT:
-                return replace(screen, headline=texts.attendant, amount_kopecks=plan.kopecks, case=case)
-            case m.View.PAID:
-                return replace(screen, headline=texts.paid, amount_kopecks=plan.kopecks)
-            case m.View.UNPAID:
-                return replace(screen, headline=texts.unpaid)
-            case m.View.WAIT:
-                return replace(screen, headline=texts.wait)
-
-    def _buttons(self, state: m.State, view: m.View) -> tuple[Button, ...]:
-        retry = (Button(RETRY, self._texts.retry, primary=True),) if view is m.View.DIALOG else ()
-        cancel = (Button(CANCEL, self._texts.cancel),) if m.may_cancel(state) else ()
-        return retry + cancel
-
-    def _how_to_pay(self, state: m.State, screen: ScreenState) -> ScreenState:
-        """Headline, further lines and the code, by display mode."""
-        texts, plan = self._texts, state.plan
-        screen = replace(screen, headline=texts.pay, amount_kopecks=plan.kopecks, expires_at_ms=self._deadline_ms(plan))
-        if plan.mode is m.Mode.PRINT:
-            return replace(screen, headline=texts.wait, lines=(texts.scan_ticket,))
-        if plan.mode is m.Mode.SCREEN:
-            return replace(screen, link=state.link)
-        link = state.link if self._settings.display.qr_with_plate else None
-        if self._presented is not None and self._presented.tag_ok is False:
-            lines = (texts.use_qr,) if link or plan.plate_link else ()
-        else:
-            lines = () if link else (texts.scan_plate,)
-        return replace(screen, lines=lines, link=link, plate=True)
+    def _screen_for(self, state: m.State, view: m.View, case: int | None, *, checking: bool = False) -> ScreenState:
+        around = Surroundings(
+            expires_at_ms=self._deadline_ms(state.plan),
+            case=case,
+            checking=checking,
+            qr_with_plate=self._settings.display.qr_with_plate,
+            tag_ok=None if self._presented is None else self._presented.tag_ok,
+        )
+        return screen_of(self._texts, state, view, around)
 
     def _deadline_ms(self, plan: m.Plan) -> int:
         """To the whole second, so that the same screen is equal when it is requested twice."""

@@ -156,7 +156,7 @@ class Presenter:
             return printer.print_ticket(self._ticket(plan, link, ""))
 
     def _ticket(self, plan: Plan, link: str, logo: str) -> Ticket:
-        until = self._wall(plan.expires_at_ms)
+        until, amount = self._wall(plan.expires_at_ms), format_amount(plan.kopecks)
         texts, lane, wanted = self._texts, self._settings.lane, self._settings.ticket
         above: list[Item] = [Bitmap(logo, width_mm=wanted.logo_mm)] if logo else []
         above += [
@@ -164,7 +164,7 @@ class Presenter:
             *_lines(wanted.header),
             Line(texts.payment_type),
             Line(texts.to_pay),
-            Line(format_amount(plan.kopecks, sign=texts.currency), Style.LARGE),
+            Line(amount, Style.LARGE, plain=amount.replace("₽", texts.currency)),
         ]
         below = [Line(texts.pay_until.format(time=_local(until, "%H:%M")), Style.BOLD)]
         if wanted.order:

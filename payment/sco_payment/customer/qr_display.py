@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sco_drivers.display import CodeMayShow, DisplayedCode, QrDisplay
 from sco_drivers.errors import DeviceError
+from sco_payment import unforeseen
 from sco_payment.attempt import Mode, View
 from sco_payment.customer.ui import ScreenState
 from sco_payment.devices import ReopeningDevice
@@ -142,7 +143,7 @@ class CodeDisplay:
                 problem, gone = str(error), self._display.lost(error)
             except Exception as error:  # of a third party's driver
                 log.exception("the customer display failed in an unforeseen way")
-                seen, problem, gone = True, f"unforeseen: {type(error).__name__}", False
+                seen, problem, gone = True, unforeseen.describe(error), False
             else:
                 self._last = Sending(True, "sent to the customer display")
                 self._report("")

@@ -21,11 +21,16 @@ class Texts:
     scan_ticket: str
     scan_plate: str
     use_qr: str
+    open_bank_app: str
+    checking: str
     dialog: str
+    paid_already: str
     retry: str
     cancel: str
     paid: str
     unpaid: str
+    no_money_taken: str
+    choose_again: str
     attendant: str
     case: str
     out_of_service: str
@@ -33,7 +38,7 @@ class Texts:
     pay_until: str
     order: str
     to_pay: str
-    currency: str
+    currency: str  # where a printer has no rouble sign
     repeat: str
     lane: str
     not_a_receipt: str
@@ -48,11 +53,16 @@ RUSSIAN = Texts(
     scan_ticket="Отсканируйте QR-код на чеке",
     scan_plate="Отсканируйте QR-код с наклейки или считайте NFC-метку",
     use_qr="NFC-метка недоступна, используйте QR-код",
+    open_bank_app="Откройте приложение банка",
+    checking="Проверяем оплату",
     dialog="Оплата не завершена, нет связи с процессингом",
+    paid_already="Если вы уже оплатили, нажмите «Повторить»",
     retry="Повторить",
     cancel="Отменить",
     paid="Оплата прошла успешно",
     unpaid="Оплата не выполнена",
+    no_money_taken="Деньги не списаны",
+    choose_again="Выберите способ оплаты заново",
     attendant="Позовите сотрудника магазина",
     case="Обращение № {number}",
     out_of_service="Касса временно не работает",
@@ -78,11 +88,16 @@ ENGLISH = Texts(
     scan_ticket="Scan the QR code on the receipt",
     scan_plate="Scan the QR code on the sticker or tap the NFC tag",
     use_qr="The NFC tag is not available, use the QR code",
+    open_bank_app="Open your bank's app",
+    checking="Checking the payment",
     dialog="The payment is not finished: no connection to the processing centre",
+    paid_already="If you have already paid, press “Try again”",
     retry="Try again",
     cancel="Cancel",
     paid="Paid",
     unpaid="Not paid",
+    no_money_taken="No money was taken",
+    choose_again="Choose again how to pay",
     attendant="Please call an attendant",
     case="Case No. {number}",
     out_of_service="This checkout is out of service",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
 from sco_drivers.errors import DeviceError
+from sco_drivers.screen import DEFAULT_THEME, Drawing, Scene, Screen, Theme
 from sco_drivers.screen import Button as SceneButton
-from sco_drivers.screen import Drawing, Scene, Screen
 from sco_drivers.touch import Tap, Touch
 from sco_payment.attempt import View
 from sco_payment.customer.texts import Texts
@@ -58,7 +58,16 @@ class ScreenState:
         case: number of the case that the attendant will ask for.
         buttons: left to right. What the customer chooses goes to `Lane.choose` with `attempt`.
         attempt: key of the attempt on the screen.
-        plate: whether the customer pays at the plate or tag next to the screen.
+        plate: whether the customer pays at the plate or tag next to the screen; the code on it is the second way.
+        ticket: whether the customer pays by the code on the printed ticket.
+        prominent: how many of `lines`, from the first, are as important as the headline: show them as large.
+        status: what the lane is doing meanwhile ("Проверяем оплату"); show it with something that moves. It comes and
+            goes while the rest of the screen stays: keep the code in its place.
+        hint: the first step on the customer's phone, next to the logo of the payment system if there is one.
+        amount_text: `amount_kopecks` as people read it ("253,00 ₽"); empty where there is none.
+        expires_text: the words before the countdown ("Осталось"); empty where there is none.
+        case_text: the words with the case's number ("Обращение № 12"), the largest on the screen; empty without a case.
+        idle: whether there is no payment: nothing of the one before is left.
     """
 
     view: View
@@ -71,6 +80,14 @@ class ScreenState:
     buttons: tuple[Button, ...] = ()
     attempt: str = ""
     plate: bool = False
+    ticket: bool = False
+    prominent: int = 0
+    status: str = ""
+    hint: str = ""
+    amount_text: str = ""
+    expires_text: str = ""
+    case_text: str = ""
+    idle: bool = False
 
     def offers(self, button: str) -> bool:
         """Whether a button with that id is on the screen."""
@@ -147,24 +164,32 @@ _DRAWINGS = {
 }
 
 
-def scene_of(state: ScreenState, texts: Texts) -> Scene:
-    """The scene in which a driver's screen shows `state`."""
+def scene_of(state: ScreenState, texts: Texts, theme: Theme = DEFAULT_THEME) -> Scene:
+    """The scene in which a driver's screen shows `state`; `texts` for words that the state lacks."""
     name, drawing = state.view.value, _DRAWINGS.get(state.view, Drawing.NONE)
     if state.view is View.PAY:
-        name = "qr" if state.link else "plate"
-        if state.link is None:
-            drawing = Drawing.TAP_OR_SCAN if state.plate else Drawing.SPINNER
-    case = () if state.case is None else (texts.case.format(number=state.case),)
+        drawing = Drawing.TAP_OR_SCAN if state.plate else Drawing.TICKET if state.ticket else Drawing.NONE
+        name = "plate" if state.plate else "paper" if state.ticket else "qr" if state.link else "pay"
+        if drawing is Drawing.NONE and state.link is None:
+            drawing = Drawing.SPINNER
+    if state.idle:
+        name, drawing = "idle", Drawing.NONE
     return Scene(
         name=name,
         headline=state.headline,
-        lines=(*state.lines, *case),
-        amount="" if state.amount_kopecks is None else format_amount(state.amount_kopecks),
+        lines=state.lines,
+        amount="" if state.amount_kopecks is None else state.amount_text or format_amount(state.amount_kopecks),
         qr=state.link,
         drawing=drawing,
         buttons=tuple(SceneButton(button.id, button.text, primary=button.primary) for button in state.buttons),
         deadline=None if state.expires_at_ms is None else state.expires_at_ms / 1000,
-        deadline_label="" if state.expires_at_ms is None else texts.time_left,
+        deadline_label="" if state.expires_at_ms is None else state.expires_text or texts.time_left,
+        prominent=state.prominent,
+        number="" if state.case is None else state.case_text or texts.case.format(number=state.case),
+        hint=state.hint,
+        status=state.status,
+        busy=state.ticket,
+        theme=theme,
     )
 
 
@@ -225,10 +250,13 @@ class ScreenUI:
         touch: Sequence[ReopeningDevice[Touch]],
         texts: Texts,
         choose: Choose = _not_bound,
+        *,
+        theme: Theme = DEFAULT_THEME,
     ) -> None:
         self._screen = screen
         self._panels = tuple(_Panel(device, self._tapped) for device in touch)
         self._texts = texts
+        self._theme = theme
         self._choose = choose
         self._drawing = threading.RLock()  # one at a time opens and draws; taps do not wait for it
         self._mutex = threading.Lock()
@@ -276,7 +304,7 @@ class ScreenUI:
     def _draw(self) -> None:
         """Draw what is wanted. A tap on the scene before must not act on this one."""
         assert self._wanted is not None
-        state, scene = self._wanted, scene_of(self._wanted, self._texts)
+        state, scene = self._wanted, scene_of(self._wanted, self._texts, self._theme)
         self._drawn = False
         with self._mutex:
             self._tappable = None

@@ -153,6 +153,17 @@ class Many:
         return [self.type.decode(one, where) for one in data]
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A tuple of texts, or null."""
+
+    def encode(self, value: Any) -> Any:
+        return None if value is None else list(value)
+
+    def decode(self, data: Any, where: str) -> Any:
+        return None if data is None else tuple(Many(TEXT).decode(data, where))
+
+
 def _decode_fields(fields: tuple[Field, ...], data: Any, where: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise JournalDamaged(f"{where}: expected an object, found {_shortened(data)}")
@@ -367,6 +378,7 @@ PLAN = Shape(
         Field("remaining_kopecks", INTEGER, "remaining", missing=0),
         Field("timing", TIMING),
         Field("till_id", OPTIONAL_TEXT, missing=None),
+        Field("link_hosts", Words(), missing=None),
     ),
 )
 STATE = Shape(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sco_drivers.plain import one_line
 from sco_payment.journal.records import Record
 from sco_payment.money import format_amount
 
@@ -13,6 +14,10 @@ _Data = Mapping[str, Any]
 
 def describe(record: Record) -> str:
     """What the record says, in one line of plain text."""
+    return one_line(_describe(record))
+
+
+def _describe(record: Record) -> str:
     body = record.body
     match record.kind:
         case "attempt_started":
@@ -36,7 +41,7 @@ def describe(record: Record) -> str:
 
 
 def _amount(data: _Data) -> str:
-    return format_amount(data["amount_kopecks"], sign=data["currency"])
+    return format_amount(data["amount_kopecks"], currency=data["currency"])
 
 
 def _other_legs(plan: _Data) -> str:
@@ -46,7 +51,7 @@ def _other_legs(plan: _Data) -> str:
         "left for legs after it": plan.get("remaining_kopecks", 0),
     }
     return "".join(
-        f", {format_amount(amount, sign=plan['currency'])} {what}" for what, amount in legs.items() if amount
+        f", {format_amount(amount, currency=plan['currency'])} {what}" for what, amount in legs.items() if amount
     )
 
 

@@ -4,6 +4,7 @@ JournalError
 ├── JournalBusy          another process has it open for writing
 ├── JournalUnwritable    disk full, read-only, no permission, an I/O error
 ├── JournalDamaged       not a journal, or damaged
+├── JournalLost          there was a journal, and it or its last rows are gone
 ├── JournalTooNew        a newer release wrote it
 ├── RowsArchived         the rows that are asked for are in an archive
 └── NoSuchCase           no open case has that number
@@ -30,6 +31,10 @@ class JournalUnwritable(JournalError):
 
 class JournalDamaged(JournalError):
     """The file is not a journal, or what is in it cannot be read."""
+
+
+class JournalLost(JournalError):
+    """There was a journal here: it is gone, or an older copy of it is in its place. A new one would forget payments."""
 
 
 class JournalTooNew(JournalError):

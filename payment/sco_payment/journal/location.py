@@ -33,8 +33,12 @@ def problems(path: Path) -> list[str]:
     try:
         is_folder, exists = path.is_dir(), path.exists()
         has_folder = path.parent.is_dir()
+    except ValueError:  # Python 3.11 and 3.12, for a NUL in the name
+        return [f"{str(path)!r} is no name of a file"]
     except OSError as error:
         return [f"{path}: {error.strerror}: is this the lane's own user?"]
+    if exists and not is_folder and not path.is_file():
+        return [f"{path} is no file on a disk: name one, e.g. /var/lib/sco/journal.db"]
     if is_folder:
         return [f"{path} is a folder; name a file in it, e.g. {path / 'journal.db'}"]
     if not has_folder:

@@ -10,15 +10,20 @@ import contextlib
 import logging
 import os
 import secrets
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from sco_payment.attempt import Phase
 from sco_payment.journal import codec
 from sco_payment.journal.errors import JournalDamaged, JournalTooNew, JournalUnwritable, NoSuchCase
-from sco_payment.journal.store import NOT_YOURS, Journal, check_decision
+from sco_payment.journal.lock import not_yours
+from sco_payment.journal.store import Journal, check_decision
 
 log = logging.getLogger(__name__)
+
+_LONGEST = 64 * 1024
+"""Bytes of a decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ def submit(journal: Path, decision: Resolution) -> None:
     part = name.with_suffix(".part")
     try:
         if journal.stat().st_uid != os.geteuid():
-            raise JournalUnwritable(f"{journal}: {NOT_YOURS}")
+            raise JournalUnwritable(f"{journal}: {not_yours(journal)}")
         folder.mkdir(mode=0o700, exist_ok=True)
         try:
             _write(part, codec.to_json(codec.encode_resolution(decision)).encode())
@@ -85,9 +90,21 @@ def _read(path: Path) -> Resolution:
     Raises:
         OSError, JournalDamaged, JournalTooNew, ValueError: there is none that can be read.
     """
-    decision = Resolution(**codec.decode_resolution(codec.from_json(path.read_bytes())))
+    decision = Resolution(**codec.decode_resolution(codec.from_json(_content(path))))
     check_decision(decision.operator, decision.resolution)
     return decision
+
+
+def _content(path: Path) -> bytes:
+    """What a plain file of a decision's length holds; a pipe or a disk image in its place would hold the lane."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _LONGEST:
+            raise ValueError(f"it is no plain file of at most {_LONGEST} bytes")
+        return os.read(file, _LONGEST)
+    finally:
+        os.close(file)
 
 
 def _pending_files(journal: Path) -> list[tuple[Path, Resolution | None]]:

@@ -10,7 +10,6 @@ the one that writes (see `resolutions`). The journal sends nothing anywhere and 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -19,12 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
-from sco_payment.attempt import Effect, Event, NoteCase, OpenCase, Phase, State, needs_recovery
-from sco_payment.journal import archive, codec, location, schema, verify
+from sco_payment.attempt import CaseReason, Effect, Event, NoteCase, OpenCase, Phase, State, needs_recovery
+from sco_payment.journal import archive, codec, integrity, location, lock, salvage, schema, verify
 from sco_payment.journal.errors import (
-    JournalBusy,
     JournalDamaged,
     JournalError,
+    JournalLost,
     JournalTooNew,
     JournalUnwritable,
     NoSuchCase,
@@ -32,7 +31,9 @@ from sco_payment.journal.errors import (
 )
 from sco_payment.journal.records import Case, Record
 
-NOT_YOURS = "this user may not use it: run the command as the lane's own user, e.g. sudo -u sco"
+_CHECK_S = 3.0
+"""How long SQLite may check the file when it is opened; `verify` checks all of it."""
+_SALVAGE = "see 'The journal is damaged' in the handbook: sco-pay journal salvage"
 
 
 class Journal:
@@ -43,6 +44,8 @@ class Journal:
         lane_id: the lane (PosID) that writes, for each record. Needed for writing.
         acquirer: the name of the acquirer that the lane works with, for each record. Needed for writing.
         read_only: only read; another process may write meanwhile.
+        anchor: a second place that remembers the last row, best on another disk: see `lock`; None for none.
+        new: begin a journal where an earlier one was lost.
 
     Raises:
         JournalError: see `errors`. ValueError: no lane id or acquirer for writing.
@@ -52,71 +55,89 @@ class Journal:
     """
 
     @overload
-    def __init__(self, path: str | Path, *, lane_id: str, acquirer: str, read_only: Literal[False] = ...) -> None: ...
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        lane_id: str,
+        acquirer: str,
+        read_only: Literal[False] = ...,
+        anchor: Path | None = ...,
+        new: bool = ...,
+    ) -> None: ...
     @overload
     def __init__(self, path: str | Path, *, read_only: Literal[True]) -> None: ...
 
-    def __init__(self, path: str | Path, *, lane_id: str = "", acquirer: str = "", read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        lane_id: str = "",
+        acquirer: str = "",
+        read_only: bool = False,
+        anchor: Path | None = None,
+        new: bool = False,
+    ) -> None:
         if not read_only and not (lane_id and acquirer):
             raise ValueError("lane_id and acquirer are needed for writing: they are in each record")
-        self.path = Path(path)
+        self.path = lock.resolve(Path(path))
         self._lane_id, self._acquirer = lane_id, acquirer
         self._mutex = threading.RLock()
-        self._lock_file: int | None = None
+        self._lock: lock.Lock | None = None
+        self._anchors = lock.Anchors(self.path, anchor)
         self.on_commit: Callable[[], None] = _nothing
-        try:
-            self.path.stat()
-        except PermissionError:
-            raise JournalUnwritable(f"{self.path}: {NOT_YOURS}") from None
-        except OSError:
-            if read_only:
-                raise JournalError(f"{self.path}: there is no journal; the first payment makes it") from None
+        exists = self.path.exists()
+        if read_only and not exists:
+            raise JournalError(f"{self.path}: there is no journal; the first payment makes it")
         if not self.path.parent.is_dir():
             raise JournalUnwritable(
                 f"{self.path.parent}: there is no such folder; make it, on a disk that survives power loss"
             )
         if not read_only:
-            self._take_lock()
+            self._lock = lock.Lock(self.path)
         try:
+            if not read_only:
+                self._check_traces(new)
             self._db = self._open(read_only)
+            if not read_only:
+                self._check_contents()
+                self.announce("")
         except BaseException:
-            self._drop_lock()
+            self._release()
             raise
-
-    def _take_lock(self) -> None:
-        name = self.path.with_name(self.path.name + ".lock")
-        try:
-            self._lock_file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except PermissionError:
-            raise JournalUnwritable(f"{name}: {NOT_YOURS}") from None
-        except OSError as error:
-            reason = location.READ_ONLY if location.is_read_only(self.path.parent) else error.strerror
-            raise JournalUnwritable(f"{name}: {reason}") from None
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner, _, service = os.pread(self._lock_file, 256, 0).decode("ascii", "replace").strip().partition(" ")
-            os.close(self._lock_file)
-            self._lock_file = None
-            where = f", the lane's service at {service}" if service else ""
-            raise JournalBusy(
-                f"{self.path}: process {owner or '?'}{where} has it open; one lane, one journal, one process", service
-            ) from None
-        self.announce("")
 
     def announce(self, service: str) -> None:
         """Leave the address of this process's service, or nothing, for whoever finds the journal busy."""
-        assert self._lock_file is not None
-        try:
-            os.ftruncate(self._lock_file, 0)
-            os.pwrite(self._lock_file, f"{os.getpid()} {service}".strip().encode(), 0)
-        except OSError:
-            pass  # only the owner's number is lost (disk full); the lock itself holds
+        assert self._lock is not None
+        self._lock.announce(service)
 
-    def _drop_lock(self) -> None:
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+    def _release(self) -> None:
+        self._anchors.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _check_traces(self, new: bool) -> None:
+        """Begin a journal only where none was, or on purpose. Raises JournalLost."""
+        if self.path.exists() and self.path.stat().st_size:
+            return
+        if new:
+            self._anchors.forget()
+        self._anchors.check_lost()
+
+    def _check_contents(self) -> None:
+        """Is it whole, and the latest? Raises JournalDamaged, JournalLost."""
+        with self._sqlite():
+            if found := integrity.problems(self._db, _CHECK_S):
+                raise JournalDamaged(f"{self.path}: {found[0]}; {_SALVAGE}")
+        seq, digest = self._anchors.newest()
+        last, last_hash = self._head(self._db) or (0, codec.GENESIS)
+        if seq > last or (seq == last > 0 and digest != last_hash):
+            raise JournalLost(
+                f"{self.path}: it ends at row {last}, but row {seq} was written: an older copy is in its place; find "
+                f"the newer file, or {_SALVAGE}"
+            )
+        if last:
+            self._anchors.remember(last, last_hash)
 
     def _open(self, read_only: bool) -> sqlite3.Connection:
         with self._sqlite():
@@ -150,19 +171,22 @@ class Journal:
         try:
             yield
         except UnicodeDecodeError as error:  # SQLite's own message quotes what is damaged
-            raise JournalDamaged(
-                f"{path}: it holds text that is not UTF-8; keep the file, start a new one, and call support"
-            ) from error
+            raise JournalDamaged(f"{path}: it holds text that is not UTF-8; {_SALVAGE}") from error
         except sqlite3.Error as error:
             if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
                 raise JournalUnwritable(f"{path}: it is closed already, with its lane") from error
             name = getattr(error, "sqlite_errorname", "") or ""
             no_text = isinstance(error, sqlite3.OperationalError) and "decode" in str(error) and not name
             if "malformed JSON" in str(error) or no_text or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-                raise JournalDamaged(f"{path}: {error}; keep the file, start a new one, and call support") from error
+                raise JournalDamaged(f"{path}: {error}; {_SALVAGE}") from error
+            if name.startswith("SQLITE_IOERR_READ") or name in ("SQLITE_IOERR", "SQLITE_IOERR_SHORT_READ"):
+                raise JournalUnwritable(
+                    f"{path}: {error} ({name}): the disk did not give the data this time; nothing is known to be lost: "
+                    "try again, and see dmesg for the disk's health"
+                ) from error
             places = [one for one in (path, path.parent) if one.exists()]
             mine = all(os.access(one, os.R_OK | os.W_OK, effective_ids=True) for one in places)
-            to_do = "check the disk's free space and that it is writable" if mine else NOT_YOURS
+            to_do = "check the disk's free space and that it is writable" if mine else lock.not_yours(path)
             if location.is_read_only(path.parent):
                 to_do = location.READ_ONLY
             raise JournalUnwritable(f"{path}: {error} ({name or 'SQLite'}): {to_do}") from error
@@ -178,6 +202,9 @@ class Journal:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+            last = self._head(self._db)
+        if last is not None:
+            self._anchors.remember(*last)
         self.on_commit()
 
     # --- writing ---------------------------------------------------------------------------------------------
@@ -283,6 +310,63 @@ class Journal:
         """The last row by the head, not by the rows: what is appended after rows were lost must show the gap."""
         row = db.execute("SELECT seq, hash FROM head").fetchone()
         return None if row is None else (int(row[0]), str(row[1]))
+
+    def take_over(self, found: salvage.Salvaged, damaged: str, *, at_ms: int) -> int | None:
+        """Fill this new, empty journal with what `found` has of the file `damaged`, in one transaction.
+
+        Returns:
+            The number of the case about what is lost; None where nothing is.
+        """
+        loss = salvage.describe_loss(found)
+        with self._transaction() as db:
+            part = found.part
+            db.execute(
+                "UPDATE segment SET base_seq = ?, base_hash = ?, base_file = ?, last_case = ?",
+                (part.base_seq, part.base_hash, part.base_file, part.last_case),
+            )
+            if part.base_seq:
+                db.execute("INSERT INTO head VALUES (1, ?, ?)", (part.base_seq, part.base_hash))
+            db.executemany("INSERT OR IGNORE INTO archived VALUES (?, ?, ?, ?)", found.archived)
+            if part.base_seq:
+                body = codec.encode_body(
+                    "archived",
+                    last_row=part.base_seq,
+                    last_hash=part.base_hash,
+                    file=part.base_file,
+                    kept_rows_hash=verify.kept_rows_hash(self._each, part.base_seq),
+                    attempts_hash=verify.attempts_hash(self._each),
+                )
+                self._append(db, at_ms, "", "archived", body)
+            for key, before in found.states.items():
+                state = salvage.reopened(before) if key in found.doubtful else before
+                self._take_over_attempt(db, state, at_ms)
+                note = f"taken over from {damaged}" + (", which contradicts itself about it" * (key in found.doubtful))
+                self._append(db, at_ms, key, "note", codec.encode_body("note", text=note))
+            for row in found.cases:
+                self._take_over_case(db, row)
+            if not loss:
+                return None
+            lost = salvage.loss_state(found, at_ms)
+            self._take_over_attempt(db, lost, at_ms)
+            detail = (
+                f"{loss} of the journal are lost (kept in {damaged}): compare the acquirer's list of the time before "
+                "now with the till's receipts"
+            )
+            return self._open_case(db, at_ms, lost.plan.key, OpenCase(CaseReason.CREATE_UNKNOWN, detail))
+
+    def _take_over_attempt(self, db: sqlite3.Connection, state: State, at_ms: int) -> None:
+        body = codec.encode_body("attempt_started", event=None, state=state, effects=())
+        self._append(db, at_ms, state.plan.key, "attempt_started", body)
+        row = (state.plan.key, state.plan.order_no, int(needs_recovery(state)), codec.RECORD_VERSION)
+        db.execute("INSERT INTO attempts VALUES (?, ?, ?, ?, ?)", (*row, codec.to_json(body["state"])))
+
+    def _take_over_case(self, db: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+        number, key, opened_at_ms, reason, detail, closed_at_ms, operator, resolution = row
+        db.execute("INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._append(db, opened_at_ms, key, "case_opened", {"case_number": number, "reason": reason, "detail": detail})
+        if closed_at_ms is not None:
+            body = codec.encode_body("case_closed", case_number=number, operator=operator, resolution=resolution)
+            self._append(db, closed_at_ms, key, "case_closed", body)
 
     # --- reading ---------------------------------------------------------------------------------------------
 
@@ -417,7 +501,9 @@ class Journal:
         """
         anchored = verify.parse_anchor(anchor) if anchor is not None else None
         with self._snapshot():
-            return verify.problems(self._each, anchored)
+            with self._sqlite():
+                found = integrity.problems(self._db)
+            return found or verify.problems(self._each, anchored)
 
     def archived(self) -> tuple[int, str]:
         """The last row that an archive took out of this journal, and that archive's name; 0 and "" for none."""
@@ -442,7 +528,7 @@ class Journal:
                 one of them does not verify; nothing left the journal.
         """
         if self.path.stat().st_uid != os.geteuid():
-            raise JournalUnwritable(f"{self.path}: {NOT_YOURS}")
+            raise JournalUnwritable(f"{self.path}: {lock.not_yours(self.path)}")
         location.check_room(file, cut.archive_bytes, self.path, 2 * cut.journal_bytes)
         existed = file.exists()
         try:
@@ -501,7 +587,7 @@ class Journal:
         """Close the file and release the lock. May be called twice."""
         with self._mutex:
             self._db.close()
-            self._drop_lock()
+            self._release()
 
     def __enter__(self) -> Self:
         return self

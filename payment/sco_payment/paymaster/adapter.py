@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
+from sco_payment import link
 from sco_payment.acquirer import CLOCKS_AGREE_S, AcquirerSetup, checked_by
 from sco_payment.attempt import (
     Cancel,
@@ -56,6 +58,8 @@ STATES: dict[str, int] = {
 """PayMaster's `status` -> the requirement's order state: 1 created, 2 QR issued, 3 presented, 4 in processing, 5 paid,
 6 closed unpaid."""
 PAID_STATE, CLOSED_STATE = 5, 6
+HOSTS = ("paymaster.ru",)
+"""Whose links PayMaster may return besides NSPK's: its own pages."""
 
 _ATTEMPT = "attempt"
 _REFUNDED = "Refunded"
@@ -90,6 +94,7 @@ class PayMasterAcquirer:
         pos_id: the lane's id, sent as a parameter of the invoice.
         clock_was_set_by: by how many seconds the wall clock was put forward since lane time began.
         test_mode: whether test payments were asked for. Where they were not, a test payment counts as no money.
+        link_hosts: PayMaster's own hosts, whose links may be shown.
     """
 
     name = NAME
@@ -105,7 +110,9 @@ class PayMasterAcquirer:
         pos_id: str,
         clock_was_set_by: Callable[[], float] = lambda: 0.0,
         test_mode: bool = False,
+        link_hosts: Collection[str] = HOSTS,
     ) -> None:
+        self.link_hosts = link_hosts
         self._client = client
         self._now = now
         self._states = {**STATES, **states}
@@ -358,7 +365,7 @@ def open_client(settings: Settings, token: Token | None = None, clock: Callable[
 
 def check(settings: Settings, environment: Mapping[str, str], credential: bool) -> list[str]:
     """What is wrong with status words, token and login; the rest of [paymaster] is checked with the other sections."""
-    problems = _check_states(settings.paymaster.states)
+    problems = _check_states(settings.paymaster.states) + _check_plate_host(settings)
     return problems + _check_token(settings, environment) + _check_login(settings) if credential else problems
 
 
@@ -375,6 +382,20 @@ def _check_states(states: Mapping[str, int]) -> list[str]:
                 f"{means.get(own, 'not final')}: write {own}, or remove the line"
             )
     return problems
+
+
+def _hosts(settings: Settings) -> tuple[str, ...]:
+    """PayMaster's own hosts: where it is reached under another name, links to that are its own too."""
+    host = urlsplit(settings.paymaster.base_url).hostname or ""
+    return (*HOSTS, host) if link.is_host(host) and host not in HOSTS else HOSTS
+
+
+def _check_plate_host(settings: Settings) -> list[str]:
+    plate = settings.display.plate_link
+    if link.judge(plate).verdict is link.Verdict.REFUSED:
+        return []  # missing, or reported with the other sections
+    judgement = link.judge(plate, hosts=(*_hosts(settings), *settings.display.link_hosts))
+    return [f"display.plate_link: {judgement.reason}"] if judgement.verdict is link.Verdict.REFUSED else []
 
 
 def _check_token(settings: Settings, environment: Mapping[str, str]) -> list[str]:
@@ -422,4 +443,5 @@ def open_acquirer(setup: AcquirerSetup) -> PayMasterAcquirer:
         pos_id=settings.lane.pos_id,
         clock_was_set_by=clock.clock_was_set_by,
         test_mode=settings.paymaster.test_mode,
+        link_hosts=_hosts(settings),
     )

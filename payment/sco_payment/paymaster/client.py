@@ -40,7 +40,6 @@ from urllib3.exceptions import (
     ProxyError,
     ReadTimeoutError,
 )
-from urllib3.util.ssl_ import create_urllib3_context
 
 from sco_payment.paymaster import wire
 from sco_payment.paymaster.errors import (
@@ -302,7 +301,7 @@ class PayMaster:
     def _exchange(
         self, token: Token, method: str, path: str, body: bytes | None, key: str | None, deadline: float
     ) -> tuple[int, Any, bytes]:
-        headers = {"Authorization": token.header(), "Accept": "application/json"}
+        headers = {"Authorization": token.header(), "Accept": "application/json", "Accept-Encoding": "identity"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if key is not None:
@@ -422,7 +421,9 @@ def _proxys_host(proxy: str, scheme: str) -> str:
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:
     """Certificates are verified by the authorities in `ca_file`, or by the system's."""
-    context = create_urllib3_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # urllib3's would write the keys where SSLKEYLOGFILE says
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION
     try:
         if ca_file is not None:
             context.load_verify_locations(ca_file)
@@ -449,8 +450,11 @@ def _trust_the_system(context: ssl.SSLContext) -> None:
 
 
 def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding != "identity":  # was not asked for; a few kilobytes of it may become gigabytes
+        raise NoAnswer(f"the answer is packed ({_readable(encoding)}), which was not asked for")
     data = b""
-    for block in answer.stream(_BLOCK):
+    for block in answer.stream(_BLOCK, decode_content=False):
         data += block
         if len(data) > MAX_ANSWER:
             raise NoAnswer(f"the answer is longer than {MAX_ANSWER} bytes")
@@ -532,8 +536,8 @@ class _TlsPool(_OnceEach, urllib3.HTTPSConnectionPool):
 
 
 def _segment(identifier: str) -> str:
-    if not identifier:
-        raise ValueError("an empty id")
+    if identifier in ("", ".", ".."):  # the last two would lead to another address
+        raise ValueError(f"{identifier!r} is no id")
     return quote(identifier, safe="")
 
 

@@ -19,7 +19,12 @@ import msgspec
 from sco_payment.money import kopecks_from_wire, roubles
 
 _BOM = b"\xef\xbb\xbf"
-_SUM = re.compile(r"-?\d{1,15}(\.\d{1,10})?")
+_SUM = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,10})?")
+_LONGEST_WORD = 100
+"""Characters. PayMaster's ids and status words are much shorter; ours go into the journal with each answer."""
+_LONGEST_CURSOR = 1000
+_SHOWN = 8192
+"""Characters of what was found instead, for the message. More than a token has: a cut one could not be hidden."""
 
 
 class WireError(ValueError):
@@ -206,7 +211,10 @@ def parse_page(body: bytes, order_no: str | None = None) -> tuple[list[Payment],
         except WireError:
             if order_no is None or _orders_number(item) in (None, order_no):
                 raise
-    return found, _text(top, "cursor") or None
+    cursor = _text(top, "cursor") or None
+    if cursor is not None and len(cursor) > _LONGEST_CURSOR:
+        raise WireError(f"cursor has {len(cursor)} characters, at most {_LONGEST_CURSOR} are accepted")
+    return found, cursor
 
 
 def _orders_number(item: Any) -> str | None:
@@ -221,7 +229,7 @@ def parse_sticker(body: bytes) -> Sticker:
     top = _table(parse_json(body), "sticker")
     return Sticker(
         id=_word(top, "id"),
-        payload=_word(top, "payload"),
+        payload=_filled(top, "payload"),
         cashlink=top.get("cashlink") is True,
         status=_text(top, "status"),
     )
@@ -242,7 +250,7 @@ def parse_failure(body: bytes) -> Failure:
 
 
 def _kind(value: Any) -> str:
-    return "none" if value is None else f"{type(value).__name__} {value!r}"[:80]
+    return "none" if value is None else f"{type(value).__name__} {value!r}"[:_SHOWN]
 
 
 def _table(value: Any, name: str) -> dict[str, Any]:
@@ -262,6 +270,16 @@ def _word(table: dict[str, Any], name: str, prefix: str = "") -> str:
     value = table.get(name)
     if isinstance(value, int) and not isinstance(value, bool) and name == "id":
         return str(value)  # ids are documented as strings; a number is accepted too
+    word = _filled(table, name, prefix)
+    if len(word) > _LONGEST_WORD or not word.isprintable():
+        raise WireError(f"{prefix}{name} must be at most {_LONGEST_WORD} printable characters, found {_kind(word)}")
+    if name == "id" and word in (".", ".."):
+        raise WireError(f"{prefix}{name} cannot be {word!r}")
+    return word
+
+
+def _filled(table: dict[str, Any], name: str, prefix: str = "") -> str:
+    value = table.get(name)
     if not isinstance(value, str) or not value:
         raise WireError(f"{prefix}{name} must be a text, found {_kind(value)}")
     return value
@@ -281,7 +299,9 @@ def _kopecks(value: Any, name: str) -> int:
 def _remark(table: dict[str, Any], name: str) -> str | None:
     """A field that is only for people to read."""
     value = table.get(name)
-    return None if value is None or isinstance(value, dict | list) else str(value)
+    if value is None or isinstance(value, dict | list):
+        return None
+    return "".join(char if char.isprintable() else " " for char in str(value)[:_LONGEST_WORD])
 
 
 def _time(table: dict[str, Any], name: str) -> datetime | None:

@@ -1,31 +1,24 @@
 """A customer display on a pseudo-terminal, with faults.
 
-The line is a symbolic link to a pty, so that it can be unplugged and plugged in again under the same name. A display
-that is powered by its own cable keeps what it shows meanwhile.
+A display that is powered by its own cable keeps what it shows while the line is unplugged.
 """
 
 from __future__ import annotations
 
-import os
-import select
-import shutil
-import tempfile
 import termios
-import threading
 import time
-import tty
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from sco_sim.display.face import Face
 from sco_sim.display.languages import LANGUAGES
+from sco_sim.pty_line import PtyLine
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _LOOK_S = 0.01
-_READ = 4096
 
 
 class VirtualDisplay:
@@ -49,11 +42,9 @@ class VirtualDisplay:
         self._out = None if out is None else Path(out)
         self._face = Face()
         self._frozen = False
-        self._folder = Path(tempfile.mkdtemp(prefix="sco-display-"))
-        self.path = self._folder / "tty"
-        self._master = self._slave = -1
-        self._thread: threading.Thread | None = None
-        self._plug()
+        self._line = PtyLine("display", self._receive)
+        self.path = self._line.path
+        self._line.plug()
 
     @property
     def url(self) -> str:
@@ -91,16 +82,15 @@ class VirtualDisplay:
 
     def unplug(self, *, powered: bool = False) -> None:
         """Fault: the cable is pulled. With `powered` by another one, the display keeps what it shows."""
-        self._unplug()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        self._line.unplug()
         if not powered:
             self._face = Face()
 
     def plug(self) -> None:
         """The cable is plugged in again, under the same name."""
-        if self._master < 0:
-            self._plug()
+        if not self._line.plugged:
+            self._language = LANGUAGES[self.protocol]()
+            self._line.plug()
 
     def freeze(self) -> None:
         """Fault: it takes every command and shows none, until `heal`."""
@@ -108,18 +98,18 @@ class VirtualDisplay:
 
     def refuse_data(self) -> None:
         """Fault: it takes no byte, until `heal`."""
-        termios.tcflow(self._slave, termios.TCOOFF)
+        termios.tcflow(self._line.slave, termios.TCOOFF)
 
     def heal(self) -> None:
         """End the faults."""
         self._frozen = False
-        if self._slave >= 0:
-            termios.tcflow(self._slave, termios.TCOON)
+        if self._line.plugged:
+            termios.tcflow(self._line.slave, termios.TCOON)
 
     def close(self) -> None:
         """Stop the simulator and remove its files. May be called twice."""
         self.unplug()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._line.close()
 
     def __enter__(self) -> Self:
         return self
@@ -127,37 +117,12 @@ class VirtualDisplay:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    # --- the line -----------------------------------------------------------------------------------------------------
+    # --- the inside ---------------------------------------------------------------------------------------------------
 
-    def _plug(self) -> None:
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        self.path.unlink(missing_ok=True)
-        self.path.symlink_to(os.ttyname(self._slave))
-        self._language = LANGUAGES[self.protocol]()
-        self._thread = threading.Thread(target=self._run, args=(self._master,), name="display", daemon=True)
-        self._thread.start()
-
-    def _unplug(self) -> None:
-        self.path.unlink(missing_ok=True)
-        master, self._master = self._master, -1
-        slave, self._slave = self._slave, -1
-        if master >= 0:
-            os.close(slave)
-            os.close(master)
-
-    def _run(self, master: int) -> None:
-        while self._master == master:
-            try:
-                # With a deadline, since closing the descriptor in another thread does not wake select.
-                if not select.select([master], [], [], 0.05)[0]:
-                    continue
-                data = os.read(master, _READ)
-            except (OSError, ValueError):
-                return
-            for face in self._language.feed(data, self._face):
-                if not self._frozen:
-                    self._show(face)
+    def _receive(self, data: bytes) -> None:
+        for face in self._language.feed(data, self._face):
+            if not self._frozen:
+                self._show(face)
 
     def _show(self, face: Face) -> None:
         self._face = face

@@ -24,6 +24,7 @@ _LINK_AFTER_S, _IN_USE_S = 3.0, 2.0
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BANK_ID = "100000000111"
 _TEST_PAGE = "https://paymaster.ru/cpay/mock/sbp/"
+_FOREIGN = "https://pay.bank.example/"
 
 
 class Refusal(Exception):
@@ -241,7 +242,7 @@ class Bank:
         payment_id = f"{self._serial:08d}"
         sticker_id = method.get("stickerId")
         link = self._arm(sticker_id, payment_id, kopecks) if sticker_id else self._dynamic_link(kopecks)
-        is_test_page = "test-page" in self.behaviours
+        is_test_page, is_foreign = "test-page" in self.behaviours, "foreign-link" in self.behaviours
         protocol = data.get("protocol") if isinstance(data.get("protocol"), dict) else {}
         payment = BankPayment(
             id=payment_id,
@@ -249,7 +250,7 @@ class Bank:
             invoice=invoice,
             created=self.clock(),
             expires=expires,
-            link=_TEST_PAGE + payment_id if is_test_page else link,
+            link=_TEST_PAGE + payment_id if is_test_page else _FOREIGN + payment_id if is_foreign else link,
             merchant_id=str(data.get("merchantId")),
             test_mode=is_test_page or data.get("testMode") is True,
             callback_url=protocol.get("callbackUrl"),

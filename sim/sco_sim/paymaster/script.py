@@ -42,6 +42,7 @@ BEHAVIOURS = {
     "cancel-in-use": "the cancellation of an open payment is refused, because the customer is paying it",
     "cancel-refunds": "the cancellation of a paid payment is accepted and refunds it",
     "cancel-refused": "every cancellation is refused",
+    "foreign-link": "the link leads to a host that is neither NSPK's nor PayMaster's",
     "key-refused": "a repeated idempotency key is refused with `idempotency_key_violation`",
     "link-later": "the answer to the create is `Pending` without a link; the link is there 3 s later",
     "settled-at-once": "the answer to the create is a payment that is settled already",

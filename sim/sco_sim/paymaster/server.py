@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from sco_payment.money import format_amount
 from sco_sim.paymaster.bank import Bank, BankPayment, Refusal
 from sco_sim.paymaster.notify import Notifier
 from sco_sim.paymaster.phone import Phone, phone_routes
@@ -50,6 +51,7 @@ class PayMasterSimulator:
         clock: s since the epoch; a demo's may run faster.
         script: what customers, bank and network do, see `script`.
         shop: the name on the phone.
+        on_call: receives a line about each call of the API and the phone; by default they go to the log.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class PayMasterSimulator:
         clock: Callable[[], float] = time.time,
         script: str = "leaves",
         shop: str = "Магазин у дома",
+        on_call: Callable[[str], None] = log.info,
     ) -> None:
+        self._on_call = on_call
         self.token = token
         self.next_token = f"{token}-2"
         self.merchant_id = merchant_id
@@ -160,6 +164,11 @@ class PayMasterSimulator:
         self.script = Script.parse(script)
         self.bank.behaviours = self.script.behaviours
 
+    @property
+    def offline(self) -> bool:
+        """Whether the lane's network is cut."""
+        return self._offline.is_set()
+
     def go_offline(self) -> None:
         """The lane's network fails: open connections are reset, new ones fail. Phones stay online."""
         self._offline.set()
@@ -197,7 +206,7 @@ class PayMasterSimulator:
                 Route(f"{api}/stickers/{{id}}", self._api(None, self._sticker), methods=["GET", "PUT"]),
                 Route(f"{api}/refunds", self._api(None, self._refund), methods=["POST"]),
                 Route(f"{api}/", self._root, methods=["GET"]),
-                *phone_routes(self.phone, self.bank, self._answer),
+                *phone_routes(self.phone, self, self._answer, self._on_call),
             ]
         )
 
@@ -207,6 +216,17 @@ class PayMasterSimulator:
         return Response(content, status, dated, media_type="application/json" if content else None)
 
     def _api(self, call: Call | None, handler: Handler) -> Handler:
+        answer_to = self._guarded(call, handler)
+
+        async def reported(request: Request) -> Response:
+            answer = await answer_to(request)
+            what = "cut" if self._wires.is_cut(request) else str(answer.status_code)
+            self._on_call(f"{request.method} {request.url.path} -> {what}{_about(answer)}")
+            return answer
+
+        return reported
+
+    def _guarded(self, call: Call | None, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
             token = self.next_token if "token-replaced" in self.script.behaviours else self.token
             if request.headers.get("authorization") != f"Bearer {token}":
@@ -338,12 +358,38 @@ class _Wires:
         if transport is not None:
             transport.abort()
 
+    def is_cut(self, request: Request) -> bool:
+        """Whether nothing can reach whoever sent `request`."""
+        assert request.client is not None
+        transport = self._transports.get((request.client.host, request.client.port))
+        return transport is None or transport.is_closing()
+
     def cut_all(self) -> None:
         """Reset every connection of the API. From any thread."""
         for transport in list(self._transports.values()):
             loop = getattr(transport, "_loop", None)
             if loop is not None:
                 loop.call_soon_threadsafe(transport.abort)
+
+
+def _about(answer: Response) -> str:
+    """The payment in an answer, or what the bank says against the request."""
+    try:
+        body = msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:  # nothing, or what a fault has made of it
+        return ""
+    if not isinstance(body, dict):
+        return ""
+    match body:
+        case {"code": code}:
+            return f" {code}"
+        case {"items": list(items)}:
+            return f" {len(items)} payments"
+        case {"id": number, "status": status, "amount": {"value": value}, "invoice": dict(invoice)}:
+            amount = format_amount(round(value * 100))
+            return f" payment {number} is {status}, {amount}, order {invoice.get('orderNo', '?')}"
+        case _:
+            return ""
 
 
 def _decoded(raw: bytes) -> Any:

@@ -81,6 +81,11 @@ class Traits:
     serial: str = "SIM0000001"
 
 
+def _pulse(drawer: int, pulse_ms: int) -> Mark:
+    """A pulse to drawer 0 or 1, which may be written as a digit."""
+    return Mark("pulse", 0, note=f"drawer {1 + drawer % 2} opens, {pulse_ms} ms")
+
+
 @dataclass(slots=True)
 class Machine:
     """One simulated printer. Not thread-safe: its owner locks."""
@@ -296,6 +301,10 @@ class Machine:
             self._queue.extend(self._editor.take(command))
         elif name == "GS e" and self.traits.presenter:
             self._present(p[0])
+        elif name == "ESC p":
+            self._queue.append(_pulse(p[0], 2 * p[1]))
+        elif name == "DLE DC4" and p[0] == 1:
+            self._queue.append(_pulse(p[1], 100 * p[2]))
         else:
             marks = self._editor.take(command)
             if not is_rendered(command) and name not in _HARMLESS:

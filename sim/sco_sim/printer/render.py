@@ -98,8 +98,8 @@ _BITS = bytes((PAPER, *([INK] * 255)))
 def draw(marks: Sequence[Mark], paper: Paper) -> Image:
     """The marks as a grey picture: white paper with its margins, black dots, a dashed line at each cut.
 
-    What the head did not print of a mark (paper out in the middle of it) is not drawn. Notes stand beside the paper, on
-    grey, where what they name would have been.
+    What the head did not print of a mark (paper out in the middle of it) is not drawn. Notes and a drawer's pulses
+    stand beside the paper, on grey, where what they name would have been.
     """
     from PIL import Image as Images
 
@@ -110,7 +110,7 @@ def draw(marks: Sequence[Mark], paper: Paper) -> Image:
     y = pad
     notes: dict[int, Counter[str]] = defaultdict(Counter)
     for mark in marks:
-        if mark.kind == "note":
+        if mark.note:
             notes[y][mark.note] += 1
             continue
         if mark.kind == "cut":

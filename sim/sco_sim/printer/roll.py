@@ -67,12 +67,13 @@ class Mark:
     """One thing on the roll.
 
     Attributes:
-        kind: "text", "bitmap", "feed", "cut", or "note": something that was received here and is not on the paper.
+        kind: "text", "bitmap", "feed", "cut", "pulse" (a cash drawer was opened here), or "note": something that was
+            received here and is not on the paper.
         height: dots along the paper that it takes when it is printed whole.
         printed: dots of those that really came out.
         margin, area: the left edge and the width of the print area in dots; area 0 for all that is right of it.
         rows: a bitmap's rows, each `width` bytes of 0 or 1.
-        note: a note's text: the command, and after a colon why it is not on the paper.
+        note: what stands beside the paper; of a note the command, and after a colon why it is not on the paper.
     """
 
     kind: str

@@ -107,7 +107,7 @@ def test_two_pages_are_panned_and_the_mode_is_restored(tmp_path, monkeypatch) ->
     before = list(kernel.words)
     with kernel.open(monkeypatch) as screen:
         assert screen._memory.pages == 2
-        for scene in scenes():
+        for scene in scenes()[:9]:
             screen.show(scene)
         assert kernel.pans[1:] == [480, 0] * 4 + [480]
     assert kernel.words == before
@@ -230,6 +230,7 @@ class Terminal:
         self.mode = mode
         self.keyboard = console.K_UNICODE
         self.switching = console.VT_AUTO
+        self.active = 3
         self.opened_for = -1
         self.hung_up: set[int] = set()
         self.fds: set[int] = set()
@@ -244,7 +245,9 @@ class Terminal:
         if fd in self.hung_up:
             raise OSError(errno.EIO, "Input/output error")
         if request == console.VT_GETSTATE:
-            data[:2] = (3).to_bytes(2, "little")
+            data[:2] = self.active.to_bytes(2, "little")
+        elif request == console.VT_ACTIVATE:
+            self.active = data
         elif request == console.KDGETMODE:
             data[:] = self.mode.to_bytes(4, "little")
         elif request == console.KDSETMODE:
@@ -454,6 +457,40 @@ def test_a_console_that_a_getty_resets_is_taken_again_and_the_picture_drawn_agai
     assert terminal.state == FREE
 
 
+@pytest.mark.parametrize("hang_up", [False, True], ids=["reset", "reset and vhangup"])
+def test_a_reset_console_that_was_switched_away_comes_back(terminal: Terminal, hang_up: bool, tmp_path) -> None:
+    """Between the reset and the next check a key switches to another terminal."""
+    taken = console.Console.take(str(tmp_path / "tty0"))
+    terminal.reset()
+    terminal.active = 2
+    if hang_up:
+        terminal.hung_up = set(terminal.fds)
+    taken.hold()
+    assert terminal.active == 3
+    assert taken.hold(), "the other terminal may have been drawn over the picture until it was gone"
+    assert terminal.state == HELD
+    assert not taken.hold()
+    taken.release()
+
+
+def test_a_console_that_is_not_on_the_display_is_held_without_showing_it(terminal: Terminal, tmp_path) -> None:
+    (tmp_path / "tty5").touch()
+    taken = console.Console.take(str(tmp_path / "tty5"))
+    terminal.reset()
+    assert taken.hold()
+    assert (terminal.active, terminal.state) == (3, HELD)
+    taken.release()
+
+
+def test_a_console_that_was_hung_up_is_released_all_the_same(terminal: Terminal, tmp_path) -> None:
+    """A getty of another init system hangs the terminal up and resets nothing."""
+    taken = console.Console.take(str(tmp_path / "tty0"))
+    terminal.hung_up = set(terminal.fds)
+    taken.release()
+    assert terminal.state == FREE
+    assert not list(tmp_path.glob("sco-console-*"))
+
+
 def test_a_console_without_keyboard_and_switching_is_held_as_far_as_it_can(
     terminal: Terminal, tmp_path, monkeypatch, caplog
 ) -> None:
@@ -507,7 +544,8 @@ if sys.argv[3] == "exit":
 if sys.argv[3] == "raise":
     raise RuntimeError
 print("ready", flush=True)
-time.sleep(200)
+while True:
+    time.sleep(0.1)  # a signal just before a long sleep would be handled after it
 """
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from sco_drivers.screen import formats, palette
 from sco_drivers.screen.formats import FORMATS, Bits, PixelFormat, from_bitfields
+from sco_drivers.screen.theme import contrast
 
 WIDTH, HEIGHT = 51, 7  # odd: rows of 1-bit pixels do not end on a byte
 
@@ -141,21 +142,9 @@ def test_invalid_bitfields_give_no_format(bits: int, fields: tuple[Bits, Bits, B
     assert from_bitfields(bits, *fields) is None
 
 
-def luminance(colour: palette.Rgb) -> float:
-    """Relative luminance by WCAG 2.2, 0 (black) to 1 (white)."""
-    red, green, blue = (c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: palette.Rgb, other: palette.Rgb) -> float:
-    """Contrast ratio by WCAG 2.2, 1 to 21."""
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
-
-
 def test_every_text_and_sign_has_the_contrast_of_wcag_aa() -> None:
     texts = [pair for pair in palette.Pair if pair.name not in ("PAGE_WHITE", "LINE_WHITE")]
     for pair in texts:
         assert contrast(*palette.COLOURS[pair]) >= 4.5, pair
-    assert contrast(palette.PAGE, palette.LINE) >= 3  # the edge of a button
+    assert contrast(*palette.COLOURS[palette.Pair.PAGE_LINE]) >= 3  # the edge of a button
     assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)

@@ -14,7 +14,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sco_drivers import qr
-from sco_drivers.screen import Box, Button, Drawing, Scene, UnsupportedScreen, paint, renderer
+from sco_drivers.screen import (
+    DEFAULT_THEME,
+    Box,
+    Button,
+    Drawing,
+    Logo,
+    Scene,
+    Theme,
+    UnsupportedScreen,
+    paint,
+    renderer,
+)
 from sco_drivers.screen.formats import FORMATS
 from sco_drivers.screen.memory import Geometry
 from sco_drivers.screen.renderer import DrawnScreen
@@ -90,10 +101,10 @@ class StillScreen(DrawnScreen):
         assert layout is not None
         assert scene is not None
         other._left = self._left
-        other._draw(layout, qr.encode(scene.qr) if scene.qr else None)
-        if layout.drawing is Drawing.SPINNER and layout.drawing_box is not None:
-            pictures = list(paint.spinner(layout.drawing_box.width))
-            other._surface.put(memory.front(), layout.drawing_box, pictures[self._turns])
+        other._draw(layout, qr.encode(scene.qr) if scene.qr else None, scene.theme)
+        if layout.spinner is not None:
+            pictures = list(paint.spinner(layout.spinner.width))
+            other._surface.put(memory.front(), layout.spinner, pictures[self._turns])
         return memory.seen()
 
 
@@ -117,6 +128,14 @@ SCENES = st.builds(
     amount=st.sampled_from(["", "1,00 ₽", "9 999 999,99 ₽"]),
     qr=st.sampled_from([None, None, "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6"]),
     drawing=st.sampled_from(Drawing),
+    prominent=st.integers(0, 2),
+    number=st.sampled_from(["", "Обращение № 12"]),
+    hint=st.sampled_from(["", "Откройте приложение банка"]),
+    status=st.sampled_from(["", "Проверяем оплату"]),
+    busy=st.booleans(),
+    theme=st.sampled_from(
+        [DEFAULT_THEME, Theme(accent=(0x7A, 0x1F, 0xA2), logo=Logo((40, 20), bytes(range(200)) * 16))]
+    ),
     buttons=st.sampled_from([(), (Button("b", "Отменить"),), (Button("a", "Да", primary=True), Button("b", "Нет"))]),
     deadline=st.sampled_from([None, Clock.wall - 5, Clock.wall + 0.4, Clock.wall + 61, Clock.wall + 600]),
     deadline_label=st.sampled_from(["", "Осталось"]),

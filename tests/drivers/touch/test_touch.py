@@ -9,6 +9,7 @@ import queue
 import stat
 import struct
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from sco_drivers.screen.surface import Surface
 from sco_drivers.touch import Tap
 from sco_drivers.touch.calibration import Axis, Calibration
 from sco_drivers.touch.contact import Contact
-from sco_drivers.touch.events import EVENT, Dropped, EventReader, KeyPressed, Report
+from sco_drivers.touch.events import EVENT, Dropped, EventReader, KeyPressed, Report, State
 from sco_drivers.urls import DeviceUrl
 from sco_hwtest.contracts.screen import scenes
 from sco_sim.touch import VirtualTouch
@@ -34,6 +35,21 @@ from tests.simulators import uinput
 
 def packet(*events: tuple[int, int, int]) -> bytes:
     return b"".join(EVENT.pack(0, 0, *event) for event in (*events, (0, 0, 0)))
+
+
+def tapped(reader: EventReader, data: bytes, debounce_s: float = 0.08) -> list[tuple[float, float, float]]:
+    """The taps in a stream of events."""
+    contact, taps = Contact(slop=10, debounce_s=debounce_s), []
+    for report in reader.feed(data):
+        if isinstance(report, Dropped):
+            contact.lost()
+            continue
+        assert isinstance(report, Report)
+        if report.down:
+            contact.down(report.x, report.y, report.at, stale=report.stale)
+        elif tap := contact.up(report.at):
+            taps.append(tap)
+    return taps
 
 
 class Taps:
@@ -105,15 +121,8 @@ def test_a_resting_palm_does_not_give_a_tap_its_place() -> None:
         + packet(finger, (3, 0x39, 10), (3, 0x35, 50), (3, 0x36, 60), (1, 0x14A, 1), (3, 0, 50), (3, 1, 60))
         + packet((3, 0x39, -1), (1, 0x14A, 0))
     )
-    contact, taps = Contact(slop=10, debounce_s=0), []
-    for at, report in enumerate(EventReader().feed(data)):
-        assert isinstance(report, Report)
-        if report.down:
-            contact.down(report.x, report.y, at)
-            contact.move(report.x, report.y)
-        else:
-            taps.append(contact.up(at))
-    assert [tap[:2] for tap in taps if tap] == [(50, 60)]
+    taps = tapped(EventReader(), data, debounce_s=0)
+    assert [tap[:2] for tap in taps] == [(10, 20), (300, 40), (50, 60)]
 
 
 def test_a_panel_without_single_touch_axes_is_followed_by_its_slots() -> None:
@@ -122,8 +131,13 @@ def test_a_panel_without_single_touch_axes_is_followed_by_its_slots() -> None:
     assert list(reader.feed(data)) == [Report(10, 20, True), Report(12, 20, True), Report(12, 20, False)]
 
 
+def test_a_contact_that_a_panel_loses_for_a_moment_slides_on() -> None:
+    data = packet((3, 0x39, 7), (3, 0x35, 10), (3, 0x36, 20)) + packet((3, 0x39, 8), (3, 0x35, 300))
+    assert tapped(EventReader(), data + packet((3, 0x39, -1)), debounce_s=0) == []
+
+
 @pytest.mark.parametrize(
-    ("places", "query", "tapped"),
+    ("places", "query", "is_tap"),
     [
         ([(200, 100), (201, 100), (700, 400), (200, 101), (201, 101)], "", True),  # one wild place
         ([(200, 100), (201, 100), (700, 400), (200, 101), (201, 101)], "&median=1", False),
@@ -137,7 +151,7 @@ def test_a_panel_without_single_touch_axes_is_followed_by_its_slots() -> None:
     ],
 )
 def test_wild_and_stale_places_are_filtered(
-    places: list[tuple[int, int]], query: str, tapped: bool, tmp_path: Path
+    places: list[tuple[int, int]], query: str, is_tap: bool, tmp_path: Path
 ) -> None:
     taps = Taps()
     with (
@@ -150,7 +164,7 @@ def test_wild_and_stale_places_are_filtered(
         finger.lift()
         finger.key(28)
         found = [taps.next()]
-        if tapped:
+        if is_tap:
             assert max(abs(found[0][0] - 200), abs(found[0][1] - 100)) <= 1
             found.append(taps.next())
         assert found[-1] == (-1, -1)
@@ -241,18 +255,7 @@ def test_a_contact_that_rests_on_the_panel_does_not_keep_fingers_from_tapping(si
     down = ((1, 0x14A, 1), (3, 0, 50), (3, 1, 60)) if single else ()
     data += timed(21.0, (3, 0x39, 40), (3, 0x35, 50), (3, 0x36, 60), *down)
     data += timed(21.1, (3, 0x39, -1), *(((1, 0x14A, 0),) if single else ()))
-    contact, taps = Contact(slop=10), []
-    for report in EventReader().feed(data):
-        if isinstance(report, Dropped):
-            contact.lost()
-            continue
-        assert isinstance(report, Report)
-        if report.down:
-            contact.down(report.x, report.y, report.at)
-            contact.move(report.x, report.y)
-        else:
-            taps.append(contact.up(report.at))
-    assert [tap for tap in taps if tap] == [(100, 200, 10.0), (300, 200, 12.0), (50, 60, 21.0)]
+    assert tapped(EventReader(), data) == [(100, 200, 10.0), (300, 200, 12.0), (50, 60, 21.0)]
 
 
 def test_overflow_of_the_kernels_buffer_voids_the_contact() -> None:
@@ -284,6 +287,20 @@ def test_events_may_arrive_in_pieces(cuts: list[int]) -> None:
 @settings(deadline=None)
 def test_any_bytes_are_accepted(data: bytes) -> None:
     list(EventReader().feed(data))
+
+
+CODES = [(0, 0), (0, 2), (0, 3), (1, 0x14A), (3, 0), (3, 0x18), (3, 0x2F), (3, 0x30), (3, 0x35), (3, 0x36), (3, 0x39)]
+
+
+@given(
+    events=st.lists(st.tuples(st.sampled_from(CODES), st.integers(-1, 3)), max_size=40),
+    state=st.sampled_from([None, State(), State(contacts=((3, 1, 1), (-1, 0, 0)), slot=1), State(1, 1, pressure=3)]),
+)
+@settings(deadline=None, max_examples=300)
+def test_any_events_are_accepted(events: list[tuple[tuple[int, int], int]], state: State | None) -> None:
+    reader = EventReader(None if state is None else lambda: state)
+    data = b"".join(EVENT.pack(at, 0, *code, value) for at, (code, value) in enumerate(events))
+    assert all(isinstance(report, Report | Dropped) for report in reader.feed(data))
 
 
 @pytest.mark.parametrize("rotate", [0, 90, 180, 270])
@@ -398,13 +415,32 @@ def test_one_listener_only_and_close_from_it() -> None:
 
 
 class InputKernel:
-    """An input device at the ioctl: a panel that was touched at (320, 120) before, its slot 0 spoken of last."""
+    """An input device at the ioctl: a panel that was touched at (320, 120) before, its slot 0 spoken of last.
 
-    def __init__(self, *, multi: bool, single: bool) -> None:
+    Args:
+        multi, single: which axes it has.
+        pressure: the present one; None without that axis.
+        button: whether it has BTN_TOUCH.
+        resting: whether something lies on it, where it was touched.
+    """
+
+    def __init__(
+        self,
+        *,
+        multi: bool = False,
+        single: bool = False,
+        pressure: int | None = None,
+        button: bool = True,
+        resting: bool = False,
+    ) -> None:
         self.multi = multi
         self.single = single
+        self.pressure = pressure
+        self.button = button
+        self.resting = resting
         self.clock: int | None = None
         self.grabbed = False
+        self.asked = 0
 
     def ioctl(self, fd: int, request: int, data=0):
         direction, size, number = request >> 30, request >> 16 & 0x3FFF, request & 0xFFFF
@@ -413,13 +449,18 @@ class InputKernel:
         elif request == 0x40044590:
             self.grabbed = data == 1
         elif (direction, number) == (2, 0x450A):
+            self.asked += 1
             if not self.multi:
                 raise OSError(errno.EINVAL, "Invalid argument")
             (code,) = struct.unpack_from("@I", data)
-            data[4:] = struct.pack(f"@{size // 4 - 1}i", {0x35: 320, 0x36: 120}[code], *[0] * (size // 4 - 2))
+            first, others = {0x35: (320, 0), 0x36: (120, 0), 0x39: (7 if self.resting else -1, -1)}[code]
+            assert size == 4 * (1 + 10), "the panel has 10 slots"
+            data[4:] = struct.pack("@10i", first, *[others] * 9)
         elif (direction, number >> 6) == (2, 0x4540 >> 6):
             assert len(data) == size == 24
             axes = {0: (320, 0, 800), 1: (120, 0, 480)} if self.single else {}
+            if self.pressure is not None:
+                axes[0x18] = (self.pressure, 0, 255)
             if self.multi:
                 axes |= {0x2F: (0, 0, 9), 0x35: (0, 0, 800), 0x36: (0, 0, 480)}
             found = axes.get(number & 0x3F)
@@ -430,9 +471,156 @@ class InputKernel:
             axes = [0, 1] if self.single else []
             axes += [0x2F, 0x35, 0x36, 0x39] if self.multi else []
             data[:] = sum(1 << axis for axis in axes).to_bytes(8, sys.byteorder)
+        elif request in (0x80604518, 0x80604521):  # EVIOCGKEY, EVIOCGBIT(EV_KEY): 96 bytes
+            there = self.button and (request == 0x80604521 or self.resting)
+            data[:] = (there << 0x14A).to_bytes(96, "little")
         else:
             raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
         return 0
+
+
+DROP = ((3, 0x2F, 0), (3, 0x35, 321), (1, 0x14A, 1), (3, 0, 321))
+"""The drop in slot 0 moves a little, with the kernel's events for programs that know of one finger only."""
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["at the opening", "as events are lost"])
+@pytest.mark.parametrize("single", [False, True], ids=["slots only", "single-touch axes too"])
+def test_a_contact_that_is_there_already_neither_presses_nor_blocks(
+    lost: bool, single: bool, tmp_path, monkeypatch
+) -> None:
+    """A drop in slot 0 before the panel is opened, or put down while the kernel's buffer overflows."""
+    kernel, taps = InputKernel(multi=True, single=single, resting=not lost), Taps()
+    with VirtualTouch((800, 480), path=tmp_path / "event0", multi=True) as finger:
+        monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
+        monkeypatch.setattr(stat, "S_ISCHR", stat.S_ISFIFO)
+        finger._known[3, 0x39, 0] = 7  # the kernel repeats nothing
+        with open_touch(f"evdev://{finger.path}?debounce_ms=0") as touch:
+            touch.start((800, 480), taps.taps.put, taps.lost.put)
+            if lost:
+                finger.key(28)
+                assert taps.next() == (-1, -1)
+                kernel.resting = True
+                finger.drop()
+            finger.send(*DROP)
+            for x in (100, 300):  # at once: nobody waits until it is known to rest
+                finger.send((3, 0x2F, 1), (3, 0x39, x), (3, 0x35, x), (3, 0x36, 200))
+                finger.send((3, 0x2F, 0), (3, 0x35, 320), (3, 0, 320), (3, 0x2F, 1), (3, 0x39, -1))
+                assert taps.next() == (x, 200)
+            finger.send((3, 0x2F, 0), (3, 0x39, -1), (1, 0x14A, 0))  # it is wiped away
+            finger.send((3, 0x39, 9), (3, 0x35, 500), (3, 0x36, 60))
+            finger.send((3, 0x39, -1))
+            assert taps.next() == (500, 60)
+            assert taps.taps.empty()
+
+
+def test_a_finger_whose_beginning_is_still_to_be_read_was_not_there_before() -> None:
+    """It came between the opening, from which on events wait, and the query of the state."""
+    data = timed(1.0, (3, 0x39, 7), (3, 0x35, 10), (3, 0x36, 20)) + timed(1.1, (3, 0x39, -1))
+    state = State(contacts=((7, 10, 20), (-1, 0, 0)))
+    assert tapped(EventReader(lambda: state), data) == [(10, 20, 1.0)]
+    lost = timed(0.9, (0, 3, 0))
+    assert tapped(EventReader(lambda: state), lost + data) == [(10, 20, 1.0)]
+
+
+def test_what_is_there_is_asked_for_before_a_finger_can_come(tmp_path, monkeypatch) -> None:
+    kernel = InputKernel(multi=True)
+    with VirtualTouch((800, 480), path=tmp_path / "event0", multi=True) as finger:
+        monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
+        monkeypatch.setattr(stat, "S_ISCHR", stat.S_ISFIFO)
+        with open_touch(f"evdev://{finger.path}") as touch:
+            monkeypatch.setattr(threading.Thread, "start", lambda thread: None)
+            touch.start((800, 480), print, print)
+            asked = kernel.asked
+            monkeypatch.undo()
+            assert asked
+            touch._thread = None
+
+
+@pytest.mark.parametrize("button", [False, True], ids=["pressure only", "button and pressure"])
+def test_what_lies_on_a_panel_with_pressure_at_the_opening_does_not_press(button: bool, tmp_path, monkeypatch) -> None:
+    kernel, taps = InputKernel(single=True, pressure=90, button=button, resting=True), Taps()
+    with VirtualTouch((800, 480), path=tmp_path / "event0") as finger:
+        monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
+        monkeypatch.setattr(stat, "S_ISCHR", stat.S_ISFIFO)
+        finger._known |= {(3, 0x18, 0): 90, (1, 0x14A, 0): 1}
+        with open_touch(f"evdev://{finger.path}?debounce_ms=0") as touch:
+            touch.start((800, 480), taps.taps.put, taps.lost.put)
+            finger.send((3, 0x18, 95))
+            finger.send((3, 0x18, 0), *(((1, 0x14A, 0),) if button else ()))
+            finger.send((3, 0, 500), (3, 0x18, 80), *(((1, 0x14A, 1),) if button else ()))
+            finger.send((3, 0x18, 0), *(((1, 0x14A, 0),) if button else ()))
+            assert taps.next() == (500, 120)
+            assert taps.taps.empty()
+
+
+def test_what_lies_on_a_panel_of_protocol_a_at_the_opening_does_not_press() -> None:
+    drop, finger = ((3, 0x35, 700), (3, 0x36, 30), MT), ((3, 0x35, 100), (3, 0x36, 200), MT)
+    data = timed(1.0, *drop) + timed(1.1, *drop, *finger) + timed(1.2, *drop) + timed(1.3, MT)
+    assert tapped(EventReader(lambda: State(has_button=True, held=True)), data) == [(100, 200, 1.1)]
+    # Without a button it cannot be known at the opening, but it can when events were lost.
+    lost = timed(0.9, (0, 3, 0))
+    assert tapped(EventReader(), timed(0.8, *drop) + lost + data) == [(100, 200, 1.1)]
+
+
+def test_a_contact_that_rests_on_a_panel_of_protocol_a_does_not_keep_fingers_from_tapping() -> None:
+    drop, finger = ((3, 0x35, 700), (3, 0x36, 30), MT), ((3, 0x35, 100), (3, 0x36, 200), MT)
+    data = timed(1.0, *drop) + timed(3.0, *finger, *drop) + timed(3.1, *drop) + timed(9.0, MT)
+    data += timed(10.0, *drop) + timed(10.1, (1, 0x14A, 0))  # a driver that reports the end by the button only
+    assert tapped(EventReader(), data) == [(100, 200, 3.0), (700, 30, 10.0)]
+
+
+@pytest.mark.parametrize("held_s", [4.9, 5.1])
+def test_what_rests_on_a_button_and_is_taken_away_does_not_press_it(held_s: float) -> None:
+    data = timed(1.0, (3, 0, 700), (3, 1, 30), (1, 0x14A, 1)) + timed(1.0 + held_s, (1, 0x14A, 0))
+    assert tapped(EventReader(), data) == ([(700, 30, 1.0)] if held_s < 5 else [])
+
+
+INFRARED = {
+    "one finger": (
+        ((3, 0, 700), (3, 1, 400), (1, 0x14A, 1)),
+        ((1, 0x14A, 0),),
+        ((1, 0x14A, 1),),
+        ((3, 0, 200), (3, 1, 100)),
+    ),
+    "slots": (
+        ((3, 0x39, 1), (3, 0x35, 700), (3, 0x36, 400)),
+        ((3, 0x39, -1),),
+        ((3, 0x39, 2),),
+        ((3, 0x35, 200), (3, 0x36, 100)),
+    ),
+    "protocol A": (
+        ((3, 0x35, 700), (3, 0x36, 400), MT),
+        (MT,),
+        ((3, 0x35, 700), (3, 0x36, 400), MT),
+        ((3, 0x35, 200), (3, 0x36, 100), MT),
+    ),
+}
+"""Of each kind of panel: down, up, down where it was last, and the new place."""
+
+
+@pytest.mark.parametrize("kind", INFRARED)
+@pytest.mark.parametrize("median", [1, 3])
+def test_an_infrared_panel_that_sends_the_last_place_first_needs_no_parameter(kind: str, median: int) -> None:
+    down, up, stale, place = INFRARED[kind]
+    reader, contact, taps = EventReader(), Contact(slop=10, median=median), []
+    data = timed(1.0, *down) + timed(1.1, *up) + timed(2.0, *stale) + timed(2.01, *place) + timed(2.1, *up)
+    # A finger that comes down exactly where the last one was is one too.
+    data += timed(3.0, *(down if kind == "protocol A" else stale)) + timed(3.1, *up)
+    for report in reader.feed(data):
+        assert isinstance(report, Report)
+        if report.down:
+            contact.down(report.x, report.y, report.at, stale=report.stale)
+        elif tap := contact.up(report.at):
+            taps.append(tap)
+    last = (700, 400, 3.0) if kind == "protocol A" else (200, 100, 3.0)
+    assert taps == [(700, 400, 1.0), (200, 100, 2.0), last]
+
+
+def test_a_swipe_from_the_last_place_is_none_of_an_infrared_panel() -> None:
+    down, up, stale, _ = INFRARED["one finger"]
+    data = timed(1.0, *down) + timed(1.1, *up) + timed(2.0, *stale)
+    data += timed(2.02, (3, 0, 600)) + timed(2.04, (3, 0, 500)) + timed(2.1, *up)
+    assert tapped(EventReader(), data) == [(700, 400, 1.0)]
 
 
 @pytest.mark.parametrize(("multi", "single"), [(False, True), (True, True), (True, False)])

@@ -55,10 +55,14 @@ KINDS = ("attempt_started", "note", "attempt_step", "case_opened", "case_note", 
 
 
 def tamper(path: Path, *statements: str) -> None:
+    """Change the file as someone would who leaves no trace in its schema."""
     db = sqlite3.connect(path)
-    db.execute("DROP TRIGGER IF EXISTS records_are_never_changed")
-    db.execute("DROP TRIGGER IF EXISTS records_are_never_deleted")
+    triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        db.execute(f"DROP TRIGGER {name}")
     for statement in statements:
         db.execute(statement)
+    for _, sql in triggers:
+        db.execute(sql)
     db.commit()
     db.close()

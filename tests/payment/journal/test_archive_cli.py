@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import sqlite3
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +14,7 @@ from sco_payment.journal import Journal, JournalUnwritable
 from sco_payment.journal.archive import start_of
 from sco_payment.order import Order, PaymentRefused
 from sco_sim.paymaster import PayMasterSimulator
-from tests.payment.journal.kit import opened
+from tests.payment.journal.kit import opened, tamper
 from tests.payment.journal.test_archive import MOVED, STAYED, YEAR, keys, lived, move, problems
 from tests.payment.lane_kit import bench, run, settings_file
 
@@ -68,10 +66,7 @@ def test_a_year_is_archived_and_both_files_are_verified(lane: tuple[str, Path]) 
         text = verified("--settings", file, "--anchor", anchor)
         assert f"the chain begins after row {archive_anchor.split(':')[0]}, the last one of {there.name}" in text
     assert "nothing to archive" in archive(file, "--before", str(YEAR))
-    with contextlib.closing(sqlite3.connect(there)) as db:
-        db.execute("DROP TRIGGER records_are_never_changed")
-        db.execute("UPDATE records SET at_ms = 0 WHERE seq = 2")
-        db.commit()
+    tamper(there, "UPDATE records SET at_ms = 0 WHERE seq = 2")
     assert "row 2 was changed" in verified(str(there), status=1)
 
 

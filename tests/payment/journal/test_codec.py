@@ -177,6 +177,8 @@ def test_every_field_is_in_its_table_with_its_type(name: str) -> None:
 
 
 def expected_type(hint: Any) -> Any:
+    if hint == tuple[str, ...] | None:
+        return codec.Words()
     if isinstance(hint, types.UnionType):
         (inner,) = set(typing.get_args(hint)) - {types.NoneType}
         return replace(expected_type(inner), optional=True)

@@ -568,14 +568,14 @@ def test_a_row_with_a_good_hash_that_follows_another_one_is_found(tmp_path: Path
 def test_damage_that_python_quotes_is_reported_as_damage(tmp_path: Path) -> None:
     written(tmp_path / "j")
     tamper(tmp_path / "j", "UPDATE records SET body = CAST(x'ff' AS TEXT) WHERE seq = 1")
-    with Journal(tmp_path / "j", read_only=True) as journal, pytest.raises(JournalDamaged, match="keep the file"):
+    with Journal(tmp_path / "j", read_only=True) as journal, pytest.raises(JournalDamaged, match="journal salvage"):
         journal.timeline("k1")
 
 
 def test_damage_that_python_cannot_even_quote_is_reported_as_damage(tmp_path: Path) -> None:
     kept = Path(__file__).parents[2] / "corpora" / "journal_file" / "message-no-text"
     shutil.copy(kept, tmp_path / "j")
-    with Journal(tmp_path / "j", read_only=True) as journal, pytest.raises(JournalDamaged, match="keep the file"):
+    with Journal(tmp_path / "j", read_only=True) as journal, pytest.raises(JournalDamaged, match="journal salvage"):
         journal.verify()
 
 
@@ -585,26 +585,31 @@ def test_a_page_that_the_disk_has_corrupted_is_reported_as_damage(tmp_path: Path
     size = int.from_bytes(octets[16:18], "big")
     octets[size:] = b"\xa5" * (len(octets) - size)
     (tmp_path / "j").write_bytes(octets)
-    with Journal(tmp_path / "j", read_only=True) as journal, pytest.raises(JournalDamaged, match="keep the file"):
+    with Journal(tmp_path / "j", read_only=True) as journal, pytest.raises(JournalDamaged, match="journal salvage"):
         journal.verify()
 
 
 def test_a_file_that_is_not_ours_in_a_folder_that_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "j").mkdir()
+    (tmp_path / "j").touch()
+    monkeypatch.setattr(Journal, "_connect", _no_sqlite)
     monkeypatch.setattr(os, "access", lambda path, *arguments, **options: path == tmp_path)
     with pytest.raises(JournalUnwritable, match="the lane's own user"):
         opened(tmp_path / "j")
 
 
+def _no_sqlite(journal: Journal, uri: str) -> sqlite3.Connection:
+    raise sqlite3.OperationalError("unable to open database file")
+
+
 def test_the_advice_depends_on_who_owns_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "j").mkdir()
+    monkeypatch.setattr(Journal, "_connect", _no_sqlite)
     with pytest.raises(JournalUnwritable, match="free space"):
         opened(tmp_path / "j")
     monkeypatch.setattr(os, "access", lambda *arguments, **options: False)
     with pytest.raises(JournalUnwritable, match="the lane's own user"):
         opened(tmp_path / "j")
 
-    def forbidden(self: Path) -> os.stat_result:
+    def forbidden(self: Path, **options: object) -> os.stat_result:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "stat", forbidden)

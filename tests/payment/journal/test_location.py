@@ -67,9 +67,10 @@ def test_a_disk_that_the_kernel_has_made_read_only_is_reported(tmp_path: Path, m
 
     monkeypatch.setattr(os, "statvfs", lambda path: ReadOnly)
     assert location.READ_ONLY in location.problems(tmp_path / "journal.db")[0]
-    (tmp_path / "folder.db").mkdir()
+    (tmp_path / "other.db").touch()
+    (tmp_path / "other.db-wal").mkdir()
     with pytest.raises(JournalUnwritable, match="mounted read-only"):
-        Journal(tmp_path / "folder.db", read_only=True)
+        Journal(tmp_path / "other.db", read_only=True)
     (tmp_path / "journal.db.lock").mkdir()
     with pytest.raises(JournalUnwritable, match="copy it and its -wal"):
         opened(tmp_path / "journal.db")

@@ -35,6 +35,7 @@ def older(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "older" / "j.lock").unlink()
     monkeypatch.setattr(schema, "VERSION", NEXT)
     monkeypatch.setitem(schema.MIGRATIONS, NEXT - 1, MIGRATION)
+    monkeypatch.setattr(schema, "TABLES", schema.TABLES + MIGRATION)
     return tmp_path / "older" / "j"
 
 
@@ -64,7 +65,9 @@ def test_it_is_read_as_it_is_and_migrated(older: Path, monkeypatch: pytest.Monke
 
 def test_several_migrations_run_in_order(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "VERSION", NEXT + 1)
-    monkeypatch.setitem(schema.MIGRATIONS, NEXT, "DROP TABLE notes; ALTER TABLE cases RENAME COLUMN shift TO period;")
+    later = "DROP TABLE notes; ALTER TABLE cases RENAME COLUMN shift TO period;"
+    monkeypatch.setitem(schema.MIGRATIONS, NEXT, later)
+    monkeypatch.setattr(schema, "TABLES", schema.TABLES + later)
     with opened(older) as journal:
         assert journal._all("PRAGMA user_version") == [(NEXT + 1,)]
         assert journal._all("SELECT period FROM cases") == [("night",)]

@@ -7,7 +7,6 @@ import json
 import logging
 import pickle
 import socket
-import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -34,6 +33,7 @@ from sco_payment.paymaster.errors import (
 from sco_payment.paymaster.token import Token, TokenError
 from sco_payment.paymaster.wire import NewPayment, WireError
 from sco_sim.paymaster import PayMasterSimulator
+from tests.payment.paymaster.raw_server import RawServer, http
 
 pytestmark = pytest.mark.usefixtures("idle_time")
 
@@ -157,55 +157,6 @@ def test_each_kind_of_failure_has_its_own_error(bank: PayMasterSimulator) -> Non
 def test_a_host_name_that_cannot_be_resolved() -> None:
     with pytest.raises(NotSent, match=r"cannot be resolved: bank\.invalid"):
         PayMaster("https://bank.invalid", Token(SECRET), "m").get_payment("1")
-
-
-class RawServer:
-    """Reads one request whole, answers with given octets, in pieces, then closes.
-
-    Octets of a request left unread would make the close a reset, which may take the answer with it.
-    """
-
-    def __init__(self, *pieces: bytes, pause_s: float = 0.0, hold: bool = False) -> None:
-        self.connections = 0
-        self._pieces, self._pause_s, self._hold = pieces, pause_s, hold
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._stop = threading.Event()
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                wire_, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            with wire_, contextlib.suppress(OSError):
-                self._read_request(wire_)
-                for piece in self._pieces:
-                    wire_.sendall(piece)
-                    self._stop.wait(self._pause_s)
-                if self._hold:
-                    self._stop.wait(30)
-
-    @staticmethod
-    def _read_request(wire_: socket.socket) -> None:
-        with wire_.makefile("rb") as request:
-            length = 0
-            while (line := request.readline()) not in (b"\r\n", b""):
-                name, _, value = line.partition(b":")
-                if name.lower() == b"content-length":
-                    length = int(value)
-            request.read(length)
-
-    def close(self) -> None:
-        self._stop.set()
-        self._listener.close()
-
-
-def http(body: bytes, status: str = "200 OK", *more: str) -> bytes:
-    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *more, "", ""]
-    return "\r\n".join(head).encode() + body
 
 
 GOOD = b'{"id":"1","status":"Confirmation","amount":{"value":253.0000,"currency":"RUB"},"new":{"x":[1]}}'

@@ -49,7 +49,7 @@ def test_the_phone_on_http_reads_a_picture_and_pays(tmp_path: object) -> None:
             == "Settled"
         )
         again = http_.request("POST", bank.phone_url + "phone/decline", json={"link": payment.link})
-        assert (again.status, again.json()) == (422, {"error": "the payment is Settled already"})
+        assert (again.status, again.json()) == (422, {"error": "the payment is Settled already", "trouble": "over"})
         assert http_.request("POST", bank.phone_url + "phone/scan", body=b"no picture").status == 422
 
 

@@ -78,6 +78,22 @@ def test_what_is_not_rendered_is_skipped_whole_and_counted(data: bytes, name: st
     assert paper.state()["ignored"] == {name: 1}
 
 
+@pytest.mark.parametrize(
+    ("data", "note"),
+    [
+        (ESC + b"p\x00\x19\xfa", "drawer 1 opens, 50 ms"),
+        (ESC + b"p1\x64\x64", "drawer 2 opens, 200 ms"),
+        (b"\x10\x14\x01\x00\x02", "drawer 1 opens, 200 ms"),
+    ],
+)
+def test_a_pulse_to_a_drawer_is_named_beside_the_paper_and_not_counted(data: bytes, note: str) -> None:
+    paper = printed(b"before\n" + data + b"after\n")
+    assert paper.text == "before\nafter"
+    assert [(mark.kind, mark.note) for mark in paper.tickets[0].marks if mark.note] == [("pulse", note)]
+    assert paper.image().width > printed(b"before\nafter\n").image().width
+    assert paper.state()["ignored"] == {}
+
+
 def test_what_is_for_another_device_is_not_printed() -> None:
     paper = printed(b"paper\n" + ESC + b"=\x02" + b"display\x0c" + GS + b"V\x00" + ESC + b"=\x01" + b"again\n")
     assert paper.text == "paper\nagain"

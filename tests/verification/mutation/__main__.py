@@ -60,9 +60,17 @@ _LANE = Target(
     (
         # a part of the simulation: it only computes, and kills most mutants
         ("-p", "pytest_timeout", f"{_VERIFICATION}/test_simulate.py::test_the_invariants_hold[0]"),
-        (f"{_PAYMENT}/test_lane_edges.py", f"{_PAYMENT}/test_print_once.py"),
-        (f"{_PAYMENT}/test_lane.py",),
-        (f"{_PAYMENT}/test_lane_others.py", f"{_PAYMENT}/test_lane_tag.py", f"{_PAYMENT}/journal/test_resolutions.py"),
+        tuple(
+            f"{_PAYMENT}/test_{name}.py"
+            for name in ("choose", "cancel_early", "acknowledge", "lane_edges", "print_once")
+        ),
+        tuple(f"{_PAYMENT}/test_{name}.py" for name in ("legs", "lane_others")),
+        tuple(f"{_PAYMENT}/test_{name}.py" for name in ("lane_tag", "bank_behaviours")),
+        (f"{_PAYMENT}/test_lane.py", f"{_PAYMENT}/journal/test_resolutions.py"),
+        tuple(
+            f"{_PAYMENT}/test_{name}.py"
+            for name in ("lane_tag_faults", "qr_display", "screen_faults", "retract", "requirement", "till_id")
+        ),
     ),
     limit_s=30,
     goal=0.8,

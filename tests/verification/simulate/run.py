@@ -45,7 +45,7 @@ from tests.verification.simulate.bank import HarshBank
 from tests.verification.simulate.devices import PrinterOnDesk, ReaderOnDesk, ScreenOnDesk
 from tests.verification.simulate.disk import Disk
 from tests.verification.simulate.faults import POWER, Faults, Focus
-from tests.verification.simulate.truth import Truth, Violation
+from tests.verification.simulate.truth import PAYABLE, Truth, Violation
 from tests.verification.simulate.wire import Network, Request
 
 TIME = PatchedTime()
@@ -364,7 +364,7 @@ class Run:
 
     def _link(self, scene: Scene | None, printed: int) -> str | None:
         """The link that the customer's phone can read now, where the lane asks for it."""
-        if scene is None or scene.name not in ("qr", "plate"):
+        if scene is None or scene.name not in PAYABLE:
             tickets = self.printer.codes[printed:]
             hasty = self.plate_link if self.random.random() < 0.1 else None
             return tickets[-1] if tickets else hasty
@@ -387,7 +387,7 @@ class Run:
         if (
             order is not None
             and scene is not None
-            and scene.name in ("qr", "plate")
+            and scene.name in PAYABLE
             and asked_to_pay
             and self.serving is order
             and not payment.final

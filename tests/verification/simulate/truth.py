@@ -16,6 +16,9 @@ from sco_payment.customer.texts import RUSSIAN
 from sco_payment.journal import codec
 from sco_payment.money import format_amount
 
+PAYABLE = frozenset({"qr", "plate", "paper", "pay"})
+"""Scenes that ask the customer to pay."""
+
 if TYPE_CHECKING:
     from sco_payment.journal import Journal
     from sco_payment.order import Order, Result
@@ -198,10 +201,10 @@ class Truth:
 
     def shown(self, scene: Scene, order: Order | None) -> None:
         """The screen shows a scene: invariants 2 and 7."""
-        words = ("Обращение №", RUSSIAN.out_of_service)
-        if scene.name == "attendant" and not any(line.startswith(words) for line in scene.lines):
+        numbered = scene.number.startswith("Обращение №") or RUSSIAN.out_of_service in scene.lines
+        if scene.name == "attendant" and not numbered:
             raise Violation(2, "the customer is sent to the attendant without the number of a case")
-        if scene.name not in ("qr", "plate") or order is None:
+        if scene.name not in PAYABLE or order is None:
             return
         due = order.due_kopecks
         if scene.amount != format_amount(due):

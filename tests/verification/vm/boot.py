@@ -231,6 +231,11 @@ class Qemu:
         raw.unlink()
         return found
 
+    def type(self, keys: str) -> None:
+        """Press a key of the guest's keyboard, by QEMU's name ("a", "ret"), or some together ("alt-f2")."""
+        held = [{"type": "qcode", "data": key} for key in keys.split("-")]
+        self.monitor("send-key", keys=held, **{"hold-time": 20})
+
     def stop(self, wait_s: float = 5) -> None:
         """Wait a moment for the end, then end it."""
         try:

@@ -125,6 +125,9 @@ class Run:
             self._report(message)
         elif "look" in message:
             guest.answer(codes=guest.look(self._out / f"{message['look']}.png"))
+        elif "type" in message:
+            guest.type(message["type"])
+            guest.answer(typed=True)
         elif message.get("done"):
             self._done = True
 

@@ -65,6 +65,7 @@ class NevaAcquirer:
     """
 
     name = "neva"
+    link_hosts = ()  # its links are of nspk.ru
     clock_ahead_s = None  # its times on the wire are durations
 
     def __init__(self, client: Client, *, terminal: str, shop: str, now: Callable[[], int]) -> None:

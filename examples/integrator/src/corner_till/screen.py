@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sco_payment import ScreenState, format_amount
+from sco_payment import ScreenState
 
 
 class TillScreen:
@@ -28,9 +28,11 @@ class TillScreen:
 
     def show(self, state: ScreenState) -> None:
         """Draw the lane's screen."""
-        amount = [] if state.amount_kopecks is None else [format_amount(state.amount_kopecks)]
-        case = [] if state.case is None else [f"Обращение № {state.case}"]
+        amount = [state.amount_text] if state.amount_text else []
+        case = [state.case_text] if state.case_text else []
         self.lines = [state.headline, *state.lines, *amount, *case]
+        if state.status:
+            self.lines.append(state.status)
         self.code = state.link
         self._attempt, self._buttons = state.attempt, {button.text: button.id for button in state.buttons}
 

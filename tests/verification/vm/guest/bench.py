@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import checks_discover
 import checks_display
+import checks_getty
 import checks_nfc
 import checks_printer
 import checks_screen
@@ -12,6 +13,7 @@ import checks_touch
 import checks_udev
 import devices
 import kernel
+from manager import Manager
 from report import Report
 from usb_reader import UsbReader
 
@@ -51,4 +53,6 @@ def run(report: Report) -> None:
         import checks_payment
 
         checks_payment.run_all(report, printer, reader)
-    checks_service.run_all(report, printer, reader, line)
+    manager = Manager()
+    checks_service.run_all(report, manager, printer, reader, line)
+    checks_getty.run_all(report, manager)

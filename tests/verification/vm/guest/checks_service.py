@@ -130,9 +130,10 @@ def open_to_all(*nodes: Path) -> Iterator[None]:
             node.chmod(mode & 0o7777)
 
 
-def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader, line: devices.SerialGadget) -> None:
+def run_all(
+    report: Report, manager: Manager, printer: devices.UsbPrinter, reader: UsbReader, line: devices.SerialGadget
+) -> None:
     """One lane in its unit, from the first start to the last stop; then another one with a printer."""
-    manager = Manager()
     tag = reader.chip.tag
 
     def lane() -> LaneUnit:
@@ -259,6 +260,20 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader, line
             assert not journal.cases()
             assert {state.phase for state in journal.attempts(open_only=True)} <= {Phase.CLOSED}
 
+    def getty_gives_way() -> None:
+        """The login prompt of the terminal ends before the lane takes the display."""
+        getty = "getty@tty1.service"
+        lane()
+        manager.ctl("start", getty)
+        wait_for(lambda: manager.show(getty, "ActiveState") == "active", "the getty runs")
+        assert manager.show(UNIT, "ActiveState") != "active", "the getty and the lane have one terminal"
+        unit = lane()
+        assert manager.show(getty, "ActiveState") != "active", "the lane and the getty have one terminal"
+        unit.begin("V-5")
+        wait_for(lambda: console_mode() == 1, "the lane has the console")
+        manager.ctl("stop", UNIT)
+        assert console_mode() == 0, "the console was not given back"
+
     def prints() -> None:
         """Another lane in the same unit: its ticket comes out of the USB printer, and is paid."""
         from sco_sim.demo import decode
@@ -267,11 +282,11 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader, line
         with printer.on() as paper:
             unit = install(manager, bank, '[display]\nmode = 0\n[devices]\nprinter = "lp:///dev/sco/printer"')
             unit.start()
-            unit.begin("V-5")
+            unit.begin("V-6")
             link = decode(paper.tickets[-1].image())
             assert link, "the code on the paper cannot be read"
             unit.bank.phone.pay(link)
-            unit.wait_for("V-5", "ended paid")
+            unit.wait_for("V-6", "ended paid")
             manager.ctl("stop", UNIT)
 
     checks = (
@@ -282,6 +297,7 @@ def run_all(report: Report, printer: devices.UsbPrinter, reader: UsbReader, line
         hangs_and_is_recovered,
         hangs_and_is_stopped,
         stops_in_a_payment,
+        getty_gives_way,
         prints,
     )
     names = [(function.__name__.replace("_", "-"), function) for function in checks]

@@ -1,0 +1,56 @@
+"""A server that answers as no bank should: with given octets."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+
+class RawServer:
+    """Reads one request whole, answers with given octets, in pieces, then closes.
+
+    Octets of a request left unread would make the close a reset, which may take the answer with it.
+    """
+
+    def __init__(self, *pieces: bytes, pause_s: float = 0.0, hold: bool = False) -> None:
+        self.connections = 0
+        self._pieces, self._pause_s, self._hold = pieces, pause_s, hold
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._stop = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                wire_, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with wire_, contextlib.suppress(OSError):
+                self._read_request(wire_)
+                for piece in self._pieces:
+                    wire_.sendall(piece)
+                    self._stop.wait(self._pause_s)
+                if self._hold:
+                    self._stop.wait(30)
+
+    @staticmethod
+    def _read_request(wire_: socket.socket) -> None:
+        with wire_.makefile("rb") as request:
+            length = 0
+            while (line := request.readline()) not in (b"\r\n", b""):
+                name, _, value = line.partition(b":")
+                if name.lower() == b"content-length":
+                    length = int(value)
+            request.read(length)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._listener.close()
+
+
+def http(body: bytes, status: str = "200 OK", *more: str) -> bytes:
+    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *more, "", ""]
+    return "\r\n".join(head).encode() + body

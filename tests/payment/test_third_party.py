@@ -1,0 +1,88 @@
+"""A third party's driver that is faulty: it is named, and no customer is taken to have seen anything."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sco_payment import attempt as m
+from sco_payment.events import LaneEvent, NoteAdded
+from sco_payment.order import Order
+from tests.payment.lane_kit import bench
+
+pytestmark = pytest.mark.usefixtures("idle_time")
+
+
+class Acme:
+    """What a package calls a driver: it has nothing that a lane needs but an end."""
+
+    def close(self) -> None:
+        """End."""
+
+
+def install(monkeypatch: pytest.MonkeyPatch, kind: str, opener: object) -> None:
+    point = SimpleNamespace(
+        name="acme", value="acme_sco:open_acme", dist=SimpleNamespace(name="acme-sco"), load=lambda: opener
+    )
+
+    def entry_points(**wanted: str) -> list[Any]:
+        return [point] if wanted["group"] == f"sco_drivers.{kind}" else []
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sections", "missing"),
+    [
+        ("printer", {"display": {"mode": 0}, "devices": {"printer": "acme://"}}, "print_ticket"),
+        ("screen", {"display": {"mode": 1}, "devices": {"screen": "acme://"}}, "button_at"),
+        (
+            "display",
+            {"display": {"mode": 1, "qr_on_screen": False}, "devices": {"display": "acme://"}},
+            "show_code",
+        ),
+    ],
+)
+def test_a_driver_that_lacks_a_member_ends_as_not_presented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, sections: dict[str, Any], missing: str
+) -> None:
+    install(monkeypatch, kind, lambda url: Acme())
+    with bench(tmp_path, **sections) as (lane, paymaster):
+        result = lane.pay(Order("42", 25_300))
+        assert result.outcome is m.Outcome.NOT_PRESENTED
+        assert "the driver acme_sco:open_acme of the package acme-sco is faulty" in result.detail
+        assert missing in result.detail
+        assert paymaster.bank.cancels == 1, "what nobody can see must not be payable"
+
+
+DRIVER = """
+class AcmePrinter:
+    url, presenter = "acme://", None
+    def close(self): ...
+    def status(self): raise ZeroDivisionError("no sensor")
+    def print_ticket(self, ticket): return self._send(ticket)
+    def _send(self, ticket): raise ZeroDivisionError("no dots")
+    print_document = escpos = health = print_ticket
+"""
+
+
+def test_a_driver_that_breaks_in_the_middle_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has printed by then is not known: the bank is asked, and no one is told that nothing can be paid."""
+    module = ModuleType("acme_sco.printer")
+    exec(DRIVER, module.__dict__)
+    install(monkeypatch, "printer", lambda url: module.AcmePrinter())
+    notes: list[str] = []
+
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, NoteAdded):
+            notes.append(event.text)
+
+    lane_of = bench(tmp_path, "pays after=5", observer=observe, display={"mode": 0}, devices={"printer": "acme://"})
+    with lane_of as (lane, _):
+        assert lane.pay(Order("42", 25_300)).outcome is m.Outcome.PAID
+    words = "unforeseen: ZeroDivisionError in acme_sco.printer, line 7, of the package acme_sco"
+    assert any(words in note for note in notes), notes

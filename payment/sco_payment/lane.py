@@ -251,6 +251,14 @@ class Lane:
         """Keep the outcome on the screen for `lane.result_s`. The till has got it before."""
         self._runtime.pause(round(self.settings.lane.result_s * 1000))
 
+    def show_idle(self, attempt: str) -> None:
+        """Take the outcome of an attempt, which was there for `lane.result_s`, from the screen. From any thread.
+
+        Nothing happens where the screen shows another attempt, or none, by now. A lane that is closed after each payment
+        does not need it.
+        """
+        self._loop.customer.show_idle(attempt)
+
     def enable_tag(self) -> None:
         """An operator has checked the NFC tag that was put out of use: use it again if it is found in order."""
         self._loop.customer.enable_tag()

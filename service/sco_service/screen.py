@@ -36,6 +36,7 @@ _OWN = frozenset(
         "case",
         "buttons",
         "attempt",
+        "idle",
     }
 )
 """Fields of a `ScreenState` that have a place of their own here; any other is passed on as it is."""
@@ -49,15 +50,22 @@ class ScreenHub:
         result_s: how long an outcome stays.
         changed: called when there is another version.
         till_id: what the till calls an attempt.
+        left: called with an attempt whose outcome was here for long enough: the lane's other screens follow.
     """
 
     def __init__(
-        self, language: str, result_s: float, changed: Callable[[], None], till_id: Callable[[str], str | None]
+        self,
+        language: str,
+        result_s: float,
+        changed: Callable[[], None],
+        till_id: Callable[[str], str | None],
+        left: Callable[[str], None] = lambda attempt: None,
     ) -> None:
         self._language = language
         self._result_s = result_s
         self._changed = changed
         self._till_id = till_id
+        self._left = left
         self._mutex = threading.Lock()
         self._state: ScreenState | None = None
         self._view = IDLE
@@ -71,7 +79,10 @@ class ScreenHub:
 
     def show(self, state: ScreenState) -> None:
         """Show it until the next call; an outcome for `result_s`."""
-        self._replace(state, state.view.value)
+        if state.idle:
+            self._replace(None, IDLE)
+        else:
+            self._replace(state, state.view.value)
 
     def close(self) -> None:
         """The lane is closed."""
@@ -88,6 +99,7 @@ class ScreenHub:
                 if self._state is state:
                     self._set(None, IDLE)
             self._changed()
+            self._left(state.attempt)
 
     def _replace(self, state: ScreenState | None, view: str) -> None:
         with self._mutex:

@@ -93,7 +93,9 @@ class Service:
         tls = _tls(own)
         with ExitStack() as opened:
             self._listening = opened.enter_context(contextlib.closing(_bound(own.listen)))
-            self.screen = ScreenHub(settings.lane.language, settings.lane.result_s, self.changed, self._till_id)
+            self.screen = ScreenHub(
+                settings.lane.language, settings.lane.result_s, self.changed, self._till_id, self._leave_screen
+            )
             self.lane = open_lane(
                 settings,
                 ui=ui,
@@ -183,6 +185,9 @@ class Service:
             return self.records.till_id(attempt)
         except JournalError:
             return None
+
+    def _leave_screen(self, attempt: str) -> None:
+        self.lane.show_idle(attempt)
 
     def _tick(self) -> None:
         self.screen.idle_if_due(self._case_is_open)

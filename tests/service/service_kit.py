@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sco_payment.attempt import Message
+from sco_payment.customer.ui import LaneUI
 from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import TOKEN_VARIABLE
@@ -142,13 +143,19 @@ def secrets(folder: Path) -> Json:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, script: str = "pays", *, limits: Limits | None = None, speed: float = SPEED, **sections: Json
+    folder: Path,
+    script: str = "pays",
+    *,
+    limits: Limits | None = None,
+    speed: float = SPEED,
+    ui: LaneUI | None = None,
+    **sections: Json,
 ) -> Iterator[Bench]:
     """A service on the folder's journal, and its bank, on the same fast clock."""
     runtime: ThreadRuntime[Message] = ThreadRuntime(speed)
     with (
         PayMasterSimulator(clock=lambda: runtime.now() / 1000, script=script) as bank,
-        served(folder, bank, runtime, limits=limits, **sections) as bench,
+        served(folder, bank, runtime, limits=limits, ui=ui, **sections) as bench,
     ):
         yield bench
 
@@ -160,13 +167,14 @@ def served(
     runtime: ThreadRuntime[Message],
     *,
     limits: Limits | None = None,
+    ui: LaneUI | None = None,
     **sections: Json,
 ) -> Iterator[Bench]:
     """A service on the folder's journal, with a bank that is there already."""
     sections["service"] = secrets(folder) | sections.get("service", {})
     data = document(bank, folder / "journal.db", **sections)
     settings = settings_from_mapping(data, {TOKEN_VARIABLE: bank.token})
-    service = Service(settings, runtime=runtime, token=Token(bank.token), limits=limits)
+    service = Service(settings, runtime=runtime, token=Token(bank.token), limits=limits, ui=ui)
     with service:
         clients = {role: Till(service.port, f"{role}-token") for role in ("till", "attendant", "monitor")}
         yield Bench(service, bank, **clients, browser=Till(service.port, None), folder=folder)

@@ -11,13 +11,14 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from sco_payment.attempt import CaseReason
+from sco_payment.attempt import CaseReason, View
 from sco_payment.customer.texts import ENGLISH, RUSSIAN
 from sco_payment.journal import Journal, codec
 from sco_service.problems import KINDS, Problem
 from sco_service.screen import translated
 from sco_service.security import Pins
 from sco_service.wording import ADVICE, WHAT_HAPPENED
+from tests.payment.lane_kit import OwnUI
 from tests.service.service_kit import Bench, serving
 
 
@@ -146,6 +147,27 @@ def test_the_screen_in_two_languages_and_its_code(tmp_path: Path) -> None:
         bench.till.post("/v1/payments/T-1/cancel")
         bench.till.screen_with("unpaid")
         assert bench.till.screen_with("idle")["attempt"] is None
+
+
+def test_the_lanes_own_screen_leaves_the_outcome_too(tmp_path: Path) -> None:
+    """Nobody who comes next reads what the customer before has paid; a payment that has begun keeps its screen."""
+    own = OwnUI()
+    with serving(tmp_path, "pays", ui=own, lane={"result_s": 1.0}) as bench:
+        bench.till.put("T-1")
+        paid = bench.till.outcome("T-1")
+        bench.till.screen_with("idle")
+        until = time.monotonic() + 10
+        while not own.shown[-1].idle and time.monotonic() < until:
+            time.sleep(0.02)
+        assert (own.shown[-2].view, own.shown[-1].idle) == (View.PAID, True)
+        assert own.shown[-1].headline == RUSSIAN.payment_type
+        assert own.shown[-1].amount_kopecks is None
+        bench.till.put("T-2", {"order": "A-2", "total_kopecks": 100})
+        bench.service.lane.show_idle(paid["attempt"])
+        bench.till.outcome("T-2")
+        attempt = bench.till.payment("T-2")["attempt"]
+        begun = next(number for number, state in enumerate(own.shown) if state.attempt == attempt)
+        assert not any(state.idle for state in own.shown[begun : begun + 3])
 
 
 def test_texts_are_translated_by_their_templates() -> None:

@@ -56,6 +56,8 @@ def _note(request: pytest.FixtureRequest, bench: Bench) -> None:
         "point": mark.args[0],
         "test": request.node.name,
         "what": " ".join((request.node.function.__doc__ or "").split()),
+        "variant": request.node.callspec.id if hasattr(request.node, "callspec") else "",
+        "stored": list(bench.stored().values()) if (bench.folder / "till" / "receipt").exists() else [],
         "till": [
             {key: one[key] for key in ("name", "kind", "text", "what", "sum", "paymaster.case") if key in one}
             for one in forms

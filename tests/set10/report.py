@@ -86,17 +86,17 @@ def rows() -> list[dict[str, Any]]:
 
 def _shown(till: list[dict[str, str]]) -> str:
     kinds = ["⟳" if one["name"] == "ready" else _FORMS[one["kind"]] for one in till if one["name"] != "turn_over"]
-    return " → ".join(kind for kind, _ in groupby(kinds[1:])) or "nothing"
+    return " → ".join(kind for kind, _ in groupby(kinds[1:])) or "no form"
 
 
-def _stored(till: list[dict[str, str]]) -> str:
+def _stored(row: dict[str, Any]) -> str:
     ends = []
-    for one in till:
+    for one in row["till"]:
         if one["name"] != "turn_over":
             continue
         case = f", case {one['paymaster.case']}" if "paymaster.case" in one else ""
         ends.append({"completed": f"{one.get('sum')} paid", "annulled": "annulled"}.get(one["what"], f"nothing{case}"))
-    return "; ".join(ends) or "by itself, before it failed or was printed"
+    return "; ".join(ends or [f"{roubles} paid" for roubles in row["stored"]]) or "nothing"
 
 
 def _row(row: dict[str, Any]) -> str:
@@ -105,7 +105,8 @@ def _row(row: dict[str, Any]) -> str:
         for kopecks, status, cancels in row["bank"]
     )
     cases = "; ".join(f"{number} {reason}" for number, reason in row["cases"])
-    cells = [row["point"], row["what"], _shown(row["till"]), _stored(row["till"]), bank or "nothing", cases or "none"]
+    what = row["what"] + (f" ({row['variant']})" if row["variant"] else "")
+    cells = [row["point"], what, _shown(row["till"]), _stored(row), bank or "nothing", cases or "none"]
     return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
 
 

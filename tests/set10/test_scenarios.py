@@ -463,15 +463,15 @@ def test_it_says_why_it_is_not_available(open_bench: Open) -> None:
     assert till.ask("available")["value"] == "false"
     assert "paymaster.token_file is not set" in till.said()
     till = bench.till(**{"paymaster.token_file": str(bench.service.token_file)})
-    bench.service.kill()
-    till.ask("available")
-    until = time.monotonic() + 20
+    bench.service.freeze(True)  # asked by isAvailable itself, it would answer after some seconds
+    until = time.monotonic() + 30
     while (answer := till.ask("available"))["value"] == "true" and time.monotonic() < until:
+        assert int(answer["took_us"]) < 1_000_000
         time.sleep(0.1)
     assert answer["value"] == "false"
-    assert int(answer["took_us"]) < 50_000
+    assert int(answer["took_us"]) < 1_000_000
     assert "isAvailable=false: " in till.said()
-    bench.service.start()
+    bench.service.freeze(False)
     while till.ask("available")["value"] == "false":
         assert time.monotonic() < until, till.report()
         time.sleep(0.1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from sco_drivers import qr
@@ -126,6 +127,8 @@ class DrawnScreen:
                 layout = lay_out(scene, self.size, matrix, left, self._button_height, self._max_code)
             except ValueError as error:  # the present scene continues, with its countdown
                 raise UnsupportedScreen(str(error), url=self.url, hint="use a larger panel or shorter texts") from None
+            # A finger that is on a button while only the status changes means that button.
+            other_status = self._scene is not None and replace(self._scene, status=scene.status) == scene
             self._ends_at, self._left = ends_at, left
             self._scene = self._layout = None  # no button works until the new scene is shown
             try:
@@ -135,7 +138,8 @@ class DrawnScreen:
                 self._lost = error
                 raise
             self._scene, self._layout = scene, layout
-            self._shown_at = time.monotonic()
+            if not other_status:
+                self._shown_at = time.monotonic()
             if self._is_animated() and self._animator is None:
                 self._animator = threading.Thread(target=self._animate, name=f"screen {self.url}", daemon=True)
                 self._animator.start()
@@ -186,7 +190,7 @@ class DrawnScreen:
         """The action of the current scene's button at that point; None for none.
 
         Returns None for a touch that cannot have been meant for this scene: one that began before it was shown, or
-        within `guard_ms` after.
+        within `guard_ms` after. A scene that differs only in its status is not a new one.
 
         Args:
             x, y: px in the viewer's orientation. A keyboard's `Tap` at x = -1 - n, y = -1 means the n-th button.

@@ -20,7 +20,7 @@ from sco_payment import attempt as m
 from sco_payment import unforeseen
 from sco_payment.attempt import Message
 from sco_payment.customer.presenter import Presentation, Presenter
-from sco_payment.customer.screens import Surroundings, screen_of
+from sco_payment.customer.screens import Surroundings, idle_screen, screen_of
 from sco_payment.customer.texts import LANGUAGES
 from sco_payment.customer.ui import RETRY, LaneUI, NoUI, ScreenState
 from sco_payment.events import LinkAccepted, Observer, ScreenFailed
@@ -210,6 +210,21 @@ class CustomerDisplay:
         state = ScreenState(m.View.ATTENDANT, texts.attendant, (texts.out_of_service,), prominent=1, attempt=key)
         self._show_latest(key, lambda: state)
         self.withdraw(None)
+
+    def show_idle(self, key: str) -> None:
+        """The outcome of this attempt was shown for long enough. Something else that is there by now stays."""
+        latest = self._scenes
+
+        def work() -> None:
+            shown = self._shown
+            if latest != self._scenes or shown is None or shown.attempt != key:
+                return
+            try:
+                self._draw(idle_screen(self._texts))
+            except DeviceError as error:
+                self._screen_failed(key, error)
+
+        self._runtime.submit("devices", work)
 
     def _show_latest(self, key: str, make: Callable[[], ScreenState]) -> None:
         self._scenes += 1

@@ -55,6 +55,11 @@ def screen_of(texts: Texts, state: m.State, view: m.View, around: Surroundings) 
             return replace(screen, headline=texts.wait)
 
 
+def idle_screen(texts: Texts) -> ScreenState:
+    """The screen between two payments."""
+    return ScreenState(m.View.WAIT, texts.payment_type, idle=True)
+
+
 def _buttons(texts: Texts, state: m.State, view: m.View) -> tuple[Button, ...]:
     retry = (Button(RETRY, texts.retry, primary=True),) if view is m.View.DIALOG else ()
     cancel = (Button(CANCEL, texts.cancel),) if m.may_cancel(state) else ()

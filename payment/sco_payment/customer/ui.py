@@ -67,6 +67,7 @@ class ScreenState:
         amount_text: `amount_kopecks` as people read it ("253,00 ₽"); empty where there is none.
         expires_text: the words before the countdown ("Осталось"); empty where there is none.
         case_text: the words with the case's number ("Обращение № 12"), the largest on the screen; empty without a case.
+        idle: whether there is no payment: nothing of the one before is left.
     """
 
     view: View
@@ -86,6 +87,7 @@ class ScreenState:
     amount_text: str = ""
     expires_text: str = ""
     case_text: str = ""
+    idle: bool = False
 
     def offers(self, button: str) -> bool:
         """Whether a button with that id is on the screen."""
@@ -170,6 +172,8 @@ def scene_of(state: ScreenState, texts: Texts, theme: Theme = DEFAULT_THEME) -> 
         name = "plate" if state.plate else "paper" if state.ticket else "qr" if state.link else "pay"
         if drawing is Drawing.NONE and state.link is None:
             drawing = Drawing.SPINNER
+    if state.idle:
+        name, drawing = "idle", Drawing.NONE
     return Scene(
         name=name,
         headline=state.headline,

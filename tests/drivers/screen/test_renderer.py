@@ -8,6 +8,7 @@ import time
 import tracemalloc
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from PIL import ImageChops
@@ -291,3 +292,17 @@ def test_a_calibration_cross_is_drawn_alone_at_its_place(form: str) -> None:
         assert screen.button_at(-1, -1, time.monotonic() + 60) is None
         with pytest.raises(ValueError, match="does not fit"):
             screen.mark(3, 3)
+
+
+def test_a_finger_on_a_button_that_stays_presses_it_when_only_the_status_changes() -> None:
+    by_name = {scene.name: scene for scene in scenes()}
+    with open_screen("sim://?size=800x480&guard_ms=250") as screen:
+        screen.show(by_name["qr"])
+        box = screen.button_box("cancel")
+        assert box is not None
+        pressed_at = time.monotonic() + 1.0
+        screen._shown_at -= 10.0  # the customer has looked at it for a while
+        screen.show(replace(by_name["qr"], status="Проверяем оплату"))
+        assert screen.button_at(box.x + 5, box.y + 5, pressed_at - 1.0) == "cancel"
+        screen.show(by_name["dialog"])
+        assert screen.button_at(box.x + 5, box.y + 5, pressed_at - 1.0) is None

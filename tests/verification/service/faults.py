@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from sco_payment.lane import Lane
@@ -19,6 +20,7 @@ def _nothing_first(original: Any) -> Any:
 
     def pay(self: Lane, order: Any, **how: Any) -> Any:
         how["begun"]()
+        time.sleep(0.5)  # until the answer is sent
         return original(self, order, **how)
 
     return pay

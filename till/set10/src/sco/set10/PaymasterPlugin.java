@@ -215,6 +215,10 @@ public class PaymasterPlugin implements PaymentPlugin {
             String number = OrderNumber.of(options().orderPrefix, pos.getShopNumber(), pos.getPOSNumber(),
                     receipt.getShiftNo(), receipt.getNumber());
             Set<String> sold = PaymentTurn.storedIds(receipt);
+            if (isCancelReceipt && !sold.isEmpty()) {
+                log.error("receipt {} is annulled and has {}: what is paid of it must be refunded by an administrator",
+                        number, sold);
+            }
             if (!owes(number, sold)) {
                 return null;
             }

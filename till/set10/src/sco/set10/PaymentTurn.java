@@ -168,7 +168,7 @@ final class PaymentTurn extends LaneTurn {
                 id = found.getId();
                 if (open || found.getAmountKopecks() <= dueKopecks) {
                     ledger.put(id, number, Ledger.Due.OPEN);
-                    return found;
+                    return reach(() -> options.quick.payment(known.getId()));
                 }
                 return refusePaid(found, "the receipt is due less than was paid");
             }

@@ -38,7 +38,7 @@ final class Settlement {
                     lane.taken(entry.id);
                     break;
                 case ABANDONED:
-                    if (!abandon(entry, lane, log)) {
+                    if (!abandon(ledger, entry, lane, log)) {
                         return State.UNDER_WAY;
                     }
                     break;
@@ -60,8 +60,12 @@ final class Settlement {
         return State.SETTLED;
     }
 
-    private static boolean abandon(Ledger.Entry entry, LaneClient lane, Logger log) throws LaneException, InterruptedException {
+    private static boolean abandon(Ledger ledger, Ledger.Entry entry, LaneClient lane, Logger log)
+            throws LaneException, InterruptedException {
         Payment payment = lane.payment(entry.id);
+        if (ledger.get(entry.id) != entry) {
+            return false; // the customer came back to it meanwhile
+        }
         if (payment.isRunning()) {
             payment = lane.cancel(entry.id);
         }

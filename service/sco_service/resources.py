@@ -303,13 +303,13 @@ class Resources:
         )
 
     def _qr_svg(self, call: Call) -> Answer:
-        return Response(200, qr_svg(self._link()), "image/svg+xml", SAFE_HEADERS)
+        return Response(200, qr_svg(self._link(call)), "image/svg+xml", SAFE_HEADERS)
 
     def _qr_png(self, call: Call) -> Answer:
-        return Response(200, qr_png(self._link(), call.query["module_px"]), "image/png", SAFE_HEADERS)
+        return Response(200, qr_png(self._link(call), call.query["module_px"]), "image/png", SAFE_HEADERS)
 
-    def _link(self) -> str:
-        link = self._screen.link()
+    def _link(self, call: Call) -> str:
+        link = self._screen.link(call.query["v"])
         if link is None:
             raise Problem("no_code")
         return link

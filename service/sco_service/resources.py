@@ -176,8 +176,10 @@ class Resources:
             return job.problem.response() if job.problem is not None else None
 
         def too_late() -> Response:
-            detail = "the lane has not begun this payment yet: ask again with the same body"
-            return begun() or Problem("lane_busy", detail).response()
+            if job.withdraw():
+                return Problem("lane_busy", "the lane could not begin in time: nothing was begun").response()
+            detail = "the payment's first step is being written: ask again with the same body"
+            return begun() or Problem("journal_unavailable", detail).response()
 
         return Later(begun, time.monotonic() + _BEGIN_S, too_late, counted=False)
 

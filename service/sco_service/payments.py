@@ -238,7 +238,10 @@ class Payments:
             time.sleep(0.05)
 
     def _is_taken(self, key: str) -> bool:
-        state = self._records.state(key)
+        try:
+            state = self._records.state(key)
+        except JournalError:
+            return True  # the next start finds out
         return state is None or state.delivered or state.case is not None
 
     @property

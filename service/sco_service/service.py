@@ -161,12 +161,12 @@ class Service:
 
     def close(self) -> None:
         """Cancel the payment under way and wait for its outcome; answer meanwhile. Then close everything."""
-        self.payments.stop(_STOP_S)
         with ExitStack() as closing:  # the last one named is the first one closed
             closing.callback(self.records.close)
             closing.callback(self.lane.close)
             if self._server is not None:
                 closing.callback(self._server.close)
+            self.payments.stop(_STOP_S)
 
     def __enter__(self) -> Self:
         self.start()

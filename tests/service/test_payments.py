@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sco_payment.journal import JournalUnwritable
 from sco_service import resources
 from tests.service.service_kit import ORDER, at_once, serving
 
@@ -127,3 +128,23 @@ def test_a_payment_that_was_refused_as_late_never_begins(tmp_path: Path, monkeyp
         monkeypatch.undo()
         assert bench.till.put("T-1").status == 201
         assert bench.till.outcome("T-1")["outcome"] == "paid"
+
+
+def test_a_journal_that_cannot_be_read_does_not_keep_the_lane_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices and screens are released all the same: no code may stay on them."""
+    closed: list[bool] = []
+    with serving(tmp_path) as bench:
+        bench.till.put("T-1")
+        bench.till.outcome("T-1")
+        until = time.monotonic() + 10
+        while bench.service.payments.job("T-1") is not None and time.monotonic() < until:
+            time.sleep(0.05)
+
+        def fails(key: str) -> None:
+            raise JournalUnwritable("disk I/O error")
+
+        monkeypatch.setattr(bench.service.records, "state", fails)
+        close = bench.service.lane.close
+        monkeypatch.setattr(bench.service.lane, "close", lambda: (closed.append(True), close()))
+        bench.service.close()
+    assert closed

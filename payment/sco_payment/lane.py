@@ -145,8 +145,8 @@ class Lane:
                 its order is on its way here. `cancel` finds no payment then; once this call has begun, it does.
             key: of the new attempt, from a till's own id; a random one without it. A key is never used twice.
             till_id: what the till calls the payment, for the journal.
-            may_begin: is called once before the attempt's first step, after all that this call may have to wait for. False
-                refuses the payment: its till no longer waits.
+            may_begin: is called once before the attempt's first step, after all that this call may have to wait for.
+                False refuses the payment: its till no longer waits.
             begun: is called once when the attempt's first step is on disk, before anything is sent. It must not raise.
 
         Raises:
@@ -259,8 +259,8 @@ class Lane:
     def show_idle(self, attempt: str) -> None:
         """Take the outcome of an attempt, which was there for `lane.result_s`, from the screen. From any thread.
 
-        Nothing happens where the screen shows another attempt, or none, by now. A lane that is closed after each payment
-        does not need it.
+        Nothing happens where the screen shows another attempt, or none, by now. A lane that is closed after each
+        payment does not need it.
         """
         self._loop.customer.show_idle(attempt)
 

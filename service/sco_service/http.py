@@ -335,7 +335,7 @@ class Server:
             self._guarded(connection, self._refuse, "too_many_connections")
 
     def _evict(self, now: float) -> bool:
-        """Make room: close the one that has been without a whole request, or with an unread last answer, for longest."""
+        """Make room: close the one that has been idle, in a request, or at an unread last answer, for longest."""
         idle = [one for one in self._connections if one.state is _State.IDLE]
         slow = [one for one in self._connections if one.state in _SLOW and now - one.since > _UNREAD_AGE_S]
         if not idle and not slow:

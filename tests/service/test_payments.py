@@ -130,7 +130,9 @@ def test_a_payment_that_was_refused_as_late_never_begins(tmp_path: Path, monkeyp
         assert bench.till.outcome("T-1")["outcome"] == "paid"
 
 
-def test_a_journal_that_cannot_be_read_does_not_keep_the_lane_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_that_cannot_be_read_does_not_keep_the_lane_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Devices and screens are released all the same: no code may stay on them."""
     closed: list[bool] = []
     with serving(tmp_path) as bench:

@@ -592,7 +592,7 @@ class _TillFails(RuntimeError):
 def _let_go(lane: Lane) -> None:
     """Do what the operating system does when a process has died."""
     lane.journal._db.close()
-    lane.journal._drop_lock()
+    lane.journal._release()
 
 
 def _iso(at: float) -> str:

@@ -95,7 +95,7 @@ def test_the_service_page_is_the_code_s() -> None:
 
 FROM_DRIVERS = (
     *("errors", "urls", "registry", "qr", "printer", "nfc", "nfc.guard", "nfc.endurance"),
-    *("screen", "touch", "display"),
+    *("screen", "touch", "display", "plain"),
 )
 """What a lane may load of the drivers: protocols and plain helpers, no backend."""
 

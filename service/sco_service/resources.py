@@ -335,14 +335,21 @@ class Resources:
             if not body[field].strip():
                 raise Problem("bad_field", f"{field} is blank", field=field)
         self._pins.check(body["operator"], body["pin"])
-        at_ms = time.time_ns() // 1_000_000
-        resolutions.submit(
-            journal.path, Resolution(number, body["operator"].strip(), body["reason"].strip(), at_ms, case.phase)
-        )
+        operator, reason = body["operator"].strip(), body["reason"].strip()
+        waiting = resolutions.pending(journal.path).get(number)
+        if waiting is None:
+            at_ms = time.time_ns() // 1_000_000
+            resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, case.phase))
+        elif (waiting.operator, waiting.resolution) != (operator, reason):
+            raise Problem("case_closed", f"{waiting.operator} has decided case {number} before")
 
         def recorded() -> Response | None:
             data = self._records.case(number)
-            return ok({"recorded": True, "case": data}) if data["closed_at_ms"] is not None else None
+            if data["closed_at_ms"] is None:
+                return None
+            if (data["operator"], data["resolution"]) != (operator, reason):
+                raise Problem("case_closed", f"case {number} was closed by {data['operator']}")
+            return ok({"recorded": True, "case": data})
 
         return Later(
             recorded,

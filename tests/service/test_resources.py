@@ -265,3 +265,21 @@ def test_a_picture_is_of_the_code_that_was_asked_for(tmp_path: Path) -> None:
         assert bench.till.get(f"/v1/screen/qr.svg?v={before}").code == "no_code"
         assert bench.till.get(f"/v1/screen/qr.png?v={before}").code == "no_code"
         bench.till.post("/v1/payments/T-1/cancel")
+
+
+def test_of_two_decisions_the_second_is_told(tmp_path: Path) -> None:
+    """Else its attendant would believe that it is in the journal."""
+    with serving(tmp_path) as bench:
+        with_case(bench)
+        with bench.service.lane._running:  # nothing is recorded meanwhile
+            first = bench.attendant.post("/v1/cases/1/resolve", {"operator": "A", "reason": "goods given"})
+            assert (first.status, first.json["recorded"]) == (200, False)
+            again = bench.attendant.post("/v1/cases/1/resolve", {"operator": "A", "reason": "goods given"})
+            assert (again.status, again.json["recorded"]) == (200, False)
+            other = bench.attendant.post("/v1/cases/1/resolve", {"operator": "B", "reason": "refunded"})
+            assert (other.status, other.code) == (409, "case_closed")
+            assert "A" in other.json["detail"]
+        until = time.monotonic() + 10
+        while (case := bench.attendant.get("/v1/cases/1").json)["closed_at_ms"] is None and time.monotonic() < until:
+            time.sleep(0.1)
+        assert (case["operator"], case["resolution"]) == ("A", "goods given")

@@ -81,7 +81,7 @@ def waiting_clients(port: int, number: int) -> Iterator[None]:
         for _ in range(number):
             line = held.enter_context(socket.create_connection(("127.0.0.1", port)))
             line.sendall(
-                b"GET /v1/events?after=9007199254740991&wait_s=25 HTTP/1.1\r\n"
+                b"GET /v1/events?after=0&wait_s=25 HTTP/1.1\r\n"
                 b"Host: 127.0.0.1\r\nAuthorization: Bearer till-token\r\n\r\n"
             )
         time.sleep(1.0)

@@ -128,6 +128,7 @@ class Lane:
         cancelled: Callable[[], bool] = lambda: False,
         key: str | None = None,
         till_id: str | None = None,
+        may_begin: Callable[[], bool] = lambda: True,
         begun: Callable[[], None] = lambda: None,
     ) -> Result:
         """Take one SBP leg of an order. Returns when the customer has an outcome.
@@ -144,6 +145,8 @@ class Lane:
                 its order is on its way here. `cancel` finds no payment then; once this call has begun, it does.
             key: of the new attempt, from a till's own id; a random one without it. A key is never used twice.
             till_id: what the till calls the payment, for the journal.
+            may_begin: is called once before the attempt's first step, after all that this call may have to wait for.
+                False refuses the payment: its till no longer waits.
             begun: is called once when the attempt's first step is on disk, before anything is sent. It must not raise.
 
         Raises:
@@ -161,6 +164,8 @@ class Lane:
             self._refuse_known(key)
             self._pass_gate(plan)
             plan = self._plan(order, key, till_id)  # the gate may take a while: the schedule begins after it
+            if not may_begin():
+                raise PaymentRefused("its till no longer waits for it", Refusal.BUSY)
             effects, taken = loop.begin(plan), False
             try:
                 begun()

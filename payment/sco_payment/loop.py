@@ -133,9 +133,11 @@ class Loop:
         if self.cases:
             log.warning("open cases, which an operator must decide: %s", ", ".join(map(str, self.cases.values())))
         for state in self._journal.attempts(open_only=True):
-            if state.plan.key not in self.attempts:
-                self.attempts[state.plan.key] = state
-                self.interrupted(state)
+            key = state.plan.key
+            if key not in self.attempts:
+                with self._stepping:  # its outcome may have been taken since
+                    self.attempts[key] = self._journal.attempt(key) or state
+                self.interrupted(self.attempts[key])
         self._recovered = True
         self.customer.withdraw(None)
 
@@ -161,7 +163,7 @@ class Loop:
                 key: state for key, state in self.attempts.items() if state.phase not in m.FINAL or key in kept
             }
         for memory in (self.cases, self._last_notes, self._failures, self._unanswered):
-            for key in [key for key in memory if key not in self.attempts]:
+            for key in [key for key in list(memory) if key not in self.attempts]:  # other threads add to them
                 del memory[key]
 
     def apply_resolutions(self) -> None:

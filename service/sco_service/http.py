@@ -60,7 +60,7 @@ class _State(Enum):
     DRAINING = "draining"  # output is out; what still comes in is thrown away
 
 
-_EVICTABLE = (_State.IDLE, _State.READING)
+_SLOW = (_State.READING, _State.CLOSING, _State.DRAINING)
 _UNREAD_AGE_S = 1.0
 _READ = 65_536
 
@@ -127,6 +127,7 @@ class Server:
         self._workers: list[threading.Thread] = []
         self._busy = 0  # jobs that were handed out and not taken back
         self._changed = False
+        self._woken_at = 0.0
         self._closing = threading.Event()
         self._paused_until = 0.0
         self._thread: threading.Thread | None = None
@@ -162,12 +163,13 @@ class Server:
     def wake(self) -> None:
         """Something changed that a waiting client may wait for."""
         if not self._changed:
+            self._woken_at = time.monotonic()
             self._changed = True
             self._interrupt()
 
     def stalled_for_s(self) -> float:
-        """For how long the server's own loop has not answered; call `wake` some time before."""
-        return time.monotonic() - self.turned_at if self._changed else 0.0
+        """For how long the server's own loop has not answered a `wake`."""
+        return time.monotonic() - max(self.turned_at, self._woken_at) if self._changed else 0.0
 
     def close(self) -> None:
         """Answer those who wait, let output go out for a moment, then close all."""
@@ -333,9 +335,9 @@ class Server:
             self._guarded(connection, self._refuse, "too_many_connections")
 
     def _evict(self, now: float) -> bool:
-        """Make room: close the connection that has been without a whole request for longest."""
+        """Make room: close the one that has been idle, in a request, or at an unread last answer, for longest."""
         idle = [one for one in self._connections if one.state is _State.IDLE]
-        slow = [one for one in self._connections if one.state is _State.READING and now - one.since > _UNREAD_AGE_S]
+        slow = [one for one in self._connections if one.state in _SLOW and now - one.since > _UNREAD_AGE_S]
         if not idle and not slow:
             return False
         self._drop(min(idle or slow, key=lambda one: one.since))

@@ -48,6 +48,22 @@ class Job:
         self.begun = False
         self.cancelled = False
         self.problem: Problem | None = None
+        self._mutex = threading.Lock()
+        self._is_beginning: bool | None = None
+
+    def claim(self) -> bool:
+        """Whether it may begin: not where it was withdrawn."""
+        return self._decide(is_beginning=True)
+
+    def withdraw(self) -> bool:
+        """Whether it will never begin; False where it has begun, or is about to."""
+        return not self._decide(is_beginning=False)
+
+    def _decide(self, *, is_beginning: bool) -> bool:
+        with self._mutex:
+            if self._is_beginning is None:
+                self._is_beginning = is_beginning
+            return self._is_beginning
 
     def is_for(self, order: Order) -> bool:
         """Whether a request with this order means the same payment."""
@@ -187,6 +203,7 @@ class Payments:
                 cancelled=lambda: job.cancelled,
                 key=job.key,
                 till_id=job.till_id,
+                may_begin=job.claim,
                 begun=begun,
             )
             if result.outcome is Outcome.PAID:
@@ -221,7 +238,10 @@ class Payments:
             time.sleep(0.05)
 
     def _is_taken(self, key: str) -> bool:
-        state = self._records.state(key)
+        try:
+            state = self._records.state(key)
+        except JournalError:
+            return True  # the next start finds out
         return state is None or state.delivered or state.case is not None
 
     @property

@@ -57,11 +57,19 @@ KINDS: dict[str, Kind] = {
     ),
     "not_offered": Kind(409, False, "The screen does not show this button now", "Этой кнопки сейчас нет на экране"),
     "journal_unavailable": Kind(
-        503, True, "The journal cannot be used", "Журнал кассы недоступен: проверьте диск; платёж не начат"
+        503,
+        True,
+        "The journal cannot be used; what was asked for may have been done",
+        "Журнал кассы недоступен: проверьте диск. Повторите запрос: он мог быть выполнен",
     ),
     "lane_stopping": Kind(503, True, "The lane is being stopped", "Касса останавливается"),
     # events, screen, cases, paper
-    "events_archived": Kind(410, False, "These events are in an archive", "Эти события перенесены в архив журнала"),
+    "events_archived": Kind(
+        410,
+        False,
+        "The journal does not hold these events any more",
+        "Этих событий в журнале нет: он перенесён в архив или начат заново",
+    ),
     "no_code": Kind(404, True, "There is no code on the screen now", "Сейчас на экране нет QR-кода"),
     "no_such_case": Kind(404, False, "There is no such case", "Обращения с таким номером нет"),
     "case_closed": Kind(409, False, "The case is closed already", "Обращение уже закрыто"),

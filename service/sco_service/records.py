@@ -27,6 +27,14 @@ def order_of(state: State) -> Order:
     return Order(plan.order_no, plan.total_kopecks, plan.tendered_elsewhere, plan.tendered_by_sbp, plan.kopecks)
 
 
+class NeverWritten(Exception):
+    """The journal has no such row yet; `first_row` is the first one that it has."""
+
+    def __init__(self, message: str, first_row: int) -> None:
+        super().__init__(message)
+        self.first_row = first_row
+
+
 class Records:
     """Reads one lane's journal for the service.
 
@@ -109,7 +117,8 @@ class Records:
         """The events after a row, of one attempt or of all, and the row to go on after.
 
         Raises:
-            RowsArchived: the next row is in an archive.
+            RowsArchived: the next row is in an archive. NeverWritten: this journal has not come to that row yet: it was
+                begun, or salvaged, after the row was read.
         """
         found: list[Json] = []
         phases: dict[str, str | None] = {}
@@ -122,7 +131,12 @@ class Records:
                     break
             if len(records) < PAGE:
                 break
+        if after and not found and after > (last := int(self._journal.head().partition(":")[0] or 0)):
+            raise NeverWritten(f"this journal ends at row {last}: read its rows from the start", self._first_row())
         return found, after
+
+    def _first_row(self) -> int:
+        return self._journal.archived()[0] + 1
 
     def _events_of(self, record: Record, phases: dict[str, str | None]) -> list[Json]:
         if not record.attempt:

@@ -176,8 +176,10 @@ class Resources:
             return job.problem.response() if job.problem is not None else None
 
         def too_late() -> Response:
-            detail = "the lane has not begun this payment yet: ask again with the same body"
-            return begun() or Problem("lane_busy", detail).response()
+            if job.withdraw():
+                return Problem("lane_busy", "the lane could not begin in time: nothing was begun").response()
+            detail = "the payment's first step is being written: ask again with the same body"
+            return begun() or Problem("journal_unavailable", detail).response()
 
         return Later(begun, time.monotonic() + _BEGIN_S, too_late, counted=False)
 
@@ -303,13 +305,13 @@ class Resources:
         )
 
     def _qr_svg(self, call: Call) -> Answer:
-        return Response(200, qr_svg(self._link()), "image/svg+xml", SAFE_HEADERS)
+        return Response(200, qr_svg(self._link(call)), "image/svg+xml", SAFE_HEADERS)
 
     def _qr_png(self, call: Call) -> Answer:
-        return Response(200, qr_png(self._link(), call.query["module_px"]), "image/png", SAFE_HEADERS)
+        return Response(200, qr_png(self._link(call), call.query["module_px"]), "image/png", SAFE_HEADERS)
 
-    def _link(self) -> str:
-        link = self._screen.link()
+    def _link(self, call: Call) -> str:
+        link = self._screen.link(call.query["v"])
         if link is None:
             raise Problem("no_code")
         return link
@@ -333,14 +335,21 @@ class Resources:
             if not body[field].strip():
                 raise Problem("bad_field", f"{field} is blank", field=field)
         self._pins.check(body["operator"], body["pin"])
-        at_ms = time.time_ns() // 1_000_000
-        resolutions.submit(
-            journal.path, Resolution(number, body["operator"].strip(), body["reason"].strip(), at_ms, case.phase)
-        )
+        operator, reason = body["operator"].strip(), body["reason"].strip()
+        waiting = resolutions.pending(journal.path).get(number)
+        if waiting is None:
+            at_ms = time.time_ns() // 1_000_000
+            resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, case.phase))
+        elif (waiting.operator, waiting.resolution) != (operator, reason):
+            raise Problem("case_closed", f"{waiting.operator} has decided case {number} before")
 
         def recorded() -> Response | None:
             data = self._records.case(number)
-            return ok({"recorded": True, "case": data}) if data["closed_at_ms"] is not None else None
+            if data["closed_at_ms"] is None:
+                return None
+            if (data["operator"], data["resolution"]) != (operator, reason):
+                raise Problem("case_closed", f"case {number} was closed by {data['operator']}")
+            return ok({"recorded": True, "case": data})
 
         return Later(
             recorded,

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote
 from sco_payment.journal import JournalError, NoSuchCase, RowsArchived
 from sco_service.messages import Answer, Later, Request, Response
 from sco_service.problems import SAFE_HEADERS, Problem, to_json
+from sco_service.records import NeverWritten
 from sco_service.security import SCREEN, Client, Clients, Doorkeeper, is_local
 
 log = logging.getLogger(__name__)
@@ -342,6 +343,8 @@ def as_problem(error: Exception) -> Problem:
         return Problem(code, str(error))
     if isinstance(error, RowsArchived):
         return Problem("events_archived", str(error), first_seq=error.last_row + 1)
+    if isinstance(error, NeverWritten):
+        return Problem("events_archived", str(error), first_seq=error.first_row)
     if isinstance(error, JournalError):
         return Problem("journal_unavailable", str(error))
     log.error("a request failed in an unforeseen way", exc_info=error)

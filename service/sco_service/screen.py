@@ -71,6 +71,7 @@ class ScreenHub:
         self._view = IDLE
         self._shown_at = 0.0
         self._version = time.time_ns() // 1_000_000  # grows over restarts too
+        self._link_since = self._version
 
     @property
     def version(self) -> int:
@@ -107,14 +108,18 @@ class ScreenHub:
         self._changed()
 
     def _set(self, state: ScreenState | None, view: str) -> None:
+        if (None if state is None else state.link) != self.link():
+            self._link_since = self._version + 1
         self._state, self._view = state, view
         self._shown_at = time.monotonic()
         self._version += 1
 
-    def link(self) -> str | None:
-        """The content of the code that is shown."""
+    def link(self, version: int | None = None) -> str | None:
+        """The content of the code that is shown; None where that of this version was another one."""
         state = self._state
-        return None if state is None else state.link
+        if state is None or (version is not None and version < self._link_since):
+            return None
+        return state.link
 
     def as_json(self) -> Json:
         """What is shown, as the contract has it."""

@@ -25,6 +25,8 @@ MONITOR: Final = "monitor"
 SCREEN: Final = "screen"
 """A browser on the lane's own machine, without a token."""
 ROLES = (TILL, ATTENDANT, MONITOR)
+_LOOK_S = 0.5
+"""Between two looks at the files of tokens."""
 EVERYBODY: frozenset[str] = frozenset(ROLES)
 
 
@@ -37,7 +39,7 @@ class Client:
 
 
 class Clients:
-    """The clients of the settings, by their tokens. A file whose token was replaced is read again.
+    """The clients of the settings, by their tokens. A file that was replaced is read again, within a second.
 
     Args:
         files: role and token file of each client, by its name.
@@ -49,32 +51,39 @@ class Clients:
     def __init__(self, files: Mapping[str, tuple[str, str]]) -> None:
         self._files = dict(files)
         self._mutex = threading.Lock()
-        self._read_at = 0.0
+        self._looked_at = 0.0
+        self._seen: tuple[object, ...] = ()
         self._by_hash = self._read()
 
     def _read(self) -> dict[bytes, Client]:
+        self._looked_at, self._seen = time.monotonic(), self._look()
         found: dict[bytes, Client] = {}
         for name, (role, path) in self._files.items():
             digest = _digest(Token.from_file(path).header())
             if digest in found:
                 raise TokenError(f"{path}: {found[digest].name} has the same token: each client needs its own")
             found[digest] = Client(name, role)
-        self._read_at = time.monotonic()
         return found
+
+    def _look(self) -> tuple[object, ...]:
+        return tuple(_version(path) for _, path in self._files.values())
 
     def of(self, authorization: str) -> Client | None:
         """The client with this Authorization header; None for none."""
-        digest = _digest(authorization)
-        client = self._find(digest)
-        if client is None and authorization and time.monotonic() - self._read_at > 1.0:
-            with self._mutex:
-                try:
-                    self._by_hash = self._read()
-                except TokenError as error:
-                    self._read_at = time.monotonic()
-                    log.error("tokens of the service: %s", error)
-            client = self._find(digest)
-        return client
+        self._read_again()
+        return self._find(_digest(authorization))
+
+    def _read_again(self) -> None:
+        with self._mutex:
+            if time.monotonic() - self._looked_at < _LOOK_S:
+                return
+            self._looked_at = time.monotonic()
+            if self._look() == self._seen:
+                return
+            try:
+                self._by_hash = self._read()
+            except TokenError as error:
+                log.error("the tokens of the service are as they were before: %s", error)
 
     def _find(self, digest: bytes) -> Client | None:
         found = None
@@ -82,6 +91,15 @@ class Clients:
             if hmac.compare_digest(known, digest):
                 found = client
         return found
+
+
+def _version(path: str) -> object:
+    """Another value when the file was replaced or written."""
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        return error.errno
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 def _digest(header: str) -> bytes:

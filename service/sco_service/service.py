@@ -161,12 +161,12 @@ class Service:
 
     def close(self) -> None:
         """Cancel the payment under way and wait for its outcome; answer meanwhile. Then close everything."""
-        self.payments.stop(_STOP_S)
         with ExitStack() as closing:  # the last one named is the first one closed
             closing.callback(self.records.close)
             closing.callback(self.lane.close)
             if self._server is not None:
                 closing.callback(self._server.close)
+            self.payments.stop(_STOP_S)
 
     def __enter__(self) -> Self:
         self.start()
@@ -231,7 +231,7 @@ class Service:
             "settings_hash": settings_hash(self.settings),
             "started_at_ms": self._started_at_ms,
             "now_ms": time.time_ns() // 1_000_000,
-            "clock_ahead_s": health.clock_ahead_s,
+            "clock_ahead_s": None if health.clock_ahead_s is None else round(health.clock_ahead_s, 3),
             "last_acquirer_contact_ms": health.last_contact_ms,
             "devices": [asdict(device) for device in health.devices],
             "tag": None

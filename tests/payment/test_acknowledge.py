@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sco_payment.assemble import open_lane
-from sco_payment.attempt import Outcome, Phase
+from sco_payment.attempt import Outcome, Phase, State
 from sco_payment.customer.ui import ScreenState
 from sco_payment.events import LaneEvent, OutcomeReached, OutcomeTaken
 from sco_payment.journal import JournalError, JournalUnwritable
@@ -145,6 +145,26 @@ def test_an_acknowledgement_that_could_not_be_written_can_be_repeated(
         lane.acknowledge(result.key)
         with restarted(lane, paymaster) as again:
             assert (again.recover(), cases(again)) == ([], [])
+
+
+def test_an_acknowledgement_while_open_attempts_are_read_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lane whose disk was full at its start reads them again while its till is at work."""
+    with bench(tmp_path, "pays after=2", ui=OwnUI()) as (lane, paymaster):
+        key = lane.pay(ORDER, acknowledge_later=True).key
+        with restarted(lane, paymaster) as again:
+            read = again.journal.attempts
+
+            def attempts(*, open_only: bool = False) -> list[State]:
+                found = read(open_only=open_only)
+                again.acknowledge(key)
+                return found
+
+            monkeypatch.setattr(again.journal, "attempts", attempts)
+            again.recover()
+            assert cases(again) == []
+            assert again.journal.verify() == []
 
 
 def test_an_unknown_outcome_can_be_acknowledged_while_it_is_watched(tmp_path: Path) -> None:

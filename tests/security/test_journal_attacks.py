@@ -21,13 +21,14 @@ from sco_payment.journal import (
     JournalLost,
     JournalUnwritable,
     codec,
+    lock,
     resolutions,
     schema,
 )
 from sco_payment.journal.lock import not_yours
 from sco_payment.journal.opening import open_journal, salvage_journal
 from sco_payment.settings import JournalSettings, LaneSettings, Settings
-from tests.payment.journal.kit import full, opened, tamper
+from tests.payment.journal.kit import full, opened, plan, tamper
 from tests.payment.lane_kit import run
 
 NOW = 9_000_000
@@ -130,7 +131,9 @@ def test_an_older_copy_is_noticed(journal: Path, settings: Settings, tmp_path: P
         now.note("k1", "later", at_ms=NOW)
         last = now.count()
     shutil.copy(tmp_path / "copy", journal)
-    with pytest.raises(JournalLost, match=f"ends at row {last - 1}, but row {last} was written: an older copy"):
+    with pytest.raises(
+        JournalLost, match=f"ends at row {last - 1}, but row {last} was written, says .*: an older copy"
+    ):
         open_journal(settings)
     _, found, case = salvage_journal(settings, NOW)
     assert found.lost == [(last, last)]
@@ -151,6 +154,67 @@ def test_a_copy_with_another_last_row_is_noticed(journal: Path, settings: Settin
         elsewhere.note("k1", "two", at_ms=NOW)
     shutil.copy(tmp_path / "other", journal)
     with pytest.raises(JournalLost):
+        open_journal(settings)
+
+
+def test_a_journal_that_grew_from_another_one_is_noticed(journal: Path, settings: Settings, tmp_path: Path) -> None:
+    """It is longer than the one that was lost, so that the anchored row is there, with another content."""
+    shutil.copy(journal, tmp_path / "copy")
+    with open_journal(settings) as now:
+        now.note("k1", "one", at_ms=NOW)
+    other = Settings(lane=settings.lane, journal=JournalSettings(path=str(tmp_path / "other")))
+    shutil.copy(tmp_path / "copy", tmp_path / "other")
+    with open_journal(other) as elsewhere:
+        for text in ("two", "three", "four"):
+            elsewhere.note("k1", text, at_ms=NOW)
+    shutil.copy(tmp_path / "other", journal)
+    with pytest.raises(JournalLost, match="another journal"):
+        open_journal(settings)
+
+
+@pytest.mark.parametrize("command", ["salvage", "new"])
+def test_a_command_by_hand_knows_the_units_state_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Else the unit would refuse the new journal for ever: it alone sees the second anchor."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "state").mkdir()
+    monkeypatch.setattr(lock, "UNIT_STATE", tmp_path / "state")
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    path = tmp_path / "disk" / "j"
+    settings = Settings(lane=LaneSettings(pos_id="l"), journal=JournalSettings(path=str(path)))
+    with open_journal(settings) as journal:
+        for number in range(9):
+            journal.note("k", str(number), at_ms=1)
+    monkeypatch.delenv("STATE_DIRECTORY")
+    if command == "salvage":
+        tamper(path, "UPDATE records SET at_ms = 7 WHERE seq = 5")
+        salvage_journal(settings, NOW)
+    else:
+        path.unlink()
+        open_journal(settings, new=True).close()
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    open_journal(settings).close()
+
+
+def test_a_second_anchor_that_may_not_be_read_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The unit's folder is closed to other users: a command of theirs must not end in a traceback."""
+
+    def refused(*arguments: object, **options: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    anchors = lock.Anchors(tmp_path / "j", tmp_path / "closed" / "anchor")
+    monkeypatch.setattr(Path, "stat", refused)
+    monkeypatch.setattr(Path, "exists", refused)
+    assert anchors.traces() == []
+
+
+def test_an_interrupted_salvage_is_a_trace_of_a_journal(journal: Path, settings: Settings) -> None:
+    """A journal of an earlier release has no anchors yet."""
+    journal.rename(journal.with_name("j.salvaged"))
+    journal.with_name("j.anchor").unlink()
+    Path(settings.journal.anchor).unlink()
+    with pytest.raises(JournalLost, match=r"j\.salvaged"):
         open_journal(settings)
 
 
@@ -198,8 +262,8 @@ def test_a_page_of_an_index_of_an_earlier_time_is_damage(journal: Path, settings
     size, (root,) = pages_of(journal, index)
     before = journal.read_bytes()[(root - 1) * size : root * size]
     with open_journal(settings) as now:
-        plan = m.Plan("new", "Z-1", 100, "RUB", m.Mode.SCREEN, begun_at_ms=NOW, expires_at_ms=NOW + 1)
-        now.record(None, *m.begin(plan), at_ms=NOW)
+        new = m.Plan("new", "Z-1", 100, "RUB", m.Mode.SCREEN, begun_at_ms=NOW, expires_at_ms=NOW + 1)
+        now.record(None, *m.begin(new), at_ms=NOW)
     data = bytearray(journal.read_bytes())
     assert data[(root - 1) * size : root * size] != before
     data[(root - 1) * size : root * size] = before
@@ -264,6 +328,36 @@ def test_a_journal_that_says_two_things_keeps_the_money(journal: Path, settings:
         assert taken_over.phase is m.Phase.PAID
 
 
+def test_a_case_whose_record_is_lost_stays_open(journal: Path, settings: Settings) -> None:
+    """The table of cases has it: an open case must not turn into a general one about lost rows."""
+    with open_journal(settings) as whole:
+        state, effects = m.begin(plan("k9", "A-9"))
+        whole.record(None, state, effects, at_ms=NOW)
+        case = whole.record(m.Tick(NOW), state, (m.OpenCase(m.CaseReason.LATE_MONEY, "late"),), at_ms=NOW)
+        seq = whole.records(after=0, attempt="k9")[-1].seq
+    tamper(journal, f"UPDATE records SET at_ms = 7 WHERE seq = {seq}")
+    salvage_journal(settings, NOW)
+    with open_journal(settings) as salvaged:
+        assert case is not None
+        assert salvaged.case(case).attempt == "k9"
+        assert salvaged.case(case).closed_at_ms is None
+        assert salvaged.verify() == []
+
+
+def test_a_case_that_was_opened_again_stays_open(journal: Path, settings: Settings) -> None:
+    """The record that says so is lost, the table has it."""
+    with open_journal(settings) as whole:
+        state = next(one for one in whole.attempts() if one.plan.key == "k2")
+        whole.record(m.Tick(NOW), state, (m.NoteCase("money came", reopens=True),), at_ms=NOW)
+        assert whole.case(1).closed_at_ms is None
+        seq = whole.count()
+    tamper(journal, f"UPDATE records SET at_ms = 7 WHERE seq = {seq}")
+    salvage_journal(settings, NOW)
+    with open_journal(settings) as salvaged:
+        assert salvaged.case(1).closed_at_ms is None
+        assert salvaged.verify() == []
+
+
 def test_nothing_is_salvaged_while_the_lane_runs(journal: Path, settings: Settings) -> None:
     with open_journal(settings), pytest.raises(JournalBusy):
         salvage_journal(settings, NOW)
@@ -281,6 +375,24 @@ def test_a_disk_that_did_not_answer_once_is_not_called_damaged(
     monkeypatch.setattr(Journal, "_connect", fails)
     with pytest.raises(JournalUnwritable, match="try again"):
         opened(journal)
+
+
+def test_what_is_on_disk_is_never_called_unwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the commit nothing can fail: a step that is called lost would be written twice."""
+
+    class Fails(sqlite3.Connection):
+        def execute(self, sql: str, *arguments: object) -> sqlite3.Cursor:  # type: ignore[override]
+            if "FROM head" in sql and not self.in_transaction and failing:
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().execute(sql, *arguments)  # type: ignore[arg-type]
+
+    failing: list[bool] = []
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **named: connect(*args, factory=Fails, **named))
+    with opened(tmp_path / "j") as journal:
+        failing.append(True)
+        journal.note("k", "x", at_ms=1)
+        assert len(journal.timeline("k")) == 1
 
 
 # --- names ----------------------------------------------------------------------------------------------------------

@@ -295,10 +295,10 @@ def test_a_full_house_is_told_and_a_payment_still_begins(tmp_path: Path) -> None
     with serving(tmp_path, limits=Limits(connections=3, waiting=2)) as bench, contextlib.ExitStack() as held:
         for _ in range(2):
             line = held.enter_context(connected(bench))
-            line.sendall(request("GET", "/v1/events?after=9007199254740991&wait_s=25"))
+            line.sendall(request("GET", "/v1/events", "Accept: text/event-stream"))
         time.sleep(0.3)
         assert bench.till.put("T-1").status == 201, "what must be answered is not one of the waiting clients"
-        assert bench.till.get("/v1/events?after=9007199254740991&wait_s=5").code == "too_many_connections"
+        assert bench.till.get("/v1/events", Accept="text/event-stream").code == "too_many_connections"
         line = held.enter_context(connected(bench))
         line.sendall(request("GET", "/v1/screen?after=1&wait_s=0"))
         time.sleep(0.2)
@@ -309,7 +309,7 @@ def test_a_house_full_of_waiting_clients_is_told(tmp_path: Path) -> None:
     with serving(tmp_path, limits=Limits(connections=2)) as bench, contextlib.ExitStack() as held:
         for _ in range(2):
             line = held.enter_context(connected(bench))
-            line.sendall(request("GET", "/v1/events?after=9007199254740991&wait_s=25"))
+            line.sendall(request("GET", "/v1/events", "Accept: text/event-stream"))
         time.sleep(0.3)
         assert bench.till.get("/healthz").code == "too_many_connections"
         held.close()
@@ -334,3 +334,25 @@ def test_noise_harms_nobody(tmp_path: Path) -> None:
                 assert b" 500 " not in answer[:20], (bytes(sent), answer)
         assert bench.monitor.get("/healthz").json == {"ok": True, "problems": []}
         assert bench.monitor.get("/v1/lane").status == 200
+
+
+def test_a_server_that_had_nothing_to_do_is_not_taken_for_one_that_hangs(tmp_path: Path) -> None:
+    """A watchdog may look once a minute: what counts is the time since it has woken the server."""
+    with serving(tmp_path) as bench:
+        server = bench.service._server
+        assert server is not None
+        for _ in range(50):
+            server.turned_at = time.monotonic() - 60
+            assert bench.service.is_alive()
+
+
+def test_clients_that_do_not_read_their_last_answer_keep_nobody_out(tmp_path: Path) -> None:
+    """No token is needed for a page: whoever reaches the service could hold all its connections."""
+    with serving(tmp_path, limits=Limits(connections=2)) as bench, contextlib.ExitStack() as held:
+        for _ in range(2):
+            line = held.enter_context(socket.socket())
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            line.connect(("127.0.0.1", bench.till.port))
+            line.sendall(request("GET", "/pages/attendant.js", "Connection: close"))
+        time.sleep(1.5)
+        assert bench.till.put("T-1").status == 201

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import pytest
+
+from sco_payment.journal import JournalUnwritable
+from sco_service import resources
 from tests.service.service_kit import ORDER, at_once, serving
 
 
@@ -106,3 +111,42 @@ def test_only_a_button_that_is_shown_can_be_pressed(tmp_path: Path) -> None:
         pressed = bench.browser.post(f"/v1/payments/{screen['attempt']}/choice", {"button": "cancel"})
         assert (pressed.status, pressed.json) == (200, {"accepted": True})
         assert till.outcome("T-1")["reason"] == "customer"
+
+
+def test_a_payment_that_was_refused_as_late_never_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The till has sent its customer away: a code that comes to the screen later would be paid by somebody else."""
+    monkeypatch.setattr(resources, "_BEGIN_S", 0.3)
+    with serving(tmp_path) as bench:
+        lane = bench.service.lane
+        with lane._running:  # as while a full disk or the gate is waited for
+            late = bench.till.put("T-1")
+            assert (late.status, late.code, late.json["retry"]) == (409, "lane_busy", True)
+        until = time.monotonic() + 10
+        while bench.service.payments.job("T-1") is not None and time.monotonic() < until:
+            time.sleep(0.05)
+        assert bench.till.get("/v1/payments/T-1").code == "no_such_payment"
+        monkeypatch.undo()
+        assert bench.till.put("T-1").status == 201
+        assert bench.till.outcome("T-1")["outcome"] == "paid"
+
+
+def test_a_journal_that_cannot_be_read_does_not_keep_the_lane_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Devices and screens are released all the same: no code may stay on them."""
+    closed: list[bool] = []
+    with serving(tmp_path) as bench:
+        bench.till.put("T-1")
+        bench.till.outcome("T-1")
+        until = time.monotonic() + 10
+        while bench.service.payments.job("T-1") is not None and time.monotonic() < until:
+            time.sleep(0.05)
+
+        def fails(key: str) -> None:
+            raise JournalUnwritable("disk I/O error")
+
+        monkeypatch.setattr(bench.service.records, "state", fails)
+        close = bench.service.lane.close
+        monkeypatch.setattr(bench.service.lane, "close", lambda: (closed.append(True), close()))
+        bench.service.close()
+    assert closed

@@ -19,7 +19,7 @@ from sco_service.screen import translated
 from sco_service.security import Pins
 from sco_service.wording import ADVICE, WHAT_HAPPENED
 from tests.payment.lane_kit import OwnUI
-from tests.service.service_kit import Bench, serving
+from tests.service.service_kit import Bench, Till, serving
 
 
 def with_case(bench: Bench) -> None:
@@ -222,3 +222,64 @@ def test_events_that_are_archived_are_reported(tmp_path: Path, wait_s: str) -> N
         assert bench.till.get("/v1/payments/T-1").code == "payment_archived"
         assert bench.till.put("T-1").code == "id_conflict"
         assert bench.till.put("T-2").code == "order_paid"
+
+
+def test_a_row_that_this_journal_never_had_is_no_place_to_wait_at(tmp_path: Path) -> None:
+    """After a salvage or in a new journal the rows count from the start again: the till would wait for years."""
+    with serving(tmp_path) as bench:
+        bench.till.put("T-1")
+        last = bench.till.outcome("T-1")["last_seq"]
+        for path in ("/v1/events", "/v1/payments/T-1/events"):
+            for wait in ("", "&wait_s=5"):
+                gone = bench.till.get(f"{path}?after={last + 1000}{wait}")
+                assert (gone.status, gone.code, gone.json["first_seq"]) == (410, "events_archived", 1)
+            assert bench.till.get(path, Accept="text/event-stream", Last_Event_ID=str(last + 1000)).status == 410
+
+
+def test_a_token_that_was_replaced_is_worth_nothing(tmp_path: Path) -> None:
+    """Not only from when somebody has used the new one."""
+    with serving(tmp_path) as bench:
+        assert bench.till.get("/v1/lane").status == 200
+        path = tmp_path / "till.token"
+        path.write_text("another\n")
+        until = time.monotonic() + 10
+        while (status := bench.till.get("/v1/lane").status) == 200 and time.monotonic() < until:
+            time.sleep(0.1)
+        assert status == 401
+        assert Till(bench.till.port, "another").get("/v1/lane").status == 200
+        path.unlink()
+        time.sleep(1.1)
+        assert (
+            Till(bench.till.port, "another").get("/v1/lane").status == 200
+        )  # a file that cannot be read changes nothing
+
+
+def test_a_picture_is_of_the_code_that_was_asked_for(tmp_path: Path) -> None:
+    with serving(tmp_path, script="pays after=600") as bench:
+        before = bench.till.get("/v1/screen").json["version"]
+        bench.till.put("T-1")
+        shown = bench.till.screen_with("pay")
+        while shown["qr"] is None:
+            shown = bench.till.get(f"/v1/screen?after={shown['version']}&wait_s=5").json
+        assert bench.till.get(shown["qr"]["svg"]).status == 200
+        assert bench.till.get(f"/v1/screen/qr.svg?v={before}").code == "no_code"
+        assert bench.till.get(f"/v1/screen/qr.png?v={before}").code == "no_code"
+        bench.till.post("/v1/payments/T-1/cancel")
+
+
+def test_of_two_decisions_the_second_is_told(tmp_path: Path) -> None:
+    """Else its attendant would believe that it is in the journal."""
+    with serving(tmp_path) as bench:
+        with_case(bench)
+        with bench.service.lane._running:  # nothing is recorded meanwhile
+            first = bench.attendant.post("/v1/cases/1/resolve", {"operator": "A", "reason": "goods given"})
+            assert (first.status, first.json["recorded"]) == (200, False)
+            again = bench.attendant.post("/v1/cases/1/resolve", {"operator": "A", "reason": "goods given"})
+            assert (again.status, again.json["recorded"]) == (200, False)
+            other = bench.attendant.post("/v1/cases/1/resolve", {"operator": "B", "reason": "refunded"})
+            assert (other.status, other.code) == (409, "case_closed")
+            assert "A" in other.json["detail"]
+        until = time.monotonic() + 10
+        while (case := bench.attendant.get("/v1/cases/1").json)["closed_at_ms"] is None and time.monotonic() < until:
+            time.sleep(0.1)
+        assert (case["operator"], case["resolution"]) == ("A", "goods given")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import sys
@@ -10,7 +11,14 @@ import threading
 import time
 from pathlib import Path
 
-from tests.service.service_kit import serving
+import pytest
+
+from sco_payment.cli.exit_status import ExitStatus
+from sco_payment.cli.remote import Remote, pay_remotely
+from sco_payment.order import Order
+from sco_payment.paymaster.token import Token
+from tests.payment.lane_kit import run
+from tests.service.service_kit import Json, serving
 
 
 def test_a_terminal_shows_the_lane_s_screen_and_cancels(tmp_path: Path) -> None:
@@ -41,3 +49,33 @@ def test_a_terminal_shows_the_lane_s_screen_and_cancels(tmp_path: Path) -> None:
         assert os.waitstatus_to_exitcode(status) == 3, shown[-500:]
         assert b"unpaid: order A-1" in shown
         assert bench.bank.bank.cancels == 1
+
+
+def test_paid_with_a_case_is_no_success(tmp_path: Path) -> None:
+    """A script that goes by the exit status must not give the goods: an operator has been asked to decide."""
+    with serving(tmp_path) as bench:
+        bench.till.put("T-1")
+        bench.till.outcome("T-1")
+        bench.till.post("/v1/payments/T-1/not_accepted", {"reason": "no paper in the till"})
+        url = f"http://127.0.0.1:{bench.till.port}"
+        pay = ("pay", "253", "--order", "A-1", "--id", "T-1", "--service", url)
+        done = run(*pay, "--json", SCO_SERVICE_TOKEN="till-token")
+        assert done.returncode == ExitStatus.UNKNOWN, done
+        assert json.loads(done.stdout.splitlines()[-1])["case"] == 1
+
+
+def test_a_case_that_comes_with_the_answer_to_taken_is_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service has started again between the outcome and `taken`."""
+    with serving(tmp_path) as bench:
+        remote = Remote(f"http://127.0.0.1:{bench.till.port}", Token("till-token"))
+        ask = remote.ask_again
+
+        def ask_again(method: str, path: str, body: Json | None = None) -> Json:
+            answer = ask(method, path, body)
+            return answer | {"case": 3} if path.endswith("/taken") else answer
+
+        monkeypatch.setattr(remote, "ask_again", ask_again)
+        assert pay_remotely(remote, "T-1", Order("A-1", 25_300), as_json=True) == ExitStatus.UNKNOWN
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["case"] == 3

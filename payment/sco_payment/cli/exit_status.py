@@ -30,7 +30,7 @@ Exit status:
   0  paid
   2  wrong usage or settings; nothing was sent
   3  not paid: declined, cancelled or expired
-  4  unknown: a case is open, see `sco-pay cases`
+  4  unknown, or paid with a case: keep the goods and see `sco-pay cases`
   5  not paid: the link could not be presented
   6  refused, nothing was sent: the order is paid already, or may still be paid
   7  another process, or the lane's service, has the journal; nothing was sent

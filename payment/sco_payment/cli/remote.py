@@ -170,20 +170,30 @@ def pay_remotely(remote: Remote, till_id: str, order: Order, *, as_json: bool) -
             finally:
                 over.set()
         result = _result(payment)
+        _print(result, json_lines)
         try:
-            if json_lines is not None:
-                json_lines.write("outcome", outcome_json(result))
-            else:
-                click.echo(outcome_text(result))
-        except OSError as error:
-            discard_output(sys.stdout)
-            fail(f"the outcome could not be printed ({error.strerror}); see `sco-pay cases`", ExitStatus.UNKNOWN)
-        try:
-            remote.ask_again("POST", f"{path}/taken", {})
+            taken = _result(remote.ask_again("POST", f"{path}/taken", {}))
         except (Refused, Unreachable) as error:
             click.echo(f"sco-pay: the service does not know that the outcome was taken: {error}", err=True)
+        else:
+            if taken.case != result.case:  # the service has waited too long, or has started again
+                result = taken
+                _print(result, json_lines)
     assert result.outcome is not None
+    if result.outcome is Outcome.PAID and result.case is not None:
+        return ExitStatus.UNKNOWN
     return OUTCOME_STATUS[result.outcome]
+
+
+def _print(result: Result, json_lines: JsonLines | None) -> None:
+    try:
+        if json_lines is not None:
+            json_lines.write("outcome", outcome_json(result))
+        else:
+            click.echo(outcome_text(result))
+    except OSError as error:
+        discard_output(sys.stdout)
+        fail(f"the outcome could not be printed ({error.strerror}); see `sco-pay cases`", ExitStatus.UNKNOWN)
 
 
 def _terminal(remote: Remote) -> TerminalUI:

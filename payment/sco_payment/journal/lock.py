@@ -21,6 +21,10 @@ from pathlib import Path
 from sco_payment.journal import location
 from sco_payment.journal.errors import JournalBusy, JournalError, JournalLost, JournalUnwritable
 
+UNIT_STATE = Path("/var/lib/sco")
+"""What STATE_DIRECTORY is for the unit that is shipped: a command by hand does not get that variable."""
+SALVAGED = ".salvaged"
+"""Ends the name of the journal that salvage makes, until it takes the damaged one's place."""
 _LONGEST = 512
 """Bytes of a lock or an anchor."""
 
@@ -107,8 +111,9 @@ class Anchors:
         self._files: dict[Path, int] = {}
 
     def traces(self) -> list[Path]:
-        """What is left of an earlier journal: its anchors, and SQLite's log."""
-        return [path for path in (*self.paths, self._journal.with_name(self._journal.name + "-wal")) if path.exists()]
+        """What is left of an earlier journal: its anchors, SQLite's log, and what an interrupted salvage has made."""
+        beside = [self._journal.with_name(self._journal.name + suffix) for suffix in ("-wal", SALVAGED)]
+        return [path for path in (*self.paths, *beside) if os.path.exists(path)]  # noqa: PTH110 - False, never an error
 
     def check_lost(self) -> None:
         """Refuse to begin a journal where there was one. Raises JournalLost."""
@@ -119,9 +124,10 @@ class Anchors:
                 "the handbook; `sco-pay journal new` begins one on purpose"
             )
 
-    def newest(self) -> tuple[int, str]:
-        """The latest row that a place remembers; 0 and "" where none does."""
-        return max((self._read(path) for path in self.paths), default=(0, ""))
+    def newest(self) -> tuple[int, str, Path | None]:
+        """The latest row that a place remembers, and the place; 0, "" and None where none does."""
+        seq, digest, path = max(((*self._read(path), path) for path in self.paths), default=(0, "", None))
+        return seq, digest, path if seq else None
 
     @staticmethod
     def _read(path: Path) -> tuple[int, str]:
@@ -174,13 +180,18 @@ def _sum(anchor: str) -> str:
 
 
 def second_place(journal: Path, configured: str, environment: Mapping[str, str]) -> Path | None:
-    """Where the second anchor is kept: as the settings say, or in the folder that systemd gives the unit."""
+    """Where the second anchor is kept: as the settings say, or in the folder that systemd gives the unit.
+
+    A command by hand goes on with the anchor that the unit has left in the folder of the shipped unit.
+    """
     if configured:
         return Path(configured)
     folder = environment.get("STATE_DIRECTORY", "").partition(":")[0]
-    if not folder or Path(folder).resolve() == journal.parent:
+    place = Path(folder) if folder else UNIT_STATE
+    if place.resolve() == journal.parent:
         return None
-    return Path(folder) / f"{hashlib.sha256(str(journal).encode()).hexdigest()[:16]}.anchor"
+    anchor = place / f"{hashlib.sha256(str(journal).encode()).hexdigest()[:16]}.anchor"
+    return anchor if folder or os.path.exists(anchor) else None  # noqa: PTH110 - False, never an error
 
 
 def resolve(path: Path) -> Path:

@@ -26,7 +26,7 @@ def salvage_journal(settings: Settings, at_ms: int) -> tuple[Path, salvage.Salva
             file is kept in any case.
     """
     path = lock.resolve(Path(settings.journal.path))
-    fresh, aside = path.with_name(path.name + ".salvaged"), path.with_name(f"{path.name}.damaged-{at_ms // 1000}")
+    fresh, aside = path.with_name(path.name + lock.SALVAGED), path.with_name(f"{path.name}.damaged-{at_ms // 1000}")
     held = lock.Lock(path)
     try:
         anchors = lock.Anchors(path, second_place(path, settings.journal.anchor, os.environ))

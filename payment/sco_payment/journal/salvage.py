@@ -70,6 +70,7 @@ def read(path: Path, expected_seq: int = 0) -> Salvaged:
             found.lost.append((0, 0))
         _read_records(db, found, expected_seq)
         _read_attempts(db, found)
+        _read_cases(db, found)
         kept = [case for case in found.cases if case[1] in found.states]
         if len(kept) < len(found.cases):
             found.lost.append((0, 0))
@@ -143,6 +144,31 @@ def _read_attempts(db: sqlite3.Connection, found: Salvaged) -> None:
         elif recorded != state:
             found.doubtful.add(attempt)
             found.states[attempt] = _more_cautious(recorded, state)
+
+
+def _read_cases(db: sqlite3.Connection, found: Salvaged) -> None:
+    """Add the cases whose records are lost, and open those of which only a record says that they are closed."""
+    recorded = {row[0]: row for row in found.cases}
+    attempts = {row[1] for row in found.cases}
+    columns = "number, attempt, opened_at_ms, reason, detail, closed_at_ms, operator, resolution"
+    for row in list(_rows(db, "cases", columns, found)):
+        number, attempt, _, reason, detail, closed_at_ms, *_ = row
+        known = recorded.get(number)
+        if known is not None:
+            if known[1] == attempt and closed_at_ms is None:
+                recorded[number] = (*known[:5], None, None, None)
+            continue
+        try:
+            codec.decode_body(
+                codec.RECORD_VERSION, "case_opened", {"case_number": number, "reason": reason, "detail": detail}
+            )
+        except JournalDamaged:
+            found.lost.append((0, 0))
+            continue
+        if attempt not in attempts:
+            attempts.add(attempt)
+            recorded[number] = row
+    found.cases = [recorded[number] for number in sorted(recorded)]
 
 
 def _more_cautious(one: m.State, other: m.State) -> m.State:

@@ -129,12 +129,18 @@ class Journal:
         with self._sqlite():
             if found := integrity.problems(self._db, _CHECK_S):
                 raise JournalDamaged(f"{self.path}: {found[0]}; {_SALVAGE}")
-        seq, digest = self._anchors.newest()
+        seq, digest, place = self._anchors.newest()
         last, last_hash = self._head(self._db) or (0, codec.GENESIS)
-        if seq > last or (seq == last > 0 and digest != last_hash):
+        if seq > last:
             raise JournalLost(
-                f"{self.path}: it ends at row {last}, but row {seq} was written: an older copy is in its place; find "
-                f"the newer file, or {_SALVAGE}"
+                f"{self.path}: it ends at row {last}, but row {seq} was written, says {place}: an older copy is in its "
+                f"place, or its disk lost what it had confirmed; find the newer file, or {_SALVAGE}"
+            )
+        rows = self._all("SELECT hash FROM records WHERE seq = ?", seq)
+        if seq and rows and rows[0][0] != digest:  # a row that is not there is in an archive, or damage
+            raise JournalLost(
+                f"{self.path}: row {seq} is not the one that was written, says {place}: another journal is in its "
+                f"place; find the right file, or {_SALVAGE}"
             )
         if last:
             self._anchors.remember(last, last_hash)
@@ -197,14 +203,14 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                last = self._head(self._db)  # before the end: nothing may fail after it
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-            last = self._head(self._db)
-        if last is not None:
-            self._anchors.remember(*last)
+            if last is not None:
+                self._anchors.remember(*last)
         self.on_commit()
 
     # --- writing ---------------------------------------------------------------------------------------------

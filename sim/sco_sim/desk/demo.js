@@ -96,7 +96,8 @@ function scanning(button, find) {
   $(button).addEventListener("click", () => doing($(button), $("phone-said"), async () => {
     const found = await find();
     if (!found) throw new Error(t("no_code"));
-    $("phone").contentWindow.ask("scan", found);
+    const phone = $("phone").contentWindow; // a picture must be one of its own kind
+    await phone.act("scan", typeof found === "string" ? { link: found } : new phone.Blob([found]));
   }));
 }
 

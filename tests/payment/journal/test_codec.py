@@ -85,8 +85,8 @@ def test_every_record_is_described_in_words(kept: Path) -> None:
     with Journal(kept, read_only=True) as journal:
         lines = [describe(record) for record in journal.records()]
     assert all(line and "{" not in line for line in lines)
-    assert "attempt started: order A-0, 253,00\xa0RUB" in lines
-    assert "payment p-1 is paid (Settled), 253,00\xa0RUB, not proved to be this attempt's -> creating" in lines
+    assert "attempt started: order A-0, 253,00\xa0₽" in lines
+    assert "payment p-1 is paid (Settled), 253,00\xa0₽, not proved to be this attempt's -> creating" in lines
     assert "case 1 closed by Иванова: деньги вернули" in lines
     assert "added to the case: money came" in lines
 

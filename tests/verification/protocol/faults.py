@@ -17,6 +17,7 @@ _ONE = replace(SCENARIOS["one payment"], life=1, losses=0, copies=0, silences=0)
 _CASE = replace(SCENARIOS["one payment, bad storage"], life=1, copies=0)
 _AGAIN = SCENARIOS["again"]
 _LOST = replace(SCENARIOS["lost disk"], copies=0, decisions=0)
+_FIRST = SCENARIOS["taken first"]
 _ID = SCENARIOS["id used again"]
 
 
@@ -74,4 +75,5 @@ FAULTS = (
     _fault("the till stores its cursor before it acts", _ONE, Model, "_reads", _reads_at_once, LOST_OUTCOME),
     _fault("the till acts on an event", _ONE, Model, "_reads", _acts_on_event, DECIDED),
     _fault("the till sends taken before it has stored", _ONE, Model, "_reads", _takes_at_once, UNREAD),
+    _fault("the till does not wait for the answer to taken", _FIRST, Model, "_sold", lambda self: "release", DECIDED),
 )  # fmt: skip

@@ -4,8 +4,8 @@ The attempts are the production machine: `begin`, `step`, `due`, `gate`, `needs_
 as they do in the lane, and what the service decides about a request is decided by its own functions (`rules`). The till
 is a reference till: it writes an id to its disk and PUTs it until it is answered, reads events with a cursor that it
 keeps on its disk, asks for the payment when an outcome is among them, stores that outcome, releases the goods only for
-"paid" without a case, then reports the outcome as taken until that is answered. What it cannot store it reports as not
-accepted.
+"paid" without a case, then reports the outcome as taken until that is answered; in one scenario it reports first, and
+releases by the answer, as the till of the guide does. What it cannot store it reports as not accepted.
 
 What may happen, at any moment and in any order, as often as a scenario says:
 
@@ -59,6 +59,7 @@ class Scenario:
         till_full: how often the till cannot store an outcome.
         decisions: how often an operator closes a case.
         life: of an invoice, in ticks.
+        taken_first: the till releases the goods by the answer to `taken`, not before: where that names a case, never.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Scenario:
     till_full: int = 0
     decisions: int = 0
     life: int = 2
+    taken_first: bool = False
 
 
 _A1, _A2, _B1 = ("a1", "A-1", 25_300), ("a2", "A-1", 25_300), ("b1", "B-2", 9_900)
@@ -89,6 +91,7 @@ SCENARIOS = {
         Scenario(
             "id used again", (_A1, ("a1", "B-2", 9_900)), loses_disk=True, life=1, losses=0, presses=0, silences=0
         ),
+        Scenario("taken first", (_A1,), presses=0, silences=0, decisions=1, till_dies=2, taken_first=True),
     )
 }
 """The bounds of `make verify`."""
@@ -101,6 +104,7 @@ _MORE: dict[str, dict[str, int]] = {
     "next order": {"till_dies": 1, "losses": 1},
     "lost disk": {"losses": 1},
     "id used again": {"losses": 1, "presses": 1},
+    "taken first": {"losses": 2, "service_dies": 2},
 }
 
 
@@ -283,7 +287,10 @@ class Model:
         elif till.doing == "release":
             goods = tuple(sorted({*till.goods, number}))
             self._check_goods(s, number)
-            yield "the goods are released", s._replace(till=till._replace(goods=goods, doing="taken"))
+            released = till._replace(goods=goods, doing="taken")
+            if self.scenario.taken_first:
+                released = self._at(released, number, DONE, "idle")
+            yield "the goods are released", s._replace(till=released)
         elif left.copies and till.doing in _COPIED:
             late = self._copied(s, till.doing, number)
             yield f"{FAULT}the {till.doing} is late or doubled, and the till sends it again", late
@@ -313,7 +320,11 @@ class Model:
     def _resumed(self, till: Till) -> Till:
         number = self._current(till)
         stage = till.stages[number] if number >= 0 else DONE
-        return till._replace(doing=_AFTER_RESTART[stage])
+        return till._replace(doing=self._sold() if stage == SOLD else _AFTER_RESTART[stage])
+
+    def _sold(self) -> str:
+        """What follows when the till has stored PAID."""
+        return "taken" if self.scenario.taken_first else "release"
 
     def _till_dies(self, s: State) -> Iterator[Transition]:
         till, number = s.till, self._current(s.till)
@@ -338,6 +349,11 @@ class Model:
             yield "the till hears that its payment is refused", s._replace(till=self._at(till, number, REFUSED, "idle"))
         elif answer.status == "events":
             yield "the till reads events", s._replace(till=self._reads(till, number, answer))
+        elif till.doing == "taken" and self.scenario.taken_first and till.stages[number] == SOLD and not answer.case:
+            yield (
+                "the till hears that it may release",
+                s._replace(till=self._at(till, number, SOLD, "release")),
+            )
         elif till.doing in ("taken", "not_accepted"):
             yield f"{till.doing} is answered", s._replace(till=self._at(till, number, DONE, "idle"))
         elif answer.outcome is None:
@@ -346,7 +362,7 @@ class Model:
         elif answer.outcome is m.Outcome.PAID and not answer.case:
             if answer.had_case:
                 raise Violation(8, "the till is told PAID without a case, and there is a case for the operator")
-            yield "the till stores PAID", s._replace(till=self._at(till, number, SOLD, "release"))
+            yield "the till stores PAID", s._replace(till=self._at(till, number, SOLD, self._sold()))
             if s.left.till_full:
                 yield (
                     f"{FAULT}the till cannot store PAID",
@@ -709,6 +725,8 @@ class Model:
             raise Violation(1, f"goods are released, at the bank the payment is {mine[0].bank}")
         if not any(self.machine.states[attempt.disk].phase is m.Phase.PAID for attempt in mine):
             raise Violation(1, "goods are released, and PAID is not on disk")
+        if self.scenario.taken_first and any(self.machine.states[attempt.disk].case for attempt in mine):
+            raise Violation(8, "goods are released, and there is a case for the operator")
 
     def _check_meant(self, s: State, index: int, about: int) -> None:
         if index != about:
@@ -757,7 +775,7 @@ class Model:
 
 _ASKS = frozenset({"put", "events", "get", "taken", "not_accepted"})
 _COPIED = frozenset({"put", "taken", "not_accepted"})  # a copy of the others changes nothing
-_AFTER_RESTART = {NEW: "idle", MEANT: "put", BEGUN: "events", SOLD: "release", ENDED: "taken", DONE: "idle"}
+_AFTER_RESTART = {NEW: "idle", MEANT: "put", BEGUN: "events", ENDED: "taken", DONE: "idle"}
 _STORED = frozenset({SOLD, ENDED, DONE})
 _OTHER_LINK = _link(DYNAMIC, "&sum=9900&cur=RUB")
 _READ = ("outcome_reached",)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from sco_payment import attempt as m
-from sco_payment.customer.display import CustomerDisplay
+from sco_payment.customer.screens import Surroundings, screen_of
 from sco_payment.customer.texts import RUSSIAN
 from sco_payment.journal import codec
 from sco_payment.lane import Lane
@@ -25,7 +25,6 @@ TAKEN_BY_REPORT = True
 """An outcome counts as taken when the till has reported that; by a fault, when it was read."""
 TAKEN_IN_TIME = True
 """An outcome of paid that is not taken in time becomes a case."""
-_LANGUAGE = SimpleNamespace(_texts=RUSSIAN)
 
 
 def attempt_key(lane_id: str, till_id: str) -> str:
@@ -73,7 +72,7 @@ def events(
 
 def buttons(state: m.State, view: m.View) -> tuple[str, ...]:
     """The ids of the buttons that the screen shows."""
-    return tuple(button.id for button in CustomerDisplay._buttons(cast(CustomerDisplay, _LANGUAGE), state, view))
+    return tuple(button.id for button in screen_of(RUSSIAN, state, view, Surroundings(expires_at_ms=0)).buttons)
 
 
 def choice_target(offered: tuple[int, Iterable[str]] | None, foreground: int, attempt: int, button: str) -> int:

@@ -128,8 +128,8 @@ class DrawnScreen:
             except ValueError as error:  # the present scene continues, with its countdown
                 raise UnsupportedScreen(str(error), url=self.url, hint="use a larger panel or shorter texts") from None
             # A finger that is on a button while only the status changes means that button.
-            now = self._scene
-            other_status = now is not None and now != scene and replace(now, status=scene.status) == scene
+            before = self._scene
+            other_status = before is not None and before != scene and replace(before, status=scene.status) == scene
             self._ends_at, self._left = ends_at, left
             self._scene = self._layout = None  # no button works until the new scene is shown
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -14,6 +14,7 @@ from sco_sim.nfc.simulated_field import Fault as ReaderFault
 from sco_sim.paymaster import script
 
 if TYPE_CHECKING:
+    from sco_sim.nfc.ntag import VirtualTag
     from sco_sim.printer import VirtualPrinter
     from sco_sim.serve.bench import MockBench
 
@@ -33,14 +34,14 @@ OPTIONS = {
 class FaultOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Details of a fault, see `OPTIONS`. None: the fault's own default."""
 
-    after_octets: int | None = None
-    after_mm: float | None = None
-    late_s: float | None = None
-    after_commands: int | None = None
-    after_writes: int | None = None
+    after_octets: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    after_mm: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    late_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    after_commands: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    after_writes: Annotated[int, msgspec.Meta(ge=0)] | None = None
     on: str | None = None
-    first: int | None = None
-    wait_s: float | None = None
+    first: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    wait_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
     def given(self) -> dict[str, Any]:
         """Those that are not None."""
@@ -131,13 +132,25 @@ def _mute_tag(bench: MockBench, options: FaultOptions) -> None:
         tag.mute = True
 
 
+def _tag(bench: MockBench) -> VirtualTag:
+    if not bench.reader.tags:
+        raise ValueError("the tag was taken away")
+    return bench.reader.tag
+
+
 def _tear(bench: MockBench, options: FaultOptions) -> None:
-    bench.reader.tag.tear(options.after_writes or 0, TEARS["not wholly erased"])
+    _tag(bench).tear(options.after_writes or 0, TEARS["not wholly erased"])
 
 
 def _heal_display(bench: MockBench) -> None:
     bench.display.plug()
     bench.display.heal()
+
+
+def _refuse_data(bench: MockBench) -> None:
+    if not bench.display.plugged:
+        raise ValueError("the display is unplugged")
+    bench.display.refuse_data()
 
 
 def _display(name: str, meaning: str, begin: Callable[[MockBench], None]) -> Fault:
@@ -217,7 +230,7 @@ CATALOGUE: tuple[Fault, ...] = (
     _answers("short", ReaderFault.SHORT, "answers stop in the middle"),
     _answers("error-frame", ReaderFault.ERROR_FRAME, "the chip refuses commands as unknown"),
     _answers("air-noise", ReaderFault.AIR_NOISE, "the tag's answers are damaged on the air"),
-    Fault("nfc.tag-locked", "the tag is read-only from now on", lambda bench, _: bench.reader.tag.lock()),
+    Fault("nfc.tag-locked", "the tag is read-only from now on", lambda bench, _: _tag(bench).lock()),
     Fault("nfc.tag-torn", "the tag loses power in the middle of a write", _tear, options=("after_writes",)),
     Fault(
         "screen.unplugged",
@@ -239,7 +252,7 @@ CATALOGUE: tuple[Fault, ...] = (
         lambda bench: bench.display.unplug(powered=True),
     ),
     _display("frozen", "it takes every command and shows none", lambda bench: bench.display.freeze()),
-    _display("refuses-data", "it takes no octet", lambda bench: bench.display.refuse_data()),
+    _display("refuses-data", "it takes no octet", _refuse_data),
     Fault(
         "paymaster.offline",
         "the lane's network fails; phones stay online",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Button = Literal["retry", "cancel"]
 _GRID_PX = 8  # side of the squares in which buttons are looked for
-_NEAR = 12  # levels by which a pixel format may change a colour
+_NEAR = 7  # levels by which a pixel format of 16 bits or more may change a colour
 _WIDE = 2.0  # a button is at least so many times as wide as high: the code's ground is not
 _LEAST_SHARE = 0.1  # of the picture's width
 

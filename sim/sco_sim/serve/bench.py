@@ -57,6 +57,13 @@ class MockBench:
         OSError: a port is taken, or the folder cannot be used.
     """
 
+    paymaster: PayMasterSimulator
+    printer: VirtualPrinter
+    reader: VirtualReader
+    screen: VirtualScreen
+    touch: VirtualTouch
+    display: VirtualDisplay
+
     def __init__(
         self,
         folder: Path | None = None,

@@ -27,6 +27,7 @@ from sco_sim.serve.customer import Customer, Customers, Deed
 from sco_sim.serve.faults import BY_NAME, CATALOGUE, FaultOptions
 from sco_sim.serve.sight import Button
 
+_PICTURES: tuple[Place | Literal["roll"], ...] = (*PLACES, "roll")
 _START_S = 10.0
 _LONGEST_WAIT_S = 300.0
 
@@ -81,7 +82,7 @@ class Api:
             Route("/", self._get(lambda request: self.urls())),
             Route("/openapi.yaml", self._openapi),
             Route("/state", self._get(lambda request: {**self._bench.state(), "customers": self.customers.as_json()})),
-            *(Route(f"/{name}.png", self._picture(name)) for name in (*PLACES, "roll")),
+            *(Route(f"/{name}.png", self._picture(name)) for name in _PICTURES),
             *(Route(f"/{name}/link", self._get(self._read(name))) for name in PLACES),
             Route("/faults", self._get(lambda request: {"faults": self._faults()})),
             Route("/faults/{name}", self._with(FaultOptions, self._begin_fault), methods=["PUT"]),

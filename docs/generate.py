@@ -1,8 +1,8 @@
 """Makes the reference pages that come from the code: `make docs` runs it before Sphinx.
 
 `conformance.md`, `reference/settings.md`, `events.md`, `service.md`, `faults.md` and `diagrams/packages.svg` are in the
-repository, and a test compares them with the code; `reference/commands.md`, `reference/modules.md` and `diagrams/modules.svg` are
-made for each build.
+repository, and a test compares them with the code; `reference/commands.md`, `reference/modules.md` and
+`diagrams/modules.svg` are made for each build.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ def faults() -> str:
     parts = [
         "# Faults of mock devices",
         "",
-        "`PUT /faults/NAME` of [`sco-sim serve`](../guide/testing.md#mock-devices-for-tests-in-any-language) begins one,",
-        "`DELETE /faults/NAME` ends it. What happens *once* is over by itself; what it leaves is undone by `POST /reset`.",
+        "`PUT /faults/NAME` of [`sco-sim serve`](../guide/testing.md#mock-devices-for-tests-in-any-language) begins",
+        "one, `DELETE /faults/NAME` ends it. What happens *once* ends by itself; `POST /reset` undoes what it leaves.",
     ]
     device = ""
     for fault in CATALOGUE:

@@ -23,7 +23,6 @@ from sco_sim.printer import VirtualPrinter
 from sco_sim.screen import VirtualScreen
 from sco_sim.serve.faults import BY_NAME, Fault, FaultOptions
 from sco_sim.serve.sight import Button, button_in, code_in
-from sco_sim.testing.devices import FOREIGN_UID
 from sco_sim.touch import VirtualTouch
 
 if TYPE_CHECKING:
@@ -373,15 +372,6 @@ class MockBench:
         self.reader.tags[:] = [tag]
 
     # --- for the faults -----------------------------------------------------------------------------------------
-
-    def lay_foreign_tag(self) -> None:
-        """Stick another tag over ours."""
-        self.reader.tags.append(VirtualTag(uid=FOREIGN_UID))
-
-    def heal_reader(self) -> None:
-        """End every fault of the reader and its field."""
-        self.reader.tags[:] = [tag for tag in self.reader.tags if tag.uid != FOREIGN_UID]
-        self.reader.heal()
 
     def after_octets(self, options: FaultOptions, change: Callable[[], None]) -> None:
         """Do something to the printer now, or when it has received so many more octets."""

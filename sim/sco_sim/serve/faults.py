@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
 
-from sco_sim.nfc.ntag import TEARS
+from sco_sim.nfc.ntag import TEARS, VirtualTag
 from sco_sim.nfc.simulated_field import Fault as ReaderFault
 from sco_sim.paymaster import script
+from sco_sim.testing.devices import FOREIGN_UID
 
 if TYPE_CHECKING:
-    from sco_sim.nfc.ntag import VirtualTag
+    from sco_sim.display import VirtualDisplay
+    from sco_sim.nfc.pn532 import VirtualReader
+    from sco_sim.paymaster import PayMasterSimulator
     from sco_sim.printer import VirtualPrinter
-    from sco_sim.serve.bench import MockBench
+    from sco_sim.screen import VirtualScreen
+    from sco_sim.touch import VirtualTouch
 
 OPTIONS = {
     "after_octets": "begins when the printer has received so many more octets",
@@ -48,8 +52,25 @@ class FaultOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         return {name: value for name in OPTIONS if (value := getattr(self, name)) is not None}
 
 
-Begin = Callable[["MockBench", FaultOptions], None]
-End = Callable[["MockBench"], None]
+class Devices(Protocol):
+    """What faults happen to."""
+
+    paymaster: PayMasterSimulator
+    printer: VirtualPrinter
+    reader: VirtualReader
+    screen: VirtualScreen
+    touch: VirtualTouch
+    display: VirtualDisplay
+
+    def after_octets(self, options: FaultOptions, change: Callable[[], None]) -> None:
+        """Do something to the printer now, or when it has received so many more octets."""
+
+    def script_paymaster(self) -> None:
+        """Let PayMaster do what its faults that are on say."""
+
+
+Begin = Callable[[Devices, FaultOptions], None]
+End = Callable[[Devices], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +121,7 @@ def _ignore(_: object) -> None:
     """Callers want no result."""
 
 
-def _run_out(bench: MockBench, options: FaultOptions) -> None:
+def _run_out(bench: Devices, options: FaultOptions) -> None:
     bench.after_octets(options, lambda: bench.printer.load_paper(options.after_mm or 0.0))
 
 
@@ -108,11 +129,16 @@ def _reader(name: str, meaning: str, begin: Begin, *options: str) -> Fault:
     return Fault(f"nfc.{name}", meaning, begin, _heal_reader, options, ends_others=True)
 
 
-def _heal_reader(bench: MockBench) -> None:
-    bench.heal_reader()
+def _heal_reader(bench: Devices) -> None:
+    bench.reader.tags[:] = [tag for tag in bench.reader.tags if tag.uid != FOREIGN_UID]
+    bench.reader.heal()
 
 
-def _inject(fault: ReaderFault, bench: MockBench, options: FaultOptions) -> None:
+def _lay_foreign_tag(bench: Devices, _: FaultOptions) -> None:
+    bench.reader.tags.append(VirtualTag(uid=FOREIGN_UID))
+
+
+def _inject(fault: ReaderFault, bench: Devices, options: FaultOptions) -> None:
     bench.reader.inject(fault, at_command=options.after_commands or 0, lasting=True)
 
 
@@ -120,40 +146,40 @@ def _answers(name: str, fault: ReaderFault, meaning: str) -> Fault:
     return _reader(name, meaning, partial(_inject, fault), "after_commands")
 
 
-def _remove_tag(bench: MockBench, options: FaultOptions) -> None:
+def _remove_tag(bench: Devices, options: FaultOptions) -> None:
     if options.after_commands is None:
         bench.reader.remove_tags()
     else:
         bench.reader.inject(ReaderFault.TAG_LEAVES, at_command=options.after_commands)
 
 
-def _mute_tag(bench: MockBench, options: FaultOptions) -> None:
+def _mute_tag(bench: Devices, options: FaultOptions) -> None:
     for tag in bench.reader.tags:
         tag.mute = True
 
 
-def _tag(bench: MockBench) -> VirtualTag:
+def _tag(bench: Devices) -> VirtualTag:
     if not bench.reader.tags:
         raise ValueError("the tag was taken away")
     return bench.reader.tag
 
 
-def _tear(bench: MockBench, options: FaultOptions) -> None:
+def _tear(bench: Devices, options: FaultOptions) -> None:
     _tag(bench).tear(options.after_writes or 0, TEARS["not wholly erased"])
 
 
-def _heal_display(bench: MockBench) -> None:
+def _heal_display(bench: Devices) -> None:
     bench.display.plug()
     bench.display.heal()
 
 
-def _refuse_data(bench: MockBench) -> None:
+def _refuse_data(bench: Devices) -> None:
     if not bench.display.plugged:
         raise ValueError("the display is unplugged")
     bench.display.refuse_data()
 
 
-def _display(name: str, meaning: str, begin: Callable[[MockBench], None]) -> Fault:
+def _display(name: str, meaning: str, begin: Callable[[Devices], None]) -> Fault:
     return Fault(f"display.{name}", meaning, lambda bench, _: begin(bench), _heal_display, ends_others=True)
 
 
@@ -217,7 +243,7 @@ CATALOGUE: tuple[Fault, ...] = (
     _reader("unplugged", "the reader's line is pulled", lambda bench, _: bench.reader.unplug()),
     _reader("tag-gone", "somebody takes the tag away", _remove_tag, "after_commands"),
     _reader("tag-mute", "the tag answers nothing", _mute_tag),
-    _reader("foreign-tag", "another tag is stuck over ours", lambda bench, _: bench.lay_foreign_tag()),
+    _reader("foreign-tag", "another tag is stuck over ours", _lay_foreign_tag),
     _reader(
         "late",
         "each answer of the reader is late, by 1 s if nothing else is said",

@@ -1,8 +1,8 @@
 """Makes the reference pages that come from the code: `make docs` runs it before Sphinx.
 
-`conformance.md`, `reference/settings.md`, `events.md`, `service.md` and `diagrams/packages.svg` are in the repository,
-and a test compares them with the code; `reference/commands.md`, `reference/modules.md` and `diagrams/modules.svg` are
-made for each build.
+`conformance.md`, `reference/settings.md`, `events.md`, `service.md`, `faults.md` and `diagrams/packages.svg` are in the
+repository, and a test compares them with the code; `reference/commands.md`, `reference/modules.md` and
+`diagrams/modules.svg` are made for each build.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ ROOT = HERE.parent
 SETTINGS = HERE / "reference" / "settings.md"
 EVENTS = HERE / "reference" / "events.md"
 SERVICE = HERE / "reference" / "service.md"
+FAULTS = HERE / "reference" / "faults.md"
 CONFORMANCE = HERE / "conformance.md"
 COMMANDS = HERE / "reference" / "commands.md"
 MODULES = HERE / "reference" / "modules.md"
@@ -38,7 +39,7 @@ PACKAGES = {
     "sco_sim": "sim",
     "sco_hwtest": "hwtest",
 }
-SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main"}
+SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main", "sco-sim": "sco_sim.serve.main"}
 
 
 def settings() -> str:
@@ -115,6 +116,29 @@ def service() -> str:
         f"| `{code}` | {kind.status} | {'yes' if kind.retry else 'no'} | {kind.title} | {kind.russian} |"
         for code, kind in catalogue()
     ]
+    return "\n".join(parts) + "\n"
+
+
+def faults() -> str:
+    """Every fault of the mock devices, and the options."""
+    from sco_sim.serve.faults import CATALOGUE, OPTIONS
+
+    parts = [
+        "# Faults of mock devices",
+        "",
+        "`PUT /faults/NAME` of [`sco-sim serve`](../guide/testing.md#mock-devices-for-tests-in-any-language) begins",
+        "one, `DELETE /faults/NAME` ends it. What happens *once* ends by itself; `POST /reset` undoes what it leaves.",
+    ]
+    device = ""
+    for fault in CATALOGUE:
+        if fault.device != device:
+            device = fault.device
+            parts += ["", f"## {device}", "", "| fault | what happens | options |", "|---|---|---|"]
+        once = "once: " if fault.end is None else ""
+        options = ", ".join(f"`{name}`" for name in fault.options)
+        parts.append(f"| `{fault.name}` | {once}{fault.meaning} | {options} |")
+    parts += ["", "## Options", "", "| option | meaning |", "|---|---|"]
+    parts += [f"| `{name}` | {meaning} |" for name, meaning in OPTIONS.items()]
     return "\n".join(parts) + "\n"
 
 
@@ -382,6 +406,7 @@ def main() -> None:
         (SETTINGS, settings()),
         (EVENTS, events()),
         (SERVICE, service()),
+        (FAULTS, faults()),
         (CONFORMANCE, conformance()),
         (COMMANDS, commands()),
         (MODULES, modules_page()),

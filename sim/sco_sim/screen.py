@@ -173,6 +173,11 @@ class VirtualScreen:
             file.seek(_file_size(self.geometry) - _COUNTER.size)
             return int(_COUNTER.unpack(file.read(_COUNTER.size))[0])
 
+    @property
+    def plugged(self) -> bool:
+        """Whether the display is plugged in."""
+        return not self.path.is_symlink()
+
     def button(self, action: str) -> Box | None:
         """The box of the button of that action on a screen that this process has open; None if there is none."""
         screen = _opened.get(str(self.path))

@@ -6,6 +6,7 @@ is in the URL.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import tempfile
@@ -166,6 +167,18 @@ class VirtualTouch(Finger):
     def drop(self) -> None:
         """Fault: the kernel's buffer overflowed."""
         self.emit([(EV_SYN, SYN_DROPPED, 0), (EV_SYN, SYN_REPORT, 0)])
+
+    @property
+    def plugged(self) -> bool:
+        """Whether the panel is plugged in."""
+        return self._fd is not None
+
+    def forget(self) -> None:
+        """Drop the events that no driver has read: the kernel keeps none for a driver that comes later."""
+        if self._fd is not None:
+            with contextlib.suppress(BlockingIOError):
+                while os.read(self._fd, 65536):
+                    pass
 
     def unplug(self) -> None:
         """Fault: the panel is unplugged. Readers get `DeviceGone`; opening it raises `DeviceNotFound`."""

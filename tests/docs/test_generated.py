@@ -31,6 +31,11 @@ def test_the_settings_page_is_the_code_s() -> None:
     assert generate.SETTINGS.read_text("utf-8") == generate.settings(), "make diagrams"
 
 
+def test_the_faults_page_is_the_code_s() -> None:
+    generate = script("generate")
+    assert generate.FAULTS.read_text("utf-8") == generate.faults(), "make diagrams"
+
+
 def test_the_drawing_of_the_packages_is_the_code_s() -> None:
     """It cannot be drawn with an arrow that runs up, or in a circle."""
     generate = script("generate")
@@ -60,7 +65,7 @@ def test_the_drawings_are_what_the_settings_and_texts_make() -> None:
 def test_the_pages_made_for_each_build_can_be_made() -> None:
     generate = script("generate")
     commands = generate.commands()
-    for command in ("sco-pay cases", "sco-pay settings check", "sco-hwtest printer print"):
+    for command in ("sco-pay cases", "sco-pay settings check", "sco-hwtest printer print", "sco-sim serve"):
         assert f"### {command}\n" in commands
     assert "| `sco_payment.attempt` | The life of one attempt" in generate.modules_page()
     assert ">payment.lane</text>" in generate.modules_picture()

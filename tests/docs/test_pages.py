@@ -41,8 +41,8 @@ def shell(page: Page) -> str:
                 "set -m",
                 f"{{ {block.text.strip()}\n}} > {log} 2>&1 &",
                 "set +m",
-                "served=$!",
-                f"for n in $(seq 100); do [ -s {log} ] && break; kill -0 $served; sleep 0.1; done; cat {log} >&2",
+                'served="${served:-} $!"',
+                f"for n in $(seq 100); do [ -s {log} ] && break; kill -0 $!; sleep 0.1; done; cat {log} >&2",
             ]
         elif block.mark.startswith("status="):
             wanted = int(block.mark.removeprefix("status="))
@@ -53,7 +53,9 @@ def shell(page: Page) -> str:
         else:
             parts.append(block.text)
     if any(block.mark == "serve" for block in page.blocks):
-        parts.append(f"echo '@@ Ctrl-C' >&2; kill -{signal.SIGINT.value} -- -$served; wait $served")
+        parts.append(
+            f"echo '@@ Ctrl-C' >&2; for one in $served; do kill -{signal.SIGINT.value} -- -$one; wait $one; done"
+        )
     return "\n".join(parts) + "\n"
 
 

@@ -106,6 +106,18 @@ class VirtualDisplay:
         if self._line.plugged:
             termios.tcflow(self._line.slave, termios.TCOON)
 
+    @property
+    def plugged(self) -> bool:
+        """Whether the cable is plugged in."""
+        return self._line.plugged
+
+    def reset(self) -> None:
+        """End the faults, and show nothing, as after it was switched on."""
+        self.plug()
+        self.heal()
+        self.history.clear()
+        self._face = Face()
+
     def close(self) -> None:
         """Stop the simulator and remove its files. May be called twice."""
         self.unplug()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _COLUMNS = 3
 _INK, _FAINT, _LINK, _PAPER, _CHANGED = "#1b2430", "#7a8794", "#0b5fa5", "#ffffff", "#fff0c9"
@@ -26,7 +29,12 @@ class Drawable(Protocol):
 
 
 def render(tag: Drawable, path: Path) -> None:
-    """Draw `tag` into the PNG file `path`; pages that were written are highlighted."""
+    """Draw `tag` into the PNG file `path`."""
+    image(tag).save(path)
+
+
+def image(tag: Drawable) -> Image:
+    """The picture of `tag`; pages that were written are highlighted."""
     from PIL import Image, ImageDraw, ImageFont
 
     title, text, small = (ImageFont.load_default(size) for size in (24, 16, 13))
@@ -52,4 +60,4 @@ def render(tag: Drawable, path: Path) -> None:
         shown = "".join(chr(octet) if 32 <= octet < 127 else "." for octet in octets)
         for i, character in enumerate(shown):
             draw.text((x + 150 + i * 14, y), character, _FAINT if character == "." else _LINK, font=small)
-    picture.save(path)
+    return picture

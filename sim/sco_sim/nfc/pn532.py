@@ -82,6 +82,11 @@ class VirtualReader(FramedChip):
         """
         self._start_s, self._start_answers_late, self._started_slowly = seconds, acknowledges, True
 
+    @property
+    def plugged(self) -> bool:
+        """Whether the line is plugged in."""
+        return self._line.plugged
+
     def unplug(self) -> None:
         """Unplug the line. The chip loses its power."""
         if self._line.plugged:

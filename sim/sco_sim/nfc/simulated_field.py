@@ -86,6 +86,11 @@ class SimulatedField:
         """
         self._faults[self._command_count + at_command] = (fault, lasting)
 
+    def remove_tags(self) -> None:
+        """Take every tag away, until `heal`."""
+        self._removed += self.tags
+        self.tags.clear()
+
     def heal(self) -> None:
         """End every fault: removed tags come back and answer."""
         self._faults.clear()
@@ -102,8 +107,7 @@ class SimulatedField:
         fault = self._due()
         self._command_count += 1
         if fault is Fault.TAG_LEAVES:
-            self._removed += self.tags
-            self.tags.clear()
+            self.remove_tags()
         if fault is Fault.TAG_MUTE:
             for tag in self.tags:
                 tag.mute = True

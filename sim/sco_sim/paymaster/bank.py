@@ -152,6 +152,14 @@ class Bank:
         """Refunds that were asked for; a self-checkout asks for none."""
         return self.calls["refund"]
 
+    def reset(self) -> None:
+        """Forget payments, plans and counts. Stickers stay, unarmed; no payment's id comes a second time."""
+        with self._mutex:
+            for book in (self.payments, self._keys, self._planned, self.calls):
+                book.clear()
+            for sticker in self.stickers.values():
+                sticker.armed_by = None
+
     # --- time --------------------------------------------------------------------------------------------------
 
     def plan(self, at: float, what: Callable[[], object]) -> None:

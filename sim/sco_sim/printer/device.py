@@ -94,10 +94,16 @@ class VirtualPrinter:
     ) -> None:
         width = {80: 576, 58: 384}[int(paper_mm)]
         paper = Paper(paper_mm, round(width * dpi / 203 / 8) * 8 if dpi != 203 else width, dpi)
-        self._machine = Machine(paper, Traits(**traits), INFINITE_MM if roll_mm is None else roll_mm)  # type: ignore[arg-type]
+        self._new_machine = partial(
+            Machine,
+            paper,
+            Traits(**traits),  # type: ignore[arg-type]
+            INFINITE_MM if roll_mm is None else roll_mm,
+            keep_tickets=keep_tickets,
+        )
+        self._machine = self._new_machine()
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._machine.keep_tickets = keep_tickets
         self._make_wire = wire if callable(wire) else partial(open_wire, wire, port=port, udc=udc)
         self._wire: Wire | None = None
         self._out = Path(out) if out else None
@@ -330,6 +336,15 @@ class VirtualPrinter:
     def power_on(self) -> None:
         """Give the power back."""
         self.plug_in()
+
+    def reset(self) -> None:
+        """Start afresh at the same wire: another printer with a new roll and without faults. The connection drops."""
+        self.power_off()
+        with self._lock:
+            self._machine, self._saved = self._new_machine(), 0
+            self._triggers.clear()
+            self._stalled, self._mute, self._late_s = False, False, 0.0
+        self.power_on()
 
     def stall(self, stalled: bool = True) -> None:
         """Take no bytes any more (or again), connection open."""

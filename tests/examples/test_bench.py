@@ -1,0 +1,66 @@
+"""The examples for mock devices: the shell script, and the Java test where there are a JDK and JUnit 4."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "bench"
+JUNIT = [Path("/usr/share/java") / name for name in ("junit4.jar", "hamcrest.jar", "hamcrest-core.jar")]
+PROGRAMS = {"sco-pay": "sco_payment.cli.main", "sco-sim": "sco_sim.serve.main"}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The package's commands on PATH, wherever it is installed."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, module in PROGRAMS.items():
+        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n')
+        (programs / name).chmod(0o755)
+    return {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+
+
+@pytest.mark.program("curl")
+def test_the_shell_script_passes(tmp_path: Path, environment: dict[str, str]) -> None:
+    leftover = {**environment, "SCO_DEVICES_PRINTER": "tcp://192.0.2.1:9100"}
+    done = subprocess.run(
+        ["bash", str(EXAMPLE / "test_payment.sh")],
+        cwd=tmp_path,
+        env=leftover,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("passed\n")
+
+
+@pytest.mark.program("javac")
+@pytest.mark.skipif(not JUNIT[0].exists(), reason="needs JUnit 4: apt-get install junit4")
+def test_the_java_test_passes(tmp_path: Path, environment: dict[str, str]) -> None:
+    path = ":".join(map(str, [*JUNIT, tmp_path]))
+    source = shutil.copy(EXAMPLE / "BenchTest.java", tmp_path)
+    compiled = subprocess.run(
+        ["javac", "-Xlint:all", "-Werror", "-encoding", "UTF-8", "-cp", path, "-d", str(tmp_path), source],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert compiled.returncode == 0, compiled.stderr
+    done = subprocess.run(
+        ["java", "-Xmx64m", "-cp", path, "org.junit.runner.JUnitCore", "BenchTest"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "OK (2 tests)" in done.stdout

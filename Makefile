@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds bench docs diagrams dist-check lint format pictures fuzz mutation java-test till-verify clean
+.PHONY: help setup demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds bench docs diagrams dist-check versions-check lock release deb bundle lint format pictures fuzz mutation java-test till-verify clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -104,6 +104,14 @@ docs: $(DOCS_STAMP) ## the documentation as a site in out/docs; a warning is an 
 dist-check: $(STAMP) ## build the wheel, install it alone in a new environment, and try it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
 	$(BIN)/python tests/dist/check.py
+
+lock: $(STAMP) ## what a lane installs, with hashes, and the notices of others: packaging/lane.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
+	$(BIN)/python packaging/inventory.py lock
+
+versions-check: $(STAMP) ## the lowest and the newest dependencies on each Python that can be had: PYTHONS="3.11 3.14"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
+	$(BIN)/python tests/dist/versions.py $(PYTHONS)
 
 diagrams: $(STAMP) ## regenerate what the documentation draws and lists from the code
 	$(BIN)/python docs/diagrams.py

@@ -24,7 +24,6 @@ LONGEST_S = 600.0
 
 SMOKE = (
     "tests/hwtest/test_cli.py",  # click
-    "tests/payment/test_settings.py",
     "tests/payment/paymaster/test_client.py",  # urllib3, msgspec
     "tests/drivers/test_qr.py",  # segno
     "tests/drivers/printer/test_escpos_job.py",  # python-escpos, python-barcode, pillow

@@ -49,9 +49,13 @@ def run(*command: str | Path) -> None:
 def interpreter(tree: Path, architecture: str, work: Path) -> None:
     """Debian's Python with its libraries, so that it runs from any folder."""
     root = work / "debian"
-    options = ["--variant=extract", f"--architectures={architecture}", "--include=python3.11-minimal,libpython3.11-stdlib"]
-    options += [f"--aptopt={line}" for line in fresh._apt_options()]
-    sources = fresh._sources(RELEASE)
+    options = [
+        "--variant=extract",
+        f"--architectures={architecture}",
+        "--include=python3.11-minimal,libpython3.11-stdlib",
+    ]
+    options += [f"--aptopt={line}" for line in fresh.apt_options()]
+    sources = fresh.sources(RELEASE)
     command = ["mmdebstrap", "--mode=root", "--quiet", *options, RELEASE, str(root), *(["-"] if sources else [])]
     subprocess.run(command, input="\n".join(sources) + "\n", text=True, check=True)
     (tree / "bin").mkdir(parents=True)
@@ -71,7 +75,16 @@ def interpreter(tree: Path, architecture: str, work: Path) -> None:
         run(*patchelf, "--set-rpath", "$ORIGIN/../../bundled", path)
     for path in sorted((tree / "lib/bundled").iterdir()):
         run(*patchelf, "--set-rpath", "$ORIGIN", path)
-    for package in ("python3.11-minimal", "libssl3", "libsqlite3-0", "libexpat1", "libffi8", "zlib1g", "liblzma5", "libbz2-1.0"):
+    for package in (
+        "python3.11-minimal",
+        "libssl3",
+        "libsqlite3-0",
+        "libexpat1",
+        "libffi8",
+        "zlib1g",
+        "liblzma5",
+        "libbz2-1.0",
+    ):
         text = root / "usr/share/doc" / package / "copyright"
         if text.exists():
             target = tree / "share/licences" / package
@@ -94,7 +107,19 @@ def packages(tree: Path, architecture: str, wheel: Path) -> None:
         (tree / "bin" / name).write_text(START.format(name=name, module=module))
         (tree / "bin" / name).chmod(0o755)
     python = Path("/usr/bin/python3.11") if sys.version_info[:2] != (3, 11) else Path(sys.executable)
-    compiled = ["-m", "compileall", "-q", "-j", "2", "--invalidation-mode", "unchecked-hash", "-s", tree, "-p", "/opt/sco"]
+    compiled = [
+        "-m",
+        "compileall",
+        "-q",
+        "-j",
+        "2",
+        "--invalidation-mode",
+        "unchecked-hash",
+        "-s",
+        tree,
+        "-p",
+        "/opt/sco",
+    ]
     run(python, *compiled, tree / "lib")
 
 

@@ -73,14 +73,14 @@ def main() -> int:
     out = Path(sys.argv[1]).resolve()
     (deb,) = out.glob("*_amd64.deb")
     (bundle,) = out.glob("*-amd64.tar.xz")
-    fresh._check_machine()
+    fresh.check_machine()
     results = {}
     for release in sys.argv[2:] or ["bookworm", "trixie"]:
         root = ROOT / "out/packages" / release
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
         try:
-            fresh._run(["tar", "-xf", fresh._built(release), "-C", root, "--exclude=./dev/*", "--numeric-owner"])
+            fresh._run(["tar", "-xf", fresh.built(release), "-C", root, "--exclude=./dev/*", "--numeric-owner"])
             shutil.copy(deb, root / "srv/first.deb")
             subprocess.run(f"xz --decompress --stdout {bundle} > {root}/srv/bundle.tar", shell=True, check=True)
             _higher(deb, root / "srv/second.deb", root / "srv/unpacked")

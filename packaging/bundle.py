@@ -1,8 +1,8 @@
 """The offline bundle and the Debian package: `python packaging/bundle.py WHEEL OUT [amd64|arm64 ...]`, as root.
 
-Both carry one tree: Debian 12's Python 3.11 with the libraries it needs, the packages of packaging/lane.txt (their hashes
-are checked), the wheel, man pages, completion, unit, rules, notices and bill of materials. The tree runs from any folder,
-on any Linux with glibc 2.36 or newer. Needs mmdebstrap, dpkg-deb, and the dependency group dist.
+Both carry one tree: Debian 12's Python 3.11 with the libraries it needs, the packages of packaging/lane.txt (their
+hashes are checked), the wheel, man pages, completion, unit, rules, notices and bill of materials. The tree runs from any
+folder, on any Linux with glibc 2.36 or newer. Needs mmdebstrap, dpkg-deb, and the dependency group dist.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def interpreter(tree: Path, architecture: str, work: Path) -> None:
         "--include=python3.11-minimal,libpython3.11-stdlib",
     ]
     options += [f"--aptopt={line}" for line in fresh.apt_options()]
-    sources = fresh.sources(RELEASE)
-    command = ["mmdebstrap", "--mode=root", "--quiet", *options, RELEASE, str(root), *(["-"] if sources else [])]
-    subprocess.run(command, input="\n".join(sources) + "\n", text=True, check=True)
+    mirrors = fresh.sources(RELEASE)
+    command = ["mmdebstrap", "--mode=root", "--quiet", *options, RELEASE, str(root), *(["-"] if mirrors else [])]
+    subprocess.run(command, input="\n".join(mirrors) + "\n", text=True, check=True)
     (tree / "bin").mkdir(parents=True)
     (tree / "lib/bundled").mkdir(parents=True)
     shutil.copy(root / "usr/bin/python3.11", tree / "bin/python3.11")

@@ -1,8 +1,8 @@
 """The offline bundle and the Debian package: `python packaging/bundle.py WHEEL OUT [amd64|arm64 ...]`, as root.
 
 Both carry one tree: Debian 12's Python 3.11 with the libraries it needs, the packages of packaging/lane.txt (their
-hashes are checked), the wheel, man pages, completion, unit, rules, notices and bill of materials. The tree runs from any
-folder, on any Linux with glibc 2.36 or newer. Needs mmdebstrap, dpkg-deb, and the dependency group dist.
+hashes are checked), the wheel, man pages, completion, unit, rules, notices and bill of materials. The tree runs from
+any folder, on any Linux with glibc 2.36 or newer. Needs mmdebstrap, dpkg-deb, and the dependency group dist.
 """
 
 from __future__ import annotations

@@ -102,13 +102,17 @@ def notices(folder: str) -> Iterator[str]:
 
 def licence(package: importlib.metadata.Distribution) -> str:
     """The licence as an SPDX expression where it can be told."""
-    said = (package.metadata.get("License-Expression") or package.metadata.get("License") or "").strip()
+    said = (_field(package, "License-Expression") or _field(package, "License")).strip()
     if not said or said == "UNKNOWN" or len(said) > 60:
         named = [
             line.split(" :: ")[-1] for line in package.metadata.get_all("Classifier") or [] if "License ::" in line
         ]
         said = named[0] if named else "see the text"
     return SPDX.get(said, said)
+
+
+def _field(package: importlib.metadata.Distribution, name: str) -> str:
+    return str(package.metadata[name] or "") if name in package.metadata else ""
 
 
 def licences() -> dict[str, str]:

@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds bench docs diagrams dist-check lint format pictures fuzz mutation java-test till-verify clean
+.PHONY: help setup demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds bench docs diagrams dist-check versions-check packages-test lock release lint format pictures fuzz mutation java-test till-verify clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -105,6 +105,21 @@ docs: $(DOCS_STAMP) ## the documentation as a site in out/docs; a warning is an 
 dist-check: $(STAMP) ## build the wheel, install it alone in a new environment, and try it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
 	$(BIN)/python tests/dist/check.py
+
+release: $(STAMP) ## every artefact of a release with its checksum in out/release, as root: TAG=vX.Y.Z
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
+	$(BIN)/python packaging/release.py $(if $(TAG),--tag $(TAG))
+
+packages-test: ## out/release's bundle and .deb in a fresh Debian 12 and 13 without a network, as root: DEBIAN=bookworm
+	$(PYTHON) tests/fresh/packages.py out/release $(DEBIAN)
+
+lock: $(STAMP) ## what a lane installs, with hashes, and the notices of others: packaging/lane.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
+	$(BIN)/python packaging/inventory.py lock
+
+versions-check: $(STAMP) ## the lowest and the newest dependencies on each Python that can be had: PYTHONS="3.11 3.14"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
+	$(BIN)/python tests/dist/versions.py $(PYTHONS)
 
 diagrams: $(STAMP) ## regenerate what the documentation draws and lists from the code
 	$(BIN)/python docs/diagrams.py

@@ -335,6 +335,9 @@ class _RLock:
 
     # --- for threading.Condition ---
 
+    def locked(self) -> bool:  # from Python 3.14 on
+        return self._depth > 0
+
     def _is_owned(self) -> bool:
         return self._owner == threading.get_ident()
 

@@ -1,10 +1,14 @@
-"""Builds the wheel and the source archive, installs the wheel alone in a new environment, and tries it: `make dist-check`.
+"""`make dist-check`: builds wheel and archive twice, installs the wheel alone in a new environment, and tries it.
+
+The two builds have another umask, folder, time zone and locale each, and must be equal to the byte.
 
 What an editable checkout hides: a file that is not in the wheel, an import that only the developers' packages satisfy.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +16,7 @@ import tarfile
 import tempfile
 import venv
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +52,9 @@ IN_THE_ARCHIVE = (
     "Makefile",
     "README.md",
     "LICENSE",
+    "packaging/lane.txt",
 )
+LICENCES = ("LICENSE", "THIRD-PARTY-NOTICES.txt")
 FORBIDDEN = ("tests/", "benchmarks/", "docs/", "starlette", "uvicorn")
 
 # Without the extras: what a lane has.
@@ -77,10 +83,56 @@ assert not {"starlette", "uvicorn", "zxingcpp", "pytest", "numpy"} & set(sys.mod
 """
 
 
-def run(command: Sequence[str | Path], *, status: int = 0, says: str = "", cwd: Path | None = None) -> None:
+def build_twice(work: Path) -> None:
+    """Wheel and source archive in `dist`, equal to those of another build."""
+    kept = shutil.ignore_patterns(".git", ".venv", "out", "dist", "build", "__pycache__", "*.egg-info", ".*_cache")
+    for name, mask, zone, locale in (("dist", 0o022, "UTC", "C"), ("again/and/deeper", 0o077, "Asia/Tokyo", "C.UTF-8")):
+        source = work / f"{name}-source"
+        before = os.umask(mask)
+        try:
+            shutil.copytree(ROOT, source, ignore=kept)
+            for path in source.rglob("*"):
+                path.chmod((0o777 if path.is_dir() or path.stat().st_mode & 0o100 else 0o666) & ~mask)
+            surroundings = os.environ | {"SOURCE_DATE_EPOCH": source_date(), "TZ": zone, "LC_ALL": locale}
+            build = [sys.executable, "-m", "build", "--outdir", work / name, source]
+            run(build, environment=surroundings, cwd=work)
+        finally:
+            os.umask(before)
+    first, second = (
+        {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (work / name).iterdir()}
+        for name in ("dist", "again/and/deeper")
+    )
+    if first != second:
+        raise SystemExit(f"FAILED: two builds differ: {first} and {second}")
+    for name, digest in sorted(first.items()):
+        print(f"ok   the same in both builds: {digest[:16]} {name}")
+
+
+def source_date() -> str:
+    """The time of the last commit, which all packed files get; outside a repository a fixed day."""
+    asked = subprocess.run(
+        ["git", "-C", ROOT, "log", "-1", "--format=%ct"], stdout=subprocess.PIPE, text=True, check=False
+    )
+    return os.environ.get("SOURCE_DATE_EPOCH") or asked.stdout.strip() or "1767225600"
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    status: int = 0,
+    says: str = "",
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Run it; its status and words must be as they should."""
     done = subprocess.run(
-        list(map(str, command)), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
+        list(map(str, command)),
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
     )
     shown = " ".join(Path(str(word)).name if n == 0 else str(word) for n, word in enumerate(command))[:100]
     if done.returncode != status or says not in done.stdout or "Traceback" in done.stdout:
@@ -98,13 +150,16 @@ def main() -> None:
     """Build, look inside, install, try."""
     with tempfile.TemporaryDirectory(prefix="sco-dist-") as folder:
         work = Path(folder)
-        run([sys.executable, "-m", "build", "--outdir", work / "dist", ROOT])
+        build_twice(work)
         (wheel,) = (work / "dist").glob("*.whl")
         (archive,) = (work / "dist").glob("*.tar.gz")
         names = set(zipfile.ZipFile(wheel).namelist())
         missing = [name for name in IN_THE_WHEEL if name not in names]
+        with tarfile.open(archive) as opened:
+            packed = opened.getnames()
+        missing += [name for name in IN_THE_ARCHIVE if not any(path.endswith(f"/{name}") for path in packed)]
         missing += [
-            name for name in IN_THE_ARCHIVE if not any(n.endswith(f"/{name}") for n in tarfile.open(archive).getnames())
+            name for name in LICENCES if not any(path.endswith(f".dist-info/licenses/{name}") for path in names)
         ]
         stray = [name for name in names if name.startswith(FORBIDDEN)]
         if missing or stray:
@@ -129,6 +184,9 @@ def main() -> None:
         run([*pip, f"{wheel}[simulator]", "pytest"])
         run([env / "sco-pay", "demo", "--speed", "50", "--out", work / "out"], says="paid: order 42", cwd=work)
         run([env / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider"], says=" passed", cwd=integrator(work))
+        if sys.argv[1:2] == ["--keep"]:
+            for path in (wheel, archive):
+                shutil.copy(path, sys.argv[2])
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def main() -> int:
         return 0
     results = {}
     try:
-        _check_machine()
+        check_machine()
         for release in options.releases or RELEASES:
             results[release] = _try(release, commands, keep=options.keep)
     except CannotBeDone as error:
@@ -75,7 +75,7 @@ def main() -> int:
     return 1 if any(results.values()) else 0
 
 
-def _check_machine() -> None:
+def check_machine() -> None:
     if os.geteuid():
         raise CannotBeDone("root is needed: sudo make fresh-test")
     for program in ("mmdebstrap", "unshare", "chroot", "tar"):
@@ -85,7 +85,7 @@ def _check_machine() -> None:
 
 def _try(release: str, commands: Sequence[str], *, keep: bool) -> str:
     """The command that failed in a fresh `release`; "" when all passed."""
-    archive = _built(release)
+    archive = built(release)
     root = ROOT / "out/fresh" / release
     if not keep or not root.exists():
         shutil.rmtree(root, ignore_errors=True)
@@ -115,7 +115,7 @@ def cache_folder() -> Path:
     return Path(given or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sco-fresh")
 
 
-def _built(release: str) -> Path:
+def built(release: str) -> Path:
     """The archive of a root file system, at most a week old."""
     archive = cache_folder() / f"{release}.tar"
     if archive.exists() and time.time() - archive.stat().st_mtime < CACHED_FOR_S:
@@ -124,17 +124,17 @@ def _built(release: str) -> Path:
     half = archive.with_suffix(".half.tar")
     half.unlink(missing_ok=True)
     command = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
-    command += [f"--aptopt={line}" for line in _apt_options()]
-    sources = _sources(release)
+    command += [f"--aptopt={line}" for line in apt_options()]
+    mirrors = sources(release)
     try:
-        _run([*command, release, half, *(["-"] if sources else [])], text="\n".join(sources) + "\n")
+        _run([*command, release, half, *(["-"] if mirrors else [])], text="\n".join(mirrors) + "\n")
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"FAILED: no root file system of {release}: mmdebstrap: status {error.returncode}") from None
     half.rename(archive)
     return archive
 
 
-def _sources(release: str) -> list[str]:
+def sources(release: str) -> list[str]:
     """The machine's own Debian mirrors, for `release`; none on another system: mmdebstrap then takes its default."""
     system = platform.freedesktop_os_release()
     ours = system.get("VERSION_CODENAME", "")
@@ -155,7 +155,7 @@ def _sources(release: str) -> list[str]:
     return sorted(found)
 
 
-def _apt_options() -> list[str]:
+def apt_options() -> list[str]:
     """The machine's proxies and the like."""
     dump = subprocess.run(["apt-config", "dump"], stdout=subprocess.PIPE, text=True, check=False).stdout
     wanted = ("Acquire::http::", "Acquire::https::", "Acquire::Check-")

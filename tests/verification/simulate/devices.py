@@ -186,7 +186,7 @@ class ReaderOnDesk(VirtualReader):
     """The shipped reader without its pty and thread: bytes in by `take`, bytes out in `answers`."""
 
     def __init__(self, tag: VirtualTag, faults: Faults, note: Callable[[str], None]) -> None:
-        self.plugged = True
+        self.line_up = True
         self.answers = bytearray()
         self.line_baud = 115200
         self.the_tag = tag
@@ -209,7 +209,7 @@ class ReaderOnDesk(VirtualReader):
         self._receive(self._buffer)
 
     def _send(self, data: bytes) -> None:
-        if self.plugged:
+        if self.line_up:
             self.answers += data
 
     def _due(self) -> ReaderFault | None:
@@ -226,13 +226,13 @@ class ReaderOnDesk(VirtualReader):
         return None
 
     def _unplug(self) -> None:
-        self.plugged = False
+        self.line_up = False
         self.answers.clear()
         self.baud, self._next_baud = 115200, None
         self._power_field(False)
 
     def repair(self) -> None:
-        self.plugged = True
+        self.line_up = True
         for tag in self._removed:
             self.tags.append(tag)
         self._removed.clear()
@@ -260,7 +260,7 @@ class ReaderPort:
     def _check(self) -> None:
         if not self._process.alive:
             raise Killed
-        if not self._reader.plugged:
+        if not self._reader.line_up:
             raise OSError(6, "No such device")
 
     @property
@@ -314,7 +314,7 @@ def open_nfc(url: DeviceUrl) -> Any:
     process = run.process
     if not process.alive:
         raise Killed
-    radio = Radio(url.text, lambda: connect("/dev/simulated", 921600), lambda: reader.plugged)
+    radio = Radio(url.text, lambda: connect("/dev/simulated", 921600), lambda: reader.line_up)
     return NfcpyReader(url.text, radio)
 
 

@@ -67,9 +67,10 @@ _LANE = Target(
         tuple(f"{_PAYMENT}/test_{name}.py" for name in ("legs", "lane_others")),
         tuple(f"{_PAYMENT}/test_{name}.py" for name in ("lane_tag", "bank_behaviours")),
         (f"{_PAYMENT}/test_lane.py", f"{_PAYMENT}/journal/test_resolutions.py"),
-        tuple(
-            f"{_PAYMENT}/test_{name}.py"
-            for name in ("lane_tag_faults", "qr_display", "screen_faults", "retract", "requirement", "till_id")
+        (
+            *("-p", "sco_sim.testing.pytest_plugin"),
+            *(f"{_PAYMENT}/test_{name}.py" for name in ("lane_tag_faults", "qr_display", "screen_faults", "retract")),
+            *(f"{_PAYMENT}/test_{name}.py" for name in ("requirement", "till_id")),
         ),
     ),
     limit_s=30,

@@ -230,9 +230,10 @@ class Lane:
 
         Returns:
             Whether the choice was accepted. A choice that comes too late is ignored: for another attempt than the one
-            on the screen, for a button that is not there now, or after another choice on the same screen.
+            on the screen, or one that has its outcome, for a button that is not there now, or after another choice on
+            the same screen.
         """
-        return self._loop.customer.choose(attempt, button)
+        return self._loop.choose(attempt, button)
 
     def cancel_attempt(self, attempt: str) -> None:
         """Cancel this attempt, and no other, if it has no outcome yet; also one that a restart left open.

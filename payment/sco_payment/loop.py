@@ -177,6 +177,11 @@ class Loop:
             log.critical("decisions on cases are not recorded yet: %s", problem)
         self._resolutions_problem = problem
 
+    def choose(self, key: str, button: str) -> bool:
+        """See `Lane.choose`. The screen may show the buttons a little longer than the attempt lasts."""
+        state = self.attempts.get(key)
+        return state is not None and state.outcome is None and self.customer.choose(key, button)
+
     def acknowledge(self, key: str) -> None:
         """See `Lane.acknowledge`. From any thread, also while another payment is under way."""
         with self._stepping:

@@ -76,7 +76,22 @@ def unseen(page: Page, printed: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any(b.language == "sh" for b in page.blocks)], ids=by_name)
+def needing(page: Page) -> list[pytest.MarkDecorator]:
+    """The program that a page's commands need besides this package."""
+    needs_curl = page.name.startswith("examples/bench") or any(
+        "curl" in block.text for block in page.blocks if block.language == "sh" and "norun" not in block.mark
+    )
+    return [pytest.mark.program("curl")] if needs_curl else []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=by_name(page), marks=needing(page))
+        for page in PAGES
+        if any(block.language == "sh" for block in page.blocks)
+    ],
+)
 def test_commands_run(page: Page, sandbox: Sandbox) -> None:
     script = shell(page).replace("127.0.0.1:8723", sandbox.environment["SCO_SERVICE_LISTEN"])  # none of another test's
     if page.name.startswith("examples/"):  # its commands are meant for its own folder

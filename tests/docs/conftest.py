@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
@@ -13,13 +12,7 @@ from pathlib import Path
 import pytest
 
 from sco_sim.paymaster import PayMasterSimulator
-from tests.docs.docpages import ROOT, Sandbox
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+from tests.docs.docpages import ROOT, Sandbox, free_port
 
 
 @pytest.fixture
@@ -55,6 +48,6 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
                 "SCO_LANE_RESULT_S": "0",
                 "SCO_TIMING_POLL_INTERVAL_S": "0.2",
                 "SCO_SIMULATOR_PORT": "0",
-                "SCO_SERVICE_LISTEN": f"127.0.0.1:{_free_port()}",
+                "SCO_SERVICE_LISTEN": f"127.0.0.1:{free_port()}",
             },
         )

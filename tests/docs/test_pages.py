@@ -16,7 +16,7 @@ import click
 import pytest
 
 from sco_payment.settings_reader import SettingsError, settings_from_mapping
-from tests.docs.docpages import BUILT, REASONS, ROOT, Block, Page, Sandbox, blocks, pages
+from tests.docs.docpages import BUILT, REASONS, ROOT, Block, Page, Sandbox, blocks, free_port, pages
 
 SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main"}
 PAGES = pages()
@@ -94,6 +94,7 @@ def needing(page: Page) -> list[pytest.MarkDecorator]:
 )
 def test_commands_run(page: Page, sandbox: Sandbox) -> None:
     script = shell(page).replace("127.0.0.1:8723", sandbox.environment["SCO_SERVICE_LISTEN"])  # none of another test's
+    script = script.replace("8470", str(free_port()))
     if page.name.startswith("examples/"):  # its commands are meant for its own folder
         shutil.copytree((ROOT / page.name).parent, sandbox.folder, dirs_exist_ok=True)
     done = subprocess.run(

@@ -418,6 +418,13 @@ class Bench:
         found: list[dict[str, Any]] = self.get("/v1/cases")["cases"]
         return found
 
+    def wait_for_cases(self) -> list[dict[str, Any]]:
+        """All open cases, as soon as there is one: the plugin sees to a payment of before in the background."""
+        until = time.monotonic() + 60
+        while not (found := self.cases()) and time.monotonic() < until:
+            time.sleep(0.1)
+        return found
+
     def close(self) -> None:
         for till in self.tills:
             till.kill()

@@ -185,7 +185,7 @@ def test_no_connection_and_the_cancellation_fails(open_bench: Open) -> None:
     assert error["text"].startswith(TEXTS.attendant)
     till.press("confirm")
     over = till.over("not_completed")
-    [case] = bench.cases()
+    [case] = bench.wait_for_cases()
     assert over["paymaster.case"] == str(case["number"])
     assert over["paymaster.outcome"] == "unknown"
     assert str(case["number"]) in error["text"]
@@ -523,7 +523,7 @@ def test_the_till_cannot_store_the_payment(open_bench: Open, fault: str) -> None
     bench.pay(till.form("qr")["link"])
     error = till.form("error")
     assert error["text"].startswith(TEXTS.attendant)
-    [case] = bench.cases()
+    [case] = bench.wait_for_cases()
     assert case["reason"] == "goods_uncertain"
     assert str(case["number"]) in error["text"]
     till.press("confirm")
@@ -686,7 +686,7 @@ def test_a_printed_receipt_without_our_payment(open_bench: Open) -> None:
     until = time.monotonic() + 20
     while not bench.cases() and time.monotonic() < until:
         till.ask("repeat")
-    [case] = bench.cases()
+    [case] = bench.wait_for_cases()
     assert case["reason"] == "goods_uncertain"
     assert till.ask("repeat")["left"] == "0"
 
@@ -762,7 +762,7 @@ def test_paid_while_the_till_is_down_and_the_next_receipt(open_bench: Open) -> N
     bench.sell(till, 59, "10.00")
     bench.pay(till.form("qr")["link"])
     till.over("completed")
-    [case] = bench.cases()
+    [case] = bench.wait_for_cases()
     assert (case["reason"], case["order"]) == ("goods_uncertain", "17-3-204-58")
 
 
@@ -814,7 +814,7 @@ def test_the_service_restarts_while_the_code_is_shown(open_bench: Open) -> None:
     bench.service.start()
     assert till.form("error")["text"].startswith(TEXTS.attendant)
     till.press("confirm")
-    assert till.over("not_completed")["paymaster.case"] == str(bench.cases()[0]["number"])
+    assert till.over("not_completed")["paymaster.case"] == str(bench.wait_for_cases()[0]["number"])
 
 
 @pytest.mark.scenario("The service stops")
@@ -835,4 +835,4 @@ def test_the_service_stops_for_good(open_bench: Open) -> None:
     assert (over["paymaster.id"], over["paymaster.outcome"]) == (PAY_FIRST, "unknown")
     bench.service.start()
     settle(bench, till)
-    assert bench.cases()
+    assert bench.wait_for_cases()

@@ -178,12 +178,9 @@ public class ServiceTest {
             assertTrue(e.isRetry());
         }
         client.cancel(id);
-        Payment payment = PaymentSession.begin(client, id + "-other", Order.of("B-" + numbers, 100), new Recorder() {
-            @Override
-            public void changed(Payment now, String link) {
-                LANE.use("pays");
-            }
-        }).beginWithinMs(15_000).run(); // waits until the lane is free
+        LANE.use("pays"); // whoever comes next
+        Payment payment = PaymentSession.begin(client, id + "-other", Order.of("B-" + numbers, 100), heard)
+                .beginWithinMs(15_000).run(); // waits until the lane is free
         assertNotNull(payment.getOutcome());
     }
 

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 
-LINK = "https://pay.example/i/1"
+LINK = "https://paymaster.ru/i/1"
 
 
 class InstantBank:

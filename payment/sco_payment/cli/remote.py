@@ -9,7 +9,6 @@ import contextlib
 import http.client
 import json
 import signal
-import ssl
 import sys
 import threading
 import time
@@ -34,6 +33,7 @@ from sco_payment.events import (
 )
 from sco_payment.order import Order, Result
 from sco_payment.paymaster.token import Token, TokenError
+from sco_payment.tls import client_context
 
 TOKEN_VARIABLE = "SCO_SERVICE_TOKEN"  # noqa: S105 - the variable's name, not a token
 _CONNECT_S = 3.0
@@ -81,7 +81,7 @@ class Remote:
         if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError(f"{url}: plain http is allowed only to this machine; write https")
         self._host, self._port = parts.hostname, parts.port
-        self._context = _tls(ca_file) if parts.scheme == "https" else None
+        self._context = client_context(ca_file) if parts.scheme == "https" else None
         self._token = token
         self.url = url
 
@@ -358,14 +358,3 @@ def _cancel_on_signals(remote: Remote, path: str) -> Iterator[Callable[[], None]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _tls(ca_file: str | None) -> ssl.SSLContext:
-    """Certificates are verified by the authorities in `ca_file`, or by the system's; no log of keys is written."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is None:
-        context.load_default_certs()
-    else:
-        context.load_verify_locations(ca_file)
-    return context

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 from sco_payment.journal.errors import JournalUnwritable
@@ -24,6 +26,31 @@ def is_read_only(path: Path) -> bool:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except OSError:
         return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in it on disk. Raises OSError."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def read_short(path: Path, longest: int) -> bytes:
+    """What a plain file of at most `longest` bytes holds: a link, a pipe or a disk image in its place is not read.
+
+    Raises:
+        OSError: it is no such file, or cannot be read.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > longest:
+            raise OSError(errno.EINVAL, f"it is no plain file of at most {longest} bytes")
+        return os.read(file, longest)
+    finally:
+        os.close(file)
 
 
 def problems(path: Path) -> list[str]:

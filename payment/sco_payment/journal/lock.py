@@ -132,15 +132,9 @@ class Anchors:
     @staticmethod
     def _read(path: Path) -> tuple[int, str]:
         try:
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            text = location.read_short(path, _LONGEST).decode("ascii", "replace")
         except OSError:
             return 0, ""
-        try:
-            text = os.pread(file, _LONGEST, 0).decode("ascii", "replace")
-        except OSError:
-            return 0, ""
-        finally:
-            os.close(file)
         anchor, _, check = text.strip().partition(" ")
         seq, _, digest = anchor.partition(":")
         if check != _sum(anchor) or not seq.isdigit():

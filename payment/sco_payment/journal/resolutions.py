@@ -10,12 +10,11 @@ import contextlib
 import logging
 import os
 import secrets
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from sco_payment.attempt import Phase
-from sco_payment.journal import codec
+from sco_payment.journal import codec, location
 from sco_payment.journal.errors import JournalDamaged, JournalTooNew, JournalUnwritable, NoSuchCase
 from sco_payment.journal.lock import not_yours
 from sco_payment.journal.store import Journal, check_decision
@@ -64,7 +63,7 @@ def submit(journal: Path, decision: Resolution) -> None:
         finally:
             part.unlink(missing_ok=True)
         for changed in (folder, folder.parent):
-            _sync(changed)
+            location.sync_folder(changed)
     except OSError as error:
         raise JournalUnwritable(f"{folder}: {error.strerror}") from error
 
@@ -76,35 +75,15 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
 def _read(path: Path) -> Resolution:
     """The decision in a file.
 
     Raises:
         OSError, JournalDamaged, JournalTooNew, ValueError: there is none that can be read.
     """
-    decision = Resolution(**codec.decode_resolution(codec.from_json(_content(path))))
+    decision = Resolution(**codec.decode_resolution(codec.from_json(location.read_short(path, _LONGEST))))
     check_decision(decision.operator, decision.resolution)
     return decision
-
-
-def _content(path: Path) -> bytes:
-    """What a plain file of a decision's length holds; a pipe or a disk image in its place would hold the lane."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _LONGEST:
-            raise ValueError(f"it is no plain file of at most {_LONGEST} bytes")
-        return os.read(file, _LONGEST)
-    finally:
-        os.close(file)
 
 
 def _pending_files(journal: Path) -> list[tuple[Path, Resolution | None]]:

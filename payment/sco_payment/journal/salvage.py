@@ -9,7 +9,6 @@ to compare the acquirer's list with the till's receipts for that time.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sco_payment import attempt as m
-from sco_payment.journal import codec, schema
+from sco_payment.journal import codec, location, schema
 from sco_payment.journal.errors import JournalDamaged, JournalError, JournalTooNew
 from sco_payment.journal.verify import ReplayedCases
 
@@ -223,11 +222,7 @@ def exchange(path: Path, aside: Path, fresh: Path) -> None:
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))
         fresh.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        location.sync_folder(path.parent)
     except OSError as error:
         raise JournalError(f"{path}: {error.strerror}: the damaged one is {path} or {aside}") from None
     remove(fresh)

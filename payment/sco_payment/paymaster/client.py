@@ -17,7 +17,6 @@ import contextlib
 import http.client
 import io
 import logging
-import os
 import re
 import ssl
 import time
@@ -54,6 +53,7 @@ from sco_payment.paymaster.errors import (
 )
 from sco_payment.paymaster.token import ProxyLogin, Token, TokenError
 from sco_payment.paymaster.wire import NewPayment, Payment, Sticker
+from sco_payment.tls import client_context
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +71,6 @@ _LONGEST_TEXT = 300
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _BLOCK = 16 * 1024
 _DIGITS = re.compile(r"[0-9]+")
-_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")
-"""The name that OpenSSL gives to an authority in a folder of them."""
 _NOT_AUTHORISED = frozenset({"not_authorized", "payment_token_revoked", "payment_token_blocked"})
 _OUR_FAULT = frozenset({"validation_error", "idempotency_key_violation"})
 
@@ -146,7 +144,7 @@ class PayMaster:
             "retries": False,
             "cert_reqs": "CERT_REQUIRED",
             # one for all connections: otherwise each would read the authorities again
-            "ssl_context": _tls_context(ca_file) if parts.scheme == "https" else None,
+            "ssl_context": client_context(ca_file) if parts.scheme == "https" else None,
         }
         if proxy is None:
             self._pool = urllib3.PoolManager(**options)
@@ -399,7 +397,7 @@ class PayMaster:
 
 def _readable(text: str) -> str:
     """PayMaster's text, made safe for a terminal and the journal: short, and printable."""
-    text = "".join(char if char.isprintable() else " " for char in text[: _LONGEST_TEXT + 1])
+    text = wire.printable(text[: _LONGEST_TEXT + 1])
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "..."
 
 
@@ -417,36 +415,6 @@ def _proxys_host(proxy: str, scheme: str) -> str:
     if scheme != "https":
         raise ValueError("the proxy is for https: plain http goes to this machine only")
     return parts.hostname
-
-
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Certificates are verified by the authorities in `ca_file`, or by the system's."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # urllib3's would write the keys where SSLKEYLOGFILE says
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION
-    try:
-        if ca_file is not None:
-            context.load_verify_locations(ca_file)
-        else:
-            _trust_the_system(context)
-    except (OSError, ssl.SSLError) as error:
-        raise ValueError(f"{ca_file or 'ca-certificates'}: no usable certificate authorities: {error}") from None
-    return context
-
-
-def _trust_the_system(context: ssl.SSLContext) -> None:
-    """Use the folder of authorities, where there is one: OpenSSL reads only those that a chain needs.
-
-    Reading the file with all of them costs 1.2 MiB and 20 ms.
-    """
-    places = ssl.get_default_verify_paths()
-    folder = places.capath
-    if folder and "SSL_CERT_FILE" not in os.environ and any(_HASHED.fullmatch(at.name) for at in os.scandir(folder)):
-        context.load_verify_locations(capath=folder)
-        return
-    context.load_default_certs()
-    if not context.cert_store_stats()["x509_ca"]:
-        raise ValueError("this machine has no certificate authorities: apt-get install ca-certificates")
 
 
 def _read(answer: urllib3.BaseHTTPResponse) -> bytes:

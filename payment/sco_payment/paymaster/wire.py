@@ -301,7 +301,12 @@ def _remark(table: dict[str, Any], name: str) -> str | None:
     value = table.get(name)
     if value is None or isinstance(value, dict | list):
         return None
-    return "".join(char if char.isprintable() else " " for char in str(value)[:_LONGEST_WORD])
+    return printable(str(value)[:_LONGEST_WORD])
+
+
+def printable(text: str) -> str:
+    """`text` with a space for what is not printable."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _time(table: dict[str, Any], name: str) -> datetime | None:

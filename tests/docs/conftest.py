@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from sco_sim.local import free_port
 from sco_sim.paymaster import PayMasterSimulator
-from tests.docs.docpages import ROOT, Sandbox, free_port
+from tests.docs.docpages import ROOT, Sandbox
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ A block's fence says how it is tested, after its language:
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,10 +127,3 @@ def blocks(*languages: str) -> Iterator[Block]:
         for block in page.blocks:
             if block.language in languages:
                 yield block
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -16,7 +16,8 @@ import click
 import pytest
 
 from sco_payment.settings_reader import SettingsError, settings_from_mapping
-from tests.docs.docpages import BUILT, REASONS, ROOT, Block, Page, Sandbox, blocks, free_port, pages
+from sco_sim.local import free_port
+from tests.docs.docpages import BUILT, REASONS, ROOT, Block, Page, Sandbox, blocks, pages
 
 SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main"}
 PAGES = pages()

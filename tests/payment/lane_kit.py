@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from sco_payment.paymaster.token import Token
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import TOKEN_VARIABLE
 from sco_payment.settings_reader import settings_from_mapping
+from sco_sim.local import settings_text
 from sco_sim.paymaster import PayMasterSimulator
 
 SPEED = 20.0
@@ -101,14 +101,22 @@ def bench(
 
 def settings_file(tmp_path: Path, paymaster: PayMasterSimulator) -> str:
     """A settings file of a test lane, for a process of its own: its time is real, so it asks often; the file's name."""
-    lines = []
     data = document(paymaster, tmp_path / "journal.db")
     data["timing"]["poll_interval_s"] = 0.2
-    for section, values in data.items():
-        lines.append(f"[{section}]")
-        lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
     path = tmp_path / "lane.toml"
-    path.write_text("\n".join(lines), "utf-8")
+    path.write_text(settings_text(data), "utf-8")
+    return str(path)
+
+
+def bare_settings_file(tmp_path: Path, journal: Path | str) -> str:
+    """The least that a lane's settings file may hold; the file's name."""
+    path = tmp_path / "lane.toml"
+    sections = {
+        "lane": {"pos_id": "l", "shop": "s"},
+        "paymaster": {"merchant_id": "m"},
+        "journal": {"path": str(journal)},
+    }
+    path.write_text(settings_text(sections), "utf-8")
     return str(path)
 
 

@@ -29,7 +29,7 @@ from sco_payment.journal.lock import not_yours
 from sco_payment.journal.opening import open_journal, salvage_journal
 from sco_payment.settings import JournalSettings, LaneSettings, Settings
 from tests.payment.journal.kit import full, opened, plan, tamper
-from tests.payment.lane_kit import run
+from tests.payment.lane_kit import bare_settings_file, run
 
 NOW = 9_000_000
 
@@ -105,21 +105,18 @@ def test_a_power_cut_that_takes_the_anchor_costs_nothing(journal: Path, settings
 
 def test_the_command_begins_a_new_one_only_where_none_is(tmp_path: Path) -> None:
     path = tmp_path / "j"
-    file = tmp_path / "lane.toml"
-    file.write_text(
-        f'[lane]\npos_id = "l"\nshop = "s"\n[paymaster]\nmerchant_id = "m"\n[journal]\npath = "{path}"\n', "utf-8"
-    )
+    file = bare_settings_file(tmp_path, path)
     full(path)
-    refused = run("journal", "new", "--settings", str(file))
+    refused = run("journal", "new", "--settings", file)
     assert (refused.returncode, "there is a journal" in refused.stderr) == (2, True)
     path.unlink()
-    lost = run("recover", "--settings", str(file), SCO_PAYMASTER_TOKEN="t")
+    lost = run("recover", "--settings", file, SCO_PAYMASTER_TOKEN="t")
     assert lost.returncode != 0
     assert "there was one" in lost.stderr
-    begun = run("journal", "new", "--settings", str(file))
+    begun = run("journal", "new", "--settings", file)
     assert begun.returncode == 0, begun.stderr
     assert list(tmp_path.glob("j.anchor.lost-*"))
-    assert "no payment is open" in run("recover", "--settings", str(file), SCO_PAYMASTER_TOKEN="t").stdout
+    assert "no payment is open" in run("recover", "--settings", file, SCO_PAYMASTER_TOKEN="t").stdout
 
 
 # --- replaced -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from sco_sim.paymaster import PayMasterSimulator, TlsFront
+from tests.payment.lane_kit import bare_settings_file
 from tests.payment.paymaster.test_tls import certificate, new_payment, trusting
 
 
@@ -35,13 +36,9 @@ print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
 
 
 def test_a_command_that_has_the_token_leaves_no_core_dump(tmp_path: Path) -> None:
-    file = tmp_path / "lane.toml"
-    file.write_text(
-        f'[lane]\npos_id = "l"\nshop = "s"\n[paymaster]\nmerchant_id = "m"\n[journal]\npath = "{tmp_path / "j"}"\n',
-        "utf-8",
-    )
+    file = bare_settings_file(tmp_path, tmp_path / "j")
     done = subprocess.run(
-        [sys.executable, "-c", DUMP, str(file)],
+        [sys.executable, "-c", DUMP, file],
         capture_output=True, text=True, check=True, env={"SCO_PAYMASTER_TOKEN": "t", "PYTHONPATH": ":".join(sys.path)},
     )  # fmt: skip
     limit, dumpable = done.stdout.split()[0], done.stdout.split()[-1]

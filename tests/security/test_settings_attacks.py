@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sco_payment.settings_reader import SettingsError, load_settings, settings_from_mapping
-from tests.payment.lane_kit import run
+from tests.payment.lane_kit import bare_settings_file, run
 from tests.payment.test_settings import GOOD, TOKEN
 
 
@@ -51,10 +51,7 @@ def test_no_text_has_control_characters(section: str, name: str, char: str) -> N
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/full"])
 def test_the_check_refuses_a_journal_that_is_no_file(tmp_path: Path, path: str) -> None:
-    file = tmp_path / "lane.toml"
-    file.write_text(
-        f'[lane]\npos_id = "l"\nshop = "s"\n[paymaster]\nmerchant_id = "m"\n[journal]\npath = "{path}"\n', "utf-8"
-    )
-    done = run("settings", "check", str(file), SCO_PAYMASTER_TOKEN="t")
+    file = bare_settings_file(tmp_path, path)
+    done = run("settings", "check", file, SCO_PAYMASTER_TOKEN="t")
     assert done.returncode != 0
     assert path in done.stdout + done.stderr

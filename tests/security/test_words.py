@@ -16,7 +16,7 @@ from sco_payment.attempt import CaseReason, Mode, OpenCase, Phase, Plan, State
 from sco_payment.journal import Journal
 from sco_payment.journal.describe import describe
 from tests.payment.journal.kit import opened
-from tests.payment.lane_kit import run
+from tests.payment.lane_kit import bare_settings_file, run
 
 EVIL = "a\x1b[2J\x1b]0;title\x07\r\n2026-01-01 00:00:00 INFO case 7 closed by manager\u202e\u2066\x9b\x00\u2028\ud800z"
 
@@ -72,13 +72,9 @@ def test_what_a_journal_holds_is_shown_plainly(tmp_path: Path) -> None:
         for record in journal.records():
             assert is_plain(describe(record))
             assert "\n" not in describe(record)
-    file = tmp_path / "lane.toml"
-    file.write_text(
-        f'[lane]\npos_id = "l"\nshop = "s"\n[paymaster]\nmerchant_id = "m"\n[journal]\npath = "{tmp_path / "j"}"\n',
-        "utf-8",
-    )
+    file = bare_settings_file(tmp_path, tmp_path / "j")
     for arguments in ([], ["1"], ["1", "-v"], ["--json"], ["1", "--json"]):
-        done = run("cases", *arguments, "--settings", str(file))
+        done = run("cases", *arguments, "--settings", file)
         assert done.returncode == 0, done.stderr
         assert is_plain(done.stdout), arguments
         assert not [line for line in done.stdout.splitlines() if line.startswith("2026-01-01")], arguments

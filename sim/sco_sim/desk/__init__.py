@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import json
 import logging
 import os
 import secrets
@@ -18,13 +17,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
 import urllib3
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -34,6 +32,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sco_payment.settings import TOKEN_VARIABLE
+from sco_sim.local import free_port, settings_text, web_server, write_private
 from sco_sim.nfc.pn532 import VirtualReader
 from sco_sim.paymaster import PayMasterSimulator
 from sco_sim.paymaster.phone import phone_routes
@@ -55,13 +54,6 @@ class Refused(Exception):
     """The desk cannot do that now; says why."""
 
 
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class LaneProcess:
     """`sco-pay serve` in a process of its own.
 
@@ -80,17 +72,10 @@ class LaneProcess:
         self.url = f"http://127.0.0.1:{self._port}"
         self.tokens = {role: secrets.token_urlsafe(24) for role in ("till", "attendant")}
         for role, secret in self.tokens.items():
-            self._private(f"{role}.token", secret)
-        self._private("operators", f"Иванова: {PIN}\n")
+            write_private(self._folder / f"{role}.token", secret)
+        write_private(self._folder / "operators", f"Иванова: {PIN}\n")
         self._log = self._folder / "service.log"
         self._log.unlink(missing_ok=True)
-
-    def _private(self, name: str, text: str) -> Path:
-        path = self._folder / name
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(text, "utf-8")
-        return path
 
     @property
     def running(self) -> bool:
@@ -108,7 +93,7 @@ class LaneProcess:
         Raises:
             Refused: it does not start; the log says why.
         """
-        settings = self._private("lane.toml", self._toml(mode, service))
+        settings = write_private(self._folder / "lane.toml", settings_text(self._document_of(mode, service)))
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "sco_payment.cli.main", "-v", "serve", "--settings", str(settings)],
@@ -126,7 +111,7 @@ class LaneProcess:
         last = self._log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
         raise Refused(f"the lane's service does not start: {last}; see {self._log}")
 
-    def _toml(self, mode: int, service: Mapping[str, object]) -> str:
+    def _document_of(self, mode: int, service: Mapping[str, object]) -> Mapping[str, Mapping[str, object]]:
         document: dict[str, Any] = {
             **self._document,
             "display": {"mode": mode, "plate": "dynamic"},
@@ -139,11 +124,7 @@ class LaneProcess:
         }
         for role in self.tokens:
             document[f"service.clients.{role}"] = {"role": role, "token_file": str(self._folder / f"{role}.token")}
-        lines = []
-        for section, values in document.items():
-            lines.append(f"[{section}]")
-            lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
-        return "\n".join(lines) + "\n"
+        return document
 
     def stop(self) -> None:
         """Ask it to end, and wait for that."""
@@ -244,7 +225,7 @@ class Desk:
             self.reader = self._stack.enter_context(VirtualReader())
             self.lane = LaneProcess(self._folder, self._document(), self.paymaster.token)
             self.till = Till(self.lane)
-            self._stack.enter_context(self._serving())
+            self._stack.enter_context(web_server(self._app(), self._socket, "desk"))
             self._stack.callback(self.lane.stop)  # before the page, which may be waiting for it
             self.lane.start(self._mode)
             self._stack = self._stack.pop_all()
@@ -260,20 +241,6 @@ class Desk:
             "timing": {"poll_interval_s": 1.0, "poll_timeout_s": 10.0, "invoice_life_s": 180.0, "grace_s": 60.0},
             "devices": {"printer": self.printer.url, "nfc": self.reader.url},
         }
-
-    @contextlib.contextmanager
-    def _serving(self) -> Iterator[None]:
-        """The page, in a thread."""
-        server = uvicorn.Server(
-            uvicorn.Config(self._app(), lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
-        )
-        thread = threading.Thread(target=server.run, args=([self._socket],), name="desk", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.should_exit = True
-            thread.join(5.0)
 
     # --- the page's own part ------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import tempfile
 import threading
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import PIL.Image
 
-from sco_sim.desk import free_port
 from sco_sim.display import VirtualDisplay
+from sco_sim.local import free_port, settings_text, write_private
 from sco_sim.nfc import ntag_picture
 from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.nfc.pn532 import VirtualReader
@@ -104,11 +103,11 @@ class MockBench:
             self._renew_tag()
             self.tokens = {role: self.folder / f"{role}.token" for role in (*_ROLES, "paymaster")}
             for role in _ROLES:
-                self._private(self.tokens[role], secrets.token_urlsafe(24))
-            self._private(self.tokens["paymaster"], self.paymaster.token)
+                write_private(self.tokens[role], secrets.token_urlsafe(24))
+            write_private(self.tokens["paymaster"], self.paymaster.token)
             self.service_url = f"http://127.0.0.1:{free_port()}"
             self.settings_path.parent.mkdir(parents=True, exist_ok=True)
-            self._private(self.settings_path, self.settings_toml())
+            write_private(self.settings_path, self.settings_toml())
             self._stack = self._stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -116,12 +115,6 @@ class MockBench:
 
     def __exit__(self, *exc: object) -> None:
         self._stack.close()
-
-    @staticmethod
-    def _private(path: Path, text: str) -> None:
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(text, "utf-8")
 
     # --- how a lane uses it -------------------------------------------------------------------------------------
 
@@ -173,11 +166,7 @@ class MockBench:
         }
         for role in _ROLES:
             document[f"service.clients.{role}"] = {"role": role, "token_file": str(self.tokens[role])}
-        lines = ["# A lane on the mock devices of `sco-sim serve`, while it runs."]
-        for section, values in document.items():
-            lines.append(f"\n[{section}]")
-            lines += [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
-        return "\n".join(lines) + "\n"
+        return "# A lane on the mock devices of `sco-sim serve`, while it runs.\n\n" + settings_text(document)
 
     # --- what it shows ------------------------------------------------------------------------------------------
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import Any, Literal, TypeVar
 
 import msgspec
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -22,13 +19,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sco_sim.local import web_server
 from sco_sim.serve.bench import PLACES, MockBench, Place, Refused
 from sco_sim.serve.customer import Customer, Customers, Deed
 from sco_sim.serve.faults import BY_NAME, CATALOGUE, FaultOptions
 from sco_sim.serve.sight import Button
 
 _PICTURES: tuple[Place | Literal["roll"], ...] = (*PLACES, "roll")
-_START_S = 10.0
 _LONGEST_WAIT_S = 300.0
 
 
@@ -261,23 +258,12 @@ def serving(bench: MockBench, *, host: str = "127.0.0.1", port: int = 0) -> Iter
     listener = socket.create_server((host, port))
     shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - to find it, not to listen on it
     api = Api(bench, f"http://{shown}:{listener.getsockname()[1]}")
-    config = uvicorn.Config(
-        api.app(any_host=host not in ("127.0.0.1", "localhost")),
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), name="mock-bench", daemon=True)
-    thread.start()
-    end = time.monotonic() + _START_S
-    while not server.started and thread.is_alive() and time.monotonic() < end:
-        time.sleep(0.005)
+    app = api.app(any_host=host not in ("127.0.0.1", "localhost"))
     try:
-        yield api
+        with web_server(app, listener, "mock-bench"):
+            try:
+                yield api
+            finally:
+                api.customers.leave()
     finally:
-        api.customers.leave()
-        server.should_exit = True
-        thread.join(5.0)
         listener.close()

@@ -20,6 +20,7 @@ from pathlib import Path
 import trustme
 
 from sco_payment.settings import TOKEN_VARIABLE
+from sco_sim.local import free_port
 from sco_sim.testing.bank import BenchPayMaster
 
 
@@ -29,9 +30,7 @@ class Bench:
     def __init__(self, folder: Path, bank: BenchPayMaster, tls: bool) -> None:
         self.bank = bank
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.service: subprocess.Popen[bytes] | None = None
         own_tls = ""
         if tls:

@@ -1,0 +1,60 @@
+"""What a program of simulators needs of this machine: a port, private files, a settings file, a web server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+_START_S = 10.0
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def write_private(path: Path, text: str) -> Path:
+    """Write a file that only this user may read, in place of the one that is there; returns its path."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text, "utf-8")
+    return path
+
+
+def settings_text(document: Mapping[str, Mapping[str, object]]) -> str:
+    """A lane's settings as a TOML file: section -> name -> value."""
+    lines = []
+    for section, values in document.items():
+        lines += [
+            f"[{section}]",
+            *(f"{name} = {json.dumps(it, ensure_ascii=False)}" for name, it in values.items()),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def web_server(app: Starlette, listener: socket.socket, name: str) -> Iterator[None]:
+    """Serve `app` on a listening socket in a thread of that name, until the end of the block."""
+    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), name=name, daemon=True)
+    thread.start()
+    end = time.monotonic() + _START_S
+    while not server.started and thread.is_alive() and time.monotonic() < end:
+        time.sleep(0.005)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(5.0)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tests.verification.explore.model import SCENARIOS
 from tests.verification.explore.search import explore
-from tests.verification.verdict import verdict
+from tests.verification.verdict import print_searches
 
 
 def main() -> int:
@@ -21,29 +21,17 @@ def main() -> int:
     parser.add_argument("--worse", action="store_true", help="the disk may fail and cancellations may arrive twice")
     options = parser.parse_args()
     names = [options.scenario] if options.scenario else list(SCENARIOS)
-    states = transitions = 0
-    seconds = 0.0
-    broken = []
-    for name in names:
-        scenario = replace(
+    scenarios = [
+        replace(
             SCENARIOS[name],
             crashes=options.crashes,
             life=options.life,
             disk_fails=options.worse,
             duplicates=options.worse,
         )
-        report = explore(scenario, limit=options.limit)
-        states, transitions, seconds = (
-            states + report.states,
-            transitions + report.transitions,
-            seconds + report.seconds,
-        )
-        print(report.line(), flush=True)
-        if report.trace is not None:
-            broken.append(f"invariant {report.violated} in {name}")
-            print(report.trace, flush=True)
-    print(verdict(f"{len(names)} scenarios, {states} states, {transitions} transitions, {seconds:.1f} s", broken))
-    return int(bool(broken))
+        for name in names
+    ]
+    return print_searches(explore(scenario, limit=options.limit) for scenario in scenarios)
 
 
 if __name__ == "__main__":

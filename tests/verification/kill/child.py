@@ -15,27 +15,17 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from sco_payment import journal
 from sco_payment.cli import terminal
 from sco_payment.paymaster import client
+from tests.verification.points import Points
 
 
-class _Points:
-    def __init__(self, at: int) -> None:
-        self._at = at
-        self.passed = 0
+def arm(point: Points) -> None:
+    """Put the points into the code that ships."""
 
-    def __call__(self, what: str) -> None:
-        self.passed += 1
-        if self.passed == self._at:
-            os.write(2, f"killed at point {self.passed}: {what}\n".encode())
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _arm(point: _Points) -> None:
     class Connection(sqlite3.Connection):
         def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
             if sql != "COMMIT":
@@ -80,8 +70,8 @@ def _arm(point: _Points) -> None:
 
 def main() -> None:
     """As the module's docstring describes."""
-    point = _Points(int(sys.argv[1]))
-    _arm(point)
+    point = Points(int(sys.argv[1]))
+    arm(point)
     from sco_payment.cli.main import main as sco_pay
 
     fault = os.environ.get("SCO_TEST_FAULT")
@@ -91,14 +81,7 @@ def main() -> None:
             from tests.verification.seeded import seeded
 
             stack.enter_context(seeded(next(one for one in FAULTS if one.name == fault)))
-        _run(sco_pay, point)
-
-
-def _run(sco_pay: Callable[[list[str]], object], point: _Points) -> None:
-    try:
-        sco_pay(sys.argv[2:])
-    finally:
-        os.write(2, f"points passed: {point.passed}\n".encode())
+        point.run(sco_pay, sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 
 from tests.verification.protocol.model import SCENARIOS, wider
 from tests.verification.protocol.search import explore
-from tests.verification.verdict import verdict
+from tests.verification.verdict import print_searches
 
 
 def main() -> int:
@@ -18,20 +18,8 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="stop a scenario after so many states")
     options = parser.parse_args()
     names = [options.scenario] if options.scenario else list(SCENARIOS)
-    states = transitions = 0
-    seconds = 0.0
-    broken = []
-    for name in names:
-        scenario = wider(SCENARIOS[name]) if options.wider else SCENARIOS[name]
-        report = explore(scenario, limit=options.limit)
-        states, transitions = states + report.states, transitions + report.transitions
-        seconds += report.seconds
-        print(report.line(), flush=True)
-        if report.trace is not None:
-            broken.append(f"invariant {report.violated} in {name}")
-            print(report.trace, flush=True)
-    print(verdict(f"{len(names)} scenarios, {states} states, {transitions} transitions, {seconds:.1f} s", broken))
-    return int(bool(broken))
+    scenarios = [wider(SCENARIOS[name]) if options.wider else SCENARIOS[name] for name in names]
+    return print_searches(explore(scenario, limit=options.limit) for scenario in scenarios)
 
 
 if __name__ == "__main__":

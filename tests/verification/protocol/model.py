@@ -361,7 +361,7 @@ class Model:
             yield "the till hears that its payment is under way", s._replace(till=begun._replace(cursor=answer.cursor))
         elif answer.outcome is m.Outcome.PAID and not answer.case:
             if answer.had_case:
-                raise Violation(8, "the till is told PAID without a case, and there is a case for the operator")
+                raise Violation(8, "the till reads PAID without a case, and there is a case for the operator")
             yield "the till stores PAID", s._replace(till=self._at(till, number, SOLD, self._sold()))
             if s.left.till_full:
                 yield (

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.verification.service.points import Points
+from tests.verification.points import Points
 
 ORDERS = (("A-1", 25_300), ("B-2", 9_900))
 TRIES = 2

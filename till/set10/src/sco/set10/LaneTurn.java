@@ -269,7 +269,7 @@ abstract class LaneTurn extends Turn {
         }
     }
 
-    /** The customer pressed a button of the lane's: runs in the UI thread, the lane is told in another. */
+    /** The customer pressed a button of the lane's: runs in the UI thread; the lane is asked in another. */
     private void press(String id, Choice choice) {
         spinner(host.text("wait"));
         Host.inBackground("choice", () -> {

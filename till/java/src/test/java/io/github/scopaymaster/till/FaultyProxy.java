@@ -2,20 +2,14 @@ package io.github.scopaymaster.till;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
-import org.junit.rules.ExternalResource;
 
 /** A wire between till and service that does to some requests what wires do. One connection, one request. */
-public final class FaultyProxy extends ExternalResource {
+public final class FaultyProxy extends RequestServer {
     /** What happens to a request or its answer. */
     enum Fault {
         /** The request is lost, and the connection with it. */
@@ -36,18 +30,12 @@ public final class FaultyProxy extends ExternalResource {
 
     private final AtomicInteger left = new AtomicInteger();
     private final AtomicInteger met = new AtomicInteger();
-    private final List<Thread> threads = Collections.synchronizedList(new ArrayList<>());
-    private ServerSocket listening;
-    private volatile int port;
+    private volatile int servicePort;
     private volatile Fault fault;
     private volatile Pattern pattern;
 
-    String url() {
-        return "http://127.0.0.1:" + listening.getLocalPort();
-    }
-
-    void to(int servicePort) {
-        port = servicePort;
+    void to(int port) {
+        servicePort = port;
     }
 
     /** Do this to the first `times` requests whose first line matches, such as "PUT /v1/payments/[^/]+ ". */
@@ -64,88 +52,48 @@ public final class FaultyProxy extends ExternalResource {
     }
 
     @Override
-    protected void before() throws IOException {
-        listening = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
-        start(() -> {
-            while (true) {
-                Socket socket;
-                try {
-                    socket = listening.accept();
-                } catch (IOException closed) {
-                    return;
-                }
-                start(() -> serve(socket));
-            }
-        });
-    }
-
-    @Override
-    protected void after() {
-        try {
-            listening.close();
-            for (Thread thread : new ArrayList<>(threads)) {
-                thread.interrupt();
-                thread.join(5_000);
-            }
-        } catch (IOException | InterruptedException e) {
-            throw new AssertionError(e);
+    void answer(byte[] arrived, OutputStream out) throws IOException, InterruptedException {
+        byte[] request = new String(arrived, "ISO-8859-1").replace(":" + port() + "\r\n", ":" + servicePort + "\r\n")
+                .getBytes("ISO-8859-1"); // the service answers to its own name only
+        String line = new String(request, "US-ASCII").split("\r\n", 2)[0];
+        Fault now = pattern != null && pattern.matcher(line).find() && left.getAndDecrement() > 0 ? fault : null;
+        if (now == null) {
+            out.write(forward(request));
+            return;
         }
-    }
-
-    private void start(Runnable work) {
-        Thread thread = new Thread(work, "faulty-proxy");
-        threads.add(thread);
-        thread.start();
-    }
-
-    private void serve(Socket socket) {
-        try (Socket open = socket) {
-            byte[] request = readRequest(open.getInputStream());
-            request = new String(request, "ISO-8859-1").replace(":" + listening.getLocalPort() + "\r\n", ":" + port + "\r\n")
-                    .getBytes("ISO-8859-1"); // the service answers to its own name only
-            OutputStream out = open.getOutputStream();
-            String line = new String(request, "US-ASCII").split("\r\n", 2)[0];
-            Fault now = pattern != null && pattern.matcher(line).find() && left.getAndDecrement() > 0 ? fault : null;
-            if (now == null) {
+        met.incrementAndGet();
+        switch (now) {
+            case DROP:
+                return;
+            case LOSE_ANSWER:
+                forward(request);
+                return;
+            case DOUBLE:
+                forward(request);
                 out.write(forward(request));
                 return;
-            }
-            met.incrementAndGet();
-            switch (now) {
-                case DROP:
-                    return;
-                case LOSE_ANSWER:
-                    forward(request);
-                    return;
-                case DOUBLE:
-                    forward(request);
-                    out.write(forward(request));
-                    return;
-                case DELAY:
-                    Thread.sleep(DELAY_MS);
-                    forward(request);
-                    return;
-                case CUT:
-                    byte[] whole = forward(request);
-                    out.write(whole, 0, whole.length - 10);
-                    return;
-                case SLOW:
-                    for (byte octet : forward(request)) {
-                        out.write(octet);
-                        out.flush();
-                        Thread.sleep(50);
-                    }
-                    return;
-                default:
-                    throw new AssertionError(now);
-            }
-        } catch (IOException | InterruptedException gone) {
-            return;
+            case DELAY:
+                Thread.sleep(DELAY_MS);
+                forward(request);
+                return;
+            case CUT:
+                byte[] whole = forward(request);
+                out.write(whole, 0, whole.length - 10);
+                return;
+            case SLOW:
+                for (byte octet : forward(request)) {
+                    out.write(octet);
+                    out.flush();
+                    Thread.sleep(50);
+                }
+                return;
+            default:
+                throw new AssertionError(now);
         }
     }
 
     private byte[] forward(byte[] request) throws IOException {
-        try (Socket service = new Socket(InetAddress.getLoopbackAddress(), port)) {
+        try (Socket service = new Socket(InetAddress.getLoopbackAddress(), servicePort)) {
             service.getOutputStream().write(request);
             ByteArrayOutputStream answer = new ByteArrayOutputStream();
             byte[] part = new byte[8192];
@@ -154,24 +102,5 @@ public final class FaultyProxy extends ExternalResource {
             }
             return answer.toByteArray();
         }
-    }
-
-    /** A request with its body. */
-    private static byte[] readRequest(InputStream in) throws IOException {
-        ByteArrayOutputStream request = new ByteArrayOutputStream();
-        while (!request.toString("US-ASCII").endsWith("\r\n\r\n")) {
-            int c = in.read();
-            if (c < 0) {
-                throw new IOException("no request");
-            }
-            request.write(c);
-        }
-        String head = request.toString("US-ASCII").toLowerCase();
-        int at = head.indexOf("content-length: ");
-        int length = at < 0 ? 0 : Integer.parseInt(head.substring(at + 16, head.indexOf("\r\n", at)));
-        for (int i = 0; i < length; i++) {
-            request.write(in.read());
-        }
-        return request.toByteArray();
     }
 }

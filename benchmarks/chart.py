@@ -26,7 +26,7 @@ _STYLE = """
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawing, and what a reader who cannot see it is told."""
+    """A drawing, and its description for readers who cannot see it."""
 
     svg: str
     text: str

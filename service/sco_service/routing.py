@@ -335,7 +335,7 @@ def _read_path(route: Route, names: tuple[str, ...], segments: tuple[str, ...]) 
 
 
 def as_problem(error: Exception) -> Problem:
-    """What a client is told of an error."""
+    """The problem that a client gets for an error."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, NoSuchCase):

@@ -133,7 +133,7 @@ def test_network_fails_after_the_customer_paid_and_retry_finds_the_money(tmp_pat
         (dialog,) = dialogs
         assert [(one.id, one.text) for one in dialog.buttons] == [("retry", "Повторить"), ("cancel", "Отменить")]
         assert dialog.lines == ("Если вы уже оплатили, нажмите «Повторить»",)
-        # No customer who has paid looks at a code for 90 s without a word, nor after «Повторить».
+        # No customer who has paid looks at a code for 90 s and nothing else, nor after «Повторить».
         seen = [(one.view, one.status) for one in ui.shown if one.view in (View.PAY, View.DIALOG)]
         assert seen == [(View.PAY, ""), (View.PAY, CHECKING), (View.DIALOG, ""), (View.PAY, CHECKING)]
 

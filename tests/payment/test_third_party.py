@@ -71,7 +71,7 @@ class AcmePrinter:
 
 
 def test_a_driver_that_breaks_in_the_middle_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it has printed by then is not known: the bank is asked, and no one is told that nothing can be paid."""
+    """What it has printed by then is not known: the bank is asked, and nobody reads that nothing can be paid."""
     module = ModuleType("acme_sco.printer")
     exec(DRIVER, module.__dict__)
     install(monkeypatch, "printer", lambda url: module.AcmePrinter())

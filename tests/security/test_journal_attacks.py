@@ -173,7 +173,7 @@ def test_a_journal_that_grew_from_another_one_is_noticed(journal: Path, settings
 def test_a_command_by_hand_knows_the_units_state_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """Else the unit would refuse the new journal for ever: it alone sees the second anchor."""
+    """Else the unit would refuse the new journal permanently: it alone sees the second anchor."""
     (tmp_path / "disk").mkdir()
     (tmp_path / "state").mkdir()
     monkeypatch.setattr(lock, "UNIT_STATE", tmp_path / "state")

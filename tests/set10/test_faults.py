@@ -1,7 +1,7 @@
 """Each request between till and service is lost, answered to nobody, doubled or late; till or service is killed at it.
 
 Whatever happens: goods only for money that the bank has, money never without goods or a case, one payment and one
-cancellation at most at a time, no form that stays for ever, no thread that stays.
+cancellation at most at a time, no form or thread that stays.
 """
 
 from __future__ import annotations

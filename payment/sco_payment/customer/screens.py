@@ -17,7 +17,7 @@ class Surroundings:
     Attributes:
         expires_at_ms: wall-clock time at which the link expires, ms since the epoch.
         case: number of the attempt's case; None without one.
-        checking: the acquirer does not answer: a customer who has paid must not look at a code without a word.
+        checking: the acquirer does not answer: a customer who has paid must not look at a code alone.
         qr_with_plate: mode 2 shows the code on the screen too.
         tag_ok: mode 2: False if the tag cannot be used for this payment.
     """

@@ -1,0 +1,36 @@
+"""One PostgreSQL for a worker's tests, an empty migrated database for each test that asks for one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from sco_fleet import embedded
+from sco_fleet.database import migrate
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Server]:
+    """A server for all tests of this worker. Tests that stop or crash one start their own."""
+    if embedded.programs() is None:
+        pytest.skip("needs PostgreSQL: apt-get install postgresql")
+    with embedded.running(tmp_path_factory.mktemp("postgres")) as server:
+        with psycopg.connect(server.url(), autocommit=True) as db:
+            db.execute("CREATE DATABASE template_fleet")
+        migrate(server.url("template_fleet"))
+        yield server
+
+
+@pytest.fixture
+def database(postgres: embedded.Server) -> Iterator[str]:
+    """The URL of an empty database with the present tables."""
+    name = f"fleet_{next(_NUMBERS)}"
+    with psycopg.connect(postgres.url(), autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name} TEMPLATE template_fleet")  # type: ignore[call-overload]
+        yield postgres.url(name)
+        db.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]

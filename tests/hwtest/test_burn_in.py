@@ -55,12 +55,12 @@ def test_growth_is_a_failure() -> None:
         return BurnInReport([("nfc", "sim://")], 1.0, rounds=9, samples=samples)
 
     cache = grown(lambda at: 50 + min(at, 200) / 4)  # fills at the beginning, and stays
-    assert (cache.grows, cache.growth and cache.growth.mib) == (False, 0.0)
+    assert (cache.verdict is Verdict.FAILED, cache.growth and cache.growth.mib) == (False, 0.0)
     leak = grown(lambda at: 50 + at / 20)
-    assert leak.grows
+    assert [check.verdict for check in leak.growth_checks] == [Verdict.FAILED, Verdict.PASSED]
     assert leak.verdict is Verdict.FAILED
     assert "Memory grew by 25.0 MiB" in leak.summary
-    assert grown(lambda at: 50, lambda at: 10 + int(at) // 10).grows
+    assert grown(lambda at: 50, lambda at: 10 + int(at) // 10).verdict is Verdict.FAILED
     assert BurnInReport([], 1.0, samples=[Sample(1.0, 50.0, 10), Sample(2.0, 500.0, 10)]).growth is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from typing import TextIO
 
 import click
 
@@ -73,7 +74,7 @@ def burn_in_command(
     pause = consumption.pause_for(devices) if pause is None else pause
     try:
         for words in consumption.cost(devices, hours, pause, only):
-            click.echo(words)
+            click.echo(words, err=document == "-")
     except consumption.TooManyWrites as error:
         raise click.UsageError(str(error)) from error
     log_to(debug)
@@ -89,7 +90,7 @@ def burn_in_command(
                 stop=stop,
                 log=log,
                 limits=limits,
-                on_round=_RoundReporter(),
+                on_round=_RoundReporter(sys.stderr if document == "-" else sys.stdout),
             )
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from error
@@ -101,11 +102,12 @@ def burn_in_command(
 class _RoundReporter:
     """Prints each new failure, and the state once a minute; on a terminal the state is one line that changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._printed_at_s = float("-inf")
         self._seen = 0
         self._printed: set[tuple[str, str, str]] = set()
-        self._live = sys.stdout.isatty()
+        self._live = stream.isatty()
 
     def __call__(self, report: BurnInReport) -> None:
         """Print what a round found."""
@@ -118,10 +120,10 @@ class _RoundReporter:
         self._seen = len(report.failures)
         text = report.summary
         if self._live:
-            click.echo(f"\r\033[K{text}", nl=False)
+            click.echo(f"\r\033[K{text}", self._stream, nl=False)
         elif time.monotonic() - self._printed_at_s >= _LINE_EVERY_S:
             self._printed_at_s = time.monotonic()
-            click.echo(text)
+            click.echo(text, self._stream)
 
     def _print(self, text: str) -> None:
-        click.echo(f"\r\033[K{text}" if self._live else text)
+        click.echo(f"\r\033[K{text}" if self._live else text, self._stream)

@@ -43,8 +43,8 @@ MEANINGS: dict[str, dict[ExitStatus, str]] = {
         ExitStatus.INCOMPLETE: "nothing became worse, but something disappeared",
     },
     "history": {
-        ExitStatus.OK: "shown, and with --check: no measurement is getting worse",
-        ExitStatus.FAILED: "with --check: a measurement is getting worse",
+        ExitStatus.OK: "shown, and with `--check`: no measurement is getting worse",
+        ExitStatus.FAILED: "with `--check`: a measurement is getting worse",
         ExitStatus.WRONG_USAGE: "wrong usage, or a file that is no history",
     },
     "limits": {

@@ -6,6 +6,8 @@ It passes, is marginal, fails. Each run is a process of its own on the device's 
 from __future__ import annotations
 
 import json
+import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,12 +17,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from sco_drivers import open_printer
 from sco_hwtest import Verdict
 from sco_hwtest.cli.exit_status import ExitStatus
+from sco_hwtest.measure import times_ms
 from sco_sim.printer import VirtualPrinter
 from sco_sim.printer.control import change
 
-# A status is four answers. Each step is far from the next one: a busy machine does not turn a pass into a failure.
 LIMITS = """
 format = 1
 [printer.status]
@@ -28,11 +31,12 @@ unit = "ms"
 marginal_above = 5000
 [printer.status.model."TM-T88*"]
 unit = "ms"
-marginal_above = 25
-fail_above = 350
+marginal_above = {marginal:.0f}
+fail_above = {fail:.0f}
 advice = "look at the line"
 """
-STEPS_S = {Verdict.PASSED: 0.0, Verdict.MARGINAL: 0.02, Verdict.FAILED: 0.12}
+ANSWERS = 4
+"""Of which a status consists; each is as late as the fault control says."""
 STATUSES = {
     Verdict.PASSED: ExitStatus.OK,
     Verdict.MARGINAL: ExitStatus.MARGINAL,
@@ -50,10 +54,16 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> dict[Verdict, tuple[int, 
     """Exit status and folder of a run in each step of the regression."""
     found: dict[Verdict, tuple[int, Path]] = {}
     top = tmp_path_factory.mktemp("planted")
-    (top / "limits.toml").write_text(LIMITS)
     with VirtualPrinter(model="TM-T88V") as paper:
-        for verdict, late_s in STEPS_S.items():
-            change(paper, ["answer-late", str(late_s)])()
+        with open_printer(paper.url) as printer:
+            usual_ms = statistics.median(times_ms(printer.status, 20))
+        # Each step is far from the next one on this machine: a busy one does not turn a pass into a failure.
+        marginal_ms = max(20.0, 20 * usual_ms)
+        fail_ms = 8 * marginal_ms
+        (top / "limits.toml").write_text(LIMITS.format(marginal=marginal_ms, fail=fail_ms))
+        steps_ms = {Verdict.PASSED: 0.0, Verdict.MARGINAL: 2.5 * marginal_ms, Verdict.FAILED: 1.4 * fail_ms}
+        for verdict, status_ms in steps_ms.items():
+            change(paper, ["answer-late", str(status_ms / ANSWERS / 1000)])()
             folder = top / verdict.value
             folder.mkdir()
             done = hwtest(
@@ -73,14 +83,14 @@ def limit_check(folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("verdict", STEPS_S, ids=lambda verdict: verdict.value)
+@pytest.mark.parametrize("verdict", STATUSES, ids=lambda verdict: verdict.value)
 def test_a_slower_printer_is_marginal_and_then_fails(verdict: Verdict, bench: dict[Verdict, tuple[int, Path]]) -> None:
     status, folder = bench[verdict]
     check = limit_check(folder)
     output = (folder / "output").read_text()
     assert (status, check["verdict"]) == (STATUSES[verdict], verdict.value), output
     if verdict is not Verdict.PASSED:
-        assert check["found"].endswith("marginal above 25 ms, fails above 350 ms for TM-T88*")
+        assert re.fullmatch(r"it is .* ms; marginal above \S+ ms, fails above \S+ ms for TM-T88\*", check["found"])
         assert "do: look at the line" in output
     case = ET.parse(folder / "junit.xml").getroot().find("testsuite/testcase[@name='status-limit']")
     assert case is not None

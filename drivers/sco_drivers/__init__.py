@@ -36,6 +36,7 @@ from sco_drivers.urls import DeviceUrl, Traits, opener
 
 if TYPE_CHECKING:
     from sco_drivers.display import DisplayedCode, QrDisplay
+    from sco_drivers.identity import DeviceIdentity
     from sco_drivers.nfc import TagContents, TagReader
     from sco_drivers.printer import (
         Line,
@@ -61,6 +62,7 @@ __all__ = [
     "DeviceClosed",
     "DeviceError",
     "DeviceGone",
+    "DeviceIdentity",
     "DeviceNotFound",
     "DevicePermission",
     "DeviceProtocolError",
@@ -107,6 +109,7 @@ __all__ = [
 
 _LAZY = {
     "display": ("DisplayedCode", "QrDisplay"),
+    "identity": ("DeviceIdentity",),
     "nfc": ("TagContents", "TagReader"),
     "printer": (
         *("Line", "PrintOutcome", "PrintResult", "Printer", "PrinterHealth", "PrinterStatus"),

@@ -17,6 +17,8 @@ from typing import TextIO
 
 from sco_hwtest import consumption
 from sco_hwtest.burn_in_results import KEPT_FAILURES, SAMPLES, BurnInReport, Failure, Sample, Tally
+from sco_hwtest.limits import Limits
+from sco_hwtest.limits_file import default_limits
 from sco_hwtest.results import CheckResult, Kind, Verdict
 from sco_hwtest.runner import CHECK_TIMEOUT_S, NullProgress, machine, run_suite
 
@@ -78,6 +80,7 @@ def run_burn_in(
     check_timeout_s: float = CHECK_TIMEOUT_S,
     stop: threading.Event | None = None,
     log: str | Path | None = None,
+    limits: Limits | None = None,
     on_round: Callable[[BurnInReport], None] | None = None,
 ) -> BurnInReport:
     """Run the suites of `devices` round after round for `hours`. Limits this process to one memory pool (glibc).
@@ -89,6 +92,7 @@ def run_burn_in(
         check_timeout_s: a check that takes longer counts as hung.
         stop: set it to end after the current check.
         log: file to which each failure is appended at once, one JSON object a line.
+        limits: of the growth of memory and open files; those that the package brings if None.
         on_round: called after each round.
 
     Raises:
@@ -96,14 +100,14 @@ def run_burn_in(
     """
     stop = threading.Event() if stop is None else stop
     pause_s = consumption.pause_for(devices) if pause_s is None else pause_s
-    report = BurnInReport(list(devices), hours, machine())
+    report = BurnInReport(list(devices), hours, machine(), limits=default_limits() if limits is None else limits)
     _use_one_memory_pool()
     with Path(log).open("a", encoding="utf-8") if log is not None else nullcontext() as file:
         work = _BurnIn(report, file)
         end = time.monotonic() + hours * 3600
         while not stop.is_set():
             for kind, url in devices:
-                run_suite(
+                of_device = run_suite(
                     kind,
                     url,
                     progress=_Round(work, kind, url),
@@ -111,7 +115,10 @@ def run_burn_in(
                     check_timeout_s=check_timeout_s,
                     stop=stop,
                     measure=False,
+                    identify=report.rounds == 0,
                 )
+                if report.rounds == 0:
+                    report.identities[kind, url] = of_device.identity
             if stop.is_set():
                 break
             report.rounds += 1

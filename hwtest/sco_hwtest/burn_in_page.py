@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from html import escape
 
+from sco_drivers.identity import DeviceIdentity
 from sco_hwtest.burn_in_results import KEPT_FAILURES, BurnInReport, Failure, Tally
-from sco_hwtest.page import facts, page, verdict_box, words
+from sco_hwtest.page import facts, identity, page, verdict_box, words
 from sco_hwtest.results import KIND_LABELS, Verdict, format_duration
 
 _WIDE, _HIGH = 1000, 180
@@ -24,9 +25,10 @@ def html(report: BurnInReport) -> str:
     parts = [verdict_box(report.verdict, report.summary), facts(rows), _failures(report)]
     for kind, url in report.devices:
         tallies = [tally for tally in report.tallies.values() if (tally.kind, tally.url) == (kind, url)]
+        known = identity(report.identities.get((kind, url), DeviceIdentity()))
         parts.append(
             f'<section class="card"><header><h2>{KIND_LABELS[kind]}</h2><code class="url">{escape(url)}</code></header>'
-            f"{_tallies(tallies)}</section>"
+            f"{known}{_tallies(tallies)}</section>"
         )
     parts.append(_memory(report))
     return page(f"Burn-in, {began}", "".join(parts))

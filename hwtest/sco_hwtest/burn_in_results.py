@@ -13,11 +13,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from sco_hwtest.results import FORMAT, Kind, Verdict, format_duration, worst
+from sco_drivers.identity import DeviceIdentity
+from sco_hwtest.limits import Limits, judged
+from sco_hwtest.limits_file import default_limits
+from sco_hwtest.results import FORMAT, CheckResult, Kind, Verdict, format_duration, worst
 
 KEPT_FAILURES = 1000
-GROWTH_MIB = 16.0
-GROWTH_FILES = 16
 _MIN_SAMPLES = 8
 SAMPLES = 400
 _STEPS_A_DECADE = 40
@@ -59,6 +60,11 @@ class Tally:
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     times: Times = field(default_factory=Times)
     last_found: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its rounds."""
+        return worst(verdict for verdict, count in self.verdicts.items() if count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,8 @@ class BurnInReport:
         tallies: one for each check of each device.
         failures: the first `KEPT_FAILURES`; `failed` counts all.
         samples: memory and open files over time.
+        identities: what each device reported in the first round.
+        limits: of the growth of memory and open files.
     """
 
     devices: list[tuple[Kind, str]]
@@ -122,6 +130,8 @@ class BurnInReport:
     failures: list[Failure] = field(default_factory=list)
     failed: int = 0
     samples: list[Sample] = field(default_factory=list)
+    identities: dict[tuple[Kind, str], DeviceIdentity] = field(default_factory=dict)
+    limits: Limits = field(default_factory=default_limits)
 
     @property
     def checks(self) -> int:
@@ -148,19 +158,24 @@ class BurnInReport:
         )
 
     @property
-    def grows(self) -> bool:
-        """Whether the growth is more than a healthy process shows."""
+    def growth_checks(self) -> list[CheckResult]:
+        """The growth of memory and open files against their limits; empty if the run was too short."""
         growth = self.growth
-        return growth is not None and (growth.mib > GROWTH_MIB or growth.files > GROWTH_FILES)
+        if growth is None:
+            return []
+        values = {"memory-growth": growth.mib, "open-files-growth": float(growth.files)}
+        pairs = [(self.limits.of("burn-in", name), value) for name, value in values.items()]
+        return [judged(limit, value) for limit, value in pairs if limit is not None]
 
     @property
     def verdict(self) -> Verdict:
         """FAILED for any failure or growth; NOT_RUN if a check could not run, or no round was complete."""
-        if self.failed or self.grows:
+        if self.failed:
             return Verdict.FAILED
         return worst(
             (
                 *(verdict for tally in self.tallies.values() for verdict in tally.verdicts),
+                *(check.verdict for check in self.growth_checks),
                 Verdict.PASSED if self.rounds else Verdict.NOT_RUN,
             )
         )
@@ -175,6 +190,7 @@ class BurnInReport:
         if growth is not None:
             text += f" Memory grew by {growth.mib:.1f} MiB, open files by {growth.files}."
         left_out = sum(1 for tally in self.tallies.values() if tally.verdicts[Verdict.NOT_RUN])
+        text += "".join(f" {check.name}: {check.verdict.value}." for check in self.growth_checks if check.found)
         return text + (f" Checks that could not run: {left_out}." if left_out else "")
 
     def as_json(self) -> dict[str, Any]:
@@ -190,6 +206,14 @@ class BurnInReport:
             "rounds": self.rounds,
             "failed": self.failed,
             "machine": self.machine,
+            "devices": [
+                {"kind": kind, "url": url, "identity": self.identities.get((kind, url), DeviceIdentity()).known}
+                for kind, url in self.devices
+            ],
+            "growth": [
+                {"name": check.name, "verdict": check.verdict.value, "found": check.found}
+                for check in self.growth_checks
+            ],
             "checks": [
                 {
                     "kind": tally.kind,

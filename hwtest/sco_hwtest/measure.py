@@ -1,7 +1,7 @@
 """Figures and pictures of one open device, and questions to the operator about it.
 
 Each function takes an open device and fills in its report. A tag's content is restored. Times are wall times of the
-public call, in ms unless the unit says otherwise.
+public call, in ms unless the unit says otherwise; `measurements` names what is measured.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from sco_drivers import DisplayedCode, open_printer
 from sco_drivers.printer import Line, Style, Ticket
-from sco_drivers.screen.layout import MIN_MODULE_MM
 from sco_hwtest import questions
 from sco_hwtest.contracts.display import link_of
 from sco_hwtest.contracts.screen import SUM, look, scenes
+from sco_hwtest.measurements import figure
 from sco_hwtest.pictures import contact_sheet, png_of
 from sco_hwtest.questions import Answer, Operator, Question
-from sco_hwtest.results import CheckResult, DeviceReport, Figure, Kind, Picture, Verdict
+from sco_hwtest.results import CheckResult, DeviceReport, Kind, Picture, Verdict
 from sco_payment.customer.texts import RUSSIAN
 from sco_sim.printer import SimulatedPrinter
 
@@ -42,21 +42,22 @@ LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=1000000
 _STATUS_ROUNDS = 20
 _READ_ROUNDS = 10
 _WRITE_ROUNDS = 3
-_SCENE_ROUNDS = 3
+"""Each wears the tag."""
+_SCENE_ROUNDS = 5
 _SPIN_S = 1.5
 _PAPER_PX = 520
 
 Measure = Callable[[Any, DeviceReport, Operator], None]
 
 
-def median_ms(call: Callable[[], object], rounds: int) -> float:
-    """The median time of `call`, in ms."""
+def times_ms(call: Callable[[], object], rounds: int) -> list[float]:
+    """How long `call` took each time, in ms."""
     took = []
     for _ in range(rounds):
         start = time.perf_counter()
         call()
         took.append((time.perf_counter() - start) * 1000)
-    return statistics.median(took)
+    return took
 
 
 def ask(report: DeviceReport, operator: Operator, question: Question) -> None:
@@ -93,7 +94,7 @@ def _ticket() -> Ticket:
 def printer(device: Printer, report: DeviceReport, operator: Operator) -> None:
     """Status latency, print time, bytes sent, the paper, three questions. Prints one ticket."""
     _health(device, report)
-    report.figures.append(Figure(f"status, median of {_STATUS_ROUNDS}", median_ms(device.status, _STATUS_ROUNDS), "ms"))
+    report.figures.append(figure("printer", "status", times_ms(device.status, _STATUS_ROUNDS)))
     sent = _Counted(device)
     ticket = _ticket()
     start = time.perf_counter()
@@ -112,9 +113,9 @@ def printer(device: Printer, report: DeviceReport, operator: Operator) -> None:
     )
     if verdict is Verdict.PASSED:
         report.about["evidence of printing"] = result.evidence
-        report.figures.append(Figure("a payment ticket, until it is known to be printed", took, "s"))
+        report.figures.append(figure("printer", "ticket", [took]))
     if sent.total:
-        report.figures.append(Figure("bytes sent for it", sent.total, "B", "status questions included"))
+        report.figures.append(figure("printer", "ticket-bytes", [sent.total], "status questions included"))
     if result.replaced:
         report.about["characters that its code page lacks"] = result.replaced
     _paper(device, report, ticket, printed=verdict is Verdict.PASSED)
@@ -124,11 +125,8 @@ def printer(device: Printer, report: DeviceReport, operator: Operator) -> None:
 
 
 def _health(device: Printer, report: DeviceReport) -> None:
-    """Its identity and state, as it reports them."""
+    """Its state, as it reports it."""
     health = device.health()
-    for entry in fields(health.identity):
-        if word := getattr(health.identity, entry.name):
-            report.about[entry.name] = word
     for entry in fields(health.status):
         report.about[entry.name.replace("_", " ")] = getattr(health.status, entry.name).value
     report.about["ready"] = health.ready.value
@@ -204,13 +202,12 @@ def nfc(device: TagReader, report: DeviceReport, operator: Operator) -> None:
         "protection": "permanently locked" if contents.locked else "password" if contents.protected else "open",
         "carries": contents.uri or ("nothing" if not contents.ndef else "data that is not a link"),
     }
-    report.figures.append(Figure(f"read, median of {_READ_ROUNDS}", median_ms(device.read, _READ_ROUNDS), "ms"))
+    report.figures.append(figure("nfc", "read", times_ms(device.read, _READ_ROUNDS)))
     carried = contents.uri
     if contents.writable and (carried or not contents.ndef):
         _write_times(device, report, contents)
     elif carried:
-        took = median_ms(lambda: device.verify(carried), _READ_ROUNDS)
-        report.figures.append(Figure(f"verify, median of {_READ_ROUNDS}", took, "ms"))
+        report.figures.append(figure("nfc", "verify", times_ms(lambda: device.verify(carried), _READ_ROUNDS)))
     report.dumps["Tag memory: the message"] = dump(device.read().ndef)
     _tag_picture(device, report)
     if carried:
@@ -222,10 +219,10 @@ def _write_times(device: TagReader, report: DeviceReport, before: TagContents) -
     took: list[float] = []
     try:
         device.write_uri(LINK, uid=before.uid)
-        same = median_ms(lambda: device.write_uri(LINK, uid=before.uid), _WRITE_ROUNDS)
-        verify = median_ms(lambda: device.verify(LINK, uid=before.uid), _READ_ROUNDS)
-        for link in (changed, LINK, changed):
-            took.append(median_ms(lambda link=link: device.write_uri(link, uid=before.uid), 1))  # type: ignore[misc]
+        same = times_ms(lambda: device.write_uri(LINK, uid=before.uid), _WRITE_ROUNDS)
+        verify = times_ms(lambda: device.verify(LINK, uid=before.uid), _READ_ROUNDS)
+        for link in (changed, LINK, changed)[:_WRITE_ROUNDS]:
+            took += times_ms(lambda link=link: device.write_uri(link, uid=before.uid), 1)  # type: ignore[misc]
         report.dumps["Tag memory: with the test link"] = dump(device.read().ndef)
         _tag_picture(device, report)
     finally:
@@ -234,9 +231,9 @@ def _write_times(device: TagReader, report: DeviceReport, before: TagContents) -
         else:
             device.clear(uid=before.uid)
     report.figures += [
-        Figure(f"verify a link, median of {_READ_ROUNDS}", verify, "ms"),
-        Figure(f"write a changed link and read it back, median of {len(took)}", statistics.median(took), "ms"),
-        Figure(f"write the link that it already has, median of {_WRITE_ROUNDS}", same, "ms", "no page is written"),
+        figure("nfc", "verify", verify),
+        figure("nfc", "write", took),
+        figure("nfc", "rewrite", same, "no page is written"),
     ]
 
 
@@ -271,31 +268,26 @@ def screen(device: Screen, report: DeviceReport, operator: Operator) -> None:
     """Time of each scene, size of a code's module, frame rate of the spinner, pictures, two questions."""
     wide, high = device.size
     report.about["size"] = f"{wide}x{high} px"
-    took: dict[str, float] = {}
+    took: dict[str, list[float]] = {}
     shots: dict[str, Image] = {}
+    modules: list[float] = []
     for scene in scenes():
-        took[scene.name] = median_ms(lambda scene=scene: device.show(scene), _SCENE_ROUNDS)  # type: ignore[misc]
+        took[scene.name] = times_ms(lambda scene=scene: device.show(scene), _SCENE_ROUNDS)  # type: ignore[misc]
         shots[scene.name] = look(device)
         module = getattr(device, "module_mm", None) if scene.qr else None
-        if scene.qr and module is None:
-            report.about["size of the display"] = (
-                "not known: add mm=WIDTHxHEIGHT to the URL to have the code's size checked"
-            )
-        elif module is not None:
-            report.figures.append(Figure("module of the code", module, "mm", f"{MIN_MODULE_MM} or more"))
-            report.checks.append(
-                CheckResult(
-                    "code-is-large-enough",
-                    f"A module of the code is at least {MIN_MODULE_MM} mm on the display.",
-                    Verdict.PASSED if module >= MIN_MODULE_MM else Verdict.FAILED,
-                    found="" if module >= MIN_MODULE_MM else f"it is {module:.2f} mm",
-                    to_do="" if module >= MIN_MODULE_MM else "use a larger display, or a lower resolution",
-                )
-            )
+        modules += [module] if module is not None else []
+    if modules:
+        report.figures.append(figure("screen", "module", [min(modules)], "the smallest"))
+    else:
+        report.about["size of the display"] = (
+            "not known: add mm=WIDTHxHEIGHT to the URL to have the code's size checked"
+        )
+    medians = {name: statistics.median(times) for name, times in took.items()}
+    slowest = max(medians, key=lambda name: medians[name])
     report.figures += [
-        Figure("a payment scene with its code, median", took["qr"], "ms"),
-        Figure("the slowest scene", max(took.values()), "ms", max(took, key=lambda name: took[name])),
-        Figure("any scene, median", statistics.median(took.values()), "ms"),
+        figure("screen", "payment-scene", took["qr"]),
+        figure("screen", "slowest-scene", took[slowest], slowest),
+        figure("screen", "scenes", [*medians.values()]),
     ]
     _spin(device, report)
     _scene_pictures(report, shots)
@@ -312,9 +304,8 @@ def _spin(device: Any, report: DeviceReport) -> None:
     device.show(next(scene for scene in scenes() if scene.name == "wait"))
     before, start = simulator.frames, time.perf_counter()
     time.sleep(_SPIN_S)
-    report.figures.append(
-        Figure("frame rate of the spinner", (simulator.frames - before) / (time.perf_counter() - start), "1/s")
-    )
+    rate = (simulator.frames - before) / (time.perf_counter() - start)
+    report.figures.append(figure("screen", "spinner", [rate]))
 
 
 def _scene_pictures(report: DeviceReport, shots: dict[str, Image]) -> None:
@@ -349,8 +340,8 @@ def touch(device: Any, report: DeviceReport, operator: Operator) -> None:
         off = max(off, abs(tap.x - x), abs(tap.y - y))
         time.sleep(0.1)  # longer than a bounce
     report.figures += [
-        Figure(f"from tap to report, median of {_READ_ROUNDS}", statistics.median(took), "ms"),
-        Figure("largest position error", off, "px"),
+        figure("touch", "tap", took),
+        figure("touch", "position-error", [off]),
     ]
 
 
@@ -360,8 +351,8 @@ def touch(device: Any, report: DeviceReport, operator: Operator) -> None:
 def display(device: QrDisplay, report: DeviceReport, operator: Operator) -> None:
     """How long a code takes to be sent, a picture of a simulated display, four questions."""
     codes = itertools.count(256)  # the longest that a phone still reads on a small display
-    took = median_ms(lambda: device.show_code(DisplayedCode(link_of(next(codes)))), _SCENE_ROUNDS)
-    report.figures.append(Figure("sending a code of 256 bytes, median", took, "ms", "sent, not shown"))
+    took = times_ms(lambda: device.show_code(DisplayedCode(link_of(next(codes)))), _SCENE_ROUNDS)
+    report.figures.append(figure("display", "code", took, "sent, not shown"))
     device.show_code(DisplayedCode(LINK, SUM, RUSSIAN.pay))
     simulator = getattr(device, "simulator", None)
     if simulator is not None and simulator.wait(lambda face: face.link == LINK):

@@ -7,11 +7,19 @@ from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 
+from sco_drivers.identity import DeviceIdentity
 from sco_hwtest.results import Verdict
 
-MARKS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.NOT_ANSWERED: "?", Verdict.NOT_RUN: "–"}
+MARKS = {
+    Verdict.PASSED: "✓",
+    Verdict.MARGINAL: "!",
+    Verdict.FAILED: "✗",
+    Verdict.NOT_ANSWERED: "?",
+    Verdict.NOT_RUN: "–",
+}
 _HEADLINES = {
     Verdict.PASSED: "Passed",
+    Verdict.MARGINAL: "Marginal",
     Verdict.FAILED: "Failed",
     Verdict.NOT_ANSWERED: "Not finished",
     Verdict.NOT_RUN: "Not finished",
@@ -41,6 +49,12 @@ def facts(rows: Iterable[tuple[str, str]]) -> str:
     """Labels with texts, side by side."""
     cells = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(words)}</dd></div>" for label, words in rows)
     return f'<dl class="facts">{cells}</dl>'
+
+
+def identity(of: DeviceIdentity) -> str:
+    """What is known of a device; empty if nothing is."""
+    rows = [("serial number" if name == "serial" else name, word) for name, word in of.known.items()]
+    return facts(rows) if rows else ""
 
 
 def css_class(verdict: Verdict) -> str:

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
-_WORDS = {Verdict.PASSED: "ok", Verdict.FAILED: "FAIL", Verdict.NOT_ANSWERED: "open", Verdict.NOT_RUN: "NOT RUN"}
+_WORDS = {
+    Verdict.PASSED: "ok",
+    Verdict.MARGINAL: "MARGIN",
+    Verdict.FAILED: "FAIL",
+    Verdict.NOT_ANSWERED: "open",
+    Verdict.NOT_RUN: "NOT RUN",
+}
 
 
 class ProgressWithPause(Progress, Protocol):
@@ -62,6 +68,7 @@ class LiveLines:
 
     _STYLES: ClassVar = {
         Verdict.PASSED: ("[green]✓[/]", ""),
+        Verdict.MARGINAL: ("[yellow]![/]", "yellow"),
         Verdict.FAILED: ("[bold red]✗[/]", "red"),
         Verdict.NOT_ANSWERED: ("[yellow]?[/]", "yellow"),
         Verdict.NOT_RUN: ("[yellow]–[/]", "yellow"),

@@ -1,4 +1,4 @@
-"""The result of a run: checks, figures and pictures of each device, and the verdict. Plain data.
+"""The result of a run: identity, checks, figures and pictures of each device, and the verdict. Plain data.
 
 `report` writes it as a page and as JSON.
 """
@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
+
+from sco_drivers.identity import DeviceIdentity
 
 Kind = Literal["printer", "nfc", "screen", "touch", "display"]
 KINDS: tuple[Kind, ...] = ("printer", "nfc", "screen", "touch", "display")
@@ -29,6 +31,7 @@ class Verdict(Enum):
     """The result of a check."""
 
     PASSED = "passed"
+    MARGINAL = "marginal"  # a measurement within its limits, and close to them
     FAILED = "failed"
     NOT_ANSWERED = "not answered"  # a question that the operator did not answer
     NOT_RUN = "not run"  # `found` says why
@@ -59,12 +62,22 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number, e.g. `Figure("status, median of 20", 3.1, "ms")`."""
+    """One measured number, e.g. `Figure("status, median of 20", 3.1, "ms")`.
+
+    Attributes:
+        name: for people.
+        value: the median of the samples, in `unit`.
+        note: what else to know.
+        measurement: its stable name, for limits and scripts; empty for a number that is none.
+        samples: what was measured, in the order it was taken.
+    """
 
     name: str
     value: float
     unit: str
     note: str = ""
+    measurement: str = ""
+    samples: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,8 @@ class DeviceReport:
 
     Attributes:
         kind, url: which device.
-        about: what it reports of itself, label to text.
+        identity: maker, model, serial number and firmware, as far as the device reports them.
+        about: what else it reports of itself, label to text.
         checks: in the order they ran; the first is `opens`.
         figures, pictures: what was measured and seen.
         dumps: caption to text in fixed-width columns, e.g. a tag's memory.
@@ -103,6 +117,7 @@ class DeviceReport:
     figures: list[Figure] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     dumps: dict[str, str] = field(default_factory=dict)
+    identity: DeviceIdentity = field(default_factory=DeviceIdentity)
 
     @property
     def verdict(self) -> Verdict:
@@ -119,6 +134,7 @@ class DeviceReport:
             "kind": self.kind,
             "url": self.url,
             "verdict": self.verdict.value,
+            "identity": self.identity.known,
             "about": self.about,
             "checks": [
                 {
@@ -133,7 +149,14 @@ class DeviceReport:
                 for check in self.checks
             ],
             "figures": [
-                {"name": figure.name, "value": figure.value, "unit": figure.unit, "note": figure.note}
+                {
+                    "name": figure.name,
+                    "value": figure.value,
+                    "unit": figure.unit,
+                    "note": figure.note,
+                    "measurement": figure.measurement,
+                    "samples": list(figure.samples),
+                }
                 for figure in self.figures
             ],
             "pictures": [
@@ -144,13 +167,13 @@ class DeviceReport:
         }
 
 
-_WORST = (Verdict.FAILED, Verdict.NOT_RUN, Verdict.NOT_ANSWERED, Verdict.PASSED)
+WORST_FIRST = (Verdict.FAILED, Verdict.NOT_RUN, Verdict.NOT_ANSWERED, Verdict.MARGINAL, Verdict.PASSED)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Failed before not run, not answered and passed; NOT_RUN if there are no verdicts."""
+    """The first of `WORST_FIRST` that is among them; NOT_RUN if there are no verdicts."""
     found = set(verdicts)
-    return next((verdict for verdict in _WORST if verdict in found), Verdict.NOT_RUN)
+    return next((verdict for verdict in WORST_FIRST if verdict in found), Verdict.NOT_RUN)
 
 
 @dataclass(slots=True)
@@ -220,6 +243,7 @@ def summary_of(verdicts: Sequence[Verdict], interrupted: bool) -> str:
     open_ends = [
         _several(count[Verdict.NOT_RUN], "check was not run", "checks were not run"),
         _several(count[Verdict.NOT_ANSWERED], "question was not answered", "questions were not answered"),
+        _several(count[Verdict.MARGINAL], "measurement is marginal", "measurements are marginal"),
     ]
     rest = " and ".join(words for words in open_ends if words)
     if count[Verdict.FAILED]:

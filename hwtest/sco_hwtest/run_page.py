@@ -6,11 +6,12 @@ import base64
 import time
 from html import escape
 
-from sco_hwtest.page import MARKS, css_class, facts, page, table_of, verdict_box, words
+from sco_hwtest.page import MARKS, css_class, facts, identity, page, table_of, verdict_box, words
 from sco_hwtest.results import KIND_LABELS, CheckResult, DeviceReport, Figure, Picture, Report, Verdict, format_duration
 
 _SHOWN_FAILURES = 3
 """Of a device, on the first screen."""
+_ORDER = (Verdict.FAILED, Verdict.MARGINAL, Verdict.NOT_ANSWERED, Verdict.NOT_RUN)
 _HALF_PX, _PAGE_PX = 520, 1070
 """Up to how many px two pictures stand side by side, and how wide the page's cards are."""
 
@@ -45,8 +46,9 @@ def _devices(report: Report) -> str:
 
 
 def _why(device: DeviceReport) -> str:
-    """What failed with what to do about it, then what is missing; the counts where all passed."""
-    failed = [check for check in device.checks if check.verdict is Verdict.FAILED]
+    """What failed or is marginal with what to do about it, then what is missing; the counts where all passed."""
+    shown = (Verdict.FAILED, Verdict.MARGINAL)
+    failed = [check for verdict in shown for check in device.checks if check.verdict is verdict]
     parts = [
         f"<div><b>{escape(check.name)}</b>: {words(check.found)}"
         + (f'<div class="todo">Do: {words(check.to_do)}</div>' if check.to_do else "")
@@ -76,7 +78,7 @@ def _device(device: DeviceReport, anchor: str) -> str:
     chip = f'<span class="chip {css_class(device.verdict)}">{escape(", ".join(counts))}</span>'
     head = (
         f'<header><h2>{escape(KIND_LABELS[device.kind])}</h2><code class="url">{escape(device.url)}</code>'
-        f'<span class="grow"></span>{chip}</header>'
+        f'<span class="grow"></span>{chip}</header>{identity(device.identity)}'
     )
     about = table_of(device.about.items())
     figures = _figures(device.figures)
@@ -94,12 +96,11 @@ def _folded(summary: str, body: str) -> str:
 
 def _checks(checks: list[CheckResult]) -> str:
     """What failed first; checks left out for the same reason share a row; those that passed are folded."""
-    order = (Verdict.FAILED, Verdict.NOT_ANSWERED, Verdict.NOT_RUN)
     passed = [check for check in checks if check.verdict is Verdict.PASSED]
-    rest = sorted((check for check in checks if check not in passed), key=lambda check: order.index(check.verdict))
+    rest = sorted((check for check in checks if check not in passed), key=lambda one: _ORDER.index(one.verdict))
     groups: dict[object, list[CheckResult]] = {}
     for check in rest:
-        left_out = check.verdict is not Verdict.FAILED
+        left_out = check.verdict in (Verdict.NOT_ANSWERED, Verdict.NOT_RUN)
         groups.setdefault((check.verdict, check.found, check.to_do) if left_out else check.name, []).append(check)
     rows = "".join(_row(group[0]) if len(group) == 1 else _left_out(group) for group in groups.values())
     shown = f"<table>{rows}</table>" if rows else ""

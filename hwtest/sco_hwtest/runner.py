@@ -6,24 +6,31 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
-from sco_drivers.errors import DeviceBusy, DeviceError, DeviceNotFound, DevicePermission
+from sco_drivers.errors import DeviceError
+from sco_drivers.identity import DeviceIdentity
+from sco_hwtest import identity
+from sco_hwtest.advice import advice
 from sco_hwtest.contracts.check import CannotRun, Check
-from sco_hwtest.discovery import discover
+from sco_hwtest.host_load import CpuWaiting
+from sco_hwtest.limits import Limits, judge
+from sco_hwtest.limits_file import default_limits
 from sco_hwtest.manual import tap_the_buttons
-from sco_hwtest.measure import MEASURES
+from sco_hwtest.measure import MEASURES, times_ms
+from sco_hwtest.measurements import CPU_WAITING, figure
 from sco_hwtest.questions import Operator, unattended
-from sco_hwtest.results import CheckResult, DeviceReport, Figure, Kind, Report, Verdict
+from sco_hwtest.results import CheckResult, DeviceReport, Kind, Report, Verdict
 from sco_hwtest.suites import missing_library, opener, suite_of
 
 CHECK_TIMEOUT_S = 180.0
 """A check that takes longer counts as hung."""
 
 
+_OPENINGS = 3
 _MEASURING = ("measurements", "The measurements complete.")
 
 
@@ -65,6 +72,7 @@ def run(
     faults: bool = False,
     check_timeout_s: float = CHECK_TIMEOUT_S,
     stop: threading.Event | None = None,
+    limits: Limits | None = None,
 ) -> Report:
     """Run the contract suite and the measurements of each device.
 
@@ -77,6 +85,7 @@ def run(
             fault; a simulated device makes it by itself.
         check_timeout_s: a check that takes longer counts as hung, and the device's other checks are not run.
         stop: set it to end after the current check.
+        limits: of the measurements; those that the package brings if None.
 
     Returns:
         The report. A device that cannot be opened is in it as a failure with advice.
@@ -99,6 +108,7 @@ def run(
                 check_timeout_s=check_timeout_s,
                 stop=stop,
                 screen=screens[0] if screens else None,
+                limits=limits,
             )
         )
     report.seconds = time.perf_counter() - start
@@ -118,12 +128,15 @@ def run_suite(
     stop: threading.Event | None = None,
     screen: str | None = None,
     measure: bool = True,
+    identify: bool = True,
+    limits: Limits | None = None,
 ) -> DeviceReport:
     """Run one device's suite; see `run`.
 
     Args:
         screen: URL of the screen under a touch panel, which shows the operator what to tap.
         measure: take measurements and ask the operator too.
+        identify: ask the device for its model, serial number and firmware.
     """
     return _Run(
         DeviceReport(kind, url),
@@ -133,7 +146,8 @@ def run_suite(
         check_timeout_s,
         threading.Event() if stop is None else stop,
         screen,
-    ).whole(faults=faults, measure=measure)
+        default_limits() if limits is None else limits,
+    ).whole(faults=faults, measure=measure, identify=identify)
 
 
 class _Run:
@@ -146,6 +160,7 @@ class _Run:
         timeout_s: float,
         stop: threading.Event,
         screen: str | None,
+        limits: Limits,
     ) -> None:
         self._report = report
         self._operator = operator
@@ -154,9 +169,10 @@ class _Run:
         self._timeout_s = timeout_s
         self._stop = stop
         self._screen = screen
+        self._limits = limits
         self._hung = ""
 
-    def whole(self, *, measure: bool, faults: bool) -> DeviceReport:
+    def whole(self, *, measure: bool, faults: bool, identify: bool) -> DeviceReport:
         kind, url = self._report.kind, self._report.url
         suite, missing = None, None
         try:
@@ -178,6 +194,8 @@ class _Run:
                 rest.append(_MEASURING)
             self._skip(rest, "the device could not be opened")
             return self._report
+        if identify:
+            self._identify()
         for check in checks:
             if self._stop.is_set():
                 break
@@ -195,7 +213,7 @@ class _Run:
         return self._report
 
     def _opens(self) -> bool:
-        """The first check; its duration is the first figure."""
+        """The first check."""
         what = "The device can be opened by its URL."
         self._progress.begins("opens")
         start = time.perf_counter()
@@ -203,10 +221,19 @@ class _Run:
         took = time.perf_counter() - start
         if error is None:
             self._end(CheckResult("opens", what, Verdict.PASSED, took))
-            self._report.figures.append(Figure("opening and closing it", took * 1000, "ms"))
             return True
         self._end(self._judged("opens", what, took, error))
         return False
+
+    def _identify(self) -> None:
+        """Ask the device what it is. One that does not report it has no identity, which is no failure."""
+        kind, url = self._report.kind, self._report.url
+        found: list[DeviceIdentity] = []
+        error = self._limited(lambda: found.append(identity.identify(kind, url)))
+        if found:
+            self._report.identity = found[0]
+        elif isinstance(error, _Hung):
+            self._hung = "reporting its identity"
 
     def _check(
         self,
@@ -286,14 +313,21 @@ class _Run:
                 return
         # Not in a thread with a timeout: the operator may need any time to answer.
         error = self._caught(self._measured)
+        self._report.checks += judge(self._report, self._limits)
         for result in self._report.checks[reported:]:
             self._progress.ends(result)
         if error is not None:
             self._end(self._judged(name, what, time.perf_counter() - start, error))
 
     def _measured(self) -> None:
-        with opener(self._report.kind)(self._report.url) as device:
-            MEASURES[self._report.kind](device, self._report, self._operator)
+        kind, url = self._report.kind, self._report.url
+        waiting = CpuWaiting()
+        openings = times_ms(lambda: opener(kind)(url).close(), _OPENINGS)
+        self._report.figures.append(figure(kind, "opening", openings))
+        with opener(kind)(url) as device:
+            MEASURES[kind](device, self._report, self._operator)
+            if (percent := waiting.percent) is not None:
+                self._report.figures.append(figure(kind, CPU_WAITING, [percent]))
 
     @staticmethod
     def _caught(work: Callable[[], None]) -> Exception | None:
@@ -314,32 +348,6 @@ class _Run:
 
 class _Hung(Exception):
     """A check did not return in time."""
-
-
-def advice(kind: Kind, url: str, error: DeviceError) -> str:
-    """What to do about a device's error: its own hint, and what discovery finds about the device."""
-    words = [error.hint] if error.hint else []
-    if not isinstance(error, (DeviceNotFound, DevicePermission, DeviceBusy)):
-        return "; ".join(words)
-    with suppress(Exception):  # advice must not break the report
-        place = url.split("://", 1)[-1].split("?")[0]
-        kinds = (kind, "serial") if kind in ("printer", "nfc", "display") else (kind,)
-        found = discover().found
-        mine = [
-            one
-            for one in found
-            if any(place and place in address.url for address in one.urls)
-            or any(file.path == place for file in one.files)
-        ]
-        for one in mine:
-            words += [f"{problem.found}: {problem.to_do}" for problem in one.problems]
-        if isinstance(error, DeviceNotFound) and not mine and url.split("://")[0] not in ("tcp", "udp", "sim"):
-            others = [one.urls[0].url for one in found if one.urls and not one.problems and one.kind in kinds]
-            if others:
-                words.append(f"plugged in: {', '.join(others)}")
-            elif "sco-hwtest discover" not in error.hint:
-                words.append("see sco-hwtest discover")
-    return "; ".join(words)
 
 
 def machine() -> dict[str, str]:

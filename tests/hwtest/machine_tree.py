@@ -104,7 +104,7 @@ class MachineTree:
         if lp is not None:
             self.driver(interface, "usblp")
             path = str((interface / f"usbmisc/lp{lp}").relative_to(self.root / "sys/devices"))
-            self.device(path, "usbmisc", uevent=f"DEVNAME=usb/lp{lp}\n")
+            self.link(f"sys/class/usbmisc/lp{lp}", self.device(path, "usbmisc", uevent=f"DEVNAME=usb/lp{lp}\n"))
             self.node(f"usb/lp{lp}", mode)
         return device
 

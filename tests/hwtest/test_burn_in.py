@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from sco_hwtest import BurnInReport, Verdict, consumption, run_burn_in, write_html, write_json
 from sco_hwtest.burn_in_results import Failure, Sample, Tally, Times
 from sco_hwtest.cli.main import main
+from sco_hwtest.limits_file import limits_from_text
 from sco_sim.nfc.pn532 import VirtualReader
 
 
@@ -55,13 +56,29 @@ def test_growth_is_a_failure() -> None:
         return BurnInReport([("nfc", "sim://")], 1.0, rounds=9, samples=samples)
 
     cache = grown(lambda at: 50 + min(at, 200) / 4)  # fills at the beginning, and stays
-    assert (cache.grows, cache.growth and cache.growth.mib) == (False, 0.0)
+    assert (cache.verdict is Verdict.FAILED, cache.growth and cache.growth.mib) == (False, 0.0)
     leak = grown(lambda at: 50 + at / 20)
-    assert leak.grows
+    assert [check.verdict for check in leak.growth_checks] == [Verdict.FAILED, Verdict.PASSED]
     assert leak.verdict is Verdict.FAILED
     assert "Memory grew by 25.0 MiB" in leak.summary
-    assert grown(lambda at: 50, lambda at: 10 + int(at) // 10).grows
+    assert grown(lambda at: 50, lambda at: 10 + int(at) // 10).verdict is Verdict.FAILED
     assert BurnInReport([], 1.0, samples=[Sample(1.0, 50.0, 10), Sample(2.0, 500.0, 10)]).growth is None
+
+
+def test_growth_is_judged_by_limits() -> None:
+    limits = limits_from_text('format = 1\n[burn-in.memory-growth]\nunit = "MiB"\nmarginal_above = 20\n', "x")
+    samples = [Sample(float(at), 50 + at / 20, 10) for at in range(0, 1000, 10)]
+    report = BurnInReport([("nfc", "sim://")], 1.0, rounds=9, samples=samples, limits=limits)
+    assert report.verdict is Verdict.MARGINAL
+    assert [check.found for check in report.growth_checks] == ["it is 25 MiB; marginal above 20 MiB"]
+    assert report.as_json()["growth"][0]["verdict"] == "marginal"
+
+
+def test_stdout_has_only_json() -> None:
+    done = CliRunner().invoke(
+        main, ["burn-in", "--nfc", "sim://", "--only", "reads-the-tag", "--hours", "0.0001", "--json", "-"]
+    )
+    assert (json.loads(done.stdout)["verdict"], "rounds in" in done.stderr) == ("passed", True)
 
 
 def test_percentiles_do_not_need_every_duration() -> None:

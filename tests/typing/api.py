@@ -153,3 +153,10 @@ def bench() -> None:
     report = sco_hwtest.run([("printer", "sim://")])
     assert_type(report, sco_hwtest.Report)
     sco_hwtest.write_html(report, Path("report.html"))
+    sco_hwtest.write_junit(report, Path("junit.xml"))
+    comparison = sco_hwtest.compare([sco_hwtest.read_report("before.json")], report)
+    assert_type(comparison.of("worse"), list[sco_hwtest.Change])
+    assert_type(report.devices[0].identity.serial, str | None)
+    assert_type(sco_hwtest.load_limits("limits.toml"), sco_hwtest.Limits)
+    with sco_hwtest.History("bench.db") as history:
+        assert_type(history.add(report), bool)

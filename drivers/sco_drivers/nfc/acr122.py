@@ -19,7 +19,11 @@ _LATE_MS = 300
 
 
 class Chipset(nfc.clf.acr122.Chipset):  # type: ignore[misc]
-    """The chip and its controller."""
+    """The chip and its controller.
+
+    Attributes:
+        controller_version: what the controller reports, e.g. "214" of "ACR122U214".
+    """
 
     transport: Any
 
@@ -32,6 +36,7 @@ class Chipset(nfc.clf.acr122.Chipset):  # type: ignore[misc]
             raise UnsupportedReader(
                 f"the firmware {version.decode('ascii', 'replace')} is too old", hint="use a reader with firmware 2.x"
             )
+        self.controller_version = version.removeprefix(b"ACR122U").decode("ascii", "replace").strip("\0 ")
         super().__init__(transport)
 
     def set_buzzer_and_led_to_default(self) -> None:

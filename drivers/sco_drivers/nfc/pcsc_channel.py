@@ -6,6 +6,7 @@ uses pyscard's plain binding of winscard (`smartcard.scard`), whose functions re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from sco_drivers.errors import (
     DeviceProtocolError,
     DeviceTimeout,
 )
+from sco_drivers.identity import DeviceIdentity
 from sco_drivers.nfc.transport import NoResponse, TransmissionError
 
 _ESCAPE = 1  # CCID 6.1.8, as SCardControl's function in pcsc-lite
@@ -31,6 +33,9 @@ _BUSY, _TIMEOUT = 0x8010000B, 0x8010000A
 _FORBIDDEN = {0x80100027, 0x8010006A}  # polkit refused
 _NOT_TRANSACTED = {0x80100016, 0x8010002F}  # the command did not get through: to the card, or to the reader
 _SECURE_MODULE = "SAM"
+_VENDOR_NAME, _VERSION, _SERIAL_NO = 0x00010100, 0x00010102, 0x00010103
+_NUMBERS = re.compile(r"( \([^()]*\))? [0-9A-F]{2} [0-9A-F]{2}$")
+"""What pcscd and libccid append to a reader's name: its serial number, and the numbers of the reader and its slot."""
 _START = "apt-get install pcscd; sudo systemctl enable --now pcscd.socket"
 
 
@@ -188,6 +193,26 @@ class Channel:
             raise _failure(code, "an escape command")
         return _octets(answer) if code == 0 else None
 
+    def identity(self) -> DeviceIdentity:
+        """What the reader's driver reports of it: PC/SC part 3, 3.1.1, vendor information.
+
+        Raises:
+            DeviceError: there is no such reader any more, or another program has it.
+        """
+        with self._direct() as card:
+            maker, version, serial = (self._attribute(card, tag) for tag in (_VENDOR_NAME, _VERSION, _SERIAL_NO))
+        return DeviceIdentity(
+            maker=_text(maker),
+            model=_NUMBERS.sub("", self.name),
+            serial=_text(serial),
+            firmware=f"{version[3]:x}.{version[2]:02x}" if len(version) == 4 and any(version) else None,
+        )
+
+    def _attribute(self, card: int, tag: int) -> bytes:
+        """An attribute of the reader; empty if its driver does not have it."""
+        code, value = self._scard.SCardGetAttrib(card, tag)
+        return _octets(value) if code == 0 else b""
+
     @contextmanager
     def _direct(self) -> Iterator[int]:
         scard = self._scard
@@ -216,3 +241,8 @@ class Channel:
 
 def _octets(answer: list[int]) -> bytes:
     return bytes(octet & 0xFF for octet in answer)
+
+
+def _text(octets: bytes) -> str | None:
+    """A text attribute; None for an empty one."""
+    return octets.split(b"\0")[0].decode("utf-8", "replace").strip() or None

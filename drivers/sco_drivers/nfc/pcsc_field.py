@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from sco_drivers.errors import DeviceError, DeviceProtocolError
+from sco_drivers.identity import DeviceIdentity
 from sco_drivers.nfc.pcsc_channel import Channel
 from sco_drivers.nfc.transport import FIELD_OFF_S, HALT, Collision, NoResponse, Selected, TransmissionError, without_crc
 
@@ -284,6 +285,10 @@ class PcscField:
             raise
         self._way: PassThrough | None = pn532 if self._escaping else None
         self._tried = self._escaping
+
+    def identity(self) -> DeviceIdentity:
+        """What the reader reports about itself. Raises DeviceError."""
+        return self._channel.identity()
 
     def select(self, uid: bytes | None) -> Selected:
         """See `RfTransport`."""

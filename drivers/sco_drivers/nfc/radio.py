@@ -24,6 +24,8 @@ from sco_drivers.errors import (
     DeviceProtocolError,
     DeviceTimeout,
 )
+from sco_drivers.identity import DeviceIdentity
+from sco_drivers.nfc.identity import identity_of
 from sco_drivers.nfc.transport import FIELD_OFF_S, NoResponse, RfTransport, Selected, TransmissionError
 
 if TYPE_CHECKING:
@@ -164,6 +166,17 @@ class Radio:
             self._frontend = self._connect()
             self._transport = _transport_for(self._frontend)
         self._field_on, self._off_since = False, time.monotonic()
+
+    def identity(self) -> DeviceIdentity:
+        """What the reader reports about itself. Opens it if it is not open.
+
+        Raises:
+            DeviceError: it cannot be opened, or did not answer.
+        """
+        self.open()
+        assert self._frontend is not None
+        with self._guarded():
+            return identity_of(self._frontend.device)
 
     def drop(self) -> None:
         """Switch the field off if possible and release the reader. `open` initialises it again. Never raises."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from sco_drivers.errors import DeviceClosed, DeviceError, DeviceProtocolError, DeviceTimeout, NfcError
+from sco_drivers.identity import DeviceIdentity
 from sco_drivers.nfc import (
     ForeignTag,
     NoTag,
@@ -107,6 +108,17 @@ class NfcpyReader:
     def url(self) -> str:
         """The URL it was opened by."""
         return self._url
+
+    def identity(self) -> DeviceIdentity:
+        """What the reader reports about itself; the tag is not touched.
+
+        Raises:
+            DeviceError: it did not answer, or is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise DeviceClosed("the reader was closed", url=self._url)
+            return self._radio.identity()
 
     # -- the field ---------------------------------------------------------------------------------------------------
 

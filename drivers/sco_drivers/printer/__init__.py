@@ -18,6 +18,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, runtime_checkable
 
 from sco_drivers.errors import DeviceError, PrinterError
+from sco_drivers.identity import DeviceIdentity
 
 if TYPE_CHECKING:
     from sco_drivers.printer.escpos_job import EscposJob as EscposJob
@@ -408,14 +409,8 @@ class Ticket:
         return Document(self.ticket_id, items, self.valid_until, self.repeat)
 
 
-@dataclass(frozen=True, slots=True)
-class PrinterIdentity:
-    """Who made the printer and what it is; None for what it does not report."""
-
-    maker: str | None = None
-    model: str | None = None
-    serial: str | None = None
-    firmware: str | None = None
+PrinterIdentity = DeviceIdentity
+"""Who made the printer and what it is, as it answers `GS I`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from typing import TextIO
 
 import click
 
 from sco_hwtest import consumption
 from sco_hwtest.burn_in import run_burn_in
 from sco_hwtest.burn_in_results import BurnInReport
+from sco_hwtest.cli.exit_status import ExitStatus, with_exit_statuses
 from sco_hwtest.cli.options import (
-    FAILED,
-    OPEN_ENDS,
     debug_option,
     device_options,
     devices_of,
@@ -21,12 +21,17 @@ from sco_hwtest.cli.options import (
     known_checks,
     log_to,
 )
-from sco_hwtest.report import write_html, write_json
+from sco_hwtest.cli.outputs import limits_of, refuse_missing_folders, report_options, write_reports
 from sco_hwtest.results import Verdict
 from sco_hwtest.runner import CHECK_TIMEOUT_S
 
 _LINE_EVERY_S = 60.0
 _MAX_FAILURES = 100
+_EXIT_STATUS = {
+    Verdict.PASSED: ExitStatus.OK,
+    Verdict.MARGINAL: ExitStatus.MARGINAL,
+    Verdict.FAILED: ExitStatus.FAILED,
+}
 _TIMEOUT = "Seconds after which a check counts as hung."
 
 
@@ -40,17 +45,19 @@ _TIMEOUT = "Seconds after which a check counts as hung."
     f"{consumption.REAL_PAUSE_S:.0f} with a real printer or tag, else {consumption.PAUSE_S:.0f}.",
 )
 @click.option("--only", multiple=True, metavar="CHECK", help="Run only this check; can be repeated.")
-@click.option("--report", "page", type=click.Path(dir_okay=False), help="Write the report as one HTML page.")
-@click.option("--json", "document", type=click.Path(dir_okay=False), help="Write the report as JSON.")
+@report_options
 @click.option("--log", type=click.Path(dir_okay=False), help="Append each failure at once, as one line of JSON.")
 @click.option("--check-timeout", type=click.FloatRange(1), default=CHECK_TIMEOUT_S, show_default=True, help=_TIMEOUT)
 @debug_option
+@with_exit_statuses("burn-in")
 def burn_in_command(
     hours: float,
     pause: float | None,
     only: tuple[str, ...],
     page: str | None,
     document: str | None,
+    junit: str | None,
+    limits_file: str | None,
     log: str | None,
     check_timeout: float,
     debug: str | None,
@@ -58,15 +65,16 @@ def burn_in_command(
 ) -> None:
     """Repeat the checks for hours; count and time them, keep every failure, watch the memory.
 
-    Ctrl-C and SIGTERM end it after the current check and write the report. Exit status: 0 none failed; 1 a check
-    failed, or memory grew; 2 wrong usage; 3 none failed, but checks could not run.
+    Ctrl-C and SIGTERM end it after the current check and write the report.
     """
     devices = devices_of(urls)
     known_checks(devices, only)
+    refuse_missing_folders(page, document, junit, log)
+    limits = limits_of(limits_file)
     pause = consumption.pause_for(devices) if pause is None else pause
     try:
         for words in consumption.cost(devices, hours, pause, only):
-            click.echo(words)
+            click.echo(words, err=document == "-")
     except consumption.TooManyWrites as error:
         raise click.UsageError(str(error)) from error
     log_to(debug)
@@ -81,26 +89,25 @@ def burn_in_command(
                 check_timeout_s=check_timeout,
                 stop=stop,
                 log=log,
-                on_round=_RoundReporter(),
+                limits=limits,
+                on_round=_RoundReporter(sys.stderr if document == "-" else sys.stdout),
             )
-        if page:
-            write_html(report, page)
-        if document:
-            write_json(report, document)
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from error
-    click.echo(report.summary + (f" Report: {page}" if page else ""))
-    sys.exit({Verdict.FAILED: FAILED, Verdict.PASSED: 0}.get(report.verdict, OPEN_ENDS))
+    write_reports(report, page, document, junit)
+    click.echo(report.summary + (f" Report: {page}" if page else ""), err=document == "-")
+    sys.exit(_EXIT_STATUS.get(report.verdict, ExitStatus.INCOMPLETE))
 
 
 class _RoundReporter:
     """Prints each new failure, and the state once a minute; on a terminal the state is one line that changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._printed_at_s = float("-inf")
         self._seen = 0
         self._printed: set[tuple[str, str, str]] = set()
-        self._live = sys.stdout.isatty()
+        self._live = stream.isatty()
 
     def __call__(self, report: BurnInReport) -> None:
         """Print what a round found."""
@@ -113,10 +120,10 @@ class _RoundReporter:
         self._seen = len(report.failures)
         text = report.summary
         if self._live:
-            click.echo(f"\r\033[K{text}", nl=False)
+            click.echo(f"\r\033[K{text}", self._stream, nl=False)
         elif time.monotonic() - self._printed_at_s >= _LINE_EVERY_S:
             self._printed_at_s = time.monotonic()
-            click.echo(text)
+            click.echo(text, self._stream)
 
     def _print(self, text: str) -> None:
-        click.echo(f"\r\033[K{text}" if self._live else text)
+        click.echo(f"\r\033[K{text}" if self._live else text, self._stream)

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands of `sco-hwtest` share, and the exit statuses of its runs."""
+"""Options and arguments that several commands of `sco-hwtest` share."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from sco_hwtest.suites import suite_of
 
 Command = Callable[..., Any]
 F = TypeVar("F", bound=Callable[..., Any])
-FAILED, OPEN_ENDS = 1, 3
-"""Exit statuses of `run` and `burn-in`, next to 0 and, for wrong usage, 2."""
 
 
 def mistakes(kind: Kind, url: str) -> list[str]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
-from pathlib import Path
 
 import click
 
+from sco_hwtest.cli.exit_status import ExitStatus, UnusableFile, with_exit_statuses
 from sco_hwtest.cli.options import (
-    FAILED,
-    OPEN_ENDS,
     debug_option,
     device_options,
     devices_of,
@@ -19,17 +16,23 @@ from sco_hwtest.cli.options import (
     known_checks,
     log_to,
 )
+from sco_hwtest.cli.outputs import limits_of, refuse_missing_folders, report_options, write_reports
+from sco_hwtest.history import History, HistoryError
 from sco_hwtest.progress import ProgressWithPause, progress_for
 from sco_hwtest.questions import Answer, Operator, Question, at_terminal, unattended
-from sco_hwtest.report import write_html, write_json
 from sco_hwtest.results import Report, Verdict
 from sco_hwtest.runner import CHECK_TIMEOUT_S, run
 
 
 @click.command("run")
 @device_options
-@click.option("--report", "page", type=click.Path(dir_okay=False), help="Write the report as one HTML page.")
-@click.option("--json", "document", type=click.Path(dir_okay=False), help="Write the report as JSON; - for stdout.")
+@report_options
+@click.option(
+    "--history",
+    "history_file",
+    type=click.Path(dir_okay=False),
+    help="Add the run to this file, see: sco-hwtest history.",
+)
 @click.option(
     "--no-questions",
     "--yes",
@@ -38,6 +41,7 @@ from sco_hwtest.runner import CHECK_TIMEOUT_S, run
     help="Ask no questions; each counts as not answered.",
 )
 @click.option("--unanswered-ok", is_flag=True, help="Exit status 0 even if questions were not answered.")
+@click.option("--marginal-ok", is_flag=True, help="Exit status 0 even if measurements are marginal.")
 @click.option(
     "--only", multiple=True, metavar="CHECK", help="Run only this check, and measure nothing; can be repeated."
 )
@@ -54,11 +58,16 @@ from sco_hwtest.runner import CHECK_TIMEOUT_S, run
     help="Seconds after which a check counts as hung.",
 )
 @debug_option
+@with_exit_statuses("run")
 def run_command(
     page: str | None,
     document: str | None,
+    junit: str | None,
+    limits_file: str | None,
+    history_file: str | None,
     no_questions: bool,
     unanswered_ok: bool,
+    marginal_ok: bool,
     only: tuple[str, ...],
     faults: bool,
     check_timeout: float,
@@ -67,16 +76,14 @@ def run_command(
 ) -> None:
     """Check each device, measure it, ask what only an operator can see, and write a report.
 
-    A printer prints about 30 cm of tickets. A tag is written, and its content is restored.
-
-    Exit status: 0 all passed; 1 a check failed; 2 wrong usage; 3 none failed, but questions were not answered or
-    checks could not run.
+    A printer prints about 30 cm of tickets. A tag is written, and its content is restored. Measurements are judged by
+    their limits: they pass, are marginal or fail.
     """
     devices = devices_of(urls)
     known_checks(devices, only)
-    for path in (page, document):
-        if path and path != "-" and not Path(path).absolute().parent.is_dir():
-            raise click.UsageError(f"{path}: no such folder")
+    refuse_missing_folders(page, document, junit, history_file)
+    limits = limits_of(limits_file)
+    _open_history(history_file)
     log_to(debug)
     progress = progress_for(sys.stderr if document == "-" else sys.stdout)
     stop = threading.Event()
@@ -89,11 +96,14 @@ def run_command(
             faults=faults,
             check_timeout_s=check_timeout,
             stop=stop,
+            limits=limits,
         )
     progress.pause()
-    _write(report, page, document)
+    write_reports(report, page, document, junit)
+    if history_file:
+        _remember(report, history_file)
     click.echo(f"\n{report.summary}" + (f" Report: {page}" if page else ""), err=document == "-")
-    sys.exit(exit_status(report, unanswered_ok))
+    sys.exit(exit_status(report, unanswered_ok, marginal_ok))
 
 
 def _operator(no_questions: bool, progress: ProgressWithPause) -> Operator:
@@ -107,23 +117,29 @@ def _operator(no_questions: bool, progress: ProgressWithPause) -> Operator:
     return operator
 
 
-def _write(report: Report, page: str | None, document: str | None) -> None:
+def _open_history(path: str | None) -> None:
+    """Refuse a history that cannot take the run, before the run."""
+    if path is None:
+        return
     try:
-        if page:
-            write_html(report, page)
-        if document == "-":
-            click.echo(json.dumps(report.as_json(), ensure_ascii=False).encode())
-        elif document:
-            write_json(report, document)
-    except OSError as error:
-        raise click.ClickException(f"the report cannot be written: {error.filename}: {error.strerror}") from error
+        History(path).close()
+    except HistoryError as error:
+        raise UnusableFile(str(error)) from None
 
 
-def exit_status(report: Report, unanswered_ok: bool) -> int:
-    """The exit status of a run; see `run_command`."""
+def _remember(report: Report, path: str) -> None:
+    try:
+        with History(path) as history:
+            history.add(report)
+    except HistoryError as error:
+        raise click.ClickException(f"the run cannot be added to the history: {error}") from None
+
+
+def exit_status(report: Report, unanswered_ok: bool, marginal_ok: bool = False) -> ExitStatus:
+    """The exit status of a run; see `MEANINGS`."""
     if report.failures:
-        return FAILED
+        return ExitStatus.FAILED
     open_ends = {Verdict.NOT_RUN} if unanswered_ok else {Verdict.NOT_RUN, Verdict.NOT_ANSWERED}
     if report.interrupted or not report.devices or any(report.count(verdict) for verdict in open_ends):
-        return OPEN_ENDS
-    return 0
+        return ExitStatus.INCOMPLETE
+    return ExitStatus.MARGINAL if report.count(Verdict.MARGINAL) and not marginal_ok else ExitStatus.OK

@@ -9,15 +9,25 @@ from sco_hwtest.discovery.found import Address, Found, Problem, Scan
 from sco_hwtest.discovery.sysfs import SysDevice
 
 _HEADER = bytes.fromhex("00ffffffffffff00")
+_NAME, _SERIAL = 0xFC, 0xFF
 _STOP = "stop the desktop or display server: sudo systemctl stop display-manager"
 
 
 @dataclass(frozen=True, slots=True)
 class DisplayInfo:
-    """What a display's EDID reports: its name (may be empty) and its size in mm."""
+    """What a display's EDID reports, empty where it reports nothing.
+
+    Attributes:
+        name: of the model.
+        mm: its size.
+        maker: three letters that UEFI's registry of PNP ids gives to makers.
+        serial: its serial number, as text or as the number that replaces it.
+    """
 
     name: str = ""
     mm: tuple[int, int] | None = None
+    maker: str = ""
+    serial: str = ""
 
 
 def parse_edid(data: bytes) -> DisplayInfo:
@@ -27,11 +37,23 @@ def parse_edid(data: bytes) -> DisplayInfo:
     size = (data[66] | data[68] >> 4 << 8, data[67] | (data[68] & 0xF) << 8)
     if 0 in size or data[54:56] == b"\0\0":
         size = data[21] * 10, data[22] * 10
-    name = ""
+    letters = int.from_bytes(data[8:10], "big")
+    maker = "".join(chr(64 + (letters >> shift & 31)) for shift in (10, 5, 0))
+    number = int.from_bytes(data[12:16], "little")
+    return DisplayInfo(
+        _descriptor(data, _NAME),
+        None if 0 in size else size,
+        maker if maker.isalpha() else "",
+        _descriptor(data, _SERIAL) or (str(number) if number else ""),
+    )
+
+
+def _descriptor(data: bytes, tag: int) -> str:
+    """The text of a display descriptor; empty if there is none."""
     for at in range(54, 126, 18):
-        if data[at : at + 4] == b"\0\0\0\xfc":
-            name = data[at + 5 : at + 18].split(b"\n")[0].decode("ascii", "replace").strip()
-    return DisplayInfo(name, None if 0 in size else size)
+        if data[at : at + 4] == bytes((0, 0, 0, tag)):
+            return data[at + 5 : at + 18].split(b"\n")[0].decode("ascii", "replace").strip()
+    return ""
 
 
 def find(scan: Scan) -> Iterator[Found]:
@@ -43,7 +65,7 @@ def find(scan: Scan) -> Iterator[Found]:
     taken: set[str] = set()
     for card in cards:
         connectors = [one for one in entries if one.kernel.startswith(f"{card.kernel}-") and one.attr("status")]
-        mine = [one for one in framebuffers if _same_hardware(one, card)]
+        mine = [one for one in framebuffers if same_hardware(one, card)]
         taken.update(one.kernel for one in mine)
         yield from _card(scan, card, connectors, mine)
     for framebuffer in framebuffers:
@@ -51,7 +73,8 @@ def find(scan: Scan) -> Iterator[Found]:
             yield _framebuffer(scan, framebuffer)
 
 
-def _same_hardware(one: SysDevice, other: SysDevice) -> bool:
+def same_hardware(one: SysDevice, other: SysDevice) -> bool:
+    """Whether two entries of /sys, e.g. a framebuffer and a card, belong to one device."""
     return (one.path / "device").resolve() == (other.path / "device").resolve() != one.path / "device"
 
 
@@ -75,7 +98,7 @@ def _card(scan: Scan, card: SysDevice, connectors: list[SysDevice], framebuffers
         return
     rule, given = scan.rule_for(card, {"ID_PATH": card.bus_place})
     for connector in connected:
-        display = parse_edid(_bytes(connector, "edid"))
+        display = parse_edid(connector.octets("edid"))
         modes = (connector.attr("modes") or "").split()
         what = display.name or "display"
         if modes:
@@ -106,13 +129,6 @@ def _card(scan: Scan, card: SysDevice, connectors: list[SysDevice], framebuffers
             tuple(problems),
             notes,
         )
-
-
-def _bytes(device: SysDevice, name: str) -> bytes:
-    try:
-        return (device.path / name).read_bytes()
-    except OSError:
-        return b""
 
 
 def _mode_of(framebuffer: SysDevice) -> str:

@@ -98,6 +98,13 @@ class SysDevice:
         """An attribute; None if it is missing or cannot be read."""
         return read(self.path / name)
 
+    def octets(self, name: str) -> bytes:
+        """A binary attribute; empty if it is missing or cannot be read."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError:
+            return b""
+
     def number(self, name: str) -> int | None:
         """A hexadecimal attribute."""
         try:

@@ -433,3 +433,12 @@ def test_an_opening_that_fails_raises_a_device_error(
     with pytest.raises(error, match="pcsc://: "):
         open_nfc("pcsc://")
     assert released == [7]
+
+
+@marked
+def test_pcscd_is_asked_what_the_reader_is() -> None:
+    with PcscReader(uri=OLD).behind_pcscd() as url, open_nfc(url) as nfc:
+        assert isinstance(nfc, NfcpyReader)
+        found = nfc.identity()
+        assert (found.model, found.serial) == ("Virtual PCD", None), found
+        assert nfc.read().uri == OLD

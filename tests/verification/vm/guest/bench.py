@@ -7,6 +7,7 @@ import checks_display
 import checks_getty
 import checks_nfc
 import checks_printer
+import checks_results
 import checks_screen
 import checks_service
 import checks_touch
@@ -45,6 +46,7 @@ def run(report: Report) -> None:
         udev_rules.reload()
     checks_discover.run_all(report, printer, twin, line, reader)
     checks_printer.run_all(report, printer, twin, line)
+    checks_results.run_all(report, printer, line, reader)
     checks_nfc.run_all(report, reader, stick, pad, line)
     checks_display.run_all(report, line)
     checks_screen.run_all(report)

@@ -7,12 +7,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sco_payment.attempt import Mode, Timing
 
 TOKEN_VARIABLE = "SCO_PAYMASTER_TOKEN"  # noqa: S105 - the variable's name, not a token
+LOCAL = (
+    "lane.pos_id",
+    "devices.*",
+    "journal.*",
+    "fleet.*",
+    "service.listen",
+    "service.tls_certificate",
+    "service.tls_key",
+    "service.host_names",
+    "service.operators_file",
+    "service.clients",
+)
+"""What only the lane's own file sets: which lane it is, what is plugged in, where its journal is, who may use it and whom
+it obeys. Settings from the fleet never name these."""
 
 
 def _setting(
@@ -215,6 +230,17 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSettings:
+    """The office's server, which gets the journal and gives settings. Without `url` nothing here is used."""
+
+    settings_key: tuple[str, ...] = _setting(
+        (),
+        "public key of `sco-fleet settings keygen` whose settings the lane takes; a list of two while one replaces the "
+        "other; empty: it takes none",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings of one lane."""
 
@@ -227,6 +253,7 @@ class Settings:
     dialog: DialogSettings = field(default_factory=DialogSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     service: ServiceSettings = field(default_factory=ServiceSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
     acquirer_options: dict[str, Any] = field(default_factory=dict)
     """What another acquirer than PayMaster needs, as its adapter documents it."""
 
@@ -252,3 +279,18 @@ class Settings:
             dialog_again=self.dialog.again,
             poll_in_dialog=self.dialog.poll_while_shown,
         )
+
+
+def is_local(section: str, name: str) -> bool:
+    """Whether only the lane's own file sets this."""
+    return f"{section}.*" in LOCAL or f"{section}.{name}" in LOCAL
+
+
+def local_in(table: Mapping[str, Any]) -> list[str]:
+    """The settings of a table, section -> name -> value, that only the lane's own file sets."""
+    return [
+        f"{section}.{name}"
+        for section, entries in table.items()
+        for name in (entries if isinstance(entries, Mapping) else ())
+        if is_local(section, name)
+    ]

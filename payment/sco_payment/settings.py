@@ -26,8 +26,8 @@ LOCAL = (
     "service.operators_file",
     "service.clients",
 )
-"""What only the lane's own file sets: which lane it is, what is plugged in, where its journal is, who may use it and whom
-it obeys. Settings from the fleet never name these."""
+"""What only the lane's own file sets: which lane it is, what is plugged in, where its journal is, who may use it and
+whom it obeys. Settings from the fleet never name these."""
 
 
 def _setting(

@@ -29,6 +29,7 @@ from sco_payment.customer.theme import read_theme
 from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, ServiceSettings, Settings
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
+_KEY = re.compile(r"ed25519:[A-Za-z0-9+/]{43}=")
 _LONGEST_PLATE_S = 1200.0
 """For which SBP keeps an amount on a cash link."""
 _LONGEST_FILE = 1 << 20
@@ -204,6 +205,21 @@ def settings_from_mapping(
     Raises:
         SettingsError: the settings cannot be used; lists every problem.
     """
+    settings, problems = read_sections(data, environment or {})
+    _check_combinations(settings, problems)
+    if on_lane:
+        _check_lane(settings, problems)
+    elif not settings.lane.theme:
+        problems += read_theme(replace(settings.lane, logo=""))[1]
+    if on_lane or settings.lane.acquirer in known_acquirers():  # an office need not have a shop's adapter
+        problems += check_settings(settings, environment or {}, credential=token and on_lane)
+    if problems:
+        raise SettingsError(source, problems, settings)
+    return settings
+
+
+def read_sections(data: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """The settings with defaults for what is missing or wrong, and what is wrong with each setting by itself."""
     problems: list[str] = []
     sections: dict[str, Any] = {}
     known = {section.name: _section_type(section) for section in fields(Settings)}
@@ -217,18 +233,8 @@ def settings_from_mapping(
         if kind is dict:
             sections[name] = dict(table)
             continue
-        sections[name] = _read_section(name, kind, table, environment or {}, problems)
-    settings = Settings(**sections)
-    _check_combinations(settings, problems)
-    if on_lane:
-        _check_lane(settings, problems)
-    elif not settings.lane.theme:
-        problems += read_theme(replace(settings.lane, logo=""))[1]
-    if on_lane or settings.lane.acquirer in known_acquirers():  # an office need not have a shop's adapter
-        problems += check_settings(settings, environment or {}, credential=token and on_lane)
-    if problems:
-        raise SettingsError(source, problems, settings)
-    return settings
+        sections[name] = _read_section(name, kind, table, environment, problems)
+    return Settings(**sections), problems
 
 
 def reference() -> list[tuple[str, str, str, str]]:
@@ -414,6 +420,9 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
     if display.mode == Mode.PLATE.value:
         _check_plate(settings, problems)
     _check_service(settings.service, problems)
+    for key in settings.fleet.settings_key:
+        if not _KEY.fullmatch(key):
+            problems.append(f"fleet.settings_key: {_shown(key)} is no key as `sco-fleet settings keygen` prints it")
     if timing.invoice_life_s < timing.create_window_s + timing.poll_interval_s:
         problems.append("timing.invoice_life_s must be at least create_window_s + poll_interval_s")
     if timing.poll_timeout_s <= timing.poll_interval_s:

@@ -1,13 +1,12 @@
 """Settings from the fleet as they travel: one lane's, one version's, signed with Ed25519 (RFC 8032).
 
-A bundle is a JSON object of texts: `payload`, `hash` (SHA-256 of the payload), `key` (id of the key) and `signature`. The
-payload is JSON too, and signed as it is written: nothing is written again to be verified.
+A bundle is a JSON object of texts: `payload`, `hash` (SHA-256 of the payload), `key` (id of the key) and `signature`.
+The payload is JSON too, and signed as it is written: nothing is written again to be verified.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -73,15 +72,9 @@ def key_id(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def public_bytes(key: str) -> bytes:
-    """The 32 bytes of a public key as `sco-fleet settings keygen` prints it. Raises ValueError."""
-    try:
-        found = base64.b64decode(key.removeprefix(KEY_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        found = b""
-    if not key.startswith(KEY_PREFIX) or len(found) != 32:
-        raise ValueError(f"must be a key as `sco-fleet settings keygen` prints it: {KEY_PREFIX} and 44 characters")
-    return found
+def public_key(raw: bytes) -> str:
+    """A public key's 32 bytes as `fleet.settings_key` has them."""
+    return KEY_PREFIX + base64.b64encode(raw).decode()
 
 
 def read(text: str) -> Bundle:
@@ -128,8 +121,8 @@ def verified(text: str, *, keys: Iterable[str], lane: str, in_force: int) -> Bun
         in_force: version of the settings in force, 0 for none.
 
     Raises:
-        BundleRefused: it is cut or changed, nobody whom the lane trusts signed it, it is another lane's or not newer, or
-            it sets what only the lane's own file sets.
+        BundleRefused: it is cut or changed, nobody whom the lane trusts signed it, it is another lane's or not newer,
+            or it sets what only the lane's own file sets.
     """
     bundle = read(text)
     _check_signature(_object(text), keys)
@@ -166,7 +159,7 @@ def _check_signature(envelope: Mapping[str, Any], keys: Iterable[str]) -> None:
         raise BundleRefused(_MISSING) from None
     try:
         signature = base64.b64decode(str(envelope.get("signature")), validate=True)
-        VerifyKey(public_bytes(key)).verify(signed_bytes(envelope["payload"]), signature)
+        VerifyKey(base64.b64decode(key.removeprefix(KEY_PREFIX))).verify(signed_bytes(envelope["payload"]), signature)
     except (CryptoError, ValueError):
         raise BundleRefused("the bundle's signature does not fit: it was changed after it was signed") from None
 

@@ -1,8 +1,8 @@
 """Settings from the fleet, on the lane: pulled when the office has newer ones, verified, checked, and in force from the
 service's next start, which comes between two customers.
 
-The service restarts instead of changing its settings while it runs: there is one way to come up with settings, and it is
-the one that every power cut takes too.
+The service restarts instead of changing its settings while it runs: there is one way to come up with settings, and
+every power cut takes it too.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@
     trial-1.json    in force, on trial in its first start; trial-2.json in its second
     report.json     what the office has not been told yet
 
-Each file is a whole bundle as it was signed. It gets its name by one rename, after its content is on the disk, and goes from
-trial to settings by one rename too: after a power cut at any moment either the old settings or the new ones are in force.
-New settings with which the service has not come up in two starts are given up; a single power cut during a trial does not
-refuse them.
+Each file is a whole bundle as it was signed. It gets its name by one rename, after its content is on the disk, and goes
+from trial to settings by one rename too: after a power cut at any moment either the old settings or the new ones are in
+force. New settings with which the service has not come up in two starts are given up; a single power cut during a trial
+does not refuse them.
 """
 
 from __future__ import annotations

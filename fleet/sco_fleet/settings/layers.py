@@ -55,7 +55,7 @@ def put(db: Connection[Any], layer: Layer, toml: str, by: str, comment: str, aft
         toml: its settings.
         by: who wants it.
         comment: why.
-        after: the version that was edited: somebody else's newer one is not overwritten unseen. None: whatever is there.
+        after: the version that was edited, so that nobody's newer one is overwritten unseen. None: whatever is there.
 
     Raises:
         SettingsRefused: something in it is wrong, secret or local to a lane. LayerError: it is the same as before, or
@@ -157,7 +157,7 @@ class Snapshot:
 def places(
     db: Connection[Any], *, lanes: Iterable[str] = (), shops: Iterable[str] = (), profiles: Iterable[str] = ()
 ) -> list[Place]:
-    """The enabled lanes among those named; all of them where nothing is named. Raises LayerError for an unknown name."""
+    """The enabled lanes among those named; all where nothing is named. Raises LayerError for an unknown name."""
     chosen = {"lane_id": list(lanes), "shop": list(shops), "profile": list(profiles)}
     found = [Place(*row) for row in db.execute(_PLACES, chosen).fetchall()]
     for names, what, values in (

@@ -26,7 +26,7 @@ from sco_payment.acquirer import known as known_acquirers
 from sco_payment.attempt import Mode
 from sco_payment.customer.texts import is_utf8
 from sco_payment.customer.theme import read_theme
-from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, ServiceSettings, Settings
+from sco_payment.settings import TOKEN_VARIABLE, FleetSettings, PayMasterSettings, ServiceSettings, Settings
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _KEY = re.compile(r"ed25519:[A-Za-z0-9+/]{43}=")
@@ -169,6 +169,8 @@ def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
         ("service", "tls_certificate"),
         ("service", "tls_key"),
         ("service", "operators_file"),
+        ("fleet", "token_file"),
+        ("fleet", "ca_file"),
         ("lane", "logo"),
         ("lane", "theme"),
     ):
@@ -404,15 +406,7 @@ def _check_file(where: str, path: str, problems: list[str]) -> None:
 def _check_combinations(settings: Settings, problems: list[str]) -> None:
     """Check what depends on several settings, and what a type and limits cannot express."""
     display, paymaster, timing = settings.display, settings.paymaster, settings.timing
-    url = _split(paymaster.base_url)
-    if url is None or url.scheme not in ("https", "http") or not _HOST.fullmatch(url.hostname or ""):
-        problems.append(
-            f"paymaster.base_url = {paymaster.base_url!r}: must be an https address, e.g. https://paymaster.ru"
-        )
-    elif "@" in url.netloc or url.query or url.fragment:
-        problems.append("paymaster.base_url: must be scheme, host and port only, without user, query and fragment")
-    elif url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
-        problems.append("paymaster.base_url: plain http is allowed only to this machine; write https")
+    url = _check_address("paymaster.base_url", paymaster.base_url, "https://paymaster.ru", problems)
     _check_proxy(paymaster, plain=url is not None and url.scheme == "http", problems=problems)
     for host in display.link_hosts:
         if not links.is_host(host):
@@ -420,9 +414,6 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
     if display.mode == Mode.PLATE.value:
         _check_plate(settings, problems)
     _check_service(settings.service, problems)
-    for key in settings.fleet.settings_key:
-        if not _KEY.fullmatch(key):
-            problems.append(f"fleet.settings_key: {_shown(key)} is no key as `sco-fleet settings keygen` prints it")
     if timing.invoice_life_s < timing.create_window_s + timing.poll_interval_s:
         problems.append("timing.invoice_life_s must be at least create_window_s + poll_interval_s")
     if timing.poll_timeout_s <= timing.poll_interval_s:
@@ -465,6 +456,7 @@ def _check_lane(settings: Settings, problems: list[str]) -> None:
             good = False
         if not good:
             problems.append(f"devices.nfc_uid = {devices.nfc_uid!r}: must be 4, 7 or 10 bytes in hex")
+    _check_fleet(settings.fleet, problems)
     for where, device in (
         ("printer", devices.printer),
         ("nfc", devices.nfc),
@@ -474,6 +466,35 @@ def _check_lane(settings: Settings, problems: list[str]) -> None:
     ):
         if device:
             _check_device(where, device, problems)
+
+
+def _check_address(where: str, address: str, example: str, problems: list[str]) -> SplitResult | None:
+    """The parts of a server's address; None if it has none."""
+    url = _split(address)
+    if url is None or url.scheme not in ("https", "http") or not _HOST.fullmatch(url.hostname or ""):
+        problems.append(f"{where} = {address!r}: must be an https address, e.g. {example}")
+    elif "@" in url.netloc or url.query or url.fragment:
+        problems.append(f"{where}: must be scheme, host and port only, without user, query and fragment")
+    elif url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
+        problems.append(f"{where}: plain http is allowed only to this machine; write https")
+    return url
+
+
+def _check_fleet(fleet: FleetSettings, problems: list[str]) -> None:
+    if not fleet.url:
+        if fleet.token_file or fleet.ca_file or fleet.settings_key:
+            problems.append(
+                "fleet.token_file, ca_file and settings_key are for the fleet's server, but fleet.url is missing"
+            )
+        return
+    _check_address("fleet.url", fleet.url, "https://fleet.example.ru", problems)
+    if not fleet.token_file:
+        problems.append("fleet.token_file is missing: the file with the token that `sco-fleet lane add` printed")
+    _check_file("fleet.token_file", fleet.token_file, problems)
+    _check_file("fleet.ca_file", fleet.ca_file, problems)
+    for key in fleet.settings_key:
+        if not _KEY.fullmatch(key):
+            problems.append(f"fleet.settings_key: {_shown(key)} is no key as `sco-fleet settings keygen` prints it")
 
 
 def _check_proxy(paymaster: PayMasterSettings, *, plain: bool, problems: list[str]) -> None:

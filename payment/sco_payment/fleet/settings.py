@@ -13,9 +13,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from sco_payment.fleet.bundle import Bundle, BundleRefused, read
+from sco_payment.fleet.bundle import BundleRefused, read
 from sco_payment.fleet.settings_store import Store
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,14 @@ _CHECK_S = 120.0
 _LONGEST_REASON = 2000
 
 
-Call = Callable[[str, str, Mapping[str, Any] | None], dict[str, Any]]
-"""`fleet.client.Client.call`: method, path and body of a request to the fleet -> its answer; raises FleetError."""
+_REPORT = "/settings/report"
+
+
+class Calls(Protocol):
+    """The lane's connection to the fleet: a `fleet.client.Client`."""
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One request; returns the answer. Raises FleetError."""
 
 
 def check_in_child(settings_file: str, bundle: str) -> str | None:
@@ -45,100 +51,75 @@ def check_in_child(settings_file: str, bundle: str) -> str | None:
 
 
 class SettingsFromFleet:
-    """Takes the lane's settings from the office. One thread calls it: the one that talks to the server.
+    """Takes the lane's settings from the office. One thread calls it: the agent's.
 
     Args:
         store: where the lane keeps them.
-        call: makes a request to the office.
-        restart_when_idle: called about once a second while new settings wait: restarts the service and returns True,
-            or does nothing while there is a customer.
         check: returns why this lane cannot take a bundle, or None.
 
     Attributes:
-        version: of the settings from the fleet with which the lane runs; 0 for none.
-        hash: theirs; empty for none.
+        is_waiting: whether new settings wait for the next start of the service.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        call: Call,
-        restart_when_idle: Callable[[], bool],
-        check: Callable[[str], str | None],
-    ) -> None:
-        self._store, self._call = store, call
-        self._restart_when_idle, self._check = restart_when_idle, check
+    def __init__(self, store: Store, check: Callable[[str], str | None]) -> None:
+        self._store, self._check = store, check
         bundle = store.in_force()
-        self.version, self.hash = (0, "") if bundle is None else (bundle.version, bundle.hash)
+        self._version, self._hash = (None, "") if bundle is None else (bundle.version, bundle.hash)
+        self.is_waiting = store.waiting() is not None
 
-    def heard(self, offer: Mapping[str, Any] | None) -> None:
+    def in_use(self) -> tuple[str, int | None]:
+        """Hash and version of what the lane has come up with; an empty text and None for none, and during a trial."""
+        return ("", None) if self._store.is_on_trial() else (self._hash, self._version)
+
+    def offered(self, client: Calls, offer: Mapping[str, Any] | None) -> None:
         """The office's answer to a heartbeat: version and hash of what it has for this lane, or None for nothing newer.
 
         Raises:
-            FleetError: the next answer comes back to it. OSError: of the lane's disk.
+            FleetError: the next answer comes back to it.
         """
         waiting = self._store.waiting()
-        if offer is None:
-            if waiting is not None:
-                log.info("the office has withdrawn version %d of the settings", waiting.version)
-                self._store.withdraw()
-            return
-        if waiting is not None and waiting.hash == offer.get("hash"):
-            return
-        self._take(json.dumps(self._call("GET", "/settings", None), ensure_ascii=False, sort_keys=True))
+        try:
+            if offer is None:
+                if waiting is not None:
+                    log.info("the office has withdrawn version %d of the settings", waiting.version)
+                    self._store.withdraw()
+            elif offer.get("hash") not in (self._hash, waiting.hash if waiting is not None else None):
+                found = client.call("GET", "/settings")
+                self._take(client, json.dumps(found, ensure_ascii=False, sort_keys=True))
+            self._send_report(client)
+        except OSError as error:
+            log.error("settings from the fleet: %s: %s", self._store.folder, error.strerror)
+        self.is_waiting = self._store.waiting() is not None
 
-    def run_once(self) -> None:
-        """Report what became of the settings, and restart with those that wait if there is no customer.
-
-        Raises:
-            FleetError: the report is sent again. OSError: of the lane's disk.
-        """
-        if self._store.waiting() is not None:
-            self._restart_when_idle()
-        report = self._store.report()
-        if report is not None:
-            self._report(report)
-            self._store.reported(report)
-
-    def _report(self, report: Mapping[str, Any]) -> None:
-        self._call("POST", "/settings/report", report)
-
-    def _take(self, text: str) -> None:
+    def _take(self, client: Calls, text: str) -> None:
         try:
             bundle = read(text)
-        except BundleRefused as error:  # its version is not known: the office sees it by the lane that stays behind
+        except BundleRefused as error:  # its version is not known
             log.error("settings from the fleet: %s", error)
-            self._report({"version": 0, "hash": "", "status": "refused", "reason": str(error)})
+            client.call("POST", _REPORT, {"version": 0, "hash": "", "status": "refused", "reason": str(error)})
             return
-        if bundle.hash == self.hash:
-            self._store.keep_report(bundle, "applied")
-            return
-        reason = self._check(text) or self._keep(bundle)
-        if reason is not None:
-            log.error("settings from the fleet, version %d: %s", bundle.version, reason)
-            self._keep_refusal(bundle, reason)
-
-    def _keep(self, bundle: Bundle) -> str | None:
+        reason = self._check(text)
+        if reason is None:
+            try:
+                self._store.take(bundle)
+                log.info("settings from the fleet, version %d: in force when there is no customer", bundle.version)
+                return
+            except OSError as error:
+                reason = f"they cannot be kept: {self._store.folder}: {error.strerror}"
+        log.error("settings from the fleet, version %d: %s", bundle.version, reason)
+        report = self._store.new_report(bundle, "refused", reason)
         try:
-            self._store.take(bundle)
-        except OSError as error:
-            return f"the settings cannot be kept: {self._store.folder}: {error.strerror}"
-        log.info("settings from the fleet, version %d: in force from the next pause", bundle.version)
-        return None
+            self._store.keep_report(report)
+        except OSError:  # a full disk: it is sent now or not at all
+            client.call("POST", _REPORT, report)
 
-    def _keep_refusal(self, bundle: Bundle, reason: str) -> None:
-        try:
-            self._store.folder.mkdir(mode=0o700, exist_ok=True)
-            self._store.keep_report(bundle, "refused", reason)
-        except OSError:  # a full disk keeps no report: this one is sent at once or not at all
-            report = {"version": bundle.version, "hash": bundle.hash, "status": "refused", "reason": reason}
-            self._report(report)
+    def _send_report(self, client: Calls) -> None:
+        report = self._store.report()
+        if report is not None:
+            client.call("POST", _REPORT, report)
+            self._store.reported(report)
 
 
-def open_settings(
-    settings_file: str, folder: Path, call: Call, restart_when_idle: Callable[[], bool]
-) -> SettingsFromFleet:
-    """As the service uses it: checked by `sco-pay settings check` of this lane."""
-    return SettingsFromFleet(
-        Store(folder), call, restart_when_idle, lambda bundle: check_in_child(settings_file, bundle)
-    )
+def open_settings(settings_file: str, folder: Path) -> SettingsFromFleet:
+    """As the service uses it: `sco-pay settings check` of this lane judges."""
+    return SettingsFromFleet(Store(folder), lambda bundle: check_in_child(settings_file, bundle))

@@ -82,8 +82,7 @@ class Store:
 
     def take(self, bundle: Bundle) -> None:
         """Keep a bundle that was verified and checked, for the next start. Raises OSError."""
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        sync_folder(self.folder.parent)
+        self._make_folder()
         self._write(_trial(0), bundle.text)
 
     def waiting(self) -> Bundle | None:
@@ -129,9 +128,14 @@ class Store:
         if self.report() == report:
             self._remove(_REPORT)
 
-    def keep_report(self, bundle: Bundle, status: str, reason: str = "") -> None:
+    @staticmethod
+    def new_report(bundle: Bundle, status: str, reason: str = "") -> dict[str, Any]:
+        """What became of a bundle, `applied` or `refused`, as the office reads it."""
+        return {"version": bundle.version, "hash": bundle.hash, "status": status, "reason": reason}
+
+    def keep_report(self, report: Mapping[str, Any]) -> None:
         """Report it to the office when it can be reached. Raises OSError."""
-        report = {"version": bundle.version, "hash": bundle.hash, "status": status, "reason": reason}
+        self._make_folder()
         self._write(_REPORT, json.dumps(report, ensure_ascii=False))
 
     # --- a trial -----------------------------------------------------------------------------------------------
@@ -142,17 +146,21 @@ class Store:
         if before is not None:
             self._write(_PREVIOUS, before.text)
         self._rename(_trial(trial.start), _IN_FORCE)
-        self.keep_report(trial.bundle, "applied")
+        self.keep_report(self.new_report(trial.bundle, "applied"))
 
     def refuse(self, trial: Trial, reason: str) -> None:
         """The lane cannot run with them: those before are in force from the next start. Raises OSError."""
         log.error("settings from the fleet, version %d: %s", trial.bundle.version, reason)
-        self.keep_report(trial.bundle, "refused", reason)
+        self.keep_report(self.new_report(trial.bundle, "refused", reason))
         self._remove(_trial(trial.start))
 
     def postpone(self, trial: Trial) -> None:
         """The start was not theirs to be judged by: it does not count. Raises OSError."""
         self._rename(_trial(trial.start), _trial(0))
+
+    def is_on_trial(self) -> bool:
+        """Whether the service has not come up yet with what is in force."""
+        return any((self.folder / _trial(start)).exists() for start in range(1, STARTS + 1))
 
     # --- files -------------------------------------------------------------------------------------------------
 
@@ -165,6 +173,11 @@ class Store:
         except (OSError, UnicodeDecodeError, BundleRefused) as error:
             log.error("%s: %s", path, error)
             return None
+
+    def _make_folder(self) -> None:
+        if not self.folder.exists():
+            self.folder.mkdir(mode=0o700)
+            sync_folder(self.folder.parent)
 
     def _write(self, name: str, text: str) -> None:
         path = self.folder / name

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from sco_fleet import lanes_api
+from sco_fleet import lanes_api, settings_api
 from sco_fleet.http import Problem, answer, with_database
 from sco_fleet.pool import Pool
 
@@ -27,7 +27,7 @@ def create_app(pool: Pool) -> Starlette:
         yield
         pool.close()
 
-    routes: list[BaseRoute] = [Route("/health", get_health), *lanes_api.ROUTES]
+    routes: list[BaseRoute] = [Route("/health", get_health), *lanes_api.ROUTES, *settings_api.ROUTES]
     app = Starlette(
         routes=routes,
         lifespan=lifespan,

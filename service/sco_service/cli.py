@@ -78,7 +78,7 @@ def _ask_for_restart() -> None:
 
 
 def _start_again() -> None:
-    """This process becomes one that starts afresh: with or without systemd, it is the start that follows every crash."""
+    """This process becomes a fresh one, with or without systemd: the start that follows every crash, too."""
     log.info("new settings from the fleet: starting again")
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

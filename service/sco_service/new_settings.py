@@ -1,4 +1,4 @@
-"""New settings from the fleet when the service starts: on trial until it has come up with them, given up if it does not."""
+"""New settings from the fleet when the service starts: on trial until it has come up with them."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from sco_payment.customer.texts import speak_any_encoding
 _COMMANDS = {
     "serve": LazyCommand("sco_fleet.cli.serve", "serve", "Run the server.", "fleet"),
     "migrate": LazyCommand("sco_fleet.cli.migrate", "migrate", "Bring the database up to date.", "fleet"),
+    "settings": LazyCommand("sco_fleet.cli.settings", "settings", "Settings of all lanes: layers, roll-outs.", "fleet"),
     "lane": LazyCommand("sco_fleet.cli.lane", "lane", "Add, list and disable lanes; give them tokens.", "fleet"),
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sco_fleet.settings.secrets import secrets_in
@@ -40,16 +42,45 @@ def read_layer(what: str, text: str) -> dict[str, Any]:
     return table
 
 
-def check_lane(what: str, table: Mapping[str, Any]) -> None:
-    """Check a lane's merged settings as the lane will, without what only its machine knows. Raises SettingsRefused."""
+def check_lanes(settings: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Check lanes' merged settings as the lanes will, without what only their machines know; the same ones once.
+
+    Args:
+        settings: PosID and settings of each lane.
+
+    Raises:
+        SettingsRefused: each problem, and the lanes that have it.
+    """
+    known: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = {}
+    for lane_id, table in settings:
+        content = content_hash(table)
+        if content not in known:
+            known[content] = _problems(table)
+        for problem in known[content]:
+            problems.setdefault(problem, []).append(lane_id)
+    if problems:
+        raise SettingsRefused("the settings", [f"{one} ({lanes_named(lanes)})" for one, lanes in problems.items()])
+
+
+def content_hash(settings: Mapping[str, Any]) -> str:
+    """The same for the same settings."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def lanes_named(names: Sequence[str]) -> str:
+    """Some lanes for a message: how many, and the first ones."""
+    shown = ", ".join(names[:5])
+    return f"lane {shown}" if len(names) == 1 else f"{len(names)} lanes: {shown}{', ...' if len(names) > 5 else ''}"
+
+
+def _problems(table: Mapping[str, Any]) -> list[str]:
     try:
         settings_from_mapping(table, on_lane=False, token=False)
         problems = []
     except SettingsError as error:
         problems = error.problems
-    problems = _with_refused(table, problems)
-    if problems:
-        raise SettingsRefused(what, problems)
+    return _with_refused(table, problems)
 
 
 def _with_refused(table: Mapping[str, Any], problems: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -84,6 +84,18 @@ def put(db: Connection[Any], layer: Layer, toml: str, by: str, comment: str, aft
 def restore(db: Connection[Any], layer: Layer, number: int, by: str, comment: str) -> int:
     """Make a former version the newest one, as another version; returns its number. Raises LayerError."""
     return put(db, layer, version(db, layer, number).toml, by, comment)
+
+
+def go_back(db: Connection[Any], numbers: Mapping[str, int], by: str, comment: str) -> list[tuple[Layer, int]]:
+    """Make all layers what they were: `numbers` has the version of each, by its name. Returns the versions made."""
+    done = []
+    with db.transaction():
+        for name, number in Snapshot(db).numbers.items():
+            layer, before = Layer.parse(name), numbers.get(name)
+            toml = version(db, layer, before).toml if before is not None else ""
+            if before != number and toml != require(db, layer).toml:
+                done.append((layer, put(db, layer, toml, by, comment)))
+    return done
 
 
 def version(db: Connection[Any], layer: Layer, number: int) -> Version:

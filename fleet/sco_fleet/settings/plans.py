@@ -5,8 +5,6 @@ All bundles are signed then, on the machine that has the key: no server needs it
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +13,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from sco_fleet.settings.check import SettingsRefused, check_lane
+from sco_fleet.settings.check import check_lanes, content_hash, lanes_named
 from sco_fleet.settings.layers import Place, Snapshot, places
 from sco_fleet.settings.rollouts import LAST, RolloutError, note
 from sco_fleet.settings.signing import Key
@@ -77,21 +75,13 @@ def plan(
     number = _next_version(db, version)
     _check_version(db, number, found)
     changed = []
-    checked: dict[str, list[str]] = {}
-    problems: dict[str, list[str]] = {}
     for place in found:
         settings = snapshot.merged(place).settings
         content = content_hash(settings)
         before, has_it = present.get(place.lane_id, (None, False))
-        if (before == content and has_it) or (before is None and not settings):
-            continue
-        if content not in checked:
-            checked[content] = _problems(place, settings)
-        for problem in checked[content]:
-            problems.setdefault(problem, []).append(place.lane_id)
-        changed.append((place, settings, content))
-    if problems:
-        raise SettingsRefused("the settings", [f"{problem} ({_lanes(who)})" for problem, who in problems.items()])
+        if not (before == content and has_it) and not (before is None and not settings):
+            changed.append((place, settings, content))
+    check_lanes((place.lane_id, settings) for place, settings, _ in changed)
     first = _first(db, [place for place, _, _ in changed], first_lane)
     changes = [
         Change(place, _stage(place, first), settings, snapshot.numbers_of(place), content)
@@ -157,9 +147,22 @@ def start(
         note(db, planned.version, by, "started", comment)
 
 
-def content_hash(settings: Mapping[str, Any]) -> str:
-    """The same for the same settings."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+def check_all(db: Connection[Any], lanes: Iterable[str] = ()) -> int:
+    """Check the settings of lanes, of all where none is named; returns how many. Raises SettingsRefused."""
+    snapshot, found = Snapshot(db), places(db, lanes=lanes)
+    check_lanes((place.lane_id, snapshot.merged(place).settings) for place in found)
+    return len(found)
+
+
+def last_applied(db: Connection[Any], lane_id: str) -> tuple[int, Mapping[str, Any]]:
+    """Version and settings of the newest bundle that a lane has applied; 0 and nothing for none."""
+    row = db.execute(
+        "SELECT bundle FROM bundles WHERE lane_id = %s AND status = 'applied' ORDER BY version DESC LIMIT 1", (lane_id,)
+    ).fetchone()
+    if row is None:
+        return 0, {}
+    bundle = read(row[0])
+    return bundle.version, bundle.settings
 
 
 def _require_none(db: Connection[Any]) -> None:
@@ -185,7 +188,7 @@ def _check_version(db: Connection[Any], version: int, found: Sequence[Place]) ->
     ).fetchall()
     if rows:
         raise RolloutError(
-            f"version {version} is older than version {rows[0][1]}, with which {_lanes([row[0] for row in rows])} run: "
+            f"version {version} is older than version {rows[0][1]}, with which {lanes_named([row[0] for row in rows])} run: "
             f"is this database an older copy? If so, and the layers are right, give --version {rows[0][1] + 1}"
         )
 
@@ -207,19 +210,6 @@ def _stage(place: Place, first: Place | None) -> int:
     if first is None or place.shop != first.shop:
         return LAST
     return 1 if place.lane_id == first.lane_id else 2
-
-
-def _problems(place: Place, settings: Mapping[str, Any]) -> list[str]:
-    try:
-        check_lane(place.lane_id, settings)
-    except SettingsRefused as error:
-        return error.problems
-    return []
-
-
-def _lanes(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:5])
-    return f"lane {shown}" if len(names) == 1 else f"{len(names)} lanes: {shown}{', ...' if len(names) > 5 else ''}"
 
 
 _PRESENT = """

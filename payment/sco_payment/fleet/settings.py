@@ -64,7 +64,8 @@ class SettingsFromFleet:
     def __init__(self, store: Store, check: Callable[[str], str | None]) -> None:
         self._store, self._check = store, check
         bundle = store.in_force()
-        self._version, self._hash = (None, "") if bundle is None else (bundle.version, bundle.hash)
+        self._version = None if bundle is None else bundle.version
+        self._hash = "" if bundle is None else bundle.hash
         self.is_waiting = store.waiting() is not None
 
     def in_use(self) -> tuple[str, int | None]:

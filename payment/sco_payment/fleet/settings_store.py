@@ -155,8 +155,11 @@ class Store:
         self._remove(_trial(trial.start))
 
     def postpone(self, trial: Trial) -> None:
-        """The start was not theirs to be judged by: it does not count. Raises OSError."""
-        self._rename(_trial(trial.start), _trial(0))
+        """The start was not theirs to be judged by: it does not count, and newer ones go first. Raises OSError."""
+        if self.waiting() is not None:
+            self._remove(_trial(trial.start))
+        else:
+            self._rename(_trial(trial.start), _trial(0))
 
     def is_on_trial(self) -> bool:
         """Whether the service has not come up yet with what is in force."""

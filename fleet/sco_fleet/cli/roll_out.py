@@ -88,7 +88,8 @@ def list_roll_outs(url: str) -> None:
         for one in status.rollouts(db):
             click.echo(
                 f"{one.version}\t{one.made_at:%Y-%m-%d %H:%M:%S%z}\t{one.made_by}\t{one.state}\t"
-                f"{one.applied} applied, {one.refused} refused, {one.pulled + one.waiting} open\t{one_line(one.comment)}"
+                f"{one.applied} applied, {one.refused} refused, {one.pulled + one.waiting} open\t"
+                f"{one_line(one.comment)}"
             )
 
 

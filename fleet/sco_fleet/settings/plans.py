@@ -187,9 +187,10 @@ def _check_version(db: Connection[Any], version: int, found: Sequence[Place]) ->
         (version, [place.lane_id for place in found]),
     ).fetchall()
     if rows:
+        newest = rows[0][1]
         raise RolloutError(
-            f"version {version} is older than version {rows[0][1]}, with which {lanes_named([row[0] for row in rows])} run: "
-            f"is this database an older copy? If so, and the layers are right, give --version {rows[0][1] + 1}"
+            f"version {version} is not newer than version {newest}: {lanes_named([row[0] for row in rows])}. Is this "
+            f"database an older copy? If so, and the layers are right, give --version {newest + 1}"
         )
 
 

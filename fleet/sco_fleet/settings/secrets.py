@@ -23,6 +23,7 @@ _SHAPES = (
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\."), "a JSON web token"),
 )
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_HEX = re.compile(r"\b[0-9a-f]{32,}\b", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
 _RANDOM_BITS = 3.4
 """Bits a character from which a long word is no word: English has 2.5 to 3.3 in words of this length, hex 3.6 on."""
@@ -55,9 +56,8 @@ def _reason(name: str, value: Any) -> str | None:
                 return f"looks like {what}"
         if _has_password(text):
             return "has a password in its address"
-        if names_file and not text.startswith(("/", "./")) and "." in text:
-            continue
-        if _is_random(text):
+        is_path = names_file and (text.startswith(("/", "../")) or "." in text)
+        if not is_path and _is_random(text):
             return "looks like a token or key"
     return None
 
@@ -72,6 +72,8 @@ def _has_password(text: str) -> bool:
 def _is_random(text: str) -> bool:
     if _UUID.fullmatch(text):
         return False
+    if _HEX.search(text):
+        return True
     for word in _WORD.findall(text):
         parts = max(re.split(r"[/_-]", word), key=len)
         if len(parts) < 20 or not (re.search(r"\d", parts) and re.search(r"[A-Za-z]", parts)):

@@ -1,7 +1,7 @@
 """A lane's folder whose process dies, or whose power is cut, before and after each operation on the disk.
 
-The process is a fork of the test, killed with SIGKILL by itself. A power cut takes with it what was not synced: bytes of
-files that were never fsynced, and names that the folder was not fsynced after.
+The process is a fork of the test, killed with SIGKILL by itself. A power cut takes with it what was not synced: bytes
+of files that were never fsynced, and names that the folder was not fsynced after.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class _Disk:
     def _synced(self, number: int) -> None:
         found = os.fstat(number)
         if stat.S_ISDIR(found.st_mode):
-            if found.st_ino == os.stat(self._folder).st_ino:
+            if found.st_ino == self._folder.stat().st_ino:
                 self._names = {path.name: path.stat().st_ino for path in self._folder.iterdir()}
         else:
             position = os.open(f"/proc/self/fd/{number}", os.O_RDONLY)
@@ -110,6 +110,6 @@ class _Disk:
         if not self._folder.exists():
             return
         for path in list(self._folder.iterdir()):
-            os.remove(path)
+            path.unlink()
         for name, inode in self._names.items():
             (self._folder / name).write_bytes(self._bytes.get(inode, b'{"payload": "{'))

@@ -272,7 +272,7 @@ def unsynced(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def unnamed(_: object) -> Callable[[Store, str, str], None]:
     def rename(self: Store, name: str, to: str) -> None:
-        os.replace(self.folder / name, self.folder / to)
+        (self.folder / name).replace(self.folder / to)
 
     return rename
 
@@ -294,7 +294,8 @@ def forgets(_: object) -> Callable[[Store, settings_store.Trial, str], None]:
 
 def takes_away_first(original: Callable[..., Any]) -> Callable[..., Any]:
     def confirm(self: Store, trial: settings_store.Trial) -> None:
-        os.replace(self.folder / "settings.json", self.folder / "previous.json")
+        (self.folder / "settings.json").replace(self.folder / "previous.json")
+        (self.folder / "none").unlink(missing_ok=True)  # a point to die at
         original(self, trial)
 
     return confirm

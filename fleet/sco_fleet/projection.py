@@ -49,6 +49,21 @@ def catch_up(db: Connection[Any], lane_id: str, epoch: str, done: int) -> int:
             return done
 
 
+def catch_up_all(db: Connection[Any]) -> int:
+    """Read what waits of all journals, for one after an update of the server; returns how many journals waited."""
+    waiting = db.execute("SELECT lane_id, epoch FROM journals WHERE projected_seq < head_seq").fetchall()
+    for lane_id, epoch in waiting:
+        key = (lane_id, epoch)
+        with db.transaction():
+            row = db.execute(
+                "SELECT projected_seq FROM journals WHERE lane_id = %s AND epoch = %s FOR UPDATE", key
+            ).fetchone()
+            assert row is not None
+            done = catch_up(db, lane_id, epoch, row[0])
+            db.execute("UPDATE journals SET projected_seq = %s WHERE lane_id = %s AND epoch = %s", (done, *key))
+    return len(waiting)
+
+
 @dataclass(slots=True)
 class _Changes:
     """What some rows make of attempts and cases; later rows replace earlier ones."""

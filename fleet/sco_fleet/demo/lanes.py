@@ -106,7 +106,8 @@ class DemoLane:
                     opened.callback(later.cancel)
                     later.start()
                 case "off":
-                    return self._serve(folder, for_s=trouble.at_s)
+                    self._serve(folder, for_s=trouble.at_s)
+                    return
                 case "restored":
                     self._serve(folder, for_s=trouble.at_s)
                     shutil.rmtree(folder)

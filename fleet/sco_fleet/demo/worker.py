@@ -1,7 +1,7 @@
 """`python -m sco_fleet.demo.worker FILE`: some of the demo's lanes in one process, until stdin ends.
 
-FILE is JSON: `{"server": ..., "count": ..., "lanes": [{"number", "lane_id", "shop", "token", "folder"}, ...]}`; count is
-of the whole fleet.
+FILE is JSON: `{"server", "count", "lanes": [{"number", "lane_id", "shop", "token", "folder"}, ...]}`; count is of the
+whole fleet.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a lane and the centre are in these tests: a real journal with real payments, the real app, the office's books."""
+"""What a lane and the centre are in these tests: a real journal with real payments, the real app."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def payment(journal: Journal, name: str, how: int = PAID, *, at_ms: int | None =
     journal.record(None, state, effects, at_ms=at)
     for one in check._events(how, state, at):
         event = replace(one, seq=state.seq) if isinstance(one, m.ANSWERS) else one
-        if isinstance(event, m.Created):
-            event = replace(event, payment_id=f"bank-{name}")
-        elif isinstance(event, m.PaymentStatusReceived):
+        if isinstance(event, m.Created | m.PaymentStatusReceived):
             event = replace(event, payment_id=f"bank-{name}")
         before, (state, effects) = state, m.step(state, event)
         journal.note(name, f"received: {type(event).__name__}", at_ms=at)

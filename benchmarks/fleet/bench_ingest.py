@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psycopg
 
+from benchmarks.core.bench_core import quantile
 from benchmarks.fleet.centre import Centre, add_lanes, pgbench
 from benchmarks.fleet.load import Result, real_payment, request_of, rows_of, send
 from benchmarks.fleet.load import Row as JournalRow
 from benchmarks.report import Row, finish, options
-from benchmarks.service.bench_service import quantile
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVERS = 2
@@ -36,18 +36,18 @@ def _epoch(lane: str) -> str:
 
 
 def _batches(
-    lanes: Sequence[str], template: Sequence[JournalRow], payments: int, together: int
+    tokens: Mapping[str, str], template: Sequence[JournalRow], payments: int, together: int
 ) -> tuple[list[list[bytes]], int]:
     """Each lane's requests, so many payments in one, and how many rows that is."""
     first_ms = (time.time_ns() // 1_000_000) - payments * 60_000
     found, rows = [], 0
-    for lane in lanes:
+    for lane, token in tokens.items():
         requests = []
         pages = list(rows_of(lane, template, payments, first_ms))
         for number in range(0, payments, together):
             batch = [row for page in pages[number : number + together] for row in page]
             rows += len(batch)
-            requests.append(request_of(_epoch(lane), batch, f"token-of-{lane}"))
+            requests.append(request_of(_epoch(lane), batch, token))
         found.append(requests)
     return found, rows
 
@@ -62,10 +62,8 @@ def _through_http(
     centre: Centre, template: Sequence[JournalRow], lanes: int, payments: int, together: int
 ) -> tuple[float, Result]:
     """Rows/s, and each request's time."""
-    names = [f"L{number:05}" for number in range(lanes)]
-    requests, rows = _batches(names, template, payments, together)
     with centre.database() as database, centre.servers(database, SERVERS) as ports:
-        add_lanes(database, names)
+        requests, rows = _batches(add_lanes(database, lanes), template, payments, together)
         result = send(requests, ports)
         assert not result.refused, result.refused
         assert _stored(database) == rows, (_stored(database), rows)
@@ -102,10 +100,10 @@ def _by_pgbench(centre: Centre, template: Sequence[JournalRow], folder: Path, se
                 f"INSERT INTO template ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 [(row[5], "e", *row[:5], *row[6:]) for row in template],
             )
-        run = ("-c", "16", "-j", "2", "-T", str(seconds), "-M", "prepared")
-        rate = pgbench(centre, database, *run, "-f", str(script)) * len(template)
-        pgbench(centre, database, "-i", "-q", "-s", "10", "-t", "1")
-        return rate, pgbench(centre, database, *run)
+        run = ("-n", "-c", "16", "-j", "2", "-T", str(seconds), "-M", "prepared")
+        rate = pgbench(database, *run, "-f", str(script)) * len(template)
+        pgbench(database, "-i", "-q", "-s", "10")
+        return rate, pgbench(database, *run)
 
 
 def ingest(centre: Centre, folder: Path, template: Sequence[JournalRow], quick: bool) -> list[Row]:
@@ -136,11 +134,9 @@ def ingest(centre: Centre, folder: Path, template: Sequence[JournalRow], quick: 
 def size(centre: Centre, template: Sequence[JournalRow], quick: bool) -> list[Row]:
     """Bytes of a payment: on the wire, and in the database with its indexes."""
     payments = 200 if quick else 5_000
-    names = [f"L{number:05}" for number in range(50)]
-    requests, rows = _batches(names, template, payments // 50, 1)
     with centre.database() as database, centre.servers(database, SERVERS) as ports:
+        requests, rows = _batches(add_lanes(database, 50), template, payments // 50, 1)
         with psycopg.connect(database, autocommit=True) as db:
-            add_lanes(database, names)
             (before,) = db.execute("SELECT pg_database_size(current_database())").fetchall()[0]
             send(requests, ports)
             assert _stored(database) == rows
@@ -158,10 +154,8 @@ def size(centre: Centre, template: Sequence[JournalRow], quick: bool) -> list[Ro
 def reconnect(centre: Centre, template: Sequence[JournalRow], quick: bool) -> list[Row]:
     """All lanes at the same moment, each with a payment to send."""
     lanes = 500 if quick else 10_000
-    names = [f"L{number:05}" for number in range(lanes)]
-    requests, rows = _batches(names, template, 1, 1)
     with centre.database() as database, centre.servers(database, SERVERS) as ports:
-        add_lanes(database, names)
+        requests, _ = _batches(add_lanes(database, lanes), template, 1, 1)
         result = send(requests, ports, limit_s=2 * RECONNECT_GOAL_S)
         stored = _stored(database)
         assert stored == len(result.finished) * len(template) or result.broken, (stored, len(result.finished))
@@ -172,7 +166,7 @@ def reconnect(centre: Centre, template: Sequence[JournalRow], quick: bool) -> li
     met = whole and last <= RECONNECT_GOAL_S
     return [
         Row("fleet", f"{what}: until all are acknowledged", "s", last, goal=f"at most {RECONNECT_GOAL_S:.0f} s", met=met),
-        Row("fleet", f"{what}: until half are", "s", quantile(result.finished, 0.5)),
+        Row("fleet", f"{what}: until half are", "s", quantile(result.finished, 0.5) / 1000),
         Row("fleet", f"{what}: rows to COMMIT", "1/s", stored / result.seconds),
         Row("fleet", f"{what}: told to come again", "requests", float(sum(result.refused.values()))),
         Row("fleet", f"{what}: connections that broke", "connections", float(result.broken)),

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 
-from sco_fleet import embedded
+from sco_fleet import embedded, lanes
 from sco_fleet.database import migrate
 
 _NUMBERS = itertools.count(1)
@@ -57,7 +56,7 @@ class Centre:
             for port in ports:
                 with (self._folder / "server.log").open("ab") as log:
                     command = [sys.executable, "-m", "sco_fleet.cli.main", "serve"]
-                    command += ["--database", database, "--listen", f"127.0.0.1:{port}"]
+                    command += ["--database", database, "--port", str(port)]
                     processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
             end = time.monotonic() + _START_S
             for port in ports:
@@ -73,23 +72,20 @@ class Centre:
                 process.wait(30)
 
 
-def add_lanes(database: str, lanes: Iterable[str]) -> None:
-    """Let these lanes send; each one's token is `token-of-LANE`."""
-    with psycopg.connect(database) as db, db.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO lanes (lane_id, shop, token_hash) VALUES (%s, 'S', %s)",
-            [(lane, hashlib.sha256(f"token-of-{lane}".encode()).digest()) for lane in lanes],
-        )
+def add_lanes(database: str, count: int) -> dict[str, str]:
+    """Let so many lanes send: each one's id and its token."""
+    with psycopg.connect(database) as db:
+        return {lane_id: lanes.add(db, lane_id, "S") for lane_id in (f"L{number:05}" for number in range(count))}
 
 
-def pgbench(centre: Centre, database: str, *arguments: str) -> float:
-    """Transactions a second, by pgbench's own account, without the time to connect."""
+def pgbench(database: str, *arguments: str) -> float:
+    """Transactions a second, by pgbench's own account, without the time to connect; 0 where it only prepares."""
     found = embedded.programs()
     assert found is not None
-    command = [str(found / "pgbench"), "-n", *arguments, database]
+    command = [str(found / "pgbench"), *arguments, database]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    (line,) = [row for row in done.stdout.splitlines() if row.startswith("tps = ")]
-    return float(line.split()[2])
+    rates = [float(row.split()[2]) for row in done.stdout.splitlines() if row.startswith("tps = ")]
+    return rates[0] if rates else 0.0
 
 
 def _free_port() -> int:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 import os
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -21,6 +19,7 @@ import click
 import psycopg
 
 from sco_fleet import embedded
+from sco_fleet import lanes as fleet_lanes
 from sco_fleet.database import DatabaseError, migrate
 from sco_sim.local import free_port, write_private
 
@@ -111,8 +110,8 @@ def _wait(*processes: subprocess.Popen[bytes]) -> None:
 @contextlib.contextmanager
 def _server(database: str, address: str, folder: Path) -> Iterator[None]:
     """The fleet's server, when it answers."""
-    listen = address.removeprefix("http://")
-    process = _start(folder, "server", "sco_fleet.cli.main", "serve", "--database", database, "--listen", listen)
+    port = address.rpartition(":")[2]
+    process = _start(folder, "server", "sco_fleet.cli.main", "serve", "--database", database, "--port", port)
     try:
         end = time.monotonic() + _START_S
         while not _answers(address):
@@ -128,7 +127,7 @@ def _server(database: str, address: str, folder: Path) -> Iterator[None]:
 
 def _answers(address: str) -> bool:
     try:
-        with urlopen(f"{address}/healthz", timeout=5):  # noqa: S310 - an address of our own
+        with urlopen(f"{address}/health", timeout=5):  # noqa: S310 - an address of our own
             return True
     except OSError:
         return False
@@ -156,13 +155,11 @@ def _register(database: str, count: int, folder: Path) -> list[dict[str, object]
     lanes: list[dict[str, object]] = []
     with psycopg.connect(database) as db:
         for number in range(1, count + 1):
-            lane_id, token = f"KSO-{number:03}", secrets.token_urlsafe(32)
-            shop = _SHOPS[number % len(_SHOPS)]
-            db.execute(
-                "INSERT INTO lanes (lane_id, shop, token_hash) VALUES (%s, %s, %s) "
-                "ON CONFLICT (lane_id) DO UPDATE SET token_hash = excluded.token_hash",
-                (lane_id, shop, hashlib.sha256(token.encode()).digest()),
-            )
+            lane_id, shop = f"KSO-{number:03}", _SHOPS[number % len(_SHOPS)]
+            try:
+                token = fleet_lanes.add(db, lane_id, shop)
+            except fleet_lanes.LaneError:  # of a demo before, in the same folder
+                token = fleet_lanes.renew_token(db, lane_id, at_once=True)
             lanes.append(
                 {
                     "number": number,

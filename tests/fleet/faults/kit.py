@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
+
+from sco_fleet import lanes
+from sco_fleet.app import create_app
+from sco_fleet.pool import open_pool
 from sco_payment import attempt as m
 from sco_payment.journal import Journal
+from sco_payment.settings import FleetSettings
+from sco_sim.local import web_server, write_private
 from tests.verification.powerloss import check
 
 PAID, CANCELLED, CASE = range(3)
@@ -34,3 +43,42 @@ def payment(journal: Journal, name: str, how: int = PAID, *, at_ms: int | None =
         journal.note(name, f"received: {type(event).__name__}", at_ms=at)
         if m.significant(before, state, effects):
             journal.record(event, state, effects, at_ms=at)
+
+
+class Centre:
+    """The server that ships, in a thread, on a database. `url` is where; it stays the same over a restart."""
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self._port = 0
+        self._running = contextlib.ExitStack()
+        self.start()
+
+    def start(self) -> None:
+        """Serve."""
+        listener = socket.create_server(("127.0.0.1", self._port), backlog=64)
+        self._port = int(listener.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._running.callback(listener.close)
+        pool = open_pool(self.database, most=4)
+        self._running.callback(pool.close)
+        self._running.enter_context(web_server(create_app(pool), listener, "fleet"))
+
+    def stop(self) -> None:
+        """End; requests under way are answered."""
+        self._running.close()
+
+    def __enter__(self) -> Centre:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+
+def add_lane(database: str, folder: Path, url: str, lane_id: str = LANE) -> FleetSettings:
+    """Give a lane a token at the centre; its settings."""
+    with psycopg.connect(database, autocommit=True) as db:
+        token = lanes.add(db, lane_id, "S")
+    folder.mkdir(parents=True, exist_ok=True)
+    file = write_private(folder / "fleet.token", token)
+    return FleetSettings(url=url, token_file=str(file), timeout_s=5.0, batch_rows=7)

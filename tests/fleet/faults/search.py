@@ -52,7 +52,7 @@ class SimulatedLane:
 
     def __init__(self, world: World, lane_id: str, folder: Path, fleet: FleetSettings | None = None) -> None:
         self.world, self.lane_id, self.folder = world, lane_id, folder
-        self.wire = FleetWire(world.centre.url, self._acknowledged)
+        self.wire = FleetWire(world.centre.url, self._acknowledged, world.problems.append)
         fleet = add_lane(world.centre.database, folder, self.wire.base_url, lane_id) if fleet is None else fleet
         self._fleet = replace(fleet, url=self.wire.base_url, token_file=str(folder / "fleet.token"), timeout_s=1.0)
         self.copy_head: int | None = None

@@ -45,10 +45,16 @@ class FleetWire(HttpFaults):
     Args:
         server: base address of the centre.
         acknowledged: called with each head that the server has acknowledged, before the lane has the answer.
+        failed: called with each answer that says that the server has a bug.
     """
 
-    def __init__(self, server: str, acknowledged: Callable[[Head], None] = lambda head: None) -> None:
-        self._acknowledged = acknowledged
+    def __init__(
+        self,
+        server: str,
+        acknowledged: Callable[[Head], None] = lambda head: None,
+        failed: Callable[[str], None] = lambda answer: None,
+    ) -> None:
+        self._acknowledged, self._failed = acknowledged, failed
         self.plan: list[str | None] = []
         """What happens to the next requests, one each; None for nothing."""
         super().__init__(server)
@@ -103,6 +109,8 @@ class FleetWire(HttpFaults):
         if request.target.split("?")[0] == "/lane/v1/records" and re.match(rb"HTTP/1.1 200 ", head):
             data = json.loads(body)
             self._acknowledged(Head(data["epoch"], data["seq"], data["hash"]))
+        if head.startswith(b"HTTP/1.1 500 "):
+            self._failed(f"{request.target}: {body[:200].decode('utf-8', 'replace')}")
         return answer
 
 

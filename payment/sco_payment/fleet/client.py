@@ -187,7 +187,7 @@ def _object(data: bytes) -> Json | None:
 
 
 def _head(answer: Json) -> Head:
-    try:
-        return Head(str(answer["epoch"]), int(answer["seq"]), str(answer["hash"]))
-    except (KeyError, TypeError, ValueError):
-        raise FleetUnreachable("the fleet's answer has no head: is fleet.url the fleet's server?") from None
+    epoch, seq, digest = (answer.get(name) for name in ("epoch", "seq", "hash"))
+    if not isinstance(epoch, str) or type(seq) is not int or seq < 0 or not isinstance(digest, str):
+        raise FleetUnreachable("the fleet's answer has no head: is fleet.url the fleet's server?")
+    return Head(epoch, seq, digest)

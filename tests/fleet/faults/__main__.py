@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--base", type=int, default=1, help="the first seed (1)")
     options = parser.parse_args()
     started, rows, broken, faults = time.monotonic(), 0, [], Counter[str]()
-    with tempfile.TemporaryDirectory() as name, embedded.running(Path(name) / "postgres") as postgres:
+    with tempfile.TemporaryDirectory() as name, embedded.temporary() as postgres:
         with psycopg.connect(postgres.url(), autocommit=True) as db:
             db.execute("CREATE DATABASE empty")
             migrate(postgres.url("empty"))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 
-from sco_fleet import lanes
+from sco_fleet import embedded, lanes
 from sco_fleet.app import create_app
 from sco_fleet.pool import open_pool
 from sco_payment import attempt as m
 from sco_payment.journal import Journal
 from sco_payment.settings import FleetSettings
-from sco_sim.local import web_server, write_private
+from sco_sim.local import free_port, web_server, write_private
 from tests.verification.powerloss import check
 
 PAID, CANCELLED, CASE = range(3)
@@ -82,3 +86,61 @@ def add_lane(database: str, folder: Path, url: str, lane_id: str = LANE) -> Flee
     folder.mkdir(parents=True, exist_ok=True)
     file = write_private(folder / "fleet.token", token)
     return FleetSettings(url=url, token_file=str(file), timeout_s=5.0, batch_rows=7)
+
+
+def power_off(server: embedded.Server) -> None:
+    """Kill PostgreSQL as a power cut does, all of its processes; returns when they are gone."""
+    first = int((server.folder / "data" / "postmaster.pid").read_text().split()[0])
+    for pid in [first, *_children(first)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + 60
+    while _children(first) or Path(f"/proc/{first}").exists():
+        assert time.monotonic() < end, "PostgreSQL's processes do not end"
+        time.sleep(0.01)
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, ppid = stat.read_text().rpartition(")")[2].split()[:2]
+            if int(ppid) == parent and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
+class ServerProcess:
+    """`sco-fleet serve` in a process of its own, to be killed. `url` is where; it stays the same."""
+
+    def __init__(self, database: str, log: Path) -> None:
+        self._database, self._log = database, log
+        self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.start()
+
+    def start(self) -> None:
+        """Returns when it listens."""
+        command = [sys.executable, "-m", "sco_fleet.cli.main", "serve", "--database", self._database]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self._port)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        end = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
+                return
+            assert self.process.poll() is None, self._log.read_text()
+            assert time.monotonic() < end, self._log.read_text()
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """-9."""
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self) -> ServerProcess:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.kill()

@@ -293,7 +293,8 @@ class Service:
             gauge("sco_fleet_rows", "The last row that the fleet has.", [("", self._agent.acknowledged_row)], "counter")
             contact_s = (self._agent.contact_ms or 0) / 1000
             gauge("sco_fleet_contact_timestamp_seconds", "The fleet's last answer.", [("", contact_s)])
-            gauge("sco_fleet_ahead", "Whether the fleet has rows that the journal lacks.", [("", bool(self._agent.behind))])
+            text = "Whether the fleet has rows that the journal lacks."
+            gauge("sco_fleet_ahead", text, [("", bool(self._agent.behind))])
         devices = [(f'{{kind="{one.kind}",state="{one.state}"}}', 1) for one in health.devices]
         gauge("sco_device", "State of each device.", devices)
         gauge("sco_http_connections", "Connections of clients.", [("", self._server.connected)])

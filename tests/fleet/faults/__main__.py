@@ -24,19 +24,22 @@ def main() -> int:
     parser.add_argument("--base", type=int, default=1, help="the first seed (1)")
     options = parser.parse_args()
     started, rows, broken, faults = time.monotonic(), 0, [], Counter[str]()
-    with tempfile.TemporaryDirectory() as name, embedded.temporary() as postgres:
-        with psycopg.connect(postgres.url(), autocommit=True) as db:
-            db.execute("CREATE DATABASE empty")
-            migrate(postgres.url("empty"))
-            for seed in range(options.base, options.base + options.seeds):
-                db.execute(f"CREATE DATABASE fleet_{seed} TEMPLATE empty")  # type: ignore[call-overload]
-                result = play(seed, postgres.url(f"fleet_{seed}"), Path(name) / f"seed-{seed}")
-                db.execute(f"DROP DATABASE fleet_{seed} WITH (FORCE)")  # type: ignore[call-overload]
-                rows += result.rows
-                faults += result.faults
-                if result.problem is not None:
-                    broken.append(f"seed {seed}: {result.problem}")
-                    print(result.line(), flush=True)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        embedded.temporary() as postgres,
+        psycopg.connect(postgres.url(), autocommit=True) as db,
+    ):
+        db.execute("CREATE DATABASE empty")
+        migrate(postgres.url("empty"))
+        for seed in range(options.base, options.base + options.seeds):
+            db.execute(f"CREATE DATABASE fleet_{seed} TEMPLATE empty")  # type: ignore[call-overload]
+            result = play(seed, postgres.url(f"fleet_{seed}"), Path(name) / f"seed-{seed}")
+            db.execute(f"DROP DATABASE fleet_{seed} WITH (FORCE)")  # type: ignore[call-overload]
+            rows += result.rows
+            faults += result.faults
+            if result.problem is not None:
+                broken.append(f"seed {seed}: {result.problem}")
+                print(result.line(), flush=True)
     print(f"faults: {dict(faults)}")
     seconds = time.monotonic() - started
     print(verdict(f"{options.seeds} seeds, {rows} rows stored, {faults.total()} faults, {seconds:.0f} s", broken))

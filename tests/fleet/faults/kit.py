@@ -49,6 +49,20 @@ def payment(journal: Journal, name: str, how: int = PAID, *, at_ms: int | None =
             journal.record(event, state, effects, at_ms=at)
 
 
+def late_money(journal: Journal, key: str) -> bool:
+    """The money of a payment with a case arrives; its case opens again. False where that was so already."""
+    state = next(state for state in journal.attempts() if state.plan.key == key)
+    if state.phase is m.Phase.PAID_LATE or state.payment_id is None:
+        return False
+    at = time.time_ns() // 1_000_000
+    event = m.PaymentStatusReceived(
+        at, state.seq, state.payment_id, m.PaymentStatus.PAID, "Settled", state.plan.kopecks, "RUB"
+    )
+    state, effects = m.step(replace(state, busy=True, sent_at_ms=at), event)
+    journal.record(event, state, effects, at_ms=at)
+    return True
+
+
 class Centre:
     """The server that ships, in a thread, on a database. `url` is where; it stays the same over a restart."""
 

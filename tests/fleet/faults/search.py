@@ -15,12 +15,11 @@ from random import Random
 
 import psycopg
 
-from sco_payment.fleet.client import Client, FleetError
-from sco_payment.fleet.shipper import Refused, Shipper
-from sco_payment.journal import acknowledged
-from sco_payment.settings import FleetSettings
+from sco_payment.fleet.agent import Agent
+from sco_payment.journal import acknowledged, resolutions
+from sco_payment.settings import FleetSettings, JournalSettings, LaneSettings, Settings
 from tests.fleet.faults.judge import Head, as_on_the_lane, is_stored, stored_chains
-from tests.fleet.faults.kit import Centre, add_lane, opened, payment
+from tests.fleet.faults.kit import CASE, Centre, add_lane, late_money, opened, payment
 from tests.fleet.faults.wire import FAULTS, FleetWire
 
 _DEEDS = 30
@@ -48,7 +47,7 @@ class Broken(AssertionError):
 
 
 class SimulatedLane:
-    """One lane's disk, its journal and its shipper, on a wire of its own."""
+    """One lane's disk, its journal and its agent, on a wire of its own."""
 
     def __init__(self, world: World, lane_id: str, folder: Path, fleet: FleetSettings | None = None) -> None:
         self.world, self.lane_id, self.folder = world, lane_id, folder
@@ -57,21 +56,26 @@ class SimulatedLane:
         self._fleet = replace(fleet, url=self.wire.base_url, token_file=str(folder / "fleet.token"), timeout_s=1.0)
         self.copy_head: int | None = None
         self.may_alarm = self.must_alarm = False
-        self.sent = 0
         self.turn_on()
 
     def turn_on(self) -> None:
-        """Open the journal; a new shipper begins."""
+        """Open the journal; a new agent begins."""
         self.journal = opened(self.folder / "journal.db", self.lane_id)
-        self.begin_shipper()
+        self.begin_agent()
 
-    def begin_shipper(self) -> None:
+    def begin_agent(self) -> None:
         """As after a kill: all that it knew is gone."""
-        self.shipper = Shipper(Client(self._fleet), self.folder / "journal.db", self._fleet.batch_rows)
+        settings = Settings(
+            lane=LaneSettings(pos_id=self.lane_id),
+            journal=JournalSettings(path=str(self.folder / "journal.db")),
+            fleet=self._fleet,
+        )
+        self.agent = Agent(settings, lambda: {"open_cases": len(self.journal.cases())})
 
     def turn_off(self) -> None:
         """Close the files."""
-        self.shipper.close()
+        if self.agent._shipper is not None:
+            self.agent._shipper.close()
         self.journal.close()
 
     def close(self) -> None:
@@ -85,26 +89,19 @@ class SimulatedLane:
             self.world.problems.append(problem)
         self.world.receipts.append((self.lane_id, head))
 
-    def ship(self) -> str:
-        """One batch; what came of it."""
-        try:
-            more = self.shipper.ship_batch()
-        except (FleetError, Refused) as error:
-            return type(error).__name__
-        finally:
-            self._check_receipt()
-        self.sent = max(self.sent, self.shipper.acknowledged.seq if self.shipper.acknowledged else 0)
-        return "more" if more else "all"
+    def turn(self) -> str:
+        """The agent sends what there is, and reports; what came of it."""
+        self.agent._heartbeat_at = 0.0
+        self.agent.turn()
+        self._check_receipt()
+        return self.agent.last_error or self.agent.problem or "all"
 
     def _check_receipt(self) -> None:
         """What the lane takes as acknowledged, in memory and on its disk, is stored."""
-        for head in (self.shipper.acknowledged, acknowledged.read(self.folder / "journal.db")):
-            if (
-                head is not None
-                and head.seq
-                and (problem := is_stored(self.world.centre.database, self.lane_id, Head(*head)))
-            ):
-                raise Broken(f"the lane believes that {problem}")
+        shipper = self.agent._shipper
+        for head in (None if shipper is None else shipper.acknowledged, acknowledged.read(self.folder / "journal.db")):
+            if head is not None and (problem := is_stored(self.world.centre.database, self.lane_id, Head(*head))):
+                self.world.problems.append(f"the lane believes that {problem}")
 
 
 class World:
@@ -116,13 +113,16 @@ class World:
         self.receipts: list[tuple[str, Head]] = []
         self.centre = Centre(database)
         self.lanes = [SimulatedLane(self, f"KSO-{n}", folder / f"lane-{n}") for n in (1, 2)]
-        self._payments = 0
+        self._payments = self._decisions = 0
         self._rate = self.random.choice((0.0, 0.2, 0.5))
         self._disk = self.random.choice((None, None, self._restore, self._clone))
         self._deeds: list[tuple[int, Callable[[SimulatedLane], str]]] = [
             (8, self._pay),
             (10, self._ship),
-            (1, self._restart_shipper),
+            (3, self._decide),
+            (4, self._idle),
+            (3, self._late_money),
+            (1, self._restart_agent),
             (1, self._restart_centre),
             (2, self._release),
             (1, self._cut_backends),
@@ -140,6 +140,8 @@ class World:
         moment = self.random.randrange(_DEEDS // 3, _DEEDS)
         for number in range(_DEEDS):
             lane = self.random.choice(self.lanes)
+            if number == 0:
+                self._pay_with_case(lane)
             if self._disk is not None and number == _DEEDS // 4:
                 self.result.story.append(self._copy(self.lanes[0]))
             if self._disk is not None and number == moment:
@@ -161,18 +163,52 @@ class World:
         payment(lane.journal, f"{lane.folder.name}-{self._payments}", self.random.randrange(3))
         return "pays"
 
-    def _ship(self, lane: SimulatedLane) -> str:
-        if self.random.random() < self._rate:
-            fault = self.random.choice(FAULTS)
-            lane.wire.plan = [None] * self.random.randrange(2) + [fault]
-            self.result.faults[fault] += 1
-        found = lane.ship()
-        fault = "" if lane.wire.plan else fault if self._rate and "fault" in locals() else ""
-        return f"ships: {found}{f' ({fault})' if fault else ''}"
+    def _pay_with_case(self, lane: SimulatedLane) -> None:
+        payment(lane.journal, f"{lane.folder.name}-0", CASE)
 
-    def _restart_shipper(self, lane: SimulatedLane) -> str:
-        lane.begin_shipper()
-        return "has a new shipper"
+    def _ship(self, lane: SimulatedLane) -> str:
+        fault = self.random.choice(FAULTS) if self.random.random() < self._rate else ""
+        if fault:
+            lane.wire.plan = [None] * self.random.randrange(4) + [fault]
+        found = lane.turn()
+        if fault and not lane.wire.plan:
+            self.result.faults[fault] += 1
+        return f"ships{fault and f' ({fault})'}: {found}"
+
+    def _decide(self, lane: SimulatedLane) -> str:
+        """The office decides on a case that it sees open."""
+        with psycopg.connect(self.centre.database, autocommit=True) as db:
+            row = db.execute(
+                "SELECT c.epoch, c.number, a.phase FROM cases c JOIN attempts a USING (lane_id, epoch, attempt) "
+                "WHERE c.lane_id = %s AND c.closed_at_ms IS NULL AND NOT EXISTS (SELECT 1 FROM decisions d "
+                "WHERE d.lane_id = c.lane_id AND d.epoch = c.epoch AND d.number = c.number AND d.status = 'waiting') "
+                "ORDER BY c.number LIMIT 1",
+                (lane.lane_id,),
+            ).fetchone()
+            if row is None:
+                return "has no case to decide"
+            self._decisions += 1
+            db.execute(
+                "INSERT INTO decisions (id, lane_id, epoch, number, phase, operator, resolution, at_ms, made_by) "
+                "VALUES (gen_random_uuid(), %s, %s, %s, %s, 'Petrova', %s, %s, 'petrova')",
+                (lane.lane_id, *row, f"decision {self._decisions}", 1_790_000_000_000 + self._decisions),
+            )
+        return f"gets decision {self._decisions} on its case {row[1]}"
+
+    def _idle(self, lane: SimulatedLane) -> str:
+        resolutions.apply_pending(lane.journal)
+        return "applies the decisions that wait"
+
+    def _late_money(self, lane: SimulatedLane) -> str:
+        cases = lane.journal.cases(include_closed=True)
+        if not cases:
+            return "has no case that money may come for"
+        case = self.random.choice(cases)
+        return f"gets late money for case {case.number}: {late_money(lane.journal, case.attempt)}"
+
+    def _restart_agent(self, lane: SimulatedLane) -> str:
+        lane.begin_agent()
+        return "has a new agent"
 
     def _restart_centre(self, lane: SimulatedLane) -> str:
         self.centre.stop()
@@ -186,7 +222,7 @@ class World:
 
     def _cut_backends(self, lane: SimulatedLane) -> str:
         """PostgreSQL's connections end while a batch may be under way."""
-        shipping = threading.Thread(target=lane.ship)
+        shipping = threading.Thread(target=lane.turn)
         shipping.start()
         with psycopg.connect(self.centre.database, autocommit=True) as db:
             cut = db.execute(
@@ -221,7 +257,7 @@ class World:
         for one in (lane, other):
             self._pay(one)
             one.may_alarm = one.must_alarm = True
-        both = [threading.Thread(target=one.ship) for one in (lane, other) for _ in range(2)]
+        both = [threading.Thread(target=one.turn) for one in (lane, other)]
         for thread in both:
             thread.start()
         for thread in both:
@@ -237,12 +273,17 @@ class World:
             lane.wire.release()
         for lane in self.lanes:
             for _ in range(_HEALS):
-                found = lane.ship()
+                resolutions.apply_pending(lane.journal)
+                found = lane.turn()
                 self._stop_if_broken()
-                if found == "all" or (found == "Refused" and lane.may_alarm):
+                if found == "all" or (lane.may_alarm and lane.agent.problem):
                     break
             else:
                 raise Broken(f"{lane.lane_id} cannot ship to its end: {found}")
+            for _ in range(2):  # decisions come, are applied and reported
+                resolutions.apply_pending(lane.journal)
+                lane.turn()
+            self._stop_if_broken()
 
     def _judge(self) -> None:
         database = self.centre.database
@@ -253,6 +294,7 @@ class World:
         for lane in self.lanes:
             if not lane.may_alarm:
                 self.problems += as_on_the_lane(database, lane.lane_id, lane.journal)
+                self.problems += self._decisions_of(lane)
         with psycopg.connect(database, autocommit=True) as db:
             alarms = db.execute("SELECT lane_id, kind FROM alarms").fetchall()
             (self.result.rows,) = db.execute("SELECT count(*) FROM records").fetchall()[0]
@@ -262,6 +304,26 @@ class World:
         raised = {lane_id for lane_id, kind in alarms if kind in _FORKS}
         self.problems += [f"no alarm for {lane_id}, whose journal forked" for lane_id in must - raised]
         self._stop_if_broken()
+
+    def _decisions_of(self, lane: SimulatedLane) -> list[str]:
+        """Each decision is in the journal once or has a reason; none closes a case whose money came after it."""
+        found = []
+        closed = Counter(
+            (record.body["case_number"], record.body["resolution"])
+            for record in lane.journal.records(limit=1_000_000)
+            if record.kind == "case_closed"
+        )
+        with psycopg.connect(self.centre.database, autocommit=True) as db:
+            decisions = db.execute(
+                "SELECT number, resolution, status, phase FROM decisions WHERE lane_id = %s", (lane.lane_id,)
+            ).fetchall()
+        for number, resolution, status, _ in decisions:
+            times = closed[number, resolution]
+            if times > 1:
+                found.append(f"{lane.lane_id}: {resolution} was applied {times} times")
+            if status == "waiting" or (status == "applied") != (times == 1):
+                found.append(f"{lane.lane_id}: {resolution} is {status}, and the journal has it {times} times")
+        return found
 
 
 def play(seed: int, database: str, folder: Path) -> Round:

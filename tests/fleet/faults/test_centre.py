@@ -59,9 +59,15 @@ def ship_all(shipper: Shipper, limit_s: float = 90.0) -> None:
         try:
             if not shipper.ship_batch():
                 return
-        except FleetError as error:
-            assert time.monotonic() < end, error
+        except FleetError:
+            if time.monotonic() > end:
+                raise
             time.sleep(0.05)
+
+
+def _ship_on(shipper: Shipper) -> None:
+    while shipper.ship_batch():
+        pass
 
 
 def check(database: str, journal: Journal, receipts: list[Head]) -> None:
@@ -199,16 +205,19 @@ def test_a_full_disk_at_the_centre_loses_nothing(server: embedded.Server, tmp_pa
             db.execute("CREATE DATABASE full_soon TABLESPACE small")
         database = server.url("full_soon")
         migrate(database)
-        with journal_of(tmp_path, 40) as journal, Centre(database) as centre, FleetWire(centre.url, receipts.append) as wire:
+        with (
+            journal_of(tmp_path, 40) as journal,
+            Centre(database) as centre,
+            FleetWire(centre.url, receipts.append) as wire,
+        ):
             shipper = shipper_of(replace(add_lane(database, tmp_path, wire.base_url), batch_rows=20), tmp_path)
             shipper.ship_batch()
             ballast = small / "ballast"
             with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
                 while True:
                     file.write(bytes(4096))
-            with pytest.raises(FleetError, match="no room|does not answer|database"):
-                while shipper.ship_batch():
-                    pass
+            with pytest.raises(FleetError, match="the fleet's database"):
+                _ship_on(shipper)
             held = len(receipts)
             with contextlib.suppress(FleetError):
                 shipper.ship_batch()

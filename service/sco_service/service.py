@@ -238,8 +238,6 @@ class Service:
             found.append(f"the lane's loop is overdue by {self.lane.stalled_for_s():.0f} s")
         if not self.lane.health().recording:
             found.append("the journal could not be written: check the disk")
-        if self._agent is not None and self._agent.behind:
-            found.append(self._agent.behind)
         try:
             self.records.journal.head()
         except JournalError as error:
@@ -307,6 +305,8 @@ class Service:
             gauge("sco_fleet_rows", "The last row that the fleet has.", [("", self._agent.acknowledged_row)], "counter")
             contact_s = (self._agent.contact_ms or 0) / 1000
             gauge("sco_fleet_contact_timestamp_seconds", "The fleet's last answer.", [("", contact_s)])
+            text = "Whether the fleet has rows that the journal lacks."
+            gauge("sco_fleet_ahead", text, [("", bool(self._agent.behind))])
         devices = [(f'{{kind="{one.kind}",state="{one.state}"}}', 1) for one in health.devices]
         gauge("sco_device", "State of each device.", devices)
         gauge("sco_http_connections", "Connections of clients.", [("", self._server.connected)])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sco_payment.fleet.agent import Agent
-from sco_payment.journal import Journal, JournalLost, resolutions
+from sco_payment.journal import Journal, resolutions
 from sco_payment.settings import FleetSettings, JournalSettings, LaneSettings, Settings
 from tests.fleet.kit import Fleet
 from tests.payment.journal.kit import full, opened, written
@@ -166,9 +166,8 @@ def test_a_case_that_the_shop_has_closed_first_is_refused(fleet: Fleet, agent_of
     assert decisions(fleet) == [("refused", "Ivanova has closed it: nothing came")]
 
 
-def test_an_older_copy_of_the_journal_is_noticed_and_not_opened_again(
-    fleet: Fleet, agent_of: AgentOf, tmp_path: Path
-) -> None:
+def test_an_older_copy_of_the_journal_is_noticed(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:
+    """It is opened again: the newer rows may be those of a clone of this lane, whose fault this is not."""
     lane = tmp_path / "lane"
     lane.mkdir()
     written(lane / "j")
@@ -185,8 +184,7 @@ def test_an_older_copy_of_the_journal_is_noticed_and_not_opened_again(
     beat(agent)
     assert agent.behind.startswith(f"the journal ends at row {last - 1}, and the fleet has its row {last}")
     assert "journal_rolled_back" in [kind for (kind,) in fleet.rows("SELECT kind FROM alarms")]
-    with pytest.raises(JournalLost, match=f"the fleet has its row {last}"):
-        opened(lane / "j")
+    opened(lane / "j").close()
 
 
 def test_a_centre_that_lost_rows_gets_them_again(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ _COMMANDS = {
     "migrate": LazyCommand("sco_fleet.cli.migrate", "migrate", "Bring the database up to date.", "fleet"),
     "settings": LazyCommand("sco_fleet.cli.settings", "settings", "Settings of all lanes: layers, roll-outs.", "fleet"),
     "lane": LazyCommand("sco_fleet.cli.lane", "lane", "Add, list and disable lanes; give them tokens.", "fleet"),
+    "retention": LazyCommand("sco_fleet.cli.retention", "retention", "Drop what is old and final.", "fleet"),
+    "erase": LazyCommand("sco_fleet.cli.retention", "erase", "Erase what is stored of an order.", "fleet"),
 }
 
 

@@ -6,7 +6,6 @@ each time and never at a moment that other lanes may have chosen too.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 import threading
@@ -17,10 +16,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sco_payment.fleet import decisions
-from sco_payment.fleet.client import Client, FleetError, FleetRefused
+from sco_payment.fleet.client import Client, FleetError, FleetRefused, head_of
 from sco_payment.fleet.shipper import Refused, Shipper
 from sco_payment.journal import JournalError
-from sco_payment.journal.acknowledged import Head
 from sco_payment.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -216,10 +214,8 @@ class Agent:
 
     def _compare(self, shipper: Shipper, epoch: str, seq: int, digest: str, found: object) -> None:
         """Is the journal the latest, by what the fleet has of it? See `acknowledged`."""
-        head = None
-        with contextlib.suppress(KeyError, TypeError, ValueError):
-            head = Head(str(found["epoch"]), int(found["seq"]), str(found["hash"]))  # type: ignore[index]
-        if head is None or not epoch or head.epoch != epoch:
+        head = head_of(found)
+        if not epoch or head.epoch != epoch:
             return
         shipper.note(head)
         text = ""

@@ -44,8 +44,9 @@ class Shipper:
     def note(self, head: Head) -> None:
         """The fleet has stored rows up to this one.
 
-        The latest such row is remembered next to the journal, where that can be written. A fleet whose database was
-        put back to an earlier time has fewer rows: it gets them again.
+        The latest such row is remembered next to the journal, where that can be written, but only if it is a row of
+        this journal: what a wrong server says must not stop the lane's next start. A fleet whose database was put back
+        to an earlier time has fewer rows: it gets them again.
         """
         before = self.acknowledged
         self.acknowledged = head
@@ -54,7 +55,8 @@ class Shipper:
         path = self.outbox.journal.path
         if self._remembered is None:
             self._remembered = acknowledged.read(path)
-        if head.seq > (self._remembered.seq if self._remembered.epoch == head.epoch else 0):
+        newer = head.seq > (self._remembered.seq if self._remembered.epoch == head.epoch else 0)
+        if newer and self.outbox.has(head):
             self._remembered = head
             with contextlib.suppress(OSError):
                 acknowledged.write(path, head)

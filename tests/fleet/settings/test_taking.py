@@ -1,4 +1,4 @@
-"""A lane takes settings from a real server: pulls, judges with its own `settings check`, waits for its start, reports."""
+"""A lane takes settings from a real server: pulls them, judges with its own `settings check`, and reports."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_lane_without_a_key_takes_no_settings(tmp_path: Path) -> None:
 def test_settings_that_cannot_be_read_are_not_passed_over(tmp_path: Path) -> None:
     file = lane_file(tmp_path)
     give(file, "{")
-    with pytest.raises(SettingsError, match="settings from the fleet: .* is damaged: remove it"):
+    with pytest.raises(SettingsError, match=r"settings from the fleet: .* is damaged: remove it"):
         load_settings(file, {})
 
 
@@ -267,7 +267,6 @@ def test_a_server_with_an_older_database_cannot_bring_back_old_settings(fleet: F
     lane.taker.offered(lane.client, {"version": 3, "hash": old["hash"]})
     lane.start()
     assert load_settings(lane.file, {}).timing.grace_s == 61
-    assert state(fleet)[1] == []
     refused = fleet.rows("SELECT reason FROM bundles WHERE version = 1 AND status = 'refused'")
     assert "version 1 is not newer than version 2, which is in force" in refused[0][0]
 

@@ -481,6 +481,7 @@ def _check_address(where: str, address: str, example: str, problems: list[str]) 
 
 
 def _check_fleet(fleet: FleetSettings, problems: list[str]) -> None:
+    """Check what is written; files that cannot be read stop no lane: its fleet's thread reports them."""
     if not fleet.url:
         if fleet.token_file or fleet.ca_file or fleet.settings_key:
             problems.append(
@@ -490,8 +491,6 @@ def _check_fleet(fleet: FleetSettings, problems: list[str]) -> None:
     _check_address("fleet.url", fleet.url, "https://fleet.example.ru", problems)
     if not fleet.token_file:
         problems.append("fleet.token_file is missing: the file with the token that `sco-fleet lane add` printed")
-    _check_file("fleet.token_file", fleet.token_file, problems)
-    _check_file("fleet.ca_file", fleet.ca_file, problems)
     for key in fleet.settings_key:
         if not _KEY.fullmatch(key):
             problems.append(f"fleet.settings_key: {_shown(key)} is no key as `sco-fleet settings keygen` prints it")

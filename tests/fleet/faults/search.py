@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import psycopg
 
@@ -24,6 +25,8 @@ from tests.fleet.faults.wire import FAULTS, FleetWire
 
 _DEEDS = 30
 _HEALS = 60
+Focus = Literal["", "forks", "clones", "decisions"]
+"""What a round has for certain: a restored disk, two lanes with one id, much late money; or what its seed says."""
 _FORKS = ("journal_rolled_back", "two_lanes_one_id")
 
 
@@ -72,6 +75,13 @@ class SimulatedLane:
         )
         self.agent = Agent(settings, lambda: {"open_cases": len(self.journal.cases())})
 
+    def heal(self) -> None:
+        """From now on it has patience: nothing is lost any more."""
+        self._fleet = replace(self._fleet, timeout_s=30.0)
+        if self.agent._shipper is not None:
+            self.agent._shipper.close()
+        self.begin_agent()
+
     def turn_off(self) -> None:
         """Close the files."""
         if self.agent._shipper is not None:
@@ -107,7 +117,7 @@ class SimulatedLane:
 class World:
     """The centre, some lanes, and what may happen to them."""
 
-    def __init__(self, database: str, folder: Path, result: Round) -> None:
+    def __init__(self, database: str, folder: Path, result: Round, focus: Focus) -> None:
         self.random, self.result, self._folder = Random(result.seed), result, folder
         self.problems: list[str] = []
         self.receipts: list[tuple[str, Head]] = []
@@ -115,13 +125,18 @@ class World:
         self.lanes = [SimulatedLane(self, f"KSO-{n}", folder / f"lane-{n}") for n in (1, 2)]
         self._payments = self._decisions = 0
         self._rate = self.random.choice((0.0, 0.2, 0.5))
-        self._disk = self.random.choice((None, None, self._restore, self._clone))
+        self._disk = {
+            "": self.random.choice((None, None, self._restore, self._clone)),
+            "forks": self._restore,
+            "clones": self._clone,
+            "decisions": None,
+        }[focus]
         self._deeds: list[tuple[int, Callable[[SimulatedLane], str]]] = [
             (8, self._pay),
             (10, self._ship),
             (3, self._decide),
             (4, self._idle),
-            (3, self._late_money),
+            (3 if focus != "decisions" else 12, self._late_money),
             (1, self._restart_agent),
             (1, self._restart_centre),
             (2, self._release),
@@ -254,8 +269,9 @@ class World:
     def _clone(self, lane: SimulatedLane) -> str:
         other = SimulatedLane(self, lane.lane_id, self._folder / "copy", lane._fleet)
         self.lanes.append(other)
-        for one in (lane, other):
-            self._pay(one)
+        for one, payments in ((lane, 1), (other, 3)):
+            for _ in range(payments):
+                self._pay(one)
             one.may_alarm = one.must_alarm = True
         both = [threading.Thread(target=one.turn) for one in (lane, other)]
         for thread in both:
@@ -272,6 +288,7 @@ class World:
             lane.wire.plan = []
             lane.wire.release()
         for lane in self.lanes:
+            lane.heal()
             for _ in range(_HEALS):
                 resolutions.apply_pending(lane.journal)
                 found = lane.turn()
@@ -326,10 +343,10 @@ class World:
         return found
 
 
-def play(seed: int, database: str, folder: Path) -> Round:
+def play(seed: int, database: str, folder: Path, focus: Focus = "") -> Round:
     """One round on an empty database with the present tables."""
     result = Round(seed)
-    world = World(database, folder, result)
+    world = World(database, folder, result, focus)
     try:
         world.run()
     except Broken as error:

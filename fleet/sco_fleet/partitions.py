@@ -15,7 +15,7 @@ _AHEAD_DAYS = 62
 _LOCK = 7_266_335
 _NAME = re.compile(r"records_(\d{4})_(\d{2})")
 _known: set[tuple[str, int, int]] = set()
-"""Database, year and month of partitions that are known to exist."""
+"""Database, year and month of partitions that exist, or were dropped since: what is so old goes to the default one."""
 
 
 def months_ahead() -> list[int]:

@@ -14,6 +14,8 @@ _COMMANDS = {
     "serve": LazyCommand("sco_fleet.cli.serve", "serve", "Run the server.", "fleet"),
     "migrate": LazyCommand("sco_fleet.cli.migrate", "migrate", "Bring the database up to date.", "fleet"),
     "lane": LazyCommand("sco_fleet.cli.lane", "lane", "Add, list and disable lanes; give them tokens.", "fleet"),
+    "retention": LazyCommand("sco_fleet.cli.retention", "retention", "Drop what is old and final.", "fleet"),
+    "erase": LazyCommand("sco_fleet.cli.retention", "erase", "Erase what is stored of an order.", "fleet"),
 }
 
 

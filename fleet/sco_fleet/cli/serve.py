@@ -11,6 +11,7 @@ import uvicorn
 from sco_fleet.app import create_app
 from sco_fleet.cli.database import database_option
 from sco_fleet.pool import open_pool
+from sco_fleet.protocol import Protocol
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +53,14 @@ def serve(
         host=host,
         port=port,
         limit_concurrency=clients,
-        timeout_keep_alive=75,
+        timeout_keep_alive=20,
         timeout_graceful_shutdown=20,
         h11_max_incomplete_event_size=16 * 1024,
         log_level="warning",
         access_log=False,
         server_header=False,
         lifespan="on",
-        http="h11",
+        http=Protocol,
         ws="none",
         loop="asyncio",
         **options,

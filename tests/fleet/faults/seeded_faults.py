@@ -41,9 +41,9 @@ def _joined(original: Any) -> Any:
     """Nor is what follows the head compared with it."""
 
     def lock(db: Any, lane_id: str, batch: Any) -> Any:
-        seq, digest, *rest = original(db, lane_id, batch)
-        fresh = [row for row in batch.rows if row.seq == seq + 1]
-        return seq, fresh[0].prev_hash if fresh else digest, *rest
+        journal = original(db, lane_id, batch)
+        fresh = [row for row in batch.rows if row.seq == journal.seq + 1]
+        return journal._replace(hash=fresh[0].prev_hash) if fresh else journal
 
     return lock
 
@@ -128,6 +128,12 @@ FAULTS = (
             Patch(resolutions, "NEWS", _no_news),
         ),
         where="decisions",
+    ),
+    SeededFault(
+        "a decision closes a case whose money came after it",
+        frozenset({"applied at"}),
+        (Patch(decisions, "NEWS", _no_news), Patch(resolutions, "NEWS", _no_news)),
+        where="late money",
     ),
 )
 """`where`: what a round must have in it for the fault to show, see `search.Focus`."""

@@ -9,7 +9,6 @@ import psycopg
 
 from sco_payment.journal import Journal, codec
 
-
 JUDGE = "judge"
 """The name of our own connections, which no fault of a test ends."""
 

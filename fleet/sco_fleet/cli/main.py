@@ -15,6 +15,7 @@ _COMMANDS = {
     "migrate": LazyCommand("sco_fleet.cli.migrate", "migrate", "Bring the database up to date.", "fleet"),
     "lane": LazyCommand("sco_fleet.cli.lane", "lane", "Add, list and disable lanes; give them tokens.", "fleet"),
     "retention": LazyCommand("sco_fleet.cli.retention", "retention", "Drop what is old and final.", "fleet"),
+    "units": LazyCommand("sco_fleet.cli.units", "units", "Write the server's units for systemd."),
     "erase": LazyCommand("sco_fleet.cli.retention", "erase", "Erase what is stored of an order.", "fleet"),
 }
 

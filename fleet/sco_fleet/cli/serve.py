@@ -65,6 +65,6 @@ def serve(
         loop="asyncio",
         **options,
     )
-    server = uvicorn.Server(config)
-    click.echo(f"the fleet's server listens at {host}:{port}", err=True)
-    server.run()
+    listening = config.bind_socket()
+    click.echo(f"the fleet's server listens at {host}:{listening.getsockname()[1]}", err=True)
+    uvicorn.Server(config).run(sockets=[listening])

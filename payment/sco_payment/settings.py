@@ -215,6 +215,20 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSettings:
+    """The chain's server (`sco-fleet serve`), which gets the lane's journal. Without `url` nothing here is used."""
+
+    url: str = _setting("", "the server's address; plain http is allowed only to this machine; empty: no fleet")
+    token_file: str = _setting("", "file with the lane's token at the fleet, mode 0600")
+    ca_file: str = _setting("", "PEM file of certificate authorities; empty: those of the system")
+    ship_interval_s: float = _setting(5.0, "how long a record may wait for further ones", min=0.1, max=3600)
+    heartbeat_s: float = _setting(60.0, "between two reports of the lane's health", min=1, max=3600)
+    batch_rows: int = _setting(200, "records in one request", min=1, max=500)
+    timeout_s: float = _setting(15.0, "how long a request may take", min=1, max=120)
+    longest_wait_s: float = _setting(300.0, "longest time between two tries without an answer", min=1, max=3600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings of one lane."""
 
@@ -227,6 +241,7 @@ class Settings:
     dialog: DialogSettings = field(default_factory=DialogSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     service: ServiceSettings = field(default_factory=ServiceSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
     acquirer_options: dict[str, Any] = field(default_factory=dict)
     """What another acquirer than PayMaster needs, as its adapter documents it."""
 

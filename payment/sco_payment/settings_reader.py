@@ -24,7 +24,7 @@ from sco_payment.acquirer import check_settings
 from sco_payment.attempt import Mode
 from sco_payment.customer.texts import is_utf8
 from sco_payment.customer.theme import read_theme
-from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, ServiceSettings, Settings
+from sco_payment.settings import TOKEN_VARIABLE, FleetSettings, PayMasterSettings, ServiceSettings, Settings
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _LONGEST_PLATE_S = 1200.0
@@ -108,6 +108,8 @@ def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
         ("service", "tls_certificate"),
         ("service", "tls_key"),
         ("service", "operators_file"),
+        ("fleet", "token_file"),
+        ("fleet", "ca_file"),
         ("lane", "logo"),
         ("lane", "theme"),
     ):
@@ -340,15 +342,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
     ):
         if not value and not any(problem.startswith(f"{where} = ") for problem in problems):
             problems.append(f"{where} is missing")
-    url = _split(paymaster.base_url)
-    if url is None or url.scheme not in ("https", "http") or not _HOST.fullmatch(url.hostname or ""):
-        problems.append(
-            f"paymaster.base_url = {paymaster.base_url!r}: must be an https address, e.g. https://paymaster.ru"
-        )
-    elif "@" in url.netloc or url.query or url.fragment:
-        problems.append("paymaster.base_url: must be scheme, host and port only, without user, query and fragment")
-    elif url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
-        problems.append("paymaster.base_url: plain http is allowed only to this machine; write https")
+    url = _check_address("paymaster.base_url", paymaster.base_url, "https://paymaster.ru", problems)
     _check_proxy(paymaster, plain=url is not None and url.scheme == "http", problems=problems)
     _check_file("paymaster.ca_file", paymaster.ca_file, problems)
     for host in display.link_hosts:
@@ -372,6 +366,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
         if not good:
             problems.append(f"devices.nfc_uid = {devices.nfc_uid!r}: must be 4, 7 or 10 bytes in hex")
     _check_service(settings.service, problems)
+    _check_fleet(settings.fleet, problems)
     if timing.invoice_life_s < timing.create_window_s + timing.poll_interval_s:
         problems.append("timing.invoice_life_s must be at least create_window_s + poll_interval_s")
     if timing.poll_timeout_s <= timing.poll_interval_s:
@@ -387,6 +382,30 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
     ):
         if device:
             _check_device(where, device, problems)
+
+
+def _check_address(where: str, address: str, example: str, problems: list[str]) -> SplitResult | None:
+    """The parts of a server's address; None if it has none."""
+    url = _split(address)
+    if url is None or url.scheme not in ("https", "http") or not _HOST.fullmatch(url.hostname or ""):
+        problems.append(f"{where} = {address!r}: must be an https address, e.g. {example}")
+    elif "@" in url.netloc or url.query or url.fragment:
+        problems.append(f"{where}: must be scheme, host and port only, without user, query and fragment")
+    elif url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
+        problems.append(f"{where}: plain http is allowed only to this machine; write https")
+    return url
+
+
+def _check_fleet(fleet: FleetSettings, problems: list[str]) -> None:
+    if not fleet.url:
+        if fleet.token_file or fleet.ca_file:
+            problems.append("fleet.token_file and fleet.ca_file are for the fleet's server, but fleet.url is missing")
+        return
+    _check_address("fleet.url", fleet.url, "https://fleet.example.ru", problems)
+    if not fleet.token_file:
+        problems.append("fleet.token_file is missing: the file with the token that `sco-fleet lane add` printed")
+    _check_file("fleet.token_file", fleet.token_file, problems)
+    _check_file("fleet.ca_file", fleet.ca_file, problems)
 
 
 def _check_proxy(paymaster: PayMasterSettings, *, plain: bool, problems: list[str]) -> None:

@@ -9,7 +9,10 @@ import psycopg
 import pytest
 
 from sco_fleet import embedded
+from sco_fleet.app import create_app
 from sco_fleet.database import migrate
+from sco_fleet.pool import open_pool
+from tests.fleet.kit import Fleet, listening
 
 _NUMBERS = itertools.count(1)
 
@@ -34,3 +37,10 @@ def database(postgres: embedded.Server) -> Iterator[str]:
         db.execute(f"CREATE DATABASE {name} TEMPLATE template_fleet")  # type: ignore[call-overload]
         yield postgres.url(name)
         db.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def fleet(database: str) -> Iterator[Fleet]:
+    """The server over an empty database, at a socket."""
+    with listening(create_app(open_pool(database, most=4))) as url:
+        yield Fleet(url, database)

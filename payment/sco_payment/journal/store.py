@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, overload
 
 from sco_payment.attempt import CaseReason, Effect, Event, NoteCase, OpenCase, Phase, State, needs_recovery
-from sco_payment.journal import archive, codec, integrity, location, lock, salvage, schema, verify
+from sco_payment.journal import acknowledged, archive, codec, integrity, location, lock, salvage, schema, verify
 from sco_payment.journal.errors import (
     JournalDamaged,
     JournalError,
@@ -134,6 +134,12 @@ class Journal:
         if seq > last:
             raise JournalLost(
                 f"{self.path}: it ends at row {last}, but row {seq} was written, says {place}: an older copy is in its "
+                f"place, or its disk lost what it had confirmed; find the newer file, or {_SALVAGE}"
+            )
+        fleet = acknowledged.read(self.path)
+        if fleet.seq > last and fleet.epoch == self.id():
+            raise JournalLost(
+                f"{self.path}: it ends at row {last}, but the fleet has its row {fleet.seq}: an older copy is in its "
                 f"place, or its disk lost what it had confirmed; find the newer file, or {_SALVAGE}"
             )
         rows = self._all("SELECT hash FROM records WHERE seq = ?", seq)
@@ -403,6 +409,33 @@ class Journal:
             )
         return [_record(row) for row in rows]
 
+    def id(self) -> str:
+        """The journal's own random id; empty for a file of an older release that is only read."""
+        return schema.journal_id(self._all)
+
+    def raw_rows(self, after: int, *, limit: int, max_bytes: int) -> list[RawRow]:
+        """The rows that follow row `after` as they are in the file, at most `limit` of them.
+
+        They end before the bodies come to `max_bytes`, but there is always one.
+
+        Raises:
+            RowsArchived: the next row is in an archive. JournalError: they cannot be read.
+        """
+        found: list[RawRow] = []
+        size = 0
+        with self._snapshot():
+            last_row, file = self.archived()
+            if after < last_row:
+                raise RowsArchived(
+                    f"{self.path}: rows up to {last_row} are in archives, at the latest {file}", last_row
+                )
+            for row in self._each(_RAW + " WHERE seq > ? ORDER BY seq LIMIT ?", after, limit):
+                size += len(row[7])
+                if found and size > max_bytes:
+                    break
+                found.append(row)
+        return found
+
     def timeline(self, key: str) -> list[Record]:
         """All records of an attempt, in order: the evidence of a case.
 
@@ -515,6 +548,11 @@ class Journal:
         """The last row that an archive took out of this journal, and that archive's name; 0 and "" for none."""
         part = schema.segment(self._all)
         return part.base_seq, part.base_file
+
+    def base(self) -> tuple[int, str]:
+        """The last row before those that this file holds, and its hash; 0 and 64 zeros where it holds all."""
+        part = schema.segment(self._all)
+        return part.base_seq, part.base_hash
 
     # --- archives --------------------------------------------------------------------------------------------
 
@@ -629,6 +667,9 @@ def _fitting(number: int) -> int | None:
     return number if abs(number) < 2**63 else None
 
 
+RawRow = tuple[int, int, str, str, int, str, str, str, str, str]
+"""seq, at_ms, attempt, kind, version, lane_id, acquirer, body (JSON text), prev_hash, hash."""
+_RAW = "SELECT seq, at_ms, attempt, kind, version, lane_id, acquirer, body, prev_hash, hash FROM records"
 _RECORDS = "SELECT seq, at_ms, attempt, kind, version, lane_id, acquirer, body, hash FROM records"
 _ATTEMPTS = "SELECT version, state FROM attempts ORDER BY rowid"
 _OPEN = (

@@ -374,7 +374,9 @@ class PayMaster:
         summary = token.hide(failure.message or failure.code) or f"HTTP {status}"
         text = _readable("; ".join([summary, *errors]))
         if status == 429:
-            return TooManyRequests(text, wait_s=_wait(headers.get("Retry-After")), code=failure.code, errors=errors)
+            return TooManyRequests(
+                text, wait_s=retry_after_s(headers.get("Retry-After")), code=failure.code, errors=errors
+            )
         kind: type[PayMasterError]
         if status in (401, 403) or failure.code in _NOT_AUTHORISED:
             kind = NotAuthorised
@@ -519,7 +521,7 @@ def _http_date(text: str | None) -> datetime | None:
     return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def _wait(text: str | None) -> float | None:
+def retry_after_s(text: str | None) -> float | None:
     """Retry-After: seconds, or a date; at most an hour, whatever a broken proxy writes."""
     text = (text or "").strip()
     if not text:

@@ -1,0 +1,30 @@
+"""`sco-fleet`: the server of a chain's lanes, and what its administrator does. The database: see `--database`."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from sco_drivers.plain import log_to_stderr
+from sco_payment.cli.lazy import LazyCommand, LazyGroup
+from sco_payment.customer.texts import speak_any_encoding
+
+_COMMANDS = {
+    "serve": LazyCommand("sco_fleet.cli.serve", "serve", "Run the server.", "fleet"),
+    "migrate": LazyCommand("sco_fleet.cli.migrate", "migrate", "Bring the database up to date.", "fleet"),
+    "lane": LazyCommand("sco_fleet.cli.lane", "lane", "Add, list and disable lanes; give them tokens.", "fleet"),
+}
+
+
+@click.group(cls=LazyGroup, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sco-paymaster")
+@click.option("-v", "--verbose", count=True, help="Log to stderr; -vv logs more.")
+def main(verbose: int) -> None:
+    """The lanes of a chain in one PostgreSQL database: their journals, cases and settings."""
+    speak_any_encoding()
+    log_to_stderr((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""`sco-fleet migrate`: bring the database up to date."""
+
+from __future__ import annotations
+
+import click
+
+from sco_fleet import database
+from sco_fleet.cli.database import database_option, errors
+
+
+@click.command()
+@database_option
+def migrate(url: str) -> None:
+    """Give the database the present tables. Run it once before a new release is started; servers may run meanwhile."""
+    with errors():
+        applied = database.migrate(url)
+    for name in applied:
+        click.echo(f"applied {name}")
+    if not applied:
+        click.echo("the database is up to date")

@@ -1,0 +1,176 @@
+"""Stores rows of lanes' journals: each once, in order, after its chain was checked.
+
+`store` runs in a transaction that locks the journal's head. What it answers holds when that transaction is committed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+
+from sco_fleet import alarms, partitions, projection
+from sco_fleet.records import NOTHING, Batch, Row, problem
+
+DIFFERENT_ROW, GAP, BROKEN_CHAIN = "different_row", "gap", "broken_chain"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The journal's last row that is stored."""
+
+    epoch: str
+    seq: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Nothing was stored. `seq` and `hash` are the head's, or those of the stored row that is another one."""
+
+    code: str
+    message: str
+    seq: int
+    hash: str = ""
+
+
+def head(db: Connection[Any], lane_id: str, epoch: str) -> Stored:
+    """The last stored row of a journal; 0 and 64 zeros for none."""
+    row = db.execute(
+        "SELECT head_seq, head_hash FROM journals WHERE lane_id = %s AND epoch = %s", (lane_id, epoch)
+    ).fetchone()
+    return Stored(epoch, *(row or NOTHING))
+
+
+def store(db: Connection[Any], lane_id: str, batch: Batch) -> Stored | Refusal:
+    """Store what is new of a batch, in one transaction."""
+    wrong = problem(batch.rows)
+    if wrong is not None:
+        with db.transaction():
+            alarms.raise_alarm(db, lane_id, alarms.BROKEN_CHAIN, f"journal {batch.epoch}: {wrong[1]}")
+        return Refusal(BROKEN_CHAIN, wrong[1], wrong[0])
+    if not batch.rows:
+        return head(db, lane_id, batch.epoch)
+    partitions.ensure(db, {row.at_ms for row in batch.rows})
+    with db.transaction():
+        seq, digest, forked, is_new = _lock(db, lane_id, batch)
+        known = [row for row in batch.rows if row.seq <= seq]
+        fresh = batch.rows[len(known) :]
+        other = _different(db, lane_id, batch.epoch, known)
+        if other is None and fresh and fresh[0].seq == seq + 1 and fresh[0].prev_hash != digest:
+            other = seq, digest
+        if other is not None:
+            return _fork(db, lane_id, batch.epoch, *other)
+        if not fresh:
+            return Stored(batch.epoch, seq, digest)
+        if fresh[0].seq != seq + 1:
+            return Refusal(GAP, f"row {fresh[0].seq} came, and row {seq + 1} is the next one", seq, digest)
+        _insert(db, lane_id, batch.epoch, fresh)
+        last = fresh[-1]
+        db.execute(
+            "UPDATE journals SET head_seq = %s, head_hash = %s, last_stored_at = now() "
+            "WHERE lane_id = %s AND epoch = %s",
+            (last.seq, last.hash, lane_id, batch.epoch),
+        )
+        projection.project(db, lane_id, batch.epoch, fresh)
+        _watch(db, lane_id, batch.epoch, fresh, forked=forked, is_new=is_new)
+        return Stored(batch.epoch, last.seq, last.hash)
+
+
+def _lock(db: Connection[Any], lane_id: str, batch: Batch) -> tuple[int, str, bool, bool]:
+    """The journal's head, locked until the transaction ends; whether it has forked, and whether it is a new one."""
+    query = (
+        "SELECT head_seq, head_hash, forked_at IS NOT NULL FROM journals WHERE lane_id = %s AND epoch = %s FOR UPDATE"
+    )
+    row = db.execute(query, (lane_id, batch.epoch)).fetchone()
+    if row is not None:
+        return *row, False
+    base_seq, base_hash = batch.base or NOTHING
+    if not base_seq:
+        base_hash = NOTHING[1]
+    made = db.execute(
+        "INSERT INTO journals (lane_id, epoch, head_seq, head_hash, base_seq, projected_seq) "
+        "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (lane_id, batch.epoch, base_seq, base_hash, base_seq, base_seq),
+    ).rowcount
+    row = db.execute(query, (lane_id, batch.epoch)).fetchone()
+    assert row is not None
+    return *row, bool(made)
+
+
+def _different(db: Connection[Any], lane_id: str, epoch: str, known: list[Row]) -> tuple[int, str] | None:
+    """The first stored row that is another one than the lane's: its number and hash."""
+    if not known:
+        return None
+    hashes = {row.seq: row.hash for row in known}
+    stored = db.execute(
+        "SELECT seq, hash FROM records WHERE lane_id = %s AND epoch = %s AND seq BETWEEN %s AND %s ORDER BY seq",
+        (lane_id, epoch, known[0].seq, known[-1].seq),
+    ).fetchall()
+    return next(((seq, digest) for seq, digest in stored if hashes[seq] != digest), None)
+
+
+def _fork(db: Connection[Any], lane_id: str, epoch: str, seq: int, digest: str) -> Refusal:
+    text = f"row {seq} of journal {epoch} is another one than is stored"
+    alarms.raise_alarm(
+        db, lane_id, alarms.JOURNAL_ROLLED_BACK, f"{text}: an older copy is in use, or two lanes use one journal"
+    )
+    db.execute(
+        "UPDATE journals SET forked_at = coalesce(forked_at, now()) WHERE lane_id = %s AND epoch = %s", (lane_id, epoch)
+    )
+    return Refusal(DIFFERENT_ROW, text, seq, digest)
+
+
+_INSERT = """
+INSERT INTO records (lane_id, epoch, seq, at_ms, attempt, kind, version, acquirer, body, prev_hash, hash, written_by)
+SELECT %s, %s, * FROM unnest(
+    %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[]
+) ON CONFLICT DO NOTHING
+"""
+
+
+def _insert(db: Connection[Any], lane_id: str, epoch: str, rows: list[Row]) -> None:
+    columns = zip(
+        *(
+            (
+                row.seq,
+                row.at_ms,
+                row.attempt,
+                row.kind,
+                row.version,
+                row.acquirer,
+                row.body,
+                row.prev_hash,
+                row.hash,
+                None if row.lane_id == lane_id else row.lane_id,
+            )
+            for row in rows
+        ),
+        strict=True,
+    )
+    db.execute(_INSERT, (lane_id, epoch, *map(list, columns)))
+
+
+def _watch(db: Connection[Any], lane_id: str, epoch: str, fresh: list[Row], *, forked: bool, is_new: bool) -> None:
+    """Raise what is strange about a journal that grows."""
+    if fresh[-1].lane_id != lane_id:
+        alarms.raise_alarm(db, lane_id, alarms.OTHER_LANE, f"journal {epoch} is of the lane {fresh[-1].lane_id}")
+    if forked:
+        alarms.raise_alarm(
+            db, lane_id, alarms.TWO_LANES_ONE_ID, f"journal {epoch} grows, and so does another copy of it"
+        )
+    elif not is_new and _is_replaced(db, lane_id, epoch):
+        alarms.raise_alarm(db, lane_id, alarms.TWO_LANES_ONE_ID, f"journal {epoch} grows, and so does a later one")
+
+
+def _is_replaced(db: Connection[Any], lane_id: str, epoch: str) -> bool:
+    return (
+        db.execute(
+            "SELECT 1 FROM journals later JOIN journals mine ON later.lane_id = mine.lane_id "
+            "WHERE mine.lane_id = %s AND mine.epoch = %s AND later.first_seen_at > mine.first_seen_at LIMIT 1",
+            (lane_id, epoch),
+        ).fetchone()
+        is not None
+    )

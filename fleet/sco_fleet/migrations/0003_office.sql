@@ -90,7 +90,7 @@ CREATE INDEX cases_by_time ON cases (opened_at_ms);
 CREATE INDEX cases_by_lane ON cases (lane_id, opened_at_ms);
 CREATE INDEX cases_by_attempt ON cases (lane_id, epoch, attempt);
 CREATE INDEX decisions_by_case ON decisions (lane_id, epoch, number, at_ms);
-CREATE INDEX alarms_by_lane ON alarms (lane_id, id);
+CREATE INDEX alarms_by_id ON alarms (id);
 CREATE INDEX alarms_unseen ON alarms (id) WHERE seen_at IS NULL;
 
 -- How many devices of a lane are faulty, so that the list of lanes need not look into what they sent.

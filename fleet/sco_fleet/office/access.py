@@ -1,4 +1,7 @@
-"""Who may see and do what: users, roles, sessions in the database, a brake on guessing, and the audit."""
+"""Who may see and do what: users, roles, sessions in the database, a brake on guessing, and the audit.
+
+Connections are in autocommit mode. What changes something and notes it in the audit does both or neither.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ ROLES: Final = ("viewer", "decider", "administrator")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 _BRAKE_MINUTES = 15
 _PAIR, _ADDRESS, _USER = 5, 30, 100
-"""Failed logins in that time after which no further one is tried: of a user from an address, from an address to any user,
-of a user from anywhere."""
+"""Failed logins in that time after which no further one is tried: of a user from an address, from an address to any
+user, of a user from anywhere."""
 
 
 class UserError(ValueError):
@@ -65,7 +68,7 @@ def log_in(db: Connection, name: str, password: str, address: str) -> str:
     Raises:
         LoginRefused: `wrong_login`, or `too_many_logins`.
     """
-    name = name.strip().lower()[:64]
+    name = name.strip().lower()[:64].replace("\0", "")
     failed = one(
         db,
         "SELECT count(*) FILTER (WHERE user_name = %(name)s AND address = %(address)s) AS pair,"
@@ -76,21 +79,33 @@ def log_in(db: Connection, name: str, password: str, address: str) -> str:
     if failed["pair"] >= _PAIR or failed["address"] >= _ADDRESS or failed["name"] >= _USER:
         raise LoginRefused("too_many_logins")
     # Counted before the password is looked at: many tries at once are many tries.
-    run(db, "INSERT INTO office_login_failures (user_name, address) VALUES (%(name)s, %(address)s)",
-        name=name, address=address)  # fmt: skip
-    db.commit()
+    run(
+        db,
+        "INSERT INTO office_login_failures (user_name, address) VALUES (%(name)s, %(address)s)",
+        name=name,
+        address=address,
+    )
     found = one(db, "SELECT password, disabled FROM office_users WHERE name = %(name)s", name=name)
-    db.commit()  # nothing is held while the hash is computed
     if not passwords.matches(password, found.get("password")) or found["disabled"]:
         audit(db, name, address, "login_failed", name)
-        db.commit()
         raise LoginRefused("wrong_login")
     secret = secrets.token_urlsafe(32)
-    run(db, "DELETE FROM office_login_failures WHERE (user_name = %(name)s AND address = %(address)s)"
-        " OR at < now() - interval '1 day'", name=name, address=address)  # fmt: skip
-    run(db, "INSERT INTO office_sessions (secret_hash, user_name, address) VALUES (%(hash)s, %(name)s, %(address)s)",
-        hash=_hash(secret), name=name, address=address)  # fmt: skip
-    audit(db, name, address, "login", name)
+    with db.transaction():
+        run(
+            db,
+            "DELETE FROM office_login_failures WHERE (user_name = %(name)s AND address = %(address)s)"
+            " OR at < now() - interval '1 day'",
+            name=name,
+            address=address,
+        )
+        run(
+            db,
+            "INSERT INTO office_sessions (secret_hash, user_name, address) VALUES (%(hash)s, %(name)s, %(address)s)",
+            hash=_hash(secret),
+            name=name,
+            address=address,
+        )
+        audit(db, name, address, "login", name)
     return secret
 
 
@@ -108,7 +123,9 @@ def session_of(db: Connection, secret: str, *, idle_s: int, session_s: int) -> U
         return None
     if found["stale"]:
         run(db, "UPDATE office_sessions SET last_at = now() WHERE secret_hash = %(hash)s", hash=_hash(secret))
-        run(db, "DELETE FROM office_sessions WHERE begun_at < now() - make_interval(secs => %(whole)s)", whole=session_s)
+        run(
+            db, "DELETE FROM office_sessions WHERE begun_at < now() - make_interval(secs => %(whole)s)", whole=session_s
+        )
     csrf = hmac.new(secret.encode(), b"forms of this session", hashlib.sha256).hexdigest()
     return User(found["name"], found["full_name"], found["role"], csrf)
 
@@ -133,32 +150,40 @@ def add_user(db: Connection, name: str, role: str, password: str, *, full_name: 
         raise UserError(f"{role!r} is no role; expected one of {', '.join(ROLES)}")
     if len(full_name) > 100:
         raise UserError("a full name has at most 100 characters")
-    done = run(
-        db,
-        "INSERT INTO office_users (name, full_name, role, password) VALUES (%(name)s, %(full)s, %(role)s, %(password)s)"
-        " ON CONFLICT DO NOTHING",
-        name=name, full=full_name.strip(), role=role, password=_new(password),
-    )  # fmt: skip
-    if not done:
-        raise UserError(f"there is a user {name} already")
-    audit(db, by, "", "user_added", name, role)
+    stored = _new(password)
+    with db.transaction():
+        done = run(
+            db,
+            "INSERT INTO office_users (name, full_name, role, password)"
+            " VALUES (%(name)s, %(full)s, %(role)s, %(password)s) ON CONFLICT DO NOTHING",
+            name=name,
+            full=full_name.strip(),
+            role=role,
+            password=stored,
+        )
+        if not done:
+            raise UserError(f"there is a user {name} already")
+        audit(db, by, "", "user_added", name, role)
 
 
 def set_password(db: Connection, name: str, password: str, *, by: str, keep: str = "") -> None:
-    """Give a user another password, and end his or her sessions but the one whose secret is `keep`. Raises UserError."""
-    if not run(db, "UPDATE office_users SET password = %(password)s WHERE name = %(name)s",
-               name=name, password=_new(password)):  # fmt: skip
-        raise UserError(f"there is no user {name}")
-    _end_sessions(db, name, keep)
-    audit(db, by, "", "password", name)
+    """Give a user another password, and end all sessions but the one whose secret is `keep`. Raises UserError."""
+    stored = _new(password)
+    _change(db, name, "password", "password = %(value)s", stored, by, keep)
 
 
 def disable(db: Connection, name: str, *, by: str, yes: bool = True) -> None:
     """Let a user log in no more, at once; or again. Raises UserError."""
-    if not run(db, "UPDATE office_users SET disabled = %(yes)s WHERE name = %(name)s", name=name, yes=yes):
-        raise UserError(f"there is no user {name}")
-    _end_sessions(db, name)
-    audit(db, by, "", "user_disabled" if yes else "user_enabled", name)
+    _change(db, name, "user_disabled" if yes else "user_enabled", "disabled = %(value)s", yes, by)
+
+
+def _change(db: Connection, name: str, action: str, change: str, value: object, by: str, keep: str = "") -> None:
+    with db.transaction():
+        text = " ".join(("UPDATE office_users SET", change, "WHERE name = %(name)s"))
+        if not run(db, text, name=name, value=value):
+            raise UserError(f"there is no user {name}")
+        _end_sessions(db, name, keep)
+        audit(db, by, "", action, name)
 
 
 def _end_sessions(db: Connection, name: str, keep: str = "") -> None:

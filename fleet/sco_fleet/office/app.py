@@ -54,12 +54,15 @@ def office_app(pool: ConnectionPool[Connection], settings: OfficeSettings) -> St
         return Response(style, media_type="text/css", headers={"Cache-Control": "max-age=300"})
 
     routes: list[BaseRoute] = [
-        Route(f"/{path}", Endpoint(office, get=get, post=post, largest=LARGEST_FILE if path in _UPLOADS else LARGEST_FORM))
+        Route(
+            f"/{path}", Endpoint(office, get=get, post=post, largest=LARGEST_FILE if path in _UPLOADS else LARGEST_FORM)
+        )
         for path, get, post in ROUTES
     ]
     missing = Endpoint(office, get=(_missing, None), post=(_missing, None))
     return Starlette(
-        routes=[*routes, Route("/office.css", css), Route("/{path:path}", missing)], middleware=[Middleware(SafeHeaders)]
+        routes=[*routes, Route("/office.css", css), Route("/{path:path}", missing)],
+        middleware=[Middleware(SafeHeaders)],
     )
 
 

@@ -46,7 +46,5 @@ def timeline(db: Connection, lane_id: str, epoch: str, attempt: str, language: s
     said = {record.seq: words for record, words in story([one for one in records if one.body], language)}
     said |= unreadable
     began = records[0].at_ms if records else 0
-    lines = [
-        Line(one.seq, one.at_ms, (one.at_ms - began) / 1000, said[one.seq]) for one in records if one.seq in said
-    ]
+    lines = [Line(one.seq, one.at_ms, (one.at_ms - began) / 1000, said[one.seq]) for one in records if one.seq in said]
     return lines, len(found) > MOST

@@ -166,4 +166,3 @@ def day_of(written: str) -> date | None:
         return date.fromisoformat(written.strip())
     except ValueError:
         return None
-

@@ -11,7 +11,7 @@ from sco_fleet.office import decisions, evidence, lists
 from sco_fleet.office.access import LoginRefused, UserError, audit, log_in, log_out, set_password
 from sco_fleet.office.listing_pages import Field, ListPage, times_of, words_of
 from sco_fleet.office.passwords import matches
-from sco_fleet.office.query import Connection, Row, one, rows, run
+from sco_fleet.office.query import Connection, Row, listed, one, rows
 from sco_fleet.office.web import Page, local_path, set_session
 from sco_payment.attempt import FINAL
 from sco_payment.journal import codec
@@ -94,8 +94,9 @@ def login(page: Page, db: Connection) -> Response:
 
 def logout(page: Page, db: Connection) -> Response:
     """End the session."""
-    log_out(db, page.secret)
-    audit(db, page.who.name, page.address, "logout", page.who.name)
+    with db.transaction():
+        log_out(db, page.secret)
+        audit(db, page.who.name, page.address, "logout", page.who.name)
     answer = page.redirect("login")
     set_session(page, answer, "")
     return answer
@@ -109,7 +110,6 @@ def password_form(page: Page, db: Connection) -> Response:
 def password(page: Page, db: Connection) -> Response:
     """Another password for the user."""
     stored = one(db, "SELECT password FROM office_users WHERE name = %(name)s", name=page.who.name)["password"]
-    db.commit()
     if not matches(page.form.get("old", ""), stored):
         return page.html("password.html", status=403, problem=page.say("wrong_password"))
     try:
@@ -162,7 +162,12 @@ def devices_of(health: object) -> list[dict[str, str]]:
     if isinstance(tag, Mapping):
         fault = tag.get("disabled") is True or tag.get("needs_attendant") is True
         devices.append(
-            {"kind": "tag", "url": "", "state": "fault" if fault else "ok", "problem": str(tag.get("problem") or "")[:300]}
+            {
+                "kind": "tag",
+                "url": "",
+                "state": "fault" if fault else "ok",
+                "problem": str(tag.get("problem") or "")[:300],
+            }
         )
     return devices
 
@@ -176,8 +181,7 @@ def _case(page: Page, db: Connection) -> Row:
         raise page.not_found()
     found = one(
         db,
-        "SELECT * FROM (" + lists.CASES.listing.select + ") AS listed"
-        " WHERE lane_id = %(lane)s AND epoch = %(epoch)s AND number = %(number)s",
+        listed(lists.CASES.listing.select, "lane_id = %(lane)s AND epoch = %(epoch)s AND number = %(number)s"),
         lane=page.query.get("lane", ""), epoch=page.query.get("journal", ""), number=int(number),
     )  # fmt: skip
     if not found:
@@ -220,14 +224,13 @@ def decide(page: Page, db: Connection) -> Response:
     resolution = note if answer == "other" else page.say(answer) + (f". {note}" if note else "")
     lane_id, epoch, number = found["lane_id"], found["epoch"], found["number"]
     try:
-        decisions.decide(
-            db, lane_id, epoch, number, phase=page.form.get("phase", ""), resolution=resolution, user=page.who
-        )
+        with db.transaction():
+            decisions.decide(
+                db, lane_id, epoch, number, phase=page.form.get("phase", ""), resolution=resolution, user=page.who
+            )
+            audit(db, page.who.name, page.address, "decision", f"{lane_id} № {number}", resolution)
     except decisions.NotStored as refusal:
-        return _show_case(
-            page, db, _case(page, db), status=409, problem=page.say(refusal.code, **refusal.values)
-        )
-    audit(db, page.who.name, page.address, "decision", f"{lane_id} № {number}", resolution)
+        return _show_case(page, db, _case(page, db), status=409, problem=page.say(refusal.code, **refusal.values))
     return page.redirect("case", lane=lane_id, journal=epoch, number=number, stored=1)
 
 
@@ -247,8 +250,7 @@ def payment(page: Page, db: Connection) -> Response:
     lines, cut = evidence.timeline(db, found["lane_id"], found["epoch"], found["attempt"], page.language)
     cases = rows(
         db,
-        "SELECT * FROM (" + lists.CASES.listing.select + ") AS listed"
-        " WHERE lane_id = %(lane)s AND epoch = %(epoch)s AND attempt = %(attempt)s ORDER BY number",
+        listed(lists.CASES.listing.select, "lane_id = %(lane)s AND epoch = %(epoch)s AND attempt = %(attempt)s"),
         lane=found["lane_id"], epoch=found["epoch"], attempt=found["attempt"],
     )  # fmt: skip
     return page.html(
@@ -259,15 +261,18 @@ def payment(page: Page, db: Connection) -> Response:
 
 
 def see_alarm(page: Page, db: Connection) -> Response:
-    """Note that somebody has seen an alarm."""
+    """Note that somebody has seen an alarm. Two who do it at once: the first one is kept."""
     number = page.form.get("id", "")
     if not (number.isascii() and number.isdecimal() and len(number) < 19):
         raise page.not_found()
-    if run(
-        db,
-        "UPDATE alarms SET seen_by = %(user)s, seen_at = now() WHERE id = %(id)s AND seen_at IS NULL",
-        user=page.who.name, id=int(number),
-    ):  # fmt: skip
-        seen = one(db, "SELECT lane_id, kind FROM alarms WHERE id = %(id)s", id=int(number))
-        audit(db, page.who.name, page.address, "alarm_seen", seen["lane_id"], f"{seen['kind']} ({number})")
+    with db.transaction():
+        seen = one(
+            db,
+            "UPDATE alarms SET seen_by = %(user)s, seen_at = now() WHERE id = %(id)s AND seen_at IS NULL"
+            " RETURNING lane_id, kind",
+            user=page.who.name,
+            id=int(number),
+        )
+        if seen:
+            audit(db, page.who.name, page.address, "alarm_seen", seen["lane_id"], f"{seen['kind']} ({number})")
     return page.redirect("alarms", **{name: page.query.get(name) for name in ("show", "lane")})

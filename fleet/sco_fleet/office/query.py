@@ -31,6 +31,11 @@ def one(db: Connection, text: str, **values: Any) -> Row:
     return found[0] if found else {}
 
 
+def listed(select: str, conditions: str) -> str:
+    """A query of our own texts for those rows of a list that meet some conditions."""
+    return " ".join(("SELECT * FROM (", select, ") AS listed WHERE", conditions))
+
+
 def run(db: Connection, text: str, **values: Any) -> int:
     """Perform a change; returns how many rows it concerned."""
     return db.execute(text.encode(), values).rowcount

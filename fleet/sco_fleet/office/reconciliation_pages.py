@@ -13,7 +13,7 @@ from starlette.responses import Response
 from sco_fleet.office import lists
 from sco_fleet.office.access import audit
 from sco_fleet.office.listing_pages import Field, ListPage, day_of
-from sco_fleet.office.query import Connection, rows
+from sco_fleet.office.query import Connection, listed, rows
 from sco_fleet.office.web import LARGEST_FILE, Page, log
 from sco_fleet.office.words import TABLES
 from sco_fleet.reconcile import AlreadyRunning, Day, RegistryError, RegistryFile, Source, open_list, reconcile
@@ -53,9 +53,7 @@ def _show(page: Page, db: Connection, status: int = 200, **values: Any) -> Respo
 def show_run(page: Page, db: Connection) -> Response:
     """A reconciliation and its differences."""
     number = _of_run(page)["run"]
-    found = rows(
-        db, "SELECT * FROM (" + lists.RECONCILIATIONS.listing.select + ") AS listed WHERE id = %(id)s", id=number
-    )
+    found = rows(db, listed(lists.RECONCILIATIONS.listing.select, "id = %(id)s"), id=number)
     if not found:
         raise page.not_found()
     kinds = rows(
@@ -83,8 +81,12 @@ def start(page: Page, db: Connection) -> Response:
     if day.start > datetime.now(settings.zone):
         return _show(page, db, 400, problem=page.say("future_day"))
     try:
-        source: Source = _file(page, day) if page.files is not None and "file" in page.files else open_list(settings.paymaster)
-        number = begin(db, day, source.name, page.who.name)
+        source: Source = (
+            _file(page, day) if page.files is not None and "file" in page.files else open_list(settings.paymaster)
+        )
+        with db.transaction():
+            number = begin(db, day, source.name, page.who.name)
+            audit(db, page.who.name, page.address, "reconcile", day.day.isoformat(), source.name)
     except RegistryError as error:
         return _show(page, db, 400, problem=page.say("file_refused"), mistakes=error.problems)
     except AlreadyRunning:
@@ -92,9 +94,8 @@ def start(page: Page, db: Connection) -> Response:
     except ValueError as error:
         log.error("the reconciliation cannot begin: %s", error)
         return _show(page, db, 400, problem=f"{page.say('no_access')} {error}")
-    audit(db, page.who.name, page.address, "reconcile", day.day.isoformat(), source.name)
     answer = page.redirect("run", id=number)
-    answer.background = BackgroundTask(_run, page.office.pool.conninfo, day, source, page.who.name, number)
+    answer.background = BackgroundTask(_run, page.office.url, day, source, page.who.name, number)
     return answer
 
 

@@ -53,7 +53,7 @@ class OfficeSettings:
     idle_s: int = 1800
     session_s: int = 43200
     silent_s: int = 600
-    clock_off_s: int = 60
+    clock_off_s: int = 120
     paymaster: PayMasterAccess = field(default_factory=PayMasterAccess)
 
     @property
@@ -92,7 +92,7 @@ def settings_from(table: Mapping[str, Any], folder: Path = Path()) -> OfficeSett
     access = _read(PayMasterAccess, "paymaster", table.get("paymaster", {}), problems)
     office = _read(OfficeSettings, "office", table.get("office", {}), problems)
     for name in ("token_file", "ca_file"):
-        if name in access and access[name]:
+        if access.get(name):
             access[name] = str(folder / access[name])
     for name in ("idle_s", "session_s", "silent_s", "clock_off_s"):
         if office.get(name, 1) < 1:
@@ -101,7 +101,9 @@ def settings_from(table: Mapping[str, Any], folder: Path = Path()) -> OfficeSett
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        problems.append(f"office.time_zone: unknown zone {zone!r}; write a name like Europe/Moscow (is tzdata installed?)")
+        problems.append(
+            f"office.time_zone: unknown zone {zone!r}; write a name like Europe/Moscow (is tzdata installed?)"
+        )
     if problems:
         raise OfficeSettingsError(problems)
     return OfficeSettings(**office, paymaster=PayMasterAccess(**access))
@@ -122,7 +124,9 @@ def _read(kind: type[S], section: str, table: object, problems: list[str]) -> di
             if isinstance(value, Mapping) and all(type(one) is int and 1 <= one <= 6 for one in value.values()):
                 found[name] = dict(value)
             else:
-                problems.append(f"{section}.{name}: expected status words with order states from 1 to 6, found {value!r}")
+                problems.append(
+                    f"{section}.{name}: expected status words with order states from 1 to 6, found {value!r}"
+                )
         elif type(value) is not type(known[name]):
             problems.append(f"{section}.{name}: expected {type(known[name]).__name__}, found {value!r}")
         else:

@@ -56,6 +56,12 @@ class Office:
     settings: OfficeSettings
     templates: Environment = field(default_factory=environment)
 
+    @property
+    def url(self) -> str:
+        """The database's, for what takes longer than a page."""
+        url = self.pool.conninfo
+        return url if isinstance(url, str) else url()
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -162,7 +168,7 @@ Handler = Callable[[Page, Connection], Response]
 class Endpoint:
     """A page with one handler for GET and one for POST, each for a role and those above it; no role: for everybody.
 
-    A handler runs in a thread, in a transaction that is committed when it returns.
+    A handler runs in a thread, with a connection in autocommit mode.
     """
 
     def __init__(
@@ -319,4 +325,3 @@ class SafeHeaders:
             await send(message)
 
         await self._app(scope, receive, safe if scope["type"] == "http" else send)
-

@@ -150,7 +150,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "todo": ("Что делать", "What to do"),
     "timeline": ("Как это было", "Step by step"),
     "timeline_cut": ("Показаны первые {n} записей.", "The first {n} records are shown."),
-    "unreadable": ("Запись «{kind}», которую эта версия не понимает", "A record “{kind}” that this version cannot read"),
+    "unreadable": (
+        "Запись «{kind}», которую эта версия не понимает",
+        "A record “{kind}” that this version cannot read",
+    ),
     "no_records": ("Записей этого платежа здесь ещё нет.", "No record of this payment has come yet."),
     "decide": ("Принять решение", "Decide"),
     "decide_hint": (
@@ -181,7 +184,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Решение уже принял(а) {who}. Ваше не отправлено.",
         "{who} has decided already. Your decision was not sent.",
     ),
-    "case_is_closed": ("Обращение уже закрыто. Ваше решение не отправлено.", "The case is closed. Your decision was not sent."),
+    "case_is_closed": (
+        "Обращение уже закрыто. Ваше решение не отправлено.",
+        "The case is closed. Your decision was not sent.",
+    ),
     "payment_changed": (
         "Пока вы решали, состояние платежа изменилось. Ваше решение не отправлено: посмотрите ещё раз.",
         "The payment has changed while you decided. Your decision was not sent: look again.",
@@ -199,7 +205,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "related_cases": ("Обращения", "Cases"),
     "total_kopecks": ("Сумма заказа", "Order's total"),
     "time_hint": ("ГГГГ-ММ-ДД или ГГГГ-ММ-ДД ЧЧ:ММ", "YYYY-MM-DD or YYYY-MM-DD HH:MM"),
-    "bad_time": ("«{text}» — не время. Напишите, например, 2026-11-29 14:30.", "“{text}” is no time. Write 2026-11-29 14:30."),
+    "bad_time": (
+        "«{text}» — не время. Напишите, например, 2026-11-29 14:30.",
+        "“{text}” is no time. Write 2026-11-29 14:30.",
+    ),
     # alarms
     "mark_seen": ("Просмотрено", "Seen"),
     # reconciliation
@@ -309,7 +318,10 @@ TABLES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "alarm_kinds": {
         "journal_rolled_back": ("Журнал кассы вернули назад", "The lane's journal was rolled back"),
         "two_lanes_one_id": ("Две кассы с одним номером", "Two lanes with one id"),
-        "different_row": ("Запись отличается от принятой раньше", "A row differs from the stored one"),
+        "other_lane": ("Касса прислала журнал другой кассы", "A lane sends the journal of another one"),
+        "unreadable_record": ("Запись, которой не пишет ни одна версия", "A record that no release writes"),
+        "settings_refused": ("Касса не приняла настройки", "The lane refused its settings"),
+        "shipping_stopped": ("Касса не может отправить журнал", "The lane cannot send its journal"),
         "broken_chain": ("Цепочка журнала нарушена", "The journal's chain is broken"),
         "clock_off": ("Часы кассы неверны", "The lane's clock is off"),
     },
@@ -324,7 +336,10 @@ TABLES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "incomplete": ("не полностью", "not whole"),
     },
     "difference_kinds": {
-        "unknown_to_lanes": ("Деньги в банке, о которых не знает ни одна касса", "Money at the bank that no lane knows"),
+        "unknown_to_lanes": (
+            "Деньги в банке, о которых не знает ни одна касса",
+            "Money at the bank that no lane knows",
+        ),
         "paid_without_order": (
             "Оплачено в банке, номера заказа нет, ни одна касса не знает",
             "Paid at the bank without an order number, and no lane knows it",

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from sco_fleet.office.query import Connection, Row, one, rows, run
+from sco_fleet.office.query import Connection, Row, listed, one, rows, run
 from sco_fleet.reconcile.days import Day
 from sco_fleet.reconcile.rows import BankRow, NoAnswerAbout, NotKnown, Source
 from sco_payment.journal.codec import PAYMENT_STATUSES
@@ -22,7 +22,7 @@ _MOST_ASKED = 500
 """Payments that the acquirer is asked about one by one. Those beyond are `not_checked`."""
 _MIDNIGHT_MS = 3_600_000
 _AT_ONCE = 1000
-_ABANDONED = "interval '2 hours'"
+_ABANDONED_H = 2
 
 _TABLE = """
 CREATE TEMPORARY TABLE bank_rows (
@@ -112,7 +112,8 @@ def begin(db: Connection, day: Day, source: str, made_by: str) -> int:
     run(
         db,
         "UPDATE reconciliations SET status = 'incomplete', problem = 'it was interrupted', ended_at = now()"
-        " WHERE status = 'running' AND begun_at < now() - " + _ABANDONED,
+        " WHERE status = 'running' AND begun_at < now() - make_interval(hours => %(hours)s)",
+        hours=_ABANDONED_H,
     )
     made = one(
         db,
@@ -216,8 +217,10 @@ def _copy(db: Connection, found: Iterable[BankRow], table: str = "bank_rows") ->
 
 def _of_bank(db: Connection, bounds: dict[str, Any]) -> Iterator[Row]:
     """The differences of payments that the acquirer has listed."""
-    text = "SELECT * FROM (" + _JOINED.format(bank="bank") + ") AS joined WHERE in_day AND difference IS NOT NULL"
-    for row in rows(db, text + " ORDER BY difference, at_ms, payment_id", **bounds):
+    text = listed(
+        _JOINED.format(bank="bank"), "in_day AND difference IS NOT NULL ORDER BY difference, at_ms, payment_id"
+    )
+    for row in rows(db, text, **bounds):
         yield _difference(row, row["difference"])
 
 
@@ -275,4 +278,3 @@ def _difference(row: Row, kind: str) -> Row:
         "bank_kopecks": row["kopecks"],
         "detail": detail,
     }
-

@@ -104,8 +104,9 @@ class Writer:
 
     def troubles(self, row: Row) -> list[str]:
         """What needs attention on a lane: names of sentences."""
+        if row["disabled"]:
+            return ["is_disabled"]
         found = {
-            "is_disabled": row["disabled"],
             "has_alarms": row["alarms"] > 0,
             "has_cases": row["open_cases"] > 0,
             "is_silent": row["silent"],

@@ -215,7 +215,7 @@ class Endpoint:
             return await run_in_threadpool(failure, page, 419, None)
         async with request.form(max_files=1, max_fields=100) as form:
             fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-            if user is not None and not hmac.compare_digest(fields.get("csrf", "").encode(), user.csrf.encode()):
+            if role is not None and not hmac.compare_digest(fields.get("csrf", "").encode(), page.who.csrf.encode()):
                 return await run_in_threadpool(failure, page, 419, None)
             return await self._run(handler, Page(page.office, request, user, secret, page.language, fields, form))
 

@@ -38,11 +38,11 @@ class Office:
 
     def rows(self, query: str, **values: object) -> list[dict[str, Any]]:
         with psycopg.connect(self.database, autocommit=True, row_factory=dict_row) as db:
-            return db.execute(query.encode(), values).fetchall()
+            return db.execute(query.encode(), values or None).fetchall()
 
     def execute(self, query: str, **values: object) -> None:
         with psycopg.connect(self.database, autocommit=True) as db:
-            db.execute(query.encode(), values)
+            db.execute(query.encode(), values or None)
 
     def visitor(self, role: str = "") -> Visitor:
         """Somebody who has logged in with that role; nobody without one."""

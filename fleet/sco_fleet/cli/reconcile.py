@@ -27,7 +27,9 @@ from sco_payment.cli.exit_status import ExitStatus
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def reconcile(url: str, office: OfficeSettings, day: datetime, file: str | None, as_json: bool) -> None:
-    """Compare the acquirer's payments of DAY (e.g. 2026-11-29) with the lanes' journals; the office's page shows the result.
+    """Compare the acquirer's payments of DAY (e.g. 2026-11-29) with the lanes' journals.
+
+    The office's page shows every difference.
 
     \b
     Exit status:

@@ -1,5 +1,5 @@
-"""`sco-fleet user`: the users of the office's page. Passwords are asked for, or read from standard input; never given as
-arguments, which every process of the machine can see."""
+"""`sco-fleet user`: the users of the office's page. Passwords are asked for, or read from standard input: an
+argument could be seen by every process of the machine."""
 
 from __future__ import annotations
 

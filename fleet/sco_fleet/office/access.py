@@ -72,7 +72,8 @@ def log_in(db: Connection, name: str, password: str, address: str) -> str:
     failed = one(
         db,
         "SELECT count(*) FILTER (WHERE user_name = %(name)s AND address = %(address)s) AS pair,"
-        " count(*) FILTER (WHERE address = %(address)s) AS address, count(*) FILTER (WHERE user_name = %(name)s) AS name"
+        " count(*) FILTER (WHERE address = %(address)s) AS address,"
+        " count(*) FILTER (WHERE user_name = %(name)s) AS name"
         " FROM office_login_failures WHERE at > now() - make_interval(mins => %(minutes)s)",
         name=name, address=address, minutes=_BRAKE_MINUTES,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The lists of the page: what each row has, by what it can be filtered, and its columns on the page and in a CSV file."""
+"""The lists of the page: what each row has, by what it can be filtered, and its columns on the page and in a file."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Column:
 
     Attributes:
         name: of the value in the row, and of its heading in `words`.
-        kind: how it is written: text, number, amount (kopecks), ms (since the epoch), time, ahead (ms), short (of a hash),
-            or `word:TABLE`, a name that `words` has a sentence for.
+        kind: how it is written: text, number, amount (kopecks), ms (since the epoch), time, ahead (ms), short (of a
+            hash), or `word:TABLE`, a name that `words` has a sentence for.
         page: whether the page shows it too, not only the file.
         link: the page that the value leads to.
     """

@@ -41,12 +41,14 @@ def _alarms(page: Page) -> dict[str, Any]:
 _TIMES = (Field("from", "from", hint="time_hint"), Field("until", "until", hint="time_hint"))
 LANES = ListPage(
     lists.LANES, "lanes", "lanes",
-    (Field("show", "show", (("all", ""), ("trouble_only", "trouble"))), Field("lane", "lane_id"), Field("shop", "shop")),
+    (Field("show", "show", (("all", ""), ("trouble_only", "trouble"))), Field("lane", "lane_id"),
+     Field("shop", "shop")),
     _lanes,
 )  # fmt: skip
 CASES = ListPage(
     lists.CASES, "cases", "cases",
-    (Field("state", "show", (("open", "open"), ("closed", "closed"), ("all", "all"))), Field("lane", "lane_id"), *_TIMES),
+    (Field("state", "show", (("open", "open"), ("closed", "closed"), ("all", "all"))),
+     Field("lane", "lane_id"), *_TIMES),
     _states,
 )  # fmt: skip
 PAYMENTS = ListPage(
@@ -66,7 +68,7 @@ USERS = ListPage(lists.USERS, "users", "users")
 LISTS = (LANES, CASES, PAYMENTS, ALARMS, AUDIT, USERS)
 
 
-# --- login --------------------------------------------------------------------------------------------------------------
+# --- login ------------------------------------------------------------------------------------------------------------
 
 
 def home(page: Page, db: Connection) -> Response:
@@ -119,7 +121,7 @@ def password(page: Page, db: Connection) -> Response:
     return page.html("password.html", done=page.say("password_changed"))
 
 
-# --- lanes --------------------------------------------------------------------------------------------------------------
+# --- lanes ------------------------------------------------------------------------------------------------------------
 
 
 def lane(page: Page, db: Connection) -> Response:
@@ -172,7 +174,7 @@ def devices_of(health: object) -> list[dict[str, str]]:
     return devices
 
 
-# --- cases --------------------------------------------------------------------------------------------------------------
+# --- cases ------------------------------------------------------------------------------------------------------------
 
 
 def _case(page: Page, db: Connection) -> Row:
@@ -201,7 +203,8 @@ def _show_case(page: Page, db: Connection, found: Row, *, status: int = 200, pro
     waiting = found["decided_by"] is not None
     happened = WHAT_HAPPENED.get(found["reason"])
     return page.html(
-        "case.html", status=status, problem=problem, title=page.say("case", n=found["number"], lane=lane_id), case=found,
+        "case.html", status=status, problem=problem, case=found,
+        title=page.say("case", n=found["number"], lane=lane_id),
         happened=found["detail"] if happened is None else happened[language],
         todo=ADVICE.get(found["reason"], ADVICE["expired_unconfirmed"])[language],
         timeline=timeline, timeline_cut=cut, decisions=made, waiting=waiting,
@@ -234,7 +237,7 @@ def decide(page: Page, db: Connection) -> Response:
     return page.redirect("case", lane=lane_id, journal=epoch, number=number, stored=1)
 
 
-# --- payments, alarms ---------------------------------------------------------------------------------------------------
+# --- payments, alarms -------------------------------------------------------------------------------------------------
 
 
 def payment(page: Page, db: Connection) -> Response:
@@ -255,7 +258,8 @@ def payment(page: Page, db: Connection) -> Response:
     )  # fmt: skip
     return page.html(
         "payment.html", title=page.say("payment", order=found["order_no"]), payment=found, timeline=lines,
-        timeline_cut=cut, cases=cases, case_columns=_columns(lists.CASES, "lane_id", "shop", "order_no", "amount_kopecks"),
+        timeline_cut=cut, cases=cases,
+        case_columns=_columns(lists.CASES, "lane_id", "shop", "order_no", "amount_kopecks"),
         facts=[column for column in lists.PAYMENTS.columns if column.name not in ("lane_id", "mode", "order_no")],
     )  # fmt: skip
 

@@ -44,10 +44,11 @@ def show(page: Page, db: Connection) -> Response:
 
 def _show(page: Page, db: Connection, status: int = 200, **values: Any) -> Response:
     access = page.office.settings.paymaster
+    content = RECONCILIATIONS.content(page, db) | {"mistakes": ()} | values
+    can_ask = bool(access.merchant_id and access.token_file)
     return page.html(
-        "reconciliation.html", status=status, can_ask=bool(access.merchant_id and access.token_file), mistakes=(),
-        zone=page.office.settings.time_zone, **{**RECONCILIATIONS.content(page, db), **values},
-    )  # fmt: skip
+        "reconciliation.html", status=status, can_ask=can_ask, zone=page.office.settings.time_zone, **content
+    )
 
 
 def show_run(page: Page, db: Connection) -> Response:

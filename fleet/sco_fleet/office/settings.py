@@ -1,4 +1,4 @@
-"""What the office's page and the reconciliation can be told: the tables `[office]` and `[paymaster]` of the fleet's file."""
+"""What the office's page and the reconciliation can be told: the tables `[office]` and `[paymaster]` of a TOML file."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class OfficeSettings:
 
     Attributes:
         time_zone: of the days and times on the page, and of a reconciled day.
-        idle_s, session_s: a session ends when nothing was done for `idle_s`, and `session_s` after the login at the latest.
+        idle_s, session_s: a session ends when nothing was done for `idle_s`, and at the latest `session_s` after the
+            login.
         silent_s: a lane that was not seen for so long needs attention.
         clock_off_s: so does one whose clock is so far off.
         paymaster: whom the reconciliation asks.

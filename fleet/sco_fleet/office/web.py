@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 import psycopg
 from jinja2 import Environment
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, MutableHeaders, QueryParams
 from starlette.exceptions import HTTPException
@@ -190,9 +190,12 @@ class Endpoint:
             return await self._checked(page)
         except HTTPException as error:
             return await run_in_threadpool(failure, page, error.status_code, error.headers)
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TooManyRequests) as error:
             log.error("the database: %s", str(error).strip())
             return await run_in_threadpool(failure, page, 503, {"Retry-After": "10"})
+        except Exception:
+            log.exception("%s %s", request.method, request.url.path)
+            return await run_in_threadpool(failure, page, 500)
 
     async def _checked(self, page: Page) -> Response:
         request = page.request

@@ -158,7 +158,8 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "decide": ("Принять решение", "Decide"),
     "decide_hint": (
         "Решение уйдёт на кассу и останется в её журнале навсегда. Сначала найдите платёж в кабинете банка.",
-        "The decision goes to the lane and stays in its journal for good. Look the payment up in the bank's account first.",
+        "The decision goes to the lane and stays in its journal for good."
+        " Look the payment up in the bank's account first.",
     ),
     "not_final": (
         "Последнего слова банка ещё нет. Если можно, подождите: обращение откроется снова, если деньги придут потом.",
@@ -257,6 +258,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "The form is out of date: the session has changed since. Go back and send it again; nothing was done.",
     ),
     "error_429": ("Слишком много запросов сразу. Подождите.", "Too many requests at once. Wait."),
+    "error_500": (
+        "Ошибка сервера; подробности в его журнале.",
+        "The server failed; its log has the details.",
+    ),
     "error_503": ("База данных недоступна. Попробуйте позже.", "The database cannot be reached. Try again later."),
     "yes": ("да", "yes"),
     "no": ("нет", "no"),

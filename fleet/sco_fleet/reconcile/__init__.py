@@ -9,6 +9,6 @@ from sco_fleet.reconcile.registry import RegistryError, RegistryFile
 from sco_fleet.reconcile.rows import BankRow, Source
 
 __all__ = [
-    "AlreadyRunning", "BankRow", "Day", "PayMasterList", "RegistryError", "RegistryFile", "Source", "Summary", "open_list",
-    "reconcile",
+    "AlreadyRunning", "BankRow", "Day", "PayMasterList", "RegistryError", "RegistryFile", "Source", "Summary",
+    "open_list", "reconcile",
 ]  # fmt: skip

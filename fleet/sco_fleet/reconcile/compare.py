@@ -1,7 +1,7 @@
 """Compares the acquirer's payments of a day with what the lanes have journalled, and keeps every difference.
 
-What a payment is, only a payment that was seen can say. That a payment is missing at the acquirer is said only where the
-whole day was listed, and then only when the acquirer, asked about that payment, does not know it.
+What a payment is, only a payment that was seen can say. That a payment is missing at the acquirer is said only where
+the whole day was listed, and then only when the acquirer, asked about that payment, does not know it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ ORDER BY coalesce(a.payment_id, a.lane_id || a.attempt), a.last_at_ms DESC
 _PAID_AT_LANES = """
 SELECT count(*)::integer AS lanes_paid, coalesce(sum(amount_kopecks), 0)::bigint AS lanes_kopecks FROM (
   SELECT DISTINCT ON (coalesce(payment_id, lane_id || attempt)) amount_kopecks FROM attempts
-  WHERE begun_at_ms >= %(start)s AND begun_at_ms < %(end)s AND phase IN ('paid', 'paid_late') AND acquirer = %(acquirer)s
+  WHERE begun_at_ms >= %(start)s AND begun_at_ms < %(end)s AND phase IN ('paid', 'paid_late')
+    AND acquirer = %(acquirer)s
   ORDER BY coalesce(payment_id, lane_id || attempt), last_at_ms DESC
 ) once
 """
@@ -246,7 +247,7 @@ def _missing(db: Connection, missing: list[Row], day: Day, source: Source, bound
 
 
 def _asked(db: Connection, answer: BankRow, bounds: dict[str, Any]) -> Iterator[Row]:
-    """The difference of a payment that was not listed, and that the acquirer knows all the same: it is of another day."""
+    """The difference of a payment that was not listed, and that the acquirer knows: it is of another day."""
     with db.transaction():
         run(db, "CREATE TEMPORARY TABLE asked (LIKE bank_rows) ON COMMIT DROP")
         _copy(db, [answer], "asked")

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from sco_fleet.office.settings import PayMasterAccess
 from sco_fleet.reconcile.days import Day
 from sco_fleet.reconcile.rows import BankRow, NoAnswerAbout, NotKnown
 from sco_payment.paymaster.adapter import NAME, STATES, meaning_of
 from sco_payment.paymaster.client import PayMaster
-from sco_payment.paymaster.errors import ListTooLong, NotAuthorised, PayMasterError, PaymentNotFound
+from sco_payment.paymaster.errors import (
+    ListTooLong,
+    NoAnswer,
+    NotAuthorised,
+    NotSent,
+    PayMasterError,
+    PaymentNotFound,
+    TooManyRequests,
+)
 from sco_payment.paymaster.token import Token
 from sco_payment.paymaster.wire import Payment, printable
 
+A = TypeVar("A")
 _AROUND = timedelta(hours=2)
 """Before and after the day: a payment that a lane began before midnight may be PayMaster's of the next day."""
 _WINDOW = timedelta(hours=1)
 _SHORTEST = timedelta(minutes=1)
 _LONGEST = 200
 """Characters of an order number."""
+_WAITS_S = (1.0, 5.0, 20.0)
+"""Before the second and each further try of a request."""
+_LONGEST_WAIT_S = 60.0
 _MOST_FAILURES = 3
 """Windows without an answer, after which no further one is asked for."""
 
@@ -31,13 +46,22 @@ class PayMasterList:
         client: PayMaster's API.
         states: status word -> order state, over PayMaster's own.
         test_mode: test payments count as money.
+        pause: waits for so many s before the next try.
     """
 
     name = "list"
     acquirer = NAME
     can_be_asked = True
 
-    def __init__(self, client: PayMaster, *, states: Mapping[str, int], test_mode: bool) -> None:
+    def __init__(
+        self,
+        client: PayMaster,
+        *,
+        states: Mapping[str, int],
+        test_mode: bool,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._pause = pause
         self.problem = ""
         self._client = client
         self._states = {**STATES, **states}
@@ -53,7 +77,7 @@ class PayMasterList:
         while windows and failures < _MOST_FAILURES:
             start, end = windows.pop(0)
             try:
-                found = self._client.list_payments(start, end)
+                found = self._try(partial(self._client.list_payments, start, end))
             except ListTooLong as error:
                 if end - start > _SHORTEST:
                     middle = start + (end - start) / 2
@@ -67,6 +91,19 @@ class PayMasterList:
             else:
                 yield from (self._row(payment) for payment in found)
 
+    def _try(self, call: Callable[[], A]) -> A:
+        """The answer to a request that changes nothing, asked again where that may help. Raises PayMasterError."""
+        for wait_s in _WAITS_S:
+            try:
+                return call()
+            except TooManyRequests as error:
+                self._pause(min(error.wait_s or wait_s, _LONGEST_WAIT_S))
+            except ListTooLong:
+                raise
+            except (NoAnswer, NotSent):
+                self._pause(wait_s)
+        return call()
+
     def _fail(self, start: datetime, error: Exception) -> None:
         if not self.problem:
             self.problem = f"from {start:%Y-%m-%d %H:%M %Z}: {type(error).__name__}: {error}"
@@ -74,7 +111,7 @@ class PayMasterList:
     def ask(self, payment_id: str) -> BankRow:
         """`GET /payments/{id}`. Raises NotKnown, NoAnswerAbout."""
         try:
-            payment = self._client.get_payment(payment_id)
+            payment = self._try(partial(self._client.get_payment, payment_id))
         except PaymentNotFound as error:
             raise NotKnown(str(error)) from None
         except (PayMasterError, ValueError) as error:

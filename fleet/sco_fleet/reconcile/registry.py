@@ -1,7 +1,7 @@
 """A registry file of the acquirer: CSV with headings, from Excel or from a program.
 
-The columns are found by their headings. A file with a mistake is refused as a whole, with every mistake named: half of a
-registry would be worse than none.
+The columns are found by their headings. A file with a mistake is refused as a whole, with every mistake named: half of
+a registry would be worse than none.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from sco_payment.money import kopecks_from_wire
 from sco_payment.paymaster.adapter import NAME, STATES, meaning_of
 
 HEADINGS: dict[str, tuple[str, ...]] = {
-    "payment_id": ("payment_id", "payment id", "paymentid", "id", "номер платежа", "id платежа", "идентификатор платежа",
-                   "платеж", "платёж"),
+    "payment_id": ("payment_id", "payment id", "paymentid", "id", "номер платежа", "id платежа",
+                   "идентификатор платежа", "платеж", "платёж"),
     "amount": ("amount", "sum", "amount.value", "сумма", "сумма платежа", "сумма операции"),
     "at": ("created", "date", "created at", "payment date", "time", "дата", "дата платежа", "дата создания",
            "дата операции", "дата и время"),

@@ -15,6 +15,7 @@ from sco_fleet import reconcile as reconciliation
 from sco_fleet.cli.database import database_option, errors
 from sco_fleet.cli.office import office_option
 from sco_fleet.office.settings import OfficeSettings
+from sco_fleet.office.words import word
 from sco_payment.cli.exit_status import ExitStatus
 
 
@@ -71,7 +72,9 @@ def reconcile(url: str, office: OfficeSettings, day: datetime, file: str | None,
         for kind, times in sorted(found.kinds.items()):
             click.echo(f"{kind}\t{times}")
         if not found.whole:
-            click.echo(one_line(f"the acquirer's list is not whole: {found.problem}"), err=True)
+            click.echo(
+                one_line(f"the acquirer's list is not whole: {word('en', 'run_problems', found.problem)}"), err=True
+            )
         elif not found.kinds:
             click.echo("no difference")
     sys.exit(ExitStatus.UNKNOWN if not found.whole else ExitStatus.PROBLEM if found.kinds else ExitStatus.OK)

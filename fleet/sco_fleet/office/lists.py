@@ -13,8 +13,8 @@ class Column:
 
     Attributes:
         name: of the value in the row, and of its heading in `words`.
-        kind: how it is written: text, number, amount (kopecks), ms (since the epoch), time, ahead (ms), short (of a
-            hash), or `word:TABLE`, a name that `words` has a sentence for.
+        kind: how it is written: text, number, count (none is not shown), amount (kopecks), ms (since the epoch),
+            time, ahead (ms), short (of a hash), or `word:TABLE`, a name that `words` has a sentence for.
         page: whether the page shows it too, not only the file.
         link: the page that the value leads to.
     """
@@ -61,9 +61,9 @@ LANES = List(
         Column("lane_id", link="lane"),
         Column("shop"),
         Column("state", "state"),
-        Column("open_cases", "number"),
-        Column("alarms", "number"),
-        Column("device_faults", "number"),
+        Column("open_cases", "count"),
+        Column("alarms", "count"),
+        Column("device_faults", "count"),
         Column("last_seen_at", "time"),
         Column("clock_ahead_ms", "ahead"),
         Column("version"),

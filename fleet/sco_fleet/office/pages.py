@@ -18,6 +18,7 @@ from sco_payment.journal import codec
 from sco_service.wording import ADVICE, WHAT_HAPPENED
 
 _FINAL = frozenset(codec.PHASES[phase] for phase in FINAL)
+_CHECK = ADVICE["expired_unconfirmed"]
 _RELOAD_S = 5
 _ON_A_PAGE = 10
 
@@ -206,13 +207,19 @@ def _show_case(page: Page, db: Connection, found: Row, *, status: int = 200, pro
         "case.html", status=status, problem=problem, case=found,
         title=page.say("case", n=found["number"], lane=lane_id),
         happened=found["detail"] if happened is None else happened[language],
-        todo=ADVICE.get(found["reason"], ADVICE["expired_unconfirmed"])[language],
+        todo=_advice(found)[language],
         timeline=timeline, timeline_cut=cut, decisions=made, waiting=waiting,
         may_decide=found["closed_at_ms"] is None and not waiting and found["phase"] is not None,
         is_final=found["phase"] in _FINAL, answers=decisions.ANSWERS, longest_note=decisions.LONGEST_NOTE,
         reload_s=_RELOAD_S if waiting and page.request.method == "GET" else 0, form=page.form,
         done=page.say("decision_stored") if waiting and page.query.get("stored") else "",
     )  # fmt: skip
+
+
+def _advice(case: Row) -> dict[str, str]:
+    """What to do: by the case's reason, and by what has become of the payment since."""
+    by_reason = ADVICE.get(case["reason"], _CHECK)
+    return ADVICE["late_money"] if by_reason == _CHECK and case["phase"] in ("paid", "paid_late") else by_reason
 
 
 def decide(page: Page, db: Connection) -> Response:

@@ -67,7 +67,9 @@ class Writer:
             case "ahead":
                 return self.seconds(value)
             case "short":
-                return str(value)[:12]
+                return str(value)[:8]
+            case "count":
+                return str(value or "")
             case "word":
                 return word(self.language, table, str(value))
             case _:
@@ -163,8 +165,8 @@ class Writer:
             return f"{value / 100:.2f}".replace(".", ",")
         if column.kind == "ahead" and value is not None:
             return f"{value / 1000:.1f}".replace(".", ",")
-        if column.kind == "short":
-            return defused(str(value or ""))
+        if column.kind in ("short", "count"):
+            return defused(str(row[column.name] or ("" if column.kind == "short" else 0)))
         return defused(self.value(column, row))
 
 

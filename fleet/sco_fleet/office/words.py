@@ -340,6 +340,10 @@ TABLES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "whole": ("полностью", "whole"),
         "incomplete": ("не полностью", "not whole"),
     },
+    "run_problems": {
+        "day_not_over": ("день ещё не кончился", "the day is not over"),
+        "interrupted": ("сверка прервана", "the reconciliation was interrupted"),
+    },
     "difference_kinds": {
         "unknown_to_lanes": (
             "Деньги в банке, о которых не знает ни одна касса",

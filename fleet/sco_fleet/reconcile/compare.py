@@ -112,7 +112,7 @@ def begin(db: Connection, day: Day, source: str, made_by: str) -> int:
     """Note that a reconciliation begins; returns its number. Raises AlreadyRunning."""
     run(
         db,
-        "UPDATE reconciliations SET status = 'incomplete', problem = 'it was interrupted', ended_at = now()"
+        "UPDATE reconciliations SET status = 'incomplete', problem = 'interrupted', ended_at = now()"
         " WHERE status = 'running' AND begun_at < now() - make_interval(hours => %(hours)s)",
         hours=_ABANDONED_H,
     )
@@ -149,7 +149,7 @@ def reconcile(url: str, day: Day, source: Source, made_by: str, number: int | No
                     db,
                     "UPDATE reconciliations SET status = 'incomplete', problem = %(problem)s, ended_at = now()"
                     " WHERE id = %(id)s",
-                    id=noted, problem=f"it was interrupted: {type(error).__name__}: {error}"[:1000],
+                    id=noted, problem=f"{type(error).__name__}: {error}"[:1000],
                 )  # fmt: skip
             raise
 

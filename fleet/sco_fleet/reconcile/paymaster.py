@@ -71,7 +71,7 @@ class PayMasterList:
         """The day's payments and those of two hours around it."""
         now = datetime.now(UTC)
         if day.end > now:
-            self.problem = "the day is not over"
+            self.problem = "day_not_over"
         windows = _windows(day.start - _AROUND, min(day.end + _AROUND, now))
         failures = 0
         while windows and failures < _MOST_FAILURES:

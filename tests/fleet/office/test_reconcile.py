@@ -206,7 +206,7 @@ def test_an_attempt_in_two_journals_is_one_payment(books: Books) -> None:
 def test_a_day_that_is_not_over_is_not_whole(books: Books) -> None:
     today = Day(datetime.now(MOSCOW).date(), MOSCOW)
     found = books.compare(day=today)
-    assert (found.whole, found.problem) == (False, "the day is not over")
+    assert (found.whole, found.problem) == (False, "day_not_over")
 
 
 def test_lanes_that_have_not_reported_since_are_counted(books: Books) -> None:
@@ -227,7 +227,7 @@ def test_a_day_is_reconciled_once_at_a_time(books: Books) -> None:
         db.execute("UPDATE reconciliations SET begun_at = now() - interval '3 hours'")
     assert books.compare().whole
     first = books.office.rows("SELECT status, problem FROM reconciliations ORDER BY id")[0]
-    assert first == {"status": "incomplete", "problem": "it was interrupted"}
+    assert first == {"status": "incomplete", "problem": "interrupted"}
 
 
 # --- a registry file --------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from tests.fleet.office.kit import Office
 
 pytestmark = pytest.mark.program("pg_createcluster")
 
-DASHBOARD = json.loads(Path("fleet/grafana/sco-fleet.json").read_text("utf-8"))
+DASHBOARD = json.loads((Path(__file__).parents[3] / "fleet/grafana/sco-fleet.json").read_text("utf-8"))
 QUERIES: list[tuple[str, str]] = [
     *((panel["title"], target["rawSql"]) for panel in DASHBOARD["panels"] for target in panel["targets"]),
     *((one["name"], one["query"]) for one in DASHBOARD["templating"]["list"] if one["type"] == "query"),
@@ -72,7 +72,6 @@ def test_a_shop_is_chosen(rows: Any) -> None:
 
 
 def test_trends_are_read_from_an_index(office: Office) -> None:
-    office.execute("SET enable_seqscan = off")
     by_title = dict(QUERIES)
     with psycopg.connect(office.database) as db:
         db.execute("SET enable_seqscan = off")

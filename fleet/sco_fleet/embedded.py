@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,10 +84,20 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, durable: bool = False) -> Iterator[Server]:
+def running(folder: Path, *, durable: bool = False, options: tuple[str, ...] = ()) -> Iterator[Server]:
     """A server until the end of the block. Raises NoServer."""
-    server = Server(folder, durable=durable)
+    server = Server(folder, durable=durable, options=options)
     try:
         yield server
     finally:
         server.stop("immediate")
+
+
+@contextlib.contextmanager
+def temporary(*, durable: bool = False, options: tuple[str, ...] = ()) -> Iterator[Server]:
+    """As `running`, in a folder of its own that goes with it, and that the server's user can always reach."""
+    with (
+        tempfile.TemporaryDirectory(prefix="sco-postgres-", ignore_cleanup_errors=True) as folder,
+        running(Path(folder), durable=durable, options=options) as server,
+    ):
+        yield server

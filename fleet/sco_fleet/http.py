@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import zlib
 from collections.abc import Callable
@@ -12,13 +13,15 @@ from typing import Any, TypeVar
 import msgspec
 import psycopg
 from psycopg import Connection
-from psycopg_pool import PoolTimeout, TooManyRequests
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from sco_fleet import lanes
 from sco_fleet.pool import Pool
+
+log = logging.getLogger(__name__)
 
 BODY_WITHIN_S = 30.0
 """How long a body may take to come."""
@@ -62,9 +65,13 @@ async def with_database(request: Request, work: Callable[[Connection[Any]], A]) 
 
     try:
         return await run_in_threadpool(run)
-    except (PoolTimeout, TooManyRequests):
+    except (PoolTimeout, TooManyRequests, PoolClosed):
         raise unavailable() from None
-    except (psycopg.OperationalError, psycopg.InterfaceError):
+    except psycopg.errors.UndefinedTable:
+        log.error("the database has not the present tables: run `sco-fleet migrate`")
+        raise unavailable("the fleet's database is not up to date") from None
+    except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
+        log.error("the database: %s", str(error).strip())
         raise unavailable() from None
 
 

@@ -15,7 +15,7 @@ _AHEAD_DAYS = 62
 _LOCK = 7_266_335
 _NAME = re.compile(r"records_(\d{4})_(\d{2})")
 _known: set[tuple[str, int, int]] = set()
-"""Database, year and month of partitions that are known to exist."""
+"""Database, year and month of partitions that exist, or were dropped since: what is so old goes to the default one."""
 
 
 def months_ahead() -> list[int]:
@@ -65,10 +65,8 @@ def existing(db: Connection[Any]) -> list[tuple[str, int, int]]:
 
 def _make(db: Connection[Any], year: int, month: int) -> None:
     name = f"records_{year:04}_{month:02}"
-    if db.execute("SELECT to_regclass(%s)", (name,)).fetchone() != (None,):
-        return
     db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-    if db.execute("SELECT to_regclass(%s)", (name,)).fetchone() != (None,):
+    if name in {found for found, _, _ in existing(db)}:  # by a query: to_regclass may answer from before the lock
         return
     first, end = bounds(year, month)
     table = sql.Identifier(name)

@@ -19,36 +19,49 @@ _PAGE = 500
 _LARGEST = 2**63 - 1
 
 
-def project(db: Connection[Any], lane_id: str, epoch: str, fresh: list[Row]) -> None:
-    """Bring attempts and cases up to the rows that were just stored, where nothing before them waits."""
-    done = _projected(db, lane_id, epoch)
-    if done != fresh[0].seq - 1:
-        catch_up(db, lane_id, epoch)
-        return
-    _apply(db, lane_id, epoch, fresh)
+def project(db: Connection[Any], lane_id: str, epoch: str, done: int, fresh: list[Row]) -> int:
+    """Bring attempts and cases up to rows that were just stored; returns the last row that they know then.
+
+    Args:
+        db: in a transaction that has the journal locked.
+        lane_id: whose journal it is.
+        epoch: the journal.
+        done: the last row that attempts and cases know. Rows between it and the first of `fresh` wait in the database.
+        fresh: the rows.
+    """
+    if done == fresh[0].seq - 1:
+        return _apply(db, lane_id, epoch, fresh) or done
+    return catch_up(db, lane_id, epoch, done)
 
 
-def catch_up(db: Connection[Any], lane_id: str, epoch: str) -> int:
-    """Read what waits of a journal from the stored records; returns how many rows were read. In a transaction."""
-    read = 0
+def catch_up(db: Connection[Any], lane_id: str, epoch: str, done: int) -> int:
+    """Read what waits of a journal from the stored records; returns the last row that was read."""
     while True:
-        done = _projected(db, lane_id, epoch)
         stored = db.execute(
             "SELECT seq, at_ms, attempt, kind, version, coalesce(written_by, lane_id), acquirer, body, prev_hash, hash "
             "FROM records WHERE lane_id = %s AND epoch = %s AND seq > %s ORDER BY seq LIMIT %s",
             (lane_id, epoch, done, _PAGE),
         ).fetchall()
-        applied = _apply(db, lane_id, epoch, [Row(*row) for row in stored])
-        read += applied
-        if applied < _PAGE:
-            return read
+        rows = [Row(*row) for row in stored]
+        last = _apply(db, lane_id, epoch, rows)
+        done = last or done
+        if last is None or last != rows[-1].seq or len(rows) < _PAGE:
+            return done
 
 
-def _projected(db: Connection[Any], lane_id: str, epoch: str) -> int:
-    row = db.execute(
-        "SELECT projected_seq FROM journals WHERE lane_id = %s AND epoch = %s", (lane_id, epoch)
-    ).fetchone()
-    return 0 if row is None else int(row[0])
+def catch_up_all(db: Connection[Any]) -> int:
+    """Read what waits of all journals, for one after an update of the server; returns how many journals waited."""
+    waiting = db.execute("SELECT lane_id, epoch FROM journals WHERE projected_seq < head_seq").fetchall()
+    for lane_id, epoch in waiting:
+        key = (lane_id, epoch)
+        with db.transaction():
+            row = db.execute(
+                "SELECT projected_seq FROM journals WHERE lane_id = %s AND epoch = %s FOR UPDATE", key
+            ).fetchone()
+            assert row is not None
+            done = catch_up(db, lane_id, epoch, row[0])
+            db.execute("UPDATE journals SET projected_seq = %s WHERE lane_id = %s AND epoch = %s", (done, *key))
+    return len(waiting)
 
 
 @dataclass(slots=True)
@@ -59,26 +72,21 @@ class _Changes:
     cases: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
 
 
-def _apply(db: Connection[Any], lane_id: str, epoch: str, rows: list[Row]) -> int:
-    """Apply rows up to the first one of a newer version; returns how many."""
-    changes, count = _Changes(), 0
+def _apply(db: Connection[Any], lane_id: str, epoch: str, rows: list[Row]) -> int | None:
+    """Apply rows up to the first one of a newer version; returns the last one that was, or None."""
+    changes, last = _Changes(), None
     for row in rows:
         if row.version > codec.RECORD_VERSION:
             break
-        count += 1
+        last = row.seq
         try:
             _read(changes, row, codec.from_json(row.body))
         except JournalDamaged as error:
             alarms.raise_alarm(
                 db, lane_id, alarms.UNREADABLE_RECORD, f"row {row.seq} of journal {epoch}: {error}"[:500]
             )
-    if count:
-        _write(db, lane_id, epoch, changes)
-        db.execute(
-            "UPDATE journals SET projected_seq = %s WHERE lane_id = %s AND epoch = %s",
-            (rows[count - 1].seq, lane_id, epoch),
-        )
-    return count
+    _write(db, lane_id, epoch, changes)
+    return last
 
 
 def _read(changes: _Changes, row: Row, body: dict[str, Any]) -> None:
@@ -140,7 +148,9 @@ ON CONFLICT (lane_id, epoch, attempt) DO UPDATE SET
 
 
 def _write(db: Connection[Any], lane_id: str, epoch: str, changes: _Changes) -> None:
-    with db.cursor() as cursor:
+    if not changes.attempts and not changes.cases:
+        return
+    with db.pipeline(), db.cursor() as cursor:
         if changes.attempts:
             cursor.executemany(_ATTEMPT, [(lane_id, epoch, *values) for values in changes.attempts.values()])
         for statement, values in changes.cases:

@@ -397,6 +397,7 @@ def _check_address(where: str, address: str, example: str, problems: list[str]) 
 
 
 def _check_fleet(fleet: FleetSettings, problems: list[str]) -> None:
+    """Check what is written; files that cannot be read stop no lane: its fleet's thread reports them."""
     if not fleet.url:
         if fleet.token_file or fleet.ca_file:
             problems.append("fleet.token_file and fleet.ca_file are for the fleet's server, but fleet.url is missing")
@@ -404,8 +405,6 @@ def _check_fleet(fleet: FleetSettings, problems: list[str]) -> None:
     _check_address("fleet.url", fleet.url, "https://fleet.example.ru", problems)
     if not fleet.token_file:
         problems.append("fleet.token_file is missing: the file with the token that `sco-fleet lane add` printed")
-    _check_file("fleet.token_file", fleet.token_file, problems)
-    _check_file("fleet.ca_file", fleet.ca_file, problems)
 
 
 def _check_proxy(paymaster: PayMasterSettings, *, plain: bool, problems: list[str]) -> None:

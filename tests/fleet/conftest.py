@@ -18,11 +18,11 @@ _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Server]:
+def postgres() -> Iterator[embedded.Server]:
     """A server for all tests of this worker. Tests that stop or crash one start their own."""
     if embedded.programs() is None:
         pytest.skip("needs PostgreSQL: apt-get install postgresql")
-    with embedded.running(tmp_path_factory.mktemp("postgres")) as server:
+    with embedded.temporary() as server:
         with psycopg.connect(server.url(), autocommit=True) as db:
             db.execute("CREATE DATABASE template_fleet")
         migrate(server.url("template_fleet"))

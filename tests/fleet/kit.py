@@ -16,6 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from sco_fleet import lanes
+from sco_fleet.protocol import Protocol
 from sco_payment.fleet.client import Client
 from sco_payment.fleet.shipper import Shipper
 from sco_payment.settings import FleetSettings
@@ -25,7 +26,7 @@ from sco_payment.settings import FleetSettings
 def listening(app: Starlette) -> Iterator[str]:
     """The application at a free port of this machine, until the end of the block; yields its address."""
     server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", http="h11", loop="asyncio")
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", http=Protocol, loop="asyncio")
     )
     started = threading.Event()
     startup = server.startup

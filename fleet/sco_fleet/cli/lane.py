@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from sco_fleet import lanes
 from sco_fleet.cli.database import connected, database_option
+from sco_fleet.verify import journals
 
 
 @click.group()
@@ -61,6 +64,24 @@ def move(url: str, lane_id: str, shop: str | None, profile: str | None) -> None:
     """Give a lane another shop or profile."""
     with connected(url) as db:
         lanes.move(db, lane_id, shop, profile)
+
+
+@lane.command()
+@database_option
+@click.argument("lane_id", metavar="POSID")
+def verify(url: str, lane_id: str) -> None:
+    """Check what is stored of a lane's journals. Exit status 1 if a row was changed, lost or cut off."""
+    with connected(url) as db:
+        found = journals(db, lane_id)
+    for journal in found:
+        state = "; ".join(journal.problems) or "all in order"
+        erased = f", {journal.erased} of them erased" if journal.erased else ""
+        click.echo(
+            f"journal {journal.epoch}: {journal.rows} rows from {journal.first} to {journal.head}{erased}: {state}"
+        )
+    if not found:
+        raise click.ClickException(f"nothing is stored of lane {lane_id}")
+    sys.exit(any(journal.problems for journal in found))
 
 
 @lane.command("list")

@@ -18,6 +18,9 @@ _COMMANDS = {
         "sco_fleet.cli.reconcile", "reconcile", "Compare the acquirer's payments of a day with the lanes'.", "fleet"
     ),
     "lane": LazyCommand("sco_fleet.cli.lane", "lane", "Add, list and disable lanes; give them tokens.", "fleet"),
+    "retention": LazyCommand("sco_fleet.cli.retention", "retention", "Drop what is old and final.", "fleet"),
+    "units": LazyCommand("sco_fleet.cli.units", "units", "Write the server's units for systemd."),
+    "erase": LazyCommand("sco_fleet.cli.retention", "erase", "Erase what is stored of an order.", "fleet"),
 }
 
 

@@ -13,6 +13,7 @@ from sco_fleet.cli.database import database_option
 from sco_fleet.cli.office import office_option
 from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.pool import open_pool
+from sco_fleet.protocol import Protocol
 
 log = logging.getLogger(__name__)
 
@@ -56,18 +57,18 @@ def serve(
         host=host,
         port=port,
         limit_concurrency=clients,
-        timeout_keep_alive=75,
+        timeout_keep_alive=20,
         timeout_graceful_shutdown=20,
         h11_max_incomplete_event_size=16 * 1024,
         log_level="warning",
         access_log=False,
         server_header=False,
         lifespan="on",
-        http="h11",
+        http=Protocol,
         ws="none",
         loop="asyncio",
         **options,
     )
-    server = uvicorn.Server(config)
-    click.echo(f"the fleet's server listens at {host}:{port}", err=True)
-    server.run()
+    listening = config.bind_socket()
+    click.echo(f"the fleet's server listens at {host}:{listening.getsockname()[1]}", err=True)
+    uvicorn.Server(config).run(sockets=[listening])

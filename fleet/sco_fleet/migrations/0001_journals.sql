@@ -41,7 +41,7 @@ CREATE TABLE records (
     kind text NOT NULL,
     version integer NOT NULL,
     acquirer text NOT NULL,
-    body text NOT NULL,                     -- as it was hashed
+    body text,                              -- as it was hashed; NULL: erased, see `sco-fleet erase`
     prev_hash text NOT NULL,
     hash text NOT NULL,
     written_by text,                        -- the row's own lane id (PosID) where it is not lane_id

@@ -92,11 +92,11 @@ class Client:
         body: Json = {"epoch": epoch, "rows": rows}
         if base is not None:
             body["base"] = base
-        return _head(self.call("POST", "/records", body))
+        return head_of(self.call("POST", "/records", body))
 
     def head(self, epoch: str) -> Head:
         """The last row that the server has of a journal. Raises FleetError."""
-        return _head(self.call("GET", f"/records/head?epoch={epoch}"))
+        return head_of(self.call("GET", f"/records/head?epoch={epoch}"))
 
     def heartbeat(self, report: Json) -> Json:
         """Report the lane's health; returns what the office has for it. Raises FleetError."""
@@ -186,8 +186,10 @@ def _object(data: bytes) -> Json | None:
     return found if isinstance(found, dict) else None
 
 
-def _head(answer: Json) -> Head:
-    try:
-        return Head(str(answer["epoch"]), int(answer["seq"]), str(answer["hash"]))
-    except (KeyError, TypeError, ValueError):
-        raise FleetUnreachable("the fleet's answer has no head: is fleet.url the fleet's server?") from None
+def head_of(answer: object) -> Head:
+    """The head in an answer. Raises FleetUnreachable: there is none."""
+    found = answer if isinstance(answer, dict) else {}
+    epoch, seq, digest = (found.get(name) for name in ("epoch", "seq", "hash"))
+    if not isinstance(epoch, str) or type(seq) is not int or seq < 0 or not isinstance(digest, str):
+        raise FleetUnreachable("the fleet's answer has no head: is fleet.url the fleet's server?")
+    return Head(epoch, seq, digest)

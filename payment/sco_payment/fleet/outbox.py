@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sco_payment.journal import Journal, JournalError, RowsArchived
+from sco_payment.journal.acknowledged import Head
 from sco_payment.journal.store import RawRow
 
 MAX_BYTES = 256 * 1024
@@ -47,6 +48,11 @@ class Outbox:
     def base(self) -> tuple[int, str]:
         """The row after which this file begins, and its hash."""
         return self.journal.base()
+
+    def has(self, head: Head) -> bool:
+        """Whether it is a row of this file. Raises JournalError."""
+        found = self.journal.raw_rows(head.seq - 1, limit=1, max_bytes=1) if head.seq > self.base()[0] else []
+        return head.epoch == self.journal.id() and [(row[0], row[9]) for row in found] == [(head.seq, head.hash)]
 
     def rows(self, after: int, limit: int) -> list[RawRow]:
         """The rows that follow row `after`, at most `limit`.

@@ -35,18 +35,31 @@ class Shipper:
         self._client, self._path, self._batch_rows = client, path, batch_rows
         self.outbox = Outbox(path)
         self.acknowledged: Head | None = None
+        self._remembered: Head | None = None
 
     def close(self) -> None:
         """Close the journal."""
         self.outbox.close()
 
     def note(self, head: Head) -> None:
-        """The fleet has stored rows up to this one; it is remembered next to the journal, where that can be written."""
-        if head != self.acknowledged:
-            self.acknowledged = head
-            if head.seq:
-                with contextlib.suppress(OSError):
-                    acknowledged.write(self.outbox.journal.path, head)
+        """The fleet has stored rows up to this one.
+
+        The latest such row is remembered next to the journal, where that can be written, but only if it is a row of
+        this journal: what a wrong server says must not stop the lane's next start. A fleet whose database was put back
+        to an earlier time has fewer rows: it gets them again.
+        """
+        before = self.acknowledged
+        self.acknowledged = head
+        if before is not None and before.epoch == head.epoch and head.seq < before.seq:
+            log.warning("the fleet has lost rows %d to %d: they are sent again", head.seq + 1, before.seq)
+        path = self.outbox.journal.path
+        if self._remembered is None:
+            self._remembered = acknowledged.read(path)
+        newer = head.seq > (self._remembered.seq if self._remembered.epoch == head.epoch else 0)
+        if newer and self.outbox.has(head):
+            self._remembered = head
+            with contextlib.suppress(OSError):
+                acknowledged.write(path, head)
 
     def ship_batch(self) -> bool:
         """Send one batch; returns whether there is more to send.

@@ -544,6 +544,17 @@ class Journal:
                 found = integrity.problems(self._db)
             return found or verify.problems(self._each, anchored)
 
+    def lacks(self, seq: int, digest: str) -> str | None:
+        """Why row `seq` with that hash is not in this journal; None where it is, or where an archive has it."""
+        rows = self._all("SELECT hash FROM records WHERE seq = ?", _fitting(seq))
+        base_seq, base_hash = self.base()
+        stored = rows[0][0] if rows else base_hash if seq == base_seq else None
+        if stored == digest or (stored is None and seq < base_seq):
+            return None
+        if stored is not None:
+            return f"row {seq} is not the row that was written: the journal was rewritten, or is another copy"
+        return f"row {seq} is missing: rows were cut off, or an old copy was put back"
+
     def archived(self) -> tuple[int, str]:
         """The last row that an archive took out of this journal, and that archive's name; 0 and "" for none."""
         part = schema.segment(self._all)

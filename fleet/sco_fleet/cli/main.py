@@ -11,6 +11,9 @@ from sco_payment.cli.lazy import LazyCommand, LazyGroup
 from sco_payment.customer.texts import speak_any_encoding
 
 _COMMANDS = {
+    "demo": LazyCommand(
+        "sco_fleet.demo.command", "demo", "Run a whole fleet here: lanes, server, page.", "fleet,simulator"
+    ),
     "serve": LazyCommand("sco_fleet.cli.serve", "serve", "Run the server.", "fleet"),
     "migrate": LazyCommand("sco_fleet.cli.migrate", "migrate", "Bring the database up to date.", "fleet"),
     "user": LazyCommand("sco_fleet.cli.user", "user", "Add, list and disable users of the office's page.", "fleet"),

@@ -209,5 +209,7 @@ class DemoLane:
             },
         }
         if spec.server:
-            document["fleet"] = {"url": spec.server, "token_file": str(folder / "fleet.token")}
+            token = str(folder / "fleet.token")
+            often = {"ship_interval_s": 1.0, "heartbeat_s": 5.0, "longest_wait_s": 10.0}
+            document["fleet"] = {"url": spec.server, "token_file": token, **often}
         return settings_from_mapping(document, {TOKEN_VARIABLE: self._bank.token}, source=spec.lane_id)

@@ -1,4 +1,4 @@
-"""What the office must see that is no case of a lane. An alarm that is open is not raised twice: it counts."""
+"""What the office must see that is no case of a lane. A lane has one open alarm of a kind: it counts."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SHIPPING_STOPPED = "shipping_stopped"
 
 _RAISE = """
 INSERT INTO alarms (lane_id, kind, detail) VALUES (%s, %s, %s)
-ON CONFLICT (lane_id, kind, md5(detail)) WHERE seen_at IS NULL
-DO UPDATE SET last_at = now(), times = alarms.times + 1
+ON CONFLICT (lane_id, kind) WHERE seen_at IS NULL
+DO UPDATE SET last_at = now(), times = alarms.times + 1, detail = excluded.detail
 """
 
 

@@ -10,17 +10,24 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from sco_fleet import lanes_api, settings_api
 from sco_fleet.http import Problem, answer, with_database
+from sco_fleet.office.app import office_app
+from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.pool import Pool
 
 log = logging.getLogger(__name__)
 
 
-def create_app(pool: Pool) -> Starlette:
-    """The application over an open pool, which it closes at its end."""
+def create_app(pool: Pool, office: OfficeSettings | None = None) -> Starlette:
+    """The application over an open pool, which it closes at its end.
+
+    Args:
+        pool: connections in autocommit mode.
+        office: settings of the office's page, which is at /office.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -28,6 +35,7 @@ def create_app(pool: Pool) -> Starlette:
         pool.close()
 
     routes: list[BaseRoute] = [Route("/health", get_health), *lanes_api.ROUTES, *settings_api.ROUTES]
+    routes.append(Mount("/office", office_app(pool, office or OfficeSettings())))
     app = Starlette(
         routes=routes,
         lifespan=lifespan,

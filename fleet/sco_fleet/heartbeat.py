@@ -17,6 +17,8 @@ from sco_fleet.records import Number
 from sco_fleet.settings import offers, rollouts
 
 MAX_CLOCK_OFF_MS = 120_000
+_LATE_MS = 600_000
+"""For how long a network may hold a report back."""
 _LONGEST_REASON = 500
 _MOST_DECISIONS = 100
 
@@ -48,28 +50,13 @@ class Report(msgspec.Struct, frozen=True):
 def receive(db: Connection[Any], lane_id: str, report: Report) -> dict[str, Any]:
     """Note a report, raise what it reveals, and return what the office has for the lane; in one transaction."""
     now_ms = time.time_ns() // 1_000_000
-    ahead_ms = report.now_ms - now_ms
     rollouts.look_if_due(db)
     with db.transaction():
-        db.execute(
-            "UPDATE lanes SET last_seen_at = now(), version = %s, clock_ahead_ms = %s, settings_hash = %s, "
-            "settings_version = coalesce(%s, settings_version), health = %s WHERE lane_id = %s",
-            (
-                report.version,
-                ahead_ms,
-                report.settings_hash,
-                report.settings_version,
-                Jsonb(_storable(report.health)),
-                lane_id,
-            ),
-        )
+        late = _is_late(db, lane_id, report)
         head = ingest.head(db, lane_id, report.epoch)
-        _compare(db, lane_id, report, head)
-        if abs(ahead_ms) > MAX_CLOCK_OFF_MS:
-            alarms.raise_alarm(db, lane_id, alarms.CLOCK_OFF, _clock(ahead_ms))
-        problem = report.health.get("shipping_problem")
-        if isinstance(problem, str) and problem:
-            alarms.raise_alarm(db, lane_id, alarms.SHIPPING_STOPPED, _storable(problem[:_LONGEST_REASON]))
+        if not late:
+            _note(db, lane_id, report, now_ms)
+            _compare(db, lane_id, report, head)
         for answer in report.answers:
             _note_answer(db, lane_id, answer)
         return {
@@ -78,6 +65,39 @@ def receive(db: Connection[Any], lane_id: str, report: Report) -> dict[str, Any]
             "decisions": _decisions(db, lane_id),
             "settings": offers.offer(db, lane_id, report.settings_version or 0),
         }
+
+
+def _is_late(db: Connection[Any], lane_id: str, report: Report) -> bool:
+    """Whether the network brings it after a later one, or twice: what it says is no longer so. Locks the lane's row."""
+    row = db.execute(
+        "SELECT extract(epoch FROM last_seen_at) * 1000 + clock_ahead_ms FROM lanes WHERE lane_id = %s FOR UPDATE",
+        (lane_id,),
+    ).fetchone()
+    if row is None or row[0] is None:
+        return False
+    return 0 <= float(row[0]) - report.now_ms < _LATE_MS  # by more, the lane's clock was put back
+
+
+def _note(db: Connection[Any], lane_id: str, report: Report, now_ms: int) -> None:
+    ahead_ms = report.now_ms - now_ms
+    db.execute(
+        "UPDATE lanes SET last_seen_at = to_timestamp(%s), version = %s, clock_ahead_ms = %s, settings_hash = %s, "
+        "settings_version = coalesce(%s, settings_version), health = %s WHERE lane_id = %s",
+        (
+            now_ms / 1000,
+            report.version,
+            ahead_ms,
+            report.settings_hash,
+            report.settings_version,
+            Jsonb(_storable(report.health)),
+            lane_id,
+        ),
+    )
+    if abs(ahead_ms) > MAX_CLOCK_OFF_MS:
+        alarms.raise_alarm(db, lane_id, alarms.CLOCK_OFF, _clock(ahead_ms))
+    problem = report.health.get("shipping_problem")
+    if isinstance(problem, str) and problem:
+        alarms.raise_alarm(db, lane_id, alarms.SHIPPING_STOPPED, _storable(problem[:_LONGEST_REASON]))
 
 
 def _compare(db: Connection[Any], lane_id: str, report: Report, head: ingest.Stored) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -30,13 +30,25 @@ def postgres() -> Iterator[embedded.Server]:
 
 
 @pytest.fixture
-def database(postgres: embedded.Server) -> Iterator[str]:
-    """The URL of an empty database with the present tables."""
-    name = f"fleet_{next(_NUMBERS)}"
+def new_database(postgres: embedded.Server) -> Iterator[Callable[[], str]]:
+    """Makes an empty database with the present tables at each call; returns its URL."""
+    names = []
     with psycopg.connect(postgres.url(), autocommit=True) as db:
-        db.execute(f"CREATE DATABASE {name} TEMPLATE template_fleet")  # type: ignore[call-overload]
-        yield postgres.url(name)
-        db.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+
+        def make() -> str:
+            names.append(f"fleet_{next(_NUMBERS)}")
+            db.execute(f"CREATE DATABASE {names[-1]} TEMPLATE template_fleet")  # type: ignore[call-overload]
+            return postgres.url(names[-1])
+
+        yield make
+        for name in names:
+            db.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def database(new_database: Callable[[], str]) -> str:
+    """The URL of an empty database with the present tables."""
+    return new_database()
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def until(true: Callable[[], bool]) -> None:
 
 def test_rows_and_health_arrive(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:
     count = full(tmp_path / "j")
-    agent = agent_of(tmp_path / "j", {"open_cases": 3, "settings_hash": "abc"})
+    agent = agent_of(tmp_path / "j", {"open_cases": 3, "settings_hash": "abc", "odd": "\udcff\0"})
     beat(agent)
     assert agent.acknowledged_row == count
     ((seen, version, ahead_ms, settings_hash, health),) = fleet.rows(
@@ -64,7 +64,10 @@ def test_rows_and_health_arrive(fleet: Fleet, agent_of: AgentOf, tmp_path: Path)
     assert seen
     assert version
     assert abs(ahead_ms) < 60_000
-    assert (settings_hash, health) == ("abc", {"open_cases": 3, "settings_hash": "abc"})
+    assert (settings_hash, health) == (
+        "abc",
+        {"open_cases": 3, "settings_hash": "abc", "odd": "?\ufffd"},
+    )
     assert fleet.rows("SELECT kind FROM alarms") == []
 
 
@@ -205,8 +208,9 @@ def test_a_lane_whose_clock_is_a_year_off_is_raised(fleet: Fleet, agent_of: Agen
     agent_of(tmp_path / "j")
     token = (tmp_path / "fleet.token").read_text()
     report = {"epoch": "e", "seq": 0, "hash": "0" * 64, "now_ms": round(time.time() * 1000) + 31_536_000_000}
-    for _ in range(2):
-        assert fleet.request("POST", "/heartbeat", token, report).status == 200
+    for later_ms in (0, 0, 1_000):  # the first one twice
+        again = {**report, "now_ms": report["now_ms"] + later_ms}
+        assert fleet.request("POST", "/heartbeat", token, again).status == 200
     assert fleet.rows("SELECT kind, times FROM alarms") == [("clock_off", 2)]
 
 

@@ -11,8 +11,15 @@ from sco_payment.cli.lazy import LazyCommand, LazyGroup
 from sco_payment.customer.texts import speak_any_encoding
 
 _COMMANDS = {
+    "demo": LazyCommand(
+        "sco_fleet.demo.command", "demo", "Run a whole fleet here: lanes, server, page.", "fleet,simulator"
+    ),
     "serve": LazyCommand("sco_fleet.cli.serve", "serve", "Run the server.", "fleet"),
     "migrate": LazyCommand("sco_fleet.cli.migrate", "migrate", "Bring the database up to date.", "fleet"),
+    "user": LazyCommand("sco_fleet.cli.user", "user", "Add, list and disable users of the office's page.", "fleet"),
+    "reconcile": LazyCommand(
+        "sco_fleet.cli.reconcile", "reconcile", "Compare the acquirer's payments of a day with the lanes'.", "fleet"
+    ),
     "settings": LazyCommand("sco_fleet.cli.settings", "settings", "Settings of all lanes: layers, roll-outs.", "fleet"),
     "lane": LazyCommand("sco_fleet.cli.lane", "lane", "Add, list and disable lanes; give them tokens.", "fleet"),
     "retention": LazyCommand("sco_fleet.cli.retention", "retention", "Drop what is old and final.", "fleet"),

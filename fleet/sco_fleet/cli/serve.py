@@ -10,6 +10,8 @@ import uvicorn
 
 from sco_fleet.app import create_app
 from sco_fleet.cli.database import database_option
+from sco_fleet.cli.office import office_option
+from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.pool import open_pool
 from sco_fleet.protocol import Protocol
 
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 @click.option(
     "--clients", default=1000, show_default=True, type=click.IntRange(1), help="Connections of lanes at once."
 )
+@office_option
 @click.option("--behind-proxy", is_flag=True, help="TLS ends at a reverse proxy on this machine: plain HTTP is right.")
 def serve(
     url: str,
@@ -37,6 +40,7 @@ def serve(
     key: str | None,
     connections: int,
     clients: int,
+    office: OfficeSettings,
     behind_proxy: bool,
 ) -> None:  # fmt: skip
     """Run the server until SIGTERM or Ctrl-C."""
@@ -49,7 +53,7 @@ def serve(
         )
     options: dict[str, Any] = {"ssl_certfile": certificate, "ssl_keyfile": key} if certificate else {}
     config = uvicorn.Config(
-        create_app(open_pool(url, most=connections)),
+        create_app(open_pool(url, most=connections), office),
         host=host,
         port=port,
         limit_concurrency=clients,

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ import psycopg
 from sco_fleet import embedded
 from sco_fleet import lanes as fleet_lanes
 from sco_fleet.database import DatabaseError, migrate
+from sco_fleet.office import access
 from sco_sim.local import free_port, write_private
 
 _SHOPS = ("Магазин у дома", "На вокзале", "Гипермаркет", "У метро", "Загородный")
@@ -29,6 +31,8 @@ _START_S = 60.0
 _STOP_S = 60.0
 _REPORT_S = 10.0
 _USER = "demo"
+_SILENT_S = 60
+"""When a lane counts as silent: its reports come every few seconds here."""
 # A small machine: what the demo's database needs, not what a chain's does.
 _SMALL = ("-c shared_buffers=32MB", "-c max_connections=60", "-c wal_level=minimal", "-c max_wal_senders=0")
 
@@ -58,12 +62,12 @@ def demo(lanes: int, port: int, for_s: float | None, folder: Path | None) -> Non
         opened.enter_context(_server(database, address, folder))
         password = _add_user(database)
         opened.enter_context(_workers(plan, address, folder))
-        click.echo(f"\n  {address}/    user {_USER}    password {password}\n")
+        click.echo(f"\n  {address}/office/    user {_USER}    password {password}\n")
         click.echo(
             f"{lanes} lanes; every sixth has some trouble. Ctrl-C ends it." if for_s is None else f"{lanes} lanes."
         )
         if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-            webbrowser.open(address)
+            webbrowser.open(f"{address}/office/")
         with contextlib.suppress(KeyboardInterrupt):
             _watch(database, for_s)
         click.echo("ending ...")
@@ -110,8 +114,10 @@ def _wait(*processes: subprocess.Popen[bytes]) -> None:
 @contextlib.contextmanager
 def _server(database: str, address: str, folder: Path) -> Iterator[None]:
     """The fleet's server, when it answers."""
-    port = address.rpartition(":")[2]
-    process = _start(folder, "server", "sco_fleet.cli.main", "serve", "--database", database, "--port", port)
+    office = folder / "office.toml"
+    office.write_text(f"[office]\nsilent_s = {_SILENT_S}\n", "utf-8")
+    arguments = ("serve", "--database", database, "--port", address.rpartition(":")[2], "--office", str(office))
+    process = _start(folder, "server", "sco_fleet.cli.main", *arguments)
     try:
         end = time.monotonic() + _START_S
         while not _answers(address):
@@ -170,6 +176,17 @@ def _register(database: str, count: int, folder: Path) -> list[dict[str, object]
                 }
             )
     return lanes
+
+
+def _add_user(database: str) -> str:
+    """An administrator of the office's page, with a new password; returns it."""
+    password = secrets.token_urlsafe(9)
+    with psycopg.connect(database, autocommit=True) as db:
+        try:
+            access.add_user(db, _USER, "administrator", password, full_name=_USER, by="demo")
+        except access.UserError:  # of a demo before, in the same folder
+            access.set_password(db, _USER, password, by="demo")
+    return password
 
 
 _COUNTS = """

@@ -34,6 +34,8 @@ _LOOKS_S = (1.0, 4.0)
 """How long a customer takes to scan, and to give up."""
 _PAUSE_S = (5.0, 25.0)
 """Between two customers of a lane."""
+_BUSY_S = (1.0, 6.0)
+"""Of a lane with a trouble, so that it is soon to be seen."""
 _AMOUNTS = (4_900, 312_500)
 
 
@@ -109,7 +111,7 @@ class DemoLane:
                     self._serve(folder, for_s=trouble.at_s)
                     return
                 case "restored":
-                    self._serve(folder, for_s=trouble.at_s)
+                    self._serve(folder, orders=2)
                     shutil.rmtree(folder)
                     copy.rename(folder)
                 case "copied":
@@ -135,7 +137,8 @@ class DemoLane:
 
     def _pause(self, end: float) -> bool:
         """Wait for the next customer; False where the end comes first."""
-        pause_s = self._random.uniform(*_PAUSE_S) if self._orders else self._random.uniform(0.0, _PAUSE_S[0])
+        shortest, longest = _BUSY_S if self.spec.trouble.name else _PAUSE_S
+        pause_s = self._random.uniform(shortest, longest) if self._orders else self._random.uniform(0.0, _PAUSE_S[0])
         stopped = self._stop.wait(max(0.0, min(pause_s, end - time.monotonic())))
         return not stopped and time.monotonic() < end
 
@@ -209,5 +212,7 @@ class DemoLane:
             },
         }
         if spec.server:
-            document["fleet"] = {"url": spec.server, "token_file": str(folder / "fleet.token")}
+            token = str(folder / "fleet.token")
+            often = {"ship_interval_s": 1.0, "heartbeat_s": 5.0, "longest_wait_s": 10.0}
+            document["fleet"] = {"url": spec.server, "token_file": token, **often}
         return settings_from_mapping(document, {TOKEN_VARIABLE: self._bank.token}, source=spec.lane_id)

@@ -12,12 +12,12 @@ class Trouble:
     """One kind of lane.
 
     Attributes:
-        name: for the demo's own words.
+        name: empty for none.
         script: what the bank, its network and customers of their own will do, see `sco_sim.paymaster.script`.
         mode: the lane's display mode.
         cancels: the share of its customers who give up and cancel.
         roll_mm: of the receipt printer's paper, which nobody replaces; None for no printer.
-        at_s: when the trouble begins, after the lane's start; see `what`.
+        at_s: when it begins, after the lane's start, if that is not by customers.
         what: what happens then: `offline`: no network to the bank; `off`: the lane is switched off; `restored`: its
             disk is put back to what it was before; `copied`: a copy of its disk runs as well.
     """
@@ -31,12 +31,12 @@ class Trouble:
     what: str = ""
 
 
-NONE = Trouble("none")
-PAPER = Trouble("a printer", mode=Mode.PRINT, roll_mm=1e9)
+NONE = Trouble("")
+PAPER = Trouble("", mode=Mode.PRINT, roll_mm=1e9)
 TROUBLES = (
     Trouble("money that arrives after the cancellation", script="pays-after-cancel", cancels=0.7),
-    Trouble("a disk restored from a copy", at_s=15.0, what="restored"),
-    Trouble("two lanes with one id", at_s=15.0, what="copied"),
+    Trouble("a disk restored from a copy", what="restored"),
+    Trouble("two lanes with one id", what="copied"),
     Trouble("cancellations that are not answered", script="cancel-unanswered", cancels=0.5),
     Trouble("no paper soon", mode=Mode.PRINT, roll_mm=400.0),
     Trouble("no network to the bank", at_s=20.0, what="offline"),

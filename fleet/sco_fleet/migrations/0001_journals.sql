@@ -121,4 +121,4 @@ CREATE TABLE alarms (
     seen_at timestamptz,
     PRIMARY KEY (lane_id, id)
 );
-CREATE UNIQUE INDEX alarms_open ON alarms (lane_id, kind, md5(detail)) WHERE seen_at IS NULL;
+CREATE UNIQUE INDEX alarms_open ON alarms (lane_id, kind) WHERE seen_at IS NULL;

@@ -43,6 +43,7 @@ from urllib3.exceptions import (
 from sco_payment.paymaster import wire
 from sco_payment.paymaster.errors import (
     BadRequest,
+    ListTooLong,
     NoAnswer,
     NotAuthorised,
     NotSent,
@@ -194,7 +195,8 @@ class PayMaster:
         With `order_no`, items of other orders that cannot be read are skipped.
 
         Raises:
-            PayMasterError: a page failed, or all of them took more than `MAX_LIST_S`; a list is never cut short.
+            PayMasterError: a page failed; ListTooLong where there are more than `MAX_PAGES`, or all of them took more
+                than `MAX_LIST_S`. A list is never cut short.
         """
         query = {"merchantId": self._merchant_id, "start": wire.to_wire_time(start), "end": wire.to_wire_time(end)}
         found: list[Payment] = []
@@ -202,7 +204,7 @@ class PayMaster:
         until = time.monotonic() + MAX_LIST_S
         for _ in range(MAX_PAGES):
             if time.monotonic() > until:
-                raise NoAnswer(f"PayMaster's list took more than {MAX_LIST_S:.0f} s and has further pages")
+                raise ListTooLong(f"PayMaster's list took more than {MAX_LIST_S:.0f} s and has further pages")
             page, cursor = self._call(
                 "GET", "/payments?" + urlencode(query), lambda body: wire.parse_page(body, order_no)
             )
@@ -213,7 +215,7 @@ class PayMaster:
                 raise NoAnswer(f"PayMaster's list repeats at cursor {cursor!r}")
             seen.add(cursor)
             query["cursor"] = cursor
-        raise NoAnswer(f"PayMaster's list has more than {MAX_PAGES} pages")
+        raise ListTooLong(f"PayMaster's list has more than {MAX_PAGES} pages")
 
     def create_sticker(self, *, description: str, purpose: str = "", cashlink: bool = True) -> Sticker:
         """`POST /stickers`: a static QR; with `cashlink`, one that takes the amount of the payment that arms it."""

@@ -9,6 +9,9 @@ import psycopg
 
 from sco_payment.journal import Journal, codec
 
+JUDGE = "judge"
+"""The name of our own connections, which no fault of a test ends."""
+
 
 class Head(NamedTuple):
     """The last row of a journal that the centre says it has stored."""
@@ -22,7 +25,7 @@ def is_stored(database: str, lane_id: str, head: Head) -> str | None:
     """Why an acknowledged head is not stored, as another connection sees it; None when it is."""
     if head.seq == 0:
         return None
-    with psycopg.connect(database, autocommit=True) as db:
+    with psycopg.connect(database, autocommit=True, application_name=JUDGE) as db:
         rows = db.execute(
             "SELECT hash FROM records WHERE lane_id = %s AND epoch = %s AND seq = %s", (lane_id, head.epoch, head.seq)
         ).fetchall()

@@ -12,18 +12,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import psycopg
 
 from sco_payment.fleet.agent import Agent
 from sco_payment.journal import acknowledged, resolutions
 from sco_payment.settings import FleetSettings, JournalSettings, LaneSettings, Settings
-from tests.fleet.faults.judge import Head, as_on_the_lane, is_stored, stored_chains
+from tests.fleet.faults.judge import JUDGE, Head, as_on_the_lane, is_stored, stored_chains
 from tests.fleet.faults.kit import CASE, Centre, add_lane, late_money, opened, payment
 from tests.fleet.faults.wire import FAULTS, FleetWire
 
 _DEEDS = 30
 _HEALS = 60
+Focus = Literal["", "forks", "clones", "decisions", "late money"]
+"""What a round has for certain: a restored disk; two lanes with one id; a decision, and money after or before it is
+applied. Or what its seed says."""
 _FORKS = ("journal_rolled_back", "two_lanes_one_id")
 
 
@@ -72,6 +76,13 @@ class SimulatedLane:
         )
         self.agent = Agent(settings, lambda: {"open_cases": len(self.journal.cases())})
 
+    def heal(self) -> None:
+        """From now on it has patience: nothing is lost any more."""
+        self._fleet = replace(self._fleet, timeout_s=30.0)
+        if self.agent._shipper is not None:
+            self.agent._shipper.close()
+        self.begin_agent()
+
     def turn_off(self) -> None:
         """Close the files."""
         if self.agent._shipper is not None:
@@ -107,7 +118,7 @@ class SimulatedLane:
 class World:
     """The centre, some lanes, and what may happen to them."""
 
-    def __init__(self, database: str, folder: Path, result: Round) -> None:
+    def __init__(self, database: str, folder: Path, result: Round, focus: Focus) -> None:
         self.random, self.result, self._folder = Random(result.seed), result, folder
         self.problems: list[str] = []
         self.receipts: list[tuple[str, Head]] = []
@@ -115,7 +126,11 @@ class World:
         self.lanes = [SimulatedLane(self, f"KSO-{n}", folder / f"lane-{n}") for n in (1, 2)]
         self._payments = self._decisions = 0
         self._rate = self.random.choice((0.0, 0.2, 0.5))
-        self._disk = self.random.choice((None, None, self._restore, self._clone))
+        self._disk = {
+            "": self.random.choice((None, None, self._restore, self._clone)),
+            "forks": self._restore,
+            "clones": self._clone,
+        }.get(focus)
         self._deeds: list[tuple[int, Callable[[SimulatedLane], str]]] = [
             (8, self._pay),
             (10, self._ship),
@@ -127,6 +142,10 @@ class World:
             (2, self._release),
             (1, self._cut_backends),
         ]
+        self._first = {
+            "decisions": (self._ship, self._decide, self._ship, self._idle, self._ship, self._late_money, self._ship),
+            "late money": (self._ship, self._decide, self._ship, self._late_money, self._ship, self._idle),
+        }.get(focus, ())
 
     def close(self) -> None:
         """End."""
@@ -138,10 +157,11 @@ class World:
         """Deeds by the seed, then an end without faults. Raises Broken."""
         weights, deeds = zip(*self._deeds, strict=True)
         moment = self.random.randrange(_DEEDS // 3, _DEEDS)
+        self._pay_with_case(self.lanes[0])
+        for deed in self._first:
+            self.result.story.append(f"{self.lanes[0].lane_id} {deed(self.lanes[0])}")
         for number in range(_DEEDS):
             lane = self.random.choice(self.lanes)
-            if number == 0:
-                self._pay_with_case(lane)
             if self._disk is not None and number == _DEEDS // 4:
                 self.result.story.append(self._copy(self.lanes[0]))
             if self._disk is not None and number == moment:
@@ -227,7 +247,8 @@ class World:
         with psycopg.connect(self.centre.database, autocommit=True) as db:
             cut = db.execute(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> %s",
+                (JUDGE,),
             ).fetchall()
         shipping.join()
         self.result.faults["connection of the database cut"] += cut[0][0]
@@ -254,8 +275,9 @@ class World:
     def _clone(self, lane: SimulatedLane) -> str:
         other = SimulatedLane(self, lane.lane_id, self._folder / "copy", lane._fleet)
         self.lanes.append(other)
-        for one in (lane, other):
-            self._pay(one)
+        for one, payments in ((lane, 1), (other, 3)):
+            for _ in range(payments):
+                self._pay(one)
             one.may_alarm = one.must_alarm = True
         both = [threading.Thread(target=one.turn) for one in (lane, other)]
         for thread in both:
@@ -272,6 +294,7 @@ class World:
             lane.wire.plan = []
             lane.wire.release()
         for lane in self.lanes:
+            lane.heal()
             for _ in range(_HEALS):
                 resolutions.apply_pending(lane.journal)
                 found = lane.turn()
@@ -317,19 +340,33 @@ class World:
             decisions = db.execute(
                 "SELECT number, resolution, status, phase FROM decisions WHERE lane_id = %s", (lane.lane_id,)
             ).fetchall()
-        for number, resolution, status, _ in decisions:
+        for number, resolution, status, phase in decisions:
             times = closed[number, resolution]
             if times > 1:
                 found.append(f"{lane.lane_id}: {resolution} was applied {times} times")
-            if status == "waiting" or (status == "applied") != (times == 1):
+            elif times != (status == "applied") or status == "waiting":
                 found.append(f"{lane.lane_id}: {resolution} is {status}, and the journal has it {times} times")
+            elif (
+                times and (later := self._money_before(lane, number, resolution)) != phase and later in resolutions.NEWS
+            ):
+                found.append(f"{lane.lane_id}: {resolution} was made when the payment was {phase}, applied at {later}")
         return found
 
+    def _money_before(self, lane: SimulatedLane, number: int, resolution: str) -> str | None:
+        """Where the payment was when the decision was applied."""
+        phases: dict[str, str] = {}
+        for record in lane.journal.records(limit=1_000_000):
+            if record.kind in ("attempt_started", "attempt_step"):
+                phases[record.attempt] = record.body["state"]["phase"]
+            elif record.kind == "case_closed" and record.body["resolution"] == resolution:
+                return phases[record.attempt]
+        return None
 
-def play(seed: int, database: str, folder: Path) -> Round:
+
+def play(seed: int, database: str, folder: Path, focus: Focus = "") -> Round:
     """One round on an empty database with the present tables."""
     result = Round(seed)
-    world = World(database, folder, result)
+    world = World(database, folder, result, focus)
     try:
         world.run()
     except Broken as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,3 +141,45 @@ def test_a_lying_centre_gives_no_receipt_and_stops_no_lane(line: Line, lie: str)
         payment(journal, "p9")
         assert acknowledged.read(path) == acknowledged.NOTHING or line.receipts
         assert int(journal.head().partition(":")[0]) > last
+
+
+def test_a_report_that_comes_late_raises_no_alarm(line: Line, tmp_path: Path) -> None:
+    """It was true when it was sent: since then more rows are stored."""
+    client, epoch = line.shipper._client, line.journal.id()
+    now_ms = time.time_ns() // 1_000_000
+    line.shipper.ship_batch()
+    head = line.shipper.acknowledged
+    assert head is not None
+    old = {"epoch": epoch, "seq": head.seq, "hash": head.hash, "now_ms": now_ms}
+    client.heartbeat(old)
+    line.ship()
+    client.heartbeat(old)  # twice, or after the next one
+    seq, _, digest = line.journal.head().partition(":")
+    client.heartbeat({"epoch": epoch, "seq": int(seq), "hash": digest, "now_ms": now_ms + 5})
+    client.heartbeat(old)
+    with psycopg.connect(line.database) as db:
+        assert db.execute("SELECT kind FROM alarms").fetchall() == []
+    client.heartbeat({**old, "now_ms": now_ms + 10})  # from now on the lane has the older journal
+    with psycopg.connect(line.database) as db:
+        assert db.execute("SELECT kind FROM alarms").fetchall() == [("journal_rolled_back",)]
+
+
+@pytest.mark.parametrize("years", [-1, 1])
+def test_a_clock_a_year_off_is_an_alarm_and_loses_nothing(line: Line, years: int) -> None:
+    """Rows of a year ago or ahead are stored, in order, with those of today; then the clock is put right."""
+    now_ms = time.time_ns() // 1_000_000
+    wrong_ms = now_ms + years * 365 * 86_400_000
+    payment(line.journal, "wrong", CASE, at_ms=wrong_ms)
+    line.ship()
+    epoch, (seq, _, digest) = line.journal.id(), line.journal.head().partition(":")
+    report = {"epoch": epoch, "seq": int(seq), "hash": digest}
+    line.shipper._client.heartbeat({**report, "now_ms": wrong_ms})
+    with psycopg.connect(line.database) as db:
+        assert db.execute("SELECT kind FROM alarms").fetchall() == [("clock_off",)]
+    payment(line.journal, "right", PAID)
+    line.ship()
+    line.shipper._client.heartbeat({**report, "now_ms": now_ms + 1_000})
+    assert line.problems() == []
+    with psycopg.connect(line.database) as db:
+        ((ahead_ms,),) = db.execute("SELECT clock_ahead_ms FROM lanes").fetchall()
+        assert abs(ahead_ms) < 600_000

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from sco_fleet import lanes_api
+from sco_fleet import lanes_api, settings_api
 from sco_fleet.http import Problem, answer, with_database
 from sco_fleet.office.app import office_app
 from sco_fleet.office.settings import OfficeSettings
@@ -34,7 +34,7 @@ def create_app(pool: Pool, office: OfficeSettings | None = None) -> Starlette:
         yield
         pool.close()
 
-    routes: list[BaseRoute] = [Route("/health", get_health), *lanes_api.ROUTES]
+    routes: list[BaseRoute] = [Route("/health", get_health), *lanes_api.ROUTES, *settings_api.ROUTES]
     routes.append(Mount("/office", office_app(pool, office or OfficeSettings())))
     app = Starlette(
         routes=routes,

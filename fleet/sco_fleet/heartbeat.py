@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from sco_fleet import alarms, ingest
 from sco_fleet.records import Number
+from sco_fleet.settings import offers, rollouts
 
 MAX_CLOCK_OFF_MS = 120_000
 _LONGEST_REASON = 500
@@ -48,6 +49,7 @@ def receive(db: Connection[Any], lane_id: str, report: Report) -> dict[str, Any]
     """Note a report, raise what it reveals, and return what the office has for the lane; in one transaction."""
     now_ms = time.time_ns() // 1_000_000
     ahead_ms = report.now_ms - now_ms
+    rollouts.look_if_due(db)
     with db.transaction():
         db.execute(
             "UPDATE lanes SET last_seen_at = now(), version = %s, clock_ahead_ms = %s, settings_hash = %s, "
@@ -74,7 +76,7 @@ def receive(db: Connection[Any], lane_id: str, report: Report) -> dict[str, Any]
             "now_ms": now_ms,
             "head": {"epoch": head.epoch, "seq": head.seq, "hash": head.hash},
             "decisions": _decisions(db, lane_id),
-            "settings": None,
+            "settings": offers.offer(db, lane_id, report.settings_version or 0),
         }
 
 

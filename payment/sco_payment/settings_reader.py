@@ -8,12 +8,13 @@ paths in the settings file start at its own folder.
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import SplitResult, urlsplit
@@ -21,12 +22,14 @@ from urllib.parse import SplitResult, urlsplit
 from sco_drivers import DeviceError, check_url
 from sco_payment import link as links
 from sco_payment.acquirer import check_settings
+from sco_payment.acquirer import known as known_acquirers
 from sco_payment.attempt import Mode
 from sco_payment.customer.texts import is_utf8
 from sco_payment.customer.theme import read_theme
 from sco_payment.settings import TOKEN_VARIABLE, FleetSettings, PayMasterSettings, ServiceSettings, Settings
 
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
+_KEY = re.compile(r"ed25519:[A-Za-z0-9+/]{43}=")
 _LONGEST_PLATE_S = 1200.0
 """For which SBP keeps an amount on a cash link."""
 _LONGEST_FILE = 1 << 20
@@ -57,17 +60,37 @@ class SettingsError(ValueError):
         self.settings = settings
 
 
-def load_settings(path: str | Path, environment: Mapping[str, str] | None = None, *, token: bool = True) -> Settings:
-    """Read and validate the settings file at `path`.
+def load_settings(
+    path: str | Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    token: bool = True,
+    from_fleet: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Read and validate the settings file at `path`, and what the fleet has given to the lane.
 
     Args:
         path: the TOML file. Relative paths in it start at its folder, in the environment at the working directory.
         environment: used instead of the process's environment.
         token: whether PayMaster's token is required. Pass False to make no requests, or to pass the token elsewhere.
+        from_fleet: what the fleet sets, section -> name -> value, instead of what is in force.
 
     Raises:
         SettingsError: the settings cannot be used; lists every problem of the file and the environment.
     """
+    source = str(path)
+    environment = os.environ if environment is None else environment
+    table = read_table(path)
+    if from_fleet is None:
+        from_fleet = _in_force(path, table, environment)
+    if from_fleet:
+        merge(table, from_fleet)
+    _resolve_paths(Path(path).parent, table)
+    return settings_from_mapping(table, environment, source=source, token=token)
+
+
+def read_table(path: str | Path) -> dict[str, Any]:
+    """The settings file as it is: section -> name -> value. Raises SettingsError."""
     source = str(path)
     try:
         data = _read(Path(path))
@@ -79,12 +102,50 @@ def load_settings(path: str | Path, environment: Mapping[str, str] | None = None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise SettingsError(source, [f"not UTF-8 text (line {line}): save the file as UTF-8"]) from None
+    return parse_table(text, source)
+
+
+def parse_table(text: str, source: str) -> dict[str, Any]:
+    """The sections of a TOML text that came from `source`. Raises SettingsError."""
     try:
-        table = tomllib.loads(text)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # tomllib's own, a number of 5,000 digits, a thousand brackets
         raise SettingsError(source, [f"not TOML: {error}"]) from None
-    _resolve_paths(Path(path).parent, table)
-    return settings_from_mapping(table, os.environ if environment is None else environment, source=source, token=token)
+
+
+def merge(table: dict[str, Any], over: Mapping[str, Any]) -> None:
+    """Put `over` over `table`: tables are merged by name, any other value is replaced."""
+    for name, value in over.items():
+        below = table.get(name)
+        if isinstance(value, Mapping):
+            inner = dict(below) if isinstance(below, Mapping) else {}
+            merge(inner, value)
+            table[name] = inner
+        else:
+            table[name] = value
+
+
+def fleet_folder(path: str | Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> Path | None:
+    """Where the settings from the fleet are kept, next to the journal; None for a lane that takes none."""
+    fleet, journal = table.get("fleet"), table.get("journal")
+    keys = environment.get("SCO_FLEET_SETTINGS_KEY") or (isinstance(fleet, dict) and fleet.get("settings_key"))
+    named = environment.get("SCO_JOURNAL_PATH") or (isinstance(journal, dict) and journal.get("path"))
+    if not keys or not isinstance(named, str) or not named:
+        return None
+    at = Path(named) if "SCO_JOURNAL_PATH" in environment else Path(path).parent / named
+    return at.with_name(f"{at.name}.settings")
+
+
+def _in_force(path: str | Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> Mapping[str, Any]:
+    folder = fleet_folder(path, table, environment)
+    if folder is None:
+        return {}
+    store = importlib.import_module("sco_payment.fleet.settings_store")  # by name: most lanes have no fleet
+    try:
+        bundle = store.Store(folder).in_force()
+    except ValueError as error:
+        raise SettingsError(str(path), [f"settings from the fleet: {error}"]) from None
+    return bundle.settings if bundle is not None else {}
 
 
 def _read(path: Path) -> bytes:
@@ -131,6 +192,7 @@ def settings_from_mapping(
     *,
     source: str = "settings",
     token: bool = True,
+    on_lane: bool = True,
 ) -> Settings:
     """Validate settings given as nested mappings, section -> name -> value.
 
@@ -139,10 +201,27 @@ def settings_from_mapping(
         environment: variables that override it; none by default.
         source: what the settings came from, for messages.
         token: see `load_settings`.
+        on_lane: whether this is the lane's machine. False, in an office: files and devices are the lane's and are not
+            looked for, and what only the lane's own file sets may be missing.
 
     Raises:
         SettingsError: the settings cannot be used; lists every problem.
     """
+    settings, problems = read_sections(data, environment or {})
+    _check_combinations(settings, problems)
+    if on_lane:
+        _check_lane(settings, problems)
+    elif not settings.lane.theme:
+        problems += read_theme(replace(settings.lane, logo=""))[1]
+    if on_lane or settings.lane.acquirer in known_acquirers():  # an office need not have a shop's adapter
+        problems += check_settings(settings, environment or {}, credential=token and on_lane)
+    if problems:
+        raise SettingsError(source, problems, settings)
+    return settings
+
+
+def read_sections(data: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """The settings with defaults for what is missing or wrong, and what is wrong with each setting by itself."""
     problems: list[str] = []
     sections: dict[str, Any] = {}
     known = {section.name: _section_type(section) for section in fields(Settings)}
@@ -156,13 +235,8 @@ def settings_from_mapping(
         if kind is dict:
             sections[name] = dict(table)
             continue
-        sections[name] = _read_section(name, kind, table, environment or {}, problems)
-    settings = Settings(**sections)
-    _check_combinations(settings, problems)
-    problems += check_settings(settings, environment or {}, credential=token)
-    if problems:
-        raise SettingsError(source, problems, settings)
-    return settings
+        sections[name] = _read_section(name, kind, table, environment, problems)
+    return Settings(**sections), problems
 
 
 def reference() -> list[tuple[str, str, str, str]]:
@@ -315,8 +389,6 @@ def _check_service(service: ServiceSettings, problems: list[str]) -> None:
         )
     if bool(service.tls_certificate) != bool(service.tls_key):
         problems.append("service.tls_certificate and service.tls_key go together")
-    _check_file("service.tls_certificate", service.tls_certificate, problems)
-    _check_file("service.tls_key", service.tls_key, problems)
 
 
 def _check_file(where: str, path: str, problems: list[str]) -> None:
@@ -333,7 +405,26 @@ def _check_file(where: str, path: str, problems: list[str]) -> None:
 
 def _check_combinations(settings: Settings, problems: list[str]) -> None:
     """Check what depends on several settings, and what a type and limits cannot express."""
-    display, devices, paymaster, timing = settings.display, settings.devices, settings.paymaster, settings.timing
+    display, paymaster, timing = settings.display, settings.paymaster, settings.timing
+    url = _check_address("paymaster.base_url", paymaster.base_url, "https://paymaster.ru", problems)
+    _check_proxy(paymaster, plain=url is not None and url.scheme == "http", problems=problems)
+    for host in display.link_hosts:
+        if not links.is_host(host):
+            problems.append(f"display.link_hosts: {host!r} is not the name of a public host, e.g. qr.bank.example")
+    if display.mode == Mode.PLATE.value:
+        _check_plate(settings, problems)
+    _check_service(settings.service, problems)
+    if timing.invoice_life_s < timing.create_window_s + timing.poll_interval_s:
+        problems.append("timing.invoice_life_s must be at least create_window_s + poll_interval_s")
+    if timing.poll_timeout_s <= timing.poll_interval_s:
+        problems.append(
+            "timing.poll_timeout_s must be longer than poll_interval_s: there is no answer between two polls"
+        )
+
+
+def _check_lane(settings: Settings, problems: list[str]) -> None:
+    """Check what is known on the lane only: what its own file sets, its files and its devices."""
+    display, devices, paymaster = settings.display, settings.devices, settings.paymaster
     for where, value in (
         ("lane.pos_id", settings.lane.pos_id),
         ("lane.shop", settings.lane.shop),
@@ -342,21 +433,21 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
     ):
         if not value and not any(problem.startswith(f"{where} = ") for problem in problems):
             problems.append(f"{where} is missing")
-    url = _check_address("paymaster.base_url", paymaster.base_url, "https://paymaster.ru", problems)
-    _check_proxy(paymaster, plain=url is not None and url.scheme == "http", problems=problems)
-    _check_file("paymaster.ca_file", paymaster.ca_file, problems)
-    for host in display.link_hosts:
-        if not links.is_host(host):
-            problems.append(f"display.link_hosts: {host!r} is not the name of a public host, e.g. qr.bank.example")
     if display.mode == Mode.PRINT.value and not devices.printer:
         problems.append("display.mode = 0 prints the code, but devices.printer is missing")
     if display.mode == Mode.SCREEN.value and not display.qr_on_screen and not devices.display:
         problems.append(
             "display.qr_on_screen = false shows the code on the customer display, but devices.display is missing"
         )
-    if display.mode == Mode.PLATE.value:
-        _check_plate(settings, problems)
-    _check_file("ticket.logo", settings.ticket.logo, problems)
+    if display.mode == Mode.PLATE.value and display.plate == "dynamic" and not devices.nfc:
+        problems.append('display.plate = "dynamic" writes each link to the tag, but devices.nfc is missing')
+    for where, file in (
+        ("paymaster.ca_file", paymaster.ca_file),
+        ("ticket.logo", settings.ticket.logo),
+        ("service.tls_certificate", settings.service.tls_certificate),
+        ("service.tls_key", settings.service.tls_key),
+    ):
+        _check_file(where, file, problems)
     problems += read_theme(settings.lane)[1]
     if devices.nfc_uid:
         try:
@@ -365,14 +456,7 @@ def _check_combinations(settings: Settings, problems: list[str]) -> None:
             good = False
         if not good:
             problems.append(f"devices.nfc_uid = {devices.nfc_uid!r}: must be 4, 7 or 10 bytes in hex")
-    _check_service(settings.service, problems)
     _check_fleet(settings.fleet, problems)
-    if timing.invoice_life_s < timing.create_window_s + timing.poll_interval_s:
-        problems.append("timing.invoice_life_s must be at least create_window_s + poll_interval_s")
-    if timing.poll_timeout_s <= timing.poll_interval_s:
-        problems.append(
-            "timing.poll_timeout_s must be longer than poll_interval_s: there is no answer between two polls"
-        )
     for where, device in (
         ("printer", devices.printer),
         ("nfc", devices.nfc),
@@ -399,12 +483,17 @@ def _check_address(where: str, address: str, example: str, problems: list[str]) 
 def _check_fleet(fleet: FleetSettings, problems: list[str]) -> None:
     """Check what is written; files that cannot be read stop no lane: its fleet's thread reports them."""
     if not fleet.url:
-        if fleet.token_file or fleet.ca_file:
-            problems.append("fleet.token_file and fleet.ca_file are for the fleet's server, but fleet.url is missing")
+        if fleet.token_file or fleet.ca_file or fleet.settings_key:
+            problems.append(
+                "fleet.token_file, ca_file and settings_key are for the fleet's server, but fleet.url is missing"
+            )
         return
     _check_address("fleet.url", fleet.url, "https://fleet.example.ru", problems)
     if not fleet.token_file:
         problems.append("fleet.token_file is missing: the file with the token that `sco-fleet lane add` printed")
+    for key in fleet.settings_key:
+        if not _KEY.fullmatch(key):
+            problems.append(f"fleet.settings_key: {_shown(key)} is no key as `sco-fleet settings keygen` prints it")
 
 
 def _check_proxy(paymaster: PayMasterSettings, *, plain: bool, problems: list[str]) -> None:
@@ -445,8 +534,6 @@ def _split(text: str) -> SplitResult | None:
 def _check_plate(settings: Settings, problems: list[str]) -> None:
     display = settings.display
     if display.plate == "dynamic":
-        if not settings.devices.nfc:
-            problems.append('display.plate = "dynamic" writes each link to the tag, but devices.nfc is missing')
         return
     if settings.timing.invoice_life_s > _LONGEST_PLATE_S:
         problems.append(

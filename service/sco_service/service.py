@@ -9,7 +9,7 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import ssl
 
     from sco_payment.fleet.agent import Agent
+    from sco_payment.fleet.settings import SettingsFromFleet
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class Service:
         token: the acquirer's credential.
         pages: for browsers.
         limits: what clients can make it hold.
+        new_settings: takes settings from the fleet.
+        restart: called once, when new settings wait and there is no customer: no payment may begin any more.
 
     Raises:
         ServiceError: the address, a token, a PIN or a certificate cannot be used. JournalError, ValueError: as of
@@ -78,11 +81,14 @@ class Service:
         token: object | None = None,
         pages: Pages | None = None,
         limits: Limits | None = None,
+        new_settings: SettingsFromFleet | None = None,
+        restart: Callable[[], None] = lambda: None,
     ) -> None:
         own = settings.service
         self.settings = settings
         self._started_at_ms = time.time_ns() // 1_000_000
         self._agent: Agent | None = None
+        self._new_settings, self._restart = new_settings, restart
         self._server: Server | None = None
         if not own.clients:
             raise ServiceError(
@@ -127,7 +133,9 @@ class Service:
             router = Router(resources.routes(), clients, doorkeeper, screen_without_token=own.screen_without_token)
             self._server = Server(self._listening, router, problem, tls=tls, limits=limits)
             if settings.fleet.url:  # a lane without a fleet loads nothing for one
-                self._agent = importlib.import_module("sco_payment.fleet.agent").Agent(settings, self.health)
+                self._agent = importlib.import_module("sco_payment.fleet.agent").Agent(
+                    settings, self.health, new_settings
+                )
             self.lane.journal.on_commit = self._committed
             opened.pop_all()
 
@@ -206,6 +214,10 @@ class Service:
 
     def _tick(self) -> None:
         self.screen.idle_if_due(self._case_is_open)
+        new = self._new_settings
+        if new is not None and new.is_waiting and self.screen.is_idle and self.payments.stop_if_idle():
+            self._new_settings = None
+            self._restart()
 
     def _case_is_open(self, number: int) -> bool:
         try:

@@ -17,6 +17,7 @@ _COMMANDS = {
     "reconcile": LazyCommand(
         "sco_fleet.cli.reconcile", "reconcile", "Compare the acquirer's payments of a day with the lanes'.", "fleet"
     ),
+    "settings": LazyCommand("sco_fleet.cli.settings", "settings", "Settings of all lanes: layers, roll-outs.", "fleet"),
     "lane": LazyCommand("sco_fleet.cli.lane", "lane", "Add, list and disable lanes; give them tokens.", "fleet"),
     "retention": LazyCommand("sco_fleet.cli.retention", "retention", "Drop what is old and final.", "fleet"),
     "units": LazyCommand("sco_fleet.cli.units", "units", "Write the server's units for systemd."),

@@ -38,8 +38,8 @@ class OfferedSettings(Protocol):
     def in_use(self) -> tuple[str, int | None]:
         """Hash and version of the settings that the lane runs with."""
 
-    def offered(self, client: Client, offer: Json) -> None:
-        """The fleet has `{"version", "hash"}` for this lane. What fails is reported to the fleet, not raised."""
+    def offered(self, client: Client, offer: Json | None) -> None:
+        """The fleet has `{"version", "hash"}` for this lane, or nothing newer. Raises FleetError."""
 
 
 class Agent:
@@ -209,8 +209,8 @@ class Agent:
             wait_s = min(wait_s, _ANSWER_SOON_S)
         self._heartbeat_at = time.monotonic() + wait_s
         offer = found.get("settings")
-        if self._offered is not None and isinstance(offer, dict):
-            self._offered.offered(client, offer)
+        if self._offered is not None:
+            self._offered.offered(client, offer if isinstance(offer, dict) else None)
 
     def _compare(self, shipper: Shipper, epoch: str, seq: int, digest: str, found: object) -> None:
         """Is the journal the latest, by what the fleet has of it? See `acknowledged`."""

@@ -11,8 +11,8 @@ from sco_fleet.office import decisions, evidence, lists
 from sco_fleet.office.access import LoginRefused, UserError, audit, log_in, log_out, set_password
 from sco_fleet.office.listing_pages import Field, ListPage, times_of, words_of
 from sco_fleet.office.passwords import matches
-from sco_fleet.office.query import Connection, Row, listed, one, rows
 from sco_fleet.office.web import Page, local_path, set_session
+from sco_fleet.query import Connection, Row, listed, one, rows
 from sco_payment.attempt import FINAL
 from sco_payment.journal import codec
 from sco_service.wording import ADVICE, WHAT_HAPPENED
@@ -238,7 +238,7 @@ def decide(page: Page, db: Connection) -> Response:
             decisions.decide(
                 db, lane_id, epoch, number, phase=page.form.get("phase", ""), resolution=resolution, user=page.who
             )
-            audit(db, page.who.name, page.address, "decision", f"{lane_id} № {number}", resolution)
+            audit(db, page.who.name, page.address, "decision", f"{lane_id} № {number}", answer)
     except decisions.NotStored as refusal:
         return _show_case(page, db, _case(page, db), status=409, problem=page.say(refusal.code, **refusal.values))
     return page.redirect("case", lane=lane_id, journal=epoch, number=number, stored=1)

@@ -150,6 +150,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "todo": ("Что делать", "What to do"),
     "timeline": ("Как это было", "Step by step"),
     "timeline_cut": ("Показаны первые {n} записей.", "The first {n} records are shown."),
+    "erased": ("Содержание записи «{kind}» стёрто", "The content of a record “{kind}” was erased"),
     "unreadable": (
         "Запись «{kind}», которую эта версия не понимает",
         "A record “{kind}” that this version cannot read",

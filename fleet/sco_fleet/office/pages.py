@@ -135,6 +135,12 @@ def lane(page: Page, db: Connection) -> Response:
     cases, _ = lists.CASES.listing.page(db, {"lane": lane_id, "open": True}, limit=_ON_A_PAGE)
     payments, _ = lists.PAYMENTS.listing.page(db, {"lane": lane_id}, limit=_ON_A_PAGE)
     alarms, _ = lists.ALARMS.listing.page(db, {"lane": lane_id, "unseen": True}, limit=_ON_A_PAGE)
+    bundles = rows(
+        db,
+        "SELECT version, status, reason, changed_at FROM bundles WHERE lane_id = %(lane)s"
+        " ORDER BY version DESC LIMIT 5",
+        lane=lane_id,
+    )
     journals = rows(
         db,
         "SELECT epoch, head_seq, first_seen_at, last_stored_at FROM journals WHERE lane_id = %(lane)s"
@@ -143,6 +149,7 @@ def lane(page: Page, db: Connection) -> Response:
     )
     return page.html(
         "lane.html", title=page.say("lane", id=lane_id), lane=found[0], devices=devices_of(health), journals=journals,
+        bundles=bundles,
         cases=cases, payments=payments, alarms=alarms, case_columns=_columns(lists.CASES, "lane_id", "shop"),
         payment_columns=_columns(lists.PAYMENTS, "lane_id", "shop"), alarm_columns=_columns(lists.ALARMS, "lane_id"),
         facts=[column for column in lists.LANES.columns if column.name not in ("lane_id", "state")],

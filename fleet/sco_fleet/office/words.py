@@ -136,6 +136,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "device": ("Устройство", "Device"),
     "device_problem": ("Что обнаружено", "What was found"),
     "tag": ("NFC-метка", "NFC tag"),
+    "settings": ("Настройки из центра", "Settings from the centre"),
     "journals": ("Журналы", "Journals"),
     "head": ("Принято записей", "Records stored"),
     "last_stored_at": ("Последний приём", "Last stored"),
@@ -330,6 +331,12 @@ TABLES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "shipping_stopped": ("Касса не может отправить журнал", "The lane cannot send its journal"),
         "broken_chain": ("Цепочка журнала нарушена", "The journal's chain is broken"),
         "clock_off": ("Часы кассы неверны", "The lane's clock is off"),
+    },
+    "bundle_states": {
+        "waiting": ("ждут кассу", "waiting for the lane"),
+        "pulled": ("касса их взяла", "taken by the lane"),
+        "applied": ("действуют", "in use"),
+        "refused": ("касса не приняла", "refused by the lane"),
     },
     "roles": {
         "viewer": ("смотрит", "viewer"),

@@ -10,6 +10,6 @@ from sco_fleet.reconcile.registry import RegistryError, RegistryFile
 from sco_fleet.reconcile.rows import BankRow, Source
 
 __all__ = [
-    "AlreadyRunning", "BankRow", "Day", "PayMasterAccess", "PayMasterList", "RegistryError", "RegistryFile", "Source", "Summary",
-    "open_list", "reconcile",
+    "AlreadyRunning", "BankRow", "Day", "PayMasterAccess", "PayMasterList", "RegistryError", "RegistryFile", "Source",
+    "Summary", "open_list", "reconcile",
 ]  # fmt: skip

@@ -8,11 +8,10 @@ from typing import Any
 from starlette.responses import Response
 
 from sco_fleet.office import decisions, evidence, lists
-from sco_fleet.office.access import LoginRefused, UserError, audit, log_in, log_out, set_password
+from sco_fleet.office.access import audit
 from sco_fleet.office.listing_pages import Field, ListPage, times_of, words_of
-from sco_fleet.office.passwords import matches
-from sco_fleet.office.query import Connection, Row, listed, one, rows
-from sco_fleet.office.web import Page, local_path, set_session
+from sco_fleet.office.web import Page
+from sco_fleet.query import Connection, Row, listed, one, rows
 from sco_payment.attempt import FINAL
 from sco_payment.journal import codec
 from sco_service.wording import ADVICE, WHAT_HAPPENED
@@ -69,59 +68,6 @@ USERS = ListPage(lists.USERS, "users", "users")
 LISTS = (LANES, CASES, PAYMENTS, ALARMS, AUDIT, USERS)
 
 
-# --- login ------------------------------------------------------------------------------------------------------------
-
-
-def home(page: Page, db: Connection) -> Response:
-    """The list of lanes."""
-    return page.redirect("lanes")
-
-
-def login_form(page: Page, db: Connection) -> Response:
-    """The form."""
-    return page.html("login.html", next=local_path(page.query.get("next", "")))
-
-
-def login(page: Page, db: Connection) -> Response:
-    """Begin a session."""
-    wanted = local_path(page.form.get("next", ""))
-    try:
-        secret = log_in(db, page.form.get("name", ""), page.form.get("password", ""), page.address)
-    except LoginRefused as refusal:
-        status = 429 if refusal.code == "too_many_logins" else 403
-        return page.html("login.html", status=status, next=wanted, problem=page.say(refusal.code))
-    answer = page.redirect(wanted or "lanes")
-    set_session(page, answer, secret)
-    return answer
-
-
-def logout(page: Page, db: Connection) -> Response:
-    """End the session."""
-    with db.transaction():
-        log_out(db, page.secret)
-        audit(db, page.who.name, page.address, "logout", page.who.name)
-    answer = page.redirect("login")
-    set_session(page, answer, "")
-    return answer
-
-
-def password_form(page: Page, db: Connection) -> Response:
-    """The form."""
-    return page.html("password.html")
-
-
-def password(page: Page, db: Connection) -> Response:
-    """Another password for the user."""
-    stored = one(db, "SELECT password FROM office_users WHERE name = %(name)s", name=page.who.name)["password"]
-    if not matches(page.form.get("old", ""), stored):
-        return page.html("password.html", status=403, problem=page.say("wrong_password"))
-    try:
-        set_password(db, page.who.name, page.form.get("new", ""), by=page.who.name, keep=page.secret)
-    except UserError:
-        return page.html("password.html", status=400, problem=page.say("password_hint"))
-    return page.html("password.html", done=page.say("password_changed"))
-
-
 # --- lanes ------------------------------------------------------------------------------------------------------------
 
 
@@ -135,6 +81,12 @@ def lane(page: Page, db: Connection) -> Response:
     cases, _ = lists.CASES.listing.page(db, {"lane": lane_id, "open": True}, limit=_ON_A_PAGE)
     payments, _ = lists.PAYMENTS.listing.page(db, {"lane": lane_id}, limit=_ON_A_PAGE)
     alarms, _ = lists.ALARMS.listing.page(db, {"lane": lane_id, "unseen": True}, limit=_ON_A_PAGE)
+    bundles = rows(
+        db,
+        "SELECT version, status, reason, changed_at FROM bundles WHERE lane_id = %(lane)s"
+        " ORDER BY version DESC LIMIT 5",
+        lane=lane_id,
+    )
     journals = rows(
         db,
         "SELECT epoch, head_seq, first_seen_at, last_stored_at FROM journals WHERE lane_id = %(lane)s"
@@ -143,6 +95,7 @@ def lane(page: Page, db: Connection) -> Response:
     )
     return page.html(
         "lane.html", title=page.say("lane", id=lane_id), lane=found[0], devices=devices_of(health), journals=journals,
+        bundles=bundles,
         cases=cases, payments=payments, alarms=alarms, case_columns=_columns(lists.CASES, "lane_id", "shop"),
         payment_columns=_columns(lists.PAYMENTS, "lane_id", "shop"), alarm_columns=_columns(lists.ALARMS, "lane_id"),
         facts=[column for column in lists.LANES.columns if column.name not in ("lane_id", "state")],
@@ -238,7 +191,7 @@ def decide(page: Page, db: Connection) -> Response:
             decisions.decide(
                 db, lane_id, epoch, number, phase=page.form.get("phase", ""), resolution=resolution, user=page.who
             )
-            audit(db, page.who.name, page.address, "decision", f"{lane_id} № {number}", resolution)
+            audit(db, page.who.name, page.address, "decision", f"{lane_id} № {number}", answer)
     except decisions.NotStored as refusal:
         return _show_case(page, db, _case(page, db), status=409, problem=page.say(refusal.code, **refusal.values))
     return page.redirect("case", lane=lane_id, journal=epoch, number=number, stored=1)

@@ -55,7 +55,7 @@ def until(true: Callable[[], bool]) -> None:
 
 def test_rows_and_health_arrive(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:
     count = full(tmp_path / "j")
-    agent = agent_of(tmp_path / "j", {"open_cases": 3, "settings_hash": "abc"})
+    agent = agent_of(tmp_path / "j", {"open_cases": 3, "settings_hash": "abc", "odd": "\udcff\0"})
     beat(agent)
     assert agent.acknowledged_row == count
     ((seen, version, ahead_ms, settings_hash, health),) = fleet.rows(
@@ -64,7 +64,10 @@ def test_rows_and_health_arrive(fleet: Fleet, agent_of: AgentOf, tmp_path: Path)
     assert seen
     assert version
     assert abs(ahead_ms) < 60_000
-    assert (settings_hash, health) == ("abc", {"open_cases": 3, "settings_hash": "abc"})
+    assert (settings_hash, health) == (
+        "abc",
+        {"open_cases": 3, "settings_hash": "abc", "odd": "?\ufffd"},
+    )
     assert fleet.rows("SELECT kind FROM alarms") == []
 
 

@@ -171,3 +171,32 @@ def test_the_server_runs_as_a_program(fleet: Fleet, settings: Path) -> None:
     finally:
         process.terminate()
         assert process.wait(60) in (0, -signal.SIGTERM)
+
+
+def test_the_units_are_written(tmp_path: Path) -> None:
+    found = CliRunner().invoke(sco_fleet, ["units", str(tmp_path)])
+    assert found.exit_code == 0, found.output
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "sco-fleet@.service",
+        "sco-fleet-retention.service",
+        "sco-fleet-retention.timer",
+    }
+
+
+@pytest.mark.program("systemd-analyze")
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    CliRunner().invoke(sco_fleet, ["units", str(tmp_path)])
+    (tmp_path / "sco-fleet@.service").rename(tmp_path / "sco-fleet@8730.service")
+    for unit in tmp_path.iterdir():
+        unit.write_text(unit.read_text().replace("/opt/sco/bin/sco-fleet", "/bin/true"))
+    units = [str(tmp_path / name) for name in ("sco-fleet@8730.service", "sco-fleet-retention.timer")]
+    verified = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    complaints = [line for line in verified.stderr.splitlines() if "sco-fleet" in line]
+    assert (verified.returncode, complaints) == (0, []), verified.stderr
+    judged = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", units[0]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert judged.returncode == 0, judged.stdout[-300:]

@@ -6,6 +6,7 @@ each time and never at a moment that other lanes may have chosen too.
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import threading
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
+
+import msgspec
 
 from sco_payment.fleet import decisions
 from sco_payment.fleet.client import Client, FleetError, FleetRefused, head_of
@@ -196,7 +199,7 @@ class Agent:
             "version": self._version,
             "settings_hash": settings_hash or str(health.get("settings_hash", "")),
             "settings_version": settings_version,
-            "health": health,
+            "health": _as_json(health),
             "answers": self._answers,
         }
         found = client.heartbeat(report)
@@ -226,6 +229,11 @@ class Agent:
         if text and text != self.behind:
             log.error("%s; find the newer file", text)
         self.behind = text
+
+
+def _as_json(health: Json) -> msgspec.Raw:
+    """As it can be sent: what a device reports may hold any character."""
+    return msgspec.Raw(json.dumps(health, ensure_ascii=False, default=str).encode("utf-8", "replace"))
 
 
 def _now_ms() -> int:

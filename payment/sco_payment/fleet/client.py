@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import urllib3
 from urllib3.exceptions import HTTPError
 
@@ -135,7 +136,7 @@ class Client:
         headers = {"Authorization": self._token.header(), "Accept-Encoding": "identity"}
         data = None
         if body is not None:
-            data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+            data = msgspec.json.encode(body)
             headers["Content-Type"] = "application/json"
             if len(data) >= _WORTH_PACKING:
                 data = gzip.compress(data, 5, mtime=0)

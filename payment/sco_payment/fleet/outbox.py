@@ -8,8 +8,10 @@ from sco_payment.journal import Journal, JournalError, RowsArchived
 from sco_payment.journal.acknowledged import Head
 from sco_payment.journal.store import RawRow
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 128 * 1024
 """Of bodies in one batch: what shipping may hold in memory."""
+CACHE_KIB = 64
+"""Of SQLite: rows are read once, and in order."""
 
 
 class Outbox:
@@ -27,7 +29,7 @@ class Outbox:
     def journal(self) -> Journal:
         """The journal, to read. Raises JournalError."""
         if self._opened is None:
-            self._opened = Journal(self._path, read_only=True)
+            self._opened = Journal(self._path, read_only=True, cache_kib=CACHE_KIB)
         return self._opened
 
     def close(self) -> None:
@@ -70,7 +72,7 @@ class Outbox:
         while True:
             file = self.journal.path.with_name(name)
             try:
-                with Journal(file, read_only=True) as archive:
+                with Journal(file, read_only=True, cache_kib=CACHE_KIB) as archive:
                     if archive.head() != f"{last_row}:{digest}":
                         raise RowsArchived(f"{file} is not the archive that ends at row {last_row}", last_row)
                     (last_row, digest), (_, name) = archive.base(), archive.archived()

@@ -46,6 +46,7 @@ class Journal:
         read_only: only read; another process may write meanwhile.
         anchor: a second place that remembers the last row, best on another disk: see `lock`; None for none.
         new: begin a journal where an earlier one was lost.
+        cache_kib: how much of the file SQLite may keep in memory; None for its own default.
 
     Raises:
         JournalError: see `errors`. ValueError: no lane id or acquirer for writing.
@@ -66,7 +67,7 @@ class Journal:
         new: bool = ...,
     ) -> None: ...
     @overload
-    def __init__(self, path: str | Path, *, read_only: Literal[True]) -> None: ...
+    def __init__(self, path: str | Path, *, read_only: Literal[True], cache_kib: int | None = ...) -> None: ...
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class Journal:
         read_only: bool = False,
         anchor: Path | None = None,
         new: bool = False,
+        cache_kib: int | None = None,
     ) -> None:
         if not read_only and not (lane_id and acquirer):
             raise ValueError("lane_id and acquirer are needed for writing: they are in each record")
@@ -99,6 +101,8 @@ class Journal:
             if not read_only:
                 self._check_traces(new)
             self._db = self._open(read_only)
+            if cache_kib is not None:
+                self._db.execute(f"PRAGMA cache_size=-{cache_kib}")
             if not read_only:
                 self._check_contents()
                 self.announce("")

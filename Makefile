@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds bench docs diagrams dist-check versions-check packages-test lock release lint format pictures fuzz mutation java-test till-verify clean
+.PHONY: help setup demo fleet-demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds bench docs diagrams dist-check versions-check packages-test lock release lint format pictures fuzz mutation java-test till-verify clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ setup: $(STAMP) ## make .venv with everything
 
 demo: $(STAMP) ## one whole payment on an embedded PayMaster and simulated devices
 	$(BIN)/sco-pay demo --out out/demo
+
+fleet-demo: $(STAMP) ## 50 simulated lanes, the fleet's server and the office's page; needs PostgreSQL: FOR=seconds
+	$(BIN)/sco-fleet demo $(if $(FOR),--for $(FOR))
 
 # Hundreds of tests start a command in a process of its own: none of them should compile the sources once more.
 test verify: export PYTHONDONTWRITEBYTECODE =

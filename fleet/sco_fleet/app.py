@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from sco_fleet import lanes_api, settings_api
@@ -35,6 +35,7 @@ def create_app(pool: Pool, office: OfficeSettings | None = None) -> Starlette:
         pool.close()
 
     routes: list[BaseRoute] = [Route("/health", get_health), *lanes_api.ROUTES, *settings_api.ROUTES]
+    routes.append(Route("/", get_page))
     routes.append(Mount("/office", office_app(pool, office or OfficeSettings())))
     app = Starlette(
         routes=routes,
@@ -43,6 +44,11 @@ def create_app(pool: Pool, office: OfficeSettings | None = None) -> Starlette:
     )
     app.state.pool = pool
     return app
+
+
+async def get_page(request: Request) -> Response:
+    """To the office's page."""
+    return RedirectResponse("/office/")
 
 
 async def get_health(request: Request) -> Response:

@@ -18,6 +18,8 @@ _RECORDS = "UPDATE records SET body = NULL WHERE lane_id = %s AND epoch = %s AND
 _SUMMARIES = (
     "DELETE FROM decisions d USING cases c WHERE c.lane_id = %s AND c.epoch = %s AND c.attempt = %s "
     "AND d.lane_id = c.lane_id AND d.epoch = c.epoch AND d.number = c.number",
+    "UPDATE differences SET order_no = '', payment_id = NULL, detail = '' "
+    "WHERE lane = %s AND epoch = %s AND attempt = %s",
     "UPDATE cases SET detail = '', operator = '', resolution = '' WHERE lane_id = %s AND epoch = %s AND attempt = %s",
     "UPDATE attempts SET order_no = '', till_id = NULL, payment_id = NULL "
     "WHERE lane_id = %s AND epoch = %s AND attempt = %s",

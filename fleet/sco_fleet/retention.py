@@ -102,12 +102,13 @@ _OLD = (
         "SELECT 1 FROM cases c WHERE c.lane_id = a.lane_id AND c.epoch = a.epoch AND c.attempt = a.attempt)",
     ),
     ("decisions", "DELETE FROM decisions WHERE status <> 'waiting' AND at_ms < %(before)s"),
+    ("reconciliations", "DELETE FROM reconciliations WHERE ended_at < to_timestamp(%(before)s / 1000.0)"),
     ("alarms", "DELETE FROM alarms WHERE seen_at < to_timestamp(%(before)s / 1000.0)"),
 )
 
 
 def drop_summaries(db: Connection[Any], before_ms: int) -> dict[str, int]:
-    """Drop attempts, cases, decisions and alarms that ended before that; returns how many of each."""
+    """Drop attempts, cases, decisions, reconciliations and alarms that ended before that; returns how many of each."""
     with db.transaction():
         return {
             table: db.execute(query, {"before": before_ms, "final": FINAL_PHASES}).rowcount for table, query in _OLD

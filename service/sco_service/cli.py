@@ -44,10 +44,10 @@ def serve(settings_file: str) -> None:
             settings = load_settings_or_exit(settings_file)
         service = Service(settings, new_settings=new.taker(), restart=_ask_for_restart)
         again = _run(service, new)
-    except JournalBusy as error:
+    except (JournalBusy, ServiceError) as error:  # its address and its clients are of the lane's own file
         new.postpone()
-        fail(str(error), ExitStatus.JOURNAL_BUSY)
-    except (JournalError, ServiceError, ValueError) as error:
+        fail(str(error), ExitStatus.JOURNAL_BUSY if isinstance(error, JournalBusy) else ExitStatus.WRONG_USAGE)
+    except (JournalError, ValueError) as error:
         if not new.give_up(str(error)):
             fail(str(error))
         again = True

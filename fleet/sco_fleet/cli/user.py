@@ -15,7 +15,7 @@ from psycopg import Connection
 from sco_drivers.plain import one_line
 from sco_fleet.cli.database import connected, database_option
 from sco_fleet.office import access
-from sco_fleet.office.query import rows
+from sco_fleet.query import rows
 
 
 @click.group()

@@ -71,7 +71,7 @@ CREATE TABLE differences (
     at_ms bigint,                           -- by the acquirer's clock, by the lane's where the acquirer has no time
     bank_status text,
     bank_kopecks bigint,
-    lane_id text,
+    lane text,                              -- not lane_id: these rows stay together where lanes are distributed
     epoch text,
     attempt text,
     lane_phase text,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sco_fleet.office import passwords
-from sco_fleet.office.query import Connection, one, run
+from sco_fleet.query import Connection, one, run
 
 ROLES: Final = ("viewer", "decider", "administrator")
 """Each may do what those before it may."""

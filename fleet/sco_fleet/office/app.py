@@ -12,9 +12,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from sco_fleet.office import pages, reconciliation_pages
-from sco_fleet.office.query import Connection
 from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.office.web import LARGEST_FILE, LARGEST_FORM, Endpoint, Handler, Office, Page, SafeHeaders
+from sco_fleet.query import Connection
 
 Row = tuple[str, tuple[Handler, str | None] | None, tuple[Handler, str | None] | None]
 

@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from sco_fleet.office.access import User
-from sco_fleet.office.query import Connection, Row, one, rows, run
+from sco_fleet.query import Connection, Row, one, rows, run
 
 LONGEST_NOTE = 1000
 ANSWERS = ("goods_given", "money_returned", "no_payment", "other")

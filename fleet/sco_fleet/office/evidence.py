@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sco_fleet.office.query import Connection, rows
 from sco_fleet.office.words import text
+from sco_fleet.query import Connection, rows
 from sco_payment.cli.story import story
 from sco_payment.journal import JournalError, Record, codec
 
@@ -35,9 +35,13 @@ def timeline(db: Connection, lane_id: str, epoch: str, attempt: str, language: s
     records: list[Record] = []
     unreadable: dict[int, str] = {}
     for row in found[:MOST]:
+        body = {}
         try:
-            body = codec.from_json(row["body"])
-            codec.decode_body(row["version"], row["kind"], body)
+            if row["body"] is None:
+                unreadable[row["seq"]] = text(language, "erased", kind=row["kind"])
+            else:
+                body = codec.from_json(row["body"])
+                codec.decode_body(row["version"], row["kind"], body)
         except JournalError as error:
             unreadable[row["seq"]] = f"{text(language, 'unreadable', kind=row['kind'])}: {error}"
             body = {}

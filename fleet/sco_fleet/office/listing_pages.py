@@ -15,8 +15,8 @@ from starlette.responses import Response, StreamingResponse
 
 from sco_fleet.office.access import audit
 from sco_fleet.office.lists import List
-from sco_fleet.office.query import Connection, Listing, Row
 from sco_fleet.office.web import Page
+from sco_fleet.query import Connection, Listing, Row
 
 MOST_EXPORTED = 100_000
 """Rows of a CSV file; an Excel sheet has about ten times as many."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sco_fleet.office.query import Listing
+from sco_fleet.query import Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ RECONCILIATIONS = List(
 
 DIFFERENCES = List(
     Listing(
-        "SELECT d.*, l.shop FROM differences d LEFT JOIN lanes l ON l.lane_id = d.lane_id",
+        "SELECT d.*, d.lane AS lane_id, l.shop FROM differences d LEFT JOIN lanes l ON l.lane_id = d.lane",
         ("reconciliation", "number"),
         {"run": "reconciliation = %(run)s", "kind": "kind = %(kind)s"},
         descending=False,

@@ -11,8 +11,8 @@ from sco_fleet.office import decisions, evidence, lists
 from sco_fleet.office.access import LoginRefused, UserError, audit, log_in, log_out, set_password
 from sco_fleet.office.listing_pages import Field, ListPage, times_of, words_of
 from sco_fleet.office.passwords import matches
-from sco_fleet.office.query import Connection, Row, listed, one, rows
 from sco_fleet.office.web import Page, local_path, set_session
+from sco_fleet.query import Connection, Row, listed, one, rows
 from sco_payment.attempt import FINAL
 from sco_payment.journal import codec
 from sco_service.wording import ADVICE, WHAT_HAPPENED
@@ -135,6 +135,12 @@ def lane(page: Page, db: Connection) -> Response:
     cases, _ = lists.CASES.listing.page(db, {"lane": lane_id, "open": True}, limit=_ON_A_PAGE)
     payments, _ = lists.PAYMENTS.listing.page(db, {"lane": lane_id}, limit=_ON_A_PAGE)
     alarms, _ = lists.ALARMS.listing.page(db, {"lane": lane_id, "unseen": True}, limit=_ON_A_PAGE)
+    bundles = rows(
+        db,
+        "SELECT version, status, reason, changed_at FROM bundles WHERE lane_id = %(lane)s"
+        " ORDER BY version DESC LIMIT 5",
+        lane=lane_id,
+    )
     journals = rows(
         db,
         "SELECT epoch, head_seq, first_seen_at, last_stored_at FROM journals WHERE lane_id = %(lane)s"
@@ -143,6 +149,7 @@ def lane(page: Page, db: Connection) -> Response:
     )
     return page.html(
         "lane.html", title=page.say("lane", id=lane_id), lane=found[0], devices=devices_of(health), journals=journals,
+        bundles=bundles,
         cases=cases, payments=payments, alarms=alarms, case_columns=_columns(lists.CASES, "lane_id", "shop"),
         payment_columns=_columns(lists.PAYMENTS, "lane_id", "shop"), alarm_columns=_columns(lists.ALARMS, "lane_id"),
         facts=[column for column in lists.LANES.columns if column.name not in ("lane_id", "state")],
@@ -238,7 +245,7 @@ def decide(page: Page, db: Connection) -> Response:
             decisions.decide(
                 db, lane_id, epoch, number, phase=page.form.get("phase", ""), resolution=resolution, user=page.who
             )
-            audit(db, page.who.name, page.address, "decision", f"{lane_id} № {number}", resolution)
+            audit(db, page.who.name, page.address, "decision", f"{lane_id} № {number}", answer)
     except decisions.NotStored as refusal:
         return _show_case(page, db, _case(page, db), status=409, problem=page.say(refusal.code, **refusal.values))
     return page.redirect("case", lane=lane_id, journal=epoch, number=number, stored=1)

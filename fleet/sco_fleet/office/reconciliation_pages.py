@@ -13,9 +13,9 @@ from starlette.responses import Response
 from sco_fleet.office import lists
 from sco_fleet.office.access import audit
 from sco_fleet.office.listing_pages import Field, ListPage, day_of
-from sco_fleet.office.query import Connection, listed, rows
 from sco_fleet.office.web import LARGEST_FILE, Page, log
 from sco_fleet.office.words import TABLES
+from sco_fleet.query import Connection, listed, rows
 from sco_fleet.reconcile import AlreadyRunning, Day, RegistryError, RegistryFile, Source, open_list, reconcile
 from sco_fleet.reconcile.compare import begin
 

@@ -14,8 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sco_drivers.plain import lines, one_line
 from sco_fleet.office.lists import Column
-from sco_fleet.office.query import Row
 from sco_fleet.office.words import text, word
+from sco_fleet.query import Row
 from sco_payment.money import format_amount
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sco_fleet.reconcile.access import PayMasterAccess
+
 
 class OfficeSettingsError(ValueError):
     """The settings cannot be used. `problems`: one sentence each."""
@@ -16,25 +18,6 @@ class OfficeSettingsError(ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
-
-
-@dataclass(frozen=True, slots=True)
-class PayMasterAccess:
-    """Where the merchant's payments are listed.
-
-    Attributes:
-        base_url, merchant_id, ca_file: as in a lane's settings.
-        token_file: holds the token; only its owner may read it. Empty: the acquirer cannot be asked.
-        states: status word -> order state, over PayMaster's own, as in a lane's settings.
-        test_mode: test payments count as money.
-    """
-
-    base_url: str = "https://paymaster.ru"
-    merchant_id: str = ""
-    token_file: str = ""
-    ca_file: str = ""
-    states: Mapping[str, int] = field(default_factory=dict)
-    test_mode: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sco_fleet.office.access import User, session_of
 from sco_fleet.office.lists import Column
-from sco_fleet.office.query import BadCursor, Connection, Row
 from sco_fleet.office.render import Writer, environment
 from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.office.words import LANGUAGES, TEXTS, text, word
+from sco_fleet.query import BadCursor, Connection, Row
 
 log = logging.getLogger(__name__)
 

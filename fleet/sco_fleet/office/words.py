@@ -136,6 +136,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "device": ("Устройство", "Device"),
     "device_problem": ("Что обнаружено", "What was found"),
     "tag": ("NFC-метка", "NFC tag"),
+    "settings": ("Настройки из центра", "Settings from the centre"),
     "journals": ("Журналы", "Journals"),
     "head": ("Принято записей", "Records stored"),
     "last_stored_at": ("Последний приём", "Last stored"),
@@ -150,6 +151,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "todo": ("Что делать", "What to do"),
     "timeline": ("Как это было", "Step by step"),
     "timeline_cut": ("Показаны первые {n} записей.", "The first {n} records are shown."),
+    "erased": ("Содержание записи «{kind}» стёрто", "The content of a record “{kind}” was erased"),
     "unreadable": (
         "Запись «{kind}», которую эта версия не понимает",
         "A record “{kind}” that this version cannot read",
@@ -329,6 +331,12 @@ TABLES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "shipping_stopped": ("Касса не может отправить журнал", "The lane cannot send its journal"),
         "broken_chain": ("Цепочка журнала нарушена", "The journal's chain is broken"),
         "clock_off": ("Часы кассы неверны", "The lane's clock is off"),
+    },
+    "bundle_states": {
+        "waiting": ("ждут кассу", "waiting for the lane"),
+        "pulled": ("касса их взяла", "taken by the lane"),
+        "applied": ("действуют", "in use"),
+        "refused": ("касса не приняла", "refused by the lane"),
     },
     "roles": {
         "viewer": ("смотрит", "viewer"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sco_fleet.reconcile.access import PayMasterAccess
 from sco_fleet.reconcile.compare import AlreadyRunning, Summary, reconcile
 from sco_fleet.reconcile.days import Day
 from sco_fleet.reconcile.paymaster import PayMasterList, open_list
@@ -9,6 +10,6 @@ from sco_fleet.reconcile.registry import RegistryError, RegistryFile
 from sco_fleet.reconcile.rows import BankRow, Source
 
 __all__ = [
-    "AlreadyRunning", "BankRow", "Day", "PayMasterList", "RegistryError", "RegistryFile", "Source", "Summary",
-    "open_list", "reconcile",
+    "AlreadyRunning", "BankRow", "Day", "PayMasterAccess", "PayMasterList", "RegistryError", "RegistryFile", "Source",
+    "Summary", "open_list", "reconcile",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from sco_fleet.office.query import Connection, Row, listed, one, rows, run
+from sco_fleet.query import Connection, Row, listed, one, rows, run
 from sco_fleet.reconcile.days import Day
 from sco_fleet.reconcile.rows import BankRow, NoAnswerAbout, NotKnown, Source
 from sco_payment.journal.codec import PAYMENT_STATUSES
@@ -196,7 +196,7 @@ def _compared(db: Connection, day: Day, source: Source, number: int) -> Summary:
 
 _STORE = (
     "INSERT INTO differences (reconciliation, number, kind, payment_id, order_no, at_ms, bank_status, bank_kopecks,"
-    " lane_id, epoch, attempt, lane_phase, lane_kopecks, case_number, detail) VALUES (%(reconciliation)s, %(number)s,"
+    " lane, epoch, attempt, lane_phase, lane_kopecks, case_number, detail) VALUES (%(reconciliation)s, %(number)s,"
     " %(kind)s, %(payment_id)s, %(order_no)s, %(at_ms)s, %(bank_status)s, %(bank_kopecks)s, %(lane_id)s, %(epoch)s,"
     " %(attempt)s, %(lane_phase)s, %(lane_kopecks)s, %(case_number)s, %(detail)s)"
 )

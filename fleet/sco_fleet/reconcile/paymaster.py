@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from sco_fleet.office.settings import PayMasterAccess
+from sco_fleet.reconcile.access import PayMasterAccess
 from sco_fleet.reconcile.days import Day
 from sco_fleet.reconcile.rows import BankRow, NoAnswerAbout, NotKnown
 from sco_payment.paymaster.adapter import NAME, STATES, meaning_of

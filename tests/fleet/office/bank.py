@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import psycopg
 
-from sco_fleet.office.settings import PayMasterAccess
-from sco_fleet.reconcile import Day, PayMasterList, Source, Summary, open_list, reconcile
+from sco_fleet.reconcile import Day, PayMasterAccess, PayMasterList, Source, Summary, reconcile
 from sco_payment.paymaster.client import PayMaster
 from sco_payment.paymaster.token import Token
 from sco_sim.paymaster import PayMasterSimulator
@@ -82,11 +80,8 @@ class Books:
     def differences(self) -> list[tuple[str, str | None, str | None, str | None, int | None]]:
         """Of the last reconciliation: kind, payment, order, lane, case."""
         return [
-            (one["kind"], one["payment_id"], one["order_no"], one["lane_id"], one["case_number"])
+            (one["kind"], one["payment_id"], one["order_no"], one["lane"], one["case_number"])
             for one in self.office.rows(
                 "SELECT * FROM differences WHERE reconciliation = (SELECT max(id) FROM reconciliations) ORDER BY number"
             )
         ]
-
-
-__all__ = ["DAY", "MOSCOW", "Books", "at_ms", "json", "open_list"]

@@ -48,7 +48,7 @@ def hostile(office: Office, folder: Path, words: str) -> None:
         w=words,
     )
     office.execute(
-        "INSERT INTO differences (reconciliation, number, kind, payment_id, order_no, bank_status, lane_id, detail)"
+        "INSERT INTO differences (reconciliation, number, kind, payment_id, order_no, bank_status, lane, detail)"
         " SELECT id, 1, 'amount', %(w)s, %(w)s, %(w)s, 'lane-1', %(w)s FROM reconciliations",
         w=words,
     )

@@ -11,6 +11,10 @@ pytestmark = pytest.mark.program("pg_createcluster")
 
 
 def test_every_page_is_shown_in_both_languages(office: Office, lane: Fleet) -> None:
+    office.execute(
+        "INSERT INTO bundles (lane_id, version, stage, bundle, hash, content, status, reason)"
+        " VALUES ('lane-1', 14, 1, '', '', '', 'refused', 'display.mode: 9')"
+    )
     visitor = office.visitor("administrator")
     case = office.rows("SELECT * FROM cases ORDER BY number LIMIT 1")[0]
     paths = [
@@ -26,3 +30,4 @@ def test_every_page_is_shown_in_both_languages(office: Office, lane: Fleet) -> N
             )
             assert answer.status == 200, (path, answer.source)
             assert f'<html lang="{language}">' in answer.source
+            assert ("display.mode: 9" in answer.text) is path.startswith("lane?")

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from sco_fleet.cli.main import main
-from sco_fleet.office.settings import OfficeSettings, PayMasterAccess
-from sco_fleet.reconcile import AlreadyRunning, Day, RegistryFile
+from sco_fleet.office.settings import OfficeSettings
+from sco_fleet.reconcile import AlreadyRunning, Day, PayMasterAccess, RegistryFile
 from sco_fleet.reconcile.compare import begin
 from sco_payment.paymaster import client
 from sco_sim.paymaster import PayMasterSimulator

@@ -29,7 +29,7 @@ def whole(version: int, settings: Mapping[str, Any] | None = None) -> Bundle:
 
 def files(folder: Path) -> dict[str, int]:
     """The version of each bundle that is there."""
-    return {path.name: read(path.read_text()).version for path in folder.iterdir() if path.name != "report.json"}
+    return {path.name: read(path.read_text()).version for path in folder.glob("*.json") if path.name != "report.json"}
 
 
 def changed(text: str, **entries: object) -> str:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,8 +34,16 @@ def demo(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    process = demo("--lanes", "12", TMPDIR=str(tmp_path))
+def place() -> Iterator[Path]:
+    """A folder with a short name, which the database's own user can reach."""
+    with tempfile.TemporaryDirectory(prefix="sco-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def running(place: Path) -> Iterator[subprocess.Popen[str]]:
+    process = demo("--lanes", "12", TMPDIR=str(place))
     late = threading.Timer(400, process.kill)
     late.start()
     yield process
@@ -44,8 +53,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.program("pg_createcluster")
-def test_a_visitor_sees_lanes_payments_cases_and_alarms(running: subprocess.Popen[str], tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)  # the database's own user must reach it
+def test_a_visitor_sees_lanes_payments_cases_and_alarms(running: subprocess.Popen[str], place: Path) -> None:
     assert running.stdout is not None
     words = ""
     for line in running.stdout:
@@ -66,7 +74,7 @@ def test_a_visitor_sees_lanes_payments_cases_and_alarms(running: subprocess.Pope
     running.send_signal(signal.SIGINT)
     assert running.wait(120) == 0
     assert "ending" in running.stdout.read()
-    assert list(tmp_path.iterdir()) == []
+    assert list(place.iterdir()) == []
 
 
 def test_without_postgresql_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

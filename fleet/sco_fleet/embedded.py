@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-
 _LONGEST_PATH = 107 - len("/.s.PGSQL.5432")
 
 

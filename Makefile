@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo fleet-demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds bench docs diagrams dist-check versions-check packages-test lock release lint format pictures fuzz mutation java-test till-verify clean
+.PHONY: help setup demo fleet-demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds fleet-rounds bench docs diagrams dist-check versions-check packages-test lock release lint format pictures fuzz mutation java-test till-verify clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,9 @@ kill: $(STAMP) ## kill -9 a payment at every point, then at ROUNDS=n random mome
 
 service-rounds: $(STAMP) ## kill till and service at every point, then SEEDS=n with a faulty proxy between them
 	$(BIN)/python -m tests.verification.service --seeds $(SEEDS) --base $(SEED_BASE)
+
+fleet-rounds: $(STAMP) ## lanes and the fleet's server with faults on every wire: SEEDS=n SEED_BASE=m; needs PostgreSQL
+	$(BIN)/python -m tests.fleet.faults --seeds $(SEEDS) --base $(SEED_BASE)
 
 fuzz: $(STAMP) ## search for input that breaks something: SECONDS=n; coverage-guided where atheris is installed
 	$(BIN)/python -m tests.verification.fuzz --seconds $(SECONDS)

@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, urlsplit
 from sco_drivers import DeviceError, check_url
 from sco_payment import link as links
 from sco_payment.acquirer import check_settings
-from sco_payment.acquirer import known as known_acquirers
+from sco_payment.acquirer import is_known as is_known_acquirer
 from sco_payment.attempt import Mode
 from sco_payment.customer.texts import is_utf8
 from sco_payment.customer.theme import read_theme
@@ -213,7 +213,7 @@ def settings_from_mapping(
         _check_lane(settings, problems)
     elif not settings.lane.theme:
         problems += read_theme(replace(settings.lane, logo=""))[1]
-    if on_lane or settings.lane.acquirer in known_acquirers():  # an office need not have a shop's adapter
+    if on_lane or is_known_acquirer(settings.lane.acquirer):  # an office need not have a shop's adapter
         problems += check_settings(settings, environment or {}, credential=token and on_lane)
     if problems:
         raise SettingsError(source, problems, settings)

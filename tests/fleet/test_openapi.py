@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sco_fleet import lanes_api
+from sco_fleet import lanes_api, settings_api
 from tests.fleet.kit import Fleet
 
 _CHECKS = (
@@ -31,7 +31,12 @@ def test_every_route_of_the_lanes_is_described() -> None:
             path = found[1]
         elif (found := re.fullmatch(r"    (get|put|post|delete):", line)) is not None:
             described.add((path, found[1].upper()))
-    routes = {(route.path, method) for route in lanes_api.ROUTES for method in route.methods or () if method != "HEAD"}
+    routes = {
+        (route.path, method)
+        for route in (*lanes_api.ROUTES, *settings_api.ROUTES)
+        for method in route.methods or ()
+        if method != "HEAD"
+    }
     assert routes <= described
 
 
@@ -41,7 +46,7 @@ def test_the_server_keeps_to_the_description(fleet: Fleet, tmp_path: Path) -> No
     (tmp_path / "openapi.yaml").write_text(contract())
     done = subprocess.run(
         [sys.executable, "-m", "schemathesis.cli", "run", str(tmp_path / "openapi.yaml"), "--url", fleet.url,
-         "--include-path-regex", "^/health|^/lane/v1/(records|heartbeat)",
+         "--include-path-regex", "^/health|^/lane/v1/(records|heartbeat|settings)",
          "--header", f"Authorization: Bearer {fleet.add_lane()}",
          "--checks", _CHECKS, "--max-examples", "25", "--seed", "1", "--no-color"],
         capture_output=True,

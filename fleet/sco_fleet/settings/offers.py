@@ -10,10 +10,6 @@ from sco_fleet import alarms
 from sco_fleet.settings import rollouts
 
 _LONGEST_REASON = 2000
-DAMAGED = "settings_damaged"
-"""A lane got something else than was signed for it."""
-AHEAD = "settings_ahead"
-"""A lane runs with newer settings than are here: this database is an older copy."""
 
 
 def offer(db: Connection[Any], lane_id: str, in_force: int) -> dict[str, Any] | None:
@@ -60,7 +56,9 @@ def report(
         if status == "refused":
             alarms.raise_alarm(db, lane_id, alarms.SETTINGS_REFUSED, f"version {version}: {reason}")
         if not changed:
-            alarms.raise_alarm(db, lane_id, DAMAGED, f"version {version} on the lane is not as it was signed: {reason}")
+            alarms.raise_alarm(
+                db, lane_id, alarms.SETTINGS_DAMAGED, f"version {version} on the lane is not as it was signed: {reason}"
+            )
             db.execute(
                 "UPDATE bundles SET status = 'refused', reason = %s, changed_at = now() "
                 "WHERE lane_id = %s AND version = %s AND status IN ('waiting', 'pulled')",
@@ -79,7 +77,7 @@ def _note_in_force(db: Connection[Any], lane_id: str, in_force: int) -> None:
     ).fetchone()
     if row is None:
         text = f"the lane runs with version {in_force}, which is not here: is the database an older copy?"
-        alarms.raise_alarm(db, lane_id, AHEAD, text)
+        alarms.raise_alarm(db, lane_id, alarms.SETTINGS_AHEAD, text)
     elif row[0] == in_force and row[1] in ("waiting", "pulled"):
         db.execute(
             "UPDATE bundles SET status = 'applied', reason = '', changed_at = now() "

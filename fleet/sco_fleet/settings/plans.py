@@ -66,9 +66,11 @@ def plan(
         version: of the bundles; the next one by default.
 
     Raises:
-        SettingsRefused: lanes' settings cannot be used. RolloutError: the version is not newer than what lanes run.
+        SettingsRefused: lanes' settings cannot be used. RolloutError: another roll-out is not finished, or the version
+            is not newer than what lanes run.
             LayerError: an unknown lane, shop or profile.
     """
+    _require_none(db)
     snapshot = Snapshot(db)
     found = places(db, lanes=lanes, shops=shops, profiles=profiles)
     present = {lane_id: (content, has_it) for lane_id, content, has_it in db.execute(_PRESENT).fetchall()}

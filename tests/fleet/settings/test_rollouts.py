@@ -287,6 +287,7 @@ def test_a_database_that_is_an_older_copy_is_noticed(office: Office) -> None:
     with pytest.raises(RolloutError, match=r"not newer than version 7: lane lane-2.*give --version 8"):
         office.start()
     assert office.start(version=8) == 8
+    rollouts.abort(office.db, 8, "petrov")
     with pytest.raises(RolloutError, match="not newer than those before: write 9 or more"):
         office.plan(version=8)
 

@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+_LONGEST_PATH = 107 - len("/.s.PGSQL.5432")
+
 
 class NoServer(RuntimeError):
     """There is no PostgreSQL server on this machine, or it does not start."""
@@ -35,6 +37,8 @@ class Server:
         found = programs()
         if found is None:
             raise NoServer("PostgreSQL is not installed: apt-get install postgresql")
+        if len(os.fsencode(folder)) > _LONGEST_PATH:
+            raise NoServer(f"{folder}: too long a path for PostgreSQL's socket, at most {_LONGEST_PATH} bytes")
         self.folder, self._programs, self._options = folder, found, options
         self._durable = durable
         self._user = "postgres" if os.geteuid() == 0 else None

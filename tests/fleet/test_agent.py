@@ -158,6 +158,17 @@ def test_a_decision_on_no_case_of_the_lane_is_refused(
     assert text.startswith(answer)
 
 
+def test_a_decision_that_could_not_be_read_again_is_refused(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:
+    written(tmp_path / "j")
+    agent = agent_of(tmp_path / "j")
+    decide(fleet, tmp_path / "j")
+    fleet.execute("UPDATE decisions SET resolution = repeat('x', 70000)")
+    for _ in range(2):
+        beat(agent)
+    assert decisions(fleet) == [("refused", "name and reason are longer than 4000 characters")]
+    assert resolutions.pending(tmp_path / "j") == {}
+
+
 def test_a_case_that_the_shop_has_closed_first_is_refused(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:
     written(tmp_path / "j")
     agent = agent_of(tmp_path / "j")

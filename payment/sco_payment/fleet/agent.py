@@ -77,6 +77,7 @@ class Agent:
         self._answers: list[Json] = []
         self._heartbeat_at = 0.0
         self._failures = 0
+        self._blocked = False  # rows are refused: asked again with each heartbeat, not with each record
         self.last_error = ""
         self._version = _version()
         self.contact_ms: int | None = None
@@ -135,8 +136,9 @@ class Agent:
         """Send what there is and report when it is time; returns after how many seconds to come again."""
         own = self._settings.fleet
         try:
-            self._ship()
-            if time.monotonic() >= self._heartbeat_at:
+            if not self._blocked or self._is_due:
+                self._ship()
+            if self._is_due:
                 self._heartbeat()
         except (FleetError, JournalError, ValueError) as error:
             self._note_problem(str(error) if isinstance(error, FleetRefused) else "")
@@ -146,6 +148,10 @@ class Agent:
             return self._failed(error, None)
         self._failures, self.last_error = 0, ""
         return max(0.0, min(self._heartbeat_at - time.monotonic(), own.heartbeat_s))
+
+    @property
+    def _is_due(self) -> bool:
+        return time.monotonic() >= self._heartbeat_at
 
     def _failed(self, error: Exception, wait_s: float | None) -> float:
         self._failures += 1
@@ -173,10 +179,12 @@ class Agent:
             while not self._stop.is_set() and shipper.ship_batch():
                 self.contact_ms = _now_ms()
                 batches += 1
-                if batches % _BATCHES_BETWEEN_HEARTBEATS == 0 and time.monotonic() >= self._heartbeat_at:
+                if batches % _BATCHES_BETWEEN_HEARTBEATS == 0 and self._is_due:
                     self._heartbeat()
+            self._blocked = False
             self._note_problem("")
         except Refused as error:
+            self._blocked = True
             self._note_problem(str(error))
 
     def _note_problem(self, text: str) -> None:

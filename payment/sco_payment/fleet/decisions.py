@@ -13,6 +13,9 @@ log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
+_LONGEST = 4_000
+"""Characters of name and reason together: a longer decision could not be read where it waits."""
+
 
 def handle(outbox: Outbox, epoch: str, decisions: object) -> list[Json]:
     """Pass decisions on to whoever writes the journal; returns the answers to those whose end is known.
@@ -47,6 +50,8 @@ def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
     decision = Resolution(
         int(data["case"]), str(data["operator"]), str(data["resolution"]), int(data["at_ms"]), str(data["phase"])
     )
+    if len(decision.operator) + len(decision.resolution) > _LONGEST:
+        return "refused", f"name and reason are longer than {_LONGEST} characters"
     if data["epoch"] != epoch:
         return "refused", "the lane has another journal now: see the case in that one"
     try:

@@ -56,7 +56,7 @@ class User:
     @property
     def operator(self) -> str:
         """What a lane journals with the user's decision."""
-        return f"{self.full_name} ({self.name})" if self.full_name else self.name
+        return f"{self.full_name} ({self.name})" if self.full_name not in ("", self.name) else self.name
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ class Writer:
 
     def seconds(self, ms: int) -> str:
         """ms as seconds."""
-        seconds = f"{ms / 1000:.1f}".replace(".", "," if self.language == "ru" else ".")
+        seconds = f"{round(ms / 1000, 1) + 0.0:.1f}".replace(".", "," if self.language == "ru" else ".")
         return text(self.language, "seconds", n=seconds)
 
     # --- states ---------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import Connection
 
 from sco_fleet import alarms
-from sco_fleet.records import Row
+from sco_fleet.records import Row, stored
 from sco_payment.journal import JournalDamaged, codec
 
 _PAGE = 500
@@ -37,12 +37,7 @@ def project(db: Connection[Any], lane_id: str, epoch: str, done: int, fresh: lis
 def catch_up(db: Connection[Any], lane_id: str, epoch: str, done: int) -> int:
     """Read what waits of a journal from the stored records; returns the last row that was read."""
     while True:
-        stored = db.execute(
-            "SELECT seq, at_ms, attempt, kind, version, coalesce(written_by, lane_id), acquirer, body, prev_hash, hash "
-            "FROM records WHERE lane_id = %s AND epoch = %s AND seq > %s ORDER BY seq LIMIT %s",
-            (lane_id, epoch, done, _PAGE),
-        ).fetchall()
-        rows = [Row(*row) for row in stored]
+        rows = [Row(*row) for row in stored(db, lane_id, epoch, after=done, limit=_PAGE)]
         last = _apply(db, lane_id, epoch, rows)
         done = last or done
         if last is None or last != rows[-1].seq or len(rows) < _PAGE:

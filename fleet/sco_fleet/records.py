@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from psycopg import Connection
 
 from sco_payment.journal import codec
 
@@ -67,3 +68,14 @@ def problem(rows: list[Row]) -> tuple[int, str] | None:
             return row.seq, f"row {row.seq} has not the hash of what is in it"
         before = row
     return None
+
+
+_STORED = """
+SELECT seq, at_ms, attempt, kind, version, coalesce(written_by, lane_id), acquirer, body, prev_hash, hash FROM records
+WHERE lane_id = %s AND epoch = %s AND seq > %s ORDER BY seq LIMIT %s
+"""
+
+
+def stored(db: Connection[Any], lane_id: str, epoch: str, *, after: int, limit: int) -> list[tuple[Any, ...]]:
+    """Rows of a journal as they were sent, in order; the body of one that was erased is None."""
+    return db.execute(_STORED, (lane_id, epoch, after, limit)).fetchall()

@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from sco_fleet.records import stored
 from sco_payment.journal import codec
 
 _PAGE = 2_000
@@ -58,11 +59,7 @@ def _verified(db: Connection[Any], lane_id: str, epoch: str, head: int, digest: 
 
 def _rows(db: Connection[Any], lane_id: str, epoch: str, after: int) -> Iterator[tuple[Any, ...]]:
     while True:
-        page = db.execute(
-            "SELECT seq, at_ms, attempt, kind, version, coalesce(written_by, lane_id), acquirer, body, prev_hash, hash "
-            "FROM records WHERE lane_id = %s AND epoch = %s AND seq > %s ORDER BY seq LIMIT %s",
-            (lane_id, epoch, after, _PAGE),
-        ).fetchall()
+        page = stored(db, lane_id, epoch, after=after, limit=_PAGE)
         yield from page
         if len(page) < _PAGE:
             return

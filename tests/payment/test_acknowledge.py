@@ -23,10 +23,11 @@ pytestmark = pytest.mark.usefixtures("idle_time")
 ORDER = Order("42", 25300)
 
 
-def restarted(lane: Lane, paymaster: PayMasterSimulator) -> Lane:
+def restarted(lane: Lane, paymaster: PayMasterSimulator, ui: OwnUI | None = None) -> Lane:
     """The lane after its process has ended and started again on the same journal."""
     lane.journal.close()
-    return open_lane(lane.settings, ui=OwnUI(), runtime=lane._runtime, token=Token(paymaster.token))
+    ui = OwnUI() if ui is None else ui
+    return open_lane(lane.settings, ui=ui, runtime=lane._runtime, token=Token(paymaster.token))
 
 
 def cases(lane: Lane) -> list[str]:
@@ -40,10 +41,12 @@ def test_a_restart_before_the_acknowledgement_opens_a_case(tmp_path: Path) -> No
         lane.run_pending()
         assert lane.recover() == []  # only a restart opens the case: the till may still be at work
         assert cases(lane) == []
-        with restarted(lane, paymaster) as again:
+        ui = OwnUI()
+        with restarted(lane, paymaster, ui) as again:
             (found,) = again.recover()
             assert (found.key, found.phase, found.case) == (result.key, Phase.PAID, 1)
             assert cases(again) == ["goods_uncertain"]
+        assert ui.headlines == ["Позовите сотрудника магазина"]  # the status is known: nothing to wait for
 
 
 def test_an_acknowledged_outcome_needs_nothing_after_a_restart(tmp_path: Path) -> None:

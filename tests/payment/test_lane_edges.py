@@ -14,7 +14,7 @@ from sco_payment.attempt import EndReason, Outcome
 from sco_payment.customer.ui import ScreenState
 from sco_payment.events import LaneEvent, ScreenFailed
 from sco_payment.journal import Journal, JournalUnwritable
-from sco_payment.order import Order, PaymentRefused
+from sco_payment.order import Order, PaymentRefused, Refusal
 from tests.payment.lane_kit import OwnUI, bench
 from tests.payment.test_lane_tag import watched
 
@@ -80,6 +80,15 @@ def test_a_cancellation_that_fails_in_an_unforeseen_way_may_have_been_sent_and_i
         assert lane.journal.case(1).reason == "cancel_unanswered"
         lane.recover(follow=True)
         assert len(sent) == 1
+
+
+def test_a_till_that_no_longer_waits_begins_nothing(tmp_path: Path) -> None:
+    with bench(tmp_path, "pays", ui=OwnUI()) as (lane, paymaster):
+        with pytest.raises(PaymentRefused, match="no longer waits") as refused:
+            lane.pay(ORDER, may_begin=lambda: False)
+        assert refused.value.refusal is Refusal.BUSY
+        assert (lane.journal.attempts(), paymaster.bank.creates) == ([], 0)
+        assert lane.pay(ORDER).outcome is Outcome.PAID
 
 
 def test_keys_of_attempts_are_32_digits(tmp_path: Path) -> None:

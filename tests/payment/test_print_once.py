@@ -10,7 +10,7 @@ from sco_drivers import open_printer
 from sco_drivers.printer import DuplicateTicket, Ticket, memory
 from sco_payment.attempt import Phase
 from sco_payment.devices import ReopeningDevice
-from sco_payment.events import LaneEvent, StateChanged, null_observer
+from sco_payment.events import LaneEvent, LinkAccepted, StateChanged, null_observer
 from sco_payment.order import Order
 from sco_sim.printer import VirtualPrinter
 from tests.payment.lane_kit import OwnUI, bench
@@ -40,6 +40,30 @@ def test_a_lane_that_dies_after_printing_does_not_print_again(tmp_path: Path) ->
             assert result.phase is not Phase.PRESENTING
         assert len(paper.codes) == 1
         assert paper.bytes_received == received
+
+
+def test_a_ticket_can_be_printed_again_for_as_long_as_it_can_be_paid(tmp_path: Path) -> None:
+    again: dict[Phase, Ticket | None] = {}
+    shown: list[str] = []
+
+    def look(event: LaneEvent) -> None:
+        if isinstance(event, StateChanged):
+            again[event.phase] = lane.ticket_again(event.attempt)
+            if event.phase is Phase.WAITING:
+                paymaster.go_offline()
+            elif event.phase is Phase.CANCELLING:
+                paymaster.go_online()
+        elif isinstance(event, LinkAccepted):
+            shown.append(event.link)
+
+    with VirtualPrinter() as paper:
+        where = {"display": {"mode": 0}, "devices": {"printer": paper.url}}
+        with bench(tmp_path, ui=OwnUI("cancel"), observer=look, **where) as (lane, paymaster):
+            result = lane.pay(Order("42", 25300))
+            again[result.phase] = lane.ticket_again(result.key)
+    assert {phase for phase, ticket in again.items() if ticket is not None} == {Phase.WAITING, Phase.ASKING}
+    assert {ticket.qr for ticket in again.values() if ticket is not None} == set(shown)
+    assert Phase.CANCELLING in again
 
 
 def test_a_printer_that_was_lost_and_opened_again_knows_the_ticket() -> None:

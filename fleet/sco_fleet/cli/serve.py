@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 @click.option("--key", type=click.Path(exists=True, dir_okay=False), help="PEM file with the certificate's key.")
 @click.option("--connections", default=10, show_default=True, type=click.IntRange(1, 500), help="To the database.")
 @click.option(
-    "--clients", default=1000, show_default=True, type=click.IntRange(1), help="Connections of lanes at once."
+    "--clients", default=5000, show_default=True, type=click.IntRange(1), help="Connections of lanes at once."
 )
 @office_option
 @click.option("--behind-proxy", is_flag=True, help="TLS ends at a reverse proxy on this machine: plain HTTP is right.")
@@ -57,7 +57,7 @@ def serve(
         host=host,
         port=port,
         limit_concurrency=clients,
-        timeout_keep_alive=20,
+        timeout_keep_alive=10,
         timeout_graceful_shutdown=20,
         h11_max_incomplete_event_size=16 * 1024,
         log_level="warning",

@@ -11,18 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from sco_fleet.office import pages, reconciliation_pages
+from sco_fleet.office import login_pages, pages, reconciliation_pages
+from sco_fleet.office.guard import SafeHeaders
 from sco_fleet.office.settings import OfficeSettings
-from sco_fleet.office.web import LARGEST_FILE, LARGEST_FORM, Endpoint, Handler, Office, Page, SafeHeaders
+from sco_fleet.office.web import LARGEST_FILE, LARGEST_FORM, Endpoint, Handler, Office, Page
 from sco_fleet.query import Connection
 
 Row = tuple[str, tuple[Handler, str | None] | None, tuple[Handler, str | None] | None]
 
 ROUTES: tuple[Row, ...] = (
-    ("", (pages.home, "viewer"), None),
-    ("login", (pages.login_form, None), (pages.login, None)),
-    ("logout", None, (pages.logout, "viewer")),
-    ("password", (pages.password_form, "viewer"), (pages.password, "viewer")),
+    ("", (login_pages.home, "viewer"), None),
+    ("login", (login_pages.login_form, None), (login_pages.login, None)),
+    ("logout", None, (login_pages.logout, "viewer")),
+    ("password", (login_pages.password_form, "viewer"), (login_pages.password, "viewer")),
     ("lane", (pages.lane, "viewer"), None),
     ("case", (pages.case, "viewer"), (pages.decide, "decider")),
     ("payment", (pages.payment, "viewer"), None),

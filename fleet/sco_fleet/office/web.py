@@ -13,13 +13,14 @@ import psycopg
 from jinja2 import Environment
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, MutableHeaders, QueryParams
+from starlette.datastructures import FormData, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from sco_fleet.office.access import User, session_of
+from sco_fleet.office.guard import bounded
 from sco_fleet.office.lists import Column
 from sco_fleet.office.render import Writer, environment
 from sco_fleet.office.settings import OfficeSettings
@@ -33,19 +34,6 @@ LANGUAGE_COOKIE = "sco_language"
 LARGEST_FORM = 64 * 1024
 LARGEST_FILE = 16 * 1024 * 1024
 """Bytes."""
-_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +168,7 @@ class Endpoint:
         self._largest = largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, _bounded(receive, self._largest))
+        request = Request(scope, bounded(receive, self._largest))
         answer = await self._answer(request)
         await answer(scope, receive, send)
 
@@ -293,38 +281,3 @@ def _of_our_page(request: Request) -> bool:
         return False
     origin = request.headers.get("origin")
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
-
-
-def _bounded(receive: Receive, largest: int) -> Receive:
-    """The request's body, as long as it is not too long."""
-    seen = 0
-
-    async def received() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > largest:
-            raise HTTPException(413)
-        return message
-
-    return received
-
-
-class SafeHeaders:
-    """Puts the headers on every answer that keep a page to itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def safe(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers[name] = value
-                headers.setdefault("Cache-Control", "no-store")
-                if scope.get("scheme") == "https":
-                    headers["Strict-Transport-Security"] = "max-age=31536000"
-            await send(message)
-
-        await self._app(scope, receive, safe if scope["type"] == "http" else send)

@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds bench docs diagrams dist-check versions-check packages-test lock release lint format pictures fuzz mutation java-test till-verify clean
+.PHONY: help setup demo fleet-demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds fleet-rounds bench docs diagrams dist-check versions-check packages-test lock release lint format pictures fuzz mutation java-test till-verify clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ setup: $(STAMP) ## make .venv with everything
 
 demo: $(STAMP) ## one whole payment on an embedded PayMaster and simulated devices
 	$(BIN)/sco-pay demo --out out/demo
+
+fleet-demo: $(STAMP) ## 50 simulated lanes, the fleet's server and the office's page; needs PostgreSQL: FOR=seconds
+	$(BIN)/sco-fleet demo $(if $(FOR),--for $(FOR))
 
 # Hundreds of tests start a command in a process of its own: none of them should compile the sources once more.
 test verify: export PYTHONDONTWRITEBYTECODE =
@@ -64,6 +67,9 @@ kill: $(STAMP) ## kill -9 a payment at every point, then at ROUNDS=n random mome
 
 service-rounds: $(STAMP) ## kill till and service at every point, then SEEDS=n with a faulty proxy between them
 	$(BIN)/python -m tests.verification.service --seeds $(SEEDS) --base $(SEED_BASE)
+
+fleet-rounds: $(STAMP) ## lanes and the fleet's server with faults on every wire: SEEDS=n SEED_BASE=m; needs PostgreSQL
+	$(BIN)/python -m tests.fleet.faults --seeds $(SEEDS) --base $(SEED_BASE)
 
 fuzz: $(STAMP) ## search for input that breaks something: SECONDS=n; coverage-guided where atheris is installed
 	$(BIN)/python -m tests.verification.fuzz --seconds $(SECONDS)

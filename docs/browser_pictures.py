@@ -7,9 +7,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
 from PIL import Image
 
+from sco_fleet import embedded
+from sco_fleet.app import create_app
+from sco_fleet.database import migrate
+from sco_fleet.office import access
+from sco_fleet.pool import open_pool
 from sco_sim.desk import Desk
+from tests.fleet.kit import listening
+from tests.fleet.office import scene
+from tests.fleet.office.kit import Office
 from tests.service.web.chromium import Chromium, Page
 from tests.service.web.conftest import Lane
 
@@ -70,6 +79,35 @@ def attendant(chromium: Chromium) -> dict[str, Image.Image]:
     return found
 
 
+def office(chromium: Chromium) -> dict[str, Image.Image]:
+    """The lanes of a chain and a case, by the names of their files."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        server = stack.enter_context(embedded.running(Path(folder) / "postgres"))
+        migrate(server.url())
+        with psycopg.connect(server.url(), autocommit=True) as db:
+            access.add_user(db, "ivanova", "decider", "password of ivanova", full_name="Иванова А. П.", by="")
+        url = stack.enter_context(listening(create_app(open_pool(server.url()))))
+        page = stack.enter_context(chromium.page(f"{url}/office/lanes?lang=ru", (1180, 620)))
+        scene.build(Office(url, server.url()), Path(folder) / "lanes")
+        page.wait("document.readyState === 'complete' && document.querySelector('#name') !== null")
+        page.write("#name", "ivanova")
+        page.write("#password", "password of ivanova")
+        page.click("button.primary")
+        found = {}
+        for name, path, ready in (
+            ("lanes", "lanes", "document.querySelectorAll('tbody tr').length > 5"),
+            ("case", "cases", "document.querySelector('td a') !== null"),
+        ):
+            page.go(f"{url}/office/{path}")
+            page.wait(ready)
+            if name == "case":
+                page.click("td a")
+                page.resize((1180, 1000))
+                page.wait("document.querySelector('#decide') !== null")
+            found[f"office-{name}.png"] = page.picture().convert("RGB")
+        return found
+
+
 def demo(chromium: Chromium) -> Image.Image:
     """`sco-pay demo --web` while a customer pays."""
     with (
@@ -100,7 +138,12 @@ def main() -> None:
     """Make all of them."""
     chromium = Chromium()
     try:
-        pictures = {"browser.png": screen(chromium), **attendant(chromium), "web-demo.png": demo(chromium)}
+        pictures = {
+            "browser.png": screen(chromium),
+            **attendant(chromium),
+            **office(chromium),
+            "web-demo.png": demo(chromium),
+        }
         for name, picture in pictures.items():
             picture.quantize(128).save(HERE / name, optimize=True)
     finally:

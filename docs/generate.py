@@ -37,9 +37,15 @@ PACKAGES = {
     "sco_payment": "payment",
     "sco_service": "service",
     "sco_sim": "sim",
+    "sco_fleet": "fleet",
     "sco_hwtest": "hwtest",
 }
-SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main", "sco-sim": "sco_sim.serve.main"}
+SCRIPTS = {
+    "sco-pay": "sco_payment.cli.main",
+    "sco-hwtest": "sco_hwtest.cli.main",
+    "sco-sim": "sco_sim.serve.main",
+    "sco-fleet": "sco_fleet.cli.main",
+}
 
 
 def settings() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Any
 
 import psycopg
 
@@ -22,6 +23,26 @@ def migrations() -> list[tuple[int, str, str]]:
             number, _, name = entry.name.removesuffix(".sql").partition("_")
             found.append((int(number), name, entry.read_text("utf-8")))
     return sorted(found)
+
+
+def _distribute(db: psycopg.Connection[Any]) -> None:
+    """Where Citus is, spread each table that has a lane over its servers by lane: all of a lane are in one place.
+
+    `create_distributed_table` is what the extension brings (Citus 11 and later). A table that is distributed already,
+    and one without a column `lane_id`, stays as it is.
+    """
+    there = db.execute("SELECT to_regproc('create_distributed_table'), to_regclass('pg_dist_partition')").fetchone()
+    if there is None or None in there:
+        return
+    tables = db.execute(
+        "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+        "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
+        "AND a.attname = 'lane_id' AND NOT EXISTS (SELECT 1 FROM pg_dist_partition d WHERE d.logicalrelid = c.oid) "
+        "ORDER BY c.relname <> 'lanes', c.relname"
+    ).fetchall()
+    for (table,) in tables:
+        together = "default" if table == "lanes" else "lanes"
+        db.execute("SELECT create_distributed_table(%s, 'lane_id', colocate_with => %s)", (table, together))
 
 
 def migrate(url: str) -> list[str]:
@@ -52,6 +73,7 @@ def migrate(url: str) -> list[str]:
                     db.execute(sql.encode())
                     db.execute("INSERT INTO migrations (number, name) VALUES (%s, %s)", (number, name))
                 done.append(f"{number:04}_{name}")
+            _distribute(db)
             return done
     except psycopg.Error as error:
         raise DatabaseError(f"the database: {str(error).strip()}") from None

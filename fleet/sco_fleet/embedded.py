@@ -6,8 +6,11 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+_LONGEST_PATH = 107 - len("/.s.PGSQL.5432")
 
 
 class NoServer(RuntimeError):
@@ -34,6 +37,8 @@ class Server:
         found = programs()
         if found is None:
             raise NoServer("PostgreSQL is not installed: apt-get install postgresql")
+        if len(os.fsencode(folder)) > _LONGEST_PATH:
+            raise NoServer(f"{folder}: too long a path for PostgreSQL's socket, at most {_LONGEST_PATH} bytes")
         self.folder, self._programs, self._options = folder, found, options
         self._durable = durable
         self._user = "postgres" if os.geteuid() == 0 else None
@@ -83,10 +88,20 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, durable: bool = False) -> Iterator[Server]:
+def running(folder: Path, *, durable: bool = False, options: tuple[str, ...] = ()) -> Iterator[Server]:
     """A server until the end of the block. Raises NoServer."""
-    server = Server(folder, durable=durable)
+    server = Server(folder, durable=durable, options=options)
     try:
         yield server
     finally:
         server.stop("immediate")
+
+
+@contextlib.contextmanager
+def temporary(*, durable: bool = False, options: tuple[str, ...] = ()) -> Iterator[Server]:
+    """As `running`, in a folder of its own that goes with it, and that the server's user can always reach."""
+    with (
+        tempfile.TemporaryDirectory(prefix="sco-postgres-", ignore_cleanup_errors=True) as folder,
+        running(Path(folder), durable=durable, options=options) as server,
+    ):
+        yield server

@@ -7,12 +7,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sco_payment.attempt import Mode, Timing
 
 TOKEN_VARIABLE = "SCO_PAYMASTER_TOKEN"  # noqa: S105 - the variable's name, not a token
+LOCAL = (
+    "lane.pos_id",
+    "devices.*",
+    "journal.*",
+    "fleet.*",
+    "service.listen",
+    "service.tls_certificate",
+    "service.tls_key",
+    "service.host_names",
+    "service.operators_file",
+    "service.clients",
+)
+"""What only the lane's own file sets: which lane it is, what is plugged in, where its journal is, who may use it and
+whom it obeys. Settings from the fleet never name these."""
 
 
 def _setting(
@@ -215,6 +230,26 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSettings:
+    """The chain's server (`sco-fleet serve`), which gets the journal and may give settings. Without `url` nothing here
+    is used."""
+
+    url: str = _setting("", "the server's address; plain http is allowed only to this machine; empty: no fleet")
+    token_file: str = _setting("", "file with the lane's token at the fleet, mode 0600")
+    ca_file: str = _setting("", "PEM file of certificate authorities; empty: those of the system")
+    ship_interval_s: float = _setting(5.0, "how long a record may wait for further ones", min=0.1, max=3600)
+    heartbeat_s: float = _setting(60.0, "between two reports of the lane's health", min=1, max=3600)
+    batch_rows: int = _setting(200, "records in one request", min=1, max=500)
+    timeout_s: float = _setting(15.0, "how long a request may take", min=1, max=120)
+    longest_wait_s: float = _setting(300.0, "longest time between two tries without an answer", min=1, max=3600)
+    settings_key: tuple[str, ...] = _setting(
+        (),
+        "public key of `sco-fleet settings keygen` whose settings the lane takes; a list of two while one replaces the "
+        "other; empty: it takes none",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings of one lane."""
 
@@ -227,6 +262,7 @@ class Settings:
     dialog: DialogSettings = field(default_factory=DialogSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     service: ServiceSettings = field(default_factory=ServiceSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
     acquirer_options: dict[str, Any] = field(default_factory=dict)
     """What another acquirer than PayMaster needs, as its adapter documents it."""
 
@@ -252,3 +288,18 @@ class Settings:
             dialog_again=self.dialog.again,
             poll_in_dialog=self.dialog.poll_while_shown,
         )
+
+
+def is_local(section: str, name: str) -> bool:
+    """Whether only the lane's own file sets this."""
+    return f"{section}.*" in LOCAL or f"{section}.{name}" in LOCAL
+
+
+def local_in(table: Mapping[str, Any]) -> list[str]:
+    """The settings of a table, section -> name -> value, that only the lane's own file sets."""
+    return [
+        f"{section}.{name}"
+        for section, entries in table.items()
+        for name in (entries if isinstance(entries, Mapping) else ())
+        if is_local(section, name)
+    ]

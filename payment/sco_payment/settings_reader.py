@@ -2,33 +2,29 @@
 
 `SCO_<SECTION>_<NAME>` in the environment overrides a value of the file, e.g. `SCO_DISPLAY_MODE=1`. The token is not in
 the settings file: it comes from `SCO_PAYMASTER_TOKEN`, or from the file that `paymaster.token_file` names. Relative
-paths in the settings file start at its own folder.
+paths in the settings file start at its own folder. What a fleet has given to the lane lies over the file, and under the
+environment.
 """
 
 from __future__ import annotations
 
 import errno
+import importlib
 import os
-import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
-from urllib.parse import SplitResult, urlsplit
 
-from sco_drivers import DeviceError, check_url
-from sco_payment import link as links
 from sco_payment.acquirer import check_settings
-from sco_payment.attempt import Mode
+from sco_payment.acquirer import is_known as is_known_acquirer
 from sco_payment.customer.texts import is_utf8
 from sco_payment.customer.theme import read_theme
-from sco_payment.settings import TOKEN_VARIABLE, PayMasterSettings, ServiceSettings, Settings
+from sco_payment.settings import TOKEN_VARIABLE, Settings
+from sco_payment.settings_checks import check_combinations, check_lane
 
-_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|[0-9a-f]*:[0-9a-f:.]+")
-_LONGEST_PLATE_S = 1200.0
-"""For which SBP keeps an amount on a cash link."""
 _LONGEST_FILE = 1 << 20
 """Bytes. The longest settings that a lane needs have some thousands."""
 _LONGEST_SHOWN = 320
@@ -57,17 +53,37 @@ class SettingsError(ValueError):
         self.settings = settings
 
 
-def load_settings(path: str | Path, environment: Mapping[str, str] | None = None, *, token: bool = True) -> Settings:
-    """Read and validate the settings file at `path`.
+def load_settings(
+    path: str | Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    token: bool = True,
+    from_fleet: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Read and validate the settings file at `path`, and what the fleet has given to the lane.
 
     Args:
         path: the TOML file. Relative paths in it start at its folder, in the environment at the working directory.
         environment: used instead of the process's environment.
         token: whether PayMaster's token is required. Pass False to make no requests, or to pass the token elsewhere.
+        from_fleet: what the fleet sets, section -> name -> value, instead of what is in force.
 
     Raises:
         SettingsError: the settings cannot be used; lists every problem of the file and the environment.
     """
+    source = str(path)
+    environment = os.environ if environment is None else environment
+    table = read_table(path)
+    if from_fleet is None:
+        from_fleet = _in_force(path, table, environment)
+    if from_fleet:
+        merge(table, from_fleet)
+    _resolve_paths(Path(path).parent, table)
+    return settings_from_mapping(table, environment, source=source, token=token)
+
+
+def read_table(path: str | Path) -> dict[str, Any]:
+    """The settings file as it is: section -> name -> value. Raises SettingsError."""
     source = str(path)
     try:
         data = _read(Path(path))
@@ -79,12 +95,50 @@ def load_settings(path: str | Path, environment: Mapping[str, str] | None = None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise SettingsError(source, [f"not UTF-8 text (line {line}): save the file as UTF-8"]) from None
+    return parse_table(text, source)
+
+
+def parse_table(text: str, source: str) -> dict[str, Any]:
+    """The sections of a TOML text that came from `source`. Raises SettingsError."""
     try:
-        table = tomllib.loads(text)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # tomllib's own, a number of 5,000 digits, a thousand brackets
         raise SettingsError(source, [f"not TOML: {error}"]) from None
-    _resolve_paths(Path(path).parent, table)
-    return settings_from_mapping(table, os.environ if environment is None else environment, source=source, token=token)
+
+
+def merge(table: dict[str, Any], over: Mapping[str, Any]) -> None:
+    """Put `over` over `table`: tables are merged by name, any other value is replaced."""
+    for name, value in over.items():
+        below = table.get(name)
+        if isinstance(value, Mapping):
+            inner = dict(below) if isinstance(below, Mapping) else {}
+            merge(inner, value)
+            table[name] = inner
+        else:
+            table[name] = value
+
+
+def fleet_folder(path: str | Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> Path | None:
+    """Where the settings from the fleet are kept, next to the journal; None for a lane that takes none."""
+    fleet, journal = table.get("fleet"), table.get("journal")
+    keys = environment.get("SCO_FLEET_SETTINGS_KEY") or (isinstance(fleet, dict) and fleet.get("settings_key"))
+    named = environment.get("SCO_JOURNAL_PATH") or (isinstance(journal, dict) and journal.get("path"))
+    if not keys or not isinstance(named, str) or not named:
+        return None
+    at = Path(named) if "SCO_JOURNAL_PATH" in environment else Path(path).parent / named
+    return at.with_name(f"{at.name}.settings")
+
+
+def _in_force(path: str | Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> Mapping[str, Any]:
+    folder = fleet_folder(path, table, environment)
+    if folder is None:
+        return {}
+    store = importlib.import_module("sco_payment.fleet.settings_store")  # by name: most lanes have no fleet
+    try:
+        bundle = store.Store(folder).in_force()
+    except ValueError as error:
+        raise SettingsError(str(path), [f"settings from the fleet: {error}"]) from None
+    return bundle.settings if bundle is not None else {}
 
 
 def _read(path: Path) -> bytes:
@@ -108,6 +162,8 @@ def _resolve_paths(folder: Path, data: dict[str, Any]) -> None:
         ("service", "tls_certificate"),
         ("service", "tls_key"),
         ("service", "operators_file"),
+        ("fleet", "token_file"),
+        ("fleet", "ca_file"),
         ("lane", "logo"),
         ("lane", "theme"),
     ):
@@ -129,6 +185,7 @@ def settings_from_mapping(
     *,
     source: str = "settings",
     token: bool = True,
+    on_lane: bool = True,
 ) -> Settings:
     """Validate settings given as nested mappings, section -> name -> value.
 
@@ -137,10 +194,27 @@ def settings_from_mapping(
         environment: variables that override it; none by default.
         source: what the settings came from, for messages.
         token: see `load_settings`.
+        on_lane: whether this is the lane's machine. False, in an office: files and devices are the lane's and are not
+            looked for, and what only the lane's own file sets may be missing.
 
     Raises:
         SettingsError: the settings cannot be used; lists every problem.
     """
+    settings, problems = read_sections(data, environment or {})
+    check_combinations(settings, problems)
+    if on_lane:
+        check_lane(settings, problems)
+    elif not settings.lane.theme:
+        problems += read_theme(replace(settings.lane, logo=""))[1]
+    if on_lane or is_known_acquirer(settings.lane.acquirer):  # an office need not have a shop's adapter
+        problems += check_settings(settings, environment or {}, credential=token and on_lane)
+    if problems:
+        raise SettingsError(source, problems, settings)
+    return settings
+
+
+def read_sections(data: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """The settings with defaults for what is missing or wrong, and what is wrong with each setting by itself."""
     problems: list[str] = []
     sections: dict[str, Any] = {}
     known = {section.name: _section_type(section) for section in fields(Settings)}
@@ -154,13 +228,8 @@ def settings_from_mapping(
         if kind is dict:
             sections[name] = dict(table)
             continue
-        sections[name] = _read_section(name, kind, table, environment or {}, problems)
-    settings = Settings(**sections)
-    _check_combinations(settings, problems)
-    problems += check_settings(settings, environment or {}, credential=token)
-    if problems:
-        raise SettingsError(source, problems, settings)
-    return settings
+        sections[name] = _read_section(name, kind, table, environment, problems)
+    return Settings(**sections), problems
 
 
 def reference() -> list[tuple[str, str, str, str]]:
@@ -300,160 +369,3 @@ def _problem_of_clients(raw: Any) -> str | None:
         if not isinstance(client["token_file"], str) or not client["token_file"]:
             return f"{name}: token_file must name a file"
     return None
-
-
-def _check_service(service: ServiceSettings, problems: list[str]) -> None:
-    url = _split(f"//{service.listen}")
-    if url is None or not url.hostname or url.port is None or url.netloc != service.listen:
-        problems.append(f"service.listen = {service.listen!r}: must be address:port, e.g. 127.0.0.1:8723")
-    elif not service.tls_certificate and url.hostname not in ("127.0.0.1", "localhost", "::1"):
-        problems.append(
-            f"service.listen = {service.listen!r}: plain HTTP is allowed only on this machine; give tls_certificate "
-            "and tls_key, or listen on 127.0.0.1"
-        )
-    if bool(service.tls_certificate) != bool(service.tls_key):
-        problems.append("service.tls_certificate and service.tls_key go together")
-    _check_file("service.tls_certificate", service.tls_certificate, problems)
-    _check_file("service.tls_key", service.tls_key, problems)
-
-
-def _check_file(where: str, path: str, problems: list[str]) -> None:
-    """Check that a file that is named can be read."""
-    if not path:
-        return
-    try:
-        Path(path).open("rb").close()
-    except OSError as error:
-        problems.append(f"{where}: {path}: {error.strerror}")
-    except ValueError:
-        problems.append(f"{where} = {path!r}: no file has such a name")
-
-
-def _check_combinations(settings: Settings, problems: list[str]) -> None:
-    """Check what depends on several settings, and what a type and limits cannot express."""
-    display, devices, paymaster, timing = settings.display, settings.devices, settings.paymaster, settings.timing
-    for where, value in (
-        ("lane.pos_id", settings.lane.pos_id),
-        ("lane.shop", settings.lane.shop),
-        *((("paymaster.merchant_id", paymaster.merchant_id),) if settings.lane.acquirer == "paymaster" else ()),
-        ("journal.path", settings.journal.path),
-    ):
-        if not value and not any(problem.startswith(f"{where} = ") for problem in problems):
-            problems.append(f"{where} is missing")
-    url = _split(paymaster.base_url)
-    if url is None or url.scheme not in ("https", "http") or not _HOST.fullmatch(url.hostname or ""):
-        problems.append(
-            f"paymaster.base_url = {paymaster.base_url!r}: must be an https address, e.g. https://paymaster.ru"
-        )
-    elif "@" in url.netloc or url.query or url.fragment:
-        problems.append("paymaster.base_url: must be scheme, host and port only, without user, query and fragment")
-    elif url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1"):
-        problems.append("paymaster.base_url: plain http is allowed only to this machine; write https")
-    _check_proxy(paymaster, plain=url is not None and url.scheme == "http", problems=problems)
-    _check_file("paymaster.ca_file", paymaster.ca_file, problems)
-    for host in display.link_hosts:
-        if not links.is_host(host):
-            problems.append(f"display.link_hosts: {host!r} is not the name of a public host, e.g. qr.bank.example")
-    if display.mode == Mode.PRINT.value and not devices.printer:
-        problems.append("display.mode = 0 prints the code, but devices.printer is missing")
-    if display.mode == Mode.SCREEN.value and not display.qr_on_screen and not devices.display:
-        problems.append(
-            "display.qr_on_screen = false shows the code on the customer display, but devices.display is missing"
-        )
-    if display.mode == Mode.PLATE.value:
-        _check_plate(settings, problems)
-    _check_file("ticket.logo", settings.ticket.logo, problems)
-    problems += read_theme(settings.lane)[1]
-    if devices.nfc_uid:
-        try:
-            good = len(bytes.fromhex(devices.nfc_uid)) in (4, 7, 10)
-        except ValueError:
-            good = False
-        if not good:
-            problems.append(f"devices.nfc_uid = {devices.nfc_uid!r}: must be 4, 7 or 10 bytes in hex")
-    _check_service(settings.service, problems)
-    if timing.invoice_life_s < timing.create_window_s + timing.poll_interval_s:
-        problems.append("timing.invoice_life_s must be at least create_window_s + poll_interval_s")
-    if timing.poll_timeout_s <= timing.poll_interval_s:
-        problems.append(
-            "timing.poll_timeout_s must be longer than poll_interval_s: there is no answer between two polls"
-        )
-    for where, device in (
-        ("printer", devices.printer),
-        ("nfc", devices.nfc),
-        ("screen", devices.screen),
-        *(("touch", url) for url in devices.touch),
-        ("display", devices.display),
-    ):
-        if device:
-            _check_device(where, device, problems)
-
-
-def _check_proxy(paymaster: PayMasterSettings, *, plain: bool, problems: list[str]) -> None:
-    if not paymaster.proxy:
-        if paymaster.proxy_login_file:
-            problems.append("paymaster.proxy_login_file is for a proxy, but paymaster.proxy is missing")
-        return
-    url = _split(paymaster.proxy)
-    if "@" in paymaster.proxy:  # the value is not shown
-        problems.append(
-            "paymaster.proxy: must be without user and password: write user:password into a file of mode 0600, "
-            "and its name into paymaster.proxy_login_file"
-        )
-    elif (
-        url is None
-        or url.scheme != "http"
-        or not _HOST.fullmatch(url.hostname or "")
-        or not url.port
-        or url.path.strip("/")
-        or url.query
-        or url.fragment
-    ):
-        problems.append(f"paymaster.proxy = {paymaster.proxy!r}: must be http://host:port, e.g. http://10.0.0.1:3128")
-    elif plain:
-        problems.append("paymaster.proxy: base_url is plain http to this machine, which needs no proxy; remove it")
-
-
-def _split(text: str) -> SplitResult | None:
-    """The parts of an address; None if it is not one."""
-    try:
-        parts = urlsplit(text)
-        parts.port  # noqa: B018 - raises ValueError for an invalid port
-    except ValueError:
-        return None
-    return parts
-
-
-def _check_plate(settings: Settings, problems: list[str]) -> None:
-    display = settings.display
-    if display.plate == "dynamic":
-        if not settings.devices.nfc:
-            problems.append('display.plate = "dynamic" writes each link to the tag, but devices.nfc is missing')
-        return
-    if settings.timing.invoice_life_s > _LONGEST_PLATE_S:
-        problems.append(
-            f"timing.invoice_life_s = {settings.timing.invoice_life_s:g}: a static plate stays armed for at most "
-            f"{_LONGEST_PLATE_S:g} s; write less"
-        )
-    if not display.sticker_id:
-        problems.append('display.plate = "static" activates a cash link, but display.sticker_id is missing')
-    if not display.plate_link:
-        problems.append('display.plate = "static" needs the link on the plate, but display.plate_link is missing')
-        return
-    judgement = links.judge(display.plate_link)
-    if judgement.verdict is links.Verdict.REFUSED:
-        problems.append(f"display.plate_link: {judgement.reason}")
-    elif judgement.link is not None and judgement.link.static is False:
-        problems.append(
-            "display.plate_link is a dynamic link (D in its QRC id), valid for one payment; a plate needs a static link"
-        )
-    elif judgement.link is not None and judgement.link.sum_kopecks is not None:
-        problems.append("display.plate_link asks for an amount of its own (sum); a plate needs a link without one")
-
-
-def _check_device(where: str, url: str, problems: list[str]) -> None:
-    """Check the URL with every parameter, without opening the device."""
-    try:
-        problems += [f"devices.{where}: {error}" for error in check_url(where, url)]  # type: ignore[arg-type]
-    except DeviceError as error:  # the driver cannot be loaded
-        problems.append(f"devices.{where}: {error}")

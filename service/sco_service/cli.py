@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 
 import click
 
 from sco_payment.cli.exit_status import ExitStatus
-from sco_payment.cli.output import fail, load_settings_or_exit, settings_option
+from sco_payment.cli.output import fail, keep_memory_private, load_settings_or_exit, settings_option
 from sco_payment.journal import JournalBusy, JournalError
+from sco_payment.settings_reader import load_settings
 from sco_payment.systemd import Notifier
+from sco_service.new_settings import NewSettings
 from sco_service.service import Service, ServiceError
 
 log = logging.getLogger(__name__)
 
+TRIAL_S = 30.0
+"""For so long the service must run with new settings from the fleet before they count as good."""
 _END = (signal.SIGTERM, signal.SIGINT)
+_RESTART = signal.SIGUSR1
+"""From the service to itself: new settings wait, and there is no customer."""
 
 
 @click.command()
@@ -26,19 +33,56 @@ def serve(settings_file: str) -> None:
 
     It owns the lane's devices, journal and screens. See "Connect a till" in the documentation.
     """
-    settings = load_settings_or_exit(settings_file)
-    notifier = Notifier()
     # Blocked in all threads, and waited for below: a handler may run too late to end a wait that is about to begin.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _END)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*_END, _RESTART))
+    new = NewSettings(settings_file)
     try:
-        service = Service(settings)
-    except JournalBusy as error:
-        fail(str(error), ExitStatus.JOURNAL_BUSY)
-    except (JournalError, ServiceError, ValueError) as error:
-        fail(str(error))
-    with service, notifier.watch(service.is_alive):
-        notifier.ready(f"the lane {settings.lane.pos_id} listens at {service.url}")
-        click.echo(f"the lane {settings.lane.pos_id} listens at {service.url}", err=True)
-        signal.sigwait(_END)
-        notifier.stopping()
+        if new.on_trial:
+            keep_memory_private()
+            settings = load_settings(settings_file)
+        else:
+            settings = load_settings_or_exit(settings_file)
+        service = Service(settings, new_settings=new.taker(), restart=_ask_for_restart)
+        again = _run(service, new)
+    except (JournalBusy, ServiceError) as error:  # its address and its clients are of the lane's own file
+        new.postpone()
+        fail(str(error), ExitStatus.JOURNAL_BUSY if isinstance(error, JournalBusy) else ExitStatus.WRONG_USAGE)
+    except (JournalError, ValueError) as error:
+        if not new.give_up(str(error)):
+            fail(str(error))
+        again = True
+    if again:
+        _start_again()
     sys.exit(ExitStatus.OK)
+
+
+def _run(service: Service, new: NewSettings) -> bool:
+    """Run the service until it is to end; whether it is to start again."""
+    notifier = Notifier()
+    with service, notifier.watch(service.is_alive):
+        notifier.ready(f"the lane {service.settings.lane.pos_id} listens at {service.url}")
+        click.echo(f"the lane {service.settings.lane.pos_id} listens at {service.url}", err=True)
+        got = signal.sigtimedwait((*_END, _RESTART), TRIAL_S) if new.on_trial else None
+        if new.on_trial and not service.is_alive():
+            return new.give_up("the lane's service did not stay alive with them")
+        if got is None:
+            new.confirm()
+            got = signal.sigwaitinfo((*_END, _RESTART))
+        new.postpone()
+        if got.si_signo == _RESTART:
+            notifier.status("starting again with new settings")  # after STOPPING=1 systemd would end the new process
+        else:
+            notifier.stopping()
+    return got.si_signo == _RESTART
+
+
+def _ask_for_restart() -> None:
+    os.kill(os.getpid(), _RESTART)
+
+
+def _start_again() -> None:
+    """This process becomes a fresh one, with or without systemd: the start that follows every crash, too."""
+    log.info("new settings from the fleet: starting again")
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - no shell

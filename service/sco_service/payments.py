@@ -157,6 +157,13 @@ class Payments:
         state = self._records.state(job.key) if job.begun else None
         return state is not None and state.outcome is not None
 
+    def stop_if_idle(self) -> bool:
+        """Begin no more payments, unless one is under way or a till has not taken its outcome; whether they stop."""
+        with self._mutex:
+            if not self._open and all(self._is_taken(key) for key in list(self._untaken)):
+                self._stopping = True
+            return self._stopping
+
     # --- the payment thread -----------------------------------------------------------------------------------
 
     def _run(self) -> None:

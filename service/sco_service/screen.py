@@ -78,6 +78,11 @@ class ScreenHub:
         """Number of what is shown now."""
         return self._version
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no payment is shown."""
+        return self._state is None
+
     def show(self, state: ScreenState) -> None:
         """Show it until the next call; an outcome for `result_s`."""
         if state.idle:

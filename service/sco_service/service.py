@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import json
 import logging
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -35,6 +36,9 @@ from sco_service.security import Clients, Doorkeeper, Pins
 if TYPE_CHECKING:
     import ssl
 
+    from sco_payment.fleet.agent import Agent
+    from sco_payment.fleet.settings import SettingsFromFleet
+
 log = logging.getLogger(__name__)
 
 STALLED_S = 30.0
@@ -58,6 +62,8 @@ class Service:
         token: the acquirer's credential.
         pages: for browsers.
         limits: what clients can make it hold.
+        new_settings: takes settings from the fleet.
+        restart: called once, when new settings wait and there is no customer: no payment may begin any more.
 
     Raises:
         ServiceError: the address, a token, a PIN or a certificate cannot be used. JournalError, ValueError: as of
@@ -75,10 +81,14 @@ class Service:
         token: object | None = None,
         pages: Pages | None = None,
         limits: Limits | None = None,
+        new_settings: SettingsFromFleet | None = None,
+        restart: Callable[[], None] = lambda: None,
     ) -> None:
         own = settings.service
         self.settings = settings
         self._started_at_ms = time.time_ns() // 1_000_000
+        self._agent: Agent | None = None
+        self._new_settings, self._restart = new_settings, restart
         self._server: Server | None = None
         if not own.clients:
             raise ServiceError(
@@ -122,7 +132,11 @@ class Service:
             doorkeeper = Doorkeeper((host, *own.host_names.split()), port)
             router = Router(resources.routes(), clients, doorkeeper, screen_without_token=own.screen_without_token)
             self._server = Server(self._listening, router, problem, tls=tls, limits=limits)
-            self.lane.journal.on_commit = self.changed
+            if settings.fleet.url:  # a lane without a fleet loads nothing for one
+                self._agent = importlib.import_module("sco_payment.fleet.agent").Agent(
+                    settings, self.health, new_settings
+                )
+            self.lane.journal.on_commit = self._committed
             opened.pop_all()
 
     # --- life -------------------------------------------------------------------------------------------------
@@ -147,6 +161,8 @@ class Service:
         self.payments.start()
         self._listening.listen(128)
         self._server.start()
+        if self._agent is not None:
+            self._agent.start()
         log.info("the lane listens at %s", self.url)
 
     def is_alive(self) -> bool:
@@ -166,6 +182,8 @@ class Service:
             closing.callback(self.lane.close)
             if self._server is not None:
                 closing.callback(self._server.close)
+            if self._agent is not None:
+                closing.callback(self._agent.close)
             self.payments.stop(_STOP_S)
 
     def __enter__(self) -> Self:
@@ -174,6 +192,11 @@ class Service:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _committed(self) -> None:
+        self.changed()
+        if self._agent is not None:
+            self._agent.wake()
 
     def changed(self) -> None:
         """Something happened that a waiting client may wait for."""
@@ -191,6 +214,10 @@ class Service:
 
     def _tick(self) -> None:
         self.screen.idle_if_due(self._case_is_open)
+        new = self._new_settings
+        if new is not None and new.is_waiting and self.screen.is_idle and self.payments.stop_if_idle():
+            self._new_settings = None
+            self._restart()
 
     def _case_is_open(self, number: int) -> bool:
         try:
@@ -274,6 +301,12 @@ class Service:
         if health.clock_ahead_s is not None:
             text = "By how much the acquirer's clock is ahead."
             gauge("sco_acquirer_clock_ahead_seconds", text, [("", health.clock_ahead_s)])
+        if self._agent is not None:
+            gauge("sco_fleet_rows", "The last row that the fleet has.", [("", self._agent.acknowledged_row)], "counter")
+            contact_s = (self._agent.contact_ms or 0) / 1000
+            gauge("sco_fleet_contact_timestamp_seconds", "The fleet's last answer.", [("", contact_s)])
+            text = "Whether the fleet has rows that the journal lacks."
+            gauge("sco_fleet_ahead", text, [("", bool(self._agent.behind))])
         devices = [(f'{{kind="{one.kind}",state="{one.state}"}}', 1) for one in health.devices]
         gauge("sco_device", "State of each device.", devices)
         gauge("sco_http_connections", "Connections of clients.", [("", self._server.connected)])

@@ -17,6 +17,7 @@ PACKAGES = {
     "sco_drivers": ROOT / "drivers",
     "sco_payment": ROOT / "payment",
     "sco_service": ROOT / "service",
+    "sco_fleet": ROOT / "fleet",
     "sco_sim": ROOT / "sim",
     "sco_hwtest": ROOT / "hwtest",
 }

@@ -19,7 +19,7 @@ from sco_payment.settings_reader import SettingsError, settings_from_mapping
 from sco_sim.local import free_port
 from tests.docs.docpages import BUILT, REASONS, ROOT, Block, Page, Sandbox, blocks, pages
 
-SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main"}
+SCRIPTS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main", "sco-fleet": "sco_fleet.cli.main"}
 PAGES = pages()
 ONE_IN = 3
 """At most this share of the blocks may be left unrun."""

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 
 from sco_fleet import embedded
+from sco_fleet.app import create_app
 from sco_fleet.database import migrate
+from sco_fleet.pool import open_pool
+from tests.fleet.kit import Fleet, listening
 
 _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Server]:
+def postgres() -> Iterator[embedded.Server]:
     """A server for all tests of this worker. Tests that stop or crash one start their own."""
     if embedded.programs() is None:
         pytest.skip("needs PostgreSQL: apt-get install postgresql")
-    with embedded.running(tmp_path_factory.mktemp("postgres")) as server:
+    with embedded.temporary() as server:
         with psycopg.connect(server.url(), autocommit=True) as db:
             db.execute("CREATE DATABASE template_fleet")
         migrate(server.url("template_fleet"))
@@ -27,10 +30,29 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Serv
 
 
 @pytest.fixture
-def database(postgres: embedded.Server) -> Iterator[str]:
-    """The URL of an empty database with the present tables."""
-    name = f"fleet_{next(_NUMBERS)}"
+def new_database(postgres: embedded.Server) -> Iterator[Callable[[], str]]:
+    """Makes an empty database with the present tables at each call; returns its URL."""
+    names = []
     with psycopg.connect(postgres.url(), autocommit=True) as db:
-        db.execute(f"CREATE DATABASE {name} TEMPLATE template_fleet")  # type: ignore[call-overload]
-        yield postgres.url(name)
-        db.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+
+        def make() -> str:
+            names.append(f"fleet_{next(_NUMBERS)}")
+            db.execute(f"CREATE DATABASE {names[-1]} TEMPLATE template_fleet")  # type: ignore[call-overload]
+            return postgres.url(names[-1])
+
+        yield make
+        for name in names:
+            db.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def database(new_database: Callable[[], str]) -> str:
+    """The URL of an empty database with the present tables."""
+    return new_database()
+
+
+@pytest.fixture
+def fleet(database: str) -> Iterator[Fleet]:
+    """The server over an empty database, at a socket."""
+    with listening(create_app(open_pool(database, most=4))) as url:
+        yield Fleet(url, database)

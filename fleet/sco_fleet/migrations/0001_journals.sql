@@ -5,7 +5,8 @@ CREATE TABLE lanes (
     lane_id text PRIMARY KEY,               -- PosID
     shop text NOT NULL,
     profile text NOT NULL DEFAULT '',       -- name of a settings layer for lanes of one kind
-    token_hash bytea UNIQUE,                -- SHA-256 of the lane's token; NULL: it may not send
+    token_hash bytea,                       -- SHA-256 of the lane's token; NULL: it may not send
+    next_token_hash bytea,                  -- of the one that replaces it when the lane first uses it
     disabled boolean NOT NULL DEFAULT false,
     added_at timestamptz NOT NULL DEFAULT now(),
     last_seen_at timestamptz,
@@ -24,6 +25,9 @@ CREATE TABLE journals (
     last_stored_at timestamptz NOT NULL DEFAULT now(),
     head_seq bigint NOT NULL DEFAULT 0,
     head_hash text NOT NULL DEFAULT repeat('0', 64),
+    base_seq bigint NOT NULL DEFAULT 0,     -- the rows up to here were never sent: they are in an archive, or lost
+    projected_seq bigint NOT NULL DEFAULT 0,-- attempts and cases are up to date to this row
+    forked_at timestamptz,                  -- when a row came that is not the stored one
     PRIMARY KEY (lane_id, epoch)
 );
 
@@ -37,9 +41,10 @@ CREATE TABLE records (
     kind text NOT NULL,
     version integer NOT NULL,
     acquirer text NOT NULL,
-    body text NOT NULL,                     -- as it was hashed
+    body text,                              -- as it was hashed; NULL: erased, see `sco-fleet erase`
     prev_hash text NOT NULL,
     hash text NOT NULL,
+    written_by text,                        -- the row's own lane id (PosID) where it is not lane_id
     received_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (lane_id, epoch, seq, at_ms)
 ) PARTITION BY RANGE (at_ms);
@@ -73,7 +78,7 @@ CREATE INDEX attempts_by_time ON attempts (begun_at_ms);
 CREATE TABLE cases (
     lane_id text NOT NULL,
     epoch text NOT NULL,
-    number integer NOT NULL,
+    number bigint NOT NULL,
     attempt text NOT NULL,
     opened_at_ms bigint NOT NULL,
     reason text NOT NULL,
@@ -87,10 +92,10 @@ CREATE INDEX cases_open ON cases (opened_at_ms) WHERE closed_at_ms IS NULL;
 
 -- Decisions on cases that the office made; the lane journals them.
 CREATE TABLE decisions (
-    id uuid PRIMARY KEY,
+    id uuid NOT NULL,
     lane_id text NOT NULL,
     epoch text NOT NULL,
-    number integer NOT NULL,
+    number bigint NOT NULL,
     phase text NOT NULL,                    -- where the payment was when it was made
     operator text NOT NULL,
     resolution text NOT NULL,
@@ -98,13 +103,14 @@ CREATE TABLE decisions (
     made_by text NOT NULL,                  -- the office's user
     status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'applied', 'refused')),
     answer text NOT NULL DEFAULT '',
-    answered_at timestamptz
+    answered_at timestamptz,
+    PRIMARY KEY (lane_id, id)
 );
 CREATE UNIQUE INDEX decisions_waiting ON decisions (lane_id, epoch, number) WHERE status = 'waiting';
 
 -- What the office must see that is no case of a lane.
 CREATE TABLE alarms (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint GENERATED ALWAYS AS IDENTITY,
     lane_id text NOT NULL,
     kind text NOT NULL,                     -- journal_rolled_back, two_lanes_one_id, broken_chain, clock_off, ...
     detail text NOT NULL,
@@ -112,6 +118,7 @@ CREATE TABLE alarms (
     last_at timestamptz NOT NULL DEFAULT now(),
     times integer NOT NULL DEFAULT 1,
     seen_by text,
-    seen_at timestamptz
+    seen_at timestamptz,
+    PRIMARY KEY (lane_id, id)
 );
-CREATE UNIQUE INDEX alarms_open ON alarms (lane_id, kind, md5(detail)) WHERE seen_at IS NULL;
+CREATE UNIQUE INDEX alarms_open ON alarms (lane_id, kind) WHERE seen_at IS NULL;

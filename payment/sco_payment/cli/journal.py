@@ -11,6 +11,7 @@ import click
 
 from sco_payment.cli.exit_status import ExitStatus
 from sco_payment.cli.output import fail, load_settings_or_exit, settings_option
+from sco_payment.fleet.anchor import compare_with_fleet
 from sco_payment.journal import Journal, JournalBusy, JournalError, WrongAnchor
 from sco_payment.journal.archive import Cut, start_of
 from sco_payment.journal.opening import open_journal, salvage_journal
@@ -30,13 +31,18 @@ def verify(archive: Path | None, settings_file: str | None, anchor: str | None) 
     """Check that no row of the journal, or of ARCHIVE, was changed, lost or cut off. Exit status 1 if one was.
 
     Someone who can write the file can also replace it by an old copy or write a new one: only an anchor detects that.
+    The journal of a lane in a fleet is compared with what the fleet has of it, too.
     """
     if (archive is None) == (settings_file is None):
         fail("what is to be checked? --settings FILE for the lane's journal, or the path of an archive")
-    path = archive or load_settings_or_exit(settings_file or "", token=False).journal.path
+    settings = None if settings_file is None else load_settings_or_exit(settings_file, token=False)
     try:
-        with Journal(path, read_only=True) as opened:
+        with Journal(archive or settings.journal.path, read_only=True) as opened:  # type: ignore[union-attr]
             problems = opened.verify(anchor)
+            remarks: list[str] = []
+            if settings is not None and settings.fleet.url:
+                found, remarks = compare_with_fleet(settings, opened)
+                problems += found
             count, head, (last_row, file) = opened.count(), opened.head(), opened.archived()
     except (JournalError, WrongAnchor) as error:
         fail(str(error))
@@ -47,6 +53,8 @@ def verify(archive: Path | None, settings_file: str | None, anchor: str | None) 
     click.echo(f"{count} rows, all in order")
     if file:
         click.echo(f"the chain begins after row {last_row}, the last one of {file}")
+    for remark in remarks:
+        click.echo(remark)
     if head:
         click.echo(f"anchor {head}")
 

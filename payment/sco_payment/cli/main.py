@@ -21,6 +21,7 @@ _COMMANDS = {
     "journal": LazyCommand(
         "sco_payment.cli.journal", "journal", "Verify the lane's journal, archive its closed years."
     ),
+    "ship": LazyCommand("sco_payment.cli.ship", "ship", "Send the lane's journal to its fleet."),
     "demo": LazyCommand("sco_sim.cli", "demo", "Simulate a whole payment.", "simulator"),
     "simulate": LazyCommand("sco_sim.cli", "simulate", "Run a simulated PayMaster.", "simulator"),
 }

@@ -130,24 +130,25 @@ def discard_output(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def load_settings_or_exit(path: str, *, token: bool = True) -> Settings:
+def load_settings_or_exit(path: str, *, token: bool = True, from_fleet: Mapping[str, Any] | None = None) -> Settings:
     """Load the settings file, or print every problem and exit.
 
     Args:
         path: the settings file.
         token: whether PayMaster's token is required: not for a command that sends nothing.
+        from_fleet: what the fleet sets, instead of what is in force.
     """
     if token:
-        _keep_memory_private()
+        keep_memory_private()
     try:
-        return load_settings(path, token=token)
+        return load_settings(path, token=token, from_fleet=from_fleet)
     except SettingsError as error:
         journal = "" if error.settings is None else error.settings.journal.path
         machine = [f"journal.path: {problem}" for problem in location.problems(Path(journal))] if journal else []
         fail("\n  - ".join([f"{error.source} cannot be used:", *error.problems, *machine]))
 
 
-def _keep_memory_private() -> None:
+def keep_memory_private() -> None:
     """Let no core dump of this process, which will hold the token, be written."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

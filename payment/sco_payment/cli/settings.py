@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import re
 import sys
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -17,7 +21,11 @@ from sco_payment.cli.output import fail, load_settings_or_exit
 from sco_payment.journal import location
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import DeviceSettings, Settings
+from sco_payment.settings_reader import SettingsError, fleet_folder, load_settings, read_table
 from sco_payment.settings_reader import reference as reference_rows
+
+if TYPE_CHECKING:
+    from sco_payment.fleet.bundle import Bundle
 
 _BASE_URL = re.compile('base_url = ".*"')
 _DYNAMIC_PLATE = ('plate = "dynamic"', 'nfc = "pn532:')
@@ -32,9 +40,14 @@ def settings() -> None:
 @settings.command()
 @click.argument("settings_file", type=click.Path(dir_okay=False))
 @click.option("--devices", is_flag=True, help="Open and close each device too. Not while the lane is running.")
-def check(settings_file: str, devices: bool) -> None:
-    """Check SETTINGS_FILE and list every problem. Sends nothing to PayMaster. Exit status 2 if there is a problem."""
-    loaded = load_settings_or_exit(settings_file)
+@click.option("--bundle", type=click.File("rb"), help="Check with these settings from the fleet; - is stdin.")
+def check(settings_file: str, devices: bool, bundle: BinaryIO | None) -> None:
+    """Check SETTINGS_FILE and list every problem. Sends nothing to PayMaster. Exit status 2 if there is a problem.
+
+    What the fleet has given to the lane is part of its settings; a bundle that this lane may not take is a problem.
+    """
+    from_fleet = None if bundle is None else _verified(settings_file, bundle.read())
+    loaded = load_settings_or_exit(settings_file, from_fleet=from_fleet)
     problems = _machine_problems(loaded) + (_device_problems(loaded.devices) if devices else [])
     if problems:
         fail("\n  - ".join([f"{settings_file} is valid, but not on this machine:", *problems]))
@@ -43,9 +56,45 @@ def check(settings_file: str, devices: bool) -> None:
     places += ["on the customer display"] if loaded.devices.display else []
     words = ("printed on the receipt tape", " and ".join(places), f"{display.plate} plate or tag")[display.mode]
     click.echo(f"{settings_file} is valid: lane {loaded.lane.pos_id}, display mode {display.mode} ({words})")
+    in_force = _in_force(settings_file)
+    if bundle is None and in_force is not None:
+        made_of = ", ".join(f"{layer} {version}" for layer, version in in_force.layers.items())
+        click.echo(f"with version {in_force.version} of the fleet's settings: {made_of}")
     warning = location.warning(Path(loaded.journal.path))
     if warning is not None:
         click.echo(f"note: journal.path: {warning}", err=True)
+
+
+def _verified(settings_file: str, text: bytes) -> Mapping[str, Any]:
+    """What a bundle sets, or exit with the reason why this lane may not take it."""
+    bundles = importlib.import_module("sco_payment.fleet.bundle")
+    try:
+        try:
+            own = load_settings(settings_file, token=False, from_fleet={})
+        except SettingsError as error:  # the lane's own file need not be complete without the fleet's
+            if error.settings is None:
+                raise
+            own = error.settings
+        before = _in_force(settings_file)
+        found = bundles.verified(
+            text.decode("utf-8", "replace"),
+            keys=own.fleet.settings_key,
+            lane=own.lane.pos_id,
+            in_force=0 if before is None else before.version,
+        )
+    except ValueError as error:
+        fail(str(error))
+    settings: Mapping[str, Any] = found.settings
+    return settings
+
+
+def _in_force(settings_file: str) -> Bundle | None:
+    """What the fleet has given to the lane; None for nothing. Raises ValueError."""
+    folder = fleet_folder(settings_file, read_table(settings_file), os.environ)
+    if folder is None:
+        return None
+    bundle: Bundle | None = importlib.import_module("sco_payment.fleet.settings_store").Store(folder).in_force()
+    return bundle
 
 
 def _machine_problems(settings: Settings) -> list[str]:

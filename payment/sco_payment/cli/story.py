@@ -310,6 +310,8 @@ def _note(text: str, words: StoryWords) -> str:
             return words.cancellations.get(_CANCELLATIONS.get(name, name), text)
         if event:
             return words.events[event].format(**data)
+        if data["status"] not in words.statuses:
+            continue
         amount = data["amount"] + data["sign"].replace("RUB", "₽")
         sentence = words.statuses[data["status"]].format(amount=amount, acquirer_status=data["acquirer_status"])
         return sentence + words.not_proved if "names no attempt" in text else sentence

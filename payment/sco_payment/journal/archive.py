@@ -162,6 +162,7 @@ def _fill(db: sqlite3.Connection, cut: Cut) -> None:
         return re.sub(r"(CREATE (?:TABLE|TRIGGER|INDEX)|INSERT INTO) ", r"\1 archive.", statements)
 
     db.executescript(f"BEGIN;{attached(schema.TABLES)}PRAGMA archive.user_version={schema.VERSION};")
+    db.execute("UPDATE archive.identity SET journal_id = (SELECT journal_id FROM main.identity)")
     db.execute("INSERT INTO archive.head VALUES (1, ?, ?)", (cut.last_row, cut.last_hash))
     db.execute("INSERT INTO archive.records SELECT * FROM main.records WHERE seq <= ? ORDER BY seq", (cut.last_row,))
     for index in attached(schema.INDEXES).split(";"):  # at once: a row at a time would be far slower

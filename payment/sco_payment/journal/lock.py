@@ -25,6 +25,8 @@ UNIT_STATE = Path("/var/lib/sco")
 """What STATE_DIRECTORY is for the unit that is shipped: a command by hand does not get that variable."""
 SALVAGED = ".salvaged"
 """Ends the name of the journal that salvage makes, until it takes the damaged one's place."""
+ACKNOWLEDGED = ".acknowledged"
+"""Ends the name of the file with the last row that the fleet has: see `acknowledged`."""
 _LONGEST = 512
 """Bytes of a lock or an anchor."""
 
@@ -111,8 +113,8 @@ class Anchors:
         self._files: dict[Path, int] = {}
 
     def traces(self) -> list[Path]:
-        """What is left of an earlier journal: its anchors, SQLite's log, and what an interrupted salvage has made."""
-        beside = [self._journal.with_name(self._journal.name + suffix) for suffix in ("-wal", SALVAGED)]
+        """What is left of an earlier journal: its anchors, SQLite's log, and what a salvage or a fleet has left."""
+        beside = [self._journal.with_name(self._journal.name + suffix) for suffix in ("-wal", SALVAGED, ACKNOWLEDGED)]
         return [path for path in (*self.paths, *beside) if os.path.exists(path)]  # noqa: PTH110 - False, never an error
 
     def check_lost(self) -> None:
@@ -137,14 +139,14 @@ class Anchors:
             return 0, ""
         anchor, _, check = text.strip().partition(" ")
         seq, _, digest = anchor.partition(":")
-        if check != _sum(anchor) or not seq.isdigit():
+        if check != checksum(anchor) or not seq.isdigit():
             return 0, ""  # cut by a power loss
         return int(seq), digest
 
     def remember(self, seq: int, digest: str) -> None:
         """The journal's last row is this one, on disk. What cannot be written is left out: see `newest`."""
         anchor = f"{seq}:{digest}"
-        data = f"{anchor} {_sum(anchor)}".ljust(128).encode() + b"\n"
+        data = f"{anchor} {checksum(anchor)}".ljust(128).encode() + b"\n"
         for path in self.paths:
             try:
                 if path not in self._files:
@@ -169,7 +171,8 @@ class Anchors:
         self._files.clear()
 
 
-def _sum(anchor: str) -> str:
+def checksum(anchor: str) -> str:
+    """By which an anchor that a power loss has cut is told from a whole one."""
     return hashlib.sha256(anchor.encode()).hexdigest()[:16]
 
 

@@ -103,7 +103,7 @@ def pending(journal: Path) -> dict[int, Resolution]:
     return {decision.number: decision for _, decision in _pending_files(journal) if decision is not None}
 
 
-_NEWS = tuple(codec.PHASES[phase] for phase in (Phase.PAID_LATE, Phase.OVERDUE, Phase.UNSETTLED))
+NEWS = tuple(codec.PHASES[phase] for phase in (Phase.PAID_LATE, Phase.OVERDUE, Phase.UNSETTLED))
 """What a payment has become when an earlier decision on its case no longer holds."""
 
 
@@ -131,7 +131,7 @@ def apply_pending(journal: Journal) -> None:
             continue
         try:
             phase = journal.case(decision.number).phase
-            if phase != decision.phase and phase in _NEWS:
+            if phase != decision.phase and phase in NEWS:
                 log.error(
                     "case %d stays open: its payment was %s, and is %s now", decision.number, decision.phase, phase
                 )

@@ -7,6 +7,9 @@ rows cut off at the end are noticed. `attempts` and `cases` are derived from `re
 which is in the archive `base_file`; a journal that was never archived starts after row 0. Rows up to `base_seq` that
 are here as well belong to attempts that were not closed then. `last_case` is the highest number of an archived case.
 `archived` is what the lane must remember of the attempts that it gave away.
+
+`identity` has the journal's id, which is random: a journal that is begun or salvaged has a new one, an archive has that
+of the journal it was taken from, and so has a copy.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Any, NamedTuple
 from sco_payment.journal.codec import GENESIS
 from sco_payment.journal.errors import JournalDamaged, JournalError, JournalTooNew
 
-VERSION = 2
+VERSION = 3
 _SEGMENT = """
 CREATE TABLE segment (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -38,7 +41,11 @@ CREATE TABLE archived (
     PRIMARY KEY (order_no, attempt)
 ) STRICT, WITHOUT ROWID;
 """
-MIGRATIONS: dict[int, str] = {1: _SEGMENT}
+_IDENTITY = """
+CREATE TABLE identity (one INTEGER PRIMARY KEY CHECK (one = 1), journal_id TEXT NOT NULL) STRICT;
+INSERT INTO identity VALUES (1, lower(hex(randomblob(16))));
+"""
+MIGRATIONS: dict[int, str] = {1: _SEGMENT, 2: _IDENTITY}
 """Schema version -> the statements that turn it into the next one. They run in one transaction."""
 NEVER_DELETED = (
     "CREATE TRIGGER records_are_never_deleted BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'append-only'); END;"
@@ -77,6 +84,7 @@ CREATE TABLE cases (
     resolution TEXT
 ) STRICT;
 {_SEGMENT}
+{_IDENTITY}
 """
 INDEXES = """
 CREATE INDEX records_by_attempt ON records (attempt, seq);
@@ -102,6 +110,13 @@ def segment(query: Callable[..., Iterable[tuple[Any, ...]]]) -> Segment:
         return Segment(*_FRESH)
     rows = [*query("SELECT sealed, base_seq, base_hash, base_file, last_case FROM segment")]
     return Segment(*(rows[0] if rows else _FRESH))
+
+
+def journal_id(query: Callable[..., Iterable[tuple[Any, ...]]]) -> str:
+    """The id of the journal that `query` reads; empty for a file of an older release that is only read."""
+    if not [*query("SELECT 1 FROM sqlite_master WHERE name = 'identity'")]:
+        return ""
+    return "".join(str(row[0]) for row in query("SELECT journal_id FROM identity"))
 
 
 def bring_up_to_date(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:

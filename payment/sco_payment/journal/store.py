@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, overload
 
 from sco_payment.attempt import CaseReason, Effect, Event, NoteCase, OpenCase, Phase, State, needs_recovery
-from sco_payment.journal import archive, codec, integrity, location, lock, salvage, schema, verify
+from sco_payment.journal import acknowledged, archive, codec, integrity, location, lock, salvage, schema, verify
 from sco_payment.journal.errors import (
     JournalDamaged,
     JournalError,
@@ -46,6 +46,7 @@ class Journal:
         read_only: only read; another process may write meanwhile.
         anchor: a second place that remembers the last row, best on another disk: see `lock`; None for none.
         new: begin a journal where an earlier one was lost.
+        cache_kib: how much of the file SQLite may keep in memory; None for its own default.
 
     Raises:
         JournalError: see `errors`. ValueError: no lane id or acquirer for writing.
@@ -66,7 +67,7 @@ class Journal:
         new: bool = ...,
     ) -> None: ...
     @overload
-    def __init__(self, path: str | Path, *, read_only: Literal[True]) -> None: ...
+    def __init__(self, path: str | Path, *, read_only: Literal[True], cache_kib: int | None = ...) -> None: ...
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class Journal:
         read_only: bool = False,
         anchor: Path | None = None,
         new: bool = False,
+        cache_kib: int | None = None,
     ) -> None:
         if not read_only and not (lane_id and acquirer):
             raise ValueError("lane_id and acquirer are needed for writing: they are in each record")
@@ -99,6 +101,8 @@ class Journal:
             if not read_only:
                 self._check_traces(new)
             self._db = self._open(read_only)
+            if cache_kib is not None:
+                self._db.execute(f"PRAGMA cache_size=-{cache_kib}")
             if not read_only:
                 self._check_contents()
                 self.announce("")
@@ -134,6 +138,12 @@ class Journal:
         if seq > last:
             raise JournalLost(
                 f"{self.path}: it ends at row {last}, but row {seq} was written, says {place}: an older copy is in its "
+                f"place, or its disk lost what it had confirmed; find the newer file, or {_SALVAGE}"
+            )
+        fleet = acknowledged.read(self.path)
+        if fleet.seq > last and fleet.epoch == self.id():
+            raise JournalLost(
+                f"{self.path}: it ends at row {last}, but the fleet has its row {fleet.seq}: an older copy is in its "
                 f"place, or its disk lost what it had confirmed; find the newer file, or {_SALVAGE}"
             )
         rows = self._all("SELECT hash FROM records WHERE seq = ?", seq)
@@ -403,6 +413,33 @@ class Journal:
             )
         return [_record(row) for row in rows]
 
+    def id(self) -> str:
+        """The journal's own random id; empty for a file of an older release that is only read."""
+        return schema.journal_id(self._all)
+
+    def raw_rows(self, after: int, *, limit: int, max_bytes: int) -> list[RawRow]:
+        """The rows that follow row `after` as they are in the file, at most `limit` of them.
+
+        They end before the bodies come to `max_bytes`, but there is always one.
+
+        Raises:
+            RowsArchived: the next row is in an archive. JournalError: they cannot be read.
+        """
+        found: list[RawRow] = []
+        size = 0
+        with self._snapshot():
+            last_row, file = self.archived()
+            if after < last_row:
+                raise RowsArchived(
+                    f"{self.path}: rows up to {last_row} are in archives, at the latest {file}", last_row
+                )
+            for row in self._each(_RAW + " WHERE seq > ? ORDER BY seq LIMIT ?", after, limit):
+                size += len(row[7])
+                if found and size > max_bytes:
+                    break
+                found.append(row)
+        return found
+
     def timeline(self, key: str) -> list[Record]:
         """All records of an attempt, in order: the evidence of a case.
 
@@ -511,10 +548,26 @@ class Journal:
                 found = integrity.problems(self._db)
             return found or verify.problems(self._each, anchored)
 
+    def lacks(self, seq: int, digest: str) -> str | None:
+        """Why row `seq` with that hash is not in this journal; None where it is, or where an archive has it."""
+        rows = self._all("SELECT hash FROM records WHERE seq = ?", _fitting(seq))
+        base_seq, base_hash = self.base()
+        stored = rows[0][0] if rows else base_hash if seq == base_seq else None
+        if stored == digest or (stored is None and seq < base_seq):
+            return None
+        if stored is not None:
+            return f"row {seq} is not the row that was written: the journal was rewritten, or is another copy"
+        return f"row {seq} is missing: rows were cut off, or an old copy was put back"
+
     def archived(self) -> tuple[int, str]:
         """The last row that an archive took out of this journal, and that archive's name; 0 and "" for none."""
         part = schema.segment(self._all)
         return part.base_seq, part.base_file
+
+    def base(self) -> tuple[int, str]:
+        """The last row before those that this file holds, and its hash; 0 and 64 zeros where it holds all."""
+        part = schema.segment(self._all)
+        return part.base_seq, part.base_hash
 
     # --- archives --------------------------------------------------------------------------------------------
 
@@ -629,6 +682,9 @@ def _fitting(number: int) -> int | None:
     return number if abs(number) < 2**63 else None
 
 
+RawRow = tuple[int, int, str, str, int, str, str, str, str, str]
+"""seq, at_ms, attempt, kind, version, lane_id, acquirer, body (JSON text), prev_hash, hash."""
+_RAW = "SELECT seq, at_ms, attempt, kind, version, lane_id, acquirer, body, prev_hash, hash FROM records"
 _RECORDS = "SELECT seq, at_ms, attempt, kind, version, lane_id, acquirer, body, hash FROM records"
 _ATTEMPTS = "SELECT version, state FROM attempts ORDER BY rowid"
 _OPEN = (

@@ -240,13 +240,10 @@ class PayMasterAcquirer:
 
     def status_of(self, word: str) -> PaymentStatus:
         """What PayMaster's status word means. An unknown word is logged as an error and is never final."""
-        state = self._states.get(word)
-        if state is None and word == _REFUNDED:
-            return PaymentStatus.REFUNDED
-        if state is None:
+        status = meaning_of(word, self._states)
+        if status is PaymentStatus.UNKNOWN:
             log.error("PayMaster sent the unknown status %r, which counts as not final: set paymaster.states", word)
-            return PaymentStatus.UNKNOWN
-        return {PAID_STATE: PaymentStatus.PAID, CLOSED_STATE: PaymentStatus.CLOSED}.get(state, PaymentStatus.OPEN)
+        return status
 
     def _is_unwanted_test(self, payment: Payment) -> bool:
         """Whether it is a test payment on a lane that takes real money: no customer sees its link."""
@@ -301,6 +298,14 @@ class PayMasterAcquirer:
                 ahead = 0.0
             self._expires = plan.key, _utc(plan.expires_at_ms) + timedelta(seconds=round(ahead))
         return self._expires[1]
+
+
+def meaning_of(word: str, states: Mapping[str, int] = STATES) -> PaymentStatus:
+    """What PayMaster's status word means by a table of order states; UNKNOWN for a word that is not in it."""
+    state = states.get(word)
+    if state is None:
+        return PaymentStatus.REFUNDED if word == _REFUNDED else PaymentStatus.UNKNOWN
+    return {PAID_STATE: PaymentStatus.PAID, CLOSED_STATE: PaymentStatus.CLOSED}.get(state, PaymentStatus.OPEN)
 
 
 def _is_of(payment: Payment, plan: Plan) -> bool:

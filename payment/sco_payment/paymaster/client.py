@@ -43,6 +43,7 @@ from urllib3.exceptions import (
 from sco_payment.paymaster import wire
 from sco_payment.paymaster.errors import (
     BadRequest,
+    ListTooLong,
     NoAnswer,
     NotAuthorised,
     NotSent,
@@ -194,7 +195,8 @@ class PayMaster:
         With `order_no`, items of other orders that cannot be read are skipped.
 
         Raises:
-            PayMasterError: a page failed, or all of them took more than `MAX_LIST_S`; a list is never cut short.
+            PayMasterError: a page failed; ListTooLong where there are more than `MAX_PAGES`, or all of them took more
+                than `MAX_LIST_S`. A list is never cut short.
         """
         query = {"merchantId": self._merchant_id, "start": wire.to_wire_time(start), "end": wire.to_wire_time(end)}
         found: list[Payment] = []
@@ -202,7 +204,7 @@ class PayMaster:
         until = time.monotonic() + MAX_LIST_S
         for _ in range(MAX_PAGES):
             if time.monotonic() > until:
-                raise NoAnswer(f"PayMaster's list took more than {MAX_LIST_S:.0f} s and has further pages")
+                raise ListTooLong(f"PayMaster's list took more than {MAX_LIST_S:.0f} s and has further pages")
             page, cursor = self._call(
                 "GET", "/payments?" + urlencode(query), lambda body: wire.parse_page(body, order_no)
             )
@@ -213,7 +215,7 @@ class PayMaster:
                 raise NoAnswer(f"PayMaster's list repeats at cursor {cursor!r}")
             seen.add(cursor)
             query["cursor"] = cursor
-        raise NoAnswer(f"PayMaster's list has more than {MAX_PAGES} pages")
+        raise ListTooLong(f"PayMaster's list has more than {MAX_PAGES} pages")
 
     def create_sticker(self, *, description: str, purpose: str = "", cashlink: bool = True) -> Sticker:
         """`POST /stickers`: a static QR; with `cashlink`, one that takes the amount of the payment that arms it."""
@@ -372,7 +374,9 @@ class PayMaster:
         summary = token.hide(failure.message or failure.code) or f"HTTP {status}"
         text = _readable("; ".join([summary, *errors]))
         if status == 429:
-            return TooManyRequests(text, wait_s=_wait(headers.get("Retry-After")), code=failure.code, errors=errors)
+            return TooManyRequests(
+                text, wait_s=retry_after_s(headers.get("Retry-After")), code=failure.code, errors=errors
+            )
         kind: type[PayMasterError]
         if status in (401, 403) or failure.code in _NOT_AUTHORISED:
             kind = NotAuthorised
@@ -517,7 +521,7 @@ def _http_date(text: str | None) -> datetime | None:
     return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def _wait(text: str | None) -> float | None:
+def retry_after_s(text: str | None) -> float | None:
     """Retry-After: seconds, or a date; at most an hour, whatever a broken proxy writes."""
     text = (text or "").strip()
     if not text:

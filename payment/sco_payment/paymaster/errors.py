@@ -5,6 +5,7 @@
     PayMasterError
     ├── NotSent           the request certainly did not reach PayMaster: it has no effect
     ├── NoAnswer          it was sent and no usable answer came: it may have taken effect
+    │   └── ListTooLong   a list has more pages than are read: ask for a shorter time
     ├── RequestRefused    PayMaster understood the request and refused it
     ├── BadRequest        our request is wrong
     ├── NotAuthorised     the token is not accepted
@@ -41,6 +42,10 @@ class NotSent(PayMasterError):
 
 class NoAnswer(PayMasterError):
     """The request was sent, or may have been, and no usable answer came: it may have taken effect."""
+
+
+class ListTooLong(NoAnswer):
+    """A list has more pages than are read, or they took too long: ask for a shorter time."""
 
 
 class RequestRefused(PayMasterError):

@@ -95,13 +95,15 @@ def test_power_loss_and_a_failing_disk_in_the_middle_lose_nothing(older: Path, t
     assert failing.points > 10
 
 
-def test_the_journal_of_the_first_schema_is_migrated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, schema.VERSION))
+def test_the_journal_of_an_earlier_schema_is_migrated(tmp_path: Path, version: int) -> None:
     older = tmp_path / "older"
     older.mkdir()
-    shutil.copy(Path(__file__).parents[2] / "corpora" / "journal" / "version-1.db", older / "j")
+    shutil.copy(Path(__file__).parents[2] / "corpora" / "journal" / f"version-{version}.db", older / "j")
     with Journal(older / "j", read_only=True) as journal:
         assert journal.verify() == []
-        assert journal._all("PRAGMA user_version") == [(1,)]
+        assert journal._all("PRAGMA user_version") == [(version,)]
+        assert journal.id() == ""
         assert journal.archived() == (0, "")
         records, fingerprint = journal.records(), print_of(journal)
     begun = tmp_path / "begun"
@@ -117,6 +119,7 @@ def test_the_journal_of_the_first_schema_is_migrated(tmp_path: Path) -> None:
         assert report.points > 5
     with opened(older / "j") as journal:
         assert journal._all("PRAGMA user_version") == [(schema.VERSION,)]
+        assert len(journal.id()) == 32
         assert journal.records() == records
         assert journal.archived_payment("A-0") is None
         assert journal.verify() == []

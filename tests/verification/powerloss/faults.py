@@ -21,7 +21,11 @@ def _ignores_syncs(original: Any) -> Any:
 
 
 FAULTS = (
-    SeededFault("synchronous off", frozenset({LOST}), (_instead("PRAGMA synchronous=FULL", "PRAGMA synchronous=OFF"),)),
+    SeededFault(
+        "synchronous off",
+        frozenset({LOST, "it does not open"}),
+        (_instead("PRAGMA synchronous=FULL", "PRAGMA synchronous=OFF"),),
+    ),
     SeededFault(
         "synchronous normal", frozenset({LOST}), (_instead("PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL"),)
     ),

@@ -1,0 +1,80 @@
+"""`sco-fleet reconcile`: a day's payments at the acquirer against the lanes' journals."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+
+from sco_drivers.plain import one_line
+from sco_fleet import reconcile as reconciliation
+from sco_fleet.cli.database import database_option, errors
+from sco_fleet.cli.office import office_option
+from sco_fleet.office.settings import OfficeSettings
+from sco_fleet.office.words import word
+from sco_payment.cli.exit_status import ExitStatus
+
+
+@click.command()
+@database_option
+@office_option
+@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]))
+@click.option(
+    "--file", type=click.Path(exists=True, dir_okay=False), help="A registry file instead of PayMaster's list."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def reconcile(url: str, office: OfficeSettings, day: datetime, file: str | None, as_json: bool) -> None:
+    """Compare the acquirer's payments of DAY (e.g. 2026-11-29) with the lanes' journals.
+
+    The office's page shows every difference.
+
+    \b
+    Exit status:
+      0  no difference
+      1  there are differences
+      2  wrong usage, settings or file
+      4  the acquirer's list is not whole: what is missing is not known
+    """
+    chosen = reconciliation.Day(date(day.year, day.month, day.day), office.zone)
+    if chosen.start > datetime.now(office.zone):
+        raise click.BadParameter("this day has not come yet")
+    source: reconciliation.Source
+    try:
+        if file is None:
+            source = reconciliation.open_list(office.paymaster)
+        else:
+            registry = reconciliation.RegistryFile(
+                Path(file).name, Path(file).read_bytes(), office.zone, states=office.paymaster.states
+            )
+            registry.check_day(chosen)
+            source = registry
+    except reconciliation.RegistryError as error:
+        raise click.UsageError("\n  - ".join([f"{file} cannot be used:", *error.problems])) from None
+    except (OSError, ValueError) as error:
+        raise click.UsageError(str(error)) from None
+    with errors():
+        try:
+            found = reconciliation.reconcile(url, chosen, source, f"command line: {getpass.getuser()}")
+        except reconciliation.AlreadyRunning as error:
+            raise click.ClickException(str(error)) from None
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"reconciliation": found.number, "whole": found.whole, "problem": found.problem, "kinds": found.kinds},
+                ensure_ascii=False,
+            )
+        )
+    else:
+        for kind, times in sorted(found.kinds.items()):
+            click.echo(f"{kind}\t{times}")
+        if not found.whole:
+            click.echo(
+                one_line(f"the acquirer's list is not whole: {word('en', 'run_problems', found.problem)}"), err=True
+            )
+        elif not found.kinds:
+            click.echo("no difference")
+    sys.exit(ExitStatus.UNKNOWN if not found.whole else ExitStatus.PROBLEM if found.kinds else ExitStatus.OK)

@@ -1,0 +1,1 @@
+"""`sco-fleet settings roll-out`: begin, watch and lead a roll-out."""

@@ -1,0 +1,84 @@
+"""Decisions on cases that were made in the office: they go to the lane, which journals them or has a reason not to."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from sco_payment.fleet.outbox import Outbox
+from sco_payment.journal import Case, NoSuchCase, resolutions
+from sco_payment.journal.resolutions import NEWS, Resolution
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+_LONGEST = 4_000
+"""Characters of name and reason together: a longer decision could not be read where it waits."""
+
+
+def handle(outbox: Outbox, epoch: str, decisions: object) -> list[Json]:
+    """Pass decisions on to whoever writes the journal; returns the answers to those whose end is known.
+
+    The server sends a decision until it is answered. So nothing is remembered here: what became of one is in the
+    journal, or in the decisions that wait for the lane.
+
+    Args:
+        outbox: of the journal.
+        epoch: the journal's id.
+        decisions: as the server sent them.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    answers = []
+    for decision in decisions if isinstance(decisions, list) else ():
+        try:
+            number = decision["id"]
+            answer = _answer(outbox, epoch, decision)
+        except (KeyError, TypeError, ValueError) as error:
+            log.error("the fleet sent no decision on a case: %r", error)
+            continue
+        if answer is not None:
+            status, reason = answer
+            answers.append({"id": number, "status": status, "reason": reason})
+    return answers
+
+
+def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
+    """Status and reason; None while the decision waits for the lane."""
+    decision = Resolution(
+        int(data["case"]), str(data["operator"]), str(data["resolution"]), int(data["at_ms"]), str(data["phase"])
+    )
+    if len(decision.operator) + len(decision.resolution) > _LONGEST:
+        return "refused", f"name and reason are longer than {_LONGEST} characters"
+    if data["epoch"] != epoch:
+        return "refused", "the lane has another journal now: see the case in that one"
+    try:
+        case = outbox.journal.case(decision.number)
+    except NoSuchCase as error:
+        return "refused", str(error)
+    if case.closed_at_ms is not None:
+        return _closed(case, decision)
+    if decision.number in resolutions.pending(outbox.journal.path):
+        return None
+    if case.phase != decision.phase and case.phase in NEWS:
+        return "refused", f"the payment was {decision.phase} when this was decided, and is {case.phase} now"
+    try:
+        resolutions.submit(outbox.journal.path, decision)
+    except NoSuchCase:
+        return None
+    except ValueError as error:
+        return "refused", str(error)
+    log.info("case %d: the office's decision waits for the lane", decision.number)
+    return None
+
+
+def _closed(case: Case, decision: Resolution) -> tuple[str, str]:
+    if (case.operator, case.resolution, case.closed_at_ms) == (
+        decision.operator,
+        decision.resolution,
+        decision.at_ms,
+    ):
+        return "applied", ""
+    return "refused", f"{case.operator} has closed it: {case.resolution}"

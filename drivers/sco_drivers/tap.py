@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from sco_drivers.printer import Document, Ticket
     from sco_drivers.printer.layout import Job
+    from sco_drivers.printer.memory import Memory
     from sco_drivers.touch.reader import Panel
 
 T = TypeVar("T")
@@ -65,6 +66,10 @@ class Tap:
         """How the driver opens its wire of octets, given how the device's is opened."""
         return connect
 
+    def memory(self, memory: Memory) -> Memory:
+        """What the driver of a printer remembers of earlier openings, given what it does."""
+        return memory
+
     def chosen(self, octets: bytes) -> bytes:
         """What the driver takes in place of `octets`, which it has chosen at random."""
         return octets
@@ -94,6 +99,9 @@ class Tap:
     def readers(self, look: Callable[[], list[tuple[str, int, int]]]) -> list[tuple[str, int, int]]:
         """The USB readers that may be meant, given how they are looked for; see `sco_drivers.nfc.usb.readers`."""
         return look()
+
+    def message_at(self, place: int, message: bytes) -> None:
+        """The NDEF message `message` is about to be written to a tag, its TLV at the byte `place` of the memory."""
 
     def pcsc(self, load: Callable[[], Any]) -> Any:
         """The binding of PC/SC, given how the machine's is loaded."""

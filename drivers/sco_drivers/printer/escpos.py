@@ -170,7 +170,7 @@ class EscPosPrinter:
         self._used_at = self._time.monotonic()
         self._mutex = threading.Lock()
         self._closed = False
-        self._memory = memory or memory_of(url)
+        self._memory = self._tap.memory(memory or memory_of(url))
         self._answers_ids = self._profile.process_id
         self._has_answered_ids = self._has_answered_in_order = False  # a profile promises, only an answer proves
         self._session = EscPosSession(

@@ -24,13 +24,17 @@ MAX_BYTES = 64 << 20
 """A trace ends at this size: a lane that was left recording must not fill its disk."""
 
 
-def checked(entry: dict[str, Any], before: int) -> tuple[str, int]:
+def checked(entry: dict[str, Any], before: int) -> tuple[bytes, int]:
     """The line of `entry`, and its check: a CRC-32 of the line without it and of the check of the line before, so that
     a line that was changed, taken out, put in or moved is noticed.
     """
-    bare = json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
-    check = zlib.crc32(bare.encode(), 0 if HEADER in entry else before)
-    return json.dumps(entry | {CHECK: f"{check:08x}"}, ensure_ascii=False, separators=(",", ":")), check
+    check = zlib.crc32(_json(entry), 0 if HEADER in entry else before)
+    return _json(entry | {CHECK: f"{check:08x}"}), check
+
+
+def _json(entry: dict[str, Any]) -> bytes:
+    text = json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair, which JSON writes so too
 
 
 class TraceFile:
@@ -65,7 +69,7 @@ class TraceFile:
                 return
             try:
                 line, self._check = checked(entry, self._check)
-                self._put(line.encode() + b"\n")
+                self._put(line + b"\n")
             except (OSError, ValueError, TypeError) as error:
                 self._fail(getattr(error, "strerror", None) or str(error))
 

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sco_drivers.errors import DeviceError
+from sco_drivers.printer.memory import STATE
 from sco_drivers.record.address import shown_url
 from sco_drivers.record.file import FORMAT, TraceFile
 from sco_drivers.record.frames import RecordedFrames, shown_frame
@@ -29,10 +30,13 @@ from sco_drivers.urls import DeviceUrl
 if TYPE_CHECKING:
     from sco_drivers.printer import Document, Ticket
     from sco_drivers.printer.layout import Job
+    from sco_drivers.printer.memory import Memory
     from sco_drivers.touch.reader import Panel
 
 log = logging.getLogger(__name__)
 _KNOWN_FRAMES = ("sco_drivers.nfc.pn533", "sco_drivers.nfc.acr122", "nfc.clf.pn531")
+_TICKETS = 100
+"""So many of the last tickets that a driver remembers are in a trace."""
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -181,6 +185,16 @@ class Recorder(Tap):
         """`data` was received."""
         self.put(**{"<": self._serial.answered(data).hex()})
 
+    def memory(self, memory: Memory) -> Memory:
+        """See `Tap`."""
+        self._put_memory(memory)
+        return memory
+
+    @harmless
+    def _put_memory(self, memory: Memory) -> None:
+        tickets = [[self.veil.text(name, "order number", "ticket id"), out] for name, out in memory.tickets[-_TICKETS:]]
+        self.put(memory={name: getattr(memory, name) for name in STATE} | {"tickets": tickets})
+
     def chosen(self, octets: bytes) -> bytes:
         """See `Tap`."""
         self.put(chosen=octets.hex())
@@ -264,6 +278,11 @@ class Recorder(Tap):
             return found
 
         return looked
+
+    @harmless
+    def message_at(self, place: int, message: bytes) -> None:
+        """See `Tap`."""
+        self.tag.message_at(place, message)
 
     def pcsc(self, load: Callable[[], Any]) -> Any:
         """See `Tap`."""

@@ -30,6 +30,8 @@ class TagVeil:
         self._uids: dict[bytes, bytes] = {}
         self._selected = b""
         self._memory: dict[int, int] = {}
+        self._shown: dict[int, tuple[int, int]] = {}
+        self._announced: int | None = None
         self._asked = b""
 
     # --- values ---
@@ -66,14 +68,19 @@ class TagVeil:
     def selected(self, uid: bytes) -> bytes:
         """The tag `uid` is in the field and will get commands."""
         if uid != self._selected:
-            self._selected, self._memory = uid, {}
+            self._selected, self._memory, self._shown, self._announced = uid, {}, {}, None
         return self.uid(uid)
+
+    def message_at(self, place: int, message: bytes) -> None:
+        """The message is about to be written; see `Tap`."""
+        head = 2 if len(message) < 0xFF else 4
+        self._announced = place + head + _text_start(message) if message else None
 
     def command(self, data: bytes) -> bytes:
         """In place of a command to the tag."""
         self._asked = data
         if data[:1] == bytes([_WRITE]) and len(data) == 2 + PAGE:
-            return data[:2] + self._pages(data[1], data[2:])
+            return data[:2] + self._pages(data[1], data[2:], written=True)
         if data[:1] == bytes([_PWD_AUTH]):
             self._veil.noted("tag's password", "frames")
             return data[:1] + self._password()[0]
@@ -99,20 +106,30 @@ class TagVeil:
 
     # --- memory ---
 
-    def _pages(self, page: int, data: bytes) -> bytes:
+    def _pages(self, page: int, data: bytes, *, written: bool = False) -> bytes:
         first = page * PAGE
         self._memory.update(enumerate(data, first))
-        text, end = self._text_place(), self._end()
+        text = self._announced if written and self._announced is not None else self._text_place()
+        end = self._end()
         if first + len(data) > _DATA and text is None:
             self._veil.noted("octets", "tag's memory of an unknown structure")
         shown = bytearray()
         for place, octet in enumerate(data, first):
             if place < _CONTAINER:
                 octet = self._head(place, octet)
-            elif _DATA <= place < end and (text is None or place >= text):
-                octet = self._text(bytes([octet]), place - (text or 0))[0]
+            elif _DATA <= place < end:
+                octet = self._octet(place, octet, text, written=written)
             shown.append(octet)
         return bytes(shown)
+
+    def _octet(self, place: int, octet: int, text: int | None, *, written: bool) -> int:
+        """An octet of the data area: read as it was shown when it was written, for as long as it is the same."""
+        before, shown = self._shown.get(place, (None, 0))
+        if written or before != octet:
+            secret = text is None or place >= text
+            shown = self._text(bytes([octet]), place - (text or 0))[0] if secret else octet
+            self._shown[place] = (octet, shown)
+        return shown
 
     def _head(self, place: int, octet: int) -> int:
         uid = self.uid(self._selected)

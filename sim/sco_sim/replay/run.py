@@ -74,14 +74,14 @@ def _play(recording: Recording, real_pace: bool) -> Played:
             if difference:
                 break
             made += 1
+        if not difference and recording.kind == "touch" and made:
+            difference = _taps_differ(recording, taps)
     finally:
         device.close()
     if not difference and not note:
         player.finish()
     if player.difference is not None and not player.cut_off and not note.startswith("line"):
         difference = player.difference.message
-    if not difference and recording.kind == "touch" and made:
-        difference = _taps_differ(recording, taps)
     return Played(recording, made, player.sent, player.frames, difference, note)
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from sco_drivers.printer.memory import STATE, Memory
 from sco_drivers.tap import Tap, Timer
 from sco_drivers.touch.calibration import Axis
 from sco_drivers.touch.events import EVENT, State
@@ -43,6 +44,15 @@ class ReplayTap(Tap):
     def wire(self, connect: Callable[[], T]) -> Callable[[], T]:
         """See `Tap`."""
         return lambda: cast(T, ReplayedWire(self._player))
+
+    def memory(self, memory: Memory) -> Memory:
+        """See `Tap`."""
+        then = Memory()
+        for says in (one.says["memory"] for one in self._player.recording.entries if "memory" in one.says):
+            for name in STATE:
+                setattr(then, name, says[name])
+            then.remember((name, out) for name, out in says["tickets"])
+        return then
 
     def chosen(self, octets: bytes) -> bytes:
         """See `Tap`."""

@@ -36,7 +36,7 @@ LINK = "https://qr.nspk.ru/AS10003P3RH0LJ2A9ROO038L6NT5RU1M?type=01&bank=0000000
 OLD = "https://qr.nspk.ru/BD20001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 SERIAL = "J4AK091823"
 UID = bytes.fromhex("04c7b2a3948576")
-KEY = bytes(range(32, 64))
+KEY = b"\x9a\x13\xc8\x77the key of the shop\xe1\x05"
 SECRETS = (SHOP, ORDER, LINK, OLD, SERIAL, UID, KEY)
 """What the simulated shop would keep to itself: in none of the traces, in no encoding."""
 

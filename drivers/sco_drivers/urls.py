@@ -61,8 +61,9 @@ class DeviceUrl:
         """`text` as far as it can be understood, and all that is wrong in its form (see `parse`); None for no URL."""
         bare, spied, recorded = text, False, False
         while bare.startswith((SPY, RECORD)):
-            spied, recorded = spied or bare.startswith(SPY), recorded or bare.startswith(RECORD)
-            bare = bare.removeprefix(SPY).removeprefix(RECORD)
+            prefix = SPY if bare.startswith(SPY) else RECORD
+            spied, recorded = spied or prefix == SPY, recorded or prefix == RECORD
+            bare = bare.removeprefix(prefix)
         try:
             parts = urlsplit(bare)
         except ValueError as error:

@@ -105,7 +105,7 @@ def test_other_events_of_a_panel_are_the_first_tap_that_differs(path: Path, tmp_
         placed = max(at for at in range(tap) if any(event[1] == _ABS for event in original[at].get("events", ())))
         moved = [dict(one) for one in original]
         moved[placed]["events"] = [
-            [at, kind, code, 4000 if (kind, code) in _ACROSS else value]
+            [at, kind, code, (value + 2000) % 4096 if (kind, code) in _ACROSS else value]
             for at, kind, code, value in moved[placed]["events"]
         ]
         (played,) = play(write(tmp_path / "moved", moved))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from sco_drivers.errors import DeviceError
-from sco_drivers.record.address import shown_url
+from sco_drivers.record.address import NOT_SHOWN, shown_url
 from sco_drivers.urls import DeviceUrl
 from sco_hwtest.recording import REPORT, TRACE_SUFFIX
 from sco_hwtest.results import KINDS, Kind
@@ -29,7 +30,7 @@ _ABOUT = {
     *("maker", "model", "firmware", "product", "profile", "size", "size of the display", "capacity", "ready", "findings"),
     *("evidence of printing", "characters that its code page lacks", "reports printed tickets", "answers", "writable"),
     *("online", "cover open", "paper out", "paper near end", "cutter error", "unrecoverable error", "locked"),
-    *("recoverable error", "drawer open", "clears its buffer", "protected", "state", "colour", "refresh", "driver"),
+    *("tag", "room for a message", "protection", "recoverable error", "drawer open", "clears its buffer", "protected", "state", "colour", "refresh", "driver"),
 }
 """What a device says of itself that is sent; anything else is not."""
 _PATTERNS = (
@@ -40,6 +41,8 @@ _PATTERNS = (
 )
 _SHORTEST = 4
 """Shorter values than this are not looked for in other texts."""
+_CONSTANT = {"name", "what", "verdict", "unit", "kind"}
+"""Keys whose texts are this program's own."""
 
 
 class CannotBundle(Exception):
@@ -139,7 +142,7 @@ class _Scrubber:
             return _address(around["kind"], value)
         if where.endswith(".about") and isinstance(value, dict):
             return {name: self._about(name, one, f"{where}.{name}") for name, one in value.items()}
-        return self._value(value, where)
+        return value if key in _CONSTANT else self._value(value, where)
 
     def _about(self, name: str, value: Any, where: str) -> Any:
         if name in _ABOUT:
@@ -164,7 +167,8 @@ def _secrets(value: Any, where: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         for key, one in value.items():
             about = where == "about" and key not in _ABOUT
-            if isinstance(one, str) and (about or key in _NOT_SENT or _SECRET_KEY.search(key)):
+            named = key in _NOT_SENT or _SECRET_KEY.search(key)
+            if isinstance(one, str) and (named or (about and any(map(str.isdigit, one)))):
                 yield from {one, one.replace(" ", ""), one.lower(), one.upper()}
             elif key == "url" and isinstance(one, str):
                 yield from _places(one)
@@ -178,7 +182,8 @@ def _places(text: str) -> Iterator[str]:
     """What names the device in its URL."""
     url, _ = DeviceUrl.read(text)
     if url is not None:
-        yield from (url.text, url.host, url.path.strip("/"), *(one for one in url.params.values() if len(one) > 5))
+        yield from (url.text, url.host, url.path.strip("/"))
+        yield from (one for name, one in url.params.items() if name in NOT_SHOWN or one.startswith("/"))
 
 
 def _address(kind: str, text: str) -> str:
@@ -197,5 +202,7 @@ def listing(found: Bundle) -> Sequence[str]:
     """The bundle in lines, for a person to look at before it is sent."""
     lines = [f"{name}: {len(content)} bytes" for name, content in found.files.items()]
     lines += ["replaced or left out:"]
-    lines += [f"  {name}: {kind}, in {where}" for name, kind, where in found.replaced]
+    counts = Counter((name, kind, where.partition(" (line")[0]) for name, kind, where in found.replaced)
+    for (name, kind, where), count in counts.items():
+        lines.append(f"  {name}: {kind}, in {where}" + (f", in {count} recordings" if count > 1 else ""))
     return lines

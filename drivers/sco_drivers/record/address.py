@@ -18,7 +18,7 @@ _PLACES = {
     "qrscreen": "qrscreen:///dev/device",
     "pcsc": "pcsc://",
 }
-_NOT_SHOWN = {"port", "key", "name", "index", "out", "protocol", "tag", "uid", "uri"}
+NOT_SHOWN = {"port", "key", "name", "index", "out", "protocol", "tag", "uid", "uri"}
 """Parameters that name a place, a secret or a simulator's nature."""
 
 
@@ -28,7 +28,7 @@ def shown_url(kind: str, url: DeviceUrl) -> str:
     if url.scheme == "sim" and kind == "display":
         scheme = url.params.get("protocol", scheme)
     place = f"usb://{url.host}" if scheme == "usb" else _PLACES[scheme]
-    kept = {name: text for name, text in url.params.items() if name not in _NOT_SHOWN and not text.startswith("/")}
+    kept = {name: text for name, text in url.params.items() if name not in NOT_SHOWN and not text.startswith("/")}
     if "key" in url.params:
         kept["key"] = "traced"
     query = "&".join(f"{name}={quote(text)}" for name, text in kept.items())

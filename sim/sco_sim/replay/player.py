@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from sco_sim.replay.trace import Entry, Recording, TraceDiffers
 
+_LATE_S = 0.001
+"""A timer fires so much later than asked for, as real ones do: at the very moment it might not be due yet."""
 WIRE = (">", "<", "withheld", "open", "close", "fails", "pcsc", "readers", "present", "described")
 """Keys of the entries that a wire made, in the order in which it did. Input events are read apart from it."""
 
@@ -80,7 +82,7 @@ class Player:
         while due := [one for one in self._timers if one[0] <= t]:
             first = min(due, key=lambda one: one[0])
             self._timers.remove(first)
-            self.pass_until(first[0])
+            self.pass_until(first[0] + _LATE_S)
             first[1]()
         self.pass_until(t)
 

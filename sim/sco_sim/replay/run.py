@@ -80,7 +80,7 @@ def _play(recording: Recording, real_pace: bool) -> Played:
         device.close()
     if not difference and not note:
         player.finish()
-    if player.difference is not None and not player.cut_off and not note.startswith("line"):
+    if not difference and player.difference is not None and not player.cut_off and not note.startswith("line"):
         difference = player.difference.message
     return Played(recording, made, player.sent, player.frames, difference, note)
 

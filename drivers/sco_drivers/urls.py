@@ -1,8 +1,9 @@
 """Device URLs, and what opens them.
 
 `scheme://host[:port]/path?key=value`; `spy+scheme://...` also logs everything that passes, and
-`record+scheme://...?trace=FILE` writes a trace of the wire. A URL is parsed once: the scheme's `Opener` checks its parts and its query parameters, turns them into an options object of the driver's own type,
-and opens the device with it. A part or parameter that the driver does not use is an error, never ignored.
+`record+scheme://...?trace=FILE` writes a trace of the wire. A URL is parsed once: the scheme's `Opener` checks its
+parts and its query parameters, turns them into an options object of the driver's own type, and opens the device with
+it. A part or parameter that the driver does not use is an error, never ignored.
 """
 
 from __future__ import annotations

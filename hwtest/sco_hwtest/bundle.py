@@ -25,12 +25,37 @@ from sco_sim.replay.trace import read_trace
 _LEFT_OUT = "(left out)"
 _NOT_SENT = {"pictures": "pictures", "dumps": "memory dumps", "host": "name of the machine", "user": "name of a user"}
 """Keys whose values are not sent at all."""
-_SECRET_KEY = re.compile(r"serial|uid|host|user|address|token|secret|password|key|link|\buri\b|order|shop", re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    r"serial|uid|host|user|address|token|secret|password|key|link|\buri\b|order|shop", re.IGNORECASE
+)
 _ABOUT = {
-    *("maker", "model", "firmware", "product", "profile", "size", "size of the display", "capacity", "ready", "findings"),
+    *(
+        "maker",
+        "model",
+        "firmware",
+        "product",
+        "profile",
+        "size",
+        "size of the display",
+        "capacity",
+        "ready",
+        "findings",
+    ),
     *("evidence of printing", "characters that its code page lacks", "reports printed tickets", "answers", "writable"),
     *("online", "cover open", "paper out", "paper near end", "cutter error", "unrecoverable error", "locked"),
-    *("tag", "room for a message", "protection", "recoverable error", "drawer open", "clears its buffer", "protected", "state", "colour", "refresh", "driver"),
+    *(
+        "tag",
+        "room for a message",
+        "protection",
+        "recoverable error",
+        "drawer open",
+        "clears its buffer",
+        "protected",
+        "state",
+        "colour",
+        "refresh",
+        "driver",
+    ),
 }
 """What a device says of itself that is sent; anything else is not."""
 _PATTERNS = (

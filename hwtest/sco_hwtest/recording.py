@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sco_drivers.urls import RECORD, TRACE
+from sco_hwtest.report import write_json
 from sco_hwtest.results import Kind, Report
 from sco_hwtest.runner import run
 
@@ -38,7 +37,9 @@ def record(devices: Sequence[tuple[Kind, str]], folder: Path, **how: Any) -> tup
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise CannotRecord(f"{folder} is not empty: name a new folder")
-        traces = {at: folder / f"{kind}-{at + 1}{TRACE_SUFFIX}" for at, (kind, _) in enumerate(devices) if kind != "screen"}
+        traces = {
+            at: folder / f"{kind}-{at + 1}{TRACE_SUFFIX}" for at, (kind, _) in enumerate(devices) if kind != "screen"
+        }
         for path in traces.values():
             path.touch(0o600)
     except OSError as error:
@@ -48,9 +49,8 @@ def record(devices: Sequence[tuple[Kind, str]], folder: Path, **how: Any) -> tup
     for found, (_, url) in zip(report.devices, devices, strict=False):
         found.url = url
     try:
-        descriptor = os.open(folder / REPORT, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(json.dumps(report.as_json(), ensure_ascii=False, indent=2) + "\n")
+        (folder / REPORT).touch(0o600)
+        write_json(report, folder / REPORT)
     except OSError as error:
         raise CannotRecord(f"{folder / REPORT}: {error.strerror}") from error
     return report, list(traces.values())

@@ -17,7 +17,7 @@ import pytest
 from sco_drivers import DisplayedCode, check_url, open_display, open_nfc, open_printer, open_screen
 from sco_drivers.errors import BadDeviceUrl, DeviceNotFound
 from sco_drivers.nfc import TagReader
-from sco_drivers.printer import Line, Printer, PrintOutcome, Raw, Ticket, Document
+from sco_drivers.printer import Document, Line, Printer, PrintOutcome, Raw, Ticket
 from sco_drivers.record import file
 from sco_drivers.record.octets import Disguises
 from sco_drivers.record.values import from_plain, outcome, plain
@@ -284,5 +284,3 @@ def test_recording_costs_a_ticket_less_than_its_printing(tmp_path: Path) -> None
         began = time.monotonic()
         printer.print_ticket(ticket("timed"))
         assert time.monotonic() - began < 5
-
-

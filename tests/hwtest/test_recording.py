@@ -44,7 +44,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_device_is_recorded_and_the_traces_fit(folder: Path) -> None:
-    assert {one.name for one in folder.iterdir()} == {"report.json", "printer-1.trace", "nfc-2.trace", "display-3.trace"}
+    assert {one.name for one in folder.iterdir()} == {
+        "report.json",
+        "printer-1.trace",
+        "nfc-2.trace",
+        "display-3.trace",
+    }
     code, output = run("replay", *sorted(folder.glob("*.trace")))
     assert code == 0, output
     assert "calls" in output
@@ -101,7 +106,9 @@ def test_no_planted_secret_is_in_any_file_of_the_bundle(folder: Path, tmp_path: 
     first["about"]["shop"] = make.SHOP
     first["serial_number"] = make.SERIAL
     for check in first["checks"]:
-        check["found"] = f"at {make.LINK}: {make.UID.hex(' ')} {make.UID.hex()} {make.SHOP} {make.SERIAL} {HOST} {TOKEN}"
+        check["found"] = (
+            f"at {make.LINK}: {make.UID.hex(' ')} {make.UID.hex()} {make.SHOP} {make.SERIAL} {HOST} {TOKEN}"
+        )
     planted = tmp_path / "planted"
     planted.mkdir()
     for path in folder.glob("*.trace"):
@@ -134,9 +141,7 @@ def test_no_planted_secret_is_in_any_file_of_the_bundle(folder: Path, tmp_path: 
         ({"report.json": '{"devices": []}', "a.trace": "x"}, "line 1 is no line of a trace"),
     ],
 )
-def test_what_cannot_be_sent_is_refused_with_what_is_missing(
-    files: dict[str, str], words: str, tmp_path: Path
-) -> None:
+def test_what_cannot_be_sent_is_refused_with_what_is_missing(files: dict[str, str], words: str, tmp_path: Path) -> None:
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     code, output = run("report", tmp_path, "--send-ready")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sco_drivers.record import file
+from sco_payment.attempt import Outcome
 from sco_payment.order import Order
 from sco_sim import BenchDisplay, BenchPrinter
 from sco_sim.replay.run import play
@@ -27,7 +28,7 @@ def test_a_payment_is_recorded_and_its_traces_fit(tmp_path: Path) -> None:
     with BenchPrinter() as printer, BenchDisplay() as display:
         settings = {"devices": devices(printer, display, tmp_path), "display": {"mode": 0}}
         with bench(tmp_path, "pays after=6", **settings) as (lane, paymaster):
-            assert lane.pay(ORDER).paid
+            assert lane.pay(ORDER).outcome is Outcome.PAID
             (link,) = {face.link for face in display.history if face.link}
         printer.assert_printed_once(qr=link)
     for name in ("printer.trace", "display.trace"):
@@ -48,6 +49,6 @@ def test_a_payment_is_taken_where_the_trace_cannot_be_written(
     with BenchPrinter() as printer, BenchDisplay() as display, caplog.at_level(logging.ERROR, "sco_drivers.record"):
         settings = {"devices": devices(printer, display, tmp_path), "display": {"mode": 0}}
         with bench(tmp_path, "pays after=6", **settings) as (lane, _):
-            assert lane.pay(ORDER).paid
+            assert lane.pay(ORDER).outcome is Outcome.PAID
         assert len(printer.readable_codes) == 1
     assert "the device works on without it" in caplog.text

@@ -31,11 +31,10 @@ def of(name: str) -> str:
 
 def recorded(path: Path, *, parameters: str = "", pause_s: float = 0.0) -> Lines:
     """The trace of a printer that prints a ticket, tells its state and prints another."""
-    with VirtualPrinter() as simulator:
-        with open_printer(f"record+{simulator.url}?trace={path}{parameters}") as printer:
-            printer.print_ticket(Ticket("order-1", LINK, (Line("ООО Ромашка"),)))
-            time.sleep(pause_s)
-            printer.status()
+    with VirtualPrinter() as simulator, open_printer(f"record+{simulator.url}?trace={path}{parameters}") as printer:
+        printer.print_ticket(Ticket("order-1", LINK, (Line("ООО Ромашка"),)))
+        time.sleep(pause_s)
+        printer.status()
     return lines_of(path)
 
 
@@ -101,7 +100,9 @@ def test_a_caller_that_does_more_than_then_meets_the_end_of_the_trace(tmp_path: 
 def test_frames_are_named_by_their_commands() -> None:
     with open_nfc(of("nfc-pn532")) as nfc:
         nfc.read()
-        with pytest.raises(TraceDiffers, match=r"frame \d+ to be .*InCommunicateThru: WRITE page \d+.*, got .*WRITE page"):
+        with pytest.raises(
+            TraceDiffers, match=r"frame \d+ to be .*InCommunicateThru: WRITE page \d+.*, got .*WRITE page"
+        ):
             nfc.write_uri("https://example.org/another-link-of-another-shop?that-is-as-long=as-the-one-of-then&more=1")
 
 

@@ -1,8 +1,8 @@
 """Makes the traces in this folder again: `python -m tests.traces.make [NAME ...]`.
 
-Each comes from a simulator at the wire, under the driver that ships; those of `pcsc` also through pcscd and vsmartcard's
-virtual reader. Run it when a trace no longer fits because a driver does on purpose something else, look at the change
-with `sco-hwtest replay`, and commit both together.
+Each comes from a simulator at the wire, under the driver that ships; those of `pcsc` also through pcscd and
+vsmartcard's virtual reader. Run it when a trace no longer fits because a driver does on purpose something else, look at
+the change with `sco-hwtest replay`, and commit both together.
 """
 
 from __future__ import annotations

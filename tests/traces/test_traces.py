@@ -167,15 +167,13 @@ def test_no_link_is_on_the_pages_of_a_tag(path: Path) -> None:
     assert written
     for link in (make.LINK, make.OLD):
         identity = link.split("/")[-1].split("?")[0].encode()
-        pieces = [identity[at : at + 8] for at in range(0, len(identity) - 7)]
+        pieces = [identity[at : at + 8] for at in range(len(identity) - 7)]
         assert not any(piece in written or piece in read for piece in pieces)
     for part in (make.UID[1:4], make.UID[3:]):
         assert part not in octets_of(lines, "<")
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in OURS if path.stem.startswith("printer")], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", [path for path in OURS if path.stem.startswith("printer")], ids=lambda path: path.stem)
 def test_no_code_of_the_real_link_is_drawn_on_the_paper_of_a_trace(path: Path) -> None:
     with VirtualPrinter(paper_mm=58 if "raster" in path.stem else 80) as paper:
         with socket.create_connection(("127.0.0.1", int(paper.url.rpartition(":")[2]))) as wire:

@@ -472,7 +472,11 @@ class EscPosPrinter:
         start = self._time.monotonic()
         end = give_up_on_id = start + self._done_s + self._longer_s(job)
         look_at = start + _LOOK_S
-        while not self._closed and not self._expired(document) and (now := self._time.monotonic()) < min(end, give_up_on_id):
+        while (
+            not self._closed
+            and not self._expired(document)
+            and (now := self._time.monotonic()) < min(end, give_up_on_id)
+        ):
             self._learn(self._session.receive(max(0.0, min(_LOOK_S, end - now, look_at - now))), marks)
             if marks.printed:
                 return None

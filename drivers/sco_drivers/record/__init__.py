@@ -1,8 +1,9 @@
 """`record+URL?trace=FILE`: a trace of a device's wire, for every kind but the screen, which has no wire.
 
-The trace is written below the driver that ships: octets to and from a printer or display, frames of an NFC reader, calls
-of PC/SC, events of a touch panel; and above it: what was called, and how it ended. Whatever says whose lane it was is
-replaced before it is written (`veil`, `tag`). `docs/traces.md` describes the format; `sco_sim.replay` opens a trace.
+The trace is written below the driver that ships: octets to and from a printer or display, frames of an NFC reader,
+calls of PC/SC, events of a touch panel; and above it: what was called, and how it ended. Whatever says whose lane it
+was is replaced before it is written (`veil`, `tag`). `docs/traces.md` describes the format; `sco_sim.replay` opens a
+trace.
 
 Recording never keeps a device from its work: a trace that cannot be written ends, with an error in the log.
 """

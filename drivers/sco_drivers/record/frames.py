@@ -97,7 +97,9 @@ def shown_frame(frame: bytes, tag: TagVeil) -> bytes:
     shown = shown_body(body, tag)
     if len(shown) != size:
         raise ValueError("a frame changed its size")
-    checksum = bytes([-sum(shown) & 0xFF]) if frame[body_at + size] == -sum(body) & 0xFF else frame[body_at + size :][:1]
+    checksum = (
+        bytes([-sum(shown) & 0xFF]) if frame[body_at + size] == -sum(body) & 0xFF else frame[body_at + size :][:1]
+    )
     return frame[:body_at] + shown + checksum + frame[body_at + size + 1 :]
 
 

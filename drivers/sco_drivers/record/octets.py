@@ -38,14 +38,14 @@ class RecordedWire:
 
     def read(self, timeout_s: float) -> bytes:
         """See `Transport`."""
-        data = self._recorder.watched("read", self._wire.read)(timeout_s)
+        data: bytes = self._recorder.watched("read", self._wire.read)(timeout_s)
         if data:
             self._recorder.received(data)
         return data
 
     def flush(self, timeout_s: float) -> bool:
         """See `sco_drivers.display.serial_line.Wire`."""
-        done = self._recorder.watched("flush", self._wire.flush)(timeout_s)
+        done: bool = self._recorder.watched("flush", self._wire.flush)(timeout_s)
         if not done:
             self._recorder.put(fails="flush", error="")
         return done

@@ -1,8 +1,8 @@
 """Words, codes and pictures -> others of the same shape that say nothing: what a trace shows in their place.
 
 Each letter becomes another letter of the same alphabet and case, each digit another digit: a text keeps its length, its
-breaks and its encoding's length, a QR code its size. The key of the choice is random, of one trace, and is not kept; the
-same text becomes the same text throughout a trace.
+breaks and its encoding's length, a QR code its size. The key of the choice is random, of one trace, and is not kept;
+the same text becomes the same text throughout a trace.
 """
 
 from __future__ import annotations

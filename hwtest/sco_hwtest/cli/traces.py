@@ -93,7 +93,9 @@ def replay_command(traces: tuple[Path, ...], pace: str) -> None:
         for one in played:
             what = f"{path}: {one.recording.kind} {one.recording.number} of {len(played)}"
             compared = f"{one.frames} frames" if one.frames else f"{one.octets} octets"
-            click.echo(f"{what}: {one.difference or f'{one.calls} calls, {compared} as then'}", err=bool(one.difference))
+            click.echo(
+                f"{what}: {one.difference or f'{one.calls} calls, {compared} as then'}", err=bool(one.difference)
+            )
             if one.note:
                 click.echo(f"{what}: {one.note}", err=True)
             differ, open_ends = differ or bool(one.difference), open_ends or bool(one.note)

@@ -77,8 +77,10 @@ def open_recording(recording: Recording, *, real_pace: bool = False) -> Any:
 def _opened(kind: Kind, url: DeviceUrl, options: _Options) -> Any:
     found = read_trace(url.path)
     if options.session > len(found):
-        raise url.wrong("session", f"is not in the trace: it has {len(found)}") if "session" in url.params else BadTrace(
-            "it is empty", url=url.text
+        raise (
+            url.wrong("session", f"is not in the trace: it has {len(found)}")
+            if "session" in url.params
+            else BadTrace("it is empty", url=url.text)
         )
     recording = found[options.session - 1]
     if recording.kind != kind:

@@ -128,7 +128,9 @@ def _taps_differ(recording: Recording, taps: queue.SimpleQueue[Any]) -> str:
             return f"the panel's events were not read within {_PANEL_S:.0f} s"
         expected = then[number] if number < len(then) else None
         if tap is None:
-            return "" if expected is None else f"line {expected[0]}: expected tap {number + 1} at {expected[1]}, got none"
+            return (
+                "" if expected is None else f"line {expected[0]}: expected tap {number + 1} at {expected[1]}, got none"
+            )
         if expected is None:
             return f"expected {len(then)} taps, got another one at {tap}"
         if tap != expected[1]:

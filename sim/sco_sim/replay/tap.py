@@ -87,7 +87,9 @@ class ReplayTap(Tap):
         """See `Tap`."""
         entry = self._player.peek()
         if entry is None or "axes" not in entry.says:
-            raise self._player.differs(entry, "nothing more" if entry is None else described(entry), "that it is opened")
+            raise self._player.differs(
+                entry, "nothing more" if entry is None else described(entry), "that it is opened"
+            )
         says = self._player.take().says
         x, y = (Axis(*axis) for axis in says["axes"])
         read, write = os.pipe2(os.O_CLOEXEC)

@@ -195,8 +195,8 @@ def _set_speed(line: Line, chipset: Any, speed: int) -> bool:
 
 
 def connect(line: Line, baud: int) -> ContactlessFrontend:
-    """Find the PN532 on `line`, which is not open yet, set the highest speed up to `baud` that works on both sides, switch
-    the field off.
+    """Find the PN532 on `line`, which is not open yet, set the highest speed up to `baud` that works on both sides,
+    switch the field off.
 
     Raises:
         OSError: ENODEV if no PN532 answers; others as the operating system reports them.

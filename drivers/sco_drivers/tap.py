@@ -11,13 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-
-if TYPE_CHECKING:
-    from sco_drivers.printer import Document, Ticket
-    from sco_drivers.printer.layout import Job
-    from sco_drivers.printer.memory import Memory
-    from sco_drivers.touch.reader import Panel
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -66,7 +60,7 @@ class Tap:
         """How the driver opens its wire of octets, given how the device's is opened."""
         return connect
 
-    def memory(self, memory: Memory) -> Memory:
+    def memory(self, memory: T) -> T:
         """What the driver of a printer remembers of earlier openings, given what it does."""
         return memory
 
@@ -74,12 +68,12 @@ class Tap:
         """What the driver takes in place of `octets`, which it has chosen at random."""
         return octets
 
-    def twin(self, what: Ticket | Document, build: Callable[[Ticket | Document], Job]) -> Job | None:
+    def twin(self, what: Any, build: Callable[[Any], T]) -> T | None:
         """A job of the same shape as that of `what`, with none of its words and codes; None where none is needed.
 
         Args:
-            what: about to be printed.
-            build: makes a job.
+            what: a `Ticket` or `Document`, about to be printed.
+            build: makes a job of such a one.
         """
         return None
 
@@ -111,8 +105,8 @@ class Tap:
         """How the driver finds out whether the device is there, given how it really is."""
         return look
 
-    def panel(self, connect: Callable[[], Panel]) -> Panel:
-        """An input device, given how the real one is opened."""
+    def panel(self, connect: Callable[[], T]) -> T:
+        """An input device (a `Panel`), given how the real one is opened."""
         return connect()
 
     def events(self, data: bytes) -> bytes:

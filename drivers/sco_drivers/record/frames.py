@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sco_drivers.nfc.transport import crc_a
 
 if TYPE_CHECKING:
-    from sco_drivers.record.recorder import Recorder
+    from sco_drivers.record.sink import Sink
     from sco_drivers.record.tag import TagVeil
 
 _START = b"\x00\x00\xff"
@@ -21,7 +21,7 @@ _OWN = ("_line", "_recorder", "_make")
 class RecordedFrames:
     """A transport of nfcpy's that is recorded; everything else is that transport's own."""
 
-    def __init__(self, make: Callable[[], Any], recorder: Recorder) -> None:
+    def __init__(self, make: Callable[[], Any], recorder: Sink) -> None:
         self._recorder = recorder
         self._line = self._watched("connect", make)()
         # A serial line is opened later, by `open`.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sco_drivers.printer.commands import identity
 
 if TYPE_CHECKING:
-    from sco_drivers.record.recorder import Recorder
+    from sco_drivers.record.sink import Sink
     from sco_drivers.record.veil import Veil
 
 _ASKS_FOR_SERIAL = identity(68)
@@ -19,7 +19,7 @@ _LONGEST_PLAIN = 32
 class RecordedWire:
     """A printer's `Transport`, or a display's `Wire`, that is recorded."""
 
-    def __init__(self, wire: Any, recorder: Recorder) -> None:
+    def __init__(self, wire: Any, recorder: Sink) -> None:
         self._wire = wire
         self._recorder = recorder
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sco_drivers.record.frames import shown_body
 
 if TYPE_CHECKING:
-    from sco_drivers.record.recorder import Recorder
+    from sco_drivers.record.sink import Sink
     from sco_drivers.record.tag import TagVeil
 
 _GET_UID = bytes.fromhex("ffca")
@@ -21,7 +21,7 @@ _SERIAL = re.compile(r"\([0-9A-Za-z]{4,}\)")
 class RecordedScard:
     """The binding `smartcard.scard`, whose functions are recorded; its constants are its own."""
 
-    def __init__(self, scard: Any, recorder: Recorder) -> None:
+    def __init__(self, scard: Any, recorder: Sink) -> None:
         self._scard = scard
         self._recorder = recorder
 

@@ -28,9 +28,6 @@ from sco_drivers.tap import Tap
 from sco_drivers.urls import DeviceUrl
 
 if TYPE_CHECKING:
-    from sco_drivers.printer import Document, Ticket
-    from sco_drivers.printer.layout import Job
-    from sco_drivers.printer.memory import Memory
     from sco_drivers.touch.reader import Panel
 
 log = logging.getLogger(__name__)
@@ -185,13 +182,13 @@ class Recorder(Tap):
         """`data` was received."""
         self.put(**{"<": self._serial.answered(data).hex()})
 
-    def memory(self, memory: Memory) -> Memory:
+    def memory(self, memory: T) -> T:
         """See `Tap`."""
         self._put_memory(memory)
         return memory
 
     @harmless
-    def _put_memory(self, memory: Memory) -> None:
+    def _put_memory(self, memory: Any) -> None:
         tickets = [[self.veil.text(name, "order number", "ticket id"), out] for name, out in memory.tickets[-_TICKETS:]]
         self.put(memory={name: getattr(memory, name) for name in STATE} | {"tickets": tickets})
 
@@ -201,7 +198,7 @@ class Recorder(Tap):
         return octets
 
     @harmless
-    def twin(self, what: Ticket | Document, build: Callable[[Ticket | Document], Job]) -> Job | None:
+    def twin(self, what: Any, build: Callable[[Any], T]) -> T | None:
         """See `Tap`."""
         self._disguises.clear()
         try:
@@ -290,12 +287,13 @@ class Recorder(Tap):
 
     # --- events ---
 
-    def panel(self, connect: Callable[[], Panel]) -> Panel:
+    def panel(self, connect: Callable[[], T]) -> T:
         """See `Tap`."""
-        panel = connect()
+        opened = connect()
+        panel = cast("Panel", opened)
         self.put(open=True, axes=[[panel.x.low, panel.x.high], [panel.y.low, panel.y.high]], asked=bool(panel.state))
         if panel.state is None:
-            return panel
+            return opened
         ask = panel.state
 
         def asked() -> Any:
@@ -303,7 +301,7 @@ class Recorder(Tap):
             self._put_state(state)
             return state
 
-        return panel._replace(state=asked)
+        return cast(T, panel._replace(state=asked))
 
     @harmless
     def _put_state(self, state: Any) -> None:

@@ -45,14 +45,14 @@ class ReplayTap(Tap):
         """See `Tap`."""
         return lambda: cast(T, ReplayedWire(self._player))
 
-    def memory(self, memory: Memory) -> Memory:
+    def memory(self, memory: T) -> T:
         """See `Tap`."""
         then = Memory()
         for says in (one.says["memory"] for one in self._player.recording.entries if "memory" in one.says):
             for name in STATE:
                 setattr(then, name, says[name])
             then.remember((name, out) for name, out in says["tickets"])
-        return then
+        return cast(T, then)
 
     def chosen(self, octets: bytes) -> bytes:
         """See `Tap`."""
@@ -83,7 +83,7 @@ class ReplayTap(Tap):
 
     # --- events ---
 
-    def panel(self, connect: Callable[[], Panel]) -> Panel:
+    def panel(self, connect: Callable[[], T]) -> T:
         """See `Tap`."""
         entry = self._player.peek()
         if entry is None or "axes" not in entry.says:
@@ -95,7 +95,7 @@ class ReplayTap(Tap):
         read, write = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(read, False)
         threading.Thread(target=self._feed, args=(write,), name="replayed events", daemon=True).start()
-        return Panel(read, x, y, self._state if says.get("asked") else None)
+        return cast(T, Panel(read, x, y, self._state if says.get("asked") else None))
 
     def _state(self) -> State:
         if not self._states:

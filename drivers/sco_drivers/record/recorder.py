@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from sco_drivers.display import DisplayedCode
 from sco_drivers.errors import DeviceError
+from sco_drivers.printer import Document, Ticket
 from sco_drivers.printer.memory import STATE
 from sco_drivers.record.address import shown_url
 from sco_drivers.record.file import FORMAT, TraceFile
@@ -25,6 +27,7 @@ from sco_drivers.record.tag import TagVeil
 from sco_drivers.record.values import plain
 from sco_drivers.record.veil import Veil
 from sco_drivers.tap import Tap
+from sco_drivers.touch.events import EVENT
 from sco_drivers.urls import DeviceUrl
 
 if TYPE_CHECKING:
@@ -116,8 +119,6 @@ class Recorder(Tap):
 
     def _dated(self, value: Any) -> Any:
         """What is shown of an argument, with times as s since the recording began."""
-        from sco_drivers.printer import Document, Ticket
-
         shown = self.like(value)
         if isinstance(shown, Ticket | Document) and shown.valid_until is not None:
             until = round(shown.valid_until - self._wall, 3)
@@ -224,9 +225,6 @@ class Recorder(Tap):
 
     def like(self, value: Any) -> Any:
         """What is shown in place of an argument."""
-        from sco_drivers.display import DisplayedCode
-        from sco_drivers.printer import Document, Ticket
-
         if isinstance(value, Ticket | Document):
             return self.veil.document(value)
         if isinstance(value, DisplayedCode):
@@ -315,8 +313,6 @@ class Recorder(Tap):
 
     @harmless
     def _put_events(self, data: bytes) -> None:
-        from sco_drivers.touch.events import EVENT
-
         whole = data[: len(data) // EVENT.size * EVENT.size]
         events = []
         for seconds, micro, *event in EVENT.iter_unpack(whole):

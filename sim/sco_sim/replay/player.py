@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from sco_sim.replay import words
 from sco_sim.replay.trace import Entry, Recording, TraceDiffers
 
 _LATE_S = 0.001
@@ -130,8 +131,6 @@ class Player:
 
 def described(entry: Entry) -> str:
     """What happened then, in words."""
-    from sco_sim.replay import words
-
     says = entry.says
     if ">" in says and "pcsc" not in says:
         return f"to be sent {words.octets(bytes.fromhex(says['>']))}"

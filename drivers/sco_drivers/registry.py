@@ -77,11 +77,11 @@ _RECORDED = ("sco_drivers.record", "open_recorded")
 
 
 _RECORDABLE: dict[Kind, tuple[str, ...]] = {
-    "printer": ("tcp", "usb", "serial", "lp", "sim", "replay"),
-    "nfc": ("pn532", "usb", "pcsc", "sim", "replay"),
+    "printer": ("tcp", "usb", "serial", "lp", "sim"),
+    "nfc": ("pn532", "usb", "pcsc", "sim"),
     "screen": (),
-    "touch": ("evdev", "sim", "replay"),
-    "display": ("mertech", "qrscreen", "sim", "replay"),
+    "touch": ("evdev", "sim"),
+    "display": ("mertech", "qrscreen", "sim"),
 }
 """Schemes whose drivers ask for `sco_drivers.tap`."""
 

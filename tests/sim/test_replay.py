@@ -14,6 +14,7 @@ from sco_drivers.display import QrDisplay
 from sco_drivers.errors import BadDeviceUrl, DeviceError, DeviceGone
 from sco_drivers.nfc import TagReader
 from sco_drivers.printer import Line, PaperOut, Printer, PrintOutcome, Ticket
+from sco_drivers.printer.transports import FdTransport
 from sco_drivers.touch import Touch
 from sco_sim import VirtualPrinter
 from sco_sim.replay.run import play
@@ -129,6 +130,31 @@ def test_waits_cost_no_time_unless_the_real_pace_is_asked_for(tmp_path: Path) ->
         printer.print_ticket(ticket_of(lines_of(tmp_path / "a")))
         printer.status()
         assert time.monotonic() - began >= 1.0
+
+
+@pytest.mark.parametrize("slow_s", [0.02, 0.7])
+def test_a_trace_of_a_machine_that_woke_its_drivers_late_fits(
+    slow_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reads and writes that end long after their deadlines, with what came meanwhile."""
+    read, write = FdTransport.read, FdTransport.write
+
+    def read_late(wire: FdTransport, timeout_s: float) -> bytes:
+        time.sleep(slow_s)
+        return read(wire, timeout_s)
+
+    def write_late(wire: FdTransport, data: bytes, timeout_s: float) -> int:
+        taken = write(wire, data, timeout_s)
+        time.sleep(slow_s / 2)
+        return taken
+
+    monkeypatch.setattr(FdTransport, "read", read_late)
+    monkeypatch.setattr(FdTransport, "write", write_late)
+    recorded(tmp_path / "a", parameters="&status_s=0.3")
+    monkeypatch.undo()
+    (played,) = play(tmp_path / "a")
+    assert not played.difference
+    assert played.calls == 2
 
 
 def test_a_connection_that_was_closed_when_idle_is_closed_again(tmp_path: Path) -> None:

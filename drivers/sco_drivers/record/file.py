@@ -11,7 +11,6 @@ import os
 import stat
 import threading
 import zlib
-from pathlib import Path
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -49,14 +48,14 @@ class TraceFile:
         self.failure = ""
         self._mutex = threading.Lock()
         self._check = 0
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         self._fd = os.open(path, flags, 0o600)
         try:
             seen = os.fstat(self._fd)
             if not stat.S_ISREG(seen.st_mode):
                 raise OSError(None, "it is no plain file", path)
             self._size = seen.st_size
-            if self._size and Path(path).read_bytes()[-1:] != b"\n":  # an earlier recording was cut off
+            if self._size and os.pread(self._fd, 1, self._size - 1) != b"\n":  # an earlier recording was cut off
                 self._put(b"\n")
         except BaseException:
             os.close(self._fd)

@@ -39,8 +39,7 @@ class RecordedWire:
     def read(self, timeout_s: float) -> bytes:
         """See `Transport`."""
         data: bytes = self._recorder.watched("read", self._wire.read)(timeout_s)
-        if data:
-            self._recorder.received(data)
+        self._recorder.received(data)
         return data
 
     def flush(self, timeout_s: float) -> bool:

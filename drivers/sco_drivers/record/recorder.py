@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _KNOWN_FRAMES = ("sco_drivers.nfc.pn533", "sco_drivers.nfc.acr122", "nfc.clf.pn531")
+_WIRE = {">", "<", "withheld", "fails", "open", "close"}
+_MOST_EMPTY = 10_000
 _TICKETS = 100
 """So many of the last tickets that a driver remembers are in a trace."""
 T = TypeVar("T")
@@ -74,6 +76,7 @@ class Recorder(Tap):
         self._began = time.monotonic()
         self._wall = time.time()
         self._seen: set[tuple[str, str]] = set()
+        self._empty: list[float] = []
         self._disguises = Disguises()
         self._serial = SerialNumber(self.veil)
         self._pcsc = ScardVeil(self.tag)
@@ -100,7 +103,12 @@ class Recorder(Tap):
     @harmless
     def put(self, **entry: Any) -> None:
         """Write an entry, with the time since the recording began."""
-        self.file.write({"t": round(time.monotonic() - self._began, 6)} | entry)
+        if self._empty and not _WIRE.isdisjoint(entry):
+            entry["empty"], self._empty = self._empty, []
+        self.file.write({"t": self._elapsed()} | entry)
+
+    def _elapsed(self) -> float:
+        return round(time.monotonic() - self._began, 6)
 
     @harmless
     def called(self, name: str, args: tuple[Any, ...], named: dict[str, Any]) -> int:
@@ -180,8 +188,11 @@ class Recorder(Tap):
 
     @harmless
     def received(self, data: bytes) -> None:
-        """`data` was received."""
-        self.put(**{"<": self._serial.answered(data).hex()})
+        """A read gave `data`, or nothing: then its end is written with what happens next."""
+        if data:
+            self.put(**{"<": self._serial.answered(data).hex()})
+        elif len(self._empty) < _MOST_EMPTY:
+            self._empty.append(self._elapsed())
 
     def memory(self, memory: T) -> T:
         """See `Tap`."""

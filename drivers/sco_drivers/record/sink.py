@@ -24,7 +24,7 @@ class Sink(Protocol):
         ...
 
     def received(self, data: bytes) -> None:
-        """`data` was received."""
+        """A read gave `data`, or nothing."""
         ...
 
     def frame(self, direction: str, frame: bytes) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from sco_drivers.urls import RECORD, TRACE
 from sco_hwtest.report import write_json
 from sco_hwtest.results import Kind, Report
-from sco_hwtest.runner import run
+from sco_hwtest.runner import Progress, run
 
 REPORT = "report.json"
 TRACE_SUFFIX = ".trace"
@@ -20,11 +20,13 @@ class CannotRecord(Exception):
     """The folder cannot be used, or a trace could not be written to its end."""
 
 
-def record(devices: Sequence[tuple[Kind, str]], folder: Path, **how: Any) -> tuple[Report, list[Path]]:
+def record(
+    devices: Sequence[tuple[Kind, str]], folder: Path, *, progress: Progress | None = None, **how: Any
+) -> tuple[Report, list[Path]]:
     """Run the checks of each device and record it. A screen has no wire: it is checked and not recorded.
 
     Args:
-        devices, how: as for `run`.
+        devices, progress, how: as for `run`.
         folder: for the report and the traces; made where it does not exist.
 
     Returns:
@@ -45,7 +47,8 @@ def record(devices: Sequence[tuple[Kind, str]], folder: Path, **how: Any) -> tup
     except OSError as error:
         raise CannotRecord(f"{folder}: {error.strerror}") from error
     wanted = [(kind, recorded_url(url, traces[at]) if at in traces else url) for at, (kind, url) in enumerate(devices)]
-    report = run(wanted, **how)
+    names = {recorded: url for (_, recorded), (_, url) in zip(wanted, devices, strict=True)}
+    report = run(wanted, progress=None if progress is None else _Named(progress, names), **how)
     for found, (_, url) in zip(report.devices, devices, strict=False):
         found.url = url
     try:
@@ -54,6 +57,19 @@ def record(devices: Sequence[tuple[Kind, str]], folder: Path, **how: Any) -> tup
     except OSError as error:
         raise CannotRecord(f"{folder / REPORT}: {error.strerror}") from error
     return report, list(traces.values())
+
+
+class _Named:
+    """Progress of a run that names each device by its own URL."""
+
+    def __init__(self, progress: Progress, names: dict[str, str]) -> None:
+        self._names = names
+        self._progress = progress
+        self.begins, self.ends = progress.begins, progress.ends
+
+    def device(self, kind: Kind, url: str, checks: int) -> None:
+        """See `Progress`."""
+        self._progress.device(kind, self._names.get(url, url), checks)
 
 
 def recorded_url(url: str, trace: Path) -> str:

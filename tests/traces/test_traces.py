@@ -102,17 +102,18 @@ def test_other_events_of_a_panel_are_the_first_tap_that_differs(path: Path, tmp_
     taps = [at for at, one in enumerate(original) if "tap" in one]
     assert taps
     for number, tap in enumerate(taps, 1):
-        placed = max(at for at in range(tap) if any(event[1] == _ABS for event in original[at].get("events", ())))
+        before = max((one for one in taps if one < tap), default=0)
         moved = [dict(one) for one in original]
-        moved[placed]["events"] = [
-            [at, kind, code, (value + 2000) % 4096 if (kind, code) in _ACROSS else value]
-            for at, kind, code, value in moved[placed]["events"]
-        ]
+        for one in moved[before:tap]:
+            if "events" in one:
+                one["events"] = [
+                    [at, kind, code, (value + 2000) % 4096 if (kind, code) in _ACROSS else value]
+                    for at, kind, code, value in one["events"]
+                ]
         (played,) = play(write(tmp_path / "moved", moved))
         assert f"line {tap + 1}: expected tap {number} at" in played.difference
         (played,) = play(write(tmp_path / "gone", [one for at, one in enumerate(original) if at != tap]))
         assert f"expected tap {number} at" in played.difference or "got another one" in played.difference
-        before = max((one for one in taps if one < tap), default=0)
         quiet = [one for at, one in enumerate(original) if "events" not in one or not before < at < tap]
         (played,) = play(write(tmp_path / "quiet", quiet))
         assert played.difference

@@ -76,7 +76,7 @@ _SPY = ("sco_drivers.spy", "spy_on")
 _RECORDED = ("sco_drivers.record", "open_recorded")
 
 
-_RECORDABLE: dict[Kind, tuple[str, ...]] = {
+RECORDABLE: dict[Kind, tuple[str, ...]] = {
     "printer": ("tcp", "usb", "serial", "lp", "sim"),
     "nfc": ("pn532", "usb", "pcsc", "sim"),
     "screen": (),
@@ -143,7 +143,7 @@ def _unrecordable(kind: Kind, url: DeviceUrl) -> list[BadDeviceUrl]:
         return []
     if kind == "screen":
         why = "a screen has no wire to record: it is memory that the driver draws in"
-    elif url.scheme not in _RECORDABLE[kind]:
+    elif url.scheme not in RECORDABLE[kind]:
         why = f"a {kind} of {url.scheme}:// cannot be recorded"
     else:
         return []

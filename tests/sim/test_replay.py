@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import time
@@ -224,13 +225,49 @@ def test_a_file_that_is_no_trace_is_refused(content: str, words: str, tmp_path: 
         ({"sco_trace": 2, "kind": "printer", "url": "tcp://printer"}, "a trace of version 2, expected 1"),
         ({"sco_trace": 1, "kind": "kettle", "url": "tcp://printer"}, "no kind of device"),
         ({"sco_trace": 1, "kind": "nfc", "url": "pn532:///x"}, "it is the trace of a nfc, not of a printer"),
-        ({"sco_trace": 1, "kind": "printer", "url": "gopher://x"}, "its URL gopher://x"),
+        ({"sco_trace": 1, "kind": "printer", "url": "gopher://x"}, "its URL gopher://x is none that a recorder writes"),
+        ({"sco_trace": 1, "kind": "printer", "url": "sim://"}, "is none that a recorder writes"),
+        ({"sco_trace": 1, "kind": "printer", "url": "record+tcp://h?trace=/tmp/x"}, "is none that a recorder writes"),
+        ({"sco_trace": 1, "kind": "printer", "url": "tcp://h?profile=/etc/passwd"}, "is none that a recorder writes"),
+        ({"sco_trace": 1, "kind": "printer", "url": "tcp://h?nonsense=1"}, "unknown parameter nonsense"),
+        ({"sco_trace": 1, "kind": "printer", "url": "no URL"}, "not a device URL"),
         ({"t": 0.0}, "line 1 does not begin a trace"),
     ],
 )
 def test_a_trace_of_something_else_is_refused(header: dict[str, object], words: str, tmp_path: Path) -> None:
     with pytest.raises(BadTrace, match=words):
         open_printer(f"replay://{write(tmp_path / 'a', [header])}")
+
+
+STRANGE: tuple[object, ...] = (None, True, -1, 1 << 40, 1.5, "x", "", "../..", [], [1], {}, {"is": "Ticket"}, [[]])
+
+
+@pytest.mark.parametrize("name", ["printer-tcp", "nfc-pn532", "nfc-pcsc-direct", "display-qrscreen", "touch-multi"])
+def test_a_trace_that_a_stranger_made_raises_nothing_else(name: str, tmp_path: Path) -> None:
+    """Each key once, with values that it never has."""
+    original = lines_of(FOLDER / f"{name}.trace")
+    seen: set[str] = set()
+    for at, line in enumerate(original):
+        for key in set(line) - seen:
+            seen.add(key)
+            for value in STRANGE:
+                lines = [dict(one) for one in original]
+                lines[at][key] = value
+                with contextlib.suppress(BadTrace):
+                    play(write(tmp_path / "strange", lines))
+
+
+@pytest.mark.parametrize("call", ["__class__", "_session", "close.x", "simulator", "escpos", "no_such", "status.x"])
+def test_a_call_that_is_none_is_not_made(call: str, tmp_path: Path) -> None:
+    lines = recorded(tmp_path / "a")
+    at = next(number for number, one in enumerate(lines) if "call" in one)
+    lines[at]["call"] = call
+    try:
+        (played,) = play(write(tmp_path / "b", lines))
+        found = played.difference
+    except BadTrace as error:
+        found = error.message
+    assert f"line {at + 1}: " in found
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

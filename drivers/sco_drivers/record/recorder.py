@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from sco_drivers.touch.reader import Panel
 
 log = logging.getLogger(__name__)
-_KNOWN_FRAMES = ("sco_drivers.nfc.pn533", "sco_drivers.nfc.acr122", "nfc.clf.pn531")
+FRAMED = ("sco_drivers.nfc.pn533", "sco_drivers.nfc.acr122", "nfc.clf.pn531")
+"""Drivers of USB readers whose frames are understood."""
 _WIRE = {">", "<", "withheld", "fails", "open", "close"}
 _MOST_EMPTY = 10_000
 _TICKETS = 100
@@ -260,7 +261,7 @@ class Recorder(Tap):
         """See `Tap`."""
         found = look()
         drivers = [driver for driver, *_ in found]
-        if set(drivers) - set(_KNOWN_FRAMES):
+        if set(drivers) - set(FRAMED):
             self.file.fail(f"frames of the driver {', '.join(drivers)} are not known")
         self.put(readers=drivers)
         return found

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sco_drivers import tap
 from sco_drivers.record.tag import SHOWN_KEY
-from sco_drivers.registry import Kind, opener_of
+from sco_drivers.registry import RECORDABLE, Kind, opener_of
 from sco_drivers.urls import DeviceUrl, opener
 from sco_sim.replay.device import replayed
 from sco_sim.replay.player import Player
@@ -46,8 +46,12 @@ class _Options(NamedTuple):
 @contextlib.contextmanager
 def _url_of(recording: Recording) -> Iterator[DeviceUrl]:
     """The URL that opens its driver, while the driver is opened."""
+    url = DeviceUrl.parse(recording.url)
+    paths = [name for name, text in url.params.items() if "/" in text or (name == "key" and text != _KEY_SHOWN)]
+    if url.scheme not in RECORDABLE[cast(Kind, recording.kind)] or url.scheme == "sim" or url.trace or paths:
+        raise BadTrace(f"its URL {recording.url} is none that a recorder writes", url=recording.path)
     if f"key={_KEY_SHOWN}" not in recording.url:
-        yield DeviceUrl.parse(recording.url)
+        yield url
         return
     with tempfile.NamedTemporaryFile(prefix="sco-key-") as file:
         os.fchmod(file.fileno(), 0o600)

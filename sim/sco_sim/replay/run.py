@@ -18,6 +18,10 @@ _PANEL_S = 60.0
 """A panel's events are read in this time on any machine."""
 
 
+_NO_CALLS = {"close", "escpos", "url", "profile"}
+"""Members of devices that no trace has as a call."""
+
+
 @dataclass(frozen=True, slots=True)
 class Played:
     """What became of one recording.
@@ -88,14 +92,18 @@ def _play(recording: Recording, real_pace: bool) -> Played:
 def _made(device: Any, call: Entry, end: Entry | None, taps: queue.SimpleQueue[Any]) -> str:
     """Make the call; how it differs from then, empty for not at all."""
     name, player = call.says["call"], device.replay
+    target, *more = name.split(".")
+    if target in _NO_CALLS or target not in vars(type(device)) or bool(more) != (target == "presenter"):
+        return f"line {call.line}: {name} is no call of such a device"
     try:
         arguments = [_dated(from_plain(one), player) for one in call.says["args"]]
         named = {key: _dated(from_plain(one), player) for key, one in call.says.get("named", {}).items()}
     except ValueError as error:
         return f"line {call.line}: {error}"
     if name == "start":
+        if len(arguments) != 1 or not _is_size(arguments[0]):
+            return f"line {call.line}: start has no size of a screen"
         arguments += [lambda tap: taps.put((tap.x, tap.y)), lambda error: taps.put(None)]
-    target, *more = name.split(".")
     try:
         method = getattr(device, target)
         for one in more:
@@ -108,6 +116,14 @@ def _made(device: Any, call: Entry, end: Entry | None, taps: queue.SimpleQueue[A
     if end is not None and result != end.says["ends"]:
         return f"line {end.line}: expected {name} to end with {end.says['ends']}, got {result}"
     return ""
+
+
+def _is_size(value: Any) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(one, int) and 0 < one < 1 << 16 for one in value)
+    )
 
 
 def _dated(value: Any, player: Player) -> Any:

@@ -4,15 +4,90 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sco_drivers.errors import DeviceProtocolError
+from sco_drivers.printer.memory import STATE
 from sco_drivers.record.file import CHECK, FORMAT, HEADER, MAX_BYTES, checked
+from sco_drivers.record.recorder import FRAMED
 
 _KINDS = ("printer", "nfc", "touch", "display")
+
+
+_HEX = re.compile(r"(?:[0-9a-f]{2})*")
+_CALL = re.compile(r"[a-z][a-z_]*(?:\.[a-z][a-z_]*)?")
+
+
+def _numbers(value: Any, *, size: int | None = None) -> bool:
+    """Whether it is a list of so many numbers."""
+    if not isinstance(value, list) or (size is not None and len(value) != size):
+        return False
+    return all(isinstance(one, int | float) and abs(one) < 1 << 31 for one in value)
+
+
+def _is_hex(value: Any) -> bool:
+    return isinstance(value, str) and _HEX.fullmatch(value) is not None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and 0 <= value < 1 << 32
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_state(value: Any) -> bool:
+    names = {"x", "y", "pressure", "has_button", "held", "slot", "contacts"}
+    if not isinstance(value, dict) or set(value) != names or not isinstance(value["contacts"], list):
+        return False
+    return _numbers([value[name] for name in names - {"contacts"}]) and all(
+        _numbers(one, size=3) for one in value["contacts"]
+    )
+
+
+def _is_memory(value: Any) -> bool:
+    if not isinstance(value, dict) or set(value) != {*STATE, "tickets"} or not isinstance(value["tickets"], list):
+        return False
+    return (
+        _is_count(value["owed"])
+        and all(value[name] in (None, False, True) for name in STATE if name != "owed")
+        and all(isinstance(one, list) and len(one) == 2 and isinstance(one[0], str) for one in value["tickets"])
+    )
+
+
+_SHAPES: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys((">", "<", "chosen", "described"), _is_hex),
+    **dict.fromkeys(("withheld", "of", "n", "code", "baud", "share", "protocol"), _is_count),
+    **dict.fromkeys(("fails", "error", "pcsc", "redacted", "where", "end", "lost"), _is_text),
+    **dict.fromkeys(("open", "close", "present", "asked"), lambda value: isinstance(value, bool)),
+    "errno": lambda value: value is None or (isinstance(value, int) and 0 <= value < 200),
+    "empty": _numbers,
+    "tap": lambda value: _numbers(value, size=2),
+    "axes": lambda value: isinstance(value, list) and len(value) == 2 and all(_numbers(one, size=2) for one in value),
+    "events": lambda value: isinstance(value, list) and all(_is_event(one) for one in value),
+    "readers": lambda value: isinstance(value, list) and set(value) <= set(FRAMED),
+    "names": lambda value: isinstance(value, list) and all(one is None or isinstance(one, str) for one in value),
+    "state": _is_state,
+    "memory": _is_memory,
+    "call": lambda value: isinstance(value, str) and _CALL.fullmatch(value) is not None,
+    "args": lambda value: value is None or isinstance(value, list),
+    "named": lambda value: isinstance(value, dict),
+}
+"""What each key of a line may have: a trace may come from a stranger."""
+
+
+def _is_event(value: Any) -> bool:
+    return (
+        _numbers(value, size=4)
+        and 0 <= value[0] < 1 << 31
+        and all(isinstance(one, int) for one in value[1:])
+        and all(0 <= one < 1 << 16 for one in value[1:3])
+    )
 
 
 class BadTrace(DeviceProtocolError):
@@ -125,6 +200,9 @@ def _begun(says: dict[str, Any], line: int, path: str, number: int) -> Recording
 
 def _entry(line: int, says: dict[str, Any], path: str | Path) -> Entry:
     t = says.get("t")
-    if not isinstance(t, int | float):
+    if not isinstance(t, int | float) or isinstance(t, bool) or not 0 <= t < 1 << 31:
         raise BadTrace(f"line {line} has no time", url=str(path))
+    wrong = [key for key, one in says.items() if key in _SHAPES and not _SHAPES[key](one)]
+    if wrong:
+        raise BadTrace(f"line {line}: {wrong[0]!r} is not what a trace has there", url=str(path))
     return Entry(line, float(t), says)

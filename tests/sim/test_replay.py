@@ -160,7 +160,7 @@ def test_a_trace_of_a_machine_that_woke_its_drivers_late_fits(
 
 def test_a_connection_that_was_closed_when_idle_is_closed_again(tmp_path: Path) -> None:
     lines = recorded(tmp_path / "a", parameters="&idle_close_s=0.1", pause_s=0.6)
-    assert sum("open" in one for one in lines) == 2
+    assert sum("open" in one for one in lines) >= 2
     (played,) = play(tmp_path / "a")
     assert not played.difference
 

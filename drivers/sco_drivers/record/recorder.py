@@ -5,7 +5,6 @@ No method raises what is its own trouble, and none delays the device by more tha
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import time
@@ -14,13 +13,12 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sco_drivers.display import DisplayedCode
 from sco_drivers.errors import DeviceError
-from sco_drivers.printer import Document, Ticket
 from sco_drivers.printer.memory import STATE
 from sco_drivers.record.address import shown_url
 from sco_drivers.record.file import FORMAT, TraceFile
 from sco_drivers.record.frames import RecordedFrames, shown_frame
+from sco_drivers.record.likeness import Likeness
 from sco_drivers.record.octets import Disguises, RecordedWire, SerialNumber
 from sco_drivers.record.pcsc import RecordedScard, ScardVeil
 from sco_drivers.record.tag import TagVeil
@@ -78,6 +76,7 @@ class Recorder(Tap):
         self._wall = time.time()
         self._seen: set[tuple[str, str]] = set()
         self._empty: list[float] = []
+        self._likeness = Likeness(kind, self.veil, self.tag, self._wall)
         self._disguises = Disguises()
         self._serial = SerialNumber(self.veil)
         self._pcsc = ScardVeil(self.tag)
@@ -116,25 +115,8 @@ class Recorder(Tap):
         """A call begins; its number."""
         self.calls += 1
         number = self.calls
-        try:
-            shown = {"args": [plain(self._dated(one)) for one in args]}
-            if named:
-                shown["named"] = {key: plain(self._dated(one)) for key, one in named.items()}  # type: ignore[assignment]
-        except Exception:  # a call with what no trace can hold is not made again by a replay
-            log.debug("the arguments of %s cannot be recorded", name, exc_info=True)
-            shown = {"args": None}  # type: ignore[dict-item]
-        self.put(call=name, n=number, **shown)
+        self.put(call=name, n=number, **self._likeness.entry(name, args, named))
         return number
-
-    def _dated(self, value: Any) -> Any:
-        """What is shown of an argument, with times as s since the recording began."""
-        shown = self.like(value)
-        if isinstance(shown, Ticket | Document) and shown.valid_until is not None:
-            until = round(shown.valid_until - self._wall, 3)
-            if isinstance(shown, Ticket):
-                return dataclasses.replace(shown, valid_until=until)
-            return shown._replace(valid_until=until)
-        return shown
 
     def _noted(self, kind: str, where: str) -> None:
         if (kind, where) not in self._seen:
@@ -233,23 +215,7 @@ class Recorder(Tap):
 
     @harmless
     def _add_disguise(self, real: bytes, octets: Callable[[T], bytes], what: T) -> None:
-        self._disguises.add(real, octets(self.like(what)))
-
-    def like(self, value: Any) -> Any:
-        """What is shown in place of an argument."""
-        if isinstance(value, Ticket | Document):
-            return self.veil.document(value)
-        if isinstance(value, DisplayedCode):
-            return DisplayedCode(
-                self.veil.text(value.link, "link", "code on the display"),
-                self.veil.text(value.amount, "words", "display"),
-                self.veil.text(value.text, "words", "display"),
-            )
-        if self.kind == "nfc" and isinstance(value, str):
-            return self.tag.link(value)
-        if self.kind == "nfc" and isinstance(value, bytes):
-            return self.tag.uid(value)
-        return self.veil.text(value, "words", f"a call of the {self.kind}") if isinstance(value, str) else value
+        self._disguises.add(real, octets(self._likeness.of(what)))
 
     # --- frames, PC/SC ---
 

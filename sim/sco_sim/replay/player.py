@@ -65,7 +65,7 @@ class Player:
             time.sleep(left)
 
     def at(self, seconds: float, call: Callable[[], None]) -> tuple[float, Callable[[], None]]:
-        """Call `call` when so much time has passed, at the beginning of a call."""
+        """Call `call` when so much time has passed, if the trace says that it did something then."""
         timer = (self.now_s + max(0.0, seconds), call)
         self._timers.append(timer)
         return timer
@@ -80,11 +80,14 @@ class Player:
         if not self._calls or self._calls[0].says["call"] != name:
             return
         t = self._calls.pop(0).t
-        while due := [one for one in self._timers if one[0] <= t]:
-            first = min(due, key=lambda one: one[0])
+        # A timer and a call may have met then: only what a timer did is done again.
+        while (entry := self.peek()) is not None and "close" in entry.says and entry.t <= t and self._timers:
+            first = min(self._timers, key=lambda one: one[0])
             self._timers.remove(first)
-            self.pass_until(first[0] + _LATE_S)
+            self.pass_until(max(entry.t, first[0] + _LATE_S))
             first[1]()
+            if self.now_s > t:
+                break
         self.pass_until(t)
 
     # --- the entries ---

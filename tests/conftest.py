@@ -14,7 +14,6 @@ from collections.abc import Iterator
 import pytest
 
 from sco_drivers.printer import memory
-from sco_drivers.printer.escpos import EscPosPrinter
 from tests.idle_time import IdleTime
 
 
@@ -32,7 +31,6 @@ def idle_time() -> Iterator[IdleTime]:
     clock = IdleTime()
     with pytest.MonkeyPatch.context() as patch:
         clock.install(patch)
-        patch.setattr(EscPosPrinter.__init__, "__defaults__", (clock.time, None))
         yield clock
 
 

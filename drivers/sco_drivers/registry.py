@@ -34,6 +34,7 @@ BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
         "serial": ("sco_drivers.printer.escpos", "open_serial"),
         "lp": ("sco_drivers.printer.escpos", "open_lp"),
         "sim": ("sco_sim.printer", "open_sim"),
+        "replay": ("sco_sim.replay.opening", "open_printer"),
     },
     "nfc": {
         "pn532": ("sco_drivers.nfc.opening", "open_pn532"),
@@ -41,6 +42,7 @@ BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
         "pcsc": ("sco_drivers.nfc.pcsc", "open_pcsc"),
         "udp": ("sco_drivers.nfc.opening", "open_udp"),
         "sim": ("sco_sim.nfc", "open_sim"),
+        "replay": ("sco_sim.replay.opening", "open_nfc"),
     },
     "screen": {
         "fb": ("sco_drivers.screen.fbdev", "open_fb"),
@@ -51,12 +53,14 @@ BACKENDS: dict[Kind, dict[str, tuple[str, str]]] = {
     "touch": {
         "evdev": ("sco_drivers.touch.evdev", "open_evdev"),
         "sim": ("sco_sim.touch", "open_sim"),
+        "replay": ("sco_sim.replay.opening", "open_touch"),
         "none": ("sco_drivers.touch.null", "open_null"),
     },
     "display": {
         "mertech": ("sco_drivers.display.mertech", "open_mertech"),
         "qrscreen": ("sco_drivers.display.qrscreen", "open_qrscreen"),
         "sim": ("sco_sim.display", "open_sim"),
+        "replay": ("sco_sim.replay.opening", "open_display"),
         "none": ("sco_drivers.display.null", "open_null"),
     },
 }
@@ -69,6 +73,17 @@ _PROTOCOLS: dict[Kind, tuple[str, str]] = {
     "display": ("sco_drivers.display", "QrDisplay"),
 }
 _SPY = ("sco_drivers.spy", "spy_on")
+_RECORDED = ("sco_drivers.record", "open_recorded")
+
+
+RECORDABLE: dict[Kind, tuple[str, ...]] = {
+    "printer": ("tcp", "usb", "serial", "lp", "sim"),
+    "nfc": ("pn532", "usb", "pcsc", "sim"),
+    "screen": (),
+    "touch": ("evdev", "sim"),
+    "display": ("mertech", "qrscreen", "sim"),
+}
+"""Schemes whose drivers ask for `sco_drivers.tap`."""
 
 
 def _load(module: str, function: str) -> Any:
@@ -112,8 +127,27 @@ def _named(point: EntryPoint) -> str:
 def _open(kind: Kind, text: str) -> Any:
     url = DeviceUrl.parse(text)
     opener = _opener(kind, url)
-    device = opener(url) if url.scheme in BACKENDS[kind] else _open_foreign(kind, url, opener)
+
+    def opened() -> Any:
+        return opener(url) if url.scheme in BACKENDS[kind] else _open_foreign(kind, url, opener)
+
+    for error in _unrecordable(kind, url):
+        raise error
+    device = _load(*_RECORDED)(kind, url, opened) if url.trace else opened()
     return _load(*_SPY)(kind, device, url) if url.spied else device
+
+
+def _unrecordable(kind: Kind, url: DeviceUrl) -> list[BadDeviceUrl]:
+    """Why the wire of `url` cannot be recorded, if that is asked for."""
+    if not url.trace:
+        return []
+    if kind == "screen":
+        why = "a screen has no wire to record: it is memory that the driver draws in"
+    elif url.scheme not in RECORDABLE[kind]:
+        why = f"a {kind} of {url.scheme}:// cannot be recorded"
+    else:
+        return []
+    return [BadDeviceUrl(why, url=url.text, hint="remove record+", parameters=("trace",))]
 
 
 def _open_foreign(kind: Kind, url: DeviceUrl, opener: Callable[[DeviceUrl], Any]) -> Any:
@@ -175,7 +209,13 @@ def check_url(kind: Kind, url: str) -> list[BadDeviceUrl]:
         opener = _opener(kind, parsed)
     except BadDeviceUrl as error:
         return [*found, error]
+    found += _unrecordable(kind, parsed)
     return [*found, *opener.problems(parsed)] if isinstance(opener, Opener) else found
+
+
+def opener_of(kind: Kind, url: DeviceUrl) -> Callable[[DeviceUrl], Any]:
+    """What opens `url`, without spy or recorder. Raises UnknownScheme, DriverUnavailable."""
+    return _opener(kind, url)
 
 
 def traits(kind: Kind, url: str) -> Traits:
@@ -190,7 +230,7 @@ def traits(kind: Kind, url: str) -> Traits:
 
 
 def open_printer(url: str) -> Printer:
-    """Open the receipt printer at `url` (`tcp`, `usb`, `serial`, `lp`, `sim`).
+    """Open the receipt printer at `url` (`tcp`, `usb`, `serial`, `lp`, `sim`, `replay`).
 
     Raises:
         DeviceError: see `sco_drivers.errors`.
@@ -199,7 +239,7 @@ def open_printer(url: str) -> Printer:
 
 
 def open_nfc(url: str) -> TagReader:
-    """Open the NFC reader at `url` (`pn532`, `usb`, `pcsc`, `udp`, `sim`).
+    """Open the NFC reader at `url` (`pn532`, `usb`, `pcsc`, `udp`, `sim`, `replay`).
 
     Raises:
         DeviceError: see `sco_drivers.errors`.
@@ -217,7 +257,7 @@ def open_screen(url: str) -> Screen:
 
 
 def open_touch(url: str) -> Touch:
-    """Open the touch panel at `url` (`evdev`, `sim`, `none`).
+    """Open the touch panel at `url` (`evdev`, `sim`, `replay`, `none`).
 
     Raises:
         DeviceError: see `sco_drivers.errors`.
@@ -226,7 +266,7 @@ def open_touch(url: str) -> Touch:
 
 
 def open_display(url: str) -> QrDisplay:
-    """Open the customer QR display at `url` (`mertech`, `qrscreen`, `sim`, `none`).
+    """Open the customer QR display at `url` (`mertech`, `qrscreen`, `sim`, `replay`, `none`).
 
     Raises:
         DeviceError: see `sco_drivers.errors`.

@@ -14,11 +14,12 @@ import importlib
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sco_drivers.urls import DeviceUrl
 
 log = logging.getLogger(__name__)
+W = TypeVar("W")
 
 _LONGEST = 400
 _PROTOCOLS = {
@@ -102,20 +103,20 @@ def _ms_since(start: float) -> float:
 
 
 @functools.cache
-def _spy_class(kind: str) -> type[Spy]:
-    """A spy with the members of the kind's protocol in its class.
+def as_kind(wrapper: type[W], kind: str) -> type[W]:
+    """`wrapper`, which hands all that it lacks to a device of that kind, with the members of the kind's protocol.
 
-    isinstance() of a runtime-checkable protocol looks for them there since Python 3.12, and no longer asks
+    isinstance() of a runtime-checkable protocol looks for them in the class since Python 3.12, and no longer asks
     `__getattr__`.
     """
     module, name = _PROTOCOLS[kind]
     protocol: type = getattr(importlib.import_module(module), name)
     members = {member for base in protocol.__mro__ for member in vars(base) if not member.startswith("_")}
-    return type(f"Spied{name}", (Spy,), {member: _delegate(member) for member in members})
+    return type(f"{wrapper.__name__}{name}", (wrapper,), {member: _delegate(wrapper, member) for member in members})
 
 
-def _delegate(member: str) -> property:
-    return property(lambda spy: Spy.__getattr__(spy, member))
+def _delegate(wrapper: Any, member: str) -> property:
+    return property(lambda device: wrapper.__getattr__(device, member))
 
 
 def spy_on(kind: str, device: Any, url: DeviceUrl) -> Any:
@@ -126,4 +127,4 @@ def spy_on(kind: str, device: Any, url: DeviceUrl) -> Any:
         device: an open device of that kind.
         url: as it was opened.
     """
-    return _spy_class(kind)(kind, device, url)
+    return as_kind(Spy, kind)(kind, device, url)

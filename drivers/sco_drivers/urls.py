@@ -1,8 +1,9 @@
 """Device URLs, and what opens them.
 
-`scheme://host[:port]/path?key=value`; `spy+scheme://...` also logs everything that passes. A URL is parsed once: the
-scheme's `Opener` checks its parts and its query parameters, turns them into an options object of the driver's own type,
-and opens the device with it. A part or parameter that the driver does not use is an error, never ignored.
+`scheme://host[:port]/path?key=value`; `spy+scheme://...` also logs everything that passes, and
+`record+scheme://...?trace=FILE` writes a trace of the wire. A URL is parsed once: the scheme's `Opener` checks its
+parts and its query parameters, turns them into an options object of the driver's own type, and opens the device with
+it. A part or parameter that the driver does not use is an error, never ignored.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sco_drivers.errors import BadDeviceUrl
 
-SPY = "spy+"
+SPY, RECORD = "spy+", "record+"
+TRACE = "trace"
+"""The query parameter of `record+` that names the trace to write."""
 OptionsT = TypeVar("OptionsT")
 DeviceT = TypeVar("DeviceT")
 
@@ -28,7 +31,8 @@ PARTS: tuple[Part, ...] = ("host", "port", "path")
 class DeviceUrl:
     """A parsed device URL.
 
-    `text` is what the caller wrote (without `spy+`), for messages; `host` of usb://04b8:0202 is both halves, 04b8:0202.
+    `text` is what the caller wrote (without `spy+` and `record+` with its trace), for messages; `host` of
+    usb://04b8:0202 is both halves, 04b8:0202; `trace` is the path of the trace to write, empty for none.
     """
 
     text: str
@@ -38,6 +42,7 @@ class DeviceUrl:
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
     spied: bool = False
+    trace: str = ""
 
     @classmethod
     def parse(cls, text: str) -> DeviceUrl:
@@ -55,8 +60,11 @@ class DeviceUrl:
     @classmethod
     def read(cls, text: str) -> tuple[DeviceUrl | None, list[BadDeviceUrl]]:
         """`text` as far as it can be understood, and all that is wrong in its form (see `parse`); None for no URL."""
-        spied = text.startswith(SPY)
-        bare = text.removeprefix(SPY)
+        bare, spied, recorded = text, False, False
+        while bare.startswith((SPY, RECORD)):
+            prefix = SPY if bare.startswith(SPY) else RECORD
+            spied, recorded = spied or prefix == SPY, recorded or prefix == RECORD
+            bare = bare.removeprefix(prefix)
         try:
             parts = urlsplit(bare)
         except ValueError as error:
@@ -92,8 +100,14 @@ class DeviceUrl:
                 twice.add(key)
             params.setdefault(key, value)
         wrong += [BadDeviceUrl(f"parameter {key!r} is given twice", url=text) for key in sorted(twice)]
+        trace = params.pop(TRACE, "") if recorded else ""
+        if recorded:
+            bare = _without(bare, TRACE)
+            if not trace:
+                hint = f"e.g. {RECORD}tcp://10.0.0.5?{TRACE}=/var/tmp/printer.trace"
+                wrong.append(BadDeviceUrl(f"{RECORD} without {TRACE}=FILE", url=text, hint=hint, parameters=(TRACE,)))
         host = address if usb else (parts.hostname or "")
-        return cls(bare, parts.scheme, host, port, path, params, spied), wrong
+        return cls(bare, parts.scheme, host, port, path, params, spied, trace), wrong
 
     def integer(self, name: str, default: int, *, min: int | None = None, max: int | None = None) -> int:  # noqa: A002
         """Query parameter `name` as a whole number within `min`..`max`, or `default` when absent.
@@ -160,6 +174,13 @@ class DeviceUrl:
         return BadDeviceUrl(f"{name}={self.params[name]!r} {why}", url=self.text, hint=hint, parameters=(name,))
 
 
+def _without(url: str, parameter: str) -> str:
+    """`url` without that query parameter."""
+    start, _, query = url.partition("?")
+    rest = "&".join(one for one in query.split("&") if one.partition("=")[0] != parameter)
+    return f"{start}?{rest}" if rest else start
+
+
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What a driver states about its devices without opening one.
@@ -195,6 +216,11 @@ class Opener(Generic[OptionsT, DeviceT]):
         self._example = example
         self.traits = traits
         functools.update_wrapper(self, function)
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The query parameters that it reads."""
+        return self._params
 
     def __call__(self, url: DeviceUrl) -> DeviceT:
         """Open the device at `url`.

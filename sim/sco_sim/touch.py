@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from sco_drivers.errors import DeviceNotFound, DevicePermission, TouchError
 from sco_drivers.touch import Tap
-from sco_drivers.touch.calibration import PARAMETERS, Axis, Calibration, check_parameters, range_of
+from sco_drivers.touch.calibration import PARAMETERS, Axis, check_parameters, range_of
 from sco_drivers.touch.events import (
     ABS_MT_POSITION_X,
     ABS_MT_POSITION_Y,
@@ -34,7 +34,7 @@ from sco_drivers.touch.events import (
     SYN_DROPPED,
     SYN_REPORT,
 )
-from sco_drivers.touch.reader import EventTouch
+from sco_drivers.touch.reader import EventTouch, Panel
 from sco_drivers.urls import DeviceUrl, opener
 
 Event = tuple[int, int, int]
@@ -212,8 +212,8 @@ class VirtualTouch(Finger):
 class SimulatedTouch(EventTouch):
     """An `EventTouch` on a FIFO. `simulator` is the finger, in px of the size that is passed to `start`."""
 
-    def __init__(self, url: DeviceUrl, fd: int, calibration: Calibration, simulator: VirtualTouch) -> None:
-        super().__init__(url, fd, calibration)
+    def __init__(self, url: DeviceUrl, connect: Callable[[], Panel], simulator: VirtualTouch) -> None:
+        super().__init__(url, connect)
         self.simulator = simulator
 
     def start(self, size: tuple[int, int], on_tap: Callable[[Tap], None], on_lost: Callable[[Exception], None]) -> None:
@@ -234,10 +234,19 @@ def open_sim(url: DeviceUrl, _options: None) -> EventTouch:
     Raises:
         BadDeviceUrl. DeviceNotFound: no such FIFO. DevicePermission. TouchError: not a FIFO.
     """
-    x, y = range_of(url, (Axis(), Axis()))
-    calibration = Calibration.of(url, x, y)
-    finger = None if url.path else VirtualTouch(axis_max=x.high)
-    path = url.path or str(finger and finger.path)
+    finger = None if url.path else VirtualTouch(axis_max=_axes(url)[0].high)
+
+    def connect() -> Panel:
+        return Panel(_open(url, url.path or str(finger and finger.path)), *_axes(url), None)
+
+    return EventTouch(url, connect) if finger is None else SimulatedTouch(url, connect, finger)
+
+
+def _axes(url: DeviceUrl) -> tuple[Axis, Axis]:
+    return range_of(url, (Axis(), Axis()))
+
+
+def _open(url: DeviceUrl, path: str) -> int:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -249,4 +258,4 @@ def open_sim(url: DeviceUrl, _options: None) -> EventTouch:
     if not stat.S_ISFIFO(os.fstat(fd).st_mode):
         os.close(fd)
         raise TouchError("not a FIFO", url=url.text, hint="create one with VirtualTouch(path=...)")
-    return EventTouch(url, fd, calibration) if finger is None else SimulatedTouch(url, fd, calibration, finger)
+    return fd

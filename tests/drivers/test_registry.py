@@ -146,6 +146,7 @@ PLACES = {
     ("touch", "evdev"): "evdev:///dev/nowhere",
     ("display", "mertech"): "mertech:///dev/nowhere",
     ("display", "qrscreen"): "qrscreen:///dev/nowhere",
+    **{(kind, "replay"): "replay:///no/such.trace" for kind in ("printer", "nfc", "touch", "display")},
 }
 """Where no device is; the schemes that are not here need no place."""
 ANY_TEXT = {"connector", "tty", "port", "key", "name", "out", "uri"}
@@ -200,7 +201,7 @@ def test_checking_a_url_reports_what_opening_it_reports(kind: registry.Kind, sch
         ("printer", "lp://", "path is missing"),
         ("printer", "serial://?baud=9600", "path is missing"),
         ("printer", "tcp://10.0.0.5?codec=koi8-r", "it has "),
-        ("printer", "gopher://x", "known: lp, serial"),
+        ("printer", "gopher://x", "known: lp, replay, serial"),
         ("printer", "tcp://x:99999", "not a device URL"),
         ("nfc", "pn532://", "path is missing"),
         ("nfc", "usb://reader", "vendor and product"),
@@ -231,7 +232,7 @@ def test_what_else_is_wrong_in_a_url(kind: registry.Kind, text: str, word: str) 
             ("'dev' is in the place of a host", "dpi='1'", "unknown parameter colour"),
         ),
         ("printer", "lp://?qr=no", ("path is missing", "qr='no'")),
-        ("printer", "gopher://x?a=1&a=2", ("known: lp, serial", "'a' is given twice")),
+        ("printer", "gopher://x?a=1&a=2", ("known: lp, replay, serial", "'a' is given twice")),
         ("nfc", "pn532://?baud=x&attempts=x", ("path is missing", "baud='x'", "attempts='x'")),
         ("nfc", "pn532:///dev/tty%00?baud=x", ("NUL", "baud='x'")),
         ("nfc", f"sim://?uri={'x' * 900}&baud=x", ("do not fit an NTAG213", "baud='x'")),
@@ -287,6 +288,7 @@ USED = {
     ("touch", "sim"): {"path"},
     ("display", "mertech"): {"path"},
     ("display", "qrscreen"): {"path"},
+    **{(kind, "replay"): {"path"} for kind in ("printer", "nfc", "touch", "display")},
 }
 """The parts of a URL that each driver reads; the schemes that are not here read none."""
 WITH_PART = {
@@ -333,7 +335,9 @@ def test_a_device_file_after_two_slashes_is_not_a_host(kind: registry.Kind, sche
 
 def test_drivers_state_what_they_are() -> None:
     said = {(kind, scheme): registry.traits(kind, f"{scheme}://") for kind, scheme in EVERY}
-    assert {key for key, traits in said.items() if traits.simulated} == {key for key in EVERY if key[1] == "sim"}
+    assert {key for key, traits in said.items() if traits.simulated} == {
+        key for key in EVERY if key[1] in ("sim", "replay")
+    }
     assert {key for key, traits in said.items() if traits.owns_console} == {("screen", "fb"), ("screen", "drm")}
     assert registry.traits("screen", "spy+fb:///dev/fb0").owns_console
     with pytest.raises(UnknownScheme):

@@ -39,4 +39,4 @@ def open_mertech(url: DeviceUrl, _options: None) -> SerialDisplay:
     Raises:
         BadDeviceUrl, DeviceNotFound, DevicePermission, DeviceBusy.
     """
-    return SerialDisplay(url, open_line(url, url.path), Mertech())
+    return SerialDisplay(url, lambda: open_line(url, url.path), Mertech())

@@ -40,4 +40,4 @@ def open_qrscreen(url: DeviceUrl, _options: None) -> SerialDisplay:
     Raises:
         BadDeviceUrl, DeviceNotFound, DevicePermission, DeviceBusy.
     """
-    return SerialDisplay(url, open_line(url, url.path), QrScreen())
+    return SerialDisplay(url, lambda: open_line(url, url.path), QrScreen())

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, Self
 
+from sco_drivers import tap
 from sco_drivers.display import CodeMayShow, DisplayedCode
 from sco_drivers.errors import (
     FIND_HINT,
@@ -66,21 +67,107 @@ class Commands(Protocol):
         ...
 
 
+class Wire(Protocol):
+    """The wire to a display. One thread at a time."""
+
+    def write(self, data: bytes, timeout_s: float) -> int:
+        """How many bytes of `data` were taken, as soon as any were; 0 if none were in time. Raises DeviceGone."""
+        ...
+
+    def read(self, timeout_s: float) -> bytes:
+        """What arrives within `timeout_s`, as soon as anything does; empty if nothing does. Raises DeviceGone."""
+        ...
+
+    def close(self, *, discard: bool = False) -> None:
+        """Close it at once. May be called twice. Never raises."""
+        ...
+
+    def flush(self, timeout_s: float) -> bool:
+        """Whether everything was passed on to the display within `timeout_s`. Raises DeviceGone."""
+        ...
+
+
+class DisplayLine:
+    """A `Wire` on an open serial line, whose descriptor is closed with it. `url` is for messages."""
+
+    def __init__(self, fd: int, url: str) -> None:
+        self._fd = fd
+        self._url = url
+
+    def write(self, data: bytes, timeout_s: float) -> int:
+        """See `Wire`."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end and self._poll(select.POLLOUT, end):
+            try:
+                return os.write(self._fd, data)
+            except BlockingIOError:
+                time.sleep(_LOOK_S)
+            except OSError as error:
+                raise self._gone(error) from error
+        return 0
+
+    def flush(self, timeout_s: float) -> bool:
+        """See `Wire`."""
+        end = time.monotonic() + timeout_s
+        while True:
+            try:
+                if not _waiting(self._fd):
+                    return True
+            except OSError as error:
+                raise self._gone(error) from error
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_LOOK_S)
+
+    def read(self, timeout_s: float) -> bytes:
+        """See `Wire`."""
+        found = self._poll(select.POLLIN, time.monotonic() + timeout_s)
+        if not found:
+            return b""
+        if found & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
+            raise self._gone(None)
+        try:
+            return os.read(self._fd, _LONGEST_REPLY)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise self._gone(error) from error
+
+    def close(self, *, discard: bool = False) -> None:
+        """See `Wire`."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            _close(fd)
+
+    def _poll(self, event: int, end: float) -> int:
+        """What of `event` (or hang-up, or error) happened by `end`, monotonic s; 0 if nothing did."""
+        poll = select.poll()
+        poll.register(self._fd, event)
+        found = poll.poll(max(0.0, end - time.monotonic()) * 1000)
+        return found[0][1] if found else 0
+
+    def _gone(self, error: OSError | None) -> DeviceGone:
+        reason = "" if error is None or error.errno == errno.EIO else f" ({error.strerror})"
+        return DeviceGone(f"the display was unplugged{reason}", url=self._url, hint="check cable and power")
+
+
 class SerialDisplay:
-    """A `QrDisplay` on an open serial line.
+    """A `QrDisplay` on a serial line.
 
     Args:
         url: as it was opened.
-        fd: the line; closed with this object.
+        connect: opens the line, which is closed with this object.
         commands: the display's language.
 
     Attributes:
         on_wire: called with "write" or "read" and the raw bytes; None for no one.
     """
 
-    def __init__(self, url: DeviceUrl, fd: int, commands: Commands) -> None:
+    def __init__(self, url: DeviceUrl, connect: Callable[[], Wire], commands: Commands) -> None:
         self._url = url
-        self._fd = fd
+        self._tap = tap.current()
+        self._line = self._tap.wire(connect)()
+        self._closed = False
         self._commands = commands
         self._lock = threading.Lock()
         self._rest = b""
@@ -94,13 +181,11 @@ class SerialDisplay:
     def show_code(self, code: DisplayedCode) -> None:
         """See `QrDisplay`."""
         code.check(self.url)
-        with self._lock:
-            self._send(self._commands.code(code), with_code=True)
+        self._show(self._commands.code, code, with_code=True)
 
     def show_result(self, *, paid: bool, text: str = "") -> None:
         """See `QrDisplay`."""
-        with self._lock:
-            self._send(self._commands.result(paid=paid, text=text))
+        self._show(lambda words: self._commands.result(paid=paid, text=words.text), DisplayedCode("", text=text))
 
     def clear(self) -> None:
         """See `QrDisplay`."""
@@ -115,9 +200,9 @@ class SerialDisplay:
     def close(self) -> None:
         """See `QrDisplay`."""
         with self._lock:
-            fd, self._fd = self._fd, -1
-        if fd >= 0:
-            _close(fd)
+            closed, self._closed = self._closed, True
+        if not closed:
+            self._line.close(discard=True)
 
     def __enter__(self) -> Self:
         return self
@@ -125,17 +210,28 @@ class SerialDisplay:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    def _show(self, octets: Callable[[DisplayedCode], bytes], code: DisplayedCode, *, with_code: bool = False) -> None:
+        with self._lock:
+            self._send(self._tap.disguised(octets, code), with_code=with_code)
+
     def _send(self, command: bytes, *, with_code: bool = False) -> None:
         """Send the whole command, after what is left of one that was cut short: otherwise the display would take this
         one for the rest of that one.
         """
         self._still_there()
         data, sent = self._rest + command, 0
-        end = time.monotonic() + SEND_S
+        clock = self._tap.clock
+        end = clock.monotonic() + SEND_S
         try:
             while sent < len(data):
-                sent += self._write(data[sent:], end)
-            self._taken(end)
+                taken = self._line.write(data[sent:], max(0.0, end - clock.monotonic()))
+                if not taken:
+                    raise self._takes_no_data()
+                if self.on_wire is not None:
+                    self.on_wire("write", data[sent : sent + taken])
+                sent += taken
+            if not self._line.flush(max(0.0, end - clock.monotonic())):
+                raise self._takes_no_data()
         except DeviceError as error:
             begun = sent > len(self._rest)
             self._rest = data[sent:] if begun else self._rest[sent:]
@@ -144,61 +240,15 @@ class SerialDisplay:
             raise
         self._rest = b""
 
-    def _write(self, data: bytes, end: float) -> int:
-        """How many bytes were taken, at least one, by `end`, monotonic s."""
-        while True:
-            if time.monotonic() >= end or not self._poll(select.POLLOUT, end):
-                raise DeviceTimeout("it takes no data", url=self.url, hint="power-cycle the display")
-            try:
-                taken = os.write(self._fd, data)
-            except BlockingIOError:
-                time.sleep(_LOOK_S)
-                continue
-            except OSError as error:
-                raise self._gone(error) from error
-            if self.on_wire is not None:
-                self.on_wire("write", data[:taken])
-            return taken
-
-    def _taken(self, end: float) -> None:
-        """Wait until the kernel has passed everything on."""
-        while True:
-            try:
-                if not _waiting(self._fd):
-                    return
-            except OSError as error:
-                raise self._gone(error) from error
-            if time.monotonic() >= end:
-                raise DeviceTimeout("it takes no data", url=self.url, hint="power-cycle the display")
-            time.sleep(_LOOK_S)
+    def _takes_no_data(self) -> DeviceTimeout:
+        return DeviceTimeout("it takes no data", url=self.url, hint="power-cycle the display")
 
     def _still_there(self) -> None:
-        if self._fd < 0:
+        if self._closed:
             raise DeviceClosed("the display is closed", url=self.url)
-        found = self._poll(select.POLLIN, 0.0)
-        if not found:
-            return
-        if found & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
-            raise self._gone(None)
-        try:
-            data = os.read(self._fd, _LONGEST_REPLY)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            raise self._gone(error) from error
+        data = self._line.read(0.0)
         if data and self.on_wire is not None:
             self.on_wire("read", data)
-
-    def _poll(self, event: int, end: float) -> int:
-        """What of `event` (or hang-up, or error) happened by `end`, monotonic s; 0 if nothing did."""
-        poll = select.poll()
-        poll.register(self._fd, event)
-        found = poll.poll(max(0.0, end - time.monotonic()) * 1000)
-        return found[0][1] if found else 0
-
-    def _gone(self, error: OSError | None) -> DeviceGone:
-        reason = "" if error is None or error.errno == errno.EIO else f" ({error.strerror})"
-        return DeviceGone(f"the display was unplugged{reason}", url=self.url, hint="check cable and power")
 
 
 def _close(fd: int) -> None:
@@ -240,7 +290,7 @@ def check_parameters(url: DeviceUrl) -> None:
     url.choice("baud", "115200", tuple(_SPEEDS))
 
 
-def open_line(url: DeviceUrl, path: str) -> int:
+def open_line(url: DeviceUrl, path: str) -> DisplayLine:
     """Open the line `path` for this process alone, at the URL's speed.
 
     Raises:
@@ -262,7 +312,7 @@ def open_line(url: DeviceUrl, path: str) -> int:
     except BaseException:
         os.close(fd)
         raise
-    return fd
+    return DisplayLine(fd, url.text)
 
 
 def _set_up(fd: int, speed: int) -> None:

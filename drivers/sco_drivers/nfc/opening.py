@@ -18,6 +18,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sco_drivers import tap
 from sco_drivers.errors import DriverUnavailable
 from sco_drivers.nfc.options import COMMON, UsbAddress, attempts_of, baud_of, check_parameters, key_of, usb_address
 from sco_drivers.nfc.radio import Radio
@@ -64,8 +65,9 @@ def serial_radio(url: DeviceUrl, path: str, baud: int) -> Radio:
         DriverUnavailable: nfcpy is missing.
     """
     load_nfcpy(url)
-    uart = _connection("pn532")
-    return Radio(url.text, lambda: uart.connect(path, baud), Path(path).exists)
+    uart, wire = _connection("pn532"), tap.current()
+    present = wire.present(Path(path).exists)
+    return Radio(url.text, lambda: uart.connect(wire.frames(lambda: uart.Line(path)), baud), present)
 
 
 def _check_pn532(url: DeviceUrl) -> None:
@@ -96,9 +98,10 @@ def open_usb(url: DeviceUrl, wanted: UsbAddress) -> NfcpyReader:
         DeviceError: it cannot be opened.
     """
     load_nfcpy(url)
-    usb = _connection("usb")
+    usb, wire = _connection("usb"), tap.current()
     usb.load_libusb(url)
-    return _reader(url, Radio(url.text, lambda: usb.connect(wanted), lambda: bool(usb.readers(wanted))))
+    present = wire.present(lambda: bool(usb.readers(wanted)))
+    return _reader(url, Radio(url.text, lambda: usb.connect(wanted, wire), present))
 
 
 @opener(check_parameters, example="udp://127.0.0.1:54321", params=COMMON, allows=("host", "port"))

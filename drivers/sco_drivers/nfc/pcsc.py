@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from sco_drivers import tap
 from sco_drivers.errors import DriverUnavailable
 from sco_drivers.nfc.opening import load_nfcpy
 from sco_drivers.nfc.options import COMMON, attempts_of, check_parameters, key_of
@@ -58,7 +59,7 @@ def open_pcsc(url: DeviceUrl, wanted: WantedReader) -> NfcpyReader:
         DeviceError: it cannot be opened.
     """
     load_nfcpy(url)  # whose errors `Radio` translates
-    scard = _load_scard(url)
+    scard = tap.current().pcsc(lambda: _load_scard(url))
 
     def connect() -> PcscField:
         field = importlib.import_module("sco_drivers.nfc.pcsc_field")

@@ -81,5 +81,5 @@ def init(transport: Any) -> Device:
         OSError, nfc.clf.pn533.Chipset.Error: it does not answer as a PN533.
     """
     transport.write(nfc.clf.pn533.Chipset.ACK)
-    configuration = configuration_of(transport.usb_dev.getDevice())
+    configuration = transport.described(configuration_of)
     return Device(nfc.clf.pn533.Chipset(transport, logger=_quiet), configuration)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
+from sco_drivers import tap
 from sco_drivers.errors import DeviceClosed, DeviceError, DeviceProtocolError, DeviceTimeout, NfcError
 from sco_drivers.identity import DeviceIdentity
 from sco_drivers.nfc import (
@@ -96,6 +97,7 @@ class NfcpyReader:
     ) -> None:
         self._url = url
         self._radio = radio
+        self._through = tap.current()
         self._key = key
         self._attempts = attempts
         self._lock = threading.RLock()
@@ -305,6 +307,7 @@ class NfcpyReader:
                 return self._contents(tag)
             self._make_sure(tag)
             self._permit(tag, plan.writes)
+            self._through.message_at(layout.place, message)
             steps: tuple[tuple[Writes, tuple[str, ...]], ...] = (
                 (plan.disable, (old, "")),
                 (plan.body, ("",)),

@@ -45,10 +45,17 @@ def _os_error(number: int) -> OSError:
 
 
 class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
-    """The serial line: exclusive, with deadlines on reads and writes, and resynchronising on the start code."""
+    """The serial line `device`: exclusive, with deadlines on reads and writes, and resynchronising on the start code.
+
+    It is opened by `open`.
+    """
 
     tty: serial.Serial | None
     min_timeout_ms = _MIN_TIMEOUT_MS
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
 
     def open(self, port: str, baudrate: int = FIRST_BAUD) -> None:
         """Open `port`, or change the speed of the line when it is open already."""
@@ -187,23 +194,22 @@ def _set_speed(line: Line, chipset: Any, speed: int) -> bool:
     return False
 
 
-def connect(path: str, baud: int) -> ContactlessFrontend:
-    """Find the PN532 on the line `path`, set the highest speed up to `baud` that works on both sides, switch the field
-    off.
+def connect(line: Line, baud: int) -> ContactlessFrontend:
+    """Find the PN532 on `line`, which is not open yet, set the highest speed up to `baud` that works on both sides,
+    switch the field off.
 
     Raises:
         OSError: ENODEV if no PN532 answers; others as the operating system reports them.
     """
-    line = Line(path)
     try:
         chipset = nfc.clf.pn532.Chipset(line, logger=_quiet)
         # After power-up the chip is at the first speed; a killed process may have left it at ours.
         for speed in dict.fromkeys((FIRST_BAUD, baud, *BAUDS)):
-            line.open(path, speed)
+            line.open(line.device, speed)
             if _answers(line, chipset):
                 break
         else:
-            line.open(path, FIRST_BAUD)
+            line.open(line.device, FIRST_BAUD)
             if not _answers_slowly(line, chipset):
                 raise _os_error(errno.ENODEV)
         _configure(line, chipset)

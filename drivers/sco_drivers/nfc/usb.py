@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sco_drivers.errors import DriverUnavailable
@@ -21,6 +22,8 @@ from sco_drivers.urls import DeviceUrl
 
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
+
+    from sco_drivers.tap import Tap
 
 _LONGEST_MS = 1000  # a frame of 300 bytes takes less than 1 ms
 _STALE_MS = 20  # a stale answer is available at once
@@ -180,6 +183,9 @@ def _wire(bus: int, address: int) -> Any:
     import usb1
     from nfc.clf import pn53x, transport
 
+    if not os.access(f"/dev/bus/usb/{bus:03}/{address:03}", os.R_OK | os.W_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
     class Wire(transport.USB):  # type: ignore[misc]
         context: Any
 
@@ -188,6 +194,10 @@ def _wire(bus: int, address: int) -> Any:
             super().open(usb_bus, dev_adr)
             with suppress(usb1.USBErrorTimeout):
                 self._drain()
+
+        def described(self, describe: Callable[[Any], bytes]) -> bytes:
+            """What `describe` makes of the device, as its descriptors have it."""
+            return describe(self.usb_dev.getDevice())
 
         def _drain(self) -> None:
             """Read stale answers until a read times out."""
@@ -217,8 +227,8 @@ def _wire(bus: int, address: int) -> Any:
     return Wire(bus, address)
 
 
-def connect(wanted: UsbAddress) -> ContactlessFrontend:
-    """Open the first reader that `wanted` matches and that can be opened.
+def connect(wanted: UsbAddress, through: Tap) -> ContactlessFrontend:
+    """Open the first reader that `wanted` matches and that can be opened, `through` a tap.
 
     Raises:
         OSError: ENODEV if there is none; else why the last one cannot be opened. UnsupportedReader.
@@ -227,16 +237,13 @@ def connect(wanted: UsbAddress) -> ContactlessFrontend:
     import usb1
 
     trouble = OSError(errno.ENODEV, os.strerror(errno.ENODEV))
-    found = readers(wanted)
+    found = through.readers(lambda: readers(wanted))
     if not found:
         _refuse_ccid(wanted)
     for driver, bus, address in found:
-        if not os.access(f"/dev/bus/usb/{bus:03}/{address:03}", os.R_OK | os.W_OK):
-            trouble = OSError(errno.EACCES, os.strerror(errno.EACCES))
-            continue
         wire = None
         try:
-            wire = _wire(bus, address)
+            wire = through.frames(partial(_wire, bus, address))
             device = importlib.import_module(driver).init(wire)
         except (OSError, usb1.USBError) as error:
             trouble = error if isinstance(error, OSError) else OSError(errno.EIO, str(error))

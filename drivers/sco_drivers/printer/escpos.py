@@ -13,11 +13,11 @@ import contextlib
 import importlib
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
+from sco_drivers import tap
 from sco_drivers.errors import DeviceClosed, DeviceError, DeviceTimeout, PrinterError
 from sco_drivers.printer import (
     REPEAT,
@@ -141,7 +141,7 @@ class EscPosPrinter:
         url: the parsed URL.
         options: what its parameters ask for.
         connect: opens the wire; called again when it is lost.
-        clock: s since the epoch.
+        clock: s since the epoch; by default the tap's.
         memory: what is remembered about the device; by default by its address, for the life of the process.
     """
 
@@ -150,11 +150,13 @@ class EscPosPrinter:
         url: DeviceUrl,
         options: Options,
         connect: Callable[[], Transport],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         memory: Memory | None = None,
     ) -> None:
         self._url = url
-        self._clock = clock
+        self._tap = tap.current()
+        self._time = self._tap.clock
+        self._clock = clock or self._time.time
         self._profile = options.profile
         self._codec = options.codec
         self._way = options.way
@@ -164,19 +166,20 @@ class EscPosPrinter:
         self._head_mm_s = options.head_mm_s
         self._leftover = options.leftover
         self._idle_close_s = options.idle_close_s
-        self._idle_timer: threading.Timer | None = None
-        self._used_at = time.monotonic()
+        self._idle_timer: tap.Timer | None = None
+        self._used_at = self._time.monotonic()
         self._mutex = threading.Lock()
         self._closed = False
-        self._memory = memory or memory_of(url)
+        self._memory = self._tap.memory(memory or memory_of(url))
         self._answers_ids = self._profile.process_id
         self._has_answered_ids = self._has_answered_in_order = False  # a profile promises, only an answer proves
         self._session = EscPosSession(
-            connect,
+            self._tap.wire(connect),
             self._profile,
             self._memory,
             answer_s=options.status_s,
             drawer_open_is_high=options.drawer_open_is_high,
+            clock=self._time,
         )
         self._presenter: EscPosPresenter | None = None
         if self._profile.presenter != "none":
@@ -262,8 +265,9 @@ class EscPosPrinter:
                 return PrintResult(PrintOutcome.NOT_PRINTED, f"the {kind} expired before a byte was sent")
             if self._learns_to_draw_qr():
                 job = self._build(what, again)
+            twin = self._tap.twin(what, lambda other: self._build(other, again))
             self._memory.sending(name)
-            result = self._print(job, document)
+            result = self._print(job, document, twin)
             if result.outcome is PrintOutcome.NOT_PRINTED:
                 self._memory.did_not_come_out(name, fragment=result.fragment)
             self._memory.torn = result.fragment
@@ -316,21 +320,19 @@ class EscPosPrinter:
             try:
                 yield
             finally:
-                self._used_at = time.monotonic()
+                self._used_at = self._time.monotonic()
                 self._close_when_idle()
 
     def _close_when_idle(self) -> None:
         """See that the connection is closed once it has been idle; the lock is held."""
         if self._idle_close_s and self._idle_timer is None and self._session.connected and not self._closed:
-            left = self._used_at + self._idle_close_s - time.monotonic()
-            self._idle_timer = threading.Timer(max(0.0, left), self._close_if_idle)
-            self._idle_timer.daemon = True
-            self._idle_timer.start()
+            left = self._used_at + self._idle_close_s - self._time.monotonic()
+            self._idle_timer = self._tap.timer(left, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
         with self._mutex:
             self._idle_timer = None
-            if time.monotonic() - self._used_at >= self._idle_close_s:
+            if self._time.monotonic() - self._used_at >= self._idle_close_s:
                 self._session.drop(discard=self._memory.may_hold)
             else:
                 self._close_when_idle()
@@ -364,13 +366,13 @@ class EscPosPrinter:
 
     def _steady_fault(self, *, again: bool = False) -> PrinterError | None:
         """A fault that is reported for `settle_s`; a shorter one or silence does not count. Raises DeviceError."""
-        end = time.monotonic() + self._settle_s
+        end = self._time.monotonic() + self._settle_s
         while True:
             fault = _fault_of(self._session.status(again=again), self.url)
-            left = end - time.monotonic()
+            left = end - self._time.monotonic()
             if fault is None or left <= 0:
                 return fault
-            time.sleep(min(_SETTLE_LOOK_S, left))
+            self._time.sleep(min(_SETTLE_LOOK_S, left))
 
     def _output_fault(self, seen: TicketEnd) -> PrinterFault | None:
         if seen is TicketEnd.JAMMED:
@@ -391,18 +393,24 @@ class EscPosPrinter:
 
     # --- one document ---
 
-    def _print(self, job: Job, document: Document) -> PrintResult:
-        """Send the job with marks before the code and at the end, and find out what is on the paper."""
+    def _print(self, job: Job, document: Document, twin: Job | None) -> PrintResult:
+        """Send the job with marks before the code and at the end, and find out what is on the paper.
+
+        Args:
+            job: to send. document: of which it is.
+            twin: what is shown in its place to who may look on.
+        """
         by_id = self._answers_ids is True
         proof = self._next_id() if by_id and not self._has_answered_ids else None
         marks = _Marks(proof, self._next_id(), self._next_id(), by_id=by_id)
-        safe = marks.start + job.head + marks.before + job.code[: job.code_safe]
-        rest = job.code[job.code_safe :] + job.tail + job.cut
+        safe, rest = _halves(job, marks)
+        for real, shown in zip((safe, rest), _halves(twin, marks) if twin else (None, None), strict=True):
+            self._tap.disguise(real, shown)
         end = marks.end(ask_id=self._answers_ids is not False)
         self._session.expect_in_order(marks.in_order_expected)
         lost = self._lost
         whole = len(safe) + len(rest) + len(end)
-        until = time.monotonic() + self._time_to_write(job, document)
+        until = self._time.monotonic() + self._time_to_write(job, document)
         code_given = False
         hint = f"{self._shared}look at its lamps and at the paper"
         try:
@@ -443,7 +451,7 @@ class EscPosPrinter:
     def _send(self, data: bytes, until: float) -> int:
         """How many bytes of `data` were taken by `until`, monotonic s, or until `close`. Raises DeviceError."""
         taken = 0
-        while taken < len(data) and not self._closed and (left := until - time.monotonic()) > 0:
+        while taken < len(data) and not self._closed and (left := until - self._time.monotonic()) > 0:
             taken += self._session.send(data[taken:], min(left, _LOOK_S))
         return taken
 
@@ -461,10 +469,14 @@ class EscPosPrinter:
 
     def _wait(self, job: Job, document: Document, marks: _Marks) -> PrinterError | None:
         """Wait for the end of printing, recorded in `marks`. Returns the fault that stopped it, if one did."""
-        start = time.monotonic()
+        start = self._time.monotonic()
         end = give_up_on_id = start + self._done_s + self._longer_s(job)
         look_at = start + _LOOK_S
-        while not self._closed and not self._expired(document) and (now := time.monotonic()) < min(end, give_up_on_id):
+        while (
+            not self._closed
+            and not self._expired(document)
+            and (now := self._time.monotonic()) < min(end, give_up_on_id)
+        ):
             self._learn(self._session.receive(max(0.0, min(_LOOK_S, end - now, look_at - now))), marks)
             if marks.printed:
                 return None
@@ -474,11 +486,11 @@ class EscPosPrinter:
                 if self._answers_ids is not False:
                     give_up_on_id = max(now + _GIVE_UP_ON_IDS_S, give_up_on_id)
             fault = _fault_of(self._session.seen, self.url)
-            if fault is not None or time.monotonic() >= look_at:
+            if fault is not None or self._time.monotonic() >= look_at:
                 fault = self._steady_fault()
                 if fault is not None:
                     return fault
-                look_at = time.monotonic() + (_LOOK_WITH_ASB_S if self._session.asb_seen else _LOOK_S)
+                look_at = self._time.monotonic() + (_LOOK_WITH_ASB_S if self._session.asb_seen else _LOOK_S)
         self._learn(self._session.receive(0.0), marks)
         if marks.printed:
             return None
@@ -542,7 +554,7 @@ class EscPosPrinter:
 
     def _next_id(self) -> bytes:
         """A mark's id that no outstanding answer can have by chance, not even one to another process."""
-        return bytes(ord(_IDS[byte % len(_IDS)]) for byte in os.urandom(4))
+        return self._tap.chosen(bytes(ord(_IDS[byte % len(_IDS)]) for byte in os.urandom(4)))
 
     def close(self) -> None:
         """Release the wire. May be called twice."""
@@ -609,6 +621,12 @@ class _Marks:
     def printed_in_order(self) -> None:
         self.printed = True
         self.evidence = "everything was read in order and the printer reported no fault for as long as the head takes"
+
+
+def _halves(job: Job, marks: _Marks) -> tuple[bytes, bytes]:
+    """The job up to the last byte that prints nothing of what decides, and the rest."""
+    safe = marks.start + job.head + marks.before + job.code[: job.code_safe]
+    return safe, job.code[job.code_safe :] + job.tail + job.cut
 
 
 def _fault_of(status: PrinterStatus, url: str) -> PrinterError | None:

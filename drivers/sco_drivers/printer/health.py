@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from sco_drivers.errors import DeviceError, PrinterError
@@ -53,10 +52,10 @@ def _examine(
     status = session.status()
     times: list[float] = []
     for _ in range(_ROUNDS):
-        start = time.perf_counter()
+        start = session.clock.monotonic()
         if session.real_time(1) is None:
             break
-        times.append((time.perf_counter() - start) * 1000)
+        times.append((session.clock.monotonic() - start) * 1000)
     answers_ms = sorted(times)[len(times) // 2] if times else None
     ready = status.ready
     can_answer = ready is not SensorState.NO and answers_ms is not None and (memory.proven or not profile.guessed)

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from sco_drivers.printer.transports import TCP_PORT
 from sco_drivers.urls import DeviceUrl
 
 MAX_TICKETS = 4096
 """Tickets remembered per device: days of a busy lane, while a ticket is valid for minutes."""
+
+
+STATE = ("may_hold", "torn", "answers", "proven", "draws_qr", "owed")
+"""Names of what is remembered, tickets apart."""
 
 
 class Memory:
@@ -37,6 +42,15 @@ class Memory:
         self.draws_qr: bool | None = None
         self.owed = 0
         self._tickets: OrderedDict[str, bool] = OrderedDict()
+
+    @property
+    def tickets(self) -> list[tuple[str, bool]]:
+        """Each ticket that is remembered, the oldest first, and whether it may be out; as `remember` takes them."""
+        return list(self._tickets.items())
+
+    def remember(self, tickets: Iterable[tuple[str, bool]]) -> None:
+        """Remember these in place of all others."""
+        self._tickets = OrderedDict(tickets)
 
     def may_be_out(self, ticket_id: str) -> bool:
         """Whether the ticket has come out, or may have."""

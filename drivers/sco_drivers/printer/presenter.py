@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Literal
 
 from sco_drivers.printer import PresenterStatus, SensorState, TicketEnd, commands
 from sco_drivers.printer.session import EscPosSession
+from sco_drivers.tap import Clock
 
 Leftover = Literal["retract", "eject", "keep"]
 """What to do with a ticket that is still in the output when the next one is to be printed."""
@@ -37,7 +37,7 @@ class EscPosPresenter:
 
     def wait_taken(self, timeout_s: float) -> TicketEnd:
         """See `TicketPresenter.wait_taken`."""
-        return _until_gone(self.status, timeout_s, TicketEnd.TAKEN)
+        return _until_gone(self._session.clock, self.status, timeout_s, TicketEnd.TAKEN)
 
     def retract(self) -> TicketEnd:
         """See `TicketPresenter.retract`."""
@@ -54,7 +54,7 @@ class EscPosPresenter:
             return seen
         command = commands.RETRACT if way == "retract" else commands.EJECT
         self._session.send(command, self._session.answer_s)
-        return _until_gone(self._session.presenter, _MOVES_S, TicketEnd.NONE)
+        return _until_gone(self._session.clock, self._session.presenter, _MOVES_S, TicketEnd.NONE)
 
     def _move(self, command: bytes, end: TicketEnd) -> TicketEnd:
         before = _end_of(self.status())
@@ -62,22 +62,22 @@ class EscPosPresenter:
             return before
         with self._using():
             self._session.send(command, self._session.answer_s)
-        return _until_gone(self.status, _MOVES_S, end)
+        return _until_gone(self._session.clock, self.status, _MOVES_S, end)
 
 
-def _until_gone(ask: Callable[[], PresenterStatus], timeout_s: float, gone: TicketEnd) -> TicketEnd:
+def _until_gone(clock: Clock, ask: Callable[[], PresenterStatus], timeout_s: float, gone: TicketEnd) -> TicketEnd:
     """`gone` once there is no ticket in the output, or how it is instead after `timeout_s`."""
-    end = time.monotonic() + timeout_s
+    end = clock.monotonic() + timeout_s
     seen = _end_of(ask())
     if seen is TicketEnd.NONE and gone is not TicketEnd.TAKEN:
         return gone
     there = False
     while seen is TicketEnd.STILL_THERE:
         there = True
-        left = end - time.monotonic()
+        left = end - clock.monotonic()
         if left <= 0:
             return TicketEnd.STILL_THERE
-        time.sleep(min(_LOOK_S, left))
+        clock.sleep(min(_LOOK_S, left))
         seen = _end_of(ask())
     return gone if seen is TicketEnd.NONE and there else seen
 

@@ -30,6 +30,7 @@ from sco_drivers.printer.replies import (
     with_real_time,
 )
 from sco_drivers.printer.transports import Transport
+from sco_drivers.tap import Clock
 
 _SLOWEST_WIRE_BYTES_S = 960.0
 _LATEST = 4
@@ -101,6 +102,7 @@ class EscPosSession:
         memory: what is remembered about the device beyond one wire.
         answer_s: how long to wait for an answer.
         drawer_open_is_high: which level of the drawer's pin means open; None when that is not known.
+        clock: its time.
 
     Attributes:
         seen: the last automatic status on this wire; all UNKNOWN if none came.
@@ -118,7 +120,9 @@ class EscPosSession:
         *,
         answer_s: float,
         drawer_open_is_high: bool | None = None,
+        clock: Clock = time,
     ) -> None:
+        self.clock = clock
         self._connect = connect
         self._profile = profile
         self._memory = memory
@@ -209,9 +213,9 @@ class EscPosSession:
             return kept
         self.open()
         assert self._wire is not None
-        end = time.monotonic() + timeout_s
+        end = self.clock.monotonic() + timeout_s
         while True:
-            data = self._wire.read(max(0.0, end - time.monotonic()))
+            data = self._wire.read(max(0.0, end - self.clock.monotonic()))
             if data and self.on_wire is not None:
                 self.on_wire("<-", data)
             found = [reply for reply in self.reader.feed(data) if self._wanted(reply)]
@@ -221,7 +225,7 @@ class EscPosSession:
                 if isinstance(reply, Asb):
                     self.asb_seen = True
                     self.seen = with_asb(self.seen, reply.data, drawer_open_is_high=self._drawer)
-            if found or time.monotonic() >= end:
+            if found or self.clock.monotonic() >= end:
                 return found
 
     def ask(self, question: bytes, kind: type[R], fits: Callable[[R], bool] = lambda _: True) -> R | None:
@@ -250,7 +254,7 @@ class EscPosSession:
     def _ask_once(
         self, question: bytes, kind: type[R], fits: Callable[[R], bool], kept: list[Reply], copies: int = 1
     ) -> R | None:
-        asked = time.monotonic()
+        asked = self.clock.monotonic()
         taken = self._put(question, kind, copies)
         late = self._outstanding[RealTime].count
         if taken and late and kind is not RealTime:  # a printer that lags a question behind needs one to go on
@@ -263,7 +267,7 @@ class EscPosSession:
             found = self._first(kind, fits, asked + _LATEST * self.answer_s, kept)
         if found is not None:
             self._answered = self._memory.answers = self._patient = True
-            self._wait_s = max(self._wait_s, min(_LATEST * self.answer_s, 1.5 * (time.monotonic() - asked)))
+            self._wait_s = max(self._wait_s, min(_LATEST * self.answer_s, 1.5 * (self.clock.monotonic() - asked)))
         return found
 
     def _put(self, question: bytes, kind: type[Any], copies: int) -> bool:
@@ -277,7 +281,7 @@ class EscPosSession:
     def _first(self, kind: type[R], fits: Callable[[R], bool], end: float, kept: list[Reply]) -> R | None:
         """The first reply that fits, by `end`, monotonic s; others go to `kept`."""
         found: R | None = None
-        while found is None and (left := end - time.monotonic()) > 0:
+        while found is None and (left := end - self.clock.monotonic()) > 0:
             for reply in self.receive(left):
                 if found is None and isinstance(reply, kind) and fits(reply):
                     found = reply
@@ -290,16 +294,16 @@ class EscPosSession:
         if counted.received == counted.received_before_silence:
             self._put(question, kind, 1)
             counted.asked_in_silence += 1
-            end = time.monotonic() + self._wait_s
+            end = self.clock.monotonic() + self._wait_s
             while counted.received == counted.received_before_silence:
-                left = end - time.monotonic()
+                left = end - self.clock.monotonic()
                 if left <= 0:
                     counted.limit()
                     return False
                 kept += self.receive(left)
-        end = time.monotonic() + _LATEST * self.answer_s
+        end = self.clock.monotonic() + _LATEST * self.answer_s
         seen = -1
-        while seen != counted.received and time.monotonic() < end:
+        while seen != counted.received and self.clock.monotonic() < end:
             seen = counted.received
             kept += self.receive(self.answer_s)
         self._answered = self._memory.answers = self._patient = True

@@ -21,7 +21,7 @@ import time
 from functools import partial
 
 from sco_drivers.errors import FIND_HINT, RULES_HINT, DeviceBusy, DeviceNotFound, DevicePermission, TouchError
-from sco_drivers.touch.calibration import PARAMETERS, Axis, Calibration, check_parameters, range_of
+from sco_drivers.touch.calibration import PARAMETERS, Axis, check_parameters, range_of
 from sco_drivers.touch.events import (
     ABS_MT_POSITION_X,
     ABS_MT_POSITION_Y,
@@ -33,7 +33,7 @@ from sco_drivers.touch.events import (
     BTN_TOUCH,
     State,
 )
-from sco_drivers.touch.reader import EventTouch
+from sco_drivers.touch.reader import EventTouch, Panel
 from sco_drivers.urls import DeviceUrl, opener
 
 _ABSINFO = struct.Struct("@6i")  # value, minimum, maximum, fuzz, flat, resolution
@@ -74,6 +74,10 @@ def open_evdev(url: DeviceUrl, _options: None) -> EventTouch:
         BadDeviceUrl, DeviceNotFound, DevicePermission, DeviceBusy (another process has grabbed it), TouchError (not a
         touch panel).
     """
+    return EventTouch(url, lambda: _panel(url))
+
+
+def _panel(url: DeviceUrl) -> Panel:
     try:
         fd = os.open(url.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -94,7 +98,6 @@ def open_evdev(url: DeviceUrl, _options: None) -> EventTouch:
             hint = "use evdev:///dev/sco/touch; a keyboard or keypad instead of a panel: keys=1"
             raise TouchError("not a touch panel: it has no absolute axes", url=url.text, hint=hint)
         x, y = range_of(url, _axes(fd))
-        calibration = Calibration.of(url, x, y)
         if _grab(url):
             try:
                 fcntl.ioctl(fd, _EVIOCGRAB, 1)
@@ -106,7 +109,7 @@ def open_evdev(url: DeviceUrl, _options: None) -> EventTouch:
                 raise TouchError("not an input device", url=url.text, hint=FIND_HINT) from error
         with contextlib.suppress(OSError):  # then the time of reading is used
             fcntl.ioctl(fd, _EVIOCSCLOCKID, struct.pack("@i", time.CLOCK_MONOTONIC))
-        return EventTouch(url, fd, calibration, partial(_state, fd))
+        return Panel(fd, x, y, partial(_state, fd))
     except BaseException:
         os.close(fd)
         raise

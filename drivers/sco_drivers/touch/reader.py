@@ -6,13 +6,13 @@ import errno
 import os
 import selectors
 import threading
-import time
 from collections.abc import Callable
-from typing import Self
+from typing import NamedTuple, Self
 
+from sco_drivers import tap
 from sco_drivers.errors import DeviceBusy, DeviceClosed, DeviceError, DeviceGone
 from sco_drivers.touch import Tap
-from sco_drivers.touch.calibration import Calibration, debounce_of, filter_of, min_pressure_of
+from sco_drivers.touch.calibration import Axis, Calibration, debounce_of, filter_of, min_pressure_of
 from sco_drivers.touch.contact import SLOP, Contact
 from sco_drivers.touch.events import EVENT, KEYS, Dropped, EventReader, KeyPressed, Report, State
 from sco_drivers.urls import DeviceUrl
@@ -21,26 +21,37 @@ OLDEST_S = 10.0
 """An event's own time is used if it is at most so old; otherwise it is of a different clock."""
 
 
+class Panel(NamedTuple):
+    """An open input device: its descriptor, the ranges of its axes, and see `EventReader.state`."""
+
+    fd: int
+    x: Axis
+    y: Axis
+    state: Callable[[], State] | None
+
+
 class EventTouch:
     """A `Touch` over a descriptor that delivers `struct input_event`.
 
     Args:
         url: as it was opened.
-        fd: an open, readable descriptor; closed with this object.
-        calibration: how the panel is mounted on the display.
-        state: see `EventReader`.
+        connect: opens the panel, which is closed with this object.
 
     Attributes:
         on_wire: called with "read" and the raw bytes as they arrive; None for no one.
     """
 
-    def __init__(
-        self, url: DeviceUrl, fd: int, calibration: Calibration, state: Callable[[], State] | None = None
-    ) -> None:
+    def __init__(self, url: DeviceUrl, connect: Callable[[], Panel]) -> None:
         self._url = url
-        self._fd = fd
-        self._calibration = calibration
-        self._state = state
+        self._through = tap.current()
+        panel = self._through.panel(connect)
+        self._fd = panel.fd
+        self._state = panel.state
+        try:
+            self._calibration = Calibration.of(url, panel.x, panel.y)
+        except BaseException:
+            os.close(panel.fd)
+            raise
         self._debounce_s = debounce_of(url)
         self._min_pressure = min_pressure_of(url)
         self._median, self._skip = filter_of(url)
@@ -134,7 +145,8 @@ class EventTouch:
                     return DeviceGone("the touch panel was unplugged", url=self.url, hint=hint)
                 if self.on_wire is not None:
                     self.on_wire("read", data)
-                now = time.monotonic()
+                data = self._through.events(data)
+                now = self._through.clock.monotonic()
                 for event in events.feed(data):
                     tap = self._tap(event, contact, now, size)
                     if tap is not None:

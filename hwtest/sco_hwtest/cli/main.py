@@ -19,6 +19,9 @@ _COMMANDS = {
     "limits": LazyCommand(
         "sco_hwtest.cli.limits", "limits_command", "The limits of measurements; check a file of them."
     ),
+    "record": LazyCommand("sco_hwtest.cli.traces", "record_command", "Test devices and record their wires."),
+    "replay": LazyCommand("sco_hwtest.cli.traces", "replay_command", "Run the drivers on recorded traces."),
+    "report": LazyCommand("sco_hwtest.cli.traces", "report_command", "Make one file to send of what was recorded."),
     "printer": LazyCommand("sco_hwtest.cli.printer", "printer_group", "The receipt printer."),
     "nfc": LazyCommand("sco_hwtest.cli.nfc", "nfc_group", "The NFC reader and its tag."),
     "screen": LazyCommand("sco_hwtest.cli.screen", "screen_group", "The lane's screen and touch panel."),

@@ -90,7 +90,7 @@ def run_command(
     with ends_on_signals(stop):
         report = run(
             devices,
-            operator=_operator(no_questions, progress),
+            operator=operator_for(no_questions, progress),
             progress=progress,
             only=only,
             faults=faults,
@@ -106,7 +106,8 @@ def run_command(
     sys.exit(exit_status(report, unanswered_ok, marginal_ok))
 
 
-def _operator(no_questions: bool, progress: ProgressWithPause) -> Operator:
+def operator_for(no_questions: bool, progress: ProgressWithPause) -> Operator:
+    """Who answers the questions: the one at the terminal, if there is one."""
     if no_questions or not sys.stdin.isatty():
         return unattended
 

@@ -16,7 +16,7 @@ class SimulatedDisplay(SerialDisplay):
 
     def __init__(self, url: DeviceUrl, commands: Commands, simulator: VirtualDisplay) -> None:
         self.simulator = simulator
-        super().__init__(url, open_line(url, str(simulator.path)), commands)
+        super().__init__(url, lambda: open_line(url, str(simulator.path)), commands)
 
     def close(self) -> None:
         """Close the driver, then the simulator. May be called twice."""

@@ -205,7 +205,7 @@ def test_adafruits_library_reads_and_writes_the_tag(bench: VirtualReader) -> Non
 
 def test_nfcpy_protects_the_tag_in_one_session(bench: VirtualReader) -> None:
     """It writes AUTH0 first, then other pages of the configuration, which are protected from the next session on."""
-    frontend = uart.connect(str(bench.path), 115200)
+    frontend = uart.connect(uart.Line(str(bench.path)), 115200)
     try:
         tag = nfc.tag.activate(frontend, frontend.sense(nfc.clf.RemoteTarget("106A")))
         assert tag.protect(b"secret", protect_from=4)

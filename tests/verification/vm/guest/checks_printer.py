@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import devices
 from kernel import settle, wait_for
@@ -16,8 +18,11 @@ from sco_drivers.errors import DeviceBusy, DeviceError, DeviceNotFound
 from sco_drivers.printer import Line, Printer, PrintOutcome, SensorState, Style, Ticket
 from sco_hwtest.contracts.check import Check
 from sco_hwtest.contracts.printer import CHECKS, FAULT_CHECKS, Faulty
+from sco_hwtest.recording import recorded_url
 from sco_sim.printer import VirtualPrinter
 from sco_sim.printer.control import change
+from sco_sim.replay.run import play
+from sco_sim.replay.trace import TraceDiffers
 
 LINK = "https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959"
 
@@ -62,7 +67,33 @@ def a_stalled_printer_holds_nobody(url: str, paper: VirtualPrinter) -> None:
     wait_for(lambda: paper.wait_idle(1.0), "the printer has digested what it got")
 
 
-OWN = (the_paper_bears_the_code, opens_again, a_stalled_printer_holds_nobody)
+def a_recording_of_it_is_the_printer_again(url: str, paper: VirtualPrinter) -> None:
+    """The wire is recorded while the code comes out; the trace fits the driver, and does not say what was printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder, "printer.trace")
+        with open_printer(recorded_url(url, trace)) as printer:
+            result = printer.print_ticket(ticket("Магазин у дома"))
+            assert result.outcome is PrintOutcome.PRINTED, f"{result.outcome} ({result.evidence}; {result.error})"
+            printer.health()
+        assert [code.text for code in paper.tickets[-1].codes] == [LINK], "the recorded printer printed another code"
+        (played,) = play(trace)
+        assert not played.difference, played.difference
+        assert not played.note, played.note
+        assert played.calls == 2, f"{played.calls} calls were replayed"
+        with open_printer(f"replay://{trace}") as printer:
+            try:
+                printer.print_ticket(ticket("Другой чек"))
+            except TraceDiffers as error:
+                assert "expected octet" in str(error), f"{error}"
+            else:
+                raise AssertionError("another ticket is taken for the recorded one")
+        content = trace.read_bytes()
+        for secret in (LINK.encode(), "Магазин у дома".encode("cp866")):
+            assert secret not in content, f"the trace holds {secret!r}"
+            assert secret.hex().encode() not in content, f"the trace holds {secret!r} in hexadecimal"
+
+
+OWN = (the_paper_bears_the_code, opens_again, a_stalled_printer_holds_nobody, a_recording_of_it_is_the_printer_again)
 
 
 def suites(report: Report, device: str, url: str, paper: VirtualPrinter, ready: Callable[[], None]) -> None:

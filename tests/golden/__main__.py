@@ -1,4 +1,4 @@
-"""`python -m tests.golden`: accept the tickets as they are printed now."""
+"""`make golden`: accept the tickets as they are printed now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The octets and pictures that were accepted: `tickets/TEMPLATE/PROFILE.bin` and `.png`, and an index of who shares them.
+"""The octets and pictures that were accepted: `tickets/TEMPLATE/PROFILE.bin` and `.png`, and an index of them.
 
 Many profiles print a template alike; their octets and picture are kept once, under the name of the first of them.
 """

@@ -56,7 +56,8 @@ def write(changed: Mapping[tuple[str, str], tuple[Printed, Printed]], out: Path 
         items = "".join(f"<li>{escape(line)}</li>" for line in words)
         sections.append(
             f'<section><h2>{escape(template)}</h2><p class="who">{escape(", ".join(models))}</p><ul>{items}</ul>'
-            f'<figure><figcaption><span>Before</span><span>Now</span></figcaption><img src="{escape(name)}" alt=""></figure>'
+            "<figure><figcaption><span>Before</span><span>Now</span></figcaption>"
+            f'<img src="{escape(name)}" alt=""></figure>'
             "</section>"
         )
     count = f"{len(changed)} {'ticket has' if len(changed) == 1 else 'tickets have'} changed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -19,11 +20,13 @@ from sco_hwtest.cli.options import (
     known_checks,
     log_to,
 )
+from sco_hwtest.cli.station import open_session, station_options
 from sco_hwtest.progress import ProgressWithPause, progress_for
 from sco_hwtest.questions import Answer, Operator, Question, at_terminal, unattended
 from sco_hwtest.report import write_html, write_json
 from sco_hwtest.results import Report, Verdict
 from sco_hwtest.runner import CHECK_TIMEOUT_S, run
+from sco_hwtest.station.session import Session
 
 
 @click.command("run")
@@ -53,6 +56,7 @@ from sco_hwtest.runner import CHECK_TIMEOUT_S, run
     show_default=True,
     help="Seconds after which a check counts as hung.",
 )
+@station_options
 @debug_option
 def run_command(
     page: str | None,
@@ -62,12 +66,17 @@ def run_command(
     only: tuple[str, ...],
     faults: bool,
     check_timeout: float,
+    web: bool,
+    listen: tuple[str, int] | None,
     debug: str | None,
     **urls: tuple[str, ...],
 ) -> None:
     """Check each device, measure it, ask what only an operator can see, and write a report.
 
     A printer prints about 30 cm of tickets. A tag is written, and its content is restored.
+
+    With --web a page shows the run and asks the questions too, for a tablet at the bench. Its address is printed; for
+    another machine's browser give --listen an address of this machine in your network.
 
     Exit status: 0 all passed; 1 a check failed; 2 wrong usage; 3 none failed, but questions were not answered or
     checks could not run.
@@ -77,26 +86,35 @@ def run_command(
     for path in (page, document):
         if path and path != "-" and not Path(path).absolute().parent.is_dir():
             raise click.UsageError(f"{path}: no such folder")
+    if listen and not web:
+        raise click.UsageError("--listen is for the page of --web")
     log_to(debug)
-    progress = progress_for(sys.stderr if document == "-" else sys.stdout)
+    stream = sys.stderr if document == "-" else sys.stdout
+    progress = progress_for(stream)
     stop = threading.Event()
-    with ends_on_signals(stop):
-        report = run(
-            devices,
-            operator=_operator(no_questions, progress),
-            progress=progress,
-            only=only,
-            faults=faults,
-            check_timeout_s=check_timeout,
-            stop=stop,
-        )
-    progress.pause()
-    _write(report, page, document)
-    click.echo(f"\n{report.summary}" + (f" Report: {page}" if page else ""), err=document == "-")
+    with ExitStack() as opened:
+        session = opened.enter_context(open_session(listen, devices, progress, stop, stream)) if web else None
+        with ends_on_signals(stop):
+            report = run(
+                devices,
+                operator=_operator(no_questions, progress, session),
+                progress=session or progress,
+                only=only,
+                faults=faults,
+                check_timeout_s=check_timeout,
+                stop=stop,
+            )
+        progress.pause()
+        _write(report, page, document)
+        click.echo(f"\n{report.summary}" + (f" Report: {page}" if page else ""), err=document == "-")
+        if session is not None:
+            session.show(report)
     sys.exit(exit_status(report, unanswered_ok))
 
 
-def _operator(no_questions: bool, progress: ProgressWithPause) -> Operator:
+def _operator(no_questions: bool, progress: ProgressWithPause, session: Session | None) -> Operator:
+    if session is not None and not no_questions:
+        return session.ask
     if no_questions or not sys.stdin.isatty():
         return unattended
 

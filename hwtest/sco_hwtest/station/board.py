@@ -293,7 +293,7 @@ def _question(asked: _Asked) -> dict[str, Any]:
         "text": asked.question.text,
         "if_no": asked.question.if_no,
         "pictures": [
-            {"caption": picture.caption, "ours": picture.ours, "path": f"/pictures/{asked.number}/{place}"}
+            {"caption": picture.caption, "path": f"/pictures/{asked.number}/{place}"}
             for place, picture in enumerate(asked.pictures)
         ],
     }

@@ -16,6 +16,7 @@ let locked = false;
 let sure = false;
 let pending = null; // the answer that is on its way: {question, answer}
 let noticed = 0;
+let shown = ""; // the card in front
 
 function ownName() {
   const fresh = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (n) => n.toString(16).padStart(2, "0")).join("");
@@ -73,7 +74,7 @@ async function send(path, body) {
       const { status, data } = await ask(path, body);
       if (status === 401) locked = true;
       if (status >= 400) notice(data.detail);
-      return;
+      return status < 400;
     } catch {
       lost = true;
       show();
@@ -86,8 +87,7 @@ async function answer(value) {
   if (pending || !state.question) return;
   pending = { question: state.question.number, answer: value };
   show();
-  await send("/answer", pending);
-  pending = null;
+  if (!await send("/answer", pending)) pending = null;
   show();
 }
 
@@ -114,7 +114,8 @@ function show() {
   const over = state.closed || locked;
   const question = over ? null : state.question;
   const report = over ? null : state.report;
-  const sent = question && pending && pending.question === question.number;
+  if (pending && state.question?.number !== pending.question) pending = null;
+  const sent = Boolean(pending);
   at("stop").hidden = over || Boolean(report) || state.stopping || !state.yours;
   at("sure").hidden = !sure || at("stop").hidden;
   at("question").hidden = !question;
@@ -125,10 +126,13 @@ function show() {
     state.yours ? "You answer here" : "You are watching",
     state.others ? `${state.others} more ${state.others === 1 ? "browser" : "browsers"}` : "",
   ].filter(Boolean).join(" · ");
-  at("now").textContent = over ? "" : report ? "The test has ended" : question ? "A question for you"
+  at("now").textContent = over ? "" : report ? "The test has ended" : question ? (state.yours ? "A question for you" : "A question is open")
     : state.stopping ? "Stopping after this check" : "Testing";
   if (question) showQuestion(question);
-  for (const one of document.querySelectorAll("#answers button")) one.disabled = Boolean(sent);
+  const front = [...at("front").children].find((one) => !one.hidden)?.id;
+  if (front !== shown) scrollTo(0, 0);
+  shown = front;
+  for (const one of document.querySelectorAll("#answers button")) one.disabled = sent;
   at("answers").hidden = !state.yours;
   at("sending").hidden = !sent;
   at("watching").hidden = state.yours;
@@ -157,7 +161,7 @@ function showQuestion(question) {
     larger.type = "button";
     larger.append(image);
     larger.addEventListener("click", () => figure.classList.toggle("large"));
-    figure.append(larger, make("figcaption", picture.ours ? `${picture.caption} (how it should look)` : picture.caption));
+    figure.append(larger, make("figcaption", picture.caption));
     return figure;
   });
   if (document.getElementById(`d-${question.name}`)) seen.push(drawing(question.name));
@@ -190,13 +194,16 @@ function showDevices() {
     bar.value = device.checks.length;
     bar.setAttribute("aria-label", device.label);
     const list = make("ul");
-    list.append(...device.checks.map((check) => {
+    const done = device.state === "done" || state.report;
+    const rows = device.checks.filter((check) => !done || check.verdict !== "passed");
+    list.append(...rows.map((check) => {
       const row = make("li", "", check.verdict.replace(" ", "-"));
       row.append(make("b", MARKS[check.verdict]), make("span", plain(check.name)));
-      if (check.found) row.append(make("div", check.found + (check.to_do ? ` Do: ${check.to_do}` : "")));
+      if (check.found) row.append(make("div", check.found));
+      if (check.to_do) row.append(make("div", `Do: ${check.to_do}`));
       return row;
     }));
-    if (device.running && !state.report) {
+    if (device.running) {
       const row = make("li", "", "running");
       row.append(make("b", "›"), make("span", plain(device.running)));
       list.append(row);

@@ -66,7 +66,7 @@ class Session:
         self._board = Board(devices, stop)
         self._server = StationServer(self._board, host, port)
         self.url = self._server.url
-        self._terminal = _Terminal(stream) if sys.stdin is not None and sys.stdin.isatty() else None
+        self._terminal = _Terminal() if sys.stdin is not None and sys.stdin.isatty() else None
         self._local = host in _LOCAL
 
     def __enter__(self) -> Self:
@@ -110,9 +110,10 @@ class Session:
     def ask(self, question: Question) -> Answer:
         """The answer of page or terminal; NONE once the run is stopped, or while there is neither."""
         self._progress.pause()
-        number = self._board.ask(question)
         if self._terminal is not None:
-            self._terminal.prompt(question)
+            self._terminal.forget()  # what was typed before belongs to no question, or to the one before
+            self._print(f"  ? {question.text} [y/n/s] ", end="")
+        number = self._board.ask(question)
         while (found := self._board.answer_of(number)) is None:
             if self._stop.is_set() or (self._terminal is None and self._board.left_alone(self._absent_s)):
                 self._board.give_up(number)
@@ -154,21 +155,15 @@ class Session:
                 elif self._terminal.line(_LOOK_S) is not None:
                     return
 
-    def _print(self, text: str) -> None:
-        click.echo(text, file=self._stream)
+    def _print(self, text: str, end: str = "\n") -> None:
+        click.echo(text + end, nl=False, file=self._stream)
 
 
 class _Terminal:
     """Lines from the terminal, each only for the question that is open when it is typed."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self) -> None:
         self._descriptor = sys.stdin.fileno()
-        self._stream = stream
-
-    def prompt(self, question: Question) -> None:
-        """Print the question. What was typed before belongs to none."""
-        self.forget()
-        click.echo(f"  ? {question.text} [y/n/s] ", nl=False, file=self._stream)
 
     def forget(self) -> None:
         """Drop what was typed and not read."""

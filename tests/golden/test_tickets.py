@@ -100,15 +100,10 @@ def test_accepted_changes_are_no_changes(tmp_path: Path) -> None:
 
 @pytest.mark.program("chromium")
 @pytest.mark.usefixtures("few_profiles")
-def test_the_page_shows_its_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_page_shows_its_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, chromium: Chromium) -> None:
     monkeypatch.setitem(LANGUAGES, "ru", replace(LANGUAGES["ru"], to_pay="К оплате сейчас"))
     page.write(page.changes(accepted(), tickets.everything()), tmp_path)
-    browser = Chromium()
-    try:
-        with browser.page((tmp_path / "index.html").as_uri(), (1280, 1000)) as shown:
-            shown.wait("document.images.length && [...document.images].every(one => one.complete && one.naturalWidth)")
-            assert "“К оплате” became “К оплате сейчас”" in shown.text()
-            shown.save(tmp_path / "page.png")
-            assert shown.problems == []
-    finally:
-        browser.close()
+    with chromium.page((tmp_path / "index.html").as_uri(), (1280, 1000)) as shown:
+        shown.wait("document.images.length && [...document.images].every(one => one.complete && one.naturalWidth)")
+        assert "“К оплате” became “К оплате сейчас”" in shown.text()
+        assert shown.problems == []

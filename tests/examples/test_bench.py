@@ -1,4 +1,4 @@
-"""The examples for mock devices: the shell script, and the Java test where there are a JDK and JUnit 4."""
+"""The examples for mock devices: the shell script, the Python test, and the Java test where it can run."""
 
 from __future__ import annotations
 
@@ -40,6 +40,21 @@ def test_the_shell_script_passes(tmp_path: Path, environment: dict[str, str]) ->
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("passed\n")
+
+
+def test_the_python_test_passes(tmp_path: Path, environment: dict[str, str]) -> None:
+    source = shutil.copy(EXAMPLE / "test_payment.py", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", source],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout
 
 
 @pytest.mark.program("javac")

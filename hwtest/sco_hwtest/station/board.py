@@ -77,7 +77,7 @@ class Board:
         self._seen_s: dict[str, float] = {}
         self._begun_s = now_s()
         self._report: Report | None = None
-        self._closed = False
+        self._aborted = self._closed = False
 
     # --- the run: `runner.Progress` -------------------------------------------------------------------------------
 
@@ -200,6 +200,7 @@ class Board:
         """Stop the run after the current check; an open question counts as not answered. Raises Refused."""
         with self._changed:
             self._sit(by)
+            self._aborted = True
             self._stop.set()
             self._withdraw()
             self._change()
@@ -212,6 +213,11 @@ class Board:
                 raise Refused("not_finished", "The run has not ended yet.")
             self._closed = True
             self._change()
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the operator has stopped the run on the page."""
+        return self._aborted
 
     @property
     def closed(self) -> bool:

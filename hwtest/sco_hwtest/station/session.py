@@ -140,9 +140,14 @@ class Session:
     # --- the end --------------------------------------------------------------------------------------------------
 
     def show(self, report: Report) -> None:
-        """Show the report, until the operator closes the page, presses Enter or Ctrl-C, or no browser is there."""
+        """Show the report, until the operator closes the page, presses Enter or Ctrl-C, or no browser is there.
+
+        Not after a run that Ctrl-C or a signal has stopped: that ends the whole command.
+        """
         self._progress.pause()
         self._board.finished(report)
+        if self._stop.is_set() and not self._board.aborted:
+            return
         self._print("The report is on the page." + (" Press Enter to end." if self._terminal is not None else ""))
         if self._terminal is not None:
             self._terminal.forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -128,6 +129,16 @@ def test_page_stops_the_run() -> None:
         assert state["report"]["summary"].startswith("Stopped before the end.")
         assert tablet.post("/close")[0] == 200
         assert run.ends() == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_at_a_question_ends_the_command(tmp_path: Path, number: signal.Signals) -> None:
+    document = tmp_path / "report.json"
+    with command("--nfc", TAG, "--json", str(document), terminal=False) as run:
+        run.tablet().wait("question")
+        run.process.send_signal(number)
+        assert run.ends() == 3
+    assert json.loads(document.read_text())["interrupted"]
 
 
 def test_without_questions_the_page_only_shows(tmp_path: Path) -> None:

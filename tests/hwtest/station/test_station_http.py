@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import pytest
 import urllib3
 
+from sco_hwtest import questions
+from sco_hwtest.contracts.printer import _MANUAL
+from sco_hwtest.manual import READY
 from sco_hwtest.questions import Question
 from sco_hwtest.station.board import Board
 from sco_hwtest.station.server import StationServer
@@ -182,3 +185,8 @@ def test_browser_that_comes_back_is_told_everything(tablet: Browser, server: Sta
     watcher = Browser(server.url, "another-tablet")
     assert not watcher.state()["yours"]
     assert tablet.state()["others"] == 1
+
+
+@pytest.mark.parametrize("task", [*_MANUAL.values(), READY, questions.PHONE, questions.CUT], ids=lambda task: task.name)
+def test_each_task_of_the_operator_has_a_drawing(tablet: Browser, task: Question) -> None:
+    assert f'<symbol id="d-{task.name}"'.encode() in tablet.get("/").data

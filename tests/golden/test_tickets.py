@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from sco_payment.customer.texts import LANGUAGES
+from sco_sim.testing.devices import codes_in
 from tests.golden import page, tickets
 from tests.golden.store import FOLDER, load, save
 from tests.service.web.chromium import Chromium
@@ -19,6 +20,18 @@ def test_tickets_are_printed_as_accepted() -> None:
     changed = page.changes(load(), tickets.everything())
     if changed:
         pytest.fail(page.write(changed), pytrace=False)
+
+
+def test_each_accepted_payment_ticket_is_read_by_a_decoder() -> None:
+    """On the widest and the narrowest paper, drawn by printer or driver: what is accepted can be paid."""
+    tickets_with_code = {
+        (template, one.octets): one.picture
+        for (template, _), one in load().items()
+        if template.startswith("payment") and one.picture is not None
+    }
+    assert len(tickets_with_code) > 20
+    for (template, _), picture in tickets_with_code.items():
+        assert codes_in(picture) == [tickets.LINK], template
 
 
 @pytest.fixture

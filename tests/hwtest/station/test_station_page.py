@@ -25,7 +25,16 @@ _IN_VIEW = """[...document.querySelectorAll('#answers button')].every(one => {
 def asks(page: Page, words: str) -> None:
     """Wait for the question."""
     page.wait(f"!document.querySelector('#question').hidden && document.body.innerText.includes({words!r})")
-    page.wait("[...document.images].every(one => one.complete && one.naturalWidth)")
+    page.wait("document.fonts.status === 'loaded' && [...document.images].every(one => one.naturalWidth)")
+
+
+def taps_no_without_a_network(page: Page) -> None:
+    """The answer to the first question cannot leave the tablet."""
+    asks(page, "Hold a phone")
+    page.offline(True)
+    page.wait_visible("#lost")
+    page.tap("#answers .no")
+    page.wait_visible("#sending")
 
 
 def ended(page: Page) -> None:
@@ -37,7 +46,7 @@ def ended(page: Page) -> None:
 def at_tablet(chromium: Chromium, url: str, size: tuple[int, int] = LANDSCAPE) -> Iterator[Page]:
     """The page on a tablet, whose console must stay empty."""
     with chromium.page(url, size, phone=True) as page:
-        page.wait("document.querySelector('#who').textContent")
+        page.wait("document.querySelector('#who').textContent && document.fonts.status === 'loaded'")
         yield page
         assert page.problems == []
 
@@ -113,11 +122,7 @@ def test_answer_while_the_network_is_gone_arrives_when_it_is_back(
     bench = open_bench(("nfc", TAG))
     bench.begin()
     with at_tablet(chromium, bench.url) as page:
-        asks(page, "Hold a phone")
-        page.offline(True)
-        page.wait_visible("#lost")
-        page.tap("#answers .no")
-        page.wait_visible("#sending")
+        taps_no_without_a_network(page)
         assert page.run("[...document.querySelectorAll('#answers button')].every(one => one.disabled)")
         page.offline(False)
         page.wait_visible("#lost", False)
@@ -133,10 +138,7 @@ def test_question_that_the_terminal_answered_goes_with_a_word(
     bench = open_bench(("nfc", TAG))
     bench.begin()
     with at_tablet(chromium, bench.url) as page:
-        asks(page, "Hold a phone")
-        page.offline(True)
-        page.wait_visible("#lost")
-        page.tap("#answers .no")
+        taps_no_without_a_network(page)
         other = Browser(bench.url, "another-tablet")
         assert other.post("/seat")[0] == 200
         assert other.answer(other.state()["question"]["number"], "yes") == (200, "")

@@ -46,7 +46,7 @@ class Bench:
 
     def ended(self) -> Report:
         """The report, once the page is closed."""
-        self._thread.join(60)
+        self._thread.join(300)
         assert not self._thread.is_alive(), "the run does not end"
         assert self.report is not None
         return self.report

@@ -229,7 +229,7 @@ def test_stopped_run_ends_with_its_report_on_the_page(
     def lasts(device: object) -> None:
         """It takes long."""
         going.set()
-        go_on.wait(60)
+        assert go_on.wait(300)
 
     def never(device: object) -> None:
         """It is not reached."""
@@ -240,7 +240,7 @@ def test_stopped_run_ends_with_its_report_on_the_page(
     tablet = Browser(bench.url, LEFT)
     tablet.state()
     bench.begin()
-    assert going.wait(60)
+    assert going.wait(300)
     assert tablet.post("/abort")[0] == 200
     assert tablet.state()["stopping"]
     go_on.set()

@@ -50,7 +50,7 @@ class Command:
         """The exit status."""
         assert self.process.stdout is not None
         self.lines += self.process.stdout.readlines()
-        return self.process.wait(60)
+        return self.process.wait(300)
 
 
 @contextmanager

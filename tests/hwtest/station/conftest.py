@@ -15,9 +15,8 @@ from sco_hwtest import Report, run
 from sco_hwtest.progress import PlainLines
 from sco_hwtest.results import Kind
 from sco_hwtest.station.session import Session
+from tests.hwtest.station.own_suite import install
 from tests.service.web.conftest import chromium as chromium
-
-TAG = "sim://?uri=https%3A%2F%2Fqr.nspk.ru%2FAS10003P3RH0LJ2A9ROO038L6NT5RU1M"
 
 
 class Bench:
@@ -80,6 +79,7 @@ class Browser:
         """The state once it has `what`."""
         state = self.state()
         while not state[what]:
+            assert not state["report"], state
             state = self.state(state["version"], 5)
         return state
 
@@ -92,6 +92,12 @@ class Browser:
         """Answer a question: status, and the code of a refusal."""
         status, body = self.post("/answer", question=number, answer=word)
         return status, body.get("code", "")
+
+
+@pytest.fixture
+def own_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs have the tests' own devices."""
+    install(monkeypatch.setattr)
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from sco_hwtest.contracts.check import Check
 from sco_hwtest.questions import Answer, Question
 from sco_hwtest.results import CheckResult, DeviceReport, Report, Verdict
 from sco_hwtest.station.board import NOBODY, TERMINAL, Board, Refused
-from tests.hwtest.station.conftest import TAG, Bench, Browser
+from tests.hwtest.station import own_suite
+from tests.hwtest.station.conftest import Bench, Browser
 
 FIRST, SECOND = Question("first", "Is the first thing right?"), Question("second", "And the second?")
 LEFT, RIGHT = "tablet-on-the-left", "tablet-on-the-right"
@@ -189,11 +190,11 @@ def test_progress_is_shown_as_it_happens(board: Board) -> None:
 # --- a whole run -----------------------------------------------------------------------------------------------------
 
 
-def test_run_is_answered_over_the_network_and_its_report_fetched(open_bench: Callable[..., Bench]) -> None:
-    bench = open_bench(("printer", "sim://"))
+def test_real_run_is_answered_over_the_network_and_its_report_fetched(open_bench: Callable[..., Bench]) -> None:
+    bench = open_bench(("screen", "sim://?size=480x320"))
     tablet = Browser(bench.url, LEFT)
     bench.begin()
-    for word in ("yes", "no", "none"):
+    for word in ("yes", "no"):
         question = tablet.wait("question")["question"]
         assert tablet.get(question["pictures"][0]["path"]).data[:4] == b"\x89PNG"
         assert tablet.get("/report.html").status == 409
@@ -202,18 +203,26 @@ def test_run_is_answered_over_the_network_and_its_report_fetched(open_bench: Cal
     assert state["report"]["verdict"] == "failed"
     page = tablet.get("/report.html?download")
     assert page.headers["Content-Disposition"].endswith('.html"')
-    assert b"letters-on-paper" in page.data
+    assert b"code-is-readable" in page.data
     assert tablet.get("/report.json").json()["summary"] == state["report"]["summary"]
     assert tablet.post("/close")[0] == 200
     report = bench.ended()
     asked = {check.name: check.verdict for check in report.devices[0].checks if check.asked}
-    assert asked == {
-        "code-on-paper": Verdict.PASSED, "letters-on-paper": Verdict.FAILED, "ticket-is-cut": Verdict.NOT_ANSWERED,
-    }  # fmt: skip
+    assert asked == {"code-on-screen": Verdict.PASSED, "colours": Verdict.FAILED}
 
 
+@pytest.mark.usefixtures("own_suite")
+def test_skipped_question_is_not_answered(open_bench: Callable[..., Bench]) -> None:
+    bench = open_bench(own_suite.READER)
+    tablet = Browser(bench.url, LEFT)
+    bench.begin()
+    assert tablet.answer(tablet.wait("question")["question"]["number"], "none") == (200, "")
+    assert tablet.wait("report")["report"]["verdict"] == "not answered"
+
+
+@pytest.mark.usefixtures("own_suite")
 def test_run_goes_on_without_terminal_and_browser(open_bench: Callable[..., Bench]) -> None:
-    bench = open_bench(("nfc", TAG), absent_s=0.0)
+    bench = open_bench(own_suite.READER, absent_s=0.0)
     bench.begin()
     report = bench.ended()
     assert report.devices[0].checks[-1].verdict is Verdict.NOT_ANSWERED
@@ -221,6 +230,7 @@ def test_run_goes_on_without_terminal_and_browser(open_bench: Callable[..., Benc
     assert "phone-reads-tag: no answer" in bench.output.getvalue()
 
 
+@pytest.mark.usefixtures("own_suite")
 def test_stopped_run_ends_with_its_report_on_the_page(
     open_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,8 +245,8 @@ def test_stopped_run_ends_with_its_report_on_the_page(
         """It is not reached."""
         raise AssertionError("it was stopped before")
 
-    monkeypatch.setattr("sco_hwtest.contracts.nfc.CHECKS", (Check(lasts), Check(never)))
-    bench = open_bench(("nfc", "sim://"))
+    monkeypatch.setattr(own_suite, "CHECKS", (Check(lasts), Check(never)))
+    bench = open_bench(own_suite.READER, check_timeout_s=600)
     tablet = Browser(bench.url, LEFT)
     tablet.state()
     bench.begin()

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from sco_hwtest.cli.main import main
-from tests.hwtest.station.conftest import TAG, Browser
+from tests.hwtest.station.conftest import Browser
 
 NAME = "tablet-of-the-test"
 
@@ -59,7 +59,7 @@ def command(*words: str, terminal: bool = True) -> Iterator[Command]:
     with ExitStack() as stack:
         ours, theirs = os.openpty() if terminal else (None, subprocess.DEVNULL)
         process = subprocess.Popen(
-            [sys.executable, "-m", "sco_hwtest.cli.main", "run", "--web", *words],
+            [sys.executable, "-m", "tests.hwtest.station.own_suite", "run", "--web", *words],
             stdin=theirs,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -76,7 +76,7 @@ def command(*words: str, terminal: bool = True) -> Iterator[Command]:
 
 def test_terminal_answers_and_ends(tmp_path: Path) -> None:
     document = tmp_path / "report.json"
-    with command("--nfc", TAG, "--json", str(document)) as run:
+    with command("--nfc", "sim://", "--json", str(document)) as run:
         tablet = run.tablet()
         question = tablet.wait("question")["question"]
         run.type("what?\n")
@@ -111,7 +111,7 @@ def test_page_answers_while_the_terminal_asks_and_what_was_typed_answers_no_late
 
 
 def test_end_of_the_terminals_input_skips_the_question() -> None:
-    with command("--nfc", TAG) as run:
+    with command("--nfc", "sim://") as run:
         tablet = run.tablet()
         tablet.wait("question")
         run.type("\x04")
@@ -121,7 +121,7 @@ def test_end_of_the_terminals_input_skips_the_question() -> None:
 
 
 def test_page_stops_the_run() -> None:
-    with command("--printer", "sim://", "--nfc", TAG, terminal=False) as run:
+    with command("--printer", "sim://", "--nfc", "sim://", terminal=False) as run:
         tablet = run.tablet()
         tablet.wait("question")
         assert tablet.post("/abort")[0] == 200
@@ -134,7 +134,7 @@ def test_page_stops_the_run() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_at_a_question_ends_the_command(tmp_path: Path, number: signal.Signals) -> None:
     document = tmp_path / "report.json"
-    with command("--nfc", TAG, "--json", str(document), terminal=False) as run:
+    with command("--nfc", "sim://", "--json", str(document), terminal=False) as run:
         run.tablet().wait("question")
         run.process.send_signal(number)
         assert run.ends() == 3
@@ -142,7 +142,7 @@ def test_signal_at_a_question_ends_the_command(tmp_path: Path, number: signal.Si
 
 
 def test_without_questions_the_page_only_shows(tmp_path: Path) -> None:
-    with command("--nfc", TAG, "--no-questions", "--unanswered-ok", terminal=False) as run:
+    with command("--nfc", "sim://", "--no-questions", "--unanswered-ok", terminal=False) as run:
         tablet = run.tablet()
         state = tablet.wait("report")
         assert state["last"] is None
@@ -172,7 +172,17 @@ def test_address_for_other_machines_comes_with_a_warning_and_a_code() -> None:
         ours, theirs = os.openpty()
         stack.callback(os.close, ours)
         process = subprocess.Popen(
-            [sys.executable, "-m", "sco_hwtest.cli.main", "run", "--web", "--listen", "0.0.0.0:0", "--nfc", TAG],
+            [
+                sys.executable,
+                "-m",
+                "tests.hwtest.station.own_suite",
+                "run",
+                "--web",
+                "--listen",
+                "0.0.0.0:0",
+                "--nfc",
+                "sim://",
+            ],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import urllib3
@@ -164,13 +165,10 @@ def test_pictures_that_are_not_there(tablet: Browser, board: Board, path: str) -
 
 def test_waiting_browser_hears_of_a_question_at_once(tablet: Browser, board: Board) -> None:
     version = tablet.state()["version"]
-    heard: list[object] = []
-    waiting = threading.Thread(target=lambda: heard.append(tablet.state(version, 10)["question"]), daemon=True)
-    waiting.start()
-    board.ask(Question("q", "Is it so?"))
-    waiting.join(8)
-    assert heard
-    assert heard[0]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(tablet.state, version, 10)
+        board.ask(Question("q", "Is it so?"))
+        assert waiting.result()["question"]["name"] == "q"
 
 
 def test_browser_that_comes_back_is_told_everything(tablet: Browser, server: StationServer, board: Board) -> None:

@@ -7,13 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from sco_hwtest.results import Verdict
-from tests.hwtest.station.conftest import TAG, Bench, Browser
+from sco_hwtest import runner
+from sco_hwtest.pictures import png_of
+from sco_hwtest.results import DeviceReport, Picture, Verdict
+from tests.hwtest.station.conftest import Bench, Browser
+from tests.hwtest.station.own_suite import PRINTER, READER
 from tests.service.web.accessibility import check_contrast, check_focus, check_tree
 from tests.service.web.chromium import Chromium, Page
 
-pytestmark = pytest.mark.program("chromium")
+pytestmark = [pytest.mark.program("chromium"), pytest.mark.usefixtures("own_suite")]
 
 LANDSCAPE, PORTRAIT = (1024, 768), (768, 1024)
 RUN_S = 300.0
@@ -56,7 +60,7 @@ def at_tablet(chromium: Chromium, url: str, size: tuple[int, int] = LANDSCAPE) -
 def test_operator_answers_with_a_finger_and_has_the_report(
     open_bench: Callable[..., Bench], chromium: Chromium, tmp_path: Path
 ) -> None:
-    bench = open_bench(("printer", "sim://"), ("nfc", TAG))
+    bench = open_bench(PRINTER, READER)
     with at_tablet(chromium, bench.url) as page:
         assert page.run("location.href") == bench.url.partition("?")[0], "the token is not left in the address"
         assert "waiting" in page.text()
@@ -91,9 +95,13 @@ def test_operator_answers_with_a_finger_and_has_the_report(
 
 
 def test_report_opens_with_its_pictures_and_runs_no_script(
-    open_bench: Callable[..., Bench], chromium: Chromium
+    open_bench: Callable[..., Bench], chromium: Chromium, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = open_bench(("nfc", "sim://"))
+    def seen(device: object, report: DeviceReport, operator: object) -> None:
+        report.pictures.append(Picture("The paper", png_of(Image.new("1", (576, 600), 1))))
+
+    monkeypatch.setattr(runner, "MEASURES", {"nfc": seen})
+    bench = open_bench(READER)
     with at_tablet(chromium, bench.url) as page:
         bench.begin()
         ended(page)
@@ -104,7 +112,7 @@ def test_report_opens_with_its_pictures_and_runs_no_script(
 
 
 def test_reload_keeps_question_and_seat(open_bench: Callable[..., Bench], chromium: Chromium) -> None:
-    bench = open_bench(("nfc", TAG))
+    bench = open_bench(READER)
     bench.begin()
     with at_tablet(chromium, bench.url) as page:
         asks(page, "Hold a phone")
@@ -121,7 +129,7 @@ def test_reload_keeps_question_and_seat(open_bench: Callable[..., Bench], chromi
 def test_answer_while_the_network_is_gone_arrives_when_it_is_back(
     open_bench: Callable[..., Bench], chromium: Chromium
 ) -> None:
-    bench = open_bench(("nfc", TAG))
+    bench = open_bench(READER)
     bench.begin()
     with at_tablet(chromium, bench.url) as page:
         taps_no_without_a_network(page)
@@ -137,7 +145,7 @@ def test_question_that_the_terminal_answered_goes_with_a_word(
     open_bench: Callable[..., Bench], chromium: Chromium
 ) -> None:
     """The tablet's answer comes late: it was without a network while somebody else answered."""
-    bench = open_bench(("nfc", TAG))
+    bench = open_bench(READER)
     bench.begin()
     with at_tablet(chromium, bench.url) as page:
         taps_no_without_a_network(page)
@@ -153,7 +161,7 @@ def test_question_that_the_terminal_answered_goes_with_a_word(
 
 
 def test_second_tablet_watches_until_it_takes_over(open_bench: Callable[..., Bench], chromium: Chromium) -> None:
-    bench = open_bench(("nfc", TAG))
+    bench = open_bench(READER)
     bench.begin()
     with at_tablet(chromium, bench.url) as first, at_tablet(chromium, bench.url, PORTRAIT) as second:
         asks(first, "Hold a phone")
@@ -173,7 +181,7 @@ def test_second_tablet_watches_until_it_takes_over(open_bench: Callable[..., Ben
 
 
 def test_stop_asks_before_it_stops(open_bench: Callable[..., Bench], chromium: Chromium) -> None:
-    bench = open_bench(("nfc", TAG), ("printer", "sim://"))
+    bench = open_bench(READER, PRINTER)
     bench.begin()
     with at_tablet(chromium, bench.url) as page:
         asks(page, "Hold a phone")
@@ -189,13 +197,13 @@ def test_stop_asks_before_it_stops(open_bench: Callable[..., Bench], chromium: C
 
 
 def test_page_without_the_token_says_what_to_do(open_bench: Callable[..., Bench], chromium: Chromium) -> None:
-    bench = open_bench(("nfc", "sim://"))
+    bench = open_bench(READER)
     with chromium.page(bench.url.partition("?")[0], LANDSCAPE) as page:
         page.wait("document.body.innerText.includes('Open the address that sco-hwtest has printed')")
 
 
 def test_page_of_a_run_that_is_gone_says_so(open_bench: Callable[..., Bench], chromium: Chromium) -> None:
-    bench = open_bench(("nfc", TAG))
+    bench = open_bench(READER)
     bench.begin()
     with at_tablet(chromium, bench.url) as page:
         asks(page, "Hold a phone")

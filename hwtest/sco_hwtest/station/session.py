@@ -145,12 +145,12 @@ class Session:
         Not after a run that Ctrl-C or a signal has stopped: that ends the whole command.
         """
         self._progress.pause()
+        if self._terminal is not None:
+            self._terminal.forget()
         self._board.finished(report)
         if self._stop.is_set() and not self._board.aborted:
             return
         self._print("The report is on the page." + (" Press Enter to end." if self._terminal is not None else ""))
-        if self._terminal is not None:
-            self._terminal.forget()
         with suppress(KeyboardInterrupt):
             while not self._board.closed:
                 if self._terminal is None:

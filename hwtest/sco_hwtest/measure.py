@@ -363,12 +363,11 @@ def display(device: QrDisplay, report: DeviceReport, operator: Operator) -> None
     codes = itertools.count(256)  # the longest that a phone still reads on a small display
     took = median_ms(lambda: device.show_code(DisplayedCode(link_of(next(codes)))), _SCENE_ROUNDS)
     report.figures.append(Figure("sending a code of 256 bytes, median", took, "ms", "sent, not shown"))
-    code = Face(LINK, SUM, RUSSIAN.pay)
     device.show_code(DisplayedCode(LINK, SUM, RUSSIAN.pay))
     simulator = getattr(device, "simulator", None)
     if simulator is not None and simulator.wait(lambda face: face.link == LINK):
         report.pictures.append(Picture("The simulated display with the code", png_of(simulator.image())))
-    ask(report, operator, questions.DISPLAY_CODE, _face(code))
+    ask(report, operator, questions.DISPLAY_CODE, _face(Face(LINK, SUM, RUSSIAN.pay)))
     device.show_result(paid=True, text=RUSSIAN.paid)
     ask(report, operator, questions.DISPLAY_PAID, _face(Face(below=RUSSIAN.paid, paid=True)))
     device.show_result(paid=False, text=RUSSIAN.unpaid)

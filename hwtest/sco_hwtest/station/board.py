@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sco_hwtest.page import MARKS, css_class, headline
 from sco_hwtest.questions import Answer, Question
 from sco_hwtest.results import KIND_LABELS, CheckResult, Kind, Picture, Report
 
@@ -284,6 +285,8 @@ def _device(device: _Device, place: int, at: int) -> dict[str, Any]:
                 "name": check.name,
                 "what": check.what,
                 "verdict": check.verdict.value,
+                "mark": MARKS[check.verdict],
+                "style": css_class(check.verdict),
                 "found": check.found,
                 "to_do": check.to_do,
             }
@@ -319,4 +322,9 @@ def _told(asked: _Asked) -> str:
 
 
 def _summary(report: Report) -> dict[str, Any]:
-    return {"verdict": report.verdict.value, "summary": report.summary}
+    return {
+        "verdict": report.verdict.value,
+        "headline": headline(report.verdict),
+        "style": css_class(report.verdict),
+        "summary": report.summary,
+    }

@@ -183,7 +183,8 @@ def test_progress_is_shown_as_it_happens(board: Board) -> None:
     shown = board.document(LEFT, 15)["devices"][0]
     assert shown["running"] == ""
     assert shown["checks"][0] | {"what": ""} == {
-        "name": "prints", "what": "", "verdict": "failed", "found": "no paper", "to_do": "load a roll",
+        "name": "prints", "what": "", "verdict": "failed", "mark": "✗", "style": "failed", "found": "no paper",
+        "to_do": "load a roll",
     }  # fmt: skip
 
 

@@ -6,8 +6,6 @@ const WAIT_S = 10;
 const PATIENCE_MS = (WAIT_S + 5) * 1000;
 const AGAIN_MS = 1000;
 const NOTICE_MS = 8000;
-const MARKS = { passed: "✓", failed: "✗", "not answered": "?", "not run": "–" };
-const HEADLINES = { passed: "✓ Passed", failed: "✗ Failed", "not answered": "? Not finished", "not run": "– Not finished" };
 const at = (id) => document.getElementById(id);
 const client = ownName();
 let state = null;
@@ -139,8 +137,8 @@ function show() {
   at("close").hidden = !state.yours;
   at("take-end").hidden = state.yours;
   if (report) {
-    at("verdict").className = `card ${report.verdict.replace(" ", "-")}`;
-    at("verdict-word").textContent = HEADLINES[report.verdict];
+    at("verdict").className = `card ${report.style}`;
+    at("verdict-word").textContent = report.headline;
     at("summary").textContent = report.summary;
   }
   showDevices();
@@ -197,8 +195,8 @@ function showDevices() {
     const done = device.state === "done" || state.report;
     const rows = device.checks.filter((check) => !done || check.verdict !== "passed");
     list.append(...rows.map((check) => {
-      const row = make("li", "", check.verdict.replace(" ", "-"));
-      row.append(make("b", MARKS[check.verdict]), make("span", plain(check.name)));
+      const row = make("li", "", check.style);
+      row.append(make("b", check.mark), make("span", plain(check.name)));
       if (check.found) row.append(make("div", check.found));
       if (check.to_do) row.append(make("div", `Do: ${check.to_do}`));
       return row;

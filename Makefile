@@ -14,7 +14,7 @@ JOBS ?= 2
 ROUNDS ?= 100
 SECONDS ?= 120
 
-.PHONY: help setup demo fleet-demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds fleet-rounds bench docs diagrams dist-check versions-check packages-test lock release lint format pictures fuzz mutation java-test till-verify clean
+.PHONY: help setup demo fleet-demo test verify fresh-test vm-test explore protocol simulate powerloss kill service-rounds fleet-rounds bench golden docs diagrams dist-check versions-check packages-test lock release lint format pictures fuzz mutation java-test till-verify clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -126,6 +126,9 @@ lock: $(STAMP) ## what a lane installs, with hashes, and the notices of others: 
 versions-check: $(STAMP) ## the lowest and the newest dependencies on each Python that can be had: PYTHONS="3.11 3.14"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
 	$(BIN)/python tests/dist/versions.py $(PYTHONS)
+
+golden: $(STAMP) ## accept the tickets as they are printed now; their test has shown what has changed
+	$(BIN)/python -m tests.golden
 
 diagrams: $(STAMP) ## regenerate what the documentation draws and lists from the code
 	$(BIN)/python docs/diagrams.py

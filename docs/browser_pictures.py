@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +17,10 @@ from sco_fleet.app import create_app
 from sco_fleet.database import migrate
 from sco_fleet.office import access
 from sco_fleet.pool import open_pool
+from sco_hwtest import run
+from sco_hwtest.progress import PlainLines
+from sco_hwtest.results import Kind
+from sco_hwtest.station.session import Session
 from sco_sim.desk import Desk
 from tests.fleet.kit import listening
 from tests.fleet.office import scene
@@ -124,6 +130,23 @@ def demo(chromium: Chromium) -> Image.Image:
         return page.picture().convert("RGB")
 
 
+def station(chromium: Chromium) -> Image.Image:
+    """`sco-hwtest run --web` at its first question."""
+    stop, lines = threading.Event(), io.StringIO()
+    devices: list[tuple[Kind, str]] = [("printer", "sim://"), ("nfc", "sim://")]
+    with Session(devices, "127.0.0.1", 0, PlainLines(lines), stop, lines) as session:
+        bench = threading.Thread(target=run, args=(devices,), kwargs={"operator": session.ask, "progress": session})
+        bench.start()
+        try:
+            with chromium.page(session.url, (1024, 768)) as page:
+                page.wait("document.querySelector('#seen img')?.naturalWidth")
+                page.run("document.fonts.ready.then(() => true)")
+                return page.picture().convert("RGB")
+        finally:
+            stop.set()
+            bench.join()
+
+
 def _row(pictures: list[Image.Image], high: int) -> Image.Image:
     scaled = [one.resize((round(one.width * high / one.height), high)) for one in pictures]
     sheet = Image.new("RGB", (sum(one.width + _GAP for one in scaled) + _GAP, high + 2 * _GAP), _GREY)
@@ -142,6 +165,7 @@ def main() -> None:
             "browser.png": screen(chromium),
             **attendant(chromium),
             **office(chromium),
+            "station.png": station(chromium),
             "web-demo.png": demo(chromium),
         }
         for name, picture in pictures.items():

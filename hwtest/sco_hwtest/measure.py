@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from sco_hwtest.pictures import contact_sheet, png_of
 from sco_hwtest.questions import Answer, Operator, Question
 from sco_hwtest.results import CheckResult, DeviceReport, Kind, Picture, Verdict
 from sco_payment.customer.texts import RUSSIAN
+from sco_sim.display.face import Face
 from sco_sim.printer import SimulatedPrinter
 
 if TYPE_CHECKING:
@@ -60,10 +61,10 @@ def times_ms(call: Callable[[], object], rounds: int) -> list[float]:
     return took
 
 
-def ask(report: DeviceReport, operator: Operator, question: Question) -> None:
-    """Ask a question and add its answer as a check."""
+def ask(report: DeviceReport, operator: Operator, question: Question, *pictures: Picture) -> None:
+    """Ask a question about what the pictures show, and add its answer as a check."""
     start = time.perf_counter()
-    answer = operator(question)
+    answer = operator(replace(question, pictures=pictures))
     verdict = {Answer.YES: Verdict.PASSED, Answer.NO: Verdict.FAILED, Answer.NONE: Verdict.NOT_ANSWERED}[answer]
     found, to_do = "", ""
     if answer is Answer.NO:
@@ -121,7 +122,7 @@ def printer(device: Printer, report: DeviceReport, operator: Operator) -> None:
     _paper(device, report, ticket, printed=verdict is Verdict.PASSED)
     if verdict is Verdict.PASSED:
         for question in (questions.PAPER, questions.LETTERS, questions.CUT):
-            ask(report, operator, question)
+            ask(report, operator, question, *report.pictures[-1:])
 
 
 def _health(device: Printer, report: DeviceReport) -> None:
@@ -293,7 +294,7 @@ def screen(device: Screen, report: DeviceReport, operator: Operator) -> None:
     _scene_pictures(report, shots)
     device.show(next(scene for scene in scenes() if scene.name == "qr"))
     for question in (questions.SCREEN_CODE, questions.COLOURS):
-        ask(report, operator, question)
+        ask(report, operator, question, Picture("The screen", png_of(shots["qr"])))
 
 
 def _spin(device: Any, report: DeviceReport) -> None:
@@ -357,14 +358,19 @@ def display(device: QrDisplay, report: DeviceReport, operator: Operator) -> None
     simulator = getattr(device, "simulator", None)
     if simulator is not None and simulator.wait(lambda face: face.link == LINK):
         report.pictures.append(Picture("The simulated display with the code", png_of(simulator.image())))
-    ask(report, operator, questions.DISPLAY_CODE)
+    ask(report, operator, questions.DISPLAY_CODE, _face(Face(LINK, SUM, RUSSIAN.pay)))
     device.show_result(paid=True, text=RUSSIAN.paid)
-    ask(report, operator, questions.DISPLAY_PAID)
+    ask(report, operator, questions.DISPLAY_PAID, _face(Face(below=RUSSIAN.paid, paid=True)))
     device.show_result(paid=False, text=RUSSIAN.unpaid)
-    ask(report, operator, questions.DISPLAY_FAILED)
+    ask(report, operator, questions.DISPLAY_FAILED, _face(Face(below=RUSSIAN.unpaid, paid=False)))
     device.show_code(DisplayedCode(LINK, SUM, RUSSIAN.pay))
     device.clear()
-    ask(report, operator, questions.DISPLAY_CLEAR)
+    ask(report, operator, questions.DISPLAY_CLEAR, _face(Face()))
+
+
+def _face(face: Face) -> Picture:
+    """What a customer display should show; its own make may set the texts in another way."""
+    return Picture("What the display should show", png_of(face.image()), ours=True)
 
 
 MEASURES: dict[Kind, Measure] = {

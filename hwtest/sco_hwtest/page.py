@@ -40,9 +40,14 @@ def page(title: str, body: str) -> str:
 def verdict_box(verdict: Verdict, summary: str) -> str:
     """The verdict in large letters."""
     return (
-        f'<section class="verdict {css_class(verdict)}"><strong>{MARKS[verdict]} {_HEADLINES[verdict]}</strong>'
+        f'<section class="verdict {css_class(verdict)}"><strong>{headline(verdict)}</strong>'
         f"<p>{escape(summary)}</p></section>"
     )
+
+
+def headline(verdict: Verdict) -> str:
+    """A verdict as the heading of a page: its mark and its words."""
+    return f"{MARKS[verdict]} {_HEADLINES[verdict]}"
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:

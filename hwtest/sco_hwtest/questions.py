@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from sco_hwtest.results import Picture
+
 
 class Answer(Enum):
     """The operator's answer. NONE: not asked, or not known."""
@@ -23,11 +25,13 @@ class Question:
         name: stable, for scripts.
         text: what to look at, and what to decide.
         if_no: what to do when the answer is no.
+        pictures: what is seen, or should be, where the question is asked on a page.
     """
 
     name: str
     text: str
     if_no: str = ""
+    pictures: tuple[Picture, ...] = ()
 
 
 Operator = Callable[[Question], Answer]
@@ -47,10 +51,18 @@ def at_terminal(question: Question) -> Answer:
             text = click.prompt(f"  ? {question.text} [y/n/s]", prompt_suffix=" ", default="s", show_default=False)
         except (click.Abort, EOFError):
             return Answer.NONE
-        answer = {"y": Answer.YES, "n": Answer.NO, "s": Answer.NONE}.get(str(text).strip().lower()[:1])
+        answer = typed(str(text))
         if answer is not None:
             return answer
-        click.echo("    y: yes, n: no, s: skip (counts as not answered)")
+        click.echo(KEYS)
+
+
+KEYS = "    y: yes, n: no, s: skip (counts as not answered)"
+
+
+def typed(text: str) -> Answer | None:
+    """The answer of a line that was typed; None for what is none."""
+    return {"y": Answer.YES, "n": Answer.NO, "s": Answer.NONE}.get(text.strip().lower()[:1])
 
 
 PAPER = Question(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import logging
 import threading
 import time
@@ -123,24 +124,46 @@ class Doorkeeper:
     Args:
         names: by which clients reach the service, besides the names of this machine for itself.
         port: where the service listens.
+        any_address: let every address in figures through: no page of another site can make its own name one.
+        hint: what a client can do whose name is not known.
     """
 
-    def __init__(self, names: tuple[str, ...], port: int) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        port: int,
+        *,
+        any_address: bool = False,
+        hint: str = "see service.host_names",
+    ) -> None:
         self._names = {"127.0.0.1", "localhost", "::1", *(name.lower() for name in names)}
         self._port = port
+        self._any_address = any_address
+        self._hint = hint
 
     def check(self, request: Request) -> None:
         """Raise Problem for a request to another host, or from another site's page."""
         host = request.headers.get("host", "")
         scheme = "https" if request.secure else "http"
         found = _split(f"{scheme}://{host}")
-        if found is None or found[0] not in self._names or found[1] not in (None, self._port):
-            raise Problem("host_refused", f"the Host header is {host[:100]!r}; see service.host_names")
+        if found is None or not self._knows(found[0]) or found[1] not in (None, self._port):
+            raise Problem("host_refused", f"the Host header is {host[:100]!r}; {self._hint}")
         origin = request.headers.get("origin")
         if origin is not None and origin.lower() != f"{scheme}://{host}".lower():
             raise Problem("origin_refused", f"a page of {origin[:100]!r} may not use this service")
         if origin is None and request.headers.get("sec-fetch-site") == "cross-site":
             raise Problem("origin_refused", "a page of another site may not use this service")
+
+    def _knows(self, name: str) -> bool:
+        return name in self._names or (self._any_address and _is_address(name))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _split(text: str) -> tuple[str, int | None] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,7 @@ IN_THE_WHEEL = (
     "sco_payment/example.toml",
     "sco_payment/example_simulated.toml",
     "sco_sim/paymaster/phone.html",
+    "sco_hwtest/station/pages/station.html",
     "sco_hwtest/udev/60-sco.rules",
     "sco_hwtest/udev/sco-nfc.conf",
     "sco_hwtest/udev/sco-lane.service",
@@ -47,6 +49,7 @@ IN_THE_ARCHIVE = (
     "docs/index.md",
     "benchmarks/report.py",
     "examples/integrator/README.md",
+    "examples/bench/workflow.yml",
     "examples/acquirer/README.md",
     "sim/sco_sim/__init__.py",
     "Makefile",
@@ -146,6 +149,25 @@ def integrator(work: Path) -> Path:
     return Path(shutil.copytree(ROOT / "examples/integrator", work / "integrator"))
 
 
+def ci_project(work: Path, wheel: Path) -> None:
+    """A project that has nothing but the examples for CI and the wheel: run what their workflow runs, line by line."""
+    project = Path(shutil.copytree(ROOT / "examples/bench", work / "ci"))
+    (project / "wheels").mkdir()
+    shutil.copy(wheel, project / "wheels")
+    venv.create(work / "ci-env", with_pip=True)
+    workflow = (project / "workflow.yml").read_text("utf-8")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SCO_"))}
+    own = dict(re.findall(r"^      ([A-Z]+): (\S+)$", workflow, re.MULTILINE))
+    environment = {**inherited, **own, "PATH": f"{work}/ci-env/bin:{os.environ['PATH']}"}
+    commands = re.findall(r"^      - run: (.+)$", workflow, re.MULTILINE)
+    for program, says in (("pip", ""), ("bash", "passed"), ("python", " passed"), ("javac", ""), ("java", "OK (")):
+        (command,) = (line for line in commands if line.split()[0] == program)
+        if program.startswith("java") and not (shutil.which("javac") and Path(own["JUNIT"].split(":")[0]).exists()):
+            print(f"SKIPPED, there is no JDK or no JUnit 4: {command}")
+            continue
+        run(["bash", "-euc", command], says=says, cwd=project, environment=environment)
+
+
 def main() -> None:
     """Build, look inside, install, try."""
     with tempfile.TemporaryDirectory(prefix="sco-dist-") as folder:
@@ -184,6 +206,7 @@ def main() -> None:
         run([*pip, f"{wheel}[simulator]", "pytest"])
         run([env / "sco-pay", "demo", "--speed", "50", "--out", work / "out"], says="paid: order 42", cwd=work)
         run([env / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider"], says=" passed", cwd=integrator(work))
+        ci_project(work, wheel)
         if sys.argv[1:2] == ["--keep"]:
             for path in (wheel, archive):
                 shutil.copy(path, sys.argv[2])

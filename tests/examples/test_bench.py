@@ -1,4 +1,4 @@
-"""The examples for mock devices: the shell script, and the Java test where there are a JDK and JUnit 4."""
+"""The examples for mock devices: the shell script, the Python test, and the Java test where it can run."""
 
 from __future__ import annotations
 
@@ -26,41 +26,33 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
 
 
+def passes(environment: dict[str, str], folder: Path, *command: str) -> str:
+    """Run a command that must pass; its output."""
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @pytest.mark.program("curl")
 def test_the_shell_script_passes(tmp_path: Path, environment: dict[str, str]) -> None:
     leftover = {**environment, "SCO_DEVICES_PRINTER": "tcp://192.0.2.1:9100"}
-    done = subprocess.run(
-        ["bash", str(EXAMPLE / "test_payment.sh")],
-        cwd=tmp_path,
-        env=leftover,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("passed\n")
+    assert passes(leftover, tmp_path, "bash", str(EXAMPLE / "test_payment.sh")).endswith("passed\n")
+
+
+def test_the_python_test_passes(tmp_path: Path, environment: dict[str, str]) -> None:
+    source = shutil.copy(EXAMPLE / "test_payment.py", tmp_path)
+    pytest_alone = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(source))
+    assert "4 passed" in passes(environment, tmp_path, *pytest_alone)
 
 
 @pytest.mark.program("javac")
 @pytest.mark.skipif(not JUNIT[0].exists(), reason="needs JUnit 4: apt-get install junit4")
 def test_the_java_test_passes(tmp_path: Path, environment: dict[str, str]) -> None:
     path = ":".join(map(str, [*JUNIT, tmp_path]))
-    source = shutil.copy(EXAMPLE / "BenchTest.java", tmp_path)
-    compiled = subprocess.run(
-        ["javac", "-Xlint:all", "-Werror", "-encoding", "UTF-8", "-cp", path, "-d", str(tmp_path), source],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert compiled.returncode == 0, compiled.stderr
-    done = subprocess.run(
-        ["java", "-Xmx64m", "-cp", path, "org.junit.runner.JUnitCore", "BenchTest"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "OK (2 tests)" in done.stdout
+    source = str(shutil.copy(EXAMPLE / "BenchTest.java", tmp_path))
+    strict = ("-Xlint:all", "-Werror", "-encoding", "UTF-8")
+    passes(environment, tmp_path, "javac", *strict, "-cp", path, "-d", str(tmp_path), source)
+    runner = ("java", "-Xmx64m", "-cp", path, "org.junit.runner.JUnitCore", "BenchTest")
+    assert "OK (2 tests)" in passes(environment, tmp_path, *runner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -26,15 +27,15 @@ def test_the_help_lists_every_status(command: str) -> None:
 
 def test_the_documentation_has_the_same_table() -> None:
     lines = (ROOT / "docs/results.md").read_text("utf-8").splitlines()
-    [head] = [line for line in lines if line.startswith("| exit status |")]
-    columns = [cell.strip(" `") for cell in head.strip("|").split("|")][1:]
-    start = lines.index(head) + 2
-    shown: dict[str, dict[ExitStatus, str]] = {command: {} for command in columns}
-    for line in lines[start : start + len(ExitStatus)]:
-        number, *cells = (cell.strip() for cell in line.strip("|").split("|"))
-        for command, words in zip(columns, cells, strict=True):
-            if words:
-                shown[command][ExitStatus(int(number))] = words
+    rows = lines[lines.index("| command | exit status | what it means |") + 2 :]
+    shown: dict[str, dict[ExitStatus, str]] = {}
+    command = ""
+    for line in itertools.takewhile(lambda one: one.startswith("|"), rows):
+        name, number, words = (
+            cell.strip(" `") if at < 2 else cell.strip() for at, cell in enumerate(line[1:-1].split("|"))
+        )
+        command = name or command
+        shown.setdefault(command, {})[ExitStatus(int(number))] = words
     assert shown == MEANINGS
 
 

@@ -81,6 +81,10 @@ def plan(code: Barcode, profile: Profile) -> BarcodePlan:
     modules = _modules(code.symbology, data) if native else len(bars)
     wanted = round(code.module_mm * profile.dpi / 25.4)
     module = min(wanted, _MAX_MODULE, profile.width_dots // modules)
+    if wanted < _MIN_MODULE <= profile.width_dots // modules:
+        finest = _MIN_MODULE * 25.4 / profile.dpi
+        why = f"module_mm={code.module_mm:g} is too fine for {profile.dpi} dots per inch"
+        raise TicketDoesNotFit(why, hint=f"give module_mm={finest:.2f} or more")
     if module < _MIN_MODULE:
         needed = modules * _MIN_MODULE * 25.4 / profile.dpi
         room = profile.width_dots * 25.4 / profile.dpi

@@ -36,6 +36,19 @@ MEANINGS: dict[str, dict[ExitStatus, str]] = {
         ExitStatus.INCOMPLETE: "nothing failed, but checks could not run",
         ExitStatus.MARGINAL: "nothing failed, but the growth is marginal",
     },
+    "record": {
+        ExitStatus.OK: "everything passed, and each trace is whole",
+        ExitStatus.FAILED: "a check failed, or a trace could not be written to its end",
+        ExitStatus.WRONG_USAGE: "wrong usage",
+        ExitStatus.INCOMPLETE: "nothing failed, but questions were not answered or checks could not run",
+        ExitStatus.MARGINAL: "nothing failed and nothing is missing, but a measurement is marginal",
+    },
+    "replay": {
+        ExitStatus.OK: "each trace still fits",
+        ExitStatus.FAILED: "a trace differs; the first difference is printed",
+        ExitStatus.WRONG_USAGE: "wrong usage",
+        ExitStatus.INCOMPLETE: "nothing differs, but a trace was cut off or could not be replayed to its end",
+    },
     "compare": {
         ExitStatus.OK: "nothing became worse",
         ExitStatus.FAILED: "something became worse",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import ExitStack
 
 import click
 
@@ -17,11 +18,13 @@ from sco_hwtest.cli.options import (
     log_to,
 )
 from sco_hwtest.cli.outputs import limits_of, refuse_missing_folders, report_options, write_reports
+from sco_hwtest.cli.station import open_session, station_options
 from sco_hwtest.history import History, HistoryError
 from sco_hwtest.progress import ProgressWithPause, progress_for
 from sco_hwtest.questions import Answer, Operator, Question, at_terminal, unattended
 from sco_hwtest.results import Report, Verdict
 from sco_hwtest.runner import CHECK_TIMEOUT_S, run
+from sco_hwtest.station.session import Session
 
 
 @click.command("run")
@@ -57,6 +60,7 @@ from sco_hwtest.runner import CHECK_TIMEOUT_S, run
     show_default=True,
     help="Seconds after which a check counts as hung.",
 )
+@station_options
 @debug_option
 @with_exit_statuses("run")
 def run_command(
@@ -71,6 +75,8 @@ def run_command(
     only: tuple[str, ...],
     faults: bool,
     check_timeout: float,
+    web: bool,
+    listen: tuple[str, int] | None,
     debug: str | None,
     **urls: tuple[str, ...],
 ) -> None:
@@ -78,36 +84,48 @@ def run_command(
 
     A printer prints about 30 cm of tickets. A tag is written, and its content is restored. Measurements are judged by
     their limits: they pass, are marginal or fail.
+
+    With --web a page shows the run and asks the questions too, for a tablet at the bench. Its address is printed; for
+    another machine's browser give --listen an address of this machine in your network.
     """
     devices = devices_of(urls)
     known_checks(devices, only)
     refuse_missing_folders(page, document, junit, history_file)
+    if listen and not web:
+        raise click.UsageError("--listen is for the page of --web")
     limits = limits_of(limits_file)
     _open_history(history_file)
     log_to(debug)
-    progress = progress_for(sys.stderr if document == "-" else sys.stdout)
+    stream = sys.stderr if document == "-" else sys.stdout
+    progress = progress_for(stream)
     stop = threading.Event()
-    with ends_on_signals(stop):
-        report = run(
-            devices,
-            operator=operator_for(no_questions, progress),
-            progress=progress,
-            only=only,
-            faults=faults,
-            check_timeout_s=check_timeout,
-            stop=stop,
-            limits=limits,
-        )
-    progress.pause()
-    write_reports(report, page, document, junit)
-    if history_file:
-        _remember(report, history_file)
-    click.echo(f"\n{report.summary}" + (f" Report: {page}" if page else ""), err=document == "-")
+    with ExitStack() as opened:
+        session = opened.enter_context(open_session(listen, devices, progress, stop, stream)) if web else None
+        with ends_on_signals(stop):
+            report = run(
+                devices,
+                operator=operator_for(no_questions, progress, session),
+                progress=session or progress,
+                only=only,
+                faults=faults,
+                check_timeout_s=check_timeout,
+                stop=stop,
+                limits=limits,
+            )
+        progress.pause()
+        write_reports(report, page, document, junit)
+        if history_file:
+            _remember(report, history_file)
+        click.echo(f"\n{report.summary}" + (f" Report: {page}" if page else ""), err=document == "-")
+        if session is not None:
+            session.show(report)
     sys.exit(exit_status(report, unanswered_ok, marginal_ok))
 
 
-def operator_for(no_questions: bool, progress: ProgressWithPause) -> Operator:
-    """Who answers the questions: the one at the terminal, if there is one."""
+def operator_for(no_questions: bool, progress: ProgressWithPause, session: Session | None = None) -> Operator:
+    """Who answers the questions: the station's page, or the one at the terminal, if there is one."""
+    if session is not None and not no_questions:
+        return session.ask
     if no_questions or not sys.stdin.isatty():
         return unattended
 

@@ -10,7 +10,8 @@ import click
 
 from sco_drivers.errors import DeviceError
 from sco_hwtest.bundle import CannotBundle, bundle, listing
-from sco_hwtest.cli.options import FAILED, OPEN_ENDS, device_options, devices_of, ends_on_signals, known_checks, log_to
+from sco_hwtest.cli.exit_status import ExitStatus, with_exit_statuses
+from sco_hwtest.cli.options import device_options, devices_of, ends_on_signals, known_checks, log_to
 from sco_hwtest.cli.run import exit_status, operator_for
 from sco_hwtest.progress import progress_for
 from sco_hwtest.recording import CannotRecord, record
@@ -25,6 +26,7 @@ from sco_sim.replay.trace import BadTrace, read_trace
 @click.option("--unanswered-ok", is_flag=True, help="Exit status 0 even if questions were not answered.")
 @click.option("--only", multiple=True, metavar="CHECK", help="Run only this check; can be repeated.")
 @click.option("--faults", is_flag=True, help="Check faults too; see `sco-hwtest run --help`.")
+@with_exit_statuses("record")
 def record_command(
     out: Path, no_questions: bool, unanswered_ok: bool, only: tuple[str, ...], faults: bool, **urls: tuple[str, ...]
 ) -> None:
@@ -32,8 +34,6 @@ def record_command(
 
     Links, ids, serial numbers and printed words are replaced before anything is written. A screen is checked, but has
     no wire to record. `sco-hwtest report --send-ready FOLDER` then makes one file to send.
-
-    Exit status: as of `run`; 1 also if a trace could not be written to its end.
     """
     devices = devices_of(urls)
     known_checks(devices, only)
@@ -56,7 +56,7 @@ def record_command(
     progress.pause()
     click.echo(f"\n{report.summary}")
     cut_off = [path for path in traces if not _whole(path)]
-    sys.exit(FAILED if cut_off else exit_status(report, unanswered_ok))
+    sys.exit(ExitStatus.FAILED if cut_off else exit_status(report, unanswered_ok))
 
 
 def _whole(path: Path) -> bool:
@@ -76,12 +76,9 @@ def _whole(path: Path) -> bool:
 @click.command("replay")
 @click.argument("traces", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--pace", type=click.Choice(["fast", "real"]), default="fast", show_default=True, help="How fast.")
+@with_exit_statuses("replay")
 def replay_command(traces: tuple[Path, ...], pace: str) -> None:
-    """Run the installed drivers on traces: each call is made again, and what is sent is compared.
-
-    Exit status: 0 each trace still fits; 1 one differs, and the first difference was printed; 3 none differs, but one
-    was cut off or could not be replayed to its end.
-    """
+    """Run the installed drivers on traces: each call is made again, and what is sent is compared."""
     differ = open_ends = False
     for path in traces:
         try:
@@ -99,7 +96,7 @@ def replay_command(traces: tuple[Path, ...], pace: str) -> None:
             if one.note:
                 click.echo(f"{what}: {one.note}", err=True)
             differ, open_ends = differ or bool(one.difference), open_ends or bool(one.note)
-    sys.exit(FAILED if differ else OPEN_ENDS if open_ends else 0)
+    sys.exit(ExitStatus.FAILED if differ else ExitStatus.INCOMPLETE if open_ends else ExitStatus.OK)
 
 
 @click.command("report")

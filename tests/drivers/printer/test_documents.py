@@ -216,6 +216,16 @@ def test_an_unknown_printer_gets_pictures_until_it_has_proved_its_own_codes() ->
         assert "GS k" not in paper.commands
 
 
+def test_a_bar_code_finer_than_the_head_is_refused_with_the_finest_module() -> None:
+    code = Document("fine", [Barcode("2000000000008", Symbology.EAN13)])
+    with pytest.raises(DocumentRefused, match="is too fine for 85 dots per inch") as found:
+        build(code, profile("SP2000"), codec="cp866")
+    assert found.value.hint == "give module_mm=0.60 or more"
+    build(
+        Document("fine", [Barcode("2000000000008", Symbology.EAN13, module_mm=0.6)]), profile("SP2000"), codec="cp866"
+    )
+
+
 @pytest.mark.parametrize(("more", "native"), [("", True), ("&barcodes=none", False)])
 def test_an_unknown_printer_that_has_proved_itself_draws_its_bar_codes(
     paper: VirtualPrinter, more: str, native: bool

@@ -1,6 +1,6 @@
 """`make packages-test`: bundle and Debian package in fresh root file systems without a network; see docs/release.md.
 
-    python tests/fresh/packages.py OUT [bookworm|trixie ...]    # as root; OUT has the .deb and the .tar.xz
+    python tests/fresh/packages.py OUT [bookworm|trixie|bullseye ...]    # as root; OUT has the .deb and the .tar.xz
 
 In each: the package installs, upgrades (over itself, with a higher version), pays the demo, is removed and purged, and
 keeps the journal; then the bundle installs, pays the demo, upgrades, goes back, and refuses a damaged copy.
@@ -26,7 +26,9 @@ id sco
 test -e /usr/lib/systemd/system/sco-lane.service -a -e /usr/lib/udev/rules.d/60-sco.rules
 test -s /usr/share/man/man1/sco-pay.1.gz -a -s /usr/share/bash-completion/completions/sco-pay
 test "$(stat -c %U:%a /var/lib/sco)" = sco:700
-ldd /opt/sco/lib/python3.11/lib-dynload/_ssl.cpython-311-*.so | grep bundled/libssl
+python() { /opt/sco/bin/python3.11 -I -c "$1"; }
+python "import ssl; print(open('/proc/self/maps').read())" | grep bundled/libssl
+python "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import ssl, msgspec'], check=True)"
 cd /tmp
 sco-pay --version
 sco-pay demo --speed 50 --out /tmp/demo | grep 'paid: order 42'

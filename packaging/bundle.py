@@ -49,7 +49,7 @@ DEBIAN = {
 }
 """Debian's packages in the tree, and the source of each."""
 LEFT_OUT = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo", "EXTERNALLY-MANAGED")
-LIBRARIES_LACK = ("_curses*", "_dbm*", "_crypt*", "nis*", "readline*")
+LIBRARIES_LACK = ("_curses*.so", "_dbm*.so", "_crypt*.so", "nis*.so", "readline*.so")
 """Modules of lib-dynload whose libraries are not in the tree."""
 COMPILED = ("msgspec", "pillow", "zxing-cpp", "pyyaml", "libusb-package")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -92,7 +92,7 @@ def interpreter(tree: Path, architecture: str, work: Path) -> list[dict[str, str
     for name in GLIBC:
         (path,) = root.glob(f"lib/*-linux-gnu/{name}")
         shutil.copy(path, tree / "lib/glibc" / name)
-    left_out = shutil.ignore_patterns(*LEFT_OUT, "__pycache__", "config-3.11-*", *(f"{name}.so" for name in LIBRARIES_LACK))
+    left_out = shutil.ignore_patterns(*LEFT_OUT, *LIBRARIES_LACK, "__pycache__", "config-3.11-*")
     shutil.copytree(root / "usr/lib/python3.11", tree / "lib/python3.11", ignore=left_out, symlinks=False)
     shutil.rmtree(tree / "lib/python3.11/dist-packages", ignore_errors=True)
     for name in LIBRARIES:

@@ -164,7 +164,7 @@ def by_outcome(folder: Path, tapes: dict[Kind, list[Step]], many: int) -> list[R
     rows = []
     for kind, steps in tapes.items():
         path = folder / f"only {kind.name}"
-        only = {one: steps for one in KINDS}
+        only = dict.fromkeys(KINDS, steps)
         written(path, only, many)
         rows.append(
             Row(
@@ -228,7 +228,7 @@ def year(folder: Path, tapes: dict[Kind, list[Step]], payments: int, rounds: int
             "core", f"{what}: opened by a lane that starts", "s", start_s, limit=bare_s, limit_name="an empty journal",
             goal=f"at most {START_GOAL:g} s", met=start_s <= START_GOAL,
         ),
-        Row("core", f"{what}: a step of a payment, median", "ms", ours_ms, limit=bare_ms, limit_name="an empty journal"),
+        Row("core", f"{what}: a step on disk, median", "ms", ours_ms, limit=bare_ms, limit_name="an empty journal"),
         Row("core", f"{what}: verify", "s", verify_s, limit=copy_s, limit_name="copy of the file"),
         Row("core", f"{what}: an anchor, of which there are one or two", "bytes", anchor),
     ]  # fmt: skip
@@ -255,7 +255,7 @@ def archived(folder: Path, payments: int) -> list[Row]:
             goal=f"at most {MEMORY_GOAL:g} MiB", met=grown_mib <= MEMORY_GOAL,
         ),
         Row("core", f"{what}: taken out of the journal", "%", (size - left) / size * 100),
-        Row("core", f"{what}: the archive", "MB", file.stat().st_size / 1e6, limit=size / 1e6, limit_name="the journal"),
+        Row("core", f"{what}: its archive", "MB", file.stat().st_size / 1e6, limit=size / 1e6, limit_name="journal"),
         Row("core", f"{what}: the journal afterwards", "MB", left / 1e6),
         Row("core", f"{what}: verify it afterwards", "s", timed(lambda: verified(path))),
         Row(

@@ -8,8 +8,9 @@ import sys
 
 import click
 
+from sco_payment.cli.ends import fail
 from sco_payment.cli.exit_status import ExitStatus
-from sco_payment.cli.output import fail, load_settings_or_exit, settings_option
+from sco_payment.cli.output import load_settings_or_exit, settings_option
 from sco_payment.journal import JournalBusy, JournalError
 from sco_payment.systemd import Notifier
 from sco_service.service import Service, ServiceError

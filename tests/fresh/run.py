@@ -115,9 +115,9 @@ def cache_folder() -> Path:
     return Path(given or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sco-fresh")
 
 
-def built(release: str) -> Path:
-    """The archive of a root file system, at most a week old."""
-    archive = cache_folder() / f"{release}.tar"
+def built(release: str, architecture: str = "") -> Path:
+    """The archive of a root file system, at most a week old; of the machine's own architecture, or another."""
+    archive = cache_folder() / f"{release}{architecture and '-'}{architecture}.tar"
     if archive.exists() and time.time() - archive.stat().st_mtime < CACHED_FOR_S:
         return archive
     archive.parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +125,7 @@ def built(release: str) -> Path:
     half.unlink(missing_ok=True)
     command = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
     command += [f"--aptopt={line}" for line in apt_options()]
+    command += [f"--architectures={architecture}"] if architecture else []
     mirrors = sources(release)
     try:
         _run([*command, release, half, *(["-"] if mirrors else [])], text="\n".join(mirrors) + "\n")

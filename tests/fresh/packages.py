@@ -44,7 +44,7 @@ python() { /opt/sco/bin/python3.11 -I -c "$1"; }
 python "import ssl; print(open('/proc/self/maps').read())" > /tmp/maps
 grep bundled/libssl /tmp/maps
 case $(getconf GNU_LIBC_VERSION) in
-*\ 2.31) grep lib/glibc/libc.so.6 /tmp/maps ;;
+*2.31) grep lib/glibc/libc.so.6 /tmp/maps ;;
 *) if grep lib/glibc /tmp/maps; then exit 1; fi ;;
 esac
 python "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import ssl, msgspec'], check=True)"

@@ -91,7 +91,7 @@ def load_settings_or_exit(path: str, *, token: bool = True) -> Settings:
     except SettingsError as error:
         journal = "" if error.settings is None else error.settings.journal.path
         machine = [f"journal.path: {problem}" for problem in location.problems(Path(journal))] if journal else []
-        fail("\n  - ".join([f"{error.source} cannot be used:", *error.problems, *machine]))
+        fail("\n  - ".join([f"{one_line(str(error.source))} cannot be used:", *error.problems, *machine]))
 
 
 def _keep_memory_private() -> None:

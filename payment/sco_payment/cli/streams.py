@@ -1,4 +1,8 @@
-"""Stdout and stderr of a command: any encoding, closed by the caller, or with nobody left to read them."""
+"""Stdout and stderr of a command: any encoding, closed by the caller, or with nobody left to read them.
+
+Whatever a command prints, and whoever's words it quotes, nothing of it moves a terminal's cursor: characters that are
+not printable come out as escapes. Who draws on a terminal on purpose writes to `drawing`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from sco_drivers.plain import lines
 
 _PLAIN = {
     "\N{RUBLE SIGN}": "RUB",
@@ -20,6 +26,9 @@ _PLAIN = {
     "\N{CHECK MARK}": "+",
     "\N{BALLOT X}": "x",
 }
+
+CLEAR_LINE = "\r\033[K"
+"""For `drawing`: back to the line's begin, and clear it."""
 
 
 def speak_any_encoding() -> None:
@@ -34,9 +43,28 @@ def speak_any_encoding() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="sco-plain")
+    if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout = PlainText(sys.stdout.buffer, sys.stdout.encoding, line_buffering=sys.stdout.line_buffering)
     if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
-        forgiving, encoding = _Forgiving(sys.stderr.fileno()), sys.stderr.encoding
-        sys.stderr = io.TextIOWrapper(forgiving, encoding, "sco-plain", write_through=True)
+        sys.stderr = PlainText(_Forgiving(sys.stderr.fileno()), sys.stderr.encoding, write_through=True)
+
+
+class PlainText(io.TextIOWrapper):
+    """Text for people: what is not printable is shown as an escape."""
+
+    def __init__(self, buffer: Any, encoding: str, **options: Any) -> None:
+        super().__init__(buffer, encoding, "sco-plain", **options)
+        self.drawing = io.TextIOWrapper(buffer, encoding, "sco-plain", **options)
+
+    def write(self, text: str) -> int:
+        """Write `text`; its own line ends and tabs stay."""
+        super().write("\t".join(map(lines, text.split("\t"))))
+        return len(text)
+
+
+def drawing(stream: TextIO) -> TextIO:
+    """The stream below `stream` to which a terminal's control sequences may be written."""
+    return stream.drawing if isinstance(stream, PlainText) else stream
 
 
 class _Forgiving(io.RawIOBase):

@@ -1,9 +1,12 @@
-"""Programs of another processor, run by QEMU: Debian's package qemu-user-static and the kernel's binfmt_misc."""
+"""Programs of another processor, run by QEMU: Debian's package qemu-user-static and the kernel's binfmt_misc.
+
+mmdebstrap asks `arch-test`, of the package of that name, whether it works."""
 
 from __future__ import annotations
 
 import contextlib
 import platform
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,8 +36,8 @@ def emulated(architecture: str) -> Iterator[None]:
         yield
         return
     rule = Path(f"/usr/lib/binfmt.d/qemu-{processor}.conf")
-    if not rule.exists():
-        raise CannotBeDone("qemu-user-static is missing: apt-get install qemu-user-static")
+    if not rule.exists() or shutil.which("arch-test") is None:
+        raise CannotBeDone("QEMU is missing: apt-get install qemu-user-static arch-test")
     try:
         if not (_BINFMT / "register").exists():
             subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", _BINFMT], check=True)

@@ -37,6 +37,7 @@ def with_a_case(path: Path) -> None:
 @pytest.mark.parametrize("options", [(), ("--json",)])
 @pytest.mark.parametrize("level", [(), ("-vv",)])
 @pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-", "2</dev/null"])
+@pytest.mark.attack("A19")
 def test_a_payment_needs_no_place_for_its_messages(
     tmp_path: Path, stderr: str, level: tuple[str, ...], options: tuple[str, ...]
 ) -> None:
@@ -51,6 +52,7 @@ def test_a_payment_needs_no_place_for_its_messages(
 
 
 @pytest.mark.parametrize("command", [("recover",), ("cases",), ("journal", "verify"), ("settings", "check")])
+@pytest.mark.attack("A19")
 def test_other_commands_need_none_either(tmp_path: Path, command: tuple[str, ...]) -> None:
     with PayMasterSimulator() as bank:
         file = settings_file(tmp_path, bank)
@@ -83,6 +85,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("what", BROKEN)
 @pytest.mark.parametrize("command", [("pay", "253", "--order", "42"), ("recover",)])
+@pytest.mark.attack("A20")
 def test_json_ends_with_an_outcome_however_a_command_ends(tmp_path: Path, command: tuple[str, ...], what: str) -> None:
     file = bare_settings_file(tmp_path, tmp_path / "j")
     done = run(*command, "--json", "--settings", file, **{"SCO_PAYMASTER_TOKEN": "t", **BROKEN[what]})
@@ -106,11 +109,13 @@ def test_json_ends_with_an_outcome_however_a_command_ends(tmp_path: Path, comman
         ("pays", "253", "--order", "1", "--json"),
     ],
 )
+@pytest.mark.attack("A20")
 def test_json_ends_with_an_outcome_after_a_wrong_usage(arguments: tuple[str, ...]) -> None:
     done = run(*arguments)
     assert (last_line(done)["outcome"], done.returncode) == ("error", 2)
 
 
+@pytest.mark.attack("A20")
 def test_json_of_a_recovery_that_finds_nothing_has_its_line(tmp_path: Path) -> None:
     with PayMasterSimulator() as bank:
         done = run("recover", "--json", "--settings", settings_file(tmp_path, bank), SCO_PAYMASTER_TOKEN=bank.token)
@@ -130,6 +135,7 @@ main()
 
 @pytest.mark.parametrize("error", ["RuntimeError('unforeseen')", "MemoryError()", "RecursionError('deep')"])
 @pytest.mark.parametrize("method", ["run_once", "load_open"])
+@pytest.mark.attack("A21")
 def test_an_unforeseen_error_is_never_taken_for_unpaid(tmp_path: Path, method: str, error: str) -> None:
     """Exit status 1 would mean nothing to a till; what became of the payment is not known."""
     with PayMasterSimulator() as bank:
@@ -147,6 +153,7 @@ def test_an_unforeseen_error_is_never_taken_for_unpaid(tmp_path: Path, method: s
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
+@pytest.mark.attack("A21")
 def test_where_nothing_was_begun_nothing_is_unknown(tmp_path: Path, options: tuple[str, ...]) -> None:
     """The disk is full at the first step: nothing was sent, and the till may offer another way to pay."""
     program = UNFORESEEN.format(

@@ -32,6 +32,7 @@ def is_plain(text: str) -> bool:
     return all(char.isprintable() or char in "\n\u00a0" for char in text)
 
 
+@pytest.mark.attack("A10")
 def test_what_is_not_printable_is_shown_as_an_escape() -> None:
     assert one_line("касса № 7: 1\u00a0234,00 ₽") == "касса № 7: 1\u00a0234,00 ₽"
     assert one_line("a\nb\x1b\u202e\ud800") == r"a\nb\x1b\u202e\ud800"
@@ -40,12 +41,14 @@ def test_what_is_not_printable_is_shown_as_an_escape() -> None:
 
 
 @pytest.mark.parametrize("kind", [DeviceError, DeviceNotFound])
+@pytest.mark.attack("A10")
 def test_no_error_of_a_device_carries_them(kind: type[DeviceError]) -> None:
     error = kind(f"it says {EVIL}", url="usb://1")
     assert is_plain(str(error))
     assert "\n" not in str(error) + error.message
 
 
+@pytest.mark.attack("A10")
 def test_a_log_has_one_line_an_event() -> None:
     record = logging.LogRecord("x", logging.INFO, "f", 1, "the tag says %s", (EVIL,), None)
     text = OneLineFormatter().format(record)
@@ -60,6 +63,7 @@ def test_a_log_has_one_line_an_event() -> None:
     assert "Traceback" in text
 
 
+@pytest.mark.attack("A10")
 def test_json_stays_json() -> None:
     data = {"text": EVIL.replace("\ud800", ""), "sum": "1\u00a0₽", "касса": [1, None]}
     line = json_line(data)
@@ -68,6 +72,7 @@ def test_json_stays_json() -> None:
     assert json.loads(line) == data
 
 
+@pytest.mark.attack("A10")
 def test_what_a_journal_holds_is_shown_plainly(tmp_path: Path) -> None:
     """Also what an earlier release has written there."""
     evil = EVIL.replace("\ud800", "")
@@ -90,6 +95,7 @@ def test_what_a_journal_holds_is_shown_plainly(tmp_path: Path) -> None:
         assert journal.case(1).detail == f"detail {evil}"
 
 
+@pytest.mark.attack("A10")
 def test_an_errors_text_is_plain_on_the_terminal(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sco_hwtest.cli.main", "printer", "status", "tcp://\x1b[2J:9100"],
@@ -128,6 +134,7 @@ ARGUMENTS = [
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=lambda words: " ".join(words[1:3])[:20].split("\x1b")[0])
+@pytest.mark.attack("A10")
 def test_no_command_moves_the_cursor_of_a_terminal(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """Click's own errors, a passer-by's tag, a device's URL: all of it goes through one filter."""
     done = subprocess.run(
@@ -140,6 +147,7 @@ def test_no_command_moves_the_cursor_of_a_terminal(tmp_path: Path, arguments: tu
     assert "Traceback" not in text
 
 
+@pytest.mark.attack("A10")
 def test_a_terminal_that_is_drawn_on_shows_no_word_of_a_stranger_raw() -> None:
     """Where we draw ourselves, the filter of the streams is passed by: what is quoted there is filtered one by one."""
     stream = io.StringIO()
@@ -162,6 +170,7 @@ def with_evil_case(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/cases", "/v1/cases/1", "/v1/events?after=0", "/v1/lane", "/metrics"])
+@pytest.mark.attack("A10")
 def test_the_service_answers_in_plain_characters(tmp_path: Path, path: str) -> None:
     with_evil_case(tmp_path / "journal.db")
     with serving(tmp_path) as bench:

@@ -84,6 +84,7 @@ def test_case_is_resolved_on_a_phone(lane: Lane, chromium: Chromium) -> None:
         assert PIN not in page.run("JSON.stringify([{...localStorage}, {...sessionStorage}])")
 
 
+@pytest.mark.attack("A26")
 def test_wrong_pins_are_throttled(lane: Lane, chromium: Chromium) -> None:
     lane.open_case()
     with chromium.page(lane.attendant, PHONE) as page:
@@ -249,6 +250,7 @@ def test_nothing_in_the_data_becomes_markup(lane: Lane, chromium: Chromium) -> N
         assert page.run("window.evil") is None
 
 
+@pytest.mark.attack("A14")
 def test_a_strangers_words_are_only_text(tmp_path: Path, chromium: Chromium) -> None:
     """Markup is not carried out, and no mark of direction turns "closed" into something else before a person."""
     with ExitStack() as stack:

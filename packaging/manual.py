@@ -48,6 +48,9 @@ def _page(command: click.Command, context: click.Context, full: str) -> Iterator
         yield ".SH OPTIONS"
         for option, text in records:
             yield from (".TP", rf"\fB{_plain(option)}\fR", _plain(text))
+    if command.epilog:
+        title, *rows = command.epilog.replace("\b\n", "").strip().splitlines()
+        yield from (f".SH {_plain(title.rstrip(':').upper())}", ".nf", *map(_plain, rows), ".fi")
     if isinstance(command, click.Group):
         yield ".SH COMMANDS"
         for name in command.list_commands(context):

@@ -76,7 +76,7 @@ ATTACKS = (
         "A6",
         JOURNAL,
         "The disk does not answer once, or is full.",
-        "It is called that, not damage. A step that is not on disk is not performed; one that is there is not called lost.",
+        "It is called that, not damage. A step that is not on disk is not performed; one that is there, is not lost.",
     ),
     Attack(
         "A7",

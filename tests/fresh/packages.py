@@ -104,6 +104,8 @@ def main() -> int:
     results = {}
     try:
         fresh.check_machine()
+        if missing := [name for name in ("ip", "xz", "dpkg-deb") if shutil.which(name) is None]:
+            raise fresh.CannotBeDone(f"{', '.join(missing)} missing: apt-get install iproute2 xz-utils dpkg")
         with emulated(options.architecture):
             for release in options.releases or RELEASES:
                 for name, status in _tried(options.out.resolve(), release, options.architecture).items():
@@ -133,9 +135,9 @@ def _tried(out: Path, release: str, architecture: str) -> dict[str, int]:
         higher = _higher(deb, root / "srv/second.deb", root / "srv/unpacked")
         for name, script in {"package": PACKAGE, "bundle": BUNDLE}.items():
             (root / "srv/script").write_text(script)
-            prepare = "mount -t proc proc proc && mount --rbind /dev dev && ip link set lo up 2>/dev/null; "
+            prepare = "mount -t proc proc proc && mount --rbind /dev dev && ip link set lo up && "
             command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "env", f"HIGHER={higher}"]
-            command += [f"SPEED={50 if native else 4}", "sh", "-c", f"{prepare} exec chroot . sh /srv/script"]
+            command += [f"SPEED={50 if native else 4}", "sh", "-c", f"{prepare}exec chroot . sh /srv/script"]
             results[name] = subprocess.run(command, cwd=root, check=False).returncode
     finally:
         shutil.rmtree(root, ignore_errors=True)

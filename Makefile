@@ -112,20 +112,20 @@ dist-check: $(STAMP) ## build the wheel, install it alone in a new environment, 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
 	$(BIN)/python tests/dist/check.py
 
-release: $(STAMP) ## every artefact of a release with its checksum in out/release, as root: TAG=vX.Y.Z
+release: $(STAMP) ## every artefact of a release with its checksum in out/release, as root: TAG=vX.Y.Z, QUICK=1: x86-64
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
-	$(BIN)/python packaging/release.py $(if $(TAG),--tag $(TAG))
+	$(BIN)/python packaging/release.py $(if $(TAG),--tag $(TAG)) $(if $(QUICK),--quick)
 
-packages-test: ## out/release's bundle and .deb in a fresh Debian 12 and 13 without a network, as root: DEBIAN=bookworm
-	$(PYTHON) tests/fresh/packages.py out/release $(DEBIAN)
+packages-test: ## out/release's bundle and .deb in fresh Debians without a network, as root: DEBIAN=bookworm ARCH=arm64
+	$(PYTHON) tests/fresh/packages.py out/release $(DEBIAN) $(if $(ARCH),--architecture $(ARCH))
 
 lock: $(STAMP) ## what a lane installs, with hashes, and the notices of others: packaging/lane.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
 	$(BIN)/python packaging/inventory.py lock
 
-versions-check: $(STAMP) ## the lowest and the newest dependencies on each Python that can be had: PYTHONS="3.11 3.14"
+versions-check: $(STAMP) ## the lowest and the newest dependencies on each Python that can be had: PYTHONS="3.11 3.14" ONLY=lowest
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dist
-	$(BIN)/python tests/dist/versions.py $(PYTHONS)
+	$(BIN)/python tests/dist/versions.py $(PYTHONS) $(if $(ONLY),--only $(ONLY))
 
 golden: $(STAMP) ## accept the tickets as they are printed now; their test has shown what has changed
 	$(BIN)/python -m tests.golden
@@ -134,6 +134,7 @@ diagrams: $(STAMP) ## regenerate what the documentation draws and lists from the
 	$(BIN)/python docs/diagrams.py
 	$(BIN)/python docs/drawings.py
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/evidence.py
 
 pictures: $(STAMP) ## render the pictures of the README and docs again
 	$(BIN)/python docs/pictures.py

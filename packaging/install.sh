@@ -17,11 +17,13 @@ system_files() {
     install -D -m 0644 /opt/sco/share/sco-nfc.conf /etc/modprobe.d/sco-nfc.conf
     install -D -m 0644 /opt/sco/share/sco-lane.service /etc/systemd/system/sco-lane.service
     mkdir -p /usr/local/bin /usr/local/share/man/man1 /usr/local/share/bash-completion/completions
-    for name in sco-pay sco-hwtest; do
+    for path in /opt/sco/bin/sco-*; do
+        name=$(basename "$path")
         ln -sfn "/opt/sco/bin/$name" "/usr/local/bin/$name"
         ln -sfn "/opt/sco/share/completion/bash/$name" "/usr/local/share/bash-completion/completions/$name"
     done
     for page in /opt/sco/share/man/*.1; do ln -sfn "$page" "/usr/local/share/man/man1/$(basename "$page")"; done
+    sh /opt/sco/share/old-systemd.sh
     ! has_systemd || systemctl daemon-reload
     [ ! -e /run/udev/control ] || { udevadm control --reload && udevadm trigger; } || true
 }
@@ -62,7 +64,7 @@ version=$(cat "$here/VERSION")
 [ ! -e /opt/sco ] || [ -L /opt/sco ] || fail "/opt/sco is not from a bundle: move it away, or remove the package sco-paymaster"
 (cd "$here/tree" && sha256sum --check --quiet --strict ../SHA256SUMS) || fail "the bundle is damaged: copy it again"
 "$here/tree/bin/python3.11" -I -c "import ssl, sqlite3, msgspec, PIL._imaging" ||
-    fail "this machine cannot run it: $(uname -m), glibc 2.36 or newer is needed"
+    fail "this machine cannot run it: $(uname -m); is this the bundle for its processor?"
 digest=$(sha256sum "$here/SHA256SUMS" | cut -c1-8)
 target=$releases/$version-$digest
 if [ ! -d "$target" ]; then

@@ -6,15 +6,15 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 
 import click
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
-from sco_hwtest.cli.main import main as sco_hwtest
-from sco_payment.cli.main import main as sco_pay
-
-COMMANDS: dict[str, click.Command] = {"sco-pay": sco_pay, "sco-hwtest": sco_hwtest}
+COMMANDS: dict[str, click.Command] = {
+    each.name: each.load() for each in distribution("sco-paymaster").entry_points.select(group="console_scripts")
+}
 SHELLS: dict[str, tuple[type[ShellComplete], str]] = {
     "bash": (BashComplete, "{}"),
     "zsh": (ZshComplete, "_{}"),
@@ -48,6 +48,9 @@ def _page(command: click.Command, context: click.Context, full: str) -> Iterator
         yield ".SH OPTIONS"
         for option, text in records:
             yield from (".TP", rf"\fB{_plain(option)}\fR", _plain(text))
+    if command.epilog:
+        title, *rows = command.epilog.replace("\b\n", "").strip().splitlines()
+        yield from (f".SH {_plain(title.rstrip(':').upper())}", ".nf", *map(_plain, rows), ".fi")
     if isinstance(command, click.Group):
         yield ".SH COMMANDS"
         for name in command.list_commands(context):

@@ -59,7 +59,7 @@ class DeviceError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.url}: {self.message}" if self.url else self.message
-        return f"{text} ({self.hint})" if self.hint else text
+        return one_line(f"{text} ({self.hint})" if self.hint else text)
 
 
 class BadDeviceUrl(DeviceError, ValueError):

@@ -52,12 +52,14 @@ def log_to_stderr(level: int) -> None:
     logging.basicConfig(level=level, handlers=[handler])
 
 
-def json_line(data: Any, indent: int | None = None) -> str:
+def json_line(data: Any, indent: int | None = None, *, compact: bool = False) -> str:
     """JSON that a terminal shows as it is: the letters of all scripts, and escapes for what is not printable."""
-    text = json.dumps(data, ensure_ascii=False, indent=indent)
-    return "".join(
-        char if char == "\n" or char.isprintable() or char in _SPACES else _json_escape(char) for char in text
-    )
+    text = json.dumps(data, ensure_ascii=False, indent=indent, separators=(",", ":") if compact else None)
+    return _SUSPECT.sub(lambda found: _json_shown(found[0]), text)
+
+
+def _json_shown(char: str) -> str:
+    return char if char == "\n" or char.isprintable() or char in _SPACES else _json_escape(char)
 
 
 def _json_escape(char: str) -> str:

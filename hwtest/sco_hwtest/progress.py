@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, ClassVar, Protocol, TextIO
 
+from sco_drivers.plain import one_line
 from sco_hwtest.results import KIND_LABELS, CheckResult, Kind, Verdict
 from sco_hwtest.runner import Progress
+from sco_payment.cli.streams import drawing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +39,7 @@ class PlainLines:
         self._unrun = ""
 
     def _print(self, text: str) -> None:
-        self._stream.write(text + "\n")
+        self._stream.write(one_line(text) + "\n")  # what was found may be a stranger's tag
         self._stream.flush()
 
     def device(self, kind: Kind, url: str, checks: int) -> None:
@@ -86,7 +88,7 @@ class LiveLines:
 
         self.pause()
         self._done, self._total, self._unrun = 0, checks, ""
-        self._console.print(f"\n[bold]{KIND_LABELS[kind]}[/] [cyan]{escape(url)}[/]", highlight=False)
+        self._console.print(f"\n[bold]{KIND_LABELS[kind]}[/] [cyan]{escape(one_line(url))}[/]", highlight=False)
 
     def begins(self, name: str) -> None:
         """Show the current check."""
@@ -107,11 +109,11 @@ class LiveLines:
         self._unrun = result.found if result.verdict is Verdict.NOT_RUN else ""
         mark, style = self._STYLES[result.verdict]
         name = "the rest" if self._unrun and not result.to_do else result.name
-        text = escape(f"{name}: {result.found}" if result.found else name)
+        text = escape(one_line(f"{name}: {result.found}" if result.found else name))
         took = f" [dim]{result.seconds:.2f} s[/]" if result.seconds >= 0.005 else ""
         self._console.print(f"  {mark} " + (f"[{style}]{text}[/]" if style else text) + took, highlight=False)
         if result.to_do:
-            self._console.print(f"    do: {escape(result.to_do)}", highlight=False)
+            self._console.print(f"    do: {escape(one_line(result.to_do))}", highlight=False)
 
     def pause(self) -> None:
         """Remove the status line."""
@@ -126,4 +128,4 @@ def progress_for(stream: TextIO) -> ProgressWithPause:
         return PlainLines(stream)
     from rich.console import Console
 
-    return LiveLines(Console(file=stream))
+    return LiveLines(Console(file=drawing(stream)))

@@ -9,8 +9,9 @@ import sys
 
 import click
 
+from sco_payment.cli.ends import fail
 from sco_payment.cli.exit_status import ExitStatus
-from sco_payment.cli.output import fail, keep_memory_private, load_settings_or_exit, settings_option
+from sco_payment.cli.output import keep_memory_private, load_settings_or_exit, settings_option
 from sco_payment.journal import JournalBusy, JournalError
 from sco_payment.settings_reader import load_settings
 from sco_payment.systemd import Notifier

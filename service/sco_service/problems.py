@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sco_drivers.plain import json_line
 from sco_service.messages import Response
 
 
@@ -166,7 +166,7 @@ def problem(code: str) -> Response:
 
 def to_json(data: Mapping[str, Any]) -> bytes:
     """JSON in UTF-8, without spaces."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    return json_line(data, compact=True).encode()
 
 
 def catalogue() -> Iterator[tuple[str, Kind]]:

@@ -11,8 +11,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from sco_payment.cli.ends import JsonCommand, fail, json_option
 from sco_payment.cli.exit_status import PAYMENT_HELP
-from sco_payment.cli.output import AMOUNT, TENDERED, JsonCommand, added_up, fail, json_option
+from sco_payment.cli.output import AMOUNT, TENDERED, added_up
 from sco_payment.order import PaymentRefused
 from sco_sim.demo import Demo
 from sco_sim.desk import Desk, Refused

@@ -29,6 +29,7 @@ def load(name: str) -> ModuleType:
     return module
 
 
+@pytest.mark.attack("A31")
 def test_version_tag_and_changelog_agree() -> None:
     listed = subprocess.run(
         ["git", "tag", "--points-at", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -46,14 +47,17 @@ def test_version_tag_and_changelog_agree() -> None:
         ("", "## [Unreleased]\n\n## [0.9.0] - 2026-01-02", "0.9.0"),
     ],
 )
+@pytest.mark.attack("A31")
 def test_what_disagrees_is_named(tag: str, changelog: str, says: str) -> None:
     assert says in "; ".join(load("release").disagreements("1.0.0", tag, changelog))
 
 
+@pytest.mark.attack("A31")
 def test_a_release_that_agrees_is_accepted() -> None:
     assert load("release").disagreements("1.0.0", "v1.0.0", "## [Unreleased]\n\n## [1.0.0] - 2026-01-02") == []
 
 
+@pytest.mark.attack("A28")
 def test_each_dependency_is_locked_within_its_range_and_has_notices() -> None:
     inventory = load("inventory")
     locked = {inventory.normal(each.name): each for each in inventory.locked()}
@@ -69,6 +73,7 @@ def test_each_dependency_is_locked_within_its_range_and_has_notices() -> None:
     assert lacking == []
 
 
+@pytest.mark.attack("A31")
 def test_the_documentation_names_the_lowest_python() -> None:
     lowest = PROJECT["requires-python"].removeprefix(">=")
     assert f"Python {lowest}" in (ROOT / "README.md").read_text()

@@ -1,7 +1,7 @@
 """The requirement, point by point, in our own words: the source of `docs/conformance.md`.
 
 Words that the lane or the till shows stand in «» and are exact. A test that shows a point carries
-`@pytest.mark.requirement("R4")`; `docs/generate.py` (`make diagrams`) makes the page, `test_conformance.py` holds them
+`@pytest.mark.requirement("R4")`; `docs/evidence.py` (`make diagrams`) makes the page, `test_conformance.py` holds them
 to each other.
 """
 

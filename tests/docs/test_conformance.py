@@ -27,11 +27,11 @@ def problems(marked: dict[str, list[tuple[str, str]]]) -> list[str]:
 
 
 def test_every_point_has_a_test_and_every_mark_a_point() -> None:
-    assert problems(script("generate").marked()) == []
+    assert problems(script("evidence").marked("requirement")) == []
 
 
 def test_a_point_without_a_test_and_a_mark_without_a_point_are_found() -> None:
-    marked = script("generate").marked()
+    marked = script("evidence").marked("requirement")
     assert ("tests/payment/test_requirement.py", "test_the_words_are_exact") in marked["R3"]
     elsewhere = next(one.id for one in REQUIREMENTS if one.elsewhere)
     del marked["R3"]
@@ -43,9 +43,9 @@ def test_a_point_without_a_test_and_a_mark_without_a_point_are_found() -> None:
 
 
 def test_the_page_is_the_present_one() -> None:
-    generate = script("generate")
-    page = generate.conformance()
-    assert generate.CONFORMANCE.read_text("utf-8") == page, "make diagrams"
+    evidence = script("evidence")
+    page = evidence.conformance()
+    assert evidence.CONFORMANCE.read_text("utf-8") == page, "make diagrams"
     assert re.findall(r"^\*\*(R\d+)\.\*\*", page, re.MULTILINE) == [one.id for one in REQUIREMENTS]
 
 

@@ -115,16 +115,17 @@ def cache_folder() -> Path:
     return Path(given or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sco-fresh")
 
 
-def built(release: str) -> Path:
-    """The archive of a root file system, at most a week old."""
-    archive = cache_folder() / f"{release}.tar"
+def built(release: str, architecture: str = "") -> Path:
+    """The archive of a root file system, at most a week old; one of another architecture is without `PACKAGES`."""
+    archive = cache_folder() / f"{release}{architecture and '-'}{architecture}.tar"
     if archive.exists() and time.time() - archive.stat().st_mtime < CACHED_FOR_S:
         return archive
     archive.parent.mkdir(parents=True, exist_ok=True)
     half = archive.with_suffix(".half.tar")
     half.unlink(missing_ok=True)
-    command = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    command = ["mmdebstrap", "--mode=root", "--variant=minbase"]
     command += [f"--aptopt={line}" for line in apt_options()]
+    command += [f"--architectures={architecture}"] if architecture else [f"--include={','.join(PACKAGES)}"]
     mirrors = sources(release)
     try:
         _run([*command, release, half, *(["-"] if mirrors else [])], text="\n".join(mirrors) + "\n")

@@ -126,7 +126,7 @@ def test_no_planted_secret_is_in_any_file_of_the_bundle(folder: Path, tmp_path: 
             assert [name for name, stream in streams.items() if form in stream] == [], form
     report = json.loads(contents["report.json"])
     assert report["devices"][0]["url"] == "usb://04b8:0202?profile=TM-T88V"
-    assert report["devices"][0]["about"]["model"] == "TM-T88V"
+    assert report["devices"][0]["identity"]["model"] == "TM-T88V"
     assert report["devices"][0]["figures"]
     assert [check["name"] for check in report["devices"][0]["checks"]]
 

@@ -488,6 +488,7 @@ def test_lines_mark_the_notes_of_an_earlier_attempt() -> None:
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.attack("A19")
 def test_a_payment_whose_caller_has_closed_the_standard_streams(tmp_path: Path, closed: str) -> None:
     """As a daemon does. The exit status is the outcome, and the journal does not get the number of a stream."""
     with PayMasterSimulator(script="pays") as paymaster:
@@ -502,6 +503,7 @@ def test_a_payment_whose_caller_has_closed_the_standard_streams(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("term", ["xterm", "dumb"])
+@pytest.mark.attack("A19")
 def test_a_terminal_that_disappears_cancels_properly(tmp_path: Path, term: str) -> None:
     """An administrator's connection breaks: no code stays on the screen of a lane that has ended."""
     terminal, line = pty.openpty()

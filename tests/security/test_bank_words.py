@@ -42,6 +42,7 @@ STRANGE = ["\x1b[2Jcase 7 closed", "two\nlines", "\u202edetteS", "x" * 101, "\x0
 
 @pytest.mark.parametrize("word", STRANGE)
 @pytest.mark.parametrize("field", ["id", "status", "currency"])
+@pytest.mark.attack("A11")
 def test_a_word_that_no_bank_uses_is_no_answer(field: str, word: str) -> None:
     """Each of them goes into the journal, to the log and before people; a status of 3 MB would do so every 3 s."""
     amount = {"value": "253.00", "currency": word if field == "currency" else "RUB"}
@@ -52,12 +53,14 @@ def test_a_word_that_no_bank_uses_is_no_answer(field: str, word: str) -> None:
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.attack("A11")
 def test_words_as_long_as_they_may_be_are_accepted() -> None:
     longest = "y" * 100
     assert status(http(payment(id=longest, status=longest))).status == longest
 
 
 @pytest.mark.parametrize("code", STRANGE)
+@pytest.mark.attack("A11")
 def test_a_result_code_for_people_is_made_readable(code: str) -> None:
     found = status(http(payment(resultCode=code))).result_code
     assert found is not None
@@ -66,6 +69,7 @@ def test_a_result_code_for_people_is_made_readable(code: str) -> None:
 
 
 @pytest.mark.parametrize("name", [".", ".."])
+@pytest.mark.attack("A13")
 def test_an_id_cannot_lead_to_another_address(name: str) -> None:
     with pytest.raises(NoAnswer, match="id cannot be"):
         status(http(payment(id=name)))
@@ -76,6 +80,7 @@ def test_an_id_cannot_lead_to_another_address(name: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP, gzip", "deflate", "br", "zstd", "\x01"])
+@pytest.mark.attack("A12")
 def test_a_packed_answer_is_refused(encoding: str) -> None:
     """A few kilobytes, packed twice, take gigabytes."""
     packed = gzip.compress(gzip.compress(payment(message="x" * 10_000_000)))
@@ -83,6 +88,7 @@ def test_a_packed_answer_is_refused(encoding: str) -> None:
         status(http(packed, "200 OK", f"Content-Encoding: {encoding}"))
 
 
+@pytest.mark.attack("A12")
 def test_an_answer_that_is_not_packed_may_say_so() -> None:
     assert status(http(payment(), "200 OK", "Content-Encoding: identity")).id == "p-1"
 
@@ -99,6 +105,7 @@ def test_an_answer_that_is_not_packed_may_say_so() -> None:
         http(b'{"code": "x", "message": "no", "errors": ["' + SECRET.encode() + b'"]}', "500 Bad"),
     ],
 )
+@pytest.mark.attack("A23")
 def test_an_echo_of_the_request_puts_no_token_into_an_error(answer: bytes) -> None:
     with bank(answer) as client, pytest.raises(PayMasterError) as caught:
         client.get_payment("p-1")
@@ -106,6 +113,7 @@ def test_an_echo_of_the_request_puts_no_token_into_an_error(answer: bytes) -> No
     assert not any(SECRET[at : at + 20] in told for at in range(len(SECRET) - 20))
 
 
+@pytest.mark.attack("A12")
 def test_a_cursor_is_not_endless() -> None:
     from datetime import UTC, datetime
 
@@ -117,6 +125,7 @@ def test_a_cursor_is_not_endless() -> None:
 @pytest.mark.parametrize(
     "value", ["253.0" + "0" * 40 + "1", "0.1" + "0" * 30 + "9", "1e-30", "1" * 13 + "." + "9" * 30]
 )
+@pytest.mark.attack("A16")
 def test_an_amount_is_refused_where_it_would_be_rounded(value: str) -> None:
     body = payment().replace(b'"253.00"', value.encode())
     with pytest.raises(NoAnswer, match="fraction of a kopeck"):

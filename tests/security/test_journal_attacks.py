@@ -57,6 +57,7 @@ def journal(settings: Settings) -> Path:
 
 
 @pytest.mark.parametrize("how", ["deleted", "emptied", "with its anchor", "disk not mounted", "only the log is left"])
+@pytest.mark.attack("A1")
 def test_a_lost_journal_is_not_begun_again_by_itself(journal: Path, settings: Settings, how: str) -> None:
     match how:
         case "deleted":
@@ -83,6 +84,7 @@ def test_a_lost_journal_is_not_begun_again_by_itself(journal: Path, settings: Se
     open_journal(settings).close()
 
 
+@pytest.mark.attack("A1")
 def test_the_units_state_folder_remembers_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "state").mkdir()
@@ -96,6 +98,7 @@ def test_the_units_state_folder_remembers_it_too(tmp_path: Path, monkeypatch: py
         open_journal(settings)
 
 
+@pytest.mark.attack("A2")
 def test_a_power_cut_that_takes_the_anchor_costs_nothing(journal: Path, settings: Settings) -> None:
     for anchor in (journal.with_name("j.anchor"), Path(settings.journal.anchor)):
         for left in (b"", b"12", anchor.read_bytes()[:50], b"\x00" * 129):
@@ -103,6 +106,7 @@ def test_a_power_cut_that_takes_the_anchor_costs_nothing(journal: Path, settings
             open_journal(settings).close()
 
 
+@pytest.mark.attack("A1")
 def test_the_command_begins_a_new_one_only_where_none_is(tmp_path: Path) -> None:
     path = tmp_path / "j"
     file = bare_settings_file(tmp_path, path)
@@ -122,6 +126,7 @@ def test_the_command_begins_a_new_one_only_where_none_is(tmp_path: Path) -> None
 # --- replaced -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.attack("A2")
 def test_an_older_copy_is_noticed(journal: Path, settings: Settings, tmp_path: Path) -> None:
     shutil.copy(journal, tmp_path / "copy")
     with open_journal(settings) as now:
@@ -140,6 +145,7 @@ def test_an_older_copy_is_noticed(journal: Path, settings: Settings, tmp_path: P
         assert f"rows {last}" in salvaged.case(case).detail
 
 
+@pytest.mark.attack("A2")
 def test_a_copy_with_another_last_row_is_noticed(journal: Path, settings: Settings, tmp_path: Path) -> None:
     shutil.copy(journal, tmp_path / "copy")
     with open_journal(settings) as now:
@@ -154,6 +160,7 @@ def test_a_copy_with_another_last_row_is_noticed(journal: Path, settings: Settin
         open_journal(settings)
 
 
+@pytest.mark.attack("A2")
 def test_a_journal_that_grew_from_another_one_is_noticed(journal: Path, settings: Settings, tmp_path: Path) -> None:
     """It is longer than the one that was lost, so that the anchored row is there, with another content."""
     shutil.copy(journal, tmp_path / "copy")
@@ -170,6 +177,7 @@ def test_a_journal_that_grew_from_another_one_is_noticed(journal: Path, settings
 
 
 @pytest.mark.parametrize("command", ["salvage", "new"])
+@pytest.mark.attack("A1")
 def test_a_command_by_hand_knows_the_units_state_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
@@ -194,6 +202,7 @@ def test_a_command_by_hand_knows_the_units_state_folder(
     open_journal(settings).close()
 
 
+@pytest.mark.attack("A2")
 def test_a_second_anchor_that_may_not_be_read_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The unit's folder is closed to other users: a command of theirs must not end in a traceback."""
 
@@ -206,6 +215,7 @@ def test_a_second_anchor_that_may_not_be_read_is_none(tmp_path: Path, monkeypatc
     assert anchors.traces() == []
 
 
+@pytest.mark.attack("A1")
 def test_an_interrupted_salvage_is_a_trace_of_a_journal(journal: Path, settings: Settings) -> None:
     """A journal of an earlier release has no anchors yet."""
     journal.rename(journal.with_name("j.salvaged"))
@@ -230,6 +240,7 @@ def test_an_interrupted_salvage_is_a_trace_of_a_journal(journal: Path, settings:
         ("ALTER TABLE cases ADD COLUMN y TEXT", "table cases is not as this package makes it"),
     ],
 )
+@pytest.mark.attack("A3")
 def test_a_changed_schema_is_damage(journal: Path, settings: Settings, statement: str, words: str) -> None:
     with sqlite3.connect(journal) as db:
         db.execute(statement)
@@ -254,6 +265,7 @@ def pages_of(journal: Path, name: str) -> tuple[int, list[int]]:
 
 
 @pytest.mark.parametrize("index", ["attempts_by_order", "attempts_open", "records_by_attempt"])
+@pytest.mark.attack("A3")
 def test_a_page_of_an_index_of_an_earlier_time_is_damage(journal: Path, settings: Settings, index: str) -> None:
     """So an order's paid attempt was not found, and the order was paid a second time."""
     size, (root,) = pages_of(journal, index)
@@ -278,6 +290,7 @@ def damaged_pages(journal: Path) -> Iterator[tuple[int, bytes]]:
         yield page + 1, whole[: page * size] + b"\xa5" * size + whole[(page + 1) * size :]
 
 
+@pytest.mark.attack("A5")
 def test_of_any_damaged_page_no_paid_order_is_forgotten_in_silence(journal: Path, settings: Settings) -> None:
     """Salvaged, each attempt is there with its outcome, or open, or the loss is a case."""
     with open_journal(settings) as whole:
@@ -310,6 +323,7 @@ def test_of_any_damaged_page_no_paid_order_is_forgotten_in_silence(journal: Path
     assert lost
 
 
+@pytest.mark.attack("A5")
 def test_a_journal_that_says_two_things_keeps_the_money(journal: Path, settings: Settings) -> None:
     with open_journal(settings) as whole:
         first = whole.attempts()[0]
@@ -325,6 +339,7 @@ def test_a_journal_that_says_two_things_keeps_the_money(journal: Path, settings:
         assert taken_over.phase is m.Phase.PAID
 
 
+@pytest.mark.attack("A5")
 def test_a_case_whose_record_is_lost_stays_open(journal: Path, settings: Settings) -> None:
     """The table of cases has it: an open case must not turn into a general one about lost rows."""
     with open_journal(settings) as whole:
@@ -341,6 +356,7 @@ def test_a_case_whose_record_is_lost_stays_open(journal: Path, settings: Setting
         assert salvaged.verify() == []
 
 
+@pytest.mark.attack("A5")
 def test_a_case_that_was_opened_again_stays_open(journal: Path, settings: Settings) -> None:
     """The record that says so is lost, the table has it."""
     with open_journal(settings) as whole:
@@ -355,12 +371,14 @@ def test_a_case_that_was_opened_again_stays_open(journal: Path, settings: Settin
         assert salvaged.verify() == []
 
 
+@pytest.mark.attack("A5")
 def test_nothing_is_salvaged_while_the_lane_runs(journal: Path, settings: Settings) -> None:
     with open_journal(settings), pytest.raises(JournalBusy):
         salvage_journal(settings, NOW)
 
 
 @pytest.mark.parametrize("code", ["SQLITE_IOERR", "SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ"])
+@pytest.mark.attack("A6")
 def test_a_disk_that_did_not_answer_once_is_not_called_damaged(
     journal: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
@@ -374,6 +392,7 @@ def test_a_disk_that_did_not_answer_once_is_not_called_damaged(
         opened(journal)
 
 
+@pytest.mark.attack("A6")
 def test_what_is_on_disk_is_never_called_unwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the commit nothing can fail: a step that is called lost would be written twice."""
 
@@ -395,6 +414,7 @@ def test_what_is_on_disk_is_never_called_unwritten(tmp_path: Path, monkeypatch: 
 # --- names ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.attack("A7")
 def test_a_journal_that_is_reached_by_two_names_has_one_lock(journal: Path, settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(journal)
     (tmp_path / "folder").symlink_to(journal.parent)
@@ -408,6 +428,7 @@ def test_a_journal_that_is_reached_by_two_names_has_one_lock(journal: Path, sett
 
 
 @pytest.mark.parametrize("kind", ["symlink", "pipe", "folder", "hard link"])
+@pytest.mark.attack("A8")
 def test_the_lock_is_a_file_of_its_own(tmp_path: Path, kind: str) -> None:
     lock, other = tmp_path / "j.lock", tmp_path / "precious"
     other.write_text("precious", "utf-8")
@@ -426,12 +447,14 @@ def test_the_lock_is_a_file_of_its_own(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/full", "j\x00k", "."])
+@pytest.mark.attack("A18")
 def test_what_is_no_file_is_no_journal(tmp_path: Path, path: str) -> None:
     with pytest.raises(JournalError, match=r"is no file|cannot be a journal"):
         opened(tmp_path / path)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "large", "symlink", "folder"])
+@pytest.mark.attack("A8")
 def test_what_is_no_decision_holds_no_lane(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "j"
     full(path)
@@ -455,6 +478,7 @@ def test_what_is_no_decision_holds_no_lane(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make root's files")
+@pytest.mark.attack("A9")
 def test_a_file_that_root_has_left_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "lane"
     folder.mkdir()
@@ -465,6 +489,7 @@ def test_a_file_that_root_has_left_is_named_with_its_remedy(tmp_path: Path, monk
     assert f"chown --reference={folder} {folder / 'j'}*" in not_yours(folder / "j")
 
 
+@pytest.mark.attack("A3")
 def test_the_schema_of_the_check_is_the_one_that_is_made(tmp_path: Path) -> None:
     opened(tmp_path / "j").close()
     with Journal(tmp_path / "j", read_only=True) as journal:

@@ -45,6 +45,7 @@ OWN = ("paymaster.ru",)
         "https://_.nspk.ru/1",
     ],
 )
+@pytest.mark.attack("A15")
 def test_a_link_to_another_host_is_refused(link: str) -> None:
     assert judge(link, hosts=OWN).verdict is Verdict.REFUSED
 
@@ -53,6 +54,7 @@ def test_a_link_to_another_host_is_refused(link: str) -> None:
     "link",
     ["https://nspk.ru/1", "https://new.qr.nspk.ru/1", "https://paymaster.ru/1", "https://test.paymaster.ru:8443/1"],
 )
+@pytest.mark.attack("A15")
 def test_links_of_nspk_and_the_acquirer_may_be_shown(link: str) -> None:
     assert judge(link, hosts=OWN).verdict is Verdict.UNVERIFIABLE
 
@@ -60,6 +62,7 @@ def test_links_of_nspk_and_the_acquirer_may_be_shown(link: str) -> None:
 @pytest.mark.parametrize(
     "link", ["https://127.0.0.1/1", "https://[::1]/1", "https://localhost/1", "https://2130706433/1", "https://a.b./1"]
 )
+@pytest.mark.attack("A15")
 def test_an_address_is_never_a_payment_link(link: str) -> None:
     """Not even where the hosts are not limited: no phone reaches it."""
     judgement = judge(link)
@@ -67,6 +70,7 @@ def test_an_address_is_never_a_payment_link(link: str) -> None:
     assert "public host" in judgement.reason
 
 
+@pytest.mark.attack("A15")
 def test_the_lane_shows_no_link_to_another_host(tmp_path: Path) -> None:
     ui = OwnUI()
     with bench(tmp_path, "leaves + foreign-link", ui=ui) as (lane, _):
@@ -83,12 +87,14 @@ def test_the_lane_shows_no_link_to_another_host(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "host", ["10.0.0.5", "localhost", "evil.example.", "*.example", "https://a.example", "A.ru", ""]
 )
+@pytest.mark.attack("A15")
 def test_a_host_in_the_settings_is_a_name(host: str) -> None:
     assert not is_host(host)
     with pytest.raises(SettingsError, match=r"display\.link_hosts"):
         settings_from_mapping(GOOD | {"display": {"mode": 1, "link_hosts": [host]}}, TOKEN)
 
 
+@pytest.mark.attack("A15")
 def test_a_plate_of_another_host_is_refused_with_the_settings() -> None:
     plate = "https://pay.bank.example/plate/7"
     with pytest.raises(SettingsError, match=r"display\.plate_link: pay\.bank\.example is neither"):

@@ -14,6 +14,7 @@ from tests.payment.lane_kit import bare_settings_file
 from tests.payment.paymaster.test_tls import certificate, new_payment, trusting
 
 
+@pytest.mark.attack("A24")
 def test_no_log_of_tls_keys_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever sets a variable of the environment must not read the token off the network."""
     keys = tmp_path / "keys"
@@ -35,6 +36,7 @@ print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
 """
 
 
+@pytest.mark.attack("A24")
 def test_a_command_that_has_the_token_leaves_no_core_dump(tmp_path: Path) -> None:
     file = bare_settings_file(tmp_path, tmp_path / "j")
     done = subprocess.run(

@@ -24,6 +24,7 @@ from tests.payment.test_settings import GOOD, TOKEN
         '[lane]\nshop = "\x1b"',
     ],
 )
+@pytest.mark.attack("A17")
 def test_a_file_that_no_person_wrote_is_an_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "lane.toml"
     path.write_text(text, "utf-8")
@@ -43,6 +44,7 @@ def test_a_file_that_no_person_wrote_is_an_error(tmp_path: Path, text: str) -> N
     ],
 )
 @pytest.mark.parametrize("char", ["\x00", "\x1b", "\x7f", "\x85", "\u2028"])
+@pytest.mark.attack("A17")
 def test_no_text_has_control_characters(section: str, name: str, char: str) -> None:
     changed: dict[str, Any] = {**GOOD, section: {**GOOD.get(section, {}), name: f"a{char}b"}}
     with pytest.raises(SettingsError, match=rf"{section}\.{name}"):
@@ -50,6 +52,7 @@ def test_no_text_has_control_characters(section: str, name: str, char: str) -> N
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/full"])
+@pytest.mark.attack("A18")
 def test_the_check_refuses_a_journal_that_is_no_file(tmp_path: Path, path: str) -> None:
     file = bare_settings_file(tmp_path, path)
     done = run("settings", "check", file, SCO_PAYMASTER_TOKEN="t")

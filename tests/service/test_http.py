@@ -37,6 +37,7 @@ def everything(line: socket.socket) -> bytes:
     return found
 
 
+@pytest.mark.attack("A26")
 def test_five_hundred_idle_connections_and_slow_ones_keep_nobody_out(tmp_path: Path) -> None:
     with serving(tmp_path) as bench, contextlib.ExitStack() as held:
         for number in range(500):
@@ -47,6 +48,7 @@ def test_five_hundred_idle_connections_and_slow_ones_keep_nobody_out(tmp_path: P
         assert bench.till.outcome("T-1")["outcome"] == "paid"
 
 
+@pytest.mark.attack("A26")
 def test_one_octet_a_second_is_cut_off(tmp_path: Path) -> None:
     with serving(tmp_path, limits=Limits(request_s=1.0)) as bench, connected(bench) as line:
         began = time.monotonic()
@@ -61,6 +63,7 @@ def test_one_octet_a_second_is_cut_off(tmp_path: Path) -> None:
         assert b'"code":"timeout"' in answer
 
 
+@pytest.mark.attack("A26")
 def test_a_client_that_does_not_read_is_dropped(tmp_path: Path) -> None:
     """It asks for much, pipelined, and takes nothing."""
     with serving(tmp_path, limits=Limits(write_s=1.0)) as bench, connected(bench) as line:
@@ -89,6 +92,7 @@ def test_a_client_that_does_not_read_is_dropped(tmp_path: Path) -> None:
         (request("GET", "/v1/lane", token="wrong"), 401, "unauthorized"),
     ],
 )
+@pytest.mark.attack("A26")
 def test_a_request_that_cannot_be_served(tmp_path: Path, sent: bytes, status: int, code: str) -> None:
     with serving(tmp_path) as bench, connected(bench) as line:
         line.sendall(sent)
@@ -230,6 +234,7 @@ def test_tls_on_another_address(tmp_path: Path) -> None:
         ({"Sec-Fetch-Site": "cross-site"}, "origin_refused"),
     ],
 )
+@pytest.mark.attack("A25")
 def test_a_page_of_another_site_is_refused(tmp_path: Path, headers: dict[str, str], code: str) -> None:
     """Through the browser on the lane's machine, with a name that leads there (DNS rebinding)."""
     with serving(tmp_path) as bench:
@@ -241,6 +246,7 @@ def test_a_page_of_another_site_is_refused(tmp_path: Path, headers: dict[str, st
         assert not any(name.startswith("access-control") for name in answer.headers)
 
 
+@pytest.mark.attack("A25")
 def test_roles_and_their_tokens(tmp_path: Path) -> None:
     with serving(tmp_path) as bench:
         assert bench.browser.get("/v1/lane").code == "unauthorized"
@@ -291,6 +297,7 @@ def test_a_repeated_body_or_query_is_read_strictly(tmp_path: Path) -> None:
             assert till.get(path).code == "bad_field", path
 
 
+@pytest.mark.attack("A26")
 def test_a_full_house_is_told_and_a_payment_still_begins(tmp_path: Path) -> None:
     with serving(tmp_path, limits=Limits(connections=3, waiting=2)) as bench, contextlib.ExitStack() as held:
         for _ in range(2):
@@ -317,6 +324,7 @@ def test_a_house_full_of_waiting_clients_is_told(tmp_path: Path) -> None:
         assert bench.till.get("/healthz").status == 200
 
 
+@pytest.mark.attack("A26")
 def test_noise_harms_nobody(tmp_path: Path) -> None:
     """Octets at random, and requests with octets changed, cut and doubled at random."""
     chance = random.Random(7)

@@ -56,6 +56,7 @@ def test_a_case_is_closed_with_name_reason_and_pin(tmp_path: Path) -> None:
         assert bench.till.payment("T-1")["case"] == 1, "an attendant has decided about the goods, not the till"
 
 
+@pytest.mark.attack("A26")
 def test_wrong_pins_make_a_name_wait(tmp_path: Path) -> None:
     path = tmp_path / "operators"
     path.touch(0o600)
@@ -236,6 +237,7 @@ def test_a_row_that_this_journal_never_had_is_no_place_to_wait_at(tmp_path: Path
             assert bench.till.get(path, Accept="text/event-stream", Last_Event_ID=str(last + 1000)).status == 410
 
 
+@pytest.mark.attack("A25")
 def test_a_token_that_was_replaced_is_worth_nothing(tmp_path: Path) -> None:
     """Not only from when somebody has used the new one."""
     with serving(tmp_path) as bench:

@@ -196,6 +196,7 @@ def test_a_picture_is_read(till: Till, form: str) -> None:
     ],
     ids=["nothing", "text", "short", "damaged", "gif", "bmp", "eps", "no code", "two codes"],
 )
+@pytest.mark.attack("A22")
 def test_what_is_no_picture_of_one_code_gets_a_sentence(till: Till, data: bytes, trouble: Trouble) -> None:
     status, answer = till.upload(data)
     assert (status, answer["trouble"]) == (422, trouble.value)
@@ -203,6 +204,7 @@ def test_what_is_no_picture_of_one_code_gets_a_sentence(till: Till, data: bytes,
         assert texts[trouble.value]
 
 
+@pytest.mark.attack("A22")
 def test_eps_starts_no_other_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow would give a foreign file to Ghostscript."""
 
@@ -228,12 +230,14 @@ def bomb(side: int) -> bytes:
 
 
 @pytest.mark.parametrize("side", [8_000, 20_000, 60_000])
+@pytest.mark.attack("A22")
 def test_a_picture_of_too_many_pixels_is_not_unpacked(till: Till, side: int) -> None:
     began = time.monotonic()
     assert till.upload(bomb(side))[1]["trouble"] == "too_large"
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.attack("A22")
 def test_a_picture_of_too_many_bytes_is_not_taken(till: Till) -> None:
     assert till.upload(bytes(MAX_PICTURE + 1))[1]["trouble"] == "too_large"
 

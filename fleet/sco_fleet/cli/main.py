@@ -8,7 +8,7 @@ import click
 
 from sco_drivers.plain import log_to_stderr
 from sco_payment.cli.lazy import LazyCommand, LazyGroup
-from sco_payment.customer.texts import speak_any_encoding
+from sco_payment.cli.streams import speak_any_encoding
 
 _COMMANDS = {
     "demo": LazyCommand(

@@ -9,6 +9,7 @@ from typing import TextIO
 
 import click
 
+from sco_drivers.plain import one_line
 from sco_hwtest import consumption
 from sco_hwtest.burn_in import run_burn_in
 from sco_hwtest.burn_in_results import BurnInReport
@@ -24,6 +25,7 @@ from sco_hwtest.cli.options import (
 from sco_hwtest.cli.outputs import limits_of, refuse_missing_folders, report_options, write_reports
 from sco_hwtest.results import Verdict
 from sco_hwtest.runner import CHECK_TIMEOUT_S
+from sco_payment.cli.streams import CLEAR_LINE, drawing
 
 _LINE_EVERY_S = 60.0
 _MAX_FAILURES = 100
@@ -120,10 +122,10 @@ class _RoundReporter:
         self._seen = len(report.failures)
         text = report.summary
         if self._live:
-            click.echo(f"\r\033[K{text}", self._stream, nl=False)
+            click.echo(f"{CLEAR_LINE}{one_line(text)}", file=drawing(self._stream), nl=False)
         elif time.monotonic() - self._printed_at_s >= _LINE_EVERY_S:
             self._printed_at_s = time.monotonic()
             click.echo(text, self._stream)
 
     def _print(self, text: str) -> None:
-        click.echo(f"\r\033[K{text}" if self._live else text, self._stream)
+        click.echo(f"{CLEAR_LINE}{one_line(text)}" if self._live else text, file=drawing(self._stream))

@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from sco_drivers.plain import one_line
+from sco_payment.cli.ends import fail, print_json
 from sco_payment.cli.exit_status import ExitStatus
-from sco_payment.cli.output import fail, load_settings_or_exit, print_json, settings_option
+from sco_payment.cli.output import load_settings_or_exit, settings_option
 from sco_payment.cli.story import STORY_WORDS, heading, story
 from sco_payment.journal import Case, Journal, JournalBusy, JournalError, NoSuchCase, Record, resolutions
 from sco_payment.journal.codec import case_data, record_data

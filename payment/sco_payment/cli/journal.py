@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
+from sco_payment.cli.ends import fail
 from sco_payment.cli.exit_status import ExitStatus
-from sco_payment.cli.output import fail, load_settings_or_exit, settings_option
+from sco_payment.cli.output import load_settings_or_exit, settings_option
 from sco_payment.fleet.anchor import compare_with_fleet
 from sco_payment.journal import Journal, JournalBusy, JournalError, WrongAnchor
 from sco_payment.journal.archive import Cut, start_of

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import click
 
 from sco_drivers.plain import log_to_stderr
+from sco_payment.cli.ends import usage_as_json
 from sco_payment.cli.lazy import LazyCommand, LazyGroup
-from sco_payment.customer.texts import speak_any_encoding
+from sco_payment.cli.streams import speak_any_encoding
 
 _COMMANDS = {
     "pay": LazyCommand("sco_payment.cli.pay", "pay", "Take one payment."),
@@ -27,7 +29,25 @@ _COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(LazyGroup):
+    """The group; a wrong usage of the group itself has its last line of JSON too, where that is asked for."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """See click."""
+        with usage_as_json("--json" in args):
+            return super().make_context(info_name, args, parent, **extra)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See click."""
+        with usage_as_json("--json" in args):
+            return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sco-paymaster")
 @click.option("-v", "--verbose", count=True, help="Log to stderr; -vv logs every request too.")
 def main(verbose: int) -> None:

@@ -1,22 +1,20 @@
-"""What every command of `sco-pay` prints the same way: errors, outcomes, amounts and JSON."""
+"""What every command of `sco-pay` reads and prints the same way: amounts, settings, outcomes."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import re
 import resource
-import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sco_drivers.plain import json_line, lines, one_line
+from sco_drivers.plain import one_line
 from sco_payment.attempt import Outcome
+from sco_payment.cli.ends import fail
 from sco_payment.cli.exit_status import ExitStatus
 from sco_payment.journal import location
 from sco_payment.money import format_amount, kopecks_from_text
@@ -78,56 +76,6 @@ settings_option = click.option(
     type=click.Path(dir_okay=False),
     help="Settings file of the lane.",
 )
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON, one object a line; the last one is the outcome."
-)
-
-
-_JSON_WANTED = "sco_payment.json"
-_OUTCOMES = {ExitStatus.REFUSED: "refused", ExitStatus.UNKNOWN: "unknown"}
-
-
-class JsonCommand(click.Command):
-    """A command about a payment, with `--json`: its last line is JSON however it ends, also without an outcome."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """As click's, but a wrong usage is reported as JSON too."""
-        wanted = "--json" in args
-        try:
-            context = super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            if wanted:
-                print_end(error.format_message(), ExitStatus.WRONG_USAGE)
-            raise
-        context.meta[_JSON_WANTED] = wanted
-        return context
-
-
-def print_end(message: str, status: int, order_no: str | None = None) -> None:
-    """The last JSON line of a command that ends without an outcome of its own."""
-    outcome = _OUTCOMES.get(ExitStatus(status), "error")
-    data = {"event": "outcome", "time_ms": round(time.time() * 1000), "outcome": outcome, "order": order_no}
-    with contextlib.suppress(OSError, ValueError):  # whoever reads our output is gone
-        print_json({**data, "detail": message, "exit_status": int(status)})
-
-
-def fail(message: str, status: int = ExitStatus.WRONG_USAGE) -> NoReturn:
-    """Print `message` to stderr and exit with `status`; with `--json` print that on stdout too, as the last line."""
-    context = click.get_current_context(silent=True)
-    if context is not None and context.meta.get(_JSON_WANTED):
-        print_end(message, status, context.params.get("order_no"))
-    try:
-        click.echo(f"sco-pay: {lines(message)}", err=True)
-    except OSError:  # the terminal is gone; the exit status still reports it
-        discard_output(sys.stderr)
-    sys.exit(status)
-
-
-def discard_output(stream: TextIO) -> None:
-    """Send the rest of a broken stream to /dev/null: Python would fail to flush it at exit and change the status."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def load_settings_or_exit(path: str, *, token: bool = True, from_fleet: Mapping[str, Any] | None = None) -> Settings:
@@ -145,7 +93,7 @@ def load_settings_or_exit(path: str, *, token: bool = True, from_fleet: Mapping[
     except SettingsError as error:
         journal = "" if error.settings is None else error.settings.journal.path
         machine = [f"journal.path: {problem}" for problem in location.problems(Path(journal))] if journal else []
-        fail("\n  - ".join([f"{error.source} cannot be used:", *error.problems, *machine]))
+        fail("\n  - ".join([f"{one_line(str(error.source))} cannot be used:", *error.problems, *machine]))
 
 
 def keep_memory_private() -> None:
@@ -190,8 +138,3 @@ def outcome_text(result: Result) -> str:
         case _:
             case = f"case {result.case}" if result.case is not None else "not final yet"
             return f"unknown: {order}: {case}; see `sco-pay cases` and `sco-pay recover`"
-
-
-def print_json(data: Mapping[str, Any]) -> None:
-    """One JSON object on a line, in UTF-8 whatever the encoding of the terminal."""
-    click.echo(json_line(data).encode())

@@ -16,16 +16,13 @@ import click
 from sco_drivers import DeviceError
 from sco_drivers.registry import traits
 from sco_payment.assemble import open_lane
+from sco_payment.cli.ends import NOTHING_SENT, UNKNOWN, JsonCommand, discard_output, fail, json_option, when_broken
 from sco_payment.cli.exit_status import PAYMENT_HELP, ExitStatus
 from sco_payment.cli.output import (
     AMOUNT,
     OUTCOME_STATUS,
     TENDERED,
-    JsonCommand,
     added_up,
-    discard_output,
-    fail,
-    json_option,
     load_settings_or_exit,
     only_once,
     outcome_json,
@@ -219,15 +216,23 @@ def run_payment(
         report: called with the result; if it raises OSError, the outcome counts as not taken.
         interrupted: what `cancel_on_signals` gave; without it, signals cancel the payment until this returns.
     """
+    begun: list[bool] = []
+
+    def begins() -> None:
+        begun.append(True)
+        when_broken(ExitStatus.UNKNOWN, UNKNOWN)
+
     with contextlib.ExitStack() as own:
         if interrupted is None:
             interrupted = own.enter_context(cancel_on_signals(lane))
         came = interrupted
         try:
-            result = lane.pay(order, deliver=report, cancelled=lambda: bool(came()))
+            result = lane.pay(order, deliver=report, cancelled=lambda: bool(came()), begun=begins)
         except LaneError as error:  # the lane's gate: the order itself was checked before
             fail(str(error), ExitStatus.REFUSED)
         except JournalError as error:
+            if not begun:
+                fail(f"{error}; {NOTHING_SENT}")
             fail(
                 f"{error}\nThe outcome is unknown; run `sco-pay recover` when the journal can be written again.",
                 ExitStatus.UNKNOWN,
@@ -236,7 +241,8 @@ def run_payment(
             discard_output(sys.stdout)
             fail(f"the outcome could not be printed ({error.strerror}); see `sco-pay cases`", ExitStatus.UNKNOWN)
     assert result.outcome is not None
-    return OUTCOME_STATUS[result.outcome]
+    when_broken(status := OUTCOME_STATUS[result.outcome], "")
+    return status
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sco_payment.cli.output import fail
+from sco_payment.cli.ends import fail
 from sco_payment.customer.texts import NO_REFUNDS
 
 

@@ -19,8 +19,9 @@ from urllib.parse import quote, urlsplit
 import click
 
 from sco_payment.attempt import EndReason, Outcome, Phase, View
+from sco_payment.cli.ends import UNKNOWN, discard_output, fail, when_broken
 from sco_payment.cli.exit_status import ExitStatus
-from sco_payment.cli.output import OUTCOME_STATUS, discard_output, fail, outcome_json, outcome_text
+from sco_payment.cli.output import OUTCOME_STATUS, outcome_json, outcome_text
 from sco_payment.cli.terminal import JsonLines, Lines, TerminalUI, draws
 from sco_payment.customer.ui import Button, ScreenState
 from sco_payment.events import (
@@ -157,6 +158,7 @@ def pay_remotely(remote: Remote, till_id: str, order: Order, *, as_json: bool) -
     live = draws(sys.stderr) and not as_json
     json_lines = JsonLines(sys.stdout) if as_json else None
     over = threading.Event()
+    when_broken(ExitStatus.UNKNOWN, UNKNOWN)
     with _cancel_on_signals(remote, path) as cancel_if_asked:
         begun = _begin(remote, path, order)
         cancel_if_asked()  # before the payment was begun there was nothing to cancel
@@ -171,6 +173,7 @@ def pay_remotely(remote: Remote, till_id: str, order: Order, *, as_json: bool) -
                 over.set()
         result = _result(payment)
         _print(result, json_lines)
+        when_broken(_status(result), "")
         try:
             taken = _result(remote.ask_again("POST", f"{path}/taken", {}))
         except (Refused, Unreachable) as error:
@@ -179,6 +182,10 @@ def pay_remotely(remote: Remote, till_id: str, order: Order, *, as_json: bool) -
             if taken.case != result.case:  # the service has waited too long, or has started again
                 result = taken
                 _print(result, json_lines)
+    return _status(result)
+
+
+def _status(result: Result) -> int:
     assert result.outcome is not None
     if result.outcome is Outcome.PAID and result.case is not None:
         return ExitStatus.UNKNOWN

@@ -17,7 +17,8 @@ import click
 from sco_drivers import DeviceError, open_display, open_nfc, open_printer, open_screen, open_touch
 from sco_payment.acquirer import open_acquirer
 from sco_payment.attempt import Mode
-from sco_payment.cli.output import fail, load_settings_or_exit
+from sco_payment.cli.ends import fail
+from sco_payment.cli.output import load_settings_or_exit
 from sco_payment.journal import location
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import DeviceSettings, Settings

@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
+from sco_payment.cli.ends import fail
 from sco_payment.cli.exit_status import ExitStatus
-from sco_payment.cli.output import fail, load_settings_or_exit, settings_option
+from sco_payment.cli.output import load_settings_or_exit, settings_option
 from sco_payment.fleet.agent import Agent
 from sco_payment.journal import Journal, JournalBusy, JournalError
 from sco_payment.journal.opening import open_journal

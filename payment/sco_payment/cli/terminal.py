@@ -9,16 +9,19 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from sco_drivers.plain import one_line
 from sco_drivers.qr import QUIET_ZONE, encode
 from sco_payment.attempt import Phase, View
 from sco_payment.cli.keyboard import Keyboard
 from sco_payment.cli.story import note_in_words
+from sco_payment.cli.streams import drawing
 from sco_payment.cli.words import TERMINAL_WORDS
 from sco_payment.customer.ui import CANCEL, RETRY, Choose, ScreenState
 from sco_payment.events import (
@@ -166,7 +169,7 @@ class Lines:
     def write(self, text: str) -> None:
         """Write a line of the command's own."""
         with self._mutex:
-            self._stream.write(f"  {text}\n")
+            self._stream.write(f"  {one_line(text)}\n")
             self._stream.flush()
 
 
@@ -220,7 +223,7 @@ class TerminalUI:
         """Show the note, or the fault, under the screen."""
         state = self._state
         if state is None or event.attempt in (None, state.attempt):
-            self._note = _worth_a_line(event, self._language) or self._note
+            self._note = one_line(_worth_a_line(event, self._language) or "") or self._note
 
     def show(self, state: ScreenState) -> None:
         """Draw it, and take keys from now on."""
@@ -246,7 +249,7 @@ class TerminalUI:
 
         live = Live(
             get_renderable=self._draw,
-            console=Console(stderr=True, highlight=False),
+            console=Console(file=drawing(sys.stderr), highlight=False),
             refresh_per_second=_REFRESH_PER_S,
             transient=True,  # a code that is paid or void must not stay in the scrollback
         )

@@ -106,6 +106,10 @@ const wordFor = (table, key) => WORDS[language][table][key] ?? key;
 
 // --- the service ----------------------------------------------------------------------------------------------------
 
+// A tag, a bank or a device may have written it: no mark turns the direction of the words that follow.
+const escaped = (char) => `\\u${char.codePointAt(0).toString(16).padStart(4, "0")}`;
+const plain = (text) => text.replace(/[^\P{C}\n]|[\u2028\u2029]/gu, escaped);
+
 class Problem extends Error {}
 class Refused extends Error {}
 
@@ -119,7 +123,7 @@ async function call(path, body) {
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store", credentials: "omit", redirect: "error", referrerPolicy: "no-referrer", signal: abort.signal,
     });
-    const data = await answer.json();
+    const data = JSON.parse(await answer.text(), (key, value) => (typeof value === "string" ? plain(value) : value));
     contact = new Date();
     if (answer.ok) return data;
     if (answer.status === 401) throw new Refused(t("wrong_token"));

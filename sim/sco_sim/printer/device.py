@@ -58,7 +58,7 @@ class PrintedTicket:
 
     def save_png(self, path: str | Path) -> None:
         """Write its picture."""
-        self.image().save(path)
+        self.image().save(path, format="PNG")
 
 
 class VirtualPrinter:
@@ -214,7 +214,7 @@ class VirtualPrinter:
 
     def save_png(self, path: str | Path) -> None:
         """Write the picture of the whole roll."""
-        self.image().save(path)
+        self.image().save(path, format="PNG")
 
     @property
     def bytes_received(self) -> int:

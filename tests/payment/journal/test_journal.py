@@ -59,6 +59,7 @@ def test_states_come_back_as_they_were(tmp_path: Path) -> None:
         ("DELETE FROM attempts WHERE attempt = 'k1'", "attempt k1 is missing"),
     ],
 )
+@pytest.mark.attack("A4")
 def test_verify_finds_what_was_done_to_it(tmp_path: Path, statement: str, found: str) -> None:
     written(tmp_path / "j")
     with Journal(tmp_path / "j", read_only=True) as journal:
@@ -84,6 +85,7 @@ def problems_of(path: Path, anchor: str | None = None) -> list[str]:
 @pytest.mark.parametrize(
     "column", ["at_ms", "attempt", "kind", "version", "lane_id", "acquirer", "body", "prev_hash", "hash"]
 )
+@pytest.mark.attack("A4")
 def test_a_changed_row_of_any_kind_is_found(tmp_path: Path, kind: str, column: str) -> None:
     full(tmp_path / "j")
     seq = kinds_of(tmp_path / "j")[kind][-1]
@@ -99,6 +101,7 @@ def test_a_missing_row_of_any_kind_is_found(tmp_path: Path, kind: str) -> None:
     assert any(f"row {seq} is missing" in problem for problem in problems_of(tmp_path / "j"))
 
 
+@pytest.mark.attack("A4")
 def test_rows_cut_off_at_the_end_are_missed_wherever_the_cut_is(tmp_path: Path) -> None:
     count = full(tmp_path / "j")
     assert set(kinds_of(tmp_path / "j")) == set(KINDS)
@@ -109,6 +112,7 @@ def test_rows_cut_off_at_the_end_are_missed_wherever_the_cut_is(tmp_path: Path) 
         assert any("cut off at the end" in problem for problem in problems_of(copy)), cut
 
 
+@pytest.mark.attack("A4")
 def test_rows_that_are_added_after_a_cut_do_not_hide_it(tmp_path: Path) -> None:
     count = full(tmp_path / "j")
     tamper(tmp_path / "j", f"DELETE FROM records WHERE seq > {count - 2}")
@@ -154,6 +158,7 @@ def test_the_tables_next_to_the_rows_are_checked(tmp_path: Path, statement: str,
     assert any(found in problem for problem in problems_of(tmp_path / "j")), problems_of(tmp_path / "j")
 
 
+@pytest.mark.attack("A4")
 def test_an_anchor_detects_an_old_copy_and_a_new_chain(tmp_path: Path) -> None:
     written(tmp_path / "j")
     shutil.copy(tmp_path / "j", tmp_path / "old")
@@ -322,6 +327,7 @@ for n in range(100_000):
 """
 
 
+@pytest.mark.attack("A6")
 def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", _FILLS, str(tmp_path / "j"), "300000"], capture_output=True, text=True, timeout=60

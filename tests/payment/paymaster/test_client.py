@@ -362,6 +362,7 @@ def test_a_certificate_that_is_not_trusted_is_never_sent_anything(tmp_path: Path
         PayMaster("https://127.0.0.1:1", Token(SECRET), "m", ca_file=str(tmp_path / "none.pem"))
 
 
+@pytest.mark.attack("A23")
 def test_the_token_is_never_shown(bank: PayMasterSimulator, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     token = Token(SECRET)

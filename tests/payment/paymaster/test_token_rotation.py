@@ -173,6 +173,7 @@ def make_pipe(file: Path) -> None:
     os.mkfifo(file, 0o600)
 
 
+@pytest.mark.attack("A8")
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import trustme
 from sco_payment import attempt as m
 from sco_service.wording import WHAT_HAPPENED
 from sco_sim.desk import PIN
+from tests.security.test_words import is_plain, with_evil_case
 from tests.service.web.accessibility import check_contrast, check_focus, check_tree
 from tests.service.web.chromium import Chromium, Page
 from tests.service.web.conftest import Lane
@@ -82,6 +84,7 @@ def test_case_is_resolved_on_a_phone(lane: Lane, chromium: Chromium) -> None:
         assert PIN not in page.run("JSON.stringify([{...localStorage}, {...sessionStorage}])")
 
 
+@pytest.mark.attack("A26")
 def test_wrong_pins_are_throttled(lane: Lane, chromium: Chromium) -> None:
     lane.open_case()
     with chromium.page(lane.attendant, PHONE) as page:
@@ -245,3 +248,23 @@ def test_nothing_in_the_data_becomes_markup(lane: Lane, chromium: Chromium) -> N
         assert evil in words_of(page, "#timeline")
         assert page.run("document.querySelectorAll('#case img, #case b').length") == 0
         assert page.run("window.evil") is None
+
+
+@pytest.mark.attack("A14")
+def test_a_strangers_words_are_only_text(tmp_path: Path, chromium: Chromium) -> None:
+    """Markup is not carried out, and no mark of direction turns "closed" into something else before a person."""
+    with ExitStack() as stack:
+        lane = Lane(tmp_path, stack)
+        with_evil_case(tmp_path / "demo-journal.db")
+        lane.process.start(1)
+        with chromium.page(lane.attendant, PHONE) as page:
+            page.wait("document.querySelectorAll('#cases a').length === 1")
+            page.click("#cases a")
+            page.wait_visible("#case")
+            shown = words_of(page, "#case")
+            assert "case 7 closed by manager" in shown
+            assert r"\u202e" in shown
+            assert is_plain(shown)
+            assert page.run("document.querySelectorAll('#case img').length") == 0
+            assert "owned" not in page.run("document.title")
+            assert page.problems == []

@@ -138,6 +138,7 @@ def size(centre: Centre, template: Sequence[JournalRow], quick: bool) -> list[Ro
     with centre.database() as database, centre.servers(database, SERVERS) as ports:
         requests, rows = _batches(add_lanes(database, 50), template, payments // 50, 1)
         with psycopg.connect(database, autocommit=True) as db:
+            db.execute("VACUUM FULL")
             used_ms = -_cpu_ms(centre)
             (before,) = db.execute("SELECT pg_database_size(current_database())").fetchall()[0]
             send(requests, ports)

@@ -74,7 +74,8 @@ def fill(database: str, template: Sequence[JournalRow], records: int, lanes: int
             "'order ' || p, 'till ' || p, 'bank ' || p, 'paymaster', 25300, 25300, 1, "
             "CASE WHEN p %% %(case)s = 0 THEN 'paid_late' ELSE 'paid' END, "
             "CASE WHEN p %% %(case)s = 0 THEN 'unknown' ELSE 'paid' END, 'none', true, "
-            "(%(first)s + p * %(step)s)::bigint, (p / %(lanes)s + 1) * %(each)s, %(first)s + (p * %(step)s)::bigint + 9 "
+            "(%(first)s + p * %(step)s)::bigint, (p / %(lanes)s + 1) * %(each)s, "
+            "(%(first)s + p * %(step)s)::bigint + 9 "
             "FROM generate_series(0::bigint, %(payments)s - 1) p",
             values,
         )

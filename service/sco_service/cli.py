@@ -69,7 +69,10 @@ def _run(service: Service, new: NewSettings) -> bool:
             new.confirm()
             got = signal.sigwaitinfo((*_END, _RESTART))
         new.postpone()
-        notifier.stopping()
+        if got.si_signo == _RESTART:
+            notifier.status("starting again with new settings")  # after STOPPING=1 systemd would end the new process
+        else:
+            notifier.stopping()
     return got.si_signo == _RESTART
 
 

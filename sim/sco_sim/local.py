@@ -46,6 +46,7 @@ def settings_text(document: Mapping[str, Mapping[str, object]]) -> str:
 @contextlib.contextmanager
 def web_server(app: Starlette, listener: socket.socket, name: str) -> Iterator[None]:
     """Serve `app` on a listening socket in a thread of that name, until the end of the block."""
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio leaves it out for such a socket
     config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), name=name, daemon=True)

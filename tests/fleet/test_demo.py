@@ -84,6 +84,13 @@ def test_without_postgresql_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     assert "apt-get install postgresql" in found.output
 
 
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_text("of a real lane")
+    found = CliRunner().invoke(command, ["--folder", str(tmp_path)])
+    assert found.exit_code == 2
+    assert "is not empty" in found.output
+
+
 def test_each_trouble_comes_once_among_fifty_lanes() -> None:
     troubles = [of_lane(number, 50) for number in range(1, 51)]
     assert {one: troubles.count(one) for one in TROUBLES} == dict.fromkeys(TROUBLES, 1)

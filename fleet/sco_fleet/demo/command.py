@@ -41,7 +41,11 @@ _SMALL = ("-c shared_buffers=32MB", "-c max_connections=60", "-c wal_level=minim
 @click.option("--lanes", default=50, show_default=True, type=click.IntRange(1, 500), help="How many.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of the page; a free one if left out.")
 @click.option("--for", "for_s", type=click.FloatRange(1), metavar="SECONDS", help="End after so long.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Keep everything there; else it is removed at the end.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Keep everything there, in a new folder; else it is removed at the end.",
+)
 def demo(lanes: int, port: int, for_s: float | None, folder: Path | None) -> None:
     """Run a whole fleet on this machine: simulated lanes with customers and troubles, and the office's page.
 
@@ -49,9 +53,10 @@ def demo(lanes: int, port: int, for_s: float | None, folder: Path | None) -> Non
     """
     with contextlib.ExitStack() as opened:
         if folder is None:
-            folder = Path(
-                opened.enter_context(tempfile.TemporaryDirectory(prefix="sco-fleet-", ignore_cleanup_errors=True))
-            )
+            place = tempfile.TemporaryDirectory(prefix="sco-fleet-", ignore_cleanup_errors=True)
+            folder = Path(opened.enter_context(place))
+        elif folder.exists() and any(folder.iterdir()):
+            raise click.UsageError(f"{folder} is not empty: name a new folder")
         try:
             click.echo(f"PostgreSQL in {folder} ...")
             database = opened.enter_context(_database(folder / "postgres"))
@@ -79,8 +84,7 @@ def _database(folder: Path) -> Iterator[str]:
     server = embedded.Server(folder, options=_SMALL)
     try:
         with psycopg.connect(server.url(), autocommit=True) as db:
-            if not db.execute("SELECT 1 FROM pg_database WHERE datname = 'fleet'").fetchall():
-                db.execute("CREATE DATABASE fleet")
+            db.execute("CREATE DATABASE fleet")
         migrate(server.url("fleet"))
         yield server.url("fleet")
     finally:
@@ -162,10 +166,7 @@ def _register(database: str, count: int, folder: Path) -> list[dict[str, object]
     with psycopg.connect(database) as db:
         for number in range(1, count + 1):
             lane_id, shop = f"KSO-{number:03}", _SHOPS[number % len(_SHOPS)]
-            try:
-                token = fleet_lanes.add(db, lane_id, shop)
-            except fleet_lanes.LaneError:  # of a demo before, in the same folder
-                token = fleet_lanes.renew_token(db, lane_id, at_once=True)
+            token = fleet_lanes.add(db, lane_id, shop)
             lanes.append(
                 {
                     "number": number,
@@ -182,10 +183,7 @@ def _add_user(database: str) -> str:
     """An administrator of the office's page, with a new password; returns it."""
     password = secrets.token_urlsafe(9)
     with psycopg.connect(database, autocommit=True) as db:
-        try:
-            access.add_user(db, _USER, "administrator", password, full_name=_USER, by="demo")
-        except access.UserError:  # of a demo before, in the same folder
-            access.set_password(db, _USER, password, by="demo")
+        access.add_user(db, _USER, "administrator", password, full_name=_USER, by="demo")
     return password
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sco_payment.fleet.bundle import BundleRefused, read
+from sco_payment.fleet.client import FleetRefused
 from sco_payment.fleet.settings_store import Store
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,8 @@ class SettingsFromFleet:
                 found = client.call("GET", "/settings")
                 self._take(client, json.dumps(found, ensure_ascii=False, sort_keys=True))
             self._send_report(client)
+        except FleetRefused as error:  # withdrawn meanwhile
+            log.warning("settings from the fleet: %s", error)
         except OSError as error:
             log.error("settings from the fleet: %s: %s", self._store.folder, error.strerror)
         self.is_waiting = self._store.waiting() is not None
@@ -117,7 +120,10 @@ class SettingsFromFleet:
     def _send_report(self, client: Calls) -> None:
         report = self._store.report()
         if report is not None:
-            client.call("POST", _REPORT, report)
+            try:
+                client.call("POST", _REPORT, report)
+            except FleetRefused as error:
+                log.error("the fleet does not take the report %s: %s", report, error)
             self._store.reported(report)
 
 

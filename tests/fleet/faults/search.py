@@ -18,6 +18,7 @@ import psycopg
 
 from sco_payment.fleet.agent import Agent
 from sco_payment.journal import acknowledged, resolutions
+from sco_payment.journal.resolutions import NEWS
 from sco_payment.settings import FleetSettings, JournalSettings, LaneSettings, Settings
 from tests.fleet.faults.judge import JUDGE, Head, as_on_the_lane, is_stored, stored_chains
 from tests.fleet.faults.kit import CASE, Centre, add_lane, late_money, opened, payment
@@ -346,9 +347,7 @@ class World:
                 found.append(f"{lane.lane_id}: {resolution} was applied {times} times")
             elif times != (status == "applied") or status == "waiting":
                 found.append(f"{lane.lane_id}: {resolution} is {status}, and the journal has it {times} times")
-            elif (
-                times and (later := self._money_before(lane, number, resolution)) != phase and later in resolutions.NEWS
-            ):
+            elif times and (later := self._money_before(lane, number, resolution)) != phase and later in NEWS:
                 found.append(f"{lane.lane_id}: {resolution} was made when the payment was {phase}, applied at {later}")
         return found
 

@@ -129,8 +129,8 @@ LIES = {
 def test_a_lying_centre_gives_no_receipt_and_stops_no_lane(line: Line, lie: str) -> None:
     """The lane keeps no receipt for a row that is not its own: a false one would stop its next start."""
     path = line.journal.path
-    with LyingCentre(lambda target, body: LIES[lie](line, target)) as liar:
-        line.wire.point_at(liar.url)
+    with LyingCentre(lambda target: LIES[lie](line, target)) as liar:
+        line.wire.point_at(liar.base_url)
         for _ in range(3):
             with contextlib.suppress(FleetError, Refused):
                 line.shipper.ship_batch()

@@ -7,10 +7,10 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Callable
-from typing import Literal, get_args
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
 
-from sco_sim.testing.http_faults import Fault, HttpFaults, _read, _Request, _reset
+from sco_sim.testing.http_faults import Fault, HttpFaults, _Request, _reset, _response
 from tests.fleet.faults.judge import Head
 
 FleetFault = (
@@ -55,40 +55,39 @@ class FleetWire(HttpFaults):
         failed: Callable[[str], None] = lambda answer: None,
     ) -> None:
         self._acknowledged, self._failed = acknowledged, failed
-        self.plan: list[str | None] = []
-        """What happens to the next requests, one each; None for nothing."""
         super().__init__(server)
+
+    @property
+    def plan(self) -> list[Any]:
+        """What happens to the next requests, one each; None for nothing."""
+        return self._next
+
+    @plan.setter
+    def plan(self, faults: Sequence[str | None]) -> None:
+        self._next[:] = faults  # type: ignore[assignment]
 
     def point_at(self, server: str) -> None:
         """The server is elsewhere now."""
         host, _, port = server.removeprefix("http://").partition(":")
         self._server = host, int(port)
 
-    def _serve(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError):
-            client.settimeout(30.0)
-            request = _read(client)
-            if request is None:
-                return
-            with self._mutex:
-                self.requests += 1
-                fault = self.plan.pop(0) if self.plan else None
-                if fault in ("held", "again later"):
+    def _answer(self, client: socket.socket, request: _Request, fault: Any) -> None:
+        match fault:
+            case "twice":
+                other = threading.Thread(target=self._quietly, args=(request,))
+                other.start()
+                answer = self._ask(request)
+                other.join()
+                client.sendall(answer)
+            case "half":
+                self._ask_half(request)
+                _reset(client)
+            case "again later":
+                with self._mutex:
                     self._held.append(request)
-            match fault:
-                case "twice":
-                    other = threading.Thread(target=self._quietly, args=(request,))
-                    other.start()
-                    answer = self._ask(request)
-                    other.join()
-                    client.sendall(answer)
-                case "half":
-                    self._ask_half(request)
-                    _reset(client)
-                case "again later":
-                    client.sendall(self._ask(request))
-                case _:
-                    self._answer(client, request, fault)  # type: ignore[arg-type]
+                client.sendall(self._ask(request))
+            case _:
+                super()._answer(client, request, fault)
 
     def release(self) -> None:
         """The server gets what was held now; nobody waits for the answers."""
@@ -114,40 +113,12 @@ class FleetWire(HttpFaults):
         return answer
 
 
-class LyingCentre:
+class LyingCentre(HttpFaults):
     """A server that answers every request at once with something that is no truth. `say` makes the answer's JSON."""
 
-    def __init__(self, say: Callable[[str, object], object]) -> None:
+    def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.requests = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__("http://127.0.0.1:1")  # where nobody is
 
-    def __enter__(self) -> LyingCentre:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError, ValueError):
-            request = _read(client)
-            if request is None:
-                return
-            self.requests += 1
-            body = json.dumps(self._say(request.target, request.body)).encode()
-            client.sendall(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
-                b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-            )
+    def _ask(self, request: _Request) -> bytes:
+        return _response("200 OK", json.dumps(self._say(request.target)).encode())

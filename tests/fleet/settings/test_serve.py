@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -47,11 +48,23 @@ class Serving:
             file.write("heartbeat_s = 1\nship_interval_s = 0.1\n")
         self.store = Store(folder / "journal.db.settings")
         self.process: subprocess.Popen[str] | None = None
+        self.manager_path = folder / "manager"
+        self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._manager.setblocking(False)
+        self._manager.bind(str(self.manager_path))
+
+    def notified(self) -> list[str]:
+        """What systemd was sent so far, without texts for people."""
+        found = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found.append(self._manager.recv(4096).decode().split("\n")[0].partition("=")[0])
+        return [name for name in found if name != "STATUS"]
 
     def start(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", _SERVE.format(trial_s=self._trial_s), "serve", "--settings", self.file],
-            env={**os.environ, "SCO_PAYMASTER_TOKEN": self._bank.token},
+            env={**os.environ, "SCO_PAYMASTER_TOKEN": self._bank.token, "NOTIFY_SOCKET": str(self.manager_path)},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -198,4 +211,7 @@ def test_settings_of_the_office_come_between_two_customers(serving: Make, fleet:
             return status.rollout(db).state == "done"
 
         until(is_done)
+    assert lane.notified() == ["READY", "READY"]
+    lane.end(signal.SIGTERM)
+    assert lane.notified() == ["STOPPING"]
     assert files(lane.store.folder) == {"settings.json": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,8 @@ class Lane:
     def beat(self) -> Any:
         """One heartbeat; returns what the server offers."""
         digest, version = self.taker.in_use()
-        report = {"epoch": "e", "seq": 0, "now_ms": 0, "settings_hash": digest, "settings_version": version}
+        now_ms = time.time_ns() // 1_000_000
+        report = {"epoch": "e", "seq": 0, "now_ms": now_ms, "settings_hash": digest, "settings_version": version}
         offer = self.client.heartbeat(report)["settings"]
         self.taker.offered(self.client, offer)
         return offer
@@ -298,6 +300,15 @@ def test_a_full_disk_is_a_refusal_that_still_arrives(
     lane.beat()
     assert state(fleet)[0] == "stopped"
     assert "No space left on device" in state(fleet)[1][0][1]
+
+
+@pg
+def test_what_the_server_refuses_is_not_asked_for_ever(fleet: Fleet, tmp_path: Path) -> None:
+    lane = Lane(fleet, tmp_path)
+    lane.taker.offered(lane.client, {"version": 9, "hash": "withdrawn meanwhile"})
+    lane.store.keep_report({"version": -1, "hash": "", "status": "applied", "reason": ""})
+    lane.beat()
+    assert lane.store.report() is None
 
 
 @pg

@@ -18,6 +18,12 @@ from sco_fleet.office.words import word
 from sco_payment.cli.exit_status import ExitStatus
 
 
+class _NotNow(click.ClickException):
+    """The database cannot be used now."""
+
+    exit_code = ExitStatus.UNREACHABLE
+
+
 @click.command()
 @database_option
 @office_option
@@ -63,9 +69,7 @@ def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_j
         with errors():
             found = reconciliation.reconcile(url, chosen, source, command_line_user())
     except (click.ClickException, reconciliation.AlreadyRunning) as error:
-        problem = click.ClickException(str(error))
-        problem.exit_code = ExitStatus.UNREACHABLE
-        raise problem from None
+        raise _NotNow(str(error)) from None
     if as_json:
         click.echo(
             json.dumps(

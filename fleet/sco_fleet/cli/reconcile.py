@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -13,22 +12,28 @@ import click
 from sco_drivers.plain import one_line
 from sco_fleet import reconcile as reconciliation
 from sco_fleet.cli.database import database_option, errors
-from sco_fleet.cli.office import office_option
+from sco_fleet.cli.office import command_line_user, office_option
 from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.office.words import word
 from sco_payment.cli.exit_status import ExitStatus
 
 
+class _NotNow(click.ClickException):
+    """The database cannot be used now."""
+
+    exit_code = ExitStatus.UNREACHABLE
+
+
 @click.command()
 @database_option
 @office_option
-@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]))
+@click.argument("day")
 @click.option(
     "--file", type=click.Path(exists=True, dir_okay=False), help="A registry file instead of PayMaster's list."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def reconcile(url: str, office: OfficeSettings, day: datetime, file: str | None, as_json: bool) -> None:
-    """Compare the acquirer's payments of DAY (e.g. 2026-11-29) with the lanes' journals.
+def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_json: bool) -> None:
+    """Compare the acquirer's payments of DAY, e.g. 2026-11-29 or yesterday, with the lanes' journals.
 
     The office's page shows every difference.
 
@@ -38,8 +43,12 @@ def reconcile(url: str, office: OfficeSettings, day: datetime, file: str | None,
       1  there are differences
       2  wrong usage, settings or file
       4  the acquirer's list is not whole: what is missing is not known
+      8  the database cannot be used, or the day is being reconciled just now
     """
-    chosen = reconciliation.Day(date(day.year, day.month, day.day), office.zone)
+    try:
+        chosen = reconciliation.Day(_day(day, office), office.zone)
+    except ValueError:
+        raise click.BadParameter(f"{day!r} is no day; write e.g. 2026-11-29, or yesterday") from None
     if chosen.start > datetime.now(office.zone):
         raise click.BadParameter("this day has not come yet")
     source: reconciliation.Source
@@ -56,11 +65,11 @@ def reconcile(url: str, office: OfficeSettings, day: datetime, file: str | None,
         raise click.UsageError("\n  - ".join([f"{file} cannot be used:", *error.problems])) from None
     except (OSError, ValueError) as error:
         raise click.UsageError(str(error)) from None
-    with errors():
-        try:
-            found = reconciliation.reconcile(url, chosen, source, f"command line: {getpass.getuser()}")
-        except reconciliation.AlreadyRunning as error:
-            raise click.ClickException(str(error)) from None
+    try:
+        with errors():
+            found = reconciliation.reconcile(url, chosen, source, command_line_user())
+    except (click.ClickException, reconciliation.AlreadyRunning) as error:
+        raise _NotNow(str(error)) from None
     if as_json:
         click.echo(
             json.dumps(
@@ -78,3 +87,10 @@ def reconcile(url: str, office: OfficeSettings, day: datetime, file: str | None,
         elif not found.kinds:
             click.echo("no difference")
     sys.exit(ExitStatus.UNKNOWN if not found.whole else ExitStatus.PROBLEM if found.kinds else ExitStatus.OK)
+
+
+def _day(written: str, office: OfficeSettings) -> date:
+    """Raises ValueError: it is none."""
+    if written == "yesterday":
+        return datetime.now(office.zone).date() - timedelta(days=1)
+    return date.fromisoformat(written)

@@ -178,6 +178,8 @@ def test_the_units_are_written(tmp_path: Path) -> None:
     assert found.exit_code == 0, found.output
     assert {path.name for path in tmp_path.iterdir()} == {
         "sco-fleet@.service",
+        "sco-fleet-reconcile.service",
+        "sco-fleet-reconcile.timer",
         "sco-fleet-retention.service",
         "sco-fleet-retention.timer",
     }

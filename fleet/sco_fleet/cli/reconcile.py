@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -22,13 +22,13 @@ from sco_payment.cli.exit_status import ExitStatus
 @click.command()
 @database_option
 @office_option
-@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]))
+@click.argument("day")
 @click.option(
     "--file", type=click.Path(exists=True, dir_okay=False), help="A registry file instead of PayMaster's list."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def reconcile(url: str, office: OfficeSettings, day: datetime, file: str | None, as_json: bool) -> None:
-    """Compare the acquirer's payments of DAY (e.g. 2026-11-29) with the lanes' journals.
+def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_json: bool) -> None:
+    """Compare the acquirer's payments of DAY, e.g. 2026-11-29 or yesterday, with the lanes' journals.
 
     The office's page shows every difference.
 
@@ -39,7 +39,10 @@ def reconcile(url: str, office: OfficeSettings, day: datetime, file: str | None,
       2  wrong usage, settings or file
       4  the acquirer's list is not whole: what is missing is not known
     """
-    chosen = reconciliation.Day(date(day.year, day.month, day.day), office.zone)
+    try:
+        chosen = reconciliation.Day(_day(day, office), office.zone)
+    except ValueError:
+        raise click.BadParameter(f"{day!r} is no day; write e.g. 2026-11-29, or yesterday") from None
     if chosen.start > datetime.now(office.zone):
         raise click.BadParameter("this day has not come yet")
     source: reconciliation.Source
@@ -78,3 +81,10 @@ def reconcile(url: str, office: OfficeSettings, day: datetime, file: str | None,
         elif not found.kinds:
             click.echo("no difference")
     sys.exit(ExitStatus.UNKNOWN if not found.whole else ExitStatus.PROBLEM if found.kinds else ExitStatus.OK)
+
+
+def _day(written: str, office: OfficeSettings) -> date:
+    """Raises ValueError: it is none."""
+    if written == "yesterday":
+        return datetime.now(office.zone).date() - timedelta(days=1)
+    return date.fromisoformat(written)

@@ -43,11 +43,10 @@ def show(page: Page, db: Connection) -> Response:
 
 
 def _show(page: Page, db: Connection, status: int = 200, **values: Any) -> Response:
-    access = page.office.settings.paymaster
     content = RECONCILIATIONS.content(page, db) | {"mistakes": ()} | values
-    can_ask = bool(access.merchant_id and access.token_file)
+    settings = page.office.settings
     return page.html(
-        "reconciliation.html", status=status, can_ask=can_ask, zone=page.office.settings.time_zone, **content
+        "reconciliation.html", status=status, can_ask=settings.paymaster.is_set, zone=settings.time_zone, **content
     )
 
 

@@ -228,8 +228,8 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "file": ("Файл", "File"),
     "no_access": (
-        "Банк спросить нельзя: не заданы paymaster.merchant_id и paymaster.token_file.",
-        "The bank cannot be asked: paymaster.merchant_id and paymaster.token_file are not set.",
+        "Банк спросить нельзя: не заданы paymaster.merchant_id и токен.",
+        "The bank cannot be asked: paymaster.merchant_id and the token are not set.",
     ),
     "run_title": ("Сверка за {day}", "Reconciliation of {day}"),
     "run_running": ("Сверка идёт. Страница обновится сама.", "It is being reconciled. The page reloads by itself."),

@@ -11,7 +11,7 @@ from typing import TypeVar
 from sco_fleet.reconcile.access import PayMasterAccess
 from sco_fleet.reconcile.days import Day
 from sco_fleet.reconcile.rows import BankRow, NoAnswerAbout, NotKnown
-from sco_payment.paymaster.adapter import NAME, STATES, meaning_of
+from sco_payment.paymaster.adapter import NAME, STATES, TOKEN_VARIABLE, meaning_of
 from sco_payment.paymaster.client import PayMaster
 from sco_payment.paymaster.errors import (
     ListTooLong,
@@ -22,7 +22,6 @@ from sco_payment.paymaster.errors import (
     PaymentNotFound,
     TooManyRequests,
 )
-from sco_payment.paymaster.token import Token
 from sco_payment.paymaster.wire import Payment, printable
 
 A = TypeVar("A")
@@ -153,11 +152,13 @@ def open_list(access: PayMasterAccess) -> PayMasterList:
     Raises:
         ValueError: merchant or token are not set, or address, token or CA file cannot be used.
     """
-    if not access.merchant_id or not access.token_file:
-        raise ValueError("paymaster.merchant_id and paymaster.token_file must be set to ask PayMaster")
+    if not access.is_set:
+        raise ValueError(
+            f"paymaster.merchant_id, and paymaster.token_file or {TOKEN_VARIABLE}, must be set to ask PayMaster"
+        )
     client = PayMaster(
         access.base_url,
-        Token.from_file(access.token_file),
+        access.token(),
         access.merchant_id,
         read_timeout_s=30.0,
         ca_file=access.ca_file or None,

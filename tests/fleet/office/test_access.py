@@ -9,8 +9,11 @@ from collections import Counter
 import psycopg
 import pytest
 
+from sco_fleet import pool
+from sco_fleet.app import create_app
 from sco_fleet.office import access, passwords
 from sco_fleet.office.app import ROUTES
+from tests.fleet.kit import listening
 from tests.fleet.office.kit import Office, Visitor
 
 pytestmark = pytest.mark.program("pg_createcluster")
@@ -229,3 +232,21 @@ def test_a_user_who_cannot_be_is_refused(office: Office, name: str, role: str, p
     with psycopg.connect(office.database, autocommit=True) as db, pytest.raises(access.UserError):
         access.add_user(db, name, role, password, full_name="", by="test")
     assert len(office.rows("SELECT 1 FROM office_users")) == 3
+
+
+def test_behind_a_proxy_that_speaks_tls_the_cookie_goes_over_tls_only(office: Office) -> None:
+    login = {"name": "viewer", "password": "password of viewer"}
+    headers = {"X-Forwarded-Proto": "https"}
+    answer = Visitor(office.server).send("login", login, csrf=None, headers=headers)
+    assert "Secure" in answer.headers["Set-Cookie"]
+    assert "max-age" in answer.headers["Strict-Transport-Security"]
+
+
+def test_without_its_database_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "WAIT_S", 0.2)
+    nowhere = pool.open_pool("postgresql://nobody@127.0.0.1:1/none")
+    with listening(create_app(nowhere)) as url:
+        answer = Visitor(url).get("login", headers={"Accept-Language": "en"})
+    assert answer.status == 503
+    assert answer.headers["Retry-After"] == "10"
+    assert "The database cannot be reached" in answer.text

@@ -345,6 +345,15 @@ def test_the_command_tells_scripts_what_it_found(books: Books) -> None:
     assert "the acquirer's list is not whole" in output
 
 
+def test_the_token_may_be_in_the_environment(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = f'[paymaster]\nbase_url = "{books.paymaster.base_url}"\nmerchant_id = "x"\n'
+    code, output = run(books, "yesterday", settings=settings)
+    assert code == 2
+    assert "SCO_PAYMASTER_TOKEN" in output
+    monkeypatch.setenv("SCO_PAYMASTER_TOKEN", books.paymaster.token)
+    assert run(books, "yesterday", settings=settings) == (0, "no difference\n")
+
+
 def test_the_command_names_every_mistake_of_its_settings(books: Books) -> None:
     code, output = run(
         books, "2025-11-28", settings='[office]\ntime_zone = "Mars"\nidle_s = "x"\nfoo = 1\n[paymaster]\nstates = 5\n'
@@ -353,4 +362,5 @@ def test_the_command_names_every_mistake_of_its_settings(books: Books) -> None:
     for said in ("office.time_zone: unknown zone 'Mars'", "office.idle_s", "office.foo", "paymaster.states"):
         assert said in output
     assert run(books, "2199-01-01")[0] == 2
+    assert "'tomorrow' is no day" in run(books, "tomorrow")[1]
     assert run(books, "2025-11-28", settings="[paymaster]\n")[0] == 2

@@ -191,7 +191,8 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     (tmp_path / "sco-fleet@.service").rename(tmp_path / "sco-fleet@8730.service")
     for unit in tmp_path.iterdir():
         unit.write_text(unit.read_text().replace("/opt/sco/bin/sco-fleet", "/bin/true"))
-    units = [str(tmp_path / name) for name in ("sco-fleet@8730.service", "sco-fleet-retention.timer")]
+    names = ("sco-fleet@8730.service", "sco-fleet-retention.timer", "sco-fleet-reconcile.timer")
+    units = [str(tmp_path / name) for name in names]
     verified = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     complaints = [line for line in verified.stderr.splitlines() if "sco-fleet" in line]
     assert (verified.returncode, complaints) == (0, []), verified.stderr

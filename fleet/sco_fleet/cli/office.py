@@ -1,6 +1,8 @@
-"""The office's settings on the command line."""
+"""What the commands about the office share: its settings, and who uses them."""
 
 from __future__ import annotations
+
+import getpass
 
 import click
 
@@ -21,3 +23,11 @@ office_option = click.option(
     callback=_load,
     help="TOML file with the tables [office] and [paymaster]. Also from FLEET_OFFICE.",
 )
+
+
+def command_line_user() -> str:
+    """Who uses a command, for the audit."""
+    try:
+        return f"command line: {getpass.getuser()}"
+    except (KeyError, OSError):  # a user of a service without a name
+        return "command line"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from datetime import date, datetime, timedelta
@@ -13,10 +12,16 @@ import click
 from sco_drivers.plain import one_line
 from sco_fleet import reconcile as reconciliation
 from sco_fleet.cli.database import database_option, errors
-from sco_fleet.cli.office import office_option
+from sco_fleet.cli.office import command_line_user, office_option
 from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.office.words import word
 from sco_payment.cli.exit_status import ExitStatus
+
+
+class _NotNow(click.ClickException):
+    """The database cannot be used now."""
+
+    exit_code = ExitStatus.UNREACHABLE
 
 
 @click.command()
@@ -38,6 +43,7 @@ def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_j
       1  there are differences
       2  wrong usage, settings or file
       4  the acquirer's list is not whole: what is missing is not known
+      8  the database cannot be used, or the day is being reconciled just now
     """
     try:
         chosen = reconciliation.Day(_day(day, office), office.zone)
@@ -59,11 +65,11 @@ def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_j
         raise click.UsageError("\n  - ".join([f"{file} cannot be used:", *error.problems])) from None
     except (OSError, ValueError) as error:
         raise click.UsageError(str(error)) from None
-    with errors():
-        try:
-            found = reconciliation.reconcile(url, chosen, source, f"command line: {getpass.getuser()}")
-        except reconciliation.AlreadyRunning as error:
-            raise click.ClickException(str(error)) from None
+    try:
+        with errors():
+            found = reconciliation.reconcile(url, chosen, source, command_line_user())
+    except (click.ClickException, reconciliation.AlreadyRunning) as error:
+        raise _NotNow(str(error)) from None
     if as_json:
         click.echo(
             json.dumps(

@@ -30,9 +30,7 @@ def roll_out() -> None:
 
 @roll_out.command()
 @database_option
-@click.option(
-    "--key", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File of `settings keygen`."
-)
+@click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="File of `settings keygen`.")
 @click.option("--lane", "lanes", multiple=True, help="Only to these lanes; may be given several times.")
 @click.option("--shop", "shops", multiple=True, help="Only to these shops.")
 @click.option("--profile", "profiles", multiple=True, help="Only to lanes of these profiles.")
@@ -47,7 +45,7 @@ def roll_out() -> None:
 @signed_by
 def start(
     url: str,
-    key: Path,
+    key: Path | None,
     lanes: tuple[str, ...],
     shops: tuple[str, ...],
     profiles: tuple[str, ...],
@@ -61,10 +59,12 @@ def start(
     comment: str,
 ) -> None:  # fmt: skip
     """Check and sign the settings of all lanes that would get others, and begin to roll them out."""
+    if key is None and not dry_run:
+        raise click.UsageError("--key: which file of `sco-fleet settings keygen` signs them?")
     with opened(url) as db:
-        signing = load_key(key)
+        signing = None if key is None or dry_run else load_key(key)
         planned = plans.plan(db, lanes=lanes, shops=shops, profiles=profiles, first_lane=first_lane, version=version)
-        if not dry_run:
+        if signing is not None:
             plans.start(
                 db, planned, signing, by=by, comment=comment, stop_after=stop_after, wait_s=wait_s, soak_s=soak_s
             )
@@ -73,11 +73,12 @@ def start(
 
 def _print_plan(planned: Plan) -> None:
     counts = Counter(change.stage for change in planned.changes)
-    click.echo(f"roll-out {planned.version}: {len(planned.changes)} lanes, {planned.unchanged} have these settings")
+    click.echo(f"roll-out {planned.version}: lanes that get other settings: {len(planned.changes)} ", nl=False)
+    click.echo(f"(that have these: {planned.unchanged})")
     for stage, name in STAGES.items():
         named = [change.place for change in planned.changes if change.stage == stage][:1]
         where = f" ({named[0].lane_id}, shop {named[0].shop})" if named and stage == 1 else ""
-        click.echo(f"  stage {stage}, {name}: {counts[stage]} lanes{where}")
+        click.echo(f"  stage {stage}, {name}: {counts[stage]}{where}")
 
 
 @roll_out.command("list")
@@ -160,4 +161,4 @@ def abort(url: str, version: int, by: str, reason: str) -> None:
 def retry(url: str, version: int, lanes: tuple[str, ...], by: str) -> None:
     """Offer it once more to lanes that refused it: to all, or to those named."""
     with opened(url) as db:
-        click.echo(f"offered to {rollouts.retry(db, version, lanes, by)} lanes once more")
+        click.echo(f"lanes that are offered it once more: {rollouts.retry(db, version, lanes, by)}")

@@ -179,4 +179,4 @@ def check(url: str, lane_ids: tuple[str, ...]) -> None:
     """Check the settings of these lanes, or of all, without what only their machines know."""
     with opened(url) as db:
         count = plans.check_all(db, lane_ids)
-    click.echo(f"the settings of {count} lanes are valid")
+    click.echo(f"lanes with valid settings: {count}")

@@ -11,7 +11,7 @@ import click
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, exists=True, path_type=Path))
 def units(folder: Path) -> None:
-    """Write the systemd units of server, retention and reconciliation to FOLDER, e.g. /etc/systemd/system."""
+    """Write the systemd units of the server and its nightly work to FOLDER, e.g. /etc/systemd/system."""
     for unit in sorted(files("sco_fleet").joinpath("units").iterdir(), key=lambda one: one.name):
         place = folder / unit.name
         try:

@@ -4,7 +4,6 @@ argument could be seen by every process of the machine."""
 from __future__ import annotations
 
 import contextlib
-import getpass
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from psycopg import Connection
 
 from sco_drivers.plain import one_line
 from sco_fleet.cli.database import connected, database_option
+from sco_fleet.cli.office import command_line_user
 from sco_fleet.office import access
 from sco_fleet.query import rows
 
@@ -38,14 +38,6 @@ def _password() -> str:
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
-def _by() -> str:
-    """Who uses the command, for the audit."""
-    try:
-        return f"command line: {getpass.getuser()}"
-    except (KeyError, OSError):
-        return "command line"
-
-
 @user.command()
 @database_option
 @click.argument("name")
@@ -54,7 +46,7 @@ def _by() -> str:
 def add(url: str, name: str, role: str, full_name: str) -> None:
     """Add a user. The password is asked for, or read from standard input."""
     with _users(url) as db:
-        access.add_user(db, name, role, _password(), full_name=full_name, by=_by())
+        access.add_user(db, name, role, _password(), full_name=full_name, by=command_line_user())
 
 
 @user.command()
@@ -63,7 +55,7 @@ def add(url: str, name: str, role: str, full_name: str) -> None:
 def password(url: str, name: str) -> None:
     """Give a user another password, and end all sessions."""
     with _users(url) as db:
-        access.set_password(db, name, _password(), by=_by())
+        access.set_password(db, name, _password(), by=command_line_user())
 
 
 @user.command()
@@ -72,7 +64,7 @@ def password(url: str, name: str) -> None:
 def disable(url: str, name: str) -> None:
     """Let a user log in no more; sessions end at once."""
     with _users(url) as db:
-        access.disable(db, name, by=_by())
+        access.disable(db, name, by=command_line_user())
 
 
 @user.command()
@@ -81,7 +73,7 @@ def disable(url: str, name: str) -> None:
 def enable(url: str, name: str) -> None:
     """Let a disabled user log in again."""
     with _users(url) as db:
-        access.disable(db, name, by=_by(), yes=False)
+        access.disable(db, name, by=command_line_user(), yes=False)
 
 
 @user.command("list")

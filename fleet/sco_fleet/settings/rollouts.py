@@ -121,7 +121,7 @@ def _counted(db: Connection[Any], version: int, stage: int) -> tuple[int, int, i
 
 
 def _silent(lanes: int) -> str:
-    return f"without an answer of {lanes} lanes" if lanes else ""
+    return f"lanes without an answer: {lanes}" if lanes else ""
 
 
 def _stop(db: Connection[Any], version: int, reason: str) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -23,6 +23,9 @@ from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import DeviceSettings, Settings
 from sco_payment.settings_reader import SettingsError, fleet_folder, load_settings, read_table
 from sco_payment.settings_reader import reference as reference_rows
+
+if TYPE_CHECKING:
+    from sco_payment.fleet.bundle import Bundle
 
 _BASE_URL = re.compile('base_url = ".*"')
 _DYNAMIC_PLATE = ('plate = "dynamic"', 'nfc = "pn532:')
@@ -53,6 +56,10 @@ def check(settings_file: str, devices: bool, bundle: BinaryIO | None) -> None:
     places += ["on the customer display"] if loaded.devices.display else []
     words = ("printed on the receipt tape", " and ".join(places), f"{display.plate} plate or tag")[display.mode]
     click.echo(f"{settings_file} is valid: lane {loaded.lane.pos_id}, display mode {display.mode} ({words})")
+    in_force = _in_force(settings_file)
+    if bundle is None and in_force is not None:
+        made_of = ", ".join(f"{layer} {version}" for layer, version in in_force.layers.items())
+        click.echo(f"with version {in_force.version} of the fleet's settings: {made_of}")
     warning = location.warning(Path(loaded.journal.path))
     if warning is not None:
         click.echo(f"note: journal.path: {warning}", err=True)
@@ -60,7 +67,7 @@ def check(settings_file: str, devices: bool, bundle: BinaryIO | None) -> None:
 
 def _verified(settings_file: str, text: bytes) -> Mapping[str, Any]:
     """What a bundle sets, or exit with the reason why this lane may not take it."""
-    store, bundles = (importlib.import_module(f"sco_payment.fleet.{name}") for name in ("settings_store", "bundle"))
+    bundles = importlib.import_module("sco_payment.fleet.bundle")
     try:
         try:
             own = load_settings(settings_file, token=False, from_fleet={})
@@ -68,8 +75,7 @@ def _verified(settings_file: str, text: bytes) -> Mapping[str, Any]:
             if error.settings is None:
                 raise
             own = error.settings
-        folder = fleet_folder(settings_file, read_table(settings_file), os.environ)
-        before = store.Store(folder).in_force() if folder is not None else None
+        before = _in_force(settings_file)
         found = bundles.verified(
             text.decode("utf-8", "replace"),
             keys=own.fleet.settings_key,
@@ -80,6 +86,15 @@ def _verified(settings_file: str, text: bytes) -> Mapping[str, Any]:
         fail(str(error))
     settings: Mapping[str, Any] = found.settings
     return settings
+
+
+def _in_force(settings_file: str) -> Bundle | None:
+    """What the fleet has given to the lane; None for nothing. Raises ValueError."""
+    folder = fleet_folder(settings_file, read_table(settings_file), os.environ)
+    if folder is None:
+        return None
+    bundle: Bundle | None = importlib.import_module("sco_payment.fleet.settings_store").Store(folder).in_force()
+    return bundle
 
 
 def _machine_problems(settings: Settings) -> list[str]:

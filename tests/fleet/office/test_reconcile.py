@@ -345,6 +345,15 @@ def test_the_command_tells_scripts_what_it_found(books: Books) -> None:
     assert "the acquirer's list is not whole" in output
 
 
+def test_without_the_database_the_command_has_a_status_of_its_own(books: Books) -> None:
+    arguments = ["reconcile", "--database", "postgresql://nobody@127.0.0.1:1/none", "2025-11-28"]
+    file = books.token_file.with_name("registry.csv")
+    file.write_text(REGISTRY)
+    done = CliRunner().invoke(main, [*arguments, "--file", str(file)])
+    assert done.exit_code == 8
+    assert "the database" in done.output
+
+
 def test_the_token_may_be_in_the_environment(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = f'[paymaster]\nbase_url = "{books.paymaster.base_url}"\nmerchant_id = "x"\n'
     code, output = run(books, "yesterday", settings=settings)

@@ -114,8 +114,8 @@ def test_layers_are_written_shown_and_compared(run: Run) -> None:
         'display.plate: not set -> "dynamic"',
     ]
     assert run("restore", "chain", 1, "--comment", "back").stdout == "chain version 3\n"
-    assert run("check").stdout == "the settings of 3 lanes are valid\n"
-    assert run("check", "KSO-1").stdout == "the settings of 1 lanes are valid\n"
+    assert run("check").stdout == "lanes with valid settings: 3\n"
+    assert run("check", "KSO-1").stdout == "lanes with valid settings: 1\n"
 
 
 @pg
@@ -149,10 +149,10 @@ def test_a_roll_out_from_the_beginning_to_the_end(run: Run, tmp_path: Path, data
     put(run, "chain", "[display]\nmode = 1\n")
     start = ("roll-out", "start", "--key", key, "--comment", "the first", "--first-lane", "KSO-1", "--soak", 0)
     assert run(*start, "--dry-run").stdout.splitlines() == [
-        "roll-out 1: 3 lanes, 0 have these settings",
-        "  stage 1, one lane: 1 lanes (KSO-1, shop Shop 7)",
-        "  stage 2, one shop: 1 lanes",
-        "  stage 3, all: 1 lanes",
+        "roll-out 1: lanes that get other settings: 3 (that have these: 0)",
+        "  stage 1, one lane: 1 (KSO-1, shop Shop 7)",
+        "  stage 2, one shop: 1",
+        "  stage 3, all: 1",
     ]
     assert "there was no roll-out yet" in run("roll-out", "status", status=1).output
     run(*start)
@@ -175,7 +175,7 @@ def test_a_roll_out_from_the_beginning_to_the_end(run: Run, tmp_path: Path, data
         assert "KSO-3" not in text  # it is not its turn
         assert "KSO-3\tShop 8\twaiting" in run("roll-out", "status", 1, "--all").stdout
         run("roll-out", "continue", 1, "--reason", "known")
-        assert run("roll-out", "retry", 1, "KSO-2").stdout == "offered to 1 lanes once more\n"
+        assert run("roll-out", "retry", 1, "KSO-2").stdout == "lanes that are offered it once more: 1\n"
         run("roll-out", "pause", 1)
         assert "not running" in run("roll-out", "pause", 1, status=1).output
         run("roll-out", "continue", 1)
@@ -201,6 +201,7 @@ def test_a_roll_out_is_aborted(run: Run, tmp_path: Path) -> None:
 @pg
 def test_without_a_key_nothing_is_begun(run: Run, tmp_path: Path) -> None:
     put(run, "chain", "[display]\nmode = 1\n")
+    assert "keygen" in run("roll-out", "start", "--comment", "x", status=2).output
     result = run("roll-out", "start", "--key", tmp_path / "none", "--comment", "x", status=1)
     assert "No such file" in result.output
     assert "there was no roll-out yet" in run("roll-out", "status", status=1).output

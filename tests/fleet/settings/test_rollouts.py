@@ -144,7 +144,7 @@ def test_a_lane_that_is_off_holds_nobody_up_and_is_listed(office: Office) -> Non
     office.passed(61)
     rollouts.look(office.db)
     assert office.state() == ("running", 3)
-    assert office.why() == "without an answer of 1 lanes"
+    assert office.why() == "lanes without an answer: 1"
     office.applies("lane-4", "lane-5")
     assert office.state() == ("done", 3)
     assert [lane.lane_id for lane in status.answers(office.db, version, "waiting")] == ["lane-3"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from sco_fleet.settings import layers, plans, rollouts, status
 from sco_fleet.settings.merge import Layer
@@ -352,6 +353,14 @@ def test_nobody_gets_settings_without_a_lanes_token(fleet: Fleet) -> None:
     assert fleet.request("POST", "/settings/report", "sco1.x.y", {}).status == 401
     answer = fleet.request("GET", "/settings", token)
     assert (answer.status, answer.body["error"]["code"]) == (404, "no_settings")
+
+
+def test_the_check_says_what_the_fleet_has_set(tmp_path: Path) -> None:
+    file = lane_file(tmp_path)
+    give(file, bundle(7))
+    result = CliRunner().invoke(sco_pay, ["settings", "check", file])
+    assert result.exit_code == 0
+    assert "with version 7 of the fleet's settings: chain 7\n" in result.stdout
 
 
 def test_the_check_says_what_is_wrong_with_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,9 +121,9 @@ def ingest(centre: Centre, folder: Path, template: Sequence[JournalRow], quick: 
     goal, met = f"at least {RATE_GOAL:,.0f}", rate >= RATE_GOAL
     return [
         Row("fleet", f"rows to COMMIT, {single}, {where}", "1/s", rate, by_pgbench, "pgbench, the same rows", copied,
-            "COPY, the same rows", goal, met),
+            "COPY of the same rows, one connection", goal, met),
         Row("fleet", f"rows to COMMIT, 16 payments a request, {where}", "1/s", many, None, "", copied_many,
-            "COPY, the same rows"),
+            "COPY of the same rows, one connection"),
         Row("fleet", f"requests, {single}", "1/s", requests, tpc_b, "pgbench's own transaction (TPC-B)"),
         *(
             Row("fleet", f"a request under that load, {label}", "ms", quantile(result.latencies_s, share))

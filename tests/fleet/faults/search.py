@@ -9,20 +9,19 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Literal
 
 import psycopg
 
-from sco_payment.fleet.agent import Agent
-from sco_payment.journal import acknowledged, resolutions
+from sco_payment.journal import resolutions
 from sco_payment.journal.resolutions import NEWS
-from sco_payment.settings import FleetSettings, JournalSettings, LaneSettings, Settings
-from tests.fleet.faults.judge import JUDGE, Head, as_on_the_lane, is_stored, stored_chains
-from tests.fleet.faults.kit import CASE, Centre, add_lane, late_money, opened, payment
-from tests.fleet.faults.wire import FAULTS, FleetWire
+from tests.fleet.faults.judge import JUDGE, as_on_the_lane, is_stored, stored_chains
+from tests.fleet.faults.kit import CASE, Centre, late_money, payment
+from tests.fleet.faults.lane import Books, SimulatedLane
+from tests.fleet.faults.wire import FAULTS
 
 _DEEDS = 30
 _HEALS = 60
@@ -51,80 +50,15 @@ class Broken(AssertionError):
     """An invariant does not hold."""
 
 
-class SimulatedLane:
-    """One lane's disk, its journal and its agent, on a wire of its own."""
-
-    def __init__(self, world: World, lane_id: str, folder: Path, fleet: FleetSettings | None = None) -> None:
-        self.world, self.lane_id, self.folder = world, lane_id, folder
-        self.wire = FleetWire(world.centre.url, self._acknowledged, world.problems.append)
-        fleet = add_lane(world.centre.database, folder, self.wire.base_url, lane_id) if fleet is None else fleet
-        self._fleet = replace(fleet, url=self.wire.base_url, token_file=str(folder / "fleet.token"), timeout_s=1.0)
-        self.copy_head: int | None = None
-        self.may_alarm = self.must_alarm = False
-        self.turn_on()
-
-    def turn_on(self) -> None:
-        """Open the journal; a new agent begins."""
-        self.journal = opened(self.folder / "journal.db", self.lane_id)
-        self.begin_agent()
-
-    def begin_agent(self) -> None:
-        """As after a kill: all that it knew is gone."""
-        settings = Settings(
-            lane=LaneSettings(pos_id=self.lane_id),
-            journal=JournalSettings(path=str(self.folder / "journal.db")),
-            fleet=self._fleet,
-        )
-        self.agent = Agent(settings, lambda: {"open_cases": len(self.journal.cases())})
-
-    def heal(self) -> None:
-        """From now on it has patience: nothing is lost any more."""
-        self._fleet = replace(self._fleet, timeout_s=30.0)
-        if self.agent._shipper is not None:
-            self.agent._shipper.close()
-        self.begin_agent()
-
-    def turn_off(self) -> None:
-        """Close the files."""
-        if self.agent._shipper is not None:
-            self.agent._shipper.close()
-        self.journal.close()
-
-    def close(self) -> None:
-        """All of it."""
-        self.turn_off()
-        self.wire.close()
-
-    def _acknowledged(self, head: Head) -> None:
-        problem = is_stored(self.world.centre.database, self.lane_id, head)
-        if problem is not None:
-            self.world.problems.append(problem)
-        self.world.receipts.append((self.lane_id, head))
-
-    def turn(self) -> str:
-        """The agent sends what there is, and reports; what came of it."""
-        self.agent._heartbeat_at = 0.0
-        self.agent.turn()
-        self._check_receipt()
-        return self.agent.last_error or self.agent.problem or "all"
-
-    def _check_receipt(self) -> None:
-        """What the lane takes as acknowledged, in memory and on its disk, is stored."""
-        shipper = self.agent._shipper
-        for head in (None if shipper is None else shipper.acknowledged, acknowledged.read(self.folder / "journal.db")):
-            if head is not None and (problem := is_stored(self.world.centre.database, self.lane_id, Head(*head))):
-                self.world.problems.append(f"the lane believes that {problem}")
-
-
 class World:
     """The centre, some lanes, and what may happen to them."""
 
     def __init__(self, database: str, folder: Path, result: Round, focus: Focus) -> None:
         self.random, self.result, self._folder = Random(result.seed), result, folder
-        self.problems: list[str] = []
-        self.receipts: list[tuple[str, Head]] = []
         self.centre = Centre(database)
-        self.lanes = [SimulatedLane(self, f"KSO-{n}", folder / f"lane-{n}") for n in (1, 2)]
+        self._books = Books(self.centre)
+        self.problems, self.receipts = self._books.problems, self._books.receipts
+        self.lanes = [SimulatedLane(self._books, f"KSO-{n}", folder / f"lane-{n}") for n in (1, 2)]
         self._payments = self._decisions = 0
         self._rate = self.random.choice((0.0, 0.2, 0.5))
         self._disk = {
@@ -274,7 +208,7 @@ class World:
         return f"{lane.lane_id}'s disk is restored"
 
     def _clone(self, lane: SimulatedLane) -> str:
-        other = SimulatedLane(self, lane.lane_id, self._folder / "copy", lane._fleet)
+        other = SimulatedLane(self._books, lane.lane_id, self._folder / "copy", lane._fleet)
         self.lanes.append(other)
         for one, payments in ((lane, 1), (other, 3)):
             for _ in range(payments):

@@ -78,8 +78,7 @@ def _whole(path: Path) -> bool:
 @click.option("--pace", type=click.Choice(["fast", "real"]), default="fast", show_default=True, help="How fast.")
 @with_exit_statuses("replay")
 def replay_command(traces: tuple[Path, ...], pace: str) -> None:
-    """Run the installed drivers on traces: each call is made again, and what is sent is compared.
-    """
+    """Run the installed drivers on traces: each call is made again, and what is sent is compared."""
     differ = open_ends = False
     for path in traces:
         try:

@@ -71,7 +71,8 @@ def write_lock() -> None:
     """Resolve the newest of what pyproject.toml allows, for Linux and every Python of ours."""
     uv(
         *("pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate"),
-        *("--no-header", "--upgrade", "--extra", "simulator", "pyproject.toml", "--output-file", str(LOCK)),
+        *("--no-header", "--upgrade", "--extra", "simulator", "--extra", "fleet-lane"),
+        *("pyproject.toml", "--output-file", str(LOCK)),
     )
 
 

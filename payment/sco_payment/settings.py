@@ -19,6 +19,8 @@ LOCAL = (
     "devices.*",
     "journal.*",
     "fleet.*",
+    "paymaster.base_url",
+    "paymaster.ca_file",
     "service.listen",
     "service.tls_certificate",
     "service.tls_key",
@@ -26,8 +28,8 @@ LOCAL = (
     "service.operators_file",
     "service.clients",
 )
-"""What only the lane's own file sets: which lane it is, what is plugged in, where its journal is, who may use it and
-whom it obeys. Settings from the fleet never name these."""
+"""What only the lane's own file sets: which lane it is, what is plugged in, where its journal is, who gets its
+token, who may use it and whom it obeys. Settings from the fleet never name these."""
 
 
 def _setting(

@@ -31,6 +31,9 @@ SMOKE = (
     "tests/drivers/nfc/test_usb.py",  # pyusb, libusb1
     "tests/drivers/display",  # pyserial
     "tests/service/test_resources.py",  # h11
+    "tests/fleet/test_ingest.py",  # psycopg, starlette; these two need PostgreSQL
+    "tests/fleet/office/test_pages.py",  # jinja2
+    "tests/fleet/settings/test_bundle.py",  # pynacl
 )
 COMMANDS = (
     ("sco-pay", "--help"),
@@ -92,7 +95,7 @@ def attempt(python: str, name: str) -> str:
         install = [*_uv(), "pip", "install", "--quiet", *target, "--resolution"]
         steps: list[tuple[str, Sequence[str]]] = [
             ("environment", [*_uv(), "venv", "--quiet", "--python", python, str(env)]),
-            ("install", [*install, RESOLUTIONS[name], f"{ROOT}[simulator]"]),
+            ("install", [*install, RESOLUTIONS[name], f"{ROOT}[simulator,fleet]"]),
         ]
         for what, command in steps:
             if not _run(command, environment, work):

@@ -1,1 +1,0 @@
-"""`sco-fleet settings roll-out`: begin, watch and lead a roll-out."""

@@ -165,7 +165,7 @@ def share(tree: Path, wheel: Path, work: Path, debian: list[dict[str, str]]) -> 
         shutil.copy(ROOT / name, folder)
     env = work / "manual"
     run(sys.executable, "-m", "uv", "--quiet", "venv", env)
-    run(sys.executable, "-m", "uv", "--quiet", "pip", "install", "--python", env / "bin/python", f"{wheel}[simulator,fleet-lane]")
+    run(sys.executable, "-m", "uv", "--quiet", "pip", "install", "--python", env / "bin/python", f"{wheel}[simulator]")
     run(env / "bin/python", HERE / "manual.py", folder)
 
 

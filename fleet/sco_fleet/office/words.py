@@ -328,6 +328,11 @@ TABLES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "other_lane": ("Касса прислала журнал другой кассы", "A lane sends the journal of another one"),
         "unreadable_record": ("Запись, которой не пишет ни одна версия", "A record that no release writes"),
         "settings_refused": ("Касса не приняла настройки", "The lane refused its settings"),
+        "settings_ahead": ("У кассы настройки новее, чем в центре", "The lane's settings are newer than the centre's"),
+        "settings_damaged": (
+            "Касса получила не те настройки, что подписаны",
+            "The lane got other settings than were signed",
+        ),
         "shipping_stopped": ("Касса не может отправить журнал", "The lane cannot send its journal"),
         "broken_chain": ("Цепочка журнала нарушена", "The journal's chain is broken"),
         "clock_off": ("Часы кассы неверны", "The lane's clock is off"),

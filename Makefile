@@ -41,8 +41,8 @@ test verify: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) ## the tests without the long proofs; most of them wait for devices and sockets, so many run at a time
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 
-verify: $(STAMP) ## the long proofs of the money logic: every engine of tests/verification within its bounds
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m verify tests/verification
+verify: $(STAMP) ## the long proofs of the money logic: every engine within its bounds
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m verify tests/verification tests/fleet
 
 fresh-test: ## the README's two commands in a fresh Debian 12 and 13, as root: DEBIAN=bookworm
 	$(PYTHON) tests/fresh/run.py $(DEBIAN)

@@ -108,7 +108,7 @@ class FleetWire(HttpFaults):
         if request.target.split("?")[0] == "/lane/v1/records" and re.match(rb"HTTP/1.1 200 ", head):
             data = json.loads(body)
             self._acknowledged(Head(data["epoch"], data["seq"], data["hash"]))
-        if head.startswith(b"HTTP/1.1 500 "):
+        if head.startswith(b"HTTP/1.1 500 ") and b'"unforeseen"' in body:  # not uvicorn's own at a hasty end
             self._failed(f"{request.target}: {body[:200].decode('utf-8', 'replace')}")
         return answer
 

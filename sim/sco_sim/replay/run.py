@@ -20,6 +20,8 @@ _PANEL_S = 60.0
 
 _NO_CALLS = {"close", "escpos", "url", "profile"}
 """Members of devices that no trace has as a call."""
+_OPTIONAL = {"identity"}
+"""Calls that a device may have beyond its protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def _made(device: Any, call: Entry, end: Entry | None, taps: queue.SimpleQueue[A
     """Make the call; how it differs from then, empty for not at all."""
     name, player = call.says["call"], device.replay
     target, *more = name.split(".")
-    if target in _NO_CALLS or target not in vars(type(device)) or bool(more) != (target == "presenter"):
+    known = target in vars(type(device)) or target in _OPTIONAL
+    if target in _NO_CALLS or not known or bool(more) != (target == "presenter"):
         return f"line {call.line}: {name} is no call of such a device"
     try:
         arguments = [_dated(from_plain(one), player) for one in call.says["args"]]

@@ -79,7 +79,7 @@ def with_exit_statuses(name: str) -> Callable[[C], C]:
 
     def add(function: C) -> C:
         rows = "".join(f"\n    {status:d}  {words}" for status, words in MEANINGS[name].items())
-        function.__doc__ = f"{(function.__doc__ or str()).rstrip()}\n\n    \b\n    Exit status:{rows}"
+        function.__doc__ = f"{(function.__doc__ or '').rstrip()}\n\n    \b\n    Exit status:{rows}"
         return function
 
     return add

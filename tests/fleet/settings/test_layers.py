@@ -121,10 +121,9 @@ def test_what_only_resembles_a_secret_is_taken() -> None:
         """
         [paymaster]
         token_file = "paymaster.token"
-        proxy_login_file = "/etc/sco/proxy.login"
-        ca_file = "/etc/ssl/certs/Zk3vQ9xP1mT7wB5nR2yL8cH4.pem"
+        proxy_login_file = "/etc/sco/Zk3vQ9xP1mT7wB5nR2yL8cH4.login"
         merchant_id = "0f3a9c71-22aa-4e5b-9d2f-5b1c8e7a6f10"
-        base_url = "https://paymaster.ru"
+        callback_url = "https://shop.example.ru/paymaster"
         [service]
         screen_without_token = false
         [display]
@@ -153,7 +152,7 @@ def test_an_office_needs_no_files_devices_and_adapters_of_a_lane() -> None:
                 {
                     "display": {"mode": 0},
                     "lane": {"theme": "theme.toml", "logo": "/nowhere.png", "acquirer": "one-of-the-shop"},
-                    "paymaster": {"ca_file": "/nowhere.pem", "token_file": "paymaster.token"},
+                    "paymaster": {"token_file": "paymaster.token"},
                     "acquirer_options": {"terminal": 7},
                 },
             )

@@ -169,6 +169,29 @@ def test_a_decision_that_could_not_be_read_again_is_refused(fleet: Fleet, agent_
     assert resolutions.pending(tmp_path / "j") == {}
 
 
+def test_a_decision_with_a_time_that_is_none_is_refused(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:
+    written(tmp_path / "j")
+    agent = agent_of(tmp_path / "j")
+    decide(fleet, tmp_path / "j")
+    fleet.execute("UPDATE decisions SET at_ms = 9007199254740993")
+    for _ in range(2):
+        beat(agent)
+    assert decisions(fleet) == [("refused", "resolution: a number is out of range")]
+    assert not (tmp_path / "j.resolutions").exists()
+
+
+def test_a_long_reason_of_the_shop_does_not_silence_the_lane(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:
+    written(tmp_path / "j")
+    agent = agent_of(tmp_path / "j")
+    decide(fleet, tmp_path / "j")
+    with opened(tmp_path / "j") as journal:
+        journal.close_case(1, operator="Ivanova", resolution="nothing\0came " * 300, at_ms=65_000)
+    for _ in range(2):
+        beat(agent)
+    ((status, answer),) = decisions(fleet)
+    assert (status, answer[:43]) == ("refused", "Ivanova has closed it: nothing\ufffdcame nothing")
+
+
 def test_a_case_that_the_shop_has_closed_first_is_refused(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:
     written(tmp_path / "j")
     agent = agent_of(tmp_path / "j")

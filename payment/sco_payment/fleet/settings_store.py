@@ -149,9 +149,15 @@ class Store:
         self.keep_report(self.new_report(trial.bundle, "applied"))
 
     def refuse(self, trial: Trial, reason: str) -> None:
-        """The lane cannot run with them: those before are in force from the next start. Raises OSError."""
+        """The lane cannot run with them: those before are in force from the next start. Raises OSError.
+
+        That comes before the office's knowledge: a disk that is full takes no report, and lets a file go.
+        """
         log.error("settings from the fleet, version %d: %s", trial.bundle.version, reason)
-        self.keep_report(self.new_report(trial.bundle, "refused", reason))
+        try:
+            self.keep_report(self.new_report(trial.bundle, "refused", reason))
+        except OSError as error:
+            log.error("%s: the refusal cannot be kept: %s", self.folder, error.strerror)
         self._remove(_trial(trial.start))
 
     def postpone(self, trial: Trial) -> None:

@@ -352,6 +352,7 @@ def test_a_report_waits_for_the_server(fleet: Fleet, tmp_path: Path) -> None:
         ({"version": 1, "hash": "", "status": "perhaps"}, 422),
         ({"version": -1, "hash": "", "status": "applied"}, 422),
         ({"version": 1, "hash": "x" * 65, "status": "applied"}, 422),
+        ({"version": 1, "hash": "\0", "status": "applied"}, 422),
         ({"version": 1, "hash": "", "status": "applied", "reason": "x" * 70_000}, 413),
         (b"{", 422),
     ],

@@ -69,7 +69,7 @@ class Store:
     def confirmed(self) -> Bundle | None:
         """What the lane has come up with. Raises ValueError, as `in_force`."""
         bundle = self._read(_IN_FORCE)
-        if bundle is None and (self.folder / _IN_FORCE).exists():
+        if bundle is None and self._is_there(_IN_FORCE):
             bundle = self._read(_PREVIOUS)
             if bundle is None:
                 raise ValueError(
@@ -182,6 +182,17 @@ class Store:
         except (OSError, UnicodeDecodeError, BundleRefused) as error:
             log.error("%s: %s", path, error)
             return None
+
+    def _is_there(self, name: str) -> bool:
+        """Raises ValueError: that cannot be known."""
+        path = self.folder / name
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}: run this as the lane's user") from None
+        return True
 
     def _make_folder(self) -> None:
         if not self.folder.exists():

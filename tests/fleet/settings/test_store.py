@@ -149,6 +149,19 @@ def test_a_damaged_file_gives_way_to_the_one_before(store: Store) -> None:
     assert version(store) == 0
 
 
+def test_a_user_who_may_not_read_them_is_told(store: Store) -> None:
+    user = os.geteuid()
+    store.folder.chmod(0)
+    if not user:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(ValueError, match="settings.json: Permission denied: run this as the lane's user"):
+            store.in_force()
+    finally:
+        os.seteuid(user)
+        store.folder.chmod(0o700)
+
+
 def test_a_damaged_trial_is_dropped(store: Store) -> None:
     (store.folder / "trial-0.json").write_text("{")
     assert store.begin() is None

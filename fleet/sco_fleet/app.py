@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
@@ -17,8 +16,6 @@ from sco_fleet.http import Problem, answer, with_database
 from sco_fleet.office.app import office_app
 from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.pool import Pool
-
-log = logging.getLogger(__name__)
 
 
 def create_app(pool: Pool, office: OfficeSettings | None = None) -> Starlette:

@@ -155,7 +155,7 @@ def test_a_user_who_may_not_read_them_is_told(store: Store) -> None:
     if not user:
         os.seteuid(65534)
     try:
-        with pytest.raises(ValueError, match="settings.json: Permission denied: run this as the lane's user"):
+        with pytest.raises(ValueError, match=r"settings\.json: Permission denied: run this as the lane's user"):
             store.in_force()
     finally:
         os.seteuid(user)

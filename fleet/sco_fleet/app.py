@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -40,6 +41,7 @@ def create_app(pool: Pool, office: OfficeSettings | None = None) -> Starlette:
         exception_handlers={Problem: _problem, HTTPException: _http_problem, Exception: _unforeseen},
     )
     app.state.pool = pool
+    app.state.batches = asyncio.Semaphore(lanes_api.BATCHES_AT_ONCE)
     return app
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
@@ -17,8 +17,6 @@ from sco_fleet.http import Problem, answer, with_database
 from sco_fleet.office.app import office_app
 from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.pool import Pool
-
-log = logging.getLogger(__name__)
 
 
 def create_app(pool: Pool, office: OfficeSettings | None = None) -> Starlette:
@@ -43,6 +41,7 @@ def create_app(pool: Pool, office: OfficeSettings | None = None) -> Starlette:
         exception_handlers={Problem: _problem, HTTPException: _http_problem, Exception: _unforeseen},
     )
     app.state.pool = pool
+    app.state.batches = asyncio.Semaphore(lanes_api.BATCHES_AT_ONCE)
     return app
 
 

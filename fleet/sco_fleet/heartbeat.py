@@ -19,6 +19,8 @@ from sco_fleet.settings import offers, rollouts
 MAX_CLOCK_OFF_MS = 120_000
 _LATE_MS = 600_000
 """For how long a network may hold a report back."""
+_HELD_MS = 5_000
+"""A report that was held back for so long is compared with no head; the next one is."""
 _LONGEST_REASON = 500
 _MOST_DECISIONS = 100
 
@@ -52,11 +54,12 @@ def receive(db: Connection[Any], lane_id: str, report: Report) -> dict[str, Any]
     now_ms = time.time_ns() // 1_000_000
     rollouts.look_if_due(db)
     with db.transaction():
-        late = _is_late(db, lane_id, report)
+        late, held_ms = _lateness(db, lane_id, report, now_ms)
         head = ingest.head(db, lane_id, report.epoch)
         if not late:
             _note(db, lane_id, report, now_ms)
-            _compare(db, lane_id, report, head)
+            if held_ms < _HELD_MS:
+                _compare(db, lane_id, report, head)
         for answer in report.answers:
             _note_answer(db, lane_id, answer)
         return {
@@ -67,15 +70,18 @@ def receive(db: Connection[Any], lane_id: str, report: Report) -> dict[str, Any]
         }
 
 
-def _is_late(db: Connection[Any], lane_id: str, report: Report) -> bool:
-    """Whether the network brings it after a later one, or twice: what it says is no longer so. Locks the lane's row."""
+def _lateness(db: Connection[Any], lane_id: str, report: Report, now_ms: int) -> tuple[bool, int]:
+    """Whether it comes after a later one, or twice, so that what it says is no longer so; and for how long it was held
+    back, by the lane's clock as it was last seen. Locks the lane's row."""
     row = db.execute(
-        "SELECT extract(epoch FROM last_seen_at) * 1000 + clock_ahead_ms FROM lanes WHERE lane_id = %s FOR UPDATE",
+        "SELECT extract(epoch FROM last_seen_at) * 1000 + clock_ahead_ms, clock_ahead_ms FROM lanes "
+        "WHERE lane_id = %s FOR UPDATE",
         (lane_id,),
     ).fetchone()
     if row is None or row[0] is None:
-        return False
-    return 0 <= float(row[0]) - report.now_ms < _LATE_MS  # by more, the lane's clock was put back
+        return False, 0
+    late = 0 <= float(row[0]) - report.now_ms < _LATE_MS  # by more, the lane's clock was put back
+    return late, now_ms + row[1] - report.now_ms
 
 
 def _note(db: Connection[Any], lane_id: str, report: Report, now_ms: int) -> None:
@@ -101,7 +107,10 @@ def _note(db: Connection[Any], lane_id: str, report: Report, now_ms: int) -> Non
 
 
 def _compare(db: Connection[Any], lane_id: str, report: Report, head: ingest.Stored) -> None:
-    """A lane's journal is never behind what is stored of it: its rows come from there, and it reports last."""
+    """A lane's journal is never behind what is stored of it: its rows come from there, and it reports last.
+
+    Not so in a report that was held back, while the lane gave up waiting for its answer and sent rows.
+    """
     if head.seq > report.seq:
         text = f"journal {report.epoch} ends at row {report.seq} on the lane, and row {head.seq} is stored"
     elif head.seq == report.seq and head.seq and report.hash and report.hash != head.hash:

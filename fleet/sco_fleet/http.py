@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 BODY_WITHIN_S = 30.0
 """How long a body may take to come."""
+TURN_WITHIN_S = 10.0
+"""How long a request waits for its turn: less than a lane waits for its answer."""
 A = TypeVar("A")
 
 
@@ -88,6 +91,11 @@ async def lane_of(request: Request) -> str:
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
     """The body, inflated; at most `max_bytes`, packed and inflated. Raises Problem."""
+    return (await read_packed(request, max_bytes))()
+
+
+async def read_packed(request: Request, max_bytes: int) -> Callable[[], bytes]:
+    """The body as it came, in what inflates it: see `read_body`."""
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise Problem(415, "encoding", f"a body may be packed with gzip only, not {encoding[:40]!r}")
@@ -102,7 +110,21 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
         raise Problem(408, "too_slow", f"the body took more than {BODY_WITHIN_S:.0f} s") from None
     except ClientDisconnect:
         raise Problem(400, "cut", "the body was cut") from None
-    return _inflated(bytes(data), max_bytes) if encoding == "gzip" else bytes(data)
+    return lambda: _inflated(bytes(data), max_bytes) if encoding == "gzip" else bytes(data)
+
+
+@contextlib.asynccontextmanager
+async def turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
+    """One of a few at a time. Raises Problem: no turn came soon."""
+    try:
+        async with asyncio.timeout(TURN_WITHIN_S):
+            await turns.acquire()
+    except TimeoutError:
+        raise unavailable("the server is busy") from None
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 def _inflated(data: bytes, max_bytes: int) -> bytes:

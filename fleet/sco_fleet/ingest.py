@@ -95,20 +95,21 @@ SELECT head_seq, head_hash, projected_seq, forked_at IS NOT NULL, first_seen_at 
     SELECT max(every.first_seen_at) FROM journals every WHERE every.lane_id = journals.lane_id
 ) FROM journals WHERE lane_id = %s AND epoch = %s FOR UPDATE
 """
+_BEGIN = """
+INSERT INTO journals (lane_id, epoch, head_seq, head_hash, base_seq, projected_seq) VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (lane_id, epoch) DO UPDATE SET head_seq = excluded.head_seq, head_hash = excluded.head_hash,
+    base_seq = excluded.base_seq, projected_seq = excluded.projected_seq WHERE journals.head_seq = 0
+"""
 
 
 def _lock(db: Connection[Any], lane_id: str, batch: Batch) -> _Journal:
-    """The journal, locked until the transaction ends; a new one is made."""
+    """The journal, locked until the transaction ends; one of which nothing is stored begins after the batch's base."""
     row = db.execute(_LOCK, (lane_id, batch.epoch)).fetchone()
-    if row is None:
+    if row is None or (batch.base is not None and not row[0]):
         seq, digest = batch.base or NOTHING
         if not seq:
             digest = NOTHING[1]
-        db.execute(
-            "INSERT INTO journals (lane_id, epoch, head_seq, head_hash, base_seq, projected_seq) "
-            "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            (lane_id, batch.epoch, seq, digest, seq, seq),
-        )
+        db.execute(_BEGIN, (lane_id, batch.epoch, seq, digest, seq, seq))
         row = db.execute(_LOCK, (lane_id, batch.epoch)).fetchone()
     assert row is not None
     return _Journal(*row)

@@ -11,10 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sco_fleet import heartbeat, ingest
-from sco_fleet.http import Problem, answer, decoded, lane_of, read_body, with_database
+from sco_fleet.http import Problem, answer, decoded, lane_of, read_body, read_packed, turn, with_database
 from sco_fleet.records import MAX_BYTES, Batch
 
 _STATUS = {ingest.DIFFERENT_ROW: 409, ingest.GAP: 409, ingest.BROKEN_CHAIN: 422}
+BATCHES_AT_ONCE = 64
+"""Unpacked in memory: one has some 400 kB then, and thousands come when lanes were cut off for long."""
 _LONGEST_REPORT = 256 * 1024
 _LONGEST_EPOCH = 128
 
@@ -22,8 +24,10 @@ _LONGEST_EPOCH = 128
 async def post_records(request: Request) -> Response:
     """Rows of a lane's journal."""
     lane_id = await lane_of(request)
-    batch = decoded(await read_body(request, MAX_BYTES), Batch)
-    found = await with_database(request, partial(ingest.store, lane_id=lane_id, batch=batch))
+    body = await read_packed(request, MAX_BYTES)
+    async with turn(request.app.state.batches):
+        batch = decoded(body(), Batch)
+        found = await with_database(request, partial(ingest.store, lane_id=lane_id, batch=batch))
     if isinstance(found, ingest.Stored):
         return answer(asdict(found))
     details: dict[str, Any] = {"epoch": batch.epoch, "seq": found.seq}

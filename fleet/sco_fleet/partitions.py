@@ -1,14 +1,25 @@
-"""The monthly partitions of `records`: made before they are needed, dropped when what they hold is old and final."""
+"""The monthly partitions of `records`: made before they are needed, dropped when what they hold is old and final.
+
+Both need the whole table for a moment. Whoever waits for it behind a backup would have every lane wait behind him: each
+gives up soon, and comes again. Until then the rows of a new month go to the default partition.
+"""
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 
+log = logging.getLogger(__name__)
+
+LOCK_MS = 2_000
+"""For how long others may have to wait behind us."""
+_AGAIN_S = 60.0
 _FIRST = 2020
 """No lane wrote before that year: what says so goes to the default partition, as what is of a far future does."""
 _AHEAD_DAYS = 62
@@ -16,6 +27,9 @@ _LOCK = 7_266_335
 _NAME = re.compile(r"records_(\d{4})_(\d{2})")
 _known: set[tuple[str, int, int]] = set()
 """Database, year and month of partitions that exist, or were dropped since: what is so old goes to the default one."""
+
+_busy_until: dict[tuple[str, int, int], float] = {}
+"""When a partition that could not be made is tried again, by the monotonic clock."""
 
 
 def months_ahead() -> list[int]:
@@ -25,15 +39,31 @@ def months_ahead() -> list[int]:
 
 
 def ensure(db: Connection[Any], times_ms: Iterable[int]) -> None:
-    """Make the partitions for rows of these times, as far as the times are plausible. Not inside a transaction."""
+    """Make the partitions for rows of these times, as far as the times are plausible. Not inside a transaction.
+
+    One that cannot be made now, because the table is in use, is made later.
+    """
     latest = datetime.now(UTC) + timedelta(days=_AHEAD_DAYS)
     key = db.info.dsn
     for year, month in sorted({_month(at_ms) for at_ms in times_ms}):
         if not (_FIRST, 1) <= (year, month) <= (latest.year, latest.month) or (key, year, month) in _known:
             continue
-        with db.transaction():
-            _make(db, year, month)
-        _known.add((key, year, month))
+        if time.monotonic() < _busy_until.get((key, year, month), 0.0):
+            continue
+        try:
+            with db.transaction():
+                give_up_soon(db)
+                _make(db, year, month)
+        except errors.LockNotAvailable:
+            log.warning("the partition of %d-%02d cannot be made now: the table is in use", year, month)
+            _busy_until[key, year, month] = time.monotonic() + _AGAIN_S
+        else:
+            _known.add((key, year, month))
+
+
+def give_up_soon(db: Connection[Any]) -> None:
+    """Until the end of this transaction, wait for a lock no longer than others may wait behind us."""
+    db.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(LOCK_MS)))
 
 
 def _month(at_ms: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 
 from sco_fleet import partitions
 from sco_payment.attempt import FINAL
@@ -67,10 +67,15 @@ def _kept_for(db: Connection[Any], name: str, first_ms: int, end_ms: int) -> str
 
 
 def drop(db: Connection[Any], month: Month) -> None:
-    """Drop a month. Raises ValueError: something in it is not final."""
+    """Drop a month. Raises ValueError: something in it is not final, or the table is in use."""
     if month.kept_for:
         raise ValueError(f"{month.name}: {month.kept_for}")
-    db.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(month.name)))
+    try:
+        with db.transaction():
+            partitions.give_up_soon(db)
+            db.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(month.name)))
+    except errors.LockNotAvailable:
+        raise ValueError(f"{month.name}: the table is in use, for one by a backup") from None
 
 
 _STRAYS = """

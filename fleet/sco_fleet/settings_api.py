@@ -21,7 +21,7 @@ class Report(msgspec.Struct, frozen=True):
     """What became of a bundle on the lane; version 0 is one that could not even be read."""
 
     version: Annotated[int, Meta(ge=0, le=2**31 - 1)]
-    hash: Annotated[str, Meta(max_length=64)]
+    hash: Annotated[str, Meta(max_length=64, pattern="^[^\\x00]*$")]
     status: Literal["applied", "refused"]
     reason: str = ""
 

@@ -15,7 +15,7 @@ import pytest
 from sco_payment.fleet.agent import Agent
 from sco_payment.journal import Journal, resolutions
 from sco_payment.settings import FleetSettings, JournalSettings, LaneSettings, Settings
-from tests.fleet.kit import Fleet
+from tests.fleet.kit import Fleet, ship
 from tests.payment.journal.kit import full, opened, written
 
 pytestmark = pytest.mark.program("pg_createcluster")
@@ -169,6 +169,29 @@ def test_a_decision_that_could_not_be_read_again_is_refused(fleet: Fleet, agent_
     assert resolutions.pending(tmp_path / "j") == {}
 
 
+def test_a_decision_with_a_time_that_is_none_is_refused(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:
+    written(tmp_path / "j")
+    agent = agent_of(tmp_path / "j")
+    decide(fleet, tmp_path / "j")
+    fleet.execute("UPDATE decisions SET at_ms = 9007199254740993")
+    for _ in range(2):
+        beat(agent)
+    assert decisions(fleet) == [("refused", "resolution: a number is out of range")]
+    assert not (tmp_path / "j.resolutions").exists()
+
+
+def test_a_long_reason_of_the_shop_does_not_silence_the_lane(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:
+    written(tmp_path / "j")
+    agent = agent_of(tmp_path / "j")
+    decide(fleet, tmp_path / "j")
+    with opened(tmp_path / "j") as journal:
+        journal.close_case(1, operator="Ivanova", resolution="nothing\0came " * 300, at_ms=65_000)
+    for _ in range(2):
+        beat(agent)
+    ((status, answer),) = decisions(fleet)
+    assert (status, answer[:43]) == ("refused", "Ivanova has closed it: nothing\ufffdcame nothing")
+
+
 def test_a_case_that_the_shop_has_closed_first_is_refused(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:
     written(tmp_path / "j")
     agent = agent_of(tmp_path / "j")
@@ -199,6 +222,22 @@ def test_an_older_copy_of_the_journal_is_noticed(fleet: Fleet, agent_of: AgentOf
     assert agent.behind.startswith(f"the journal ends at row {last - 1}, and the fleet has its row {last}")
     assert "journal_rolled_back" in [kind for (kind,) in fleet.rows("SELECT kind FROM alarms")]
     opened(lane / "j").close()
+
+
+def test_a_report_that_was_held_back_raises_no_alarm(fleet: Fleet, tmp_path: Path) -> None:
+    full(tmp_path / "j")
+    token = fleet.add_lane()
+    ship(fleet.shipper(tmp_path / "j", token))
+    with Journal(tmp_path / "j", read_only=True) as journal:
+        epoch, last = journal.id(), journal.count()
+    now_ms, alarms = time.time_ns() // 1_000_000, []
+    for seq, at_ms in ((last, now_ms - 60_000), (last - 1, now_ms - 59_000), (last - 1, now_ms + 1_000)):
+        report = {"epoch": epoch, "seq": seq, "now_ms": at_ms}
+        assert fleet.request("POST", "/heartbeat", token, report).status == 200
+        if at_ms == now_ms - 60_000:  # as if it had come in time
+            fleet.execute("UPDATE lanes SET last_seen_at = last_seen_at - interval '60 s', clock_ahead_ms = 0")
+        alarms.append(len(fleet.rows("SELECT FROM alarms")))
+    assert alarms == [0, 0, 1]
 
 
 def test_a_centre_that_lost_rows_gets_them_again(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:

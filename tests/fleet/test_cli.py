@@ -142,6 +142,7 @@ def test_verify_without_the_fleet_uses_its_last_answer(fleet: Fleet, settings: P
         (("erase", "lane-1", "A-9", "--yes"), "lane lane-1 has no order A-9"),
         (("retention", "--records-months", "90"), "must not be less"),
         (("serve", "--host", "0.0.0.0"), "plain HTTP at 0.0.0.0"),
+        (("serve", "--port", "0", "--certificate", __file__, "--key", __file__), "cannot be used: [SSL"),
     ],
 )
 def test_mistakes_are_explained(fleet: Fleet, arguments: tuple[str, ...], text: str) -> None:

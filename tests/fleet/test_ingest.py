@@ -129,6 +129,13 @@ def test_a_journal_whose_first_rows_are_nowhere_begins_after_them(fleet: Fleet, 
     assert stored(fleet) == [row[0] for row in rows[4:]]
 
 
+def test_a_gap_does_not_keep_a_journal_from_beginning_after_its_first_rows(fleet: Fleet, rows: list[Any]) -> None:
+    token = fleet.add_lane()
+    assert send(fleet, token, rows[6:]).body["error"]["code"] == "gap"
+    assert send(fleet, token, rows[4:], base=[rows[3][0], rows[3][-1]]).status == 200
+    assert fleet.rows("SELECT base_seq, head_seq, projected_seq FROM journals") == [(4, len(rows), len(rows))]
+
+
 def test_records_of_a_newer_release_wait_for_a_server_that_knows_them(
     fleet: Fleet, rows: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,30 @@ def test_a_month_with_an_open_attempt_stays(fleet: Fleet, lane: Path) -> None:
         assert (verified.problems, verified.first) == ([], 3)
 
 
+def test_a_backup_that_runs_holds_up_no_lane(fleet: Fleet, lane: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.execute("UPDATE attempts SET begun_at_ms = last_at_ms")
+    monkeypatch.setattr(partitions, "LOCK_MS", 50)
+    monkeypatch.setattr(partitions, "_busy_until", {})
+    with connected(fleet) as backup:
+        backup.execute("BEGIN")
+        backup.execute("LOCK TABLE records, records_2023_11 IN ACCESS SHARE MODE")  # as pg_dump has it until its end
+        found = CliRunner().invoke(main, ["retention", "--database", fleet.database])
+        assert found.exit_code == 0, found.output
+        assert "records_2023_11: the table is in use, for one by a backup" in found.output
+        with opened(lane) as journal:
+            journal.note("k2", "in another month", at_ms=JANUARY_MS + 1_000)
+        ship(fleet.shipper(lane, fleet.add_lane("lane-2")))
+        assert fleet.rows("SELECT tableoid::regclass::text FROM records WHERE at_ms > %s", JANUARY_MS) == [
+            ("records_other",)
+        ]
+    partitions._busy_until.clear()
+    with connected(fleet) as db:
+        partitions.ensure(db, [JANUARY_MS])
+    assert fleet.rows("SELECT tableoid::regclass::text FROM records WHERE at_ms > %s", JANUARY_MS) == [
+        ("records_2024_01",)
+    ]
+
+
 def test_a_month_with_records_that_are_not_read_yet_stays(fleet: Fleet, lane: Path) -> None:
     fleet.execute("UPDATE attempts SET begun_at_ms = last_at_ms")
     fleet.execute("UPDATE journals SET projected_seq = 1")

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sco_fleet import embedded, http, lanes, protocol
+from sco_fleet import embedded, http, lanes, lanes_api, protocol
 from sco_fleet.app import create_app
 from sco_fleet.database import migrate
 from sco_fleet.pool import open_pool
@@ -246,3 +246,14 @@ def test_several_servers_share_a_database(fleet: Fleet, tmp_path: Path) -> None:
             thread.join()
     assert fleet.rows("SELECT count(*), max(seq) FROM records") == [(15, 15)]
     assert fleet.rows("SELECT kind FROM alarms") == []
+
+
+def test_batches_that_wait_for_their_turn_stay_packed(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes_api, "BATCHES_AT_ONCE", 0)
+    monkeypatch.setattr(http, "TURN_WITHIN_S", 0.05)
+    monkeypatch.setattr(http, "_inflated", lambda *_: pytest.fail("unpacked before its turn"))
+    with listening(create_app(open_pool(database))) as url:
+        fleet = Fleet(url, database)
+        found = fleet.request("POST", "/records", fleet.add_lane(), b"x", {"Content-Encoding": "gzip"})
+    assert (found.status, found.body["error"]["code"]) == (503, "unavailable")
+    assert int(found.headers["Retry-After"]) > 0

@@ -38,8 +38,12 @@ def retention(url: str, records_months: int, summaries_months: int, dry_run: boo
             elif dry_run:
                 click.echo(f"{month.name} would be dropped")
             else:
-                kept.drop(db, month)
-                click.echo(f"{month.name} dropped")
+                try:
+                    kept.drop(db, month)
+                except ValueError as error:
+                    click.echo(f"{error}: it stays until the next run", err=True)
+                else:
+                    click.echo(f"{month.name} dropped")
         if dry_run:
             return
         partitions.ensure(db, partitions.months_ahead())

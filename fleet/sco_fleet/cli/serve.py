@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import ssl
 from typing import Any
 
 import click
@@ -14,8 +14,6 @@ from sco_fleet.cli.office import office_option
 from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.pool import open_pool
 from sco_fleet.protocol import Protocol
-
-log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -51,7 +49,13 @@ def serve(
             f"plain HTTP at {host}: lanes' tokens could be read on the way. Give --certificate and --key, or "
             "--behind-proxy where a reverse proxy speaks TLS"
         )
-    options: dict[str, Any] = {"ssl_certfile": certificate, "ssl_keyfile": key} if certificate else {}
+    options: dict[str, Any] = {}
+    if certificate:
+        options = {"ssl_certfile": certificate, "ssl_keyfile": key}
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        except OSError as error:  # ssl.SSLError is one
+            raise click.UsageError(f"--certificate {certificate} and --key {key} cannot be used: {error}") from None
     config = uvicorn.Config(
         create_app(open_pool(url, most=connections), office),
         host=host,

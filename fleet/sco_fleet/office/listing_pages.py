@@ -147,6 +147,8 @@ def moment_ms(written: str, zone: ZoneInfo, *, end: bool) -> int:
         ValueError: neither.
     """
     moment = datetime.fromisoformat(written)
+    if not 1970 <= moment.year <= 9998:  # what follows it must be a time, too
+        raise ValueError(written)
     if len(written) <= len("2026-11-29"):
         day = moment.date() + timedelta(days=1) if end else moment.date()
         return to_ms(datetime.combine(day, time(), zone))

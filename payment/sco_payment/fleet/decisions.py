@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from sco_payment.fleet.outbox import Outbox
-from sco_payment.journal import Case, NoSuchCase, resolutions
+from sco_payment.journal import Case, JournalDamaged, NoSuchCase, codec, resolutions
 from sco_payment.journal.resolutions import NEWS, Resolution
 
 log = logging.getLogger(__name__)
@@ -15,6 +15,8 @@ Json = dict[str, Any]
 
 _LONGEST = 4_000
 """Characters of name and reason together: a longer decision could not be read where it waits."""
+_LONGEST_REASON = 1_000
+"""Characters. Longer answers are refused, and every report of the lane with them."""
 
 
 def handle(outbox: Outbox, epoch: str, decisions: object) -> list[Json]:
@@ -36,11 +38,12 @@ def handle(outbox: Outbox, epoch: str, decisions: object) -> list[Json]:
         try:
             number = decision["id"]
             answer = _answer(outbox, epoch, decision)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             log.error("the fleet sent no decision on a case: %r", error)
             continue
         if answer is not None:
             status, reason = answer
+            reason = reason.replace("\0", "\ufffd")[:_LONGEST_REASON]
             answers.append({"id": number, "status": status, "reason": reason})
     return answers
 
@@ -52,6 +55,10 @@ def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
     )
     if len(decision.operator) + len(decision.resolution) > _LONGEST:
         return "refused", f"name and reason are longer than {_LONGEST} characters"
+    try:
+        codec.decode_resolution(codec.encode_resolution(decision))
+    except JournalDamaged as error:  # no lane could read it where it waits
+        return "refused", str(error)
     if data["epoch"] != epoch:
         return "refused", "the lane has another journal now: see the case in that one"
     try:

@@ -81,14 +81,15 @@ class SettingsFromFleet:
         """
         waiting = self._store.waiting()
         try:
-            if offer is None:
-                if waiting is not None:
-                    log.info("the office has withdrawn version %d of the settings", waiting.version)
-                    self._store.withdraw()
-            elif offer.get("hash") not in (self._hash, waiting.hash if waiting is not None else None):
+            if offer is None and waiting is not None:
+                log.info("the office has withdrawn version %d of the settings", waiting.version)
+                self._store.withdraw()
+            refused = self._send_report(client)  # first: the offer was made without it
+            has = (self._hash, refused, waiting.hash if waiting is not None else None)
+            if offer is not None and offer.get("hash") not in has:
                 found = client.call("GET", "/settings")
                 self._take(client, json.dumps(found, ensure_ascii=False, sort_keys=True))
-            self._send_report(client)
+                self._send_report(client)
         except FleetRefused as error:  # withdrawn meanwhile
             log.warning("settings from the fleet: %s", error)
         except OSError as error:
@@ -117,14 +118,17 @@ class SettingsFromFleet:
         except OSError:  # a full disk: it is sent now or not at all
             client.call("POST", _REPORT, report)
 
-    def _send_report(self, client: Calls) -> None:
+    def _send_report(self, client: Calls) -> object:
+        """Send what waits to be reported; the hash of what that refuses, or None."""
         report = self._store.report()
-        if report is not None:
-            try:
-                client.call("POST", _REPORT, report)
-            except FleetRefused as error:
-                log.error("the fleet does not take the report %s: %s", report, error)
-            self._store.reported(report)
+        if report is None:
+            return None
+        try:
+            client.call("POST", _REPORT, report)
+        except FleetRefused as error:
+            log.error("the fleet does not take the report %s: %s", report, error)
+        self._store.reported(report)
+        return report.get("hash") if report.get("status") == "refused" else None
 
 
 def open_settings(settings_file: str, folder: Path) -> SettingsFromFleet:

@@ -69,7 +69,7 @@ class Store:
     def confirmed(self) -> Bundle | None:
         """What the lane has come up with. Raises ValueError, as `in_force`."""
         bundle = self._read(_IN_FORCE)
-        if bundle is None and (self.folder / _IN_FORCE).exists():
+        if bundle is None and self._is_there(_IN_FORCE):
             bundle = self._read(_PREVIOUS)
             if bundle is None:
                 raise ValueError(
@@ -149,9 +149,15 @@ class Store:
         self.keep_report(self.new_report(trial.bundle, "applied"))
 
     def refuse(self, trial: Trial, reason: str) -> None:
-        """The lane cannot run with them: those before are in force from the next start. Raises OSError."""
+        """The lane cannot run with them: those before are in force from the next start. Raises OSError.
+
+        That comes before the office's knowledge: a disk that is full takes no report, and lets a file go.
+        """
         log.error("settings from the fleet, version %d: %s", trial.bundle.version, reason)
-        self.keep_report(self.new_report(trial.bundle, "refused", reason))
+        try:
+            self.keep_report(self.new_report(trial.bundle, "refused", reason))
+        except OSError as error:
+            log.error("%s: the refusal cannot be kept: %s", self.folder, error.strerror)
         self._remove(_trial(trial.start))
 
     def postpone(self, trial: Trial) -> None:
@@ -176,6 +182,17 @@ class Store:
         except (OSError, UnicodeDecodeError, BundleRefused) as error:
             log.error("%s: %s", path, error)
             return None
+
+    def _is_there(self, name: str) -> bool:
+        """Raises ValueError: that cannot be known."""
+        path = self.folder / name
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}: run this as the lane's user") from None
+        return True
 
     def _make_folder(self) -> None:
         if not self.folder.exists():

@@ -99,10 +99,14 @@ class Shipper:
         if error.code == "gap":
             seq, digest = error.details.get("seq"), error.details.get("hash")
             if isinstance(seq, int) and isinstance(digest, str):
-                self.note(Head(epoch, seq, digest))
+                head = Head(epoch, seq, digest)
+                if head == self.acknowledged:
+                    raise Refused(f"row {seq + 1} is not in the journal: see `sco-pay journal verify`")
+                self.note(head)
                 return
         if error.code in ("different_row", "broken_chain"):
             self.acknowledged = None
+        if error.status in (409, 413, 422):  # about the rows; the heartbeat still brings health and decisions
             raise Refused(str(error)) from None
         raise error
 

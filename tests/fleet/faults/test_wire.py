@@ -159,7 +159,8 @@ def test_a_report_that_comes_late_raises_no_alarm(line: Line, tmp_path: Path) ->
     client.heartbeat(old)
     with psycopg.connect(line.database) as db:
         assert db.execute("SELECT kind FROM alarms").fetchall() == []
-    client.heartbeat({**old, "now_ms": now_ms + 10})  # from now on the lane has the older journal
+    now_ms = time.time_ns() // 1_000_000  # from now on the lane has the older journal
+    client.heartbeat({**old, "now_ms": now_ms + 10})
     with psycopg.connect(line.database) as db:
         assert db.execute("SELECT kind FROM alarms").fetchall() == [("journal_rolled_back",)]
 

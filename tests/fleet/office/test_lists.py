@@ -92,9 +92,13 @@ def test_payments_are_found_by_time_in_the_pages_zone(office: Office) -> None:
     assert len(read_all(visitor, "payments?from=2025-11-28&until=2025-11-28")) == 2
     assert found == {"lane-1", "lane-3"}
     assert len(read_all(visitor, "payments?from=2025-11-28+00:00&until=2025-11-28+00:00")) == 1
-    wrong = visitor.get("payments?from=28.11.2025")
+
+
+@pytest.mark.parametrize("written", ["28.11.2025", "9999-12-31", "9999-12-31T23:59", "0001-01-01"])
+def test_what_is_no_time_is_named(office: Office, written: str) -> None:
+    wrong = office.visitor("viewer").get(f"payments?until={written}")
     assert wrong.status == 200
-    assert "«28.11.2025» — не время" in wrong.text
+    assert f"«{written}» — не время" in wrong.text
 
 
 def test_the_lanes_that_need_attention_come_first(office: Office) -> None:

@@ -80,6 +80,21 @@ def test_settings_that_a_lane_cannot_run_with_are_refused(store: Store) -> None:
     assert store.report() is None
 
 
+def test_a_full_disk_does_not_keep_a_lane_with_settings_that_it_cannot_run_with(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.take(whole(NEW))
+    for _ in range(STARTS):
+        assert store.begin() is not None
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Store, "_write", full)
+    assert store.begin() is None
+    assert version(store) == OLD
+
+
 def test_a_lane_that_never_comes_up_goes_back_by_itself(store: Store) -> None:
     store.take(whole(NEW))
     for _ in range(STARTS):
@@ -132,6 +147,19 @@ def test_a_damaged_file_gives_way_to_the_one_before(store: Store) -> None:
         store.in_force()
     (store.folder / "settings.json").unlink()
     assert version(store) == 0
+
+
+def test_a_user_who_may_not_read_them_is_told(store: Store) -> None:
+    user = os.geteuid()
+    store.folder.chmod(0)
+    if not user:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(ValueError, match=r"settings\.json: Permission denied: run this as the lane's user"):
+            store.in_force()
+    finally:
+        os.seteuid(user)
+        store.folder.chmod(0o700)
 
 
 def test_a_damaged_trial_is_dropped(store: Store) -> None:

@@ -278,6 +278,20 @@ def test_a_server_with_an_older_database_cannot_bring_back_old_settings(fleet: F
 
 
 @pg
+def test_what_failed_in_its_trial_is_not_taken_again(fleet: Fleet, tmp_path: Path) -> None:
+    lane = Lane(fleet, tmp_path)
+    roll_out(fleet, "[timing]\ngrace_s = 60")
+    lane.beat()
+    trial = lane.store.begin()
+    assert trial is not None
+    lane.store.refuse(trial, "no screen")
+    lane.start()
+    assert lane.beat() is not None  # the server does not know yet
+    assert not lane.taker.is_waiting
+    assert state(fleet) == ("stopped", [("refused", "no screen")])
+
+
+@pg
 def test_what_the_office_withdraws_before_the_start_is_forgotten(fleet: Fleet, tmp_path: Path) -> None:
     lane = Lane(fleet, tmp_path)
     roll_out(fleet, "[timing]\ngrace_s = 60")
@@ -341,6 +355,7 @@ def test_a_report_waits_for_the_server(fleet: Fleet, tmp_path: Path) -> None:
         ({"version": 1, "hash": "", "status": "perhaps"}, 422),
         ({"version": -1, "hash": "", "status": "applied"}, 422),
         ({"version": 1, "hash": "x" * 65, "status": "applied"}, 422),
+        ({"version": 1, "hash": "\0", "status": "applied"}, 422),
         ({"version": 1, "hash": "", "status": "applied", "reason": "x" * 70_000}, 413),
         (b"{", 422),
     ],

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from sco_payment.fleet.agent import Agent
+from sco_payment.fleet.client import FleetRefused
 from sco_payment.journal import Journal
+from sco_payment.journal.acknowledged import Head
 from sco_payment.settings import FleetSettings, JournalSettings, Settings
 from tests.payment.journal.kit import full
 from tests.payment.paymaster.raw_server import RawServer, http
@@ -88,3 +90,45 @@ def test_an_error_of_ours_ends_no_thread(tmp_path: Path) -> None:
     agent._ship = lambda: None  # type: ignore[method-assign]
     assert agent.turn() > 0
     assert "division" in agent.last_error
+
+
+def test_a_row_that_the_journal_lacks_is_not_asked_for_again_and_again(tmp_path: Path) -> None:
+    agent = agent_for(None, tmp_path)
+    with Journal(tmp_path / "j", read_only=True) as journal:
+        head = Head(journal.id(), 3, "0" * 64)
+    gap = {"error": {"code": "gap", "message": "row 5 came", "epoch": head.epoch, "seq": 3, "hash": "0" * 64}}
+    client, shipper = agent._open()
+    shipper.acknowledged = head
+    asked = []
+
+    def call(method: str, path: str, body: object = None) -> object:
+        asked.append(path)
+        assert len(asked) < 5
+        raise FleetRefused("row 5 came", "gap", gap["error"], 409)
+
+    client.call = call  # type: ignore[method-assign, assignment]
+    agent._ship()
+    assert agent.problem == "row 4 is not in the journal: see `sco-pay journal verify`"
+
+
+@pytest.mark.parametrize(("status", "code"), [(422, "malformed"), (413, "too_large"), (409, "different_row")])
+def test_health_and_decisions_arrive_where_rows_are_refused(tmp_path: Path, status: int, code: str) -> None:
+    agent = agent_for(None, tmp_path)
+    with Journal(tmp_path / "j", read_only=True) as journal:
+        head = {"epoch": journal.id(), "seq": 0, "hash": "0" * 64}
+    client, _ = agent._open()
+    reports = []
+
+    def call(method: str, path: str, body: dict[str, object] | None = None) -> object:
+        if path == "/records":
+            raise FleetRefused("the fleet refused it: no", code, {}, status)
+        if path == "/heartbeat":
+            assert body is not None
+            reports.append(body)
+            return {"head": head, "decisions": []}
+        return head
+
+    client.call = call  # type: ignore[method-assign, assignment]
+    agent.turn()
+    assert agent.problem == "the fleet refused it: no"
+    assert b"the fleet refused it: no" in bytes(reports[0]["health"])  # type: ignore[call-overload]

@@ -21,6 +21,8 @@ LOCAL = (
     "fleet.*",
     "paymaster.base_url",
     "paymaster.ca_file",
+    "paymaster.proxy",
+    "paymaster.proxy_login_file",
     "acquirer_options.base_url",
     "acquirer_options.ca_file",
     "service.listen",

@@ -339,7 +339,7 @@ class Resources:
         waiting = resolutions.pending(journal.path).get(number)
         if waiting is None:
             at_ms = time.time_ns() // 1_000_000
-            resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, case.phase))
+            resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, case.phase, case.attempt))
         elif (waiting.operator, waiting.resolution) != (operator, reason):
             raise Problem("case_closed", f"{waiting.operator} has decided case {number} before")
 

@@ -15,6 +15,7 @@ from sco_fleet.cli.database import database_option, errors
 from sco_fleet.cli.office import command_line_user, office_option
 from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.office.words import word
+from sco_fleet.reconcile.days import parse_day
 from sco_payment.cli.exit_status import ExitStatus
 
 
@@ -93,4 +94,4 @@ def _day(written: str, office: OfficeSettings) -> date:
     """Raises ValueError: it is none."""
     if written == "yesterday":
         return datetime.now(office.zone).date() - timedelta(days=1)
-    return date.fromisoformat(written)
+    return parse_day(written)

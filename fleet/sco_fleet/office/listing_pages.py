@@ -17,6 +17,7 @@ from sco_fleet.office.access import audit
 from sco_fleet.office.lists import List
 from sco_fleet.office.web import Page
 from sco_fleet.query import Connection, Listing, Row
+from sco_fleet.reconcile.days import parse_day
 
 MOST_EXPORTED = 100_000
 """Rows of a CSV file; an Excel sheet has about ten times as many."""
@@ -165,6 +166,6 @@ def to_ms(moment: datetime) -> int:
 def day_of(written: str) -> date | None:
     """A day as it is typed; None for none."""
     try:
-        return date.fromisoformat(written.strip())
+        return parse_day(written)
     except ValueError:
         return None

@@ -7,6 +7,14 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 
+def parse_day(written: str) -> date:
+    """A day as it is typed, e.g. 2026-11-29. Raises ValueError."""
+    found = date.fromisoformat(written.strip())
+    if not 1970 <= found.year <= 9998:  # its midnights must be times, too
+        raise ValueError(written)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """One day. `start` is in it, `end` is the first moment of the next one; both are aware."""

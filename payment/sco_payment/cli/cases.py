@@ -89,7 +89,7 @@ def _close_case(settings: Settings, number: int, operator: str, reason: str) -> 
         case = journal.case(number)
         if case.closed_at_ms is not None:
             raise NoSuchCase(f"case {number} is closed already")
-        resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, case.phase))
+        resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, case.phase, case.attempt))
         until = time.monotonic() + _LANE_WRITES_S
         while journal.case(number).closed_at_ms is None:
             if time.monotonic() > until:

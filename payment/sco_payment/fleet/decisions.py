@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from sco_payment.fleet.outbox import Outbox
@@ -72,7 +73,7 @@ def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
     if case.phase != decision.phase and case.phase in NEWS:
         return "refused", f"the payment was {decision.phase} when this was decided, and is {case.phase} now"
     try:
-        resolutions.submit(outbox.journal.path, decision)
+        resolutions.submit(outbox.journal.path, replace(decision, attempt=case.attempt))
     except NoSuchCase:
         return None
     except ValueError as error:

@@ -437,6 +437,7 @@ _RESOLUTION = (
     Field("resolution", TEXT),
     Field("at_ms", INTEGER),
     Field("phase", TEXT),
+    Field("attempt", TEXT, missing=""),
 )
 
 
@@ -499,7 +500,8 @@ def decode_state(version: int, data: Mapping[str, Any]) -> m.State:
 
 def encode_resolution(decision: object) -> dict[str, Any]:
     """A decision on a case (`resolutions.Resolution`), with the version of its format."""
-    values = {field.name: field.type.encode(getattr(decision, field.python_name)) for field in _RESOLUTION}
+    found = {field: getattr(decision, field.python_name) for field in _RESOLUTION}
+    values = {field.name: field.type.encode(value) for field, value in found.items() if value != field.missing}
     return {"version": RECORD_VERSION, **values}
 
 

@@ -27,13 +27,18 @@ _LONGEST = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """An operator's decision on a case; `phase` is where the payment was when it was made."""
+    """An operator's decision on a case.
+
+    `phase` is where the payment was when it was made. `attempt` is the case's, empty where an older release wrote it:
+    a journal that is begun or salvaged meanwhile may give the number to another case.
+    """
 
     number: int
     operator: str
     resolution: str
     at_ms: int
     phase: str
+    attempt: str = ""
 
 
 def _folder(journal: Path) -> Path:
@@ -130,8 +135,11 @@ def apply_pending(journal: Journal) -> None:
                 path.rename(path.with_suffix(".unreadable"))  # for an operator to look at
             continue
         try:
-            phase = journal.case(decision.number).phase
-            if phase != decision.phase and phase in NEWS:
+            case = journal.case(decision.number)
+            phase = case.phase
+            if decision.attempt not in ("", case.attempt):
+                log.error("case %d stays open: what was decided is of another journal's case", decision.number)
+            elif phase != decision.phase and phase in NEWS:
                 log.error(
                     "case %d stays open: its payment was %s, and is %s now", decision.number, decision.phase, phase
                 )

@@ -100,7 +100,11 @@ def test_what_is_local_to_a_lane_is_in_no_layer(name: str) -> None:
         (f'[acquirer_options]\nterminal = "{SECRET}"', "acquirer_options.terminal", "looks like a token or key"),
         (f'[display]\nlink_hosts = ["{SECRET}"]', "display.link_hosts", "looks like a token or key"),
         (f'[acquirer_options]\nid = "{"0f3a9c71" * 5}"', "acquirer_options.id", "looks like a token or key"),
-        ('[paymaster]\nproxy = "http://user:pass@10.0.0.1:3128"', "paymaster.proxy", "a password in its address"),
+        (
+            '[paymaster]\ncallback_url = "http://user:pass@10.0.0.1"',
+            "paymaster.callback_url",
+            "a password in its address",
+        ),
         ('[ticket]\nfooter = "Authorization: Bearer abcdefgh12"', "ticket.footer", "an HTTP credential"),
         ('[ticket]\nheader = "-----BEGIN PRIVATE KEY-----"', "ticket.header", "a key or certificate"),
         ('[ticket]\nheader = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0.x"', "ticket.header", "a JSON web token"),
@@ -120,8 +124,7 @@ def test_what_only_resembles_a_secret_is_taken() -> None:
         "chain",
         """
         [paymaster]
-        token_file = "paymaster.token"
-        proxy_login_file = "/etc/sco/Zk3vQ9xP1mT7wB5nR2yL8cH4.login"
+        token_file = "/etc/sco/Zk3vQ9xP1mT7wB5nR2yL8cH4.token"
         merchant_id = "0f3a9c71-22aa-4e5b-9d2f-5b1c8e7a6f10"
         callback_url = "https://shop.example.ru/paymaster"
         [service]

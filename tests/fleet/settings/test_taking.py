@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from sco_fleet.settings import layers, plans, rollouts, status
 from sco_fleet.settings.merge import Layer
@@ -69,15 +70,11 @@ def give(file: str, text: str) -> None:
 def test_what_is_in_force_is_part_of_the_lanes_settings(tmp_path: Path) -> None:
     file = lane_file(tmp_path)
     assert load_settings(file, {}).timing.grace_s == 600
-    (tmp_path / "proxy.login").write_text("user:word")
-    (tmp_path / "proxy.login").chmod(0o600)
-    proxy = {"proxy": "http://10.0.0.1:3128", "proxy_login_file": "proxy.login"}
-    give(file, bundle(7, {"timing": {"grace_s": 60}, "lane": {"shop": "Shop 7"}, "paymaster": proxy}))
+    Image.new("1", (8, 8)).save(tmp_path / "logo.png")
+    give(file, bundle(7, {"timing": {"grace_s": 60}, "lane": {"shop": "Shop 7"}, "ticket": {"logo": "logo.png"}}))
     found = load_settings(file, {})
     assert (found.timing.grace_s, found.lane.shop, found.lane.pos_id) == (60, "Shop 7", "lane-1")
-    assert found.paymaster.proxy_login_file == str(
-        tmp_path / "proxy.login"
-    )  # relative: from the lane's own file, as there
+    assert found.ticket.logo == str(tmp_path / "logo.png")  # relative: from the lane's own file, as there
     assert load_settings(file, {"SCO_TIMING_GRACE_S": "61"}).timing.grace_s == 61
 
 

@@ -308,6 +308,8 @@ DECISION_DATA = {
 def test_a_decision_that_waits_is_written_by_the_table_too() -> None:
     assert codec.encode_resolution(DECISION) == DECISION_DATA
     assert Resolution(**codec.decode_resolution(DECISION_DATA | {"terminal": "office"})) == DECISION
+    named = replace(DECISION, attempt="k9")
+    assert Resolution(**codec.decode_resolution(codec.encode_resolution(named))) == named
     for name in DECISION_DATA:
         with pytest.raises(JournalDamaged):
             codec.decode_resolution({key: value for key, value in DECISION_DATA.items() if key != name})

@@ -48,6 +48,20 @@ def with_case(path: Path, order_no: str = "42") -> None:
         assert journal.record(m.Tick(1), replace(unsettled, case=reason), (m.OpenCase(reason, "?"),), at_ms=1) == 1
 
 
+def test_a_decision_on_a_lost_journals_case_closes_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A journal that was begun anew gives the number to another payment's case."""
+    path = tmp_path / "journal.db"
+    with_case(path)
+    resolutions.submit(path, replace(CLOSING, attempt="k0"))
+    with opened(path) as journal:
+        resolutions.apply_pending(journal)
+        assert (closed_by(journal), waiting(path)) == (None, [])
+        assert "another journal's case" in caplog.text
+        resolutions.submit(path, replace(CLOSING, attempt="k1"))
+        resolutions.apply_pending(journal)
+        assert closed_by(journal) == CLOSING.operator
+
+
 def waiting(journal: Path) -> list[str]:
     return sorted(path.name for path in resolutions._folder(journal).iterdir())
 

@@ -40,7 +40,7 @@ def json_answer(data: bytes) -> None:
 def headers(data: bytes) -> None:
     """Retry-After and Date, as urllib3 hands them over: latin-1 text."""
     text = data.decode("latin-1")
-    wait = client._wait(text)
+    wait = client.retry_after_s(text)
     assert wait is None or 0 <= wait < float("inf")
     assert _wait_ms(TooManyRequests("", wait_s=wait)) >= 0
     client._http_date(text)

@@ -89,7 +89,7 @@ def plain(frontend: nfc.clf.ContactlessFrontend, link: str | None) -> None:
 
 def peer(baud: int, before: str, link: str | None) -> Cost:
     with VirtualReader(uri=before) as bench:
-        frontend = uart.connect(str(bench.path), baud)
+        frontend = uart.connect(uart.Line(str(bench.path)), baud)
         try:
             return measured(bench, lambda: plain(frontend, link))
         finally:
@@ -133,7 +133,7 @@ def worn_by_driver(payments: int) -> Counter[int]:
 
 def worn_by_nfcpy(payments: int) -> Counter[int]:
     with VirtualReader() as bench:
-        frontend = uart.connect(str(bench.path), 921600)
+        frontend = uart.connect(uart.Line(str(bench.path)), 921600)
         try:
             source = links()
             for _ in range(payments):

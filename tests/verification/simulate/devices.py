@@ -306,7 +306,7 @@ class ReaderPort:
 def open_nfc(url: DeviceUrl) -> Any:
     from sco_drivers.nfc.radio import Radio
     from sco_drivers.nfc.reader import NfcpyReader
-    from sco_drivers.nfc.uart import connect
+    from sco_drivers.nfc.uart import Line, connect
 
     run = CURRENT[-1]
     reader = run.reader
@@ -314,7 +314,7 @@ def open_nfc(url: DeviceUrl) -> Any:
     process = run.process
     if not process.alive:
         raise Killed
-    radio = Radio(url.text, lambda: connect("/dev/simulated", 921600), lambda: reader.line_up)
+    radio = Radio(url.text, lambda: connect(Line("/dev/simulated"), 921600), lambda: reader.line_up)
     return NfcpyReader(url.text, radio)
 
 

@@ -24,6 +24,7 @@ import urllib3.util.connection
 from sco_drivers.printer.memory import Memory
 from sco_drivers.registry import BACKENDS
 from sco_drivers.screen import Scene
+from sco_drivers.tap import Tap
 from sco_payment import attempt as m
 from sco_payment.assemble import open_lane
 from sco_payment.attempt import Message
@@ -645,6 +646,7 @@ def _in_place_of_the_system(seed: int, folder: Path, focus: Focus) -> Iterator[R
         for owner, name, real in _uses_of_the_system():
             fake = {"time": TIME, "threading": THREADING}.get(name) or _Os(run.random, real)
             stack.enter_context(mock.patch.object(owner, name, fake))
+        stack.enter_context(mock.patch.object(Tap, "clock", TIME))  # of each driver's wire
         stack.enter_context(mock.patch.object(ui, "LOOK_S", 5.0))  # it only looks at the display
         stack.enter_context(mock.patch.object(urllib3.util.connection, "create_connection", run.network.connect))
         serial = importlib.import_module("sco_drivers.nfc.uart").serial

@@ -70,6 +70,9 @@ class Desk:
 
     def start(self) -> None:
         """Start the getty again, as systemd does when it ends: the terminal is hung up, reset and cleared before."""
+        self._manager.ctl(
+            "reset-failed", GETTY, check=False
+        )  # a quick machine starts it more often than its unit allows
         self._manager.ctl("restart", GETTY)
         self.wait_for_prompt()
 

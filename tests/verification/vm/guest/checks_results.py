@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -35,6 +37,28 @@ def hwtest(*arguments: object) -> subprocess.CompletedProcess[str]:
     """`sco-hwtest` as a process."""
     command = [sys.executable, "-m", "sco_hwtest.cli.main", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+class Tablet:
+    """What the page of `sco-hwtest run --web` sends from a tablet."""
+
+    def __init__(self, address: str) -> None:
+        self._root, _, self._token = address.partition("/?token=")
+        self._name = "tablet-of-the-bench"
+
+    def state(self) -> dict[str, Any]:
+        """What the page shows."""
+        return self._ask(f"/state?client={self._name}")
+
+    def post(self, path: str, **body: object) -> dict[str, Any]:
+        """Press a button."""
+        return self._ask(path, json.dumps({"client": self._name, **body}).encode())
+
+    def _ask(self, path: str, body: bytes | None = None) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(self._root + path, body, headers), timeout=60) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
 
 
 def verdicts(report: Path) -> dict[str, str]:
@@ -98,6 +122,44 @@ def run_all(report: Report, printer: devices.UsbPrinter, line: devices.SerialGad
             series = {one["measurement"]: one for one in json.loads(history.stdout)}
             assert len(series["status"]["points"]) == 2, series
 
+    def a_tablet_answers_what_a_run_asks() -> None:
+        """On usblp, by the page of `--web`: each question gets its yes, and the run passes."""
+        with tempfile.TemporaryDirectory() as folder, printer.on():
+            settle()
+            document = Path(folder, "report.json")
+            words = ("run", "--web", "--printer", f"lp://{printer.lp}", "--json", document, "--marginal-ok")
+            command = [sys.executable, "-u", "-m", "sco_hwtest.cli.main", *map(str, words)]
+            with subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            ) as run:
+                assert run.stdout is not None
+                try:
+                    tablet = Tablet(next(line for line in run.stdout if "Open http" in line).split()[-1])
+                    answered = 0
+                    for question in asked(tablet):
+                        tablet.post("/answer", question=question["number"], answer="yes")
+                        answered += 1
+                    tablet.post("/close")
+                    said = run.stdout.read()
+                finally:
+                    if run.poll() is None:
+                        run.terminate()
+            assert run.returncode == 0, said
+            found = verdicts(document)
+            assert answered >= 3, answered
+            assert "not answered" not in found.values(), found
+
+    def asked(tablet: Tablet) -> Iterator[dict[str, Any]]:
+        """Each question, until the run is over."""
+        last = 0
+        while not (state := tablet.state())["report"]:
+            question = state["question"]
+            if question and question["number"] != last:
+                last = question["number"]
+                yield question
+            time.sleep(0.2)
+
     if report.wanted("results"):
         check(devices_are_known_by_their_descriptors)
         check(a_run_writes_verdicts_by_limits_and_junit)
+        check(a_tablet_answers_what_a_run_asks)

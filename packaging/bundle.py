@@ -53,7 +53,8 @@ LIBRARIES_LACK = ("_curses*.so", "_dbm*.so", "_crypt*.so", "nis*.so", "readline*
 """Modules of lib-dynload whose libraries are not in the tree."""
 COMPILED = ("msgspec", "pillow", "zxing-cpp", "pyyaml", "libusb-package")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-COMMANDS = {name: target.partition(":")[0] for name, target in PROJECT["scripts"].items()}
+COMMANDS = {name: target.partition(":")[0] for name, target in PROJECT["scripts"].items() if name != "sco-fleet"}
+"""A lane's; the office's server is installed with pip."""
 START = """#!/bin/sh
 exec "$(dirname "$(readlink -f "$0")")/python3.11" -I -c 'import sys
 sys.argv[0] = "{name}"

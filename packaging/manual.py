@@ -13,7 +13,9 @@ import click
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
 COMMANDS: dict[str, click.Command] = {
-    each.name: each.load() for each in distribution("sco-paymaster").entry_points.select(group="console_scripts")
+    each.name: each.load()
+    for each in distribution("sco-paymaster").entry_points.select(group="console_scripts")
+    if each.name != "sco-fleet"  # the office's server, which no bundle has
 }
 SHELLS: dict[str, tuple[type[ShellComplete], str]] = {
     "bash": (BashComplete, "{}"),

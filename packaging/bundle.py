@@ -51,7 +51,7 @@ DEBIAN = {
 LEFT_OUT = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter", "turtledemo", "EXTERNALLY-MANAGED")
 LIBRARIES_LACK = ("_curses*.so", "_dbm*.so", "_crypt*.so", "nis*.so", "readline*.so")
 """Modules of lib-dynload whose libraries are not in the tree."""
-COMPILED = ("msgspec", "pillow", "zxing-cpp", "pyyaml", "libusb-package")
+COMPILED = ("msgspec", "pillow", "zxing-cpp", "pyyaml", "libusb-package", "pynacl", "cffi")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 COMMANDS = {name: target.partition(":")[0] for name, target in PROJECT["scripts"].items() if name != "sco-fleet"}
 """A lane's; the office's server is installed with pip."""

@@ -57,7 +57,8 @@ class Reader:
         return found
 
     def strip(self, choice: Choice) -> str:
-        return "y" if "END" in self.paper.text.splitlines() else "n"
+        """A printer that is idle may not have read the strip's last octets yet."""
+        return "y" if self.paper.wait_for(lambda one: "END" in one.text.splitlines(), 60) else "n"
 
     def letters(self, choice: Choice) -> str:
         lines = self.paper.text.splitlines()

@@ -127,6 +127,7 @@ class Pcscd:
         if os.geteuid() != 0 and not self._socket.exists():
             pytest.skip("this user may not have a mount namespace for pcscd: run the test as root")
         assert self._socket.exists(), "pcscd stopped at once"
+        until(lambda: _accepts(self._socket), "pcscd takes no clients")  # its socket is there a little earlier
         for port in self.slots.values():
             until(lambda port=port: _listens(port), f"vpcd does not listen on {port}")
 
@@ -142,6 +143,11 @@ class Pcscd:
         """From its next start on it has no reader."""
         (self._readers / "vpcd").unlink()
         self.slots.clear()
+
+
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def _listens(port: int) -> bool:

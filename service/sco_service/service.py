@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,6 +20,7 @@ from sco_payment.attempt import Message
 from sco_payment.customer.ui import LaneUI
 from sco_payment.events import Observer, null_observer
 from sco_payment.journal import Journal, JournalError
+from sco_payment.package import version
 from sco_payment.runtime import Runtime
 from sco_payment.settings import ServiceSettings, Settings
 from sco_service.http import Limits, Server
@@ -249,7 +249,7 @@ class Service:
         lane, health = self.settings.lane, self.lane.health()
         seq, _, digest = self.records.journal.head().partition(":")
         return {
-            "version": _version(),
+            "version": version(),
             "lane_id": lane.pos_id,
             "profile": lane.profile,
             "mode": self.settings.mode.value,
@@ -320,13 +320,6 @@ def settings_hash(settings: Settings) -> str:
     """A short name for exactly these settings; no secret is in them."""
     text = json.dumps(asdict(settings), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _version() -> str:
-    try:
-        return version("sco-paymaster")
-    except PackageNotFoundError:  # run from a source tree
-        return "0"
 
 
 def _address(listen: str) -> tuple[str, int]:

@@ -12,7 +12,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +21,7 @@ from sco_payment.fleet import decisions
 from sco_payment.fleet.client import Client, FleetError, FleetRefused, head_of
 from sco_payment.fleet.shipper import Refused, Shipper
 from sco_payment.journal import JournalError
+from sco_payment.package import version
 from sco_payment.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Agent:
         self._failures = 0
         self._blocked = False  # rows are refused: asked again with each heartbeat, not with each record
         self.last_error = ""
-        self._version = _version()
+        self._version = version()
         self.contact_ms: int | None = None
         self.problem = self.behind = ""
 
@@ -246,10 +246,3 @@ def _as_json(health: Json) -> msgspec.Raw:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _version() -> str:
-    try:
-        return version("sco-paymaster")
-    except PackageNotFoundError:  # run from a source tree
-        return "0"

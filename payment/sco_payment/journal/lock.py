@@ -172,7 +172,7 @@ class Anchors:
 
 
 def checksum(anchor: str) -> str:
-    """By which an anchor that a power loss has cut is told from a whole one."""
+    """Tells a whole anchor from one that a power loss has cut."""
     return hashlib.sha256(anchor.encode()).hexdigest()[:16]
 
 

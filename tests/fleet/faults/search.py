@@ -50,7 +50,7 @@ class Broken(AssertionError):
     """An invariant does not hold."""
 
 
-class World:
+class Scenario:
     """The centre, some lanes, and what may happen to them."""
 
     def __init__(self, database: str, folder: Path, result: Round, focus: Focus) -> None:
@@ -299,11 +299,11 @@ class World:
 def play(seed: int, database: str, folder: Path, focus: Focus = "") -> Round:
     """One round on an empty database with the present tables."""
     result = Round(seed)
-    world = World(database, folder, result, focus)
+    scenario = Scenario(database, folder, result, focus)
     try:
-        world.run()
+        scenario.run()
     except Broken as error:
         result.problem = str(error)
     finally:
-        world.close()
+        scenario.close()
     return result

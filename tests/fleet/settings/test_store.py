@@ -278,7 +278,7 @@ def judged(
         return f"version {version(store)} is in force, not {expected}"
     report = store.report()
     if was_given and not is_new and (report or {}).get("status") != ("applied" if after is comes_up else "refused"):
-        return f"the office is told {report}"
+        return f"the office gets {report}"
     return None
 
 

@@ -49,7 +49,7 @@ def with_case(path: Path, order_no: str = "42") -> None:
 
 
 def test_a_decision_on_a_lost_journals_case_closes_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A journal that was begun anew gives the number to another payment's case."""
+    """A journal that was begun again gives the number to another payment's case."""
     path = tmp_path / "journal.db"
     with_case(path)
     resolutions.submit(path, replace(CLOSING, attempt="k0"))

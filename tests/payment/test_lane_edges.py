@@ -12,7 +12,7 @@ from sco_drivers.errors import DeviceGone
 from sco_payment import attempt as m
 from sco_payment.attempt import EndReason, Outcome
 from sco_payment.customer.ui import ScreenState
-from sco_payment.events import LaneEvent, ScreenFailed
+from sco_payment.events import LaneEvent, NoteAdded, ScreenFailed
 from sco_payment.journal import Journal, JournalUnwritable
 from sco_payment.order import Order, PaymentRefused, Refusal
 from tests.payment.lane_kit import OwnUI, bench
@@ -229,3 +229,58 @@ def test_a_lane_is_closed_when_its_watch_has_ended(tmp_path: Path) -> None:
             time.sleep(0.01)
     assert lane._watcher is not None
     assert not lane._watcher.is_alive()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_timeline_says_when_the_payment_that_was_found_names_no_attempt(tmp_path: Path, named: bool) -> None:
+    notes: list[str] = []
+
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, NoteAdded) and event.text.startswith("acquirer:"):
+            notes.append(event.text)
+
+    with bench(tmp_path, "leaves + cut-after on=create", ui=OwnUI(), observer=observe) as (lane, paymaster):
+        find = lane._loop.acquirer.find
+
+        def finds(*about: object) -> m.Event:
+            for payment in paymaster.bank.payments.values():
+                if not named:
+                    payment.invoice.pop("params", None)
+            return find(*about)  # type: ignore[arg-type]
+
+        lane._loop.acquirer.find = finds  # type: ignore[method-assign, assignment]
+        lane.pay(ORDER)
+        [payment_id] = paymaster.bank.payments
+    assert notes
+    unnamed = f"that is payment {payment_id}, which agrees in order and sum and names no attempt"
+    assert [unnamed in note for note in notes] == [not named] * len(notes)
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "noted"),
+    [
+        ((5.0,), ["5 s behind"]),
+        ((4.9, -4.9), []),
+        ((7.0, 11.9), ["7 s behind"]),
+        ((7.0, 12.0), ["7 s behind", "12 s behind"]),
+        ((-5.0,), ["5 s ahead of"]),
+    ],
+)
+def test_a_wrong_clock_is_noted_from_5_s_on_and_when_it_moves_by_5_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead_s: tuple[float, ...], noted: list[str]
+) -> None:
+    notes: list[str] = []
+
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, NoteAdded) and "clock" in event.text:
+            notes.append(event.text)
+
+    measured = [*ahead_s]
+    with bench(tmp_path, "pays after=30", ui=OwnUI(), observer=observe) as (lane, _):
+        monkeypatch.setattr(
+            type(lane._loop.acquirer),
+            "clock_ahead_s",
+            property(lambda _: measured.pop(0) if len(measured) > 1 else measured[0]),
+        )
+        lane.pay(ORDER)
+    assert notes == [f"the lane's clock is {text} the acquirer's: set it" for text in noted]

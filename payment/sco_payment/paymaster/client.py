@@ -158,7 +158,7 @@ class PayMaster:
 
     def ask_for_the_time(self) -> None:
         """Compare the clocks: any answer says PayMaster's time. Without an answer nothing changes."""
-        _deadline.set((time.monotonic() + self._deadline_s, self._read_s))
+        self._begin_call(time.monotonic() + self._deadline_s)
         with contextlib.suppress(HTTPError, OSError, ValueError, PayMasterError):
             answer = self._pool.request("HEAD", self._base + "/", timeout=self._timeout, redirect=False)
             self._note_clock(answer.headers)
@@ -306,8 +306,7 @@ class PayMaster:
             headers["Content-Type"] = "application/json"
         if key is not None:
             headers["Idempotency-Key"] = key
-        _deadline.set((deadline, self._read_s))
-        _connected.set(False)
+        self._begin_call(deadline)
         try:
             answer = self._pool.request(
                 method,
@@ -327,6 +326,10 @@ class PayMaster:
         except (HTTPError, OSError, ValueError) as error:
             raise (NoAnswer if _connected.get() else NotSent)(self._text_of(token, error)) from None
         return answer.status, answer.headers, data
+
+    def _begin_call(self, deadline: float) -> None:
+        _deadline.set((deadline, self._read_s))
+        _connected.set(False)
 
     def _text_of(self, token: Token, error: Exception) -> str:
         """What happened, always in the same words, without the library's addresses and without token and login."""

@@ -18,6 +18,9 @@ from pathlib import Path
 import pytest
 import trustme
 
+from sco_payment.assemble import open_lane
+from sco_payment.attempt import Outcome
+from sco_payment.order import Order
 from sco_payment.paymaster.adapter import open_client
 from sco_payment.paymaster.client import PayMaster
 from sco_payment.paymaster.errors import NoAnswer, NotSent, PaymentNotFound
@@ -25,6 +28,7 @@ from sco_payment.paymaster.token import ProxyLogin, Token, TokenError
 from sco_payment.paymaster.wire import NewPayment
 from sco_payment.settings_reader import load_settings
 from sco_sim.paymaster import PayMasterSimulator, TlsFront
+from tests.payment.lane_kit import OwnUI
 
 LOGIN = "lane:p:ss wörd"
 ENCODED = base64.b64encode(LOGIN.encode()).decode()
@@ -195,8 +199,14 @@ def test_the_settings_proxy(tmp_path: Path, bank: PayMasterSimulator, front: Tls
             '[journal]\npath = "journal.db"\n',
             "utf-8",
         )
-        open_client(load_settings(tmp_path / "lane.toml", {})).create_payment(new_payment(), "k1")
+        settings = load_settings(tmp_path / "lane.toml", {})
+        open_client(settings).create_payment(new_payment(), "k1")
         assert (bank.bank.creates, len(proxy.heads)) == (1, 1)
+        bank.use("pays after=0")
+        with open_lane(settings, ui=OwnUI()) as lane:
+            result = lane.pay(Order("43", 25_300))
+        assert (result.outcome, result.case) == (Outcome.PAID, None)
+        assert bank.bank.creates == 2, "the first payment of a lane asks for the time before it"
 
 
 def test_the_login_is_not_sent_to_paymaster(tmp_path: Path, ca: trustme.CA) -> None:

@@ -22,7 +22,7 @@ from sco_payment.devices import ReopeningDevice
 from sco_payment.events import Observer, null_observer
 from sco_payment.journal import Journal, JournalError
 from sco_payment.loop import Loop
-from sco_payment.order import Order, PaymentRefused, Refusal, Result, check_order
+from sco_payment.order import Order, PaymentRefused, Refusal, Result, check_names, check_order
 from sco_payment.runtime import Runtime
 from sco_payment.settings import Settings
 
@@ -154,6 +154,7 @@ class Lane:
             JournalError: the journal cannot be written. Before the first step nothing was sent; after it the attempt is
                 in the journal as open, and `recover` finishes it.
         """
+        check_names(key, till_id)
         loop, last_cancel = self._loop, self._last_cancel  # before the lock, for which this call may have to wait
         with self._running_loop():
             if loop.foreground is not None:  # called by the same thread again: from `deliver` or an observer
@@ -184,11 +185,14 @@ class Lane:
                 taken = True
             finally:
                 loop.foreground = None
-                if key in loop.unrecorded:
-                    loop.customer.show_out_of_service(key)
-                elif not taken:  # as if the lane had died there
-                    loop.interrupted(loop.attempts[key])
-                loop.forget_final()
+                try:
+                    if not taken and key not in loop.unrecorded:  # as if the lane had died there
+                        loop.interrupted(loop.attempts[key])
+                finally:
+                    if key in loop.unrecorded:
+                        loop.left_on_screen = key
+                        loop.customer.show_out_of_service(key)
+                    loop.forget_final()
         return result
 
     def acknowledge(self, attempt: str) -> None:
@@ -482,7 +486,7 @@ class Lane:
             self._watcher.join(5.0)
         self._loop.expected_by_ms = None
         with ExitStack() as closing:  # the last one named is the first one closed
-            for owned in (self.journal, self._loop.customer, self._runtime):
+            for owned in (self.journal, self._loop.customer, self._loop.acquirer, self._runtime):
                 closing.callback(owned.close)
             closing.callback(self._loop.apply_resolutions)
 

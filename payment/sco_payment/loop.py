@@ -43,6 +43,8 @@ _HEARD = (m.Created, m.PaymentStatusReceived, m.PaymentNotListed)
 """Answers that are certainly the acquirer's."""
 _UNANSWERED = 2
 """From that many polls in a row without a status on, the customer reads that the payment is being checked."""
+LINK_REFUSED = "the link is not shown: "
+"""How the note begins that says why."""
 _PAYABLE = frozenset({m.Phase.PRESENTING, m.Phase.WAITING, m.Phase.ASKING})
 
 
@@ -125,7 +127,7 @@ class Loop:
         """Once a process: take the journal's open attempts over, and clear what a crash may have left on the tag."""
         self.apply_resolutions()
         for key in list(self.unrecorded):
-            self.apply(key, m.Recovered(self._runtime.now()))
+            self._start_over(key)
             self.unrecorded.pop(key, None)
         if self._recovered:
             return
@@ -151,6 +153,9 @@ class Loop:
             self.left_on_screen = key
         if state.phase in m.FOREGROUND and self._on_screen(key):
             self.customer.show_interrupted(key)
+        self._start_over(key)
+
+    def _start_over(self, key: str) -> None:
         self.apply(key, m.Recovered(self._runtime.now()))
         if self.attempts[key].phase is m.Phase.PAID and key in self.cases:
             self._show(self.attempts[key], m.View.ATTENDANT)
@@ -245,21 +250,34 @@ class Loop:
 
     def run_once(self, until: int | None) -> bool:
         """Process one message or one round of ticks. Returns whether anything happened before `until`."""
-        dues = [due for state in self.attempts.values() if (due := m.due(state)) is not None]
+        dues = [due for _, due in self._dues()]
         wake = min([*dues, *([] if until is None else [until])], default=None)
         self.expected_by_ms = wake  # None: nothing is due, it waits for an answer or for the customer
         message = self._runtime.receive(wake)
         self.expected_by_ms = self._runtime.now()
         if message is not None:
             key, event = message
-            if key in self.attempts:
-                self.apply(key, event)
+            if key in self.attempts and key not in self.unrecorded:
+                self._apply_or_set_aside(key, event)
             return True
         now = self._runtime.now()
-        late = [key for key, state in self.attempts.items() if (due := m.due(state)) is not None and due <= now]
+        late = [key for key, due in self._dues() if due <= now]
         for key in late:
-            self.apply(key, m.Tick(now))
+            self._apply_or_set_aside(key, m.Tick(now))
         return bool(late)
+
+    def _dues(self) -> list[tuple[str, int]]:
+        """When each attempt wants its next tick. One whose last step is not on disk waits for `load_open`."""
+        dues = ((key, m.due(state)) for key, state in self.attempts.items() if key not in self.unrecorded)
+        return [(key, due) for key, due in dues if due is not None]
+
+    def _apply_or_set_aside(self, key: str, event: m.Event) -> None:
+        """A step of another attempt that cannot be put on disk must not end the payment under way."""
+        try:
+            self.apply(key, event)
+        except JournalError:
+            if self.foreground in (None, key):
+                raise
 
     def apply(self, key: str, event: m.Event) -> None:
         """Step the attempt, put the step on disk, and perform its effects.
@@ -272,6 +290,8 @@ class Loop:
             before = self.attempts[key]
             after, effects = m.step(before, event)
             self._note_answer(key, event)
+            if after.reason is m.EndReason.LINK_REFUSED is not before.reason:
+                self._note_refusal(key, m.refusal(before, event), event.at_ms)
             if isinstance(event, m.ANSWERS):
                 self._compare_clocks(key, event.at_ms)
                 if isinstance(event, _HEARD):
@@ -366,6 +386,11 @@ class Loop:
             return
         self._last_notes[key] = text
         self.note(key, text, event.at_ms)
+
+    def _note_refusal(self, key: str, why: str, at: int) -> None:
+        log.error("the link is not shown: %s", why)
+        self._failures[key] = why
+        self.note(key, f"{LINK_REFUSED}{why}", at)
 
     def _count_unanswered(self, before: m.State, event: m.Event, after: m.State) -> None:
         """Count the polls that brought no status: also one that the next overtook, and those before «Повторить»."""

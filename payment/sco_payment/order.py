@@ -142,5 +142,17 @@ def check_order(order: Order, settings: Settings) -> None:
         )
 
 
+def check_names(key: str | None, till_id: str | None) -> None:
+    """Check what a till calls an attempt.
+
+    Raises:
+        PaymentRefused: it cannot be kept in the journal, or sent.
+    """
+    if key is not None and not (_is_number(key) and key.isascii()):
+        raise PaymentRefused(f"the key {key!r} must be a text of 1 to 64 printable ASCII characters")
+    if till_id is not None and not _is_number(till_id):
+        raise PaymentRefused(f"till_id = {till_id!r} must be a text of 1 to 64 printable characters")
+
+
 def _is_number(text: str) -> bool:
     return 1 <= len(text) <= 64 and text.isprintable() and text == text.strip()

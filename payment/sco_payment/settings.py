@@ -14,6 +14,7 @@ from typing import Any
 from sco_payment.attempt import Mode, Timing
 
 TOKEN_VARIABLE = "SCO_PAYMASTER_TOKEN"  # noqa: S105 - the variable's name, not a token
+SERVICE_TOKEN_VARIABLE = "SCO_SERVICE_TOKEN"  # noqa: S105 - of a till; not a setting of the lane
 LOCAL = (
     "lane.pos_id",
     "devices.*",

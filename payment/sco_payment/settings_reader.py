@@ -22,7 +22,7 @@ from sco_payment.acquirer import check_settings
 from sco_payment.acquirer import is_known as is_known_acquirer
 from sco_payment.customer.texts import is_utf8
 from sco_payment.customer.theme import read_theme
-from sco_payment.settings import TOKEN_VARIABLE, Settings
+from sco_payment.settings import SERVICE_TOKEN_VARIABLE, TOKEN_VARIABLE, Settings
 from sco_payment.settings_checks import check_combinations, check_lane
 
 _LONGEST_FILE = 1 << 20
@@ -276,7 +276,7 @@ def _read_section(
     prefix = f"SCO_{name}_".upper()
     for variable in sorted(variable for variable in environment if variable.startswith(prefix)):
         key = variable.removeprefix(prefix).lower()
-        if key not in entries and variable != TOKEN_VARIABLE:
+        if key not in entries and variable not in (TOKEN_VARIABLE, SERVICE_TOKEN_VARIABLE):
             problems.append(f"{variable}: unknown setting {name}.{key}; expected one of {', '.join(entries)}")
         elif key in entries and hints[key] not in _IN_ENVIRONMENT:
             problems.append(f"{variable}: a table can be set only in the file, as [{name}.{key}]")

@@ -12,6 +12,7 @@ from sco_payment.attempt import FINAL, Mode, Outcome, Phase, State
 from sco_payment.cli.story import story
 from sco_payment.journal import Case, Journal, Record, codec, resolutions
 from sco_payment.journal.describe import describe
+from sco_payment.loop import LINK_REFUSED
 from sco_payment.order import Order
 from sco_service.wording import ADVICE, WHAT_HAPPENED
 
@@ -104,12 +105,13 @@ class Records:
         """What prevented the link from being shown."""
         if state.outcome is not Outcome.NOT_PRESENTED:
             return ""
-        details = [
-            str(record.body["event"]["detail"])
-            for record in self._journal.timeline(state.plan.key)
-            if record.kind == "attempt_step" and record.body["event"]["name"] in ("present_failed", "create_failed")
-        ]
-        return details[-1] if details else ""
+        detail = ""
+        for record in self._journal.timeline(state.plan.key):
+            if record.kind == "attempt_step" and record.body["event"]["name"] in ("present_failed", "create_failed"):
+                detail = str(record.body["event"]["detail"])
+            elif record.kind == "note" and str(record.body["text"]).startswith(LINK_REFUSED):
+                detail = str(record.body["text"]).removeprefix(LINK_REFUSED)
+        return detail
 
     # --- events -----------------------------------------------------------------------------------------------
 

@@ -347,12 +347,13 @@ def _tls(own: ServiceSettings) -> ssl.SSLContext | None:
         return None
     import ssl
 
-    if Path(own.tls_key).stat().st_mode & 0o077:
-        raise ServiceError(f"service.tls_key: others may read {own.tls_key}: chmod 600 {own.tls_key}")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
+        if Path(own.tls_key).stat().st_mode & 0o077:
+            raise ServiceError(f"service.tls_key: others may read {own.tls_key}: chmod 600 {own.tls_key}")
         context.load_cert_chain(own.tls_certificate, own.tls_key)
     except (OSError, ssl.SSLError) as error:
-        raise ServiceError(f"service.tls_certificate: {own.tls_certificate}: {error}") from None
+        files = f"{own.tls_certificate}, {own.tls_key}"
+        raise ServiceError(f"service.tls_certificate, service.tls_key: {files}: {error}") from None
     return context

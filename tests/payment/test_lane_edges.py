@@ -154,6 +154,67 @@ def test_a_disk_that_stays_full_is_tried_ten_times(tmp_path: Path, monkeypatch: 
         monkeypatch.undo()
 
 
+def test_after_a_full_disk_the_customer_sees_how_the_payment_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ui = OwnUI()
+    with bench(tmp_path, "pays after=2", ui=ui) as (lane, _):
+        fails_to_record(lane.journal, monkeypatch, 1_000)
+        with pytest.raises(JournalUnwritable):
+            lane.pay(ORDER)
+        lane._runtime.drain()  # type: ignore[attr-defined]
+        assert ui.shown[-1].lines == ("Касса временно не работает",)
+        with pytest.raises(JournalUnwritable):
+            lane.recover()
+        lane._runtime.drain()  # type: ignore[attr-defined]
+        assert ui.shown[-1].lines == ("Касса временно не работает",)
+        monkeypatch.undo()
+        lane.recover(follow=True)
+        lane._runtime.drain()  # type: ignore[attr-defined]
+        [case] = lane.journal.cases()
+        assert (ui.shown[-1].view, ui.shown[-1].case) == (m.View.ATTENDANT, case.number)
+
+
+def test_a_step_of_an_earlier_payment_that_cannot_be_written_does_not_end_the_one_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screens: list[ScreenState] = []
+
+    def settle_the_earlier_one(screen: ScreenState) -> None:
+        screens.append(screen)
+        if len(screens) == 1:
+            lane.cancel()
+        else:
+            paymaster.bank.force_settle(str(earlier.payment_id))
+
+    with bench(tmp_path, "leaves + cancel-unanswered", ui=OwnUI(on_pay=settle_the_earlier_one)) as (lane, paymaster):
+        earlier = lane.pay(ORDER)
+        assert (earlier.outcome, earlier.phase) == (Outcome.UNKNOWN, m.Phase.WATCHING)
+        paymaster.use("pays after=60")
+        record, failed = lane.journal.record, []
+
+        def record_or_not(event: m.Event | None, after: m.State, *rest: object, at_ms: int) -> int | None:
+            if after.plan.key == earlier.key:
+                failed.append(event)
+                raise JournalUnwritable("no space left on device")
+            return record(event, after, *rest, at_ms=at_ms)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(lane.journal, "record", record_or_not)
+        assert lane.pay(Order("43", 100)).outcome is Outcome.PAID
+        assert len(failed) == 10, "it was tried for one step, and waits for the disk since"
+        monkeypatch.undo()
+        lane.recover()
+        assert lane.journal.attempt(earlier.key).phase is m.Phase.PAID_LATE  # type: ignore[union-attr]
+
+
+def test_a_till_names_its_payments_in_printable_words(tmp_path: Path) -> None:
+    with bench(tmp_path, ui=OwnUI()) as (lane, _):
+        for names in ({"key": "ключ"}, {"key": ""}, {"till_id": "\ud800"}, {"till_id": "x" * 65}):
+            with pytest.raises(PaymentRefused, match="1 to 64 printable"):
+                lane.pay(ORDER, **names)  # type: ignore[arg-type]
+        assert lane.journal.attempts() == []
+
+
 def fails_to_record(journal: Journal, monkeypatch: pytest.MonkeyPatch, times: int) -> list[object]:
     """From the attempt's second step on, `times` in all; the list gets an entry each."""
     record, tried = journal.record, []
@@ -213,6 +274,13 @@ def test_a_screen_that_fails_is_reported_to_the_observer(tmp_path: Path) -> None
         result = lane.pay(ORDER)
         lane._runtime.close()
         assert reported == [(result.key, "unplugged")]
+
+
+def test_a_lane_that_is_closed_closes_its_acquirer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+    with bench(tmp_path, ui=OwnUI()) as (lane, _):
+        monkeypatch.setattr(lane._loop.acquirer, "close", lambda: closed.append("acquirer"))
+    assert closed == ["acquirer"]
 
 
 def test_a_lane_is_closed_when_its_watch_has_ended(tmp_path: Path) -> None:

@@ -325,6 +325,32 @@ def test_a_link_that_has_not_come_yet_is_asked_for_in_the_create_window() -> Non
     assert (after.reason, effects) == (m.EndReason.NOT_CREATED, cancels())
 
 
+def test_a_link_is_asked_for_also_where_the_create_was_answered_late() -> None:
+    begun = state(P.CREATING, until_ms=BEGIN + 20_000)
+    after, _ = m.step(begun, created(BEGIN + 22_000, link=None))
+    assert after.until_ms == BEGIN + 22_000 + begun.plan.timing.confirm_ms
+
+
+@pytest.mark.parametrize(
+    ("event", "plate", "why"),
+    [
+        (created(), None, ""),
+        (created(link=None), None, ""),
+        (created(kopecks=SUM + 100), None, "the payment is of 3,53\u00a0₽, the attempt of 2,53\u00a0₽"),
+        (created(currency="USD"), None, "the payment is of 2,53\u00a0USD, the attempt of 2,53\u00a0₽"),
+        (created(link="http://pay.example"), None, "not an https link"),
+        (answer(S.OPEN, link="https://pay.example/1"), None, "display.link_hosts"),
+        (answer(S.OPEN, link=LINK), PLATE, "not the plate's link"),
+        (m.Tick(BEGIN), None, "no link in time"),
+    ],
+)
+def test_a_refusal_says_why(event: m.Event, plate: str | None, why: str) -> None:
+    before = state(P.FINDING, plan=plan(plate_link=plate, link_hosts=()))
+    said = m.refusal(before, event)
+    assert why in said
+    assert bool(said) == bool(why)
+
+
 def test_the_customer_cancels_while_the_payment_or_its_link_is_looked_for() -> None:
     wanted = m.CancelWanted(BEGIN + 100)
     looked_for = state(P.FINDING)

@@ -33,7 +33,7 @@ from sco_payment.order import Order
 from sco_sim.paymaster.bank import Bank
 from sco_sim.screen import VirtualScreen
 from sco_sim.touch import VirtualTouch
-from tests.payment.lane_kit import bench
+from tests.payment.lane_kit import OwnUI, bench
 
 pytestmark = pytest.mark.usefixtures("idle_time")
 
@@ -114,6 +114,34 @@ def test_without_a_display_mode_1_is_not_presented(tmp_path: Path) -> None:
             assert (result.outcome, paymaster.bank.cancels) == (Outcome.NOT_PRESENTED, 1)
             said = [str(record.body) for record in lane.journal.timeline(result.key)]
             assert any("no display is connected" in body for body in said)
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_screen_that_fails_is_asked_for_no_code_that_counts_as_not_seen(tmp_path: Path, back: bool) -> None:
+    """Such a screen tries by itself what it was asked for last: when it is back, there must not be a code on it."""
+
+    class Fails(OwnUI):
+        failed = False
+
+        def show(self, state: ScreenState) -> None:
+            super().show(state)
+            if state.view is View.PAY and not self.failed:
+                self.failed = True
+                raise DeviceGone("the panel is gone", url="fb:///dev/fb0")
+            if self.failed and not back:
+                raise DeviceGone("the panel is gone", url="fb:///dev/fb0")
+
+    ui = Fails()
+    with bench(tmp_path, "pays after=2", ui=ui) as (lane, paymaster):
+        result = lane.pay(ORDER)
+        views = [state.view for state in ui.shown]
+        first = views.index(View.PAY)
+        assert views[first + 1] is View.WAIT
+        if back:  # at once: then the next scene brings the code
+            assert (result.outcome, views[first + 2]) == (Outcome.PAID, View.PAY)
+        else:
+            assert (result.outcome, paymaster.bank.cancels) == (Outcome.NOT_PRESENTED, 1)
+            assert View.PAY not in views[first + 1 :]
 
 
 def test_without_a_display_mode_2_goes_on_by_the_plate(tmp_path: Path) -> None:

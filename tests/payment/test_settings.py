@@ -108,6 +108,7 @@ def test_the_token_is_checked_where_it_is_needed(tmp_path: Path) -> None:
     assert settings_from_mapping(GOOD | {"paymaster": paymaster}).paymaster.token_file == str(file)
     with pytest.raises(SettingsError, match=r"SCO_PAYMASTER_TOKEN: the token must be one word"):
         settings_from_mapping(GOOD, {"SCO_PAYMASTER_TOKEN": "two words"})
+    settings_from_mapping(GOOD, TOKEN | {"SCO_SERVICE_TOKEN": "of a till on the same machine"})
     file.unlink()
     assert settings_from_mapping(GOOD | {"paymaster": paymaster}, token=False) == settings_from_mapping(
         GOOD | {"paymaster": paymaster}, {"SCO_PAYMASTER_TOKEN": "two words"}, token=False

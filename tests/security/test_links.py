@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sco_payment import EndReason, Order, Outcome
+from sco_payment.cli.story import story
 from sco_payment.link import Verdict, is_host, judge
 from sco_payment.settings_reader import SettingsError, settings_from_mapping
 from tests.payment.lane_kit import OwnUI, bench
@@ -78,6 +79,9 @@ def test_the_lane_shows_no_link_to_another_host(tmp_path: Path) -> None:
         assert (result.outcome, result.reason) == (Outcome.NOT_PRESENTED, EndReason.LINK_REFUSED)
         assert not result.presented
         assert not ui.pay_screens
+        assert "add it to display.link_hosts" in result.detail
+        told = [text for _, text in story(lane.journal.timeline(result.key), "en")]
+        assert f"The bank's link was not shown to the customer ({result.detail})" in told
     again = OwnUI(on_pay=lambda state: lane.cancel())
     with bench(tmp_path, "leaves + foreign-link", ui=again, display={"link_hosts": ["bank.example"]}) as (lane, _):
         lane.pay(Order("43", kopecks=25_300))

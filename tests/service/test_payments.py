@@ -56,6 +56,14 @@ def test_the_same_body_again_is_the_same_payment(tmp_path: Path) -> None:
         assert bench.bank.bank.creates == 1
 
 
+def test_a_payment_whose_link_is_not_shown_says_why(tmp_path: Path) -> None:
+    with serving(tmp_path, "leaves + foreign-link") as bench:
+        bench.till.put("T-1")
+        payment = bench.till.outcome("T-1")
+        assert (payment["outcome"], payment["reason"]) == ("not_presented", "link_refused")
+        assert "add it to display.link_hosts" in payment["detail"]
+
+
 def test_a_refusal_stores_nothing(tmp_path: Path) -> None:
     with serving(tmp_path) as bench:
         till = bench.till

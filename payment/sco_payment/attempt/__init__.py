@@ -1,5 +1,6 @@
 """The life of one attempt: a payment at the acquirer for one leg of an order. Pure: no clock, no I/O, no randomness."""
 
+from sco_payment.attempt._handlers import refusal
 from sco_payment.attempt.events import (
     ANSWERS,
     CancelAnswered,
@@ -110,6 +111,7 @@ __all__ = [
     "gate",
     "may_cancel",
     "needs_recovery",
+    "refusal",
     "significant",
     "step",
 ]

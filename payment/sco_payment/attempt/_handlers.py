@@ -16,6 +16,7 @@ from sco_payment.attempt.events import (
     CreateFailed,
     Delivered,
     Effect,
+    Event,
     Finish,
     NoteCase,
     OpenCase,
@@ -43,6 +44,7 @@ from sco_payment.attempt.states import (
     Outcome,
     PaymentStatus,
     Phase,
+    Plan,
     State,
     View,
 )
@@ -250,17 +252,13 @@ def _offer(state: State, event: Created | PaymentStatusReceived) -> Step:
         return send_cancel(state, state.reason)
     if event.at_ms >= state.plan.expires_at_ms:
         return send_cancel(state, EndReason.NOT_PRESENTED)
-    if not full_amount(state, event):
+    if refusal(state, event):
         return send_cancel(state, EndReason.LINK_REFUSED)
     if event.link is None:
         if state.phase is Phase.FINDING:
             return ask_later(state, event)
-        return _send_poll(replace(state, phase=Phase.FINDING), event.at_ms)
-    plan = state.plan
-    judgement = links.judge(event.link, kopecks=plan.kopecks, currency=plan.currency, hosts=plan.link_hosts)
-    foreign_plate = plan.plate_link is not None and not links.same_code(event.link, plan.plate_link)
-    if judgement.verdict is links.Verdict.REFUSED or foreign_plate:
-        return send_cancel(state, EndReason.LINK_REFUSED)
+        until = max(state.until_ms, event.at_ms + state.plan.timing.confirm_ms)
+        return _send_poll(replace(state, phase=Phase.FINDING, until_ms=until), event.at_ms)
     state = replace(
         state,
         phase=Phase.PRESENTING,
@@ -268,7 +266,29 @@ def _offer(state: State, event: Created | PaymentStatusReceived) -> Step:
         reason=EndReason.NONE,
         until_ms=event.at_ms + state.plan.timing.present_ms,
     )
-    return state, (Present(event.link, judgement.verdict is links.Verdict.VERIFIED),)
+    return state, (Present(event.link, _judge(state.plan, event.link).verdict is links.Verdict.VERIFIED),)
+
+
+def refusal(state: State, event: Event) -> str:
+    """Why no customer may see the link of this answer, or of a payment that got none; empty where one may."""
+    if not isinstance(event, Created | PaymentStatusReceived):
+        return "the acquirer sent no link in time"
+    plan = state.plan
+    if not full_amount(state, event):
+        ours = format_amount(plan.kopecks, currency=plan.currency)
+        return f"the payment is of {format_amount(event.kopecks, currency=event.currency)}, the attempt of {ours}"
+    if event.link is None:
+        return ""
+    judgement = _judge(plan, event.link)
+    if judgement.verdict is links.Verdict.REFUSED:
+        return judgement.reason
+    if plan.plate_link is not None and not links.same_code(event.link, plan.plate_link):
+        return "it is not the plate's link (display.plate_link)"
+    return ""
+
+
+def _judge(plan: Plan, link: str) -> links.Judgement:
+    return links.judge(link, kopecks=plan.kopecks, currency=plan.currency, hosts=plan.link_hosts)
 
 
 def create_failed(state: State, event: CreateFailed) -> Step:

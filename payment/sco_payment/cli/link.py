@@ -40,6 +40,7 @@ def _compared(link: links.SbpLink | None, amount: int | None) -> Iterator[tuple[
     """Each part of the link, with what it was compared to."""
     wanted = "" if amount is None else format_amount(amount)
     if link is None:
+        yield "host", "shown on a lane only if it is one of the acquirer's or in display.link_hosts"
         if amount is not None:
             yield "amount", f"not compared with {wanted}: nothing can be read from this link"
         return

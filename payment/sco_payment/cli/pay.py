@@ -28,13 +28,14 @@ from sco_payment.cli.output import (
     outcome_json,
     outcome_text,
 )
-from sco_payment.cli.remote import TOKEN_VARIABLE, open_remote, pay_remotely
+from sco_payment.cli.remote import open_remote, pay_remotely
 from sco_payment.cli.terminal import JsonLines, Lines, TerminalUI, draws
 from sco_payment.cli.words import TERMINAL_WORDS
 from sco_payment.journal import JournalBusy, JournalError, resolutions
 from sco_payment.lane import Lane
 from sco_payment.order import LaneError, Order, PaymentRefused, Result, check_order
 from sco_payment.paymaster.token import TokenError
+from sco_payment.settings import SERVICE_TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from sco_payment.settings import Settings
@@ -53,7 +54,9 @@ _LOOK_S = 0.05
     help="Settings file of the lane.",
 )
 @click.option("--service", "service_url", help="Address of the lane's service, instead of --settings.")
-@click.option("--token-file", type=click.Path(dir_okay=False), help=f"The service's token; else {TOKEN_VARIABLE}.")
+@click.option(
+    "--token-file", type=click.Path(dir_okay=False), help=f"The service's token; else {SERVICE_TOKEN_VARIABLE}."
+)
 @click.option("--ca-file", type=click.Path(dir_okay=False), help="Certificate authorities of an https service.")
 @click.option("--id", "till_id", help="With --service: id of the payment; the same again is the same payment.")
 @click.option(

@@ -34,9 +34,9 @@ from sco_payment.events import (
 )
 from sco_payment.order import Order, Result
 from sco_payment.paymaster.token import Token, TokenError
+from sco_payment.settings import SERVICE_TOKEN_VARIABLE
 from sco_payment.tls import client_context
 
-TOKEN_VARIABLE = "SCO_SERVICE_TOKEN"  # noqa: S105 - the variable's name, not a token
 _CONNECT_S = 3.0
 _READ_S = 40.0  # longer than any wait of the service
 _WAIT_S = 25
@@ -143,9 +143,9 @@ class Remote:
 def open_remote(url: str, token_file: str | None, ca_file: str | None) -> Remote:
     """A client, or exit with what is wrong with the arguments."""
     try:
-        token = Token.from_file(token_file) if token_file else Token.from_environment(TOKEN_VARIABLE)
+        token = Token.from_file(token_file) if token_file else Token.from_environment(SERVICE_TOKEN_VARIABLE)
     except TokenError as error:
-        fail(f"the service's token: {error}; give --token-file, or {TOKEN_VARIABLE} in the environment")
+        fail(f"the service's token: {error}; give --token-file, or {SERVICE_TOKEN_VARIABLE} in the environment")
     try:
         return Remote(url, token, ca_file)
     except (ValueError, OSError) as error:

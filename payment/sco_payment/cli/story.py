@@ -83,6 +83,7 @@ STORY_WORDS = {
             "payment_not_listed": "Банк не знает платежей этого заказа",
             "presented": "Покупатель может оплатить",
             "present_failed": "Показать ссылку не удалось ({detail})",
+            "link_refused": "Ссылка банка не показана покупателю ({detail})",
             "retry_chosen": "Выбрано «Повторить»",
             "cancel_chosen": "Оплату отменяют",
             "recovered": "Касса запущена снова",
@@ -158,6 +159,7 @@ STORY_WORDS = {
             "payment_not_listed": "The bank knows no payment of this order",
             "presented": "The customer can pay",
             "present_failed": "The link could not be presented ({detail})",
+            "link_refused": "The bank's link was not shown to the customer ({detail})",
             "retry_chosen": "“Try again” was chosen",
             "cancel_chosen": "The payment is being cancelled",
             "recovered": "The lane started again",
@@ -221,6 +223,7 @@ _NOTES = (
     (re.compile(r"create: (?P<detail>.*)"), "create_failed"),
     (re.compile(r"presented: (?P<detail>.*)"), "presented"),
     (re.compile(r"not presented: (?P<detail>.*)"), "present_failed"),
+    (re.compile(r"the link is not shown: (?P<detail>.*)"), "link_refused"),
     (re.compile(r"cancel: (?P<cancellation>[a-z_]+)"), "cancel_answered"),
 )
 """What the lane notes of an answer, and the event that it was: an answer that changed nothing is only in a note."""

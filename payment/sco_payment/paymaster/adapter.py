@@ -190,7 +190,7 @@ class PayMasterAcquirer:
         ahead = self._client.clock_ahead_s or 0.0
         apart = _FAR_APART if now >= plan.over_at_ms else _CLOCKS_APART
         shift = timedelta(seconds=round(ahead))
-        begun, until = _utc(plan.begun_at_ms), _utc(now)
+        begun, until = _utc(plan.begun_at_ms), _utc(now)  # now: the clock may have been set right since it was begun
         try:
             listed = self._client.list_payments(
                 min(begun, begun + shift) - apart, max(until, until + shift) + apart, order_no=plan.order_no

@@ -352,3 +352,49 @@ def test_a_wrong_clock_is_noted_from_5_s_on_and_when_it_moves_by_5_s(
         )
         lane.pay(ORDER)
     assert notes == [f"the lane's clock is {text} the acquirer's: set it" for text in noted]
+
+
+def test_an_earlier_payment_of_the_order_is_not_taken_for_the_one_that_is_looked_for(tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, NoteAdded):
+            notes.append(event.text)
+
+    ui = OwnUI(on_pay=lambda screen: lane.cancel())
+    with bench(tmp_path, "leaves", ui=ui, observer=observe) as (lane, paymaster):
+        assert lane.pay(ORDER).outcome is Outcome.UNPAID
+        paymaster.use("leaves + key-refused + cut-after on=create")
+        find = lane._loop.acquirer.find
+
+        def finds(*about: object) -> m.Event:
+            for payment in paymaster.bank.payments.values():
+                payment.invoice.pop("params", None)
+            return find(*about)  # type: ignore[arg-type]
+
+        lane._loop.acquirer.find = finds  # type: ignore[method-assign, assignment]
+        lane.pay(ORDER)
+        earlier, later = paymaster.bank.payments
+    assert any(f"that is payment {later}," in note for note in notes), notes
+    assert not any("several payments" in note for note in notes), (earlier, notes)
+
+
+def test_polls_without_a_status_are_counted_also_when_overtaken_and_after_a_retry(tmp_path: Path) -> None:
+    state, _ = m.begin(m.Plan("k1", "42", 25_300, "RUB", m.Mode.SCREEN, begun_at_ms=0, expires_at_ms=60_000))
+    waiting = replace(state, phase=m.Phase.WAITING, seq=3, last_status_at_ms=1_000)
+    with bench(tmp_path, ui=OwnUI()) as (lane, _):
+        loop = lane._loop
+        silent = m.StatusUnavailable(9_000, 3, "no answer")
+        loop._count_unanswered(waiting, silent, waiting)
+        loop._count_unanswered(waiting, silent, waiting)
+        assert not loop._checking("k1"), "one poll, not two"
+        loop._count_unanswered(waiting, m.Tick(9_000), replace(waiting, seq=4, earlier_seq=2))
+        assert loop._checking("k1"), "the one that was overtaken"
+        answered = m.PaymentStatusReceived(9_100, 3, "7", m.PaymentStatus.OPEN, "word", 25_300, "RUB")
+        loop._count_unanswered(waiting, answered, replace(waiting, last_status_at_ms=9_100))
+        assert not loop._checking("k1")
+        asking = replace(waiting, phase=m.Phase.ASKING)
+        loop._count_unanswered(waiting, m.Retry(9_200), waiting)
+        assert not loop._checking("k1"), "a button that changed nothing"
+        loop._count_unanswered(asking, m.Retry(9_200), waiting)
+        assert loop._checking("k1"), "until a status comes, the customer reads that the payment is checked"

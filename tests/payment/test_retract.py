@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from sco_payment import Outcome
+from sco_payment import attempt as m
 from sco_payment.attempt import Phase
-from sco_payment.events import LaneEvent, NoteAdded, StateChanged
+from sco_payment.events import LaneEvent, NoteAdded, OutcomeReached, StateChanged
+from sco_payment.journal import Journal
 from sco_payment.order import Order
 from sco_sim.printer import VirtualPrinter
 from tests.payment.lane_kit import OwnUI, bench
@@ -172,3 +175,29 @@ def test_a_printer_without_a_presenter_is_not_asked(tmp_path: Path) -> None:
             lane._runtime.drain()  # type: ignore[attr-defined]
         assert not any("taken" in str(event) for event in notes)
         assert "GS e" not in paper.commands
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_ticket_stays_in_the_output_while_its_payment_is_under_way(
+    tmp_path: Path, kiosk: VirtualPrinter, interrupted: bool
+) -> None:
+    """Also where an earlier payment, which a crash interrupted, ends meanwhile."""
+    if interrupted:
+        with Journal(tmp_path / "journal.db", lane_id="KSO-7", acquirer="paymaster") as journal:
+            begun_at_ms = round(time.time() * 1000)
+            plan = m.Plan("k1", "41", 100, "RUB", m.Mode.PRINT, begun_at_ms, begun_at_ms + 60_000)
+            journal.record(None, *m.begin(plan), at_ms=begun_at_ms)
+    retracted: dict[str, int] = {}
+
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, StateChanged) and event.phase is Phase.WAITING:
+            assert kiosk.wait_for(lambda one: one.state()["in_output"])
+        if isinstance(event, OutcomeReached):
+            retracted[event.order_no] = kiosk.retracted
+
+    display, devices = {"mode": 0}, {"printer": f"{kiosk.url}?profile=CUSTOM-VKP80&status_s=0.2"}
+    with bench(tmp_path, "pays after=90", ui=OwnUI(), observer=observe, display=display, devices=devices) as (lane, _):
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        lane._runtime.drain()  # type: ignore[attr-defined]
+    assert retracted == ({"41": 0} if interrupted else {}) | {"42": 0}
+    assert kiosk.retracted == 1

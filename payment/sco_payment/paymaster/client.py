@@ -14,14 +14,11 @@ The environment's proxy variables are not used.
 from __future__ import annotations
 
 import contextlib
-import http.client
-import io
 import logging
 import re
 import ssl
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeVar
@@ -40,7 +37,7 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from sco_payment.paymaster import wire
+from sco_payment.paymaster import transport, wire
 from sco_payment.paymaster.errors import (
     BadRequest,
     ListTooLong,
@@ -147,18 +144,15 @@ class PayMaster:
             # one for all connections: otherwise each would read the authorities again
             "ssl_context": client_context(ca_file) if parts.scheme == "https" else None,
         }
-        if proxy is None:
-            self._pool = urllib3.PoolManager(**options)
-        else:
+        if proxy is not None:
             self._host = _proxys_host(proxy, parts.scheme)
             self._peer = f"the proxy {urlsplit(proxy).netloc}"
-            headers = {} if proxy_login is None else {"Proxy-Authorization": proxy_login.header()}
-            self._pool = urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
-        self._pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        headers = {} if proxy_login is None else {"Proxy-Authorization": proxy_login.header()}
+        self._pool = transport.open_pool(proxy, headers, **options)
 
     def ask_for_the_time(self) -> None:
         """Compare the clocks: any answer says PayMaster's time. Without an answer nothing changes."""
-        self._begin_call(time.monotonic() + self._deadline_s)
+        transport.begin_call(time.monotonic() + self._deadline_s, self._read_s)
         with contextlib.suppress(HTTPError, OSError, ValueError, PayMasterError):
             answer = self._pool.request("HEAD", self._base + "/", timeout=self._timeout, redirect=False)
             self._note_clock(answer.headers)
@@ -306,7 +300,7 @@ class PayMaster:
             headers["Content-Type"] = "application/json"
         if key is not None:
             headers["Idempotency-Key"] = key
-        self._begin_call(deadline)
+        transport.begin_call(deadline, self._read_s)
         try:
             answer = self._pool.request(
                 method,
@@ -324,12 +318,8 @@ class PayMaster:
         except PayMasterError:
             raise
         except (HTTPError, OSError, ValueError) as error:
-            raise (NoAnswer if _connected.get() else NotSent)(self._text_of(token, error)) from None
+            raise (NoAnswer if transport.was_connected() else NotSent)(self._text_of(token, error)) from None
         return answer.status, answer.headers, data
-
-    def _begin_call(self, deadline: float) -> None:
-        _deadline.set((deadline, self._read_s))
-        _connected.set(False)
 
     def _text_of(self, token: Token, error: Exception) -> str:
         """What happened, always in the same words, without the library's addresses and without token and login."""
@@ -346,7 +336,7 @@ class PayMaster:
             return f"no connection to {self._peer}" + (f" ({reason})" if reason else "")
         if isinstance(cause, ConnectTimeoutError):
             return f"no connection to {self._peer} in time"
-        if not _connected.get():
+        if not transport.was_connected():
             for arg in cause.args:
                 refused = _NOT_TUNNELLED.fullmatch(str(arg))
                 if refused:
@@ -434,80 +424,6 @@ def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
         if len(data) > MAX_ANSWER:
             raise NoAnswer(f"the answer is longer than {MAX_ANSWER} bytes")
     return data
-
-
-# --- one request for each connection, and one deadline for all of it ------------------------------------------------
-
-_deadline: ContextVar[tuple[float, float]] = ContextVar("deadline")
-"""Of the current call, on the monotonic clock; and the seconds that its answer has in any case."""
-_connected: ContextVar[bool] = ContextVar("connected")
-"""Whether the current call has its connection, including TLS. Before that its request was certainly not sent."""
-
-
-class _UntilDeadline(io.RawIOBase):
-    """A socket's bytes until the call's deadline: the socket's own time-out starts again with every byte."""
-
-    def __init__(self, raw: io.RawIOBase, sock: Any) -> None:
-        self._raw = raw
-        self._sock = sock
-        self._pace: float | None = sock.gettimeout()
-        deadline, least = _deadline.get()
-        if not _connected.get() and self._pace is not None:  # a proxy's answer: part of connecting
-            self._deadline = time.monotonic() + self._pace
-        else:
-            # However long dead addresses took: the answer to a request that was sent still gets its time.
-            self._deadline = max(deadline, time.monotonic() + least)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer came too slowly")
-        self._sock.settimeout(left if self._pace is None else min(left, self._pace))
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Answer(http.client.HTTPResponse):
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_UntilDeadline(self.fp.detach(), sock))
-
-
-class _PlainConnection(urllib3.connection.HTTPConnection):
-    response_class = _Answer
-
-    def connect(self) -> None:
-        super().connect()
-        _connected.set(True)
-
-
-class _TlsConnection(urllib3.connection.HTTPSConnection):
-    response_class = _Answer
-
-    def connect(self) -> None:
-        super().connect()
-        _connected.set(True)
-
-
-class _OnceEach:
-    def _put_conn(self, conn: Any) -> None:
-        if conn is not None:
-            conn.close()
-        super()._put_conn(conn)  # type: ignore[misc]
-
-
-class _PlainPool(_OnceEach, urllib3.HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _TlsPool(_OnceEach, urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
 
 
 def _segment(identifier: str) -> str:

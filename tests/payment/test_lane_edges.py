@@ -398,3 +398,15 @@ def test_polls_without_a_status_are_counted_also_when_overtaken_and_after_a_retr
         assert not loop._checking("k1"), "a button that changed nothing"
         loop._count_unanswered(asking, m.Retry(9_200), waiting)
         assert loop._checking("k1"), "until a status comes, the customer reads that the payment is checked"
+
+
+def test_an_outcome_leaves_the_screen_unless_something_else_is_there_by_then(tmp_path: Path) -> None:
+    ui = OwnUI()
+    with bench(tmp_path, "pays", ui=ui) as (lane, _):
+        earlier, later = (lane.pay(Order(number, 100)).key for number in ("1", "2"))
+        lane.show_idle(earlier)
+        lane._runtime.drain()  # type: ignore[attr-defined]
+        assert (ui.shown[-1].view, ui.shown[-1].attempt) == (m.View.PAID, later)
+        lane.show_idle(later)
+        lane._runtime.drain()  # type: ignore[attr-defined]
+        assert ui.shown[-1].idle

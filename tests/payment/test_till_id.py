@@ -55,7 +55,7 @@ def test_a_record_without_a_till_s_id_is_written_as_before(tmp_path: Path) -> No
         assert codec.decode_state(codec.RECORD_VERSION, data) == state
 
 
-def test_a_refusal_says_its_kind(tmp_path: Path) -> None:
+def test_a_refusal_says_its_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     acting: list[Callable[[object], None]] = []
     ui = OwnUI(on_pay=lambda state: [act(state) for act in acting] and None)
     with bench(tmp_path, "pays", ui=ui) as (lane, paymaster):
@@ -75,8 +75,15 @@ def test_a_refusal_says_its_kind(tmp_path: Path) -> None:
             lane.cancel()
 
         acting.append(lose_the_network)
-        assert lane.pay(Order("A-4", 100)).outcome is Outcome.UNKNOWN
+        unknown = lane.pay(Order("A-4", 100))
+        assert unknown.outcome is Outcome.UNKNOWN
         assert refusal(lane, Order("A-4", 100)) is Refusal.OPEN
+        paymaster.go_online()
+        paymaster.bank.force_settle(str(unknown.payment_id))
+        assert [one.phase for one in lane.recover(follow=True)] == [Phase.PAID_LATE]
+        assert refusal(lane, Order("A-4", 100)) is Refusal.PAID
+        monkeypatch.setattr(lane.journal, "archived_payment", lambda order_no: "paid long ago")
+        assert refusal(lane, Order("A-5", 100)) is Refusal.PAID
 
 
 def test_an_outcome_that_the_till_refuses_is_a_case_at_once(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ _PAYMENTS = (
         f"{_PAYMENT}/test_{name}.py" for name in ("choose", "cancel_early", "acknowledge", "lane_edges", "print_once")
     ),
     tuple(f"{_PAYMENT}/test_{name}.py" for name in ("legs", "lane_others", "ticket")),
-    tuple(f"{_PAYMENT}/test_{name}.py" for name in ("lane_tag", "bank_behaviours")),
+    (f"{_PAYMENT}/test_lane_tag.py", f"{_PAYMENT}/test_bank_behaviours.py", "tests/security/test_links.py"),
     (f"{_PAYMENT}/test_lane.py", f"{_PAYMENT}/journal/test_resolutions.py"),
 )
 _SHOWN = (

@@ -85,7 +85,7 @@ async def lane_of(request: Request) -> str:
         raise Problem(401, "no_token", "send the lane's token: Authorization: Bearer TOKEN")
     lane_id = await with_database(request, lambda db: lanes.authenticate(db, token.strip()))
     if lane_id is None:
-        raise Problem(401, "bad_token", "this token is no lane's, was replaced, or the lane is disabled")
+        raise Problem(401, "bad_token", "unknown or replaced token, or the lane is disabled")
     return lane_id
 
 

@@ -33,7 +33,7 @@ def _new_token(lane_id: str) -> str:
 
 
 def _named(token: str) -> str | None:
-    """The lane that a token names; None where it is no token."""
+    """The lane that a token names; None where it is not a token."""
     match = _TOKEN.fullmatch(token)
     if match is None:
         return None

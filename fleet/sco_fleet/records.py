@@ -45,7 +45,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def problem(rows: list[Row]) -> tuple[int, str] | None:
-    """Where the rows are no chain, and why; None where they are one."""
+    """Where the rows are not a chain, and why; None where they are one."""
     before: Row | None = None
     for row in rows:
         if before is not None:

@@ -6,7 +6,7 @@ can be presented, with a warning. It is *refused* when anything in it contradict
 link, or when it leads to a host that is neither NSPK's nor one of those that the lane trusts: no customer sees it.
 
 Source of the format: the links that NSPK and banks publish. The checksum is CRC-16/CCITT-FALSE of everything before
-`&crc=`, in four hex digits. NSPK's newest format is not public: a form that is not known is no reason to refuse.
+`&crc=`, in four hex digits. NSPK's newest format is not public: an unknown form is not a reason to refuse a link.
 """
 
 from __future__ import annotations

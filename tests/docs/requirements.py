@@ -127,7 +127,7 @@ REQUIREMENTS = (
         OFFLINE,
         "Without a final state, because the network fails, the lane goes on requesting until a timeout.",
         reading="The timeout, 90 s by default (`timing.poll_timeout_s`), counts from the bank's last answer: a bank"
-        " that answers *not yet* is no lost connection, and is polled to the invoice's end without a "
+        " that answers *not yet* is not a lost connection, and is polled to the invoice's end without a "
         "dialog.",
     ),
     Requirement(

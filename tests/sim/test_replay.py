@@ -193,7 +193,7 @@ def test_another_opening_of_the_device_is_chosen_by_its_number(tmp_path: Path) -
         open_display(f"replay://{tmp_path / 'a'}?session=3")
 
 
-# --- what is no trace, or not this one ---
+# --- what is not a trace, or not this one ---
 
 
 def test_the_url_is_checked_without_the_file() -> None:
@@ -206,10 +206,10 @@ def test_the_url_is_checked_without_the_file() -> None:
     ("content", "words"),
     [
         ("", "it is empty"),
-        ("hello\n", "line 1 is no line of a trace"),
-        ("[1]\n", "line 1 is no line of a trace"),
+        ("hello\n", "line 1 is not a line of a trace"),
+        ("[1]\n", "line 1 is not a line of a trace"),
         ('{"c":"00000000"}\n', "line 1 was changed"),
-        ('{"sco_trace":1,"kind":"printer"}\n', "line 1 is no line of a trace"),
+        ('{"sco_trace":1,"kind":"printer"}\n', "line 1 is not a line of a trace"),
     ],
 )
 def test_a_file_that_is_no_trace_is_refused(content: str, words: str, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_j
     try:
         chosen = reconciliation.Day(_day(day, office), office.zone)
     except ValueError:
-        raise click.BadParameter(f"{day!r} is no day; write e.g. 2026-11-29, or yesterday") from None
+        raise click.BadParameter(f"{day!r} is not a day; write e.g. 2026-11-29, or yesterday") from None
     if chosen.start > datetime.now(office.zone):
         raise click.BadParameter("this day has not come yet")
     source: reconciliation.Source

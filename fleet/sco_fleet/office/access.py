@@ -148,7 +148,7 @@ def add_user(db: Connection, name: str, role: str, password: str, *, full_name: 
     if not _NAME.fullmatch(name):
         raise UserError(f"{name!r}: a name has small Latin letters, digits, dots, dashes or @, at most 64")
     if role not in ROLES:
-        raise UserError(f"{role!r} is no role; expected one of {', '.join(ROLES)}")
+        raise UserError(f"{role!r} is not a role; expected one of {', '.join(ROLES)}")
     if len(full_name) > 100:
         raise UserError("a full name has at most 100 characters")
     stored = _new(password)

@@ -210,7 +210,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "time_hint": ("ГГГГ-ММ-ДД или ГГГГ-ММ-ДД ЧЧ:ММ", "YYYY-MM-DD or YYYY-MM-DD HH:MM"),
     "bad_time": (
         "«{text}» — не время. Напишите, например, 2026-11-29 14:30.",
-        "“{text}” is no time. Write 2026-11-29 14:30.",
+        "“{text}” is not a time. Write, for example, 2026-11-29 14:30.",
     ),
     # alarms
     "mark_seen": ("Просмотрено", "Seen"),
@@ -237,15 +237,15 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Список банка не полон: {why}. Чего здесь нет, о том ничего не известно: это не значит «не оплачено».",
         "The bank's list is not whole: {why}. Nothing is known of what is missing here: it does not mean “not paid”.",
     ),
-    "no_differences": ("Расхождений нет.", "There is no difference."),
-    "no_differences_known": ("В том, что получено, расхождений нет.", "There is no difference in what was received."),
+    "no_differences": ("Расхождений нет.", "No differences."),
+    "no_differences_known": ("В том, что получено, расхождений нет.", "No differences in what was received."),
     "lanes_behind": (
         "Касс, от которых после конца дня ничего не пришло: {n}. Их платежи могут быть ещё неизвестны здесь.",
         "Lanes from which nothing has come since the day ended: {n}. Their payments may not be known here yet.",
     ),
     "source_list": ("список банка", "the bank's list"),
     "runs_already": ("Этот день уже сверяется.", "This day is being reconciled already."),
-    "bad_day": ("«{text}» — не день. Напишите, например, 2026-11-29.", "“{text}” is no day. Write 2026-11-29."),
+    "bad_day": ("«{text}» — не день. Напишите, например, 2026-11-29.", "“{text}” is not a day. Write, for example, 2026-11-29."),
     "future_day": ("Этот день ещё не наступил.", "This day has not come yet."),
     "file_refused": ("Файл не принят, ничего не сверено:", "The file was refused, nothing was reconciled:"),
     "no_file": ("Выберите файл.", "Choose a file."),

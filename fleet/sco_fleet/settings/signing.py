@@ -66,5 +66,5 @@ def load_key(path: Path) -> Key:
     except (binascii.Error, ValueError):
         seed = b""
     if not text.startswith(_HEADER) or len(seed) != 32:
-        raise KeyRefused(f"{path} is no key of `sco-fleet settings keygen`")
+        raise KeyRefused(f"{path} is not a key of `sco-fleet settings keygen`")
     return Key(seed)

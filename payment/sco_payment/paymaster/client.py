@@ -509,7 +509,7 @@ class _TlsPool(_OnceEach, urllib3.HTTPSConnectionPool):
 
 def _segment(identifier: str) -> str:
     if identifier in ("", ".", ".."):  # the last two would lead to another address
-        raise ValueError(f"{identifier!r} is no id")
+        raise ValueError(f"{identifier!r} is not a valid payment id")
     return quote(identifier, safe="")
 
 

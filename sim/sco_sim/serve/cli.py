@@ -19,7 +19,7 @@ _PORT = click.IntRange(0, 65534)
 def _size(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, int]:
     wide, x, high = text.partition("x")
     if not (x and wide.isdecimal() and high.isdecimal() and 64 <= int(wide) <= 8192 and 64 <= int(high) <= 8192):
-        raise click.BadParameter(f"{text!r} is no size from 64x64 to 8192x8192")
+        raise click.BadParameter(f"{text!r} is not a size from 64x64 to 8192x8192")
     return int(wide), int(high)
 
 

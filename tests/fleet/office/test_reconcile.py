@@ -372,5 +372,5 @@ def test_the_command_names_every_mistake_of_its_settings(books: Books) -> None:
         assert said in output
     assert run(books, "2199-01-01")[0] == 2
     for day in ("tomorrow", "0001-01-01", "9999-12-31"):
-        assert f"{day!r} is no day" in run(books, day)[1]
+        assert f"{day!r} is not a day" in run(books, day)[1]
     assert run(books, "2025-11-28", settings="[paymaster]\n")[0] == 2

@@ -74,7 +74,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "key").write_text(text)
     (tmp_path / "key").chmod(0o600)
-    with pytest.raises(KeyRefused, match="is no key of"):
+    with pytest.raises(KeyRefused, match="is not a key of"):
         load_key(tmp_path / "key")
     with pytest.raises(KeyRefused, match="No such file"):
         load_key(tmp_path / "none")

@@ -71,7 +71,7 @@ async def with_database(request: Request, work: Callable[[Connection[Any]], A]) 
     except (PoolTimeout, TooManyRequests, PoolClosed):
         raise unavailable() from None
     except psycopg.errors.UndefinedTable:
-        log.error("the database has not the present tables: run `sco-fleet migrate`")
+        log.error("the database schema is not up to date: run `sco-fleet migrate`")
         raise unavailable("the fleet's database is not up to date") from None
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
         log.error("the database: %s", str(error).strip())

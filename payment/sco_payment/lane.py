@@ -447,7 +447,7 @@ class Lane:
         while not self._closed.wait(_WATCH_S):
             try:
                 self.run_pending()
-            except Exception:  # no thread to be had, a bug of ours: go on watching for late money all the same
+            except Exception:  # no thread is available, a bug of ours: keep watching for late money all the same
                 log.exception("open attempts could not be checked this time")
 
     def run_pending(self) -> None:

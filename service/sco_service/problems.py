@@ -36,7 +36,9 @@ KINDS: dict[str, Kind] = {
         409, False, "This id belongs to a payment with another body", "Этот id уже занят платежом с другими данными"
     ),
     "lane_busy": Kind(409, True, "Another payment is under way", "Идёт другой платёж: повторите после его завершения"),
-    "order_paid": Kind(409, False, "The order has already been paid, at least in part", "Заказ уже оплачен полностью или частично"),
+    "order_paid": Kind(
+        409, False, "The order has already been paid, at least in part", "Заказ уже оплачен полностью или частично"
+    ),
     "order_open": Kind(
         409,
         True,
@@ -44,7 +46,10 @@ KINDS: dict[str, Kind] = {
         "Заказ ещё может быть оплачен прежней попыткой: дождитесь её завершения или решения по обращению",
     ),
     "order_refused": Kind(
-        422, False, "The lane cannot take such a payment", "Касса не может принять такой платёж: проверьте заказ и суммы"
+        422,
+        False,
+        "The lane cannot take such a payment",
+        "Касса не может принять такой платёж: проверьте заказ и суммы",
     ),
     "no_such_payment": Kind(404, False, "No payment has this id", "Платежа с таким id нет"),
     "payment_archived": Kind(410, False, "The payment is in an archive", "Платёж перенесён в архив журнала"),
@@ -77,7 +82,9 @@ KINDS: dict[str, Kind] = {
     "pin_throttled": Kind(
         429, True, "Too many wrong PINs: wait", "Слишком много неверных PIN: подождите и попробуйте снова"
     ),
-    "printer_unavailable": Kind(503, True, "The document was not printed: check the printer", "Не напечатано: проверьте принтер"),
+    "printer_unavailable": Kind(
+        503, True, "The document was not printed: check the printer", "Не напечатано: проверьте принтер"
+    ),
     "printed_before": Kind(
         409, False, "A document with this id was printed, or may have been", "Документ с этим id уже печатался"
     ),
@@ -100,7 +107,9 @@ KINDS: dict[str, Kind] = {
     "host_refused": Kind(403, False, "The Host header names another host", "Заголовок Host называет другой узел"),
     "origin_refused": Kind(403, False, "Another site's page sent this", "Запрос отправлен страницей другого сайта"),
     "no_such_path": Kind(404, False, "No such resource", "Такого ресурса нет"),
-    "method_not_allowed": Kind(405, False, "The resource does not support this method", "Ресурс не поддерживает этот метод"),
+    "method_not_allowed": Kind(
+        405, False, "The resource does not support this method", "Ресурс не поддерживает этот метод"
+    ),
     "timeout": Kind(408, True, "The request came too slowly", "Запрос передавался слишком медленно"),
     "too_many_connections": Kind(503, True, "Too many connections", "Слишком много соединений"),
     "internal": Kind(500, True, "Internal error: see the service's log", "Ошибка службы: см. её журнал"),

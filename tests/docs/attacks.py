@@ -76,8 +76,8 @@ ATTACKS = (
         "A6",
         JOURNAL,
         "The disk fails a read or write, or is full.",
-        "Reported as a disk error, not as damage. A step that is not on disk is not performed; a step that is on disk is "
-        "not lost.",
+        "Reported as a disk error, not as damage. A step that is not on disk is not performed; a step that is on disk "
+        "is not lost.",
     ),
     Attack(
         "A7",
@@ -109,8 +109,8 @@ ATTACKS = (
         TEXTS,
         "A tag, a device's name, the bank's remark or an operator's reason contains escape sequences, line breaks or "
         "bidirectional control characters.",
-        "Terminal, log, JSON, reports and the attendant's page show them escaped: nothing clears a screen, forges a log "
-        "line or reverses text.",
+        "Terminal, log, JSON, reports and the attendant's page show them escaped: nothing clears a screen, forges a "
+        "log line or reverses text.",
     ),
     Attack(
         "A11",
@@ -229,8 +229,8 @@ ATTACKS = (
         "A29",
         INSTALLED,
         "Nobody can say whether a published wheel was made from the published source.",
-        "Wheel and source archive are identical byte for byte when built under another umask, folder, time zone and locale; "
-        "the release is built by a workflow that attests it.",
+        "Wheel and source archive are identical byte for byte when built under another umask, folder, time zone and "
+        "locale; the release is built by a workflow that attests it.",
         command="release",
     ),
     Attack(

@@ -49,7 +49,7 @@ def make_key(path: Path) -> Key:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError:
-        raise KeyRefused(f"{path} is there already: a key is never overwritten") from None
+        raise KeyRefused(f"{path} already exists: a key is never overwritten") from None
     except OSError as error:
         raise KeyRefused(f"{path}: {error.strerror}") from None
     return Key(seed)

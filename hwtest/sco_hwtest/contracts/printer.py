@@ -219,7 +219,7 @@ CHECKS: tuple[Check[Printer], ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Faulty:
-    """A printer and somebody who makes faults: the operator, or its simulator.
+    """A printer and somebody who causes faults: the operator, or its simulator.
 
     Attributes:
         printer: open, with short deadlines.

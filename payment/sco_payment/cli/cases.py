@@ -35,7 +35,7 @@ _LANE_WRITES_S = 3.0
 @click.option("--operator", default="", help="Who closes the case.")
 @click.option("--reason", default="", help="What was decided.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a case.")
-@click.option("-v", "--verbose", is_flag=True, help="With a NUMBER: every record, with the names of the journal.")
+@click.option("-v", "--verbose", is_flag=True, help="With NUMBER: print every record, with the journal's names.")
 def cases(
     number: int | None,
     settings_file: str,

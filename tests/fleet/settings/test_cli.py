@@ -58,7 +58,7 @@ def test_a_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> No
     assert result.stdout == f'settings_key = "{load_key(file).public}"\n'
     again = CliRunner().invoke(main, ["settings", "keygen", str(file)])
     assert again.exit_code == 1
-    assert "is there already: a key is never overwritten" in again.output
+    assert "already exists: a key is never overwritten" in again.output
 
 
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
@@ -149,12 +149,12 @@ def test_a_roll_out_from_the_beginning_to_the_end(run: Run, tmp_path: Path, data
     put(run, "chain", "[display]\nmode = 1\n")
     start = ("roll-out", "start", "--key", key, "--comment", "the first", "--first-lane", "KSO-1", "--soak", 0)
     assert run(*start, "--dry-run").stdout.splitlines() == [
-        "roll-out 1: lanes that get other settings: 3 (that have these: 0)",
+        "roll-out 1: lanes to change: 3 (unchanged: 0)",
         "  stage 1, one lane: 1 (KSO-1, shop Shop 7)",
         "  stage 2, one shop: 1",
         "  stage 3, all: 1",
     ]
-    assert "there was no roll-out yet" in run("roll-out", "status", status=1).output
+    assert "there has been no roll-out yet" in run("roll-out", "status", status=1).output
     run(*start)
     assert "roll-out 1 is running" in run(*start, status=1).output
     with psycopg.connect(database, autocommit=True) as db:
@@ -175,7 +175,7 @@ def test_a_roll_out_from_the_beginning_to_the_end(run: Run, tmp_path: Path, data
         assert "KSO-3" not in text  # it is not its turn
         assert "KSO-3\tShop 8\twaiting" in run("roll-out", "status", 1, "--all").stdout
         run("roll-out", "continue", 1, "--reason", "known")
-        assert run("roll-out", "retry", 1, "KSO-2").stdout == "lanes that are offered it once more: 1\n"
+        assert run("roll-out", "retry", 1, "KSO-2").stdout == "lanes to which it is offered once more: 1\n"
         run("roll-out", "pause", 1)
         assert "not running" in run("roll-out", "pause", 1, status=1).output
         run("roll-out", "continue", 1)
@@ -204,7 +204,7 @@ def test_without_a_key_nothing_is_begun(run: Run, tmp_path: Path) -> None:
     assert "keygen" in run("roll-out", "start", "--comment", "x", status=2).output
     result = run("roll-out", "start", "--key", tmp_path / "none", "--comment", "x", status=1)
     assert "No such file" in result.output
-    assert "there was no roll-out yet" in run("roll-out", "status", status=1).output
+    assert "there has been no roll-out yet" in run("roll-out", "status", status=1).output
 
 
 def test_the_guide_names_every_setting_that_is_local_to_a_lane() -> None:

@@ -151,4 +151,4 @@ def decoded(data: bytes, kind: type[A]) -> A:
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise Problem(422, "malformed", str(error)[:300]) from None
     except (RecursionError, UnicodeDecodeError):
-        raise Problem(422, "malformed", "no JSON that could be read") from None
+        raise Problem(422, "malformed", "the body is not readable JSON") from None

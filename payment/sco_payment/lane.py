@@ -311,7 +311,7 @@ class Lane:
 
     def _refuse_known(self, key: str) -> None:
         if self.journal.attempt(key) is not None or self.journal.has_archived(key):
-            raise PaymentRefused(f"the attempt {key} is in the journal already: it is not begun twice", Refusal.KNOWN)
+            raise PaymentRefused(f"the attempt {key} is already in the journal: it is not begun twice", Refusal.KNOWN)
 
     def _plan(self, order: Order, key: str | None = None, till_id: str | None = None) -> m.Plan:
         settings = self.settings

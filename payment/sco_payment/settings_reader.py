@@ -146,7 +146,7 @@ def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(_LONGEST_FILE + 1)
     if len(data) > _LONGEST_FILE:
-        raise OSError(errno.EFBIG, f"longer than {_LONGEST_FILE} bytes, which no settings file is")
+        raise OSError(errno.EFBIG, f"longer than {_LONGEST_FILE} bytes: not a settings file")
     return data
 
 

@@ -245,7 +245,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Lanes from which nothing has come since the day ended: {n}. Their payments may not be known here yet.",
     ),
     "source_list": ("список банка", "the bank's list"),
-    "runs_already": ("Этот день уже сверяется.", "This day is being reconciled already."),
+    "runs_already": ("Этот день уже сверяется.", "This day is already being reconciled."),
     "bad_day": (
         "«{text}» — не день. Напишите, например, 2026-11-29.",
         "“{text}” is not a day. Write, for example, 2026-11-29.",

@@ -88,7 +88,7 @@ def _close_case(settings: Settings, number: int, operator: str, reason: str) -> 
     with Journal(path, read_only=True) as journal:
         case = journal.case(number)
         if case.closed_at_ms is not None:
-            raise NoSuchCase(f"case {number} is closed already")
+            raise NoSuchCase(f"case {number} is already closed")
         resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, case.phase, case.attempt))
         until = time.monotonic() + _LANE_WRITES_S
         while journal.case(number).closed_at_ms is None:

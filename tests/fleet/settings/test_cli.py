@@ -127,8 +127,8 @@ def test_what_is_wrong_is_said_in_full(run: Run) -> None:
     assert "no lane KSO-9" in run("show", "KSO-9", status=1).output
     assert "chain has no settings" in run("get", "chain", status=1).output
     put(run, "chain", "")
-    assert "the same in version 1" in put(run, "chain", "", status=1).output
-    assert "by now, not 0" in put(run, "chain", "# x", "--after", 0, status=1).output
+    assert "does not differ from version 1" in put(run, "chain", "", status=1).output
+    assert "now at version 1 by" in put(run, "chain", "# x", "--after", 0, status=1).output
     assert "it runs with its own file" in run("show", "KSO-1").stderr
     put(run, "lane:KSO-2", "[timing]\npoll_timeout_s = 2")
     assert "(lane KSO-2)" in run("check", status=1).output

@@ -217,7 +217,7 @@ def test_a_change_says_who_and_why_and_changes_something(db: Any) -> None:
     with pytest.raises(LayerError, match="--by and --comment"):
         layers.put(db, CHAIN, "#", "ivanova", "  ")
     put(db, CHAIN, "# of another", after=1)
-    with pytest.raises(LayerError, match="chain has version 2 of ivanova by now, not 1"):
+    with pytest.raises(LayerError, match="chain is now at version 2 by ivanova, not 1"):
         put(db, CHAIN, "# mine", after=1)
 
 

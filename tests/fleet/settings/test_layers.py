@@ -212,7 +212,7 @@ def test_the_database_lets_nobody_overwrite_a_version(db: Any, statement: str) -
 @pytest.mark.program("pg_createcluster")
 def test_a_change_says_who_and_why_and_changes_something(db: Any) -> None:
     put(db, CHAIN, "")
-    with pytest.raises(LayerError, match="the same in version 1"):
+    with pytest.raises(LayerError, match="does not differ from version 1"):
         put(db, CHAIN, "")
     with pytest.raises(LayerError, match="--by and --comment"):
         layers.put(db, CHAIN, "#", "ivanova", "  ")

@@ -42,7 +42,7 @@ _WORDS = {
     Phase.CONFIRMING: "awaits the final status",
     Phase.CLOSED: "closed: watched all the same",
     Phase.WATCHING: "background, invoice + grace",
-    Phase.OVERDUE: "a case; asked on for days",
+    Phase.OVERDUE: "a case; keeps asking for days",
     Phase.PAID: "goods",
     Phase.UNPAID: "closed, or never created",
     Phase.PAID_LATE: "money, no goods: a case",

@@ -270,7 +270,7 @@ def timeline() -> str:
 
     bar(0, 20, 190, f"polled every {POLL:g} s")
     bar(0, 190, 340, f"watched every {WATCH:g} s")
-    bar(0, 340, 500, "asked on, ever\nmore slowly")
+    bar(0, 340, 500, "keeps asking,\never more slowly")
     bar(1, 20, 190, f"no answer for {ASK:g} s:\nthe dialog")
     bar(2, 20, 340, f"one cancellation, {CONFIRM:g} s to confirm")
     bar(3, 20, 190, "money: goods", "paid")

@@ -87,7 +87,7 @@ counts as a vulnerability and how to report one.
 
 **Trusted**: root on the lane, the settings file, PayMaster over TLS as far as money goes. **Not trusted**: everything
 that is read, the bank's texts included; devices and tags; whoever reaches the service's port; the network; the disk;
-a till that breaks off. **Out of scope**: root on the lane, who can replace the software.
+a till that disconnects. **Out of scope**: root on the lane, who can replace the software.
 
 A lane needs the network only to reach PayMaster over HTTPS, directly or through a proxy; it listens on no port unless
 `sco-pay serve` is configured to. It stores no card data and no data of customers: links, amounts, order numbers, and

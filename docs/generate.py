@@ -111,9 +111,10 @@ def service() -> str:
         "## Problems",
         "",
         "A refusal is `application/problem+json` (RFC 9457). Codes do not change within a major version; new ones may",
-        "come: go by `retry` and the status for one that you do not know. *Again*: the same request may succeed later.",
+        "be added: handle one that you do not know by `retry` and the status. `retry`: the same request may succeed",
+        "later.",
         "",
-        "| code | status | again | meaning | по-русски |",
+        "| code | status | retry | meaning | по-русски |",
         "|---|---|---|---|---|",
     ]
     parts += [

@@ -29,8 +29,8 @@ Version = tuple[int, ...]
 
 
 def needs(path: Path) -> dict[str, Version]:
-    """The highest version of each library's symbols that a file needs, and () for each library that is no part of a
-    system; nothing where it is no ELF file."""
+    """The highest version of each library's symbols that a file needs, and () for each library that is not part of a
+    system; nothing where it is not an ELF file."""
     with path.open("rb") as opened:
         if opened.read(4) != b"\x7fELF":
             return {}

@@ -247,7 +247,7 @@ def growth(folder: Path, quick: bool) -> list[Row]:
 def main() -> None:
     """Run all of them."""
     wanted = options(__doc__ or "")
-    logging.getLogger("sco_payment").setLevel(logging.ERROR)  # the bank's links are no links of the SBP
+    logging.getLogger("sco_payment").setLevel(logging.ERROR)  # the bank's links are not links of the SBP
     compile_packages()
     (ROOT / "out").mkdir(exist_ok=True)
     rows: list[Row] = []

@@ -1,4 +1,4 @@
-"""Words of strangers on their way to people: a tag's content, a device's name, an acquirer's remark.
+"""Untrusted text on its way to people: a tag's content, a device's name, an acquirer's remark.
 
 Written raw they could clear a terminal, forge a line of a log, or turn the direction of what follows. `one_line` shows
 such characters as escapes; whatever this package prints, logs or reports about a device goes through it.

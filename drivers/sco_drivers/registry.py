@@ -171,7 +171,8 @@ def _open_foreign(kind: Kind, url: DeviceUrl, opener: Callable[[DeviceUrl], Any]
     if missing:
         _close_foreign(device)
         raise DriverUnavailable(
-            f"{driver} is faulty: its {type(device).__name__} is no {protocol.__name__}, it lacks {', '.join(missing)}",
+            f"{driver} is faulty: its {type(device).__name__} is not a {protocol.__name__}: "
+            f"it lacks {', '.join(missing)}",
             url=url.text,
             hint=f"sco-hwtest run --{kind} URL checks a driver",
         )

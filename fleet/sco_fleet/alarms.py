@@ -1,4 +1,4 @@
-"""What the office must see that is no case of a lane. A lane has one open alarm of a kind: it counts."""
+"""What the office must see that is not a case of a lane. A lane has one open alarm of a kind: it counts."""
 
 from __future__ import annotations
 

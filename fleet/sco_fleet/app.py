@@ -69,4 +69,4 @@ async def _http_problem(_: Request, error: Exception) -> Response:
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    return Problem(500, "unforeseen", "the server failed; it is in its log").response()
+    return Problem(500, "unforeseen", "the server failed; see its log").response()

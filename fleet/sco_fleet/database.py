@@ -1,4 +1,4 @@
-"""The fleet's database: connections, and the migrations that give it the present tables."""
+"""The fleet's database: connections, and the migrations that keep its schema up to date."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def migrate(url: str) -> list[str]:
             applied = {number for (number,) in db.execute("SELECT number FROM migrations").fetchall()}
             known = migrations()
             if newer := applied - {number for number, _, _ in known}:
-                raise DatabaseError(f"migration {max(newer)} is of a newer release: update sco-paymaster")
+                raise DatabaseError(f"migration {max(newer)} belongs to a newer release: update sco-paymaster")
             done = []
             for number, name, sql in known:
                 if number in applied:

@@ -114,7 +114,7 @@ def _compare(db: Connection[Any], lane_id: str, report: Report, head: ingest.Sto
     if head.seq > report.seq:
         text = f"journal {report.epoch} ends at row {report.seq} on the lane, and row {head.seq} is stored"
     elif head.seq == report.seq and head.seq and report.hash and report.hash != head.hash:
-        text = f"row {head.seq} of journal {report.epoch} is another one on the lane than is stored"
+        text = f"row {head.seq} of journal {report.epoch} on the lane differs from the stored row"
     else:
         return
     alarms.raise_alarm(db, lane_id, alarms.JOURNAL_ROLLED_BACK, f"{text}: an older copy is in use")

@@ -71,7 +71,7 @@ async def with_database(request: Request, work: Callable[[Connection[Any]], A]) 
     except (PoolTimeout, TooManyRequests, PoolClosed):
         raise unavailable() from None
     except psycopg.errors.UndefinedTable:
-        log.error("the database has not the present tables: run `sco-fleet migrate`")
+        log.error("the database schema is not up to date: run `sco-fleet migrate`")
         raise unavailable("the fleet's database is not up to date") from None
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
         log.error("the database: %s", str(error).strip())
@@ -85,7 +85,7 @@ async def lane_of(request: Request) -> str:
         raise Problem(401, "no_token", "send the lane's token: Authorization: Bearer TOKEN")
     lane_id = await with_database(request, lambda db: lanes.authenticate(db, token.strip()))
     if lane_id is None:
-        raise Problem(401, "bad_token", "this token is no lane's, was replaced, or the lane is disabled")
+        raise Problem(401, "bad_token", "unknown or replaced token, or the lane is disabled")
     return lane_id
 
 
@@ -151,4 +151,4 @@ def decoded(data: bytes, kind: type[A]) -> A:
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise Problem(422, "malformed", str(error)[:300]) from None
     except (RecursionError, UnicodeDecodeError):
-        raise Problem(422, "malformed", "no JSON that could be read") from None
+        raise Problem(422, "malformed", "the body is not readable JSON") from None

@@ -28,7 +28,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Nothing was stored. `seq` and `hash` are the head's, or those of the stored row that is another one."""
+    """Nothing was stored. `seq` and `hash` are the head's, or those of the stored row that differs."""
 
     code: str
     message: str
@@ -116,7 +116,7 @@ def _lock(db: Connection[Any], lane_id: str, batch: Batch) -> _Journal:
 
 
 def _different(db: Connection[Any], lane_id: str, epoch: str, known: list[Row]) -> tuple[int, str] | None:
-    """The first stored row that is another one than the lane's: its number and hash."""
+    """The first stored row that differs from the lane's: its number and hash."""
     if not known:
         return None
     hashes = {row.seq: row.hash for row in known}
@@ -128,7 +128,7 @@ def _different(db: Connection[Any], lane_id: str, epoch: str, known: list[Row]) 
 
 
 def _fork(db: Connection[Any], lane_id: str, epoch: str, seq: int, digest: str) -> Refusal:
-    text = f"row {seq} of journal {epoch} is another one than is stored"
+    text = f"row {seq} of journal {epoch} differs from the stored row"
     alarms.raise_alarm(
         db, lane_id, alarms.JOURNAL_ROLLED_BACK, f"{text}: an older copy is in use, or two lanes use one journal"
     )

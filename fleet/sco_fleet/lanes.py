@@ -33,7 +33,7 @@ def _new_token(lane_id: str) -> str:
 
 
 def _named(token: str) -> str | None:
-    """The lane that a token names; None where it is no token."""
+    """The lane that a token names; None where it is not a token."""
     match = _TOKEN.fullmatch(token)
     if match is None:
         return None
@@ -79,7 +79,7 @@ def add(db: Connection[Any], lane_id: str, shop: str, profile: str = "") -> str:
         (lane_id, shop, profile, token_hash(token)),
     ).rowcount
     if not added:
-        raise LaneError(f"lane {lane_id} is there already; `sco-fleet lane token {lane_id}` gives it a new token")
+        raise LaneError(f"lane {lane_id} already exists; `sco-fleet lane token {lane_id}` gives it a new token")
     return token
 
 

@@ -45,7 +45,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def problem(rows: list[Row]) -> tuple[int, str] | None:
-    """Where the rows are no chain, and why; None where they are one."""
+    """Where the rows are not a chain, and why; None where they are one."""
     before: Row | None = None
     for row in rows:
         if before is not None:
@@ -65,7 +65,7 @@ def problem(rows: list[Row]) -> tuple[int, str] | None:
             row.prev_hash,
         )
         if found != row.hash:
-            return row.seq, f"row {row.seq} has not the hash of what is in it"
+            return row.seq, f"the hash of row {row.seq} does not match its content"
         before = row
     return None
 

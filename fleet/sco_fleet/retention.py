@@ -75,7 +75,7 @@ def drop(db: Connection[Any], month: Month) -> None:
             partitions.give_up_soon(db)
             db.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(month.name)))
     except errors.LockNotAvailable:
-        raise ValueError(f"{month.name}: the table is in use, for one by a backup") from None
+        raise ValueError(f"{month.name}: the table is in use, e.g. by a backup") from None
 
 
 _STRAYS = """

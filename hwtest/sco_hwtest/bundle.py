@@ -107,9 +107,9 @@ def bundle(folder: Path) -> Bundle:
         hint = "sco-hwtest record --out FOLDER makes one"
         raise CannotBundle(f"{error.filename or folder}: {error.strerror}; {hint}") from error
     except ValueError as error:
-        raise CannotBundle(f"{folder / REPORT} is no report: {error}") from error
+        raise CannotBundle(f"{folder / REPORT} is not a report: {error}") from error
     if not isinstance(document, dict) or "devices" not in document:
-        raise CannotBundle(f"{folder / REPORT} is no report of a run")
+        raise CannotBundle(f"{folder / REPORT} is not a report of a run")
     if not traces:
         raise CannotBundle(f"{folder} has no trace (*{TRACE_SUFFIX})")
     found.files[REPORT] = _json(_Scrubber(document, found).scrubbed())

@@ -54,7 +54,7 @@ def load_limits(path: str | Path) -> Limits:
         with Path(path).open("rb") as file:
             data = file.read(_LONGEST_FILE + 1)
         if len(data) > _LONGEST_FILE:
-            raise LimitsError(str(path), [f"longer than {_LONGEST_FILE} bytes, which no limits file is"])
+            raise LimitsError(str(path), [f"longer than {_LONGEST_FILE} bytes: not a limits file"])
         text = data.decode("utf-8-sig")
     except OSError as error:
         raise LimitsError(str(path), [f"cannot be read: {error.strerror}"]) from None

@@ -33,7 +33,7 @@ def _day(at: float) -> str:
 
 
 def _devices(report: Report) -> str:
-    """A row for each device: its verdict, and why it is no better."""
+    """A row for each device: its verdict, and why it is not better."""
     rows = []
     for place, device in enumerate(report.devices, 1):
         verdict = css_class(device.verdict)

@@ -226,7 +226,7 @@ class _Run:
         return False
 
     def _identify(self) -> None:
-        """Ask the device what it is. One that does not report it has no identity, which is no failure."""
+        """Ask the device what it is. One that does not report it has no identity, which is not a failure."""
         kind, url = self._report.kind, self._report.url
         found: list[DeviceIdentity] = []
         error = self._limited(lambda: found.append(identity.identify(kind, url)))

@@ -147,7 +147,7 @@ def _check_ui(ui: object) -> None:
         raise TypeError(f"{ui.__name__} is a class: pass an object of it")
     missing = [name for name in ("show", "close") if not callable(getattr(ui, name, None))]
     if missing:
-        raise TypeError(f"{type(ui).__name__} is no screen of a lane: it has no {', '.join(missing)}")
+        raise TypeError(f"{type(ui).__name__} is not a lane screen: it lacks {', '.join(missing)}")
 
 
 def _never_set() -> float:

@@ -315,7 +315,7 @@ class Lane:
 
     def _refuse_known(self, key: str) -> None:
         if self.journal.attempt(key) is not None or self.journal.has_archived(key):
-            raise PaymentRefused(f"the attempt {key} is in the journal already: it is not begun twice", Refusal.KNOWN)
+            raise PaymentRefused(f"the attempt {key} is already in the journal: it is not begun twice", Refusal.KNOWN)
 
     def _plan(self, order: Order, key: str | None = None, till_id: str | None = None) -> m.Plan:
         settings = self.settings
@@ -451,7 +451,7 @@ class Lane:
         while not self._closed.wait(_WATCH_S):
             try:
                 self.run_pending()
-            except Exception:  # no thread to be had, a bug of ours: go on watching for late money all the same
+            except Exception:  # no thread is available, a bug of ours: keep watching for late money all the same
                 log.exception("open attempts could not be checked this time")
 
     def run_pending(self) -> None:

@@ -1,12 +1,12 @@
 """SBP payment links: parse, verify, judge against a payment. Pure; it never opens a link.
 
 A link is *verified* when its form, checksum, amount and currency all agree with the payment. It is *unverifiable* when
-it is an https link that carries too little to check (another host, no crc, a QRC id of a form that is not known): it
+it is an https link that carries too little to check (another host, no crc, a QRC id of an unknown form): it
 can be presented, with a warning. It is *refused* when anything in it contradicts the payment or another part of the
 link, or when it leads to a host that is neither NSPK's nor one of those that the lane trusts: no customer sees it.
 
 Source of the format: the links that NSPK and banks publish. The checksum is CRC-16/CCITT-FALSE of everything before
-`&crc=`, in four hex digits. NSPK's newest format is not public: a form that is not known is no reason to refuse.
+`&crc=`, in four hex digits. NSPK's newest format is not public: an unknown form is not a reason to refuse a link.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Verdict(Enum):
 class SbpLink:
     """The parts of an SBP link. `sum_kopecks` and `currency` are None where a static link lacks them.
 
-    `static` is None for a QRC id of a form that is not known; of such a link, only the parts whose form is known are
+    `static` is None for a QRC id of an unknown form; of such a link, only the parts whose form is known are
     read.
     """
 
@@ -137,7 +137,7 @@ def judge(
         )
     if link.static is None:
         reason = (
-            f"the QRC id {link.qrc_id!r} is of a form that is not known: 32 characters A-Z and 0-9, the second S or D"
+            f"the QRC id {link.qrc_id!r} has an unknown form: expected 32 characters A-Z and 0-9, the second S or D"
         )
         return Judgement(Verdict.UNVERIFIABLE, reason, link)
     if link.crc is None:

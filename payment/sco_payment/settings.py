@@ -252,7 +252,7 @@ class FleetSettings:
     settings_key: tuple[str, ...] = _setting(
         (),
         "public key of `sco-fleet settings keygen` whose settings the lane takes; a list of two while one replaces the "
-        "other; empty: it takes none",
+        "other; empty: none accepted",
     )
 
 

@@ -136,7 +136,7 @@ def _check_fleet(fleet: FleetSettings, problems: list[str]) -> None:
         problems.append("fleet.token_file is missing: the file with the token that `sco-fleet lane add` printed")
     for key in fleet.settings_key:
         if not _KEY.fullmatch(key):
-            problems.append(f"fleet.settings_key: {key[:80]!r} is no key as `sco-fleet settings keygen` prints it")
+            problems.append(f"fleet.settings_key: {key[:80]!r} is not a key printed by `sco-fleet settings keygen`")
 
 
 def _check_proxy(paymaster: PayMasterSettings, *, plain: bool, problems: list[str]) -> None:

@@ -146,7 +146,7 @@ def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(_LONGEST_FILE + 1)
     if len(data) > _LONGEST_FILE:
-        raise OSError(errno.EFBIG, f"longer than {_LONGEST_FILE} bytes, which no settings file is")
+        raise OSError(errno.EFBIG, f"longer than {_LONGEST_FILE} bytes: not a settings file")
     return data
 
 
@@ -350,7 +350,7 @@ def _problem_of(raw: Any, kind: Any, entry: Field[Any]) -> str | None:
         ):
             return "must be text in quotes, or a list of them"
         twice = sorted({url for url in urls if urls.count(url) > 1})
-        return f"{twice[0]} is there twice" if twice else None
+        return f"{twice[0]} is given twice" if twice else None
     if kind == _CLIENTS:
         return _problem_of_clients(raw)
     if not isinstance(raw, Mapping) or not all(isinstance(value, int) and 1 <= value <= 6 for value in raw.values()):

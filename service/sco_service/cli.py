@@ -61,8 +61,8 @@ def _run(service: Service, new: NewSettings) -> bool:
     """Run the service until it is to end; whether it is to start again."""
     notifier = Notifier()
     with service, notifier.watch(service.is_alive):
-        notifier.ready(f"the lane {service.settings.lane.pos_id} listens at {service.url}")
-        click.echo(f"the lane {service.settings.lane.pos_id} listens at {service.url}", err=True)
+        notifier.ready(f"the lane {service.settings.lane.pos_id} listens on {service.url}")
+        click.echo(f"the lane {service.settings.lane.pos_id} listens on {service.url}", err=True)
         got = signal.sigtimedwait((*_END, _RESTART), TRIAL_S) if new.on_trial else None
         if new.on_trial and not service.is_alive():
             return new.give_up("the lane's service did not stay alive with them")

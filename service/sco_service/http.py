@@ -95,7 +95,7 @@ class Server:
     Args:
         listening: a bound and listening socket.
         handler: answers a request, in a worker thread.
-        problem: the answer to what is no request, by the problem's code.
+        problem: the answer to what is not a request, by the problem's code.
         tls: for a connection that is not to be plain.
         limits: see `Limits`.
 
@@ -242,7 +242,7 @@ class Server:
                     self._drop(connection)
 
     def _guarded(self, connection: _Connection, call: Callable[..., None], *arguments: Any) -> None:
-        """Whatever goes wrong with one connection is no matter of the others."""
+        """Whatever goes wrong with one connection does not affect the others."""
         try:
             call(connection, *arguments)
         except OSError:

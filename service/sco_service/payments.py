@@ -194,7 +194,7 @@ class Payments:
             except NotAcceptable:  # the till has taken it
                 pass
             except JournalError as error:
-                log.critical("the outcome of attempt %s, which no till has taken, is no case yet: %s", key, error)
+                log.critical("the outcome of attempt %s, which no till has taken, is not a case yet: %s", key, error)
                 continue
             del self._untaken[key]
 

@@ -36,7 +36,9 @@ KINDS: dict[str, Kind] = {
         409, False, "This id belongs to a payment with another body", "Этот id уже занят платежом с другими данными"
     ),
     "lane_busy": Kind(409, True, "Another payment is under way", "Идёт другой платёж: повторите после его завершения"),
-    "order_paid": Kind(409, False, "The order is paid already", "Заказ уже оплачен полностью или частично"),
+    "order_paid": Kind(
+        409, False, "The order has already been paid, at least in part", "Заказ уже оплачен полностью или частично"
+    ),
     "order_open": Kind(
         409,
         True,
@@ -44,7 +46,10 @@ KINDS: dict[str, Kind] = {
         "Заказ ещё может быть оплачен прежней попыткой: дождитесь её завершения или решения по обращению",
     ),
     "order_refused": Kind(
-        422, False, "The lane can take no such payment", "Касса не может принять такой платёж: проверьте заказ и суммы"
+        422,
+        False,
+        "The lane cannot take such a payment",
+        "Касса не может принять такой платёж: проверьте заказ и суммы",
     ),
     "no_such_payment": Kind(404, False, "No payment has this id", "Платежа с таким id нет"),
     "payment_archived": Kind(410, False, "The payment is in an archive", "Платёж перенесён в архив журнала"),
@@ -62,7 +67,7 @@ KINDS: dict[str, Kind] = {
         "The journal cannot be used; what was asked for may have been done",
         "Журнал кассы недоступен: проверьте диск. Повторите запрос: он мог быть выполнен",
     ),
-    "lane_stopping": Kind(503, True, "The lane is being stopped", "Касса останавливается"),
+    "lane_stopping": Kind(503, True, "The lane is stopping", "Касса останавливается"),
     # events, screen, cases, paper
     "events_archived": Kind(
         410,
@@ -72,12 +77,14 @@ KINDS: dict[str, Kind] = {
     ),
     "no_code": Kind(404, True, "There is no code on the screen now", "Сейчас на экране нет QR-кода"),
     "no_such_case": Kind(404, False, "There is no such case", "Обращения с таким номером нет"),
-    "case_closed": Kind(409, False, "The case is closed already", "Обращение уже закрыто"),
+    "case_closed": Kind(409, False, "The case is already closed", "Обращение уже закрыто"),
     "wrong_pin": Kind(403, False, "Name and PIN do not match", "Неверное имя или PIN"),
     "pin_throttled": Kind(
         429, True, "Too many wrong PINs: wait", "Слишком много неверных PIN: подождите и попробуйте снова"
     ),
-    "printer_unavailable": Kind(503, True, "It was not printed", "Не напечатано: проверьте принтер"),
+    "printer_unavailable": Kind(
+        503, True, "The document was not printed: check the printer", "Не напечатано: проверьте принтер"
+    ),
     "printed_before": Kind(
         409, False, "A document with this id was printed, or may have been", "Документ с этим id уже печатался"
     ),
@@ -86,24 +93,26 @@ KINDS: dict[str, Kind] = {
     ),
     "not_printable": Kind(409, False, "There is no ticket to print again now", "Сейчас нечего печатать повторно"),
     # requests
-    "bad_request": Kind(400, False, "This is no HTTP request", "Это не запрос HTTP"),
-    "bad_json": Kind(400, False, "The body is no JSON object", "Тело запроса — не объект JSON"),
+    "bad_request": Kind(400, False, "Not a valid HTTP request", "Это не запрос HTTP"),
+    "bad_json": Kind(400, False, "The body is not a JSON object", "Тело запроса — не объект JSON"),
     "unknown_field": Kind(400, False, "An unknown field or parameter", "Неизвестное поле или параметр"),
     "bad_field": Kind(400, False, "A field or parameter has a wrong value", "Недопустимое значение поля или параметра"),
     "body_too_large": Kind(413, False, "The body is too large", "Слишком большое тело запроса"),
-    "head_too_large": Kind(431, False, "The head of the request is too large", "Слишком большой заголовок запроса"),
+    "head_too_large": Kind(431, False, "The request's headers are too large", "Слишком большой заголовок запроса"),
     "unsupported_media": Kind(
         415, False, "The body must be application/json", "Тело запроса должно быть application/json"
     ),
-    "unauthorized": Kind(401, False, "No valid token", "Нет действительного токена"),
-    "forbidden": Kind(403, False, "This client's role may not do this", "Роль этого клиента не даёт такого права"),
+    "unauthorized": Kind(401, False, "Missing or invalid token", "Токен не передан или недействителен"),
+    "forbidden": Kind(403, False, "This client's role does not allow this", "Роль этого клиента не даёт такого права"),
     "host_refused": Kind(403, False, "The Host header names another host", "Заголовок Host называет другой узел"),
     "origin_refused": Kind(403, False, "Another site's page sent this", "Запрос отправлен страницей другого сайта"),
-    "no_such_path": Kind(404, False, "There is no such resource", "Такого ресурса нет"),
-    "method_not_allowed": Kind(405, False, "The resource has no such method", "Ресурс не поддерживает этот метод"),
+    "no_such_path": Kind(404, False, "No such resource", "Такого ресурса нет"),
+    "method_not_allowed": Kind(
+        405, False, "The resource does not support this method", "Ресурс не поддерживает этот метод"
+    ),
     "timeout": Kind(408, True, "The request came too slowly", "Запрос передавался слишком медленно"),
-    "too_many_connections": Kind(503, True, "Too many clients at a time", "Слишком много клиентов одновременно"),
-    "internal": Kind(500, True, "A fault of the service: see its log", "Ошибка службы: см. её журнал"),
+    "too_many_connections": Kind(503, True, "Too many connections", "Слишком много соединений"),
+    "internal": Kind(500, True, "Internal error: see the service's log", "Ошибка службы: см. её журнал"),
 }
 
 

@@ -257,7 +257,7 @@ def _of_step(body: Json, before: str | None, case: Any) -> Iterable[Json]:
 
 
 def _single(record: Record, order: str) -> list[Json]:
-    """The event of a record that is no step."""
+    """The event of a record that is not a step."""
     body = record.body
     match record.kind:
         case "note":

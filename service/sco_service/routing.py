@@ -166,13 +166,13 @@ def read_body(request: Request, expected: Fields) -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
     if len(data) != len(pairs):
-        raise ValueError("a field is there twice")
+        raise ValueError("a field is given twice")
     return data
 
 
@@ -185,7 +185,7 @@ def read_query(request: Request, expected: Fields) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for name, text in pairs:
         if name in data:
-            raise Problem("bad_field", f"{name[:64]} is there twice", field=name[:64])
+            raise Problem("bad_field", f"{name[:64]} is given twice", field=name[:64])
         data[name] = _plain(text, expected[name].kind) if name in expected else text
     return read_fields(data, expected)
 
@@ -307,7 +307,7 @@ class Router:
         client = self._clients.of(authorization or "")
         if client is None:
             challenge = (("WWW-Authenticate", 'Bearer realm="sco-pay"'),)
-            detail = "the token is not known" if authorization else "send Authorization: Bearer TOKEN"
+            detail = "unknown token" if authorization else "send Authorization: Bearer TOKEN"
             raise Problem("unauthorized", detail, headers=challenge)
         if client.role not in route.roles:
             raise Problem("forbidden", f"{client.name} is a {client.role}; needed: {', '.join(sorted(route.roles))}")

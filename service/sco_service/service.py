@@ -163,7 +163,7 @@ class Service:
         self._server.start()
         if self._agent is not None:
             self._agent.start()
-        log.info("the lane listens at %s", self.url)
+        log.info("the lane listens on %s", self.url)
 
     def is_alive(self) -> bool:
         """For a watchdog: whether the lane's loop, the payments' thread and the server turn."""
@@ -231,7 +231,7 @@ class Service:
         """Why the lane can take no payment now."""
         found = []
         if self.payments.stopping:
-            found.append("the lane is being stopped")
+            found.append("the lane is stopping")
         elif not self.payments.is_alive():
             found.append("no payments are taken: see the service's log")
         if self.lane.stalled_for_s() >= STALLED_S:

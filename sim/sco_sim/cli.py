@@ -33,7 +33,7 @@ from sco_sim.paymaster import BadScript, serve
     type=click.Choice(["static", "dynamic"]),
     default="static",
     show_default=True,
-    help="Display mode 2 only.",
+    help="Kind of plate, for display mode 2 only.",
 )
 @click.option(
     "--customer",
@@ -55,19 +55,19 @@ from sco_sim.paymaster import BadScript, serve
     type=TENDERED,
     multiple=True,
     callback=added_up,
-    help="Part of it that is already paid (display mode 1). Given several times, it adds up.",
+    help="Part of it that is already paid (display mode 1). Can be repeated; the parts add up.",
 )
 @click.option(
     "--speed",
     type=click.FloatRange(0.1, 200),
     default=10.0,
     show_default=True,
-    help="How much faster than on a lane time passes.",
+    help="How many times faster than on a lane time passes.",
 )
 @click.option(
     "--skip-waiting",
     is_flag=True,
-    help="Pass more quickly still through the time in which the lane and the customer only wait.",
+    help="Pass even faster through the time in which the lane and the customer only wait.",
 )
 @click.option(
     "--out",
@@ -82,7 +82,7 @@ from sco_sim.paymaster import BadScript, serve
     type=click.IntRange(0, 65535),
     default=0,
     show_default=True,
-    help="Port of that page on this machine; 0 takes a free one.",
+    help="Port of that page on this machine; 0: any free port.",
 )
 @json_option
 @click.pass_context

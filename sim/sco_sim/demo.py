@@ -355,7 +355,7 @@ class Demo:
             self._print(f"the customer {line}")
         if self._customer == "pays-late" and last[-1].outcome is Outcome.UNKNOWN:
             bench.paymaster.go_online()
-            self._print("the network is back; the lane goes on watching for late money")
+            self._print("the network is back; the lane keeps watching for late money")
             if self._skip_waiting:
                 runtime.skip_to(runtime.now() + round(TimingSettings().watch_interval_s * 1000))
             lane.recover(follow=True)

@@ -191,7 +191,7 @@ S = m.PaymentStatus
 MISTAKES: dict[str, tuple[str, Callable[..., Any]]] = {
     "each try has another key": ("create", another_key),
     "amounts are rounded": ("create", rounded),
-    "no answer to a create is no payment": ("create", changed(m.CreateFailed, may_exist=False)),
+    "no answer to a create means no payment": ("create", changed(m.CreateFailed, may_exist=False)),
     "a create is never tried again": ("create", changed(m.CreateFailed, final=True)),
     "another attempt's payment is taken": ("create", forgets_the_attempt),
     "an unknown word is open": ("status", mapped(S.OPEN, S.UNKNOWN)),

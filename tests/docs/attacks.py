@@ -27,9 +27,9 @@ class Attack(NamedTuple):
     command: str = ""
 
 
-JOURNAL, WORDS, LINKS, NUMBERS, OUTPUTS, SECRETS, SERVICE, INSTALLED = (
+JOURNAL, TEXTS, LINKS, NUMBERS, OUTPUTS, SECRETS, SERVICE, INSTALLED = (
     "The journal",
-    "Words of strangers",
+    "Untrusted text",
     "Payment links",
     "Amounts and settings",
     "Outputs",
@@ -56,7 +56,7 @@ ATTACKS = (
         JOURNAL,
         "A page of an index is put back to an older state; pages are overwritten; tables, indexes or triggers are "
         "dropped or added.",
-        "Each start, and `journal verify`, let SQLite check the file and compare its schema. No order is paid twice.",
+        "Each start, and `journal verify`, have SQLite check the file, and compare its schema. No order is paid twice.",
     ),
     Attack(
         "A4",
@@ -75,8 +75,9 @@ ATTACKS = (
     Attack(
         "A6",
         JOURNAL,
-        "The disk does not answer once, or is full.",
-        "It is called that, not damage. A step that is not on disk is not performed; one that is there, is not lost.",
+        "The disk fails a read or write, or is full.",
+        "Reported as a disk error, not as damage. A step that is not on disk is not performed; a step that is on disk "
+        "is not lost.",
     ),
     Attack(
         "A7",
@@ -88,7 +89,7 @@ ATTACKS = (
         "A8",
         JOURNAL,
         "The lock, a decision, an anchor or a token file is a link, a pipe, a folder or 2 GB large.",
-        "Nothing is followed, waited for or read without a bound; nothing of others is truncated.",
+        "Nothing is followed, waited for or read without a limit; no other file is truncated.",
     ),
     Attack(
         "A9",
@@ -105,40 +106,40 @@ ATTACKS = (
     ),
     Attack(
         "A10",
-        WORDS,
-        "A passer-by's tag, a device's name, the bank's remark or an operator's reason holds escape sequences, line "
-        "ends or marks of direction (bidi).",
-        "Terminal, log, JSON, reports and the attendant's page show them as escapes: nothing clears a screen, forges a "
-        "line of a log or turns words round.",
+        TEXTS,
+        "A tag, a device's name, the bank's remark or an operator's reason contains escape sequences, line breaks or "
+        "bidirectional control characters.",
+        "Terminal, log, JSON, reports and the attendant's page show them escaped: nothing clears a screen, forges a "
+        "log line or reverses text.",
     ),
     Attack(
         "A11",
-        WORDS,
+        TEXTS,
         "The bank's id, status, code or currency is unprintable, or millions of characters long.",
-        "Checked at the wire: printable and at most 100 characters, or it is no answer.",
+        "Checked on receipt: printable and at most 100 characters; otherwise the response is rejected.",
     ),
     Attack(
         "A12",
-        WORDS,
-        "An answer is packed so that some kilobytes become gigabytes; it is endless; its pages never end.",
-        "Packed answers are refused; size, depth and pages are bounded.",
+        TEXTS,
+        "A response is compressed so that kilobytes become gigabytes, never ends, or has endless pages.",
+        "Compressed responses are rejected; size, nesting and pages are limited.",
     ),
     Attack(
         "A13",
-        WORDS,
+        TEXTS,
         "A payment's id is `.` or `..`, and so leads to another address of the bank.",
-        "It is no id: such an answer is refused, such a request is not sent.",
+        "It is rejected as an id: the response is refused, and no request is sent.",
     ),
     Attack(
         "A14",
-        WORDS,
-        "An operator reads a case whose texts hold HTML.",
-        "The page writes text only; nothing of it is carried out.",
+        TEXTS,
+        "An operator opens a case whose texts contain HTML.",
+        "The page inserts text only; HTML in it is not interpreted.",
     ),
     Attack(
         "A15",
         LINKS,
-        "The bank, or whoever is between, sends a link to another host: `qr.nspk.ru.evil.com`, `qr.nspk.ru.`, "
+        "The bank, or someone in between, sends a link to another host: `qr.nspk.ru.evil.com`, `qr.nspk.ru.`, "
         "punycode, private addresses, `user@host`.",
         "Only nspk.ru with its subdomains, the acquirer's own hosts and `display.link_hosts` are shown. The payment is "
         "cancelled.",
@@ -159,14 +160,14 @@ ATTACKS = (
     Attack(
         "A18",
         NUMBERS,
-        "`journal.path` is `/dev/null`, a folder or no name of a file.",
+        "`journal.path` is `/dev/null`, a folder or not a file name.",
         "`settings check` and the lane refuse it.",
     ),
     Attack(
         "A19",
         OUTPUTS,
-        "Stderr or the log cannot be written: a full disk, a closed terminal, a reader that is gone.",
-        "The payment goes on; the exit status is the outcome. An outcome that was not printed is not called taken.",
+        "Stderr or the log cannot be written: a full disk, a closed terminal, a closed pipe.",
+        "The payment goes on; the exit status is the outcome. An outcome that was not printed does not count as taken.",
     ),
     Attack(
         "A20",
@@ -177,14 +178,14 @@ ATTACKS = (
     Attack(
         "A21",
         OUTPUTS,
-        "The first step cannot be put on disk, or something unforeseen happens.",
-        '"Unknown" is said where something was begun, and only there; "nothing was sent" where nothing was.',
+        "The first step cannot be put on disk, or an unforeseen error occurs.",
+        "The result is `unknown` only if something was begun; otherwise the error says that nothing was sent.",
     ),
     Attack(
         "A22",
         OUTPUTS,
         "Somebody uploads an EPS, or a small picture of very many pixels, to the simulated phone's page.",
-        "PNG and JPEG only, bounded in bytes and pixels; no other program is started.",
+        "PNG and JPEG only, limited in bytes and pixels; no other program is started.",
     ),
     Attack(
         "A23",
@@ -208,19 +209,19 @@ ATTACKS = (
         "A26",
         SERVICE,
         "Somebody tries PINs, holds many connections open, or sends requests that no client sends.",
-        "Wrong PINs make a name wait; connections, sizes and times are bounded, and a payment still begins.",
+        "After wrong PINs a name must wait; connections, sizes and times are limited, and a payment still begins.",
     ),
     Attack(
         "A27",
         INSTALLED,
         "A lane is installed with the lowest versions of packages that are declared, or with the newest.",
-        "Both are tried on each Python from 3.11 to 3.14.",
+        "Both are tested on each Python from 3.11 to 3.14.",
         command="versions-check",
     ),
     Attack(
         "A28",
         INSTALLED,
-        "A package index delivers something else than was tried.",
+        "A package index delivers something other than what was tested.",
         "The lock has the hashes of all packages; notices and bill of materials (CycloneDX) list each with its "
         "licence.",
     ),
@@ -228,16 +229,16 @@ ATTACKS = (
         "A29",
         INSTALLED,
         "Nobody can say whether a published wheel was made from the published source.",
-        "Wheel and source archive are equal to the byte when built under another umask, folder, time zone and locale; "
-        "the release is built by a workflow that attests it.",
+        "Wheel and source archive are identical byte for byte when built under another umask, folder, time zone and "
+        "locale; the release is built by a workflow that attests it.",
         command="release",
     ),
     Attack(
         "A30",
         INSTALLED,
-        "A bundle is damaged on its way; the lane has no Internet, an old glibc, or no fitting Python.",
+        "A bundle is damaged on its way; the lane has no Internet, an old glibc, or no suitable Python.",
         "Each file is checked against its hash before anything is changed; interpreter, packages and glibc are in the "
-        "bundle; a release that does not start is taken back.",
+        "bundle; a release that does not start is rolled back.",
         command="release",
     ),
     Attack(

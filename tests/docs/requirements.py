@@ -125,9 +125,9 @@ REQUIREMENTS = (
     Requirement(
         "R13",
         OFFLINE,
-        "Without a final state, because the network fails, the lane goes on requesting until a timeout.",
+        "Without a final state, because the network fails, the lane keeps requesting until a timeout.",
         reading="The timeout, 90 s by default (`timing.poll_timeout_s`), counts from the bank's last answer: a bank"
-        " that answers *not yet* is no lost connection, and is polled to the invoice's end without a "
+        " that answers *not yet* is not a lost connection, and is polled to the invoice's end without a "
         "dialog.",
     ),
     Requirement(
@@ -135,14 +135,14 @@ REQUIREMENTS = (
         OFFLINE,
         "Then a dialog says «Оплата не завершена, нет связи с процессингом», with the buttons «Повторить» "
         "and «Отменить».",
-        reading="While it is shown, the lane goes on requesting (`dialog.poll_while_shown`), and an answer ends it. A"
+        reading="While it is shown, the lane keeps requesting (`dialog.poll_while_shown`), and an answer ends it. A"
         " dialog that nobody answers cancels nothing. It is shown once in a payment unless "
         "`dialog.again` is set.",
     ),
     Requirement(
         "R15",
         OFFLINE,
-        "«Повторить»: the lane goes on requesting for as long as the invoice lives.",
+        "«Повторить»: the lane keeps requesting for as long as the invoice lives.",
     ),
     Requirement(
         "R16",

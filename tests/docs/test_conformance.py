@@ -19,7 +19,7 @@ def problems(marked: dict[str, list[tuple[str, str]]]) -> list[str]:
         f"{name} is met elsewhere and has a test" for name, one in known.items() if one.elsewhere and name in marked
     ]
     return found + [
-        f"{file}: {test} is marked with {name}, which is no requirement"
+        f"{file}: {test} is marked with {name}, which is not a requirement"
         for name, tests in marked.items()
         if name not in known
         for file, test in tests
@@ -38,7 +38,7 @@ def test_a_point_without_a_test_and_a_mark_without_a_point_are_found() -> None:
     assert problems({**marked, "R99": [("a.py", "test_it")], elsewhere: [("a.py", "test_it")]}) == [
         "R3 has no test",
         f"{elsewhere} is met elsewhere and has a test",
-        "a.py: test_it is marked with R99, which is no requirement",
+        "a.py: test_it is marked with R99, which is not a requirement",
     ]
 
 

@@ -17,7 +17,7 @@ from tests.docs.docpages import ROOT, Page, pages
 
 
 def script(name: str) -> ModuleType:
-    """A module of docs/, which is no package."""
+    """A module of docs/, which is not a package."""
     spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

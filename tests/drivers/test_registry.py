@@ -89,7 +89,9 @@ def test_a_third_partys_driver_that_lacks_a_member_is_named_with_it(monkeypatch:
     third_party(monkeypatch, lambda url: Unfinished())
     with pytest.raises(DriverUnavailable) as found:
         registry.open_screen("acme://panel7")
-    words = "the driver acme.screens:open of the package acme-screens is faulty: its Unfinished is no Screen, it lacks"
+    words = (
+        "the driver acme.screens:open of the package acme-screens is faulty: its Unfinished is not a Screen: it lacks"
+    )
     assert f"{words} button_at" in str(found.value)
     assert Unfinished.closed
 

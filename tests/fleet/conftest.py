@@ -31,7 +31,7 @@ def postgres() -> Iterator[embedded.Server]:
 
 @pytest.fixture
 def new_database(postgres: embedded.Server) -> Iterator[Callable[[], str]]:
-    """Makes an empty database with the present tables at each call; returns its URL."""
+    """Makes an empty database with the current tables at each call; returns its URL."""
     names = []
     with psycopg.connect(postgres.url(), autocommit=True) as db:
 
@@ -47,7 +47,7 @@ def new_database(postgres: embedded.Server) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture
 def database(new_database: Callable[[], str]) -> str:
-    """The URL of an empty database with the present tables."""
+    """The URL of an empty database with the current tables."""
     return new_database()
 
 

@@ -77,7 +77,7 @@ class Fleet:
     def request(
         self, method: str, path: str, token: str = "", body: Any = None, headers: dict[str, str] | None = None
     ) -> Answer:
-        """One request below /lane/v1; a `body` that is no bytes is sent as JSON."""
+        """One request below /lane/v1; a `body` that is not bytes is sent as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         found = self._pool.request(
             method,

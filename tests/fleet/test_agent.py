@@ -272,7 +272,7 @@ def test_a_token_that_does_not_serve_is_reported_and_tried_again(
     good = (tmp_path / "fleet.token").read_text()
     (tmp_path / "fleet.token").write_text("no-token")
     assert agent.turn() > 0
-    assert "this token is no lane's" in agent.last_error
+    assert "unknown or replaced token" in agent.last_error
     (tmp_path / "fleet.token").write_text(good)  # read again when it is refused
     beat(agent)
 

@@ -138,7 +138,7 @@ def test_verify_without_the_fleet_uses_its_last_answer(fleet: Fleet, settings: P
         (("lane", "token", "nobody"), "there is no lane nobody"),
         (("lane", "disable", "nobody"), "there is no lane nobody"),
         (("lane", "move", "nobody", "--shop", "y"), "there is no lane nobody"),
-        (("lane", "verify", "nobody"), "nothing is stored of lane nobody"),
+        (("lane", "verify", "nobody"), "nothing is stored for lane nobody"),
         (("erase", "lane-1", "A-9", "--yes"), "lane lane-1 has no order A-9"),
         (("retention", "--records-months", "90"), "must not be less"),
         (("serve", "--host", "0.0.0.0"), "plain HTTP at 0.0.0.0"),

@@ -76,7 +76,7 @@ def test_a_backup_that_runs_holds_up_no_lane(fleet: Fleet, lane: Path, monkeypat
         backup.execute("LOCK TABLE records, records_2023_11 IN ACCESS SHARE MODE")  # as pg_dump has it until its end
         found = CliRunner().invoke(main, ["retention", "--database", fleet.database])
         assert found.exit_code == 0, found.output
-        assert "records_2023_11: the table is in use, for one by a backup" in found.output
+        assert "records_2023_11: the table is in use, e.g. by a backup" in found.output
         with opened(lane) as journal:
             journal.note("k2", "in another month", at_ms=JANUARY_MS + 1_000)
         ship(fleet.shipper(lane, fleet.add_lane("lane-2")))

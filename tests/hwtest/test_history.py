@@ -59,7 +59,7 @@ def directions(path: Path) -> dict[tuple[str, str], Direction]:
         ([20, 24, 29, 31, 36, 41], Direction.WORSE),
         ([41, 36, 31, 29, 24, 20], Direction.BETTER),
         ([20, 24, 19, 23, 21, 20], Direction.STEADY),
-        ([20, 20, 20, 500, 20, 20], Direction.STEADY),  # one outlier is no trend
+        ([20, 20, 20, 500, 20, 20], Direction.STEADY),  # one outlier is not a trend
         ([20.0, 20.1, 20.2, 20.3, 20.4, 20.5], Direction.STEADY),  # an order, and nothing to worry about
         ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], Direction.STEADY),  # less than the clock's step
         ([20, 30, 40, 50], Direction.UNKNOWN),

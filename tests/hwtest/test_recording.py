@@ -73,7 +73,7 @@ def test_a_difference_is_printed_and_the_exit_status_says_so(folder: Path, tmp_p
     assert (code, "was cut off" in output) == (3, True)
     (tmp_path / "no.trace").write_text("no trace\n")
     code, output = run("replay", tmp_path / "no.trace")
-    assert (code, "is no line of a trace" in output) == (1, True)
+    assert (code, "is not a line of a trace" in output) == (1, True)
 
 
 def test_one_file_to_send_and_a_look_into_it_before(folder: Path, tmp_path: Path) -> None:
@@ -135,10 +135,10 @@ def test_no_planted_secret_is_in_any_file_of_the_bundle(folder: Path, tmp_path: 
     ("files", "words"),
     [
         ({}, "sco-hwtest record --out FOLDER makes one"),
-        ({"report.json": "no JSON"}, "is no report"),
-        ({"report.json": "[]"}, "is no report of a run"),
+        ({"report.json": "no JSON"}, "is not a report"),
+        ({"report.json": "[]"}, "is not a report of a run"),
         ({"report.json": '{"devices": []}'}, "has no trace"),
-        ({"report.json": '{"devices": []}', "a.trace": "x"}, "line 1 is no line of a trace"),
+        ({"report.json": '{"devices": []}', "a.trace": "x"}, "line 1 is not a line of a trace"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_with_what_is_missing(files: dict[str, str], words: str, tmp_path: Path) -> None:

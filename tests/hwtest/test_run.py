@@ -158,7 +158,7 @@ def test_the_operator_is_asked_to_make_faults() -> None:
     assert asked == ["run-out-of-paper", "load-paper", "open-cover", "close-cover"]
     assert checks["paper-out-is-reported"].verdict is checks["open-cover-is-reported"].verdict is Verdict.PASSED, checks
     assert checks["silence-is-not-ready"].verdict is Verdict.NOT_RUN
-    assert by_name(left)["open-cover-is-reported"].found == "the operator did not make the fault"
+    assert by_name(left)["open-cover-is-reported"].found == "the operator did not cause the fault"
 
 
 # --- questions ------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def test_a_plates_link_that_comes_back_in_other_words_is_the_plates(tmp_path: Pa
 
 @pytest.mark.parametrize("tagged", [False, True], ids=["on the screen", "on the tag"])
 def test_in_test_mode_the_link_of_paymasters_test_page_is_presented(tmp_path: Path, tagged: bool) -> None:
-    """It is no link of SBP, so nothing in it can be verified."""
+    """It is not a link of SBP, so nothing in it can be verified."""
     accepted: list[LinkAccepted] = []
     ui = OwnUI()
     with VirtualReader() as reader:

@@ -344,7 +344,7 @@ def test_an_object_that_is_not_a_screen_is_refused_before_anything_is_opened(tmp
         def show(self, screen: ScreenState) -> None: ...
 
     for given, message in (
-        (NeverCloses(), "NeverCloses is no screen of a lane: it has no close"),
+        (NeverCloses(), "NeverCloses is not a lane screen: it lacks close"),
         (OwnUI, "OwnUI is a class"),
     ):
         with pytest.raises(TypeError, match=message), bench(tmp_path, ui=cast(LaneUI, given)):

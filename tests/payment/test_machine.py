@@ -828,7 +828,10 @@ def test_only_an_answer_ends_the_days_of_asking() -> None:
         assert (after, effects) == (replace(overdue(), busy=False, next_at_ms=after.next_at_ms), ())
     for status in (S.OPEN, S.UNKNOWN):
         after, effects = m.step(overdue(), answer(status, last))
-        assert (after.phase, effects) == (P.UNSETTLED, (m.NoteCase("still no final status: the lane asks no more"),))
+        assert (after.phase, effects) == (
+            P.UNSETTLED,
+            (m.NoteCase("still no final status: the lane has stopped asking"),),
+        )
 
 
 def test_money_and_a_final_status_that_come_after_days_reach_the_operator() -> None:
@@ -916,7 +919,7 @@ def test_a_cancellation_whose_answer_was_lost_is_never_sent_again(phase: m.Phase
 
 @pytest.mark.parametrize("phase", [P.WATCHING, P.CLOSED, P.OVERDUE])
 def test_a_lane_that_starts_when_all_is_over_waits_for_the_network(phase: m.Phase) -> None:
-    """The lane may be up before the network: no case in the first seconds, and the question is asked on."""
+    """The lane may be up before the network: no case in the first seconds, and the lane keeps asking."""
     at = OVER + 3_600_000
     recovered, effects = m.step(state(phase, outcome=m.Outcome.UNPAID, presented=True), m.Recovered(at))
     assert (recovered.phase, effects) == (phase, (m.SendPoll(8, ID),))

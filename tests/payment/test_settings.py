@@ -74,7 +74,7 @@ def test_several_touch_urls_in_the_environment() -> None:
         (5, "must be text in quotes, or a list of them"),
         ([PANEL, 5], "must be text in quotes, or a list of them"),
         ([PANEL, ""], "must be text in quotes, or a list of them"),
-        ([PANEL, PANEL], f"{PANEL} is there twice"),
+        ([PANEL, PANEL], f"{PANEL} is given twice"),
         ([PANEL, "evdev://"], "devices.touch: evdev://: the path is missing"),
     ],
 )

@@ -109,14 +109,16 @@ def test_an_unknown_key_says_which_there_are_and_nothing_is_echoed(tmp_path: Pat
     with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="2") as terminal:
         terminal.wait_for("отсканируйте")
         terminal.press("r")
-        terminal.wait_for("Клавиши «r» здесь нет. Есть: [Ctrl-C] Отменить оплату")
+        terminal.wait_for("Клавиша «r» здесь не действует. Клавиши: [Ctrl-C] Отменить оплату")
         terminal.wait_until(lambda: terminal.code() == link(paymaster))  # the answer has not broken the drawing
         paymaster.go_offline()
         terminal.wait_for(ASK)
         terminal.press("ж")
-        terminal.wait_for("Клавиши «ж» здесь нет. Есть: [r/п] Повторить; [c/о] Отменить; [Ctrl-C] Отменить оплату")
+        terminal.wait_for(
+            "Клавиша «ж» здесь не действует. Клавиши: [r/п] Повторить; [c/о] Отменить; [Ctrl-C] Отменить оплату"
+        )
         terminal.press("https://example.org/cancel")  # pasted by mistake
-        terminal.wait_for("Клавиши «?» здесь нет")
+        terminal.wait_for("Клавиша «?» здесь не действует")
         assert paymaster.bank.cancels == 0
         terminal.press("\x03")
         assert terminal.ends() == 4

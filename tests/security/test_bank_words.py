@@ -73,9 +73,9 @@ def test_a_result_code_for_people_is_made_readable(code: str) -> None:
 def test_an_id_cannot_lead_to_another_address(name: str) -> None:
     with pytest.raises(NoAnswer, match="id cannot be"):
         status(http(payment(id=name)))
-    with bank(http(payment())) as client, pytest.raises(ValueError, match="is no id"):
+    with bank(http(payment())) as client, pytest.raises(ValueError, match="is not a valid payment id"):
         client.get_payment(name)
-    with bank(http(payment())) as client, pytest.raises(ValueError, match="is no id"):
+    with bank(http(payment())) as client, pytest.raises(ValueError, match="is not a valid payment id"):
         client.cancel_payment(name)
 
 

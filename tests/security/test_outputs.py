@@ -76,7 +76,7 @@ def last_line(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
 
 BROKEN = {
     "the journal's folder is missing": {"SCO_JOURNAL_PATH": "/nowhere/journal.db"},
-    "the journal is no file": {"SCO_JOURNAL_PATH": "/dev/null"},
+    "the journal is not a file": {"SCO_JOURNAL_PATH": "/dev/null"},
     "there is no token": {"SCO_PAYMASTER_TOKEN": ""},
     "a setting is wrong": {"SCO_DISPLAY_MODE": "7"},
     "a device is unknown": {"SCO_DEVICES_SCREEN": "nothing://here"},

@@ -1,4 +1,4 @@
-"""Words of strangers at every output: a passer-by's tag, the bank, a USB device, a printer, whoever closes a case."""
+"""Untrusted text at every output: a passer-by's tag, the bank, a USB device, a printer, whoever closes a case."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _HEAD = """\
 # Set Retail 10: acceptance
 
 The plugin's jar on a test till (`till/set10/testtill`), the lane's service and the simulated PayMaster: three
-processes and real sockets. The test till plays the host: forms, call backs, stored receipts, printing, restarts. It
+processes and real sockets. The test till plays the host: forms, callbacks, stored receipts, printing, restarts. It
 fails a test in which the plugin waits, reads or writes in the till's UI thread, shows a form outside it, or calls back
 twice. After each scenario: goods only for money that the bank has, money never without goods or a case, at most one
 cancellation of a payment, no thread of the plugin left.
@@ -50,7 +50,7 @@ _TAIL = """
 
 `make till-verify` brings each of {faults} faults to each of {steps} requests of a payment and to the customer's
 cancellation: lost, answered to nobody, doubled, late (after the till has given up), and `kill -9` of till or service
-before and after the request took effect; then `kill -9` and exceptions at the till's call back. After it the customer
+before and after the request took effect; then `kill -9` and exceptions in the till's callback. After it the customer
 tries again, or pays by card. In every run the receipt is printed in the end, and the rules above hold.
 
 ## CSI's list
@@ -63,7 +63,7 @@ CSI accepts payment plugins by 23 points. The words are ours.
 | 4 built by a script | `till/set10/build.sh` |
 | 5 to 11 installing, options on the server and their way to the till, names | need server and till |
 | 12 success | the scenarios of the modes; fiscal printer and OFD need a till |
-| 13 annulling a receipt that was paid in part | refused: refunds are made on pos/touch tills |
+| 13 voiding a receipt that was paid in part | refused: refunds are made on pos/touch tills |
 | 14, 15, 16 refunds: whole, partial, without a receipt | refused with the requirement's words |
 | 17 no network | error shown, nothing accepted |
 | 18 an answer slower than the time-out | the service's and PayMaster's |
@@ -97,7 +97,7 @@ def _stored(row: dict[str, Any]) -> str:
         if one["name"] != "turn_over":
             continue
         case = f", case {one['paymaster.case']}" if "paymaster.case" in one else ""
-        ends.append({"completed": f"{one.get('sum')} paid", "annulled": "annulled"}.get(one["what"], f"nothing{case}"))
+        ends.append({"completed": f"{one.get('sum')} paid", "annulled": "voided"}.get(one["what"], f"nothing{case}"))
     return "; ".join(ends or [f"{roubles} paid" for roubles in row["stored"]]) or "nothing"
 
 

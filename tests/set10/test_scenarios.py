@@ -330,9 +330,9 @@ def test_what_is_stored_is_declared(open_bench: Open) -> None:
     assert stored <= declared
 
 
-@pytest.mark.scenario("CSI: annulling a receipt")
-def test_a_receipt_that_was_paid_in_part_is_annulled(open_bench: Open) -> None:
-    """A leg is paid and the receipt is annulled: no refund here, the words say where; the till keeps the payment."""
+@pytest.mark.scenario("CSI: voiding a receipt")
+def test_a_receipt_that_was_paid_in_part_is_voided(open_bench: Open) -> None:
+    """A leg is paid and the receipt is voided: no refund here, the words say where; the till keeps the payment."""
     bench = open_bench()
     till = bench.till()
     bench.sell(till, limit="25.50")
@@ -347,9 +347,9 @@ def test_a_receipt_that_was_paid_in_part_is_annulled(open_bench: Open) -> None:
     bench.bank.assert_not_cancelled()
 
 
-@pytest.mark.scenario("CSI: annulling a receipt")
+@pytest.mark.scenario("CSI: voiding a receipt")
 def test_an_unpaid_payment_is_cancelled_once(open_bench: Open) -> None:
-    """A receipt is annulled whose payment is still open: it is cancelled once, and the till may annul it."""
+    """A receipt is voided while its payment is still open: it is cancelled once, and the till may void the receipt."""
     bench = open_bench()
     till = bench.till()
     bench.sell(till)
@@ -364,9 +364,9 @@ def test_an_unpaid_payment_is_cancelled_once(open_bench: Open) -> None:
     assert bench.get(f"/v1/payments/{PAY_FIRST}")["outcome"] == "unpaid"
 
 
-@pytest.mark.scenario("CSI: annulling a receipt")
+@pytest.mark.scenario("CSI: voiding a receipt")
 def test_an_unpaid_payment_needs_no_cancellation(open_bench: Open) -> None:
-    """A receipt is annulled whose payment was declined: nothing is sent, the till may annul it."""
+    """A receipt is voided whose payment was declined: nothing is sent, and the till may void it."""
     bench = open_bench("declines")
     till = bench.till()
     bench.sell(till)
@@ -579,7 +579,7 @@ def test_the_code_cannot_be_shown_at_all(open_bench: Open) -> None:
 
 @pytest.mark.scenario("The till refuses a form")
 def test_the_dialog_cannot_be_shown(open_bench: Open) -> None:
-    """The service is away and the dialog is refused each time: the turn ends all the same, and nothing is sold."""
+    """The service is away and the dialog is refused each time: the payment step still ends, and nothing is sold."""
     bench = open_bench()
     till = bench.till()
     till.ask("fault", of="form_dialog", **{"is": "99"})
@@ -819,7 +819,7 @@ def test_the_service_restarts_while_the_code_is_shown(open_bench: Open) -> None:
 
 @pytest.mark.scenario("The service stops")
 def test_the_service_stops_for_good(open_bench: Open) -> None:
-    """The service stays away in mid-payment: Отменить ends the turn, outcome unknown; the money becomes a case."""
+    """The service stays away in mid-payment: Отменить ends the payment step as unknown; the money becomes a case."""
     bench = open_bench()
     till = bench.till()
     bench.sell(till)

@@ -315,7 +315,7 @@ def test_each_call_is_reported(till: Till) -> None:
     till.http.request("GET", till.bank.base_url + "/api/v2/payments/00000001")
     assert till.calls[0] == "POST /api/v2/payments -> 200 payment 00000001 is Confirmation, 253,00\u00a0₽, order 42"
     assert till.calls[1] == "phone: pay: payment 00000001 of 253,00\u00a0₽ is Settled"
-    assert till.calls[2].startswith("phone: scan: that is no PNG or JPEG picture")
+    assert till.calls[2].startswith("phone: scan: not a PNG or JPEG picture")
     assert till.calls[3] == "GET /api/v2/payments/00000001 -> 401 not_authorized"
 
 

@@ -193,7 +193,7 @@ def test_another_opening_of_the_device_is_chosen_by_its_number(tmp_path: Path) -
         open_display(f"replay://{tmp_path / 'a'}?session=3")
 
 
-# --- what is no trace, or not this one ---
+# --- what is not a trace, or not this one ---
 
 
 def test_the_url_is_checked_without_the_file() -> None:
@@ -206,10 +206,10 @@ def test_the_url_is_checked_without_the_file() -> None:
     ("content", "words"),
     [
         ("", "it is empty"),
-        ("hello\n", "line 1 is no line of a trace"),
-        ("[1]\n", "line 1 is no line of a trace"),
+        ("hello\n", "line 1 is not a line of a trace"),
+        ("[1]\n", "line 1 is not a line of a trace"),
         ('{"c":"00000000"}\n', "line 1 was changed"),
-        ('{"sco_trace":1,"kind":"printer"}\n', "line 1 is no line of a trace"),
+        ('{"sco_trace":1,"kind":"printer"}\n', "line 1 is not a line of a trace"),
     ],
 )
 def test_a_file_that_is_no_trace_is_refused(content: str, words: str, tmp_path: Path) -> None:
@@ -225,10 +225,19 @@ def test_a_file_that_is_no_trace_is_refused(content: str, words: str, tmp_path: 
         ({"sco_trace": 2, "kind": "printer", "url": "tcp://printer"}, "a trace of version 2, expected 1"),
         ({"sco_trace": 1, "kind": "kettle", "url": "tcp://printer"}, "no kind of device"),
         ({"sco_trace": 1, "kind": "nfc", "url": "pn532:///x"}, "it is the trace of a nfc, not of a printer"),
-        ({"sco_trace": 1, "kind": "printer", "url": "gopher://x"}, "its URL gopher://x is none that a recorder writes"),
-        ({"sco_trace": 1, "kind": "printer", "url": "sim://"}, "is none that a recorder writes"),
-        ({"sco_trace": 1, "kind": "printer", "url": "record+tcp://h?trace=/tmp/x"}, "is none that a recorder writes"),
-        ({"sco_trace": 1, "kind": "printer", "url": "tcp://h?profile=/etc/passwd"}, "is none that a recorder writes"),
+        (
+            {"sco_trace": 1, "kind": "printer", "url": "gopher://x"},
+            "its URL gopher://x is not one that a recorder writes",
+        ),
+        ({"sco_trace": 1, "kind": "printer", "url": "sim://"}, "is not one that a recorder writes"),
+        (
+            {"sco_trace": 1, "kind": "printer", "url": "record+tcp://h?trace=/tmp/x"},
+            "is not one that a recorder writes",
+        ),
+        (
+            {"sco_trace": 1, "kind": "printer", "url": "tcp://h?profile=/etc/passwd"},
+            "is not one that a recorder writes",
+        ),
         ({"sco_trace": 1, "kind": "printer", "url": "tcp://h?nonsense=1"}, "unknown parameter nonsense"),
         ({"sco_trace": 1, "kind": "printer", "url": "no URL"}, "not a device URL"),
         ({"t": 0.0}, "line 1 does not begin a trace"),

@@ -51,7 +51,7 @@ def differences(ours: Type, real: Type | None) -> list[str]:
         return [f"{ours.name} does not exist"]
     found = [f"{ours.name}: {text} {descriptor}" for text, descriptor in sorted(ours.members - real.members)]
     if missing := ours.supertypes - real.supertypes:
-        found.append(f"{ours.name} is no {', '.join(sorted(missing))}")
+        found.append(f"{ours.name} is not a {', '.join(sorted(missing))}")
     if ours.header.split(ours.name)[0] != real.header.split(real.name)[0]:
         found.append(f"{ours.header} is {real.header}")
     return found

@@ -270,7 +270,7 @@ def _close(fd: int) -> None:
         return
     try:
         threading.Thread(target=close, name="display closing", daemon=True).start()
-    except RuntimeError:  # no thread to be had
+    except RuntimeError:  # no thread is available
         close()
 
 

@@ -178,7 +178,7 @@ class EscposJob(Dummy):  # type: ignore[misc]  # python-escpos publishes no type
         """The printer's answer to `DLE EOT 1` or 4, from its state now; `is_online` and `paper_status` rely on it.
 
         Raises:
-            DeviceError: the printer cannot be asked, or does not answer: silence is no good news.
+            DeviceError: the printer cannot be asked, or does not answer: silence does not mean that all is well.
         """
         status = self._status()
         if mode == RT_STATUS_ONLINE:

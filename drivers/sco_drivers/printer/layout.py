@@ -448,7 +448,7 @@ class _Layout:
             case Raw():
                 self._raw(item, last=last)
             case _:
-                raise DocumentRefused(f"{item!r} is no part of a document")
+                raise DocumentRefused(f"{item!r} cannot be part of a document")
 
     def _put(self, data: bytes, *, prints: bool = False, scannable: bool = False, safe: int = 0, mm: float = 0) -> None:
         self.pieces.append(_Piece(data, prints, scannable, safe))

@@ -24,7 +24,7 @@ def rows_of(source: str | bytes, width_dots: int | None, most_dots: int) -> list
         most_dots: the width of the head; a wider picture is made smaller.
 
     Raises:
-        DocumentRefused: it cannot be read, or is no picture.
+        DocumentRefused: it cannot be read, or is not a picture.
     """
     if isinstance(source, bytes):
         return _rows(source, width_dots, most_dots, "the picture")
@@ -51,7 +51,7 @@ def _rows(content: bytes, width_dots: int | None, most_dots: int, name: str) -> 
     except DocumentRefused:
         raise
     except Exception as error:  # Pillow's decoders raise anything for a damaged file
-        raise DocumentRefused(f"{name} is no picture that can be read", hint="use a PNG file") from error
+        raise DocumentRefused(f"{name} is not a readable picture", hint="use a PNG file") from error
     paper = Image.new("L", picture.size, 255)
     paper.paste(picture.convert("L"), mask=picture.getchannel("A"))
     width = min(width_dots or picture.width, most_dots)

@@ -67,7 +67,7 @@ Reply = RealTime | Asb | ProcessId | Cleared | Identity | InOrder | FullStatus |
 _MAX_IDENTITY = 82
 _MAX_QR_SIZE = 16
 _PAPER_SENSOR = (0x00, 0x03, 0x0C, 0x0F)
-"""What `GS r 1` answers: paper near its end (both bits), paper out (both bits). Anything else is no answer to it."""
+"""What `GS r 1` answers: paper near its end (both bits), paper out (both bits). Anything else does not answer it."""
 
 
 class ReplyReader:

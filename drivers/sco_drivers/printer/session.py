@@ -356,7 +356,7 @@ class EscPosSession:
     def _status_once(self) -> tuple[PrinterStatus, bool]:
         """What is known, and whether the printer was silent."""
         self._kept = [reply for reply in self.receive(0.0) if not isinstance(reply, RealTime | Asb)]
-        self.seen, status = PrinterStatus(), PrinterStatus()  # what came before this question is no answer to it
+        self.seen, status = PrinterStatus(), PrinterStatus()  # what came before this question does not answer it
         for n in (1, 2, 3, 4):
             answer = self.real_time(n)
             if answer is None:

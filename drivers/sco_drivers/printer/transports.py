@@ -224,5 +224,5 @@ def open_lp_wire(path: str, url: str) -> Transport:
     kind = os.fstat(fd).st_mode
     if stat.S_ISREG(kind) or stat.S_ISBLK(kind):  # a wrong path must not overwrite a file or disk
         os.close(fd)
-        raise BadDeviceUrl("this is a file or a disk, no printer", url=url, hint="lp:///dev/usb/lp0")
+        raise BadDeviceUrl("this is a file or a disk, not a printer", url=url, hint="lp:///dev/usb/lp0")
     return LpTransport(fd, url)

@@ -40,7 +40,7 @@ class TraceFile:
     """Appends lines. Never raises: at the first failure the trace ends, and `failure` says why.
 
     Raises:
-        OSError: it cannot be opened, or is no plain file.
+        OSError: it cannot be opened, or is not a regular file.
     """
 
     def __init__(self, path: str) -> None:
@@ -53,7 +53,7 @@ class TraceFile:
         try:
             seen = os.fstat(self._fd)
             if not stat.S_ISREG(seen.st_mode):
-                raise OSError(None, "it is no plain file", path)
+                raise OSError(None, "it is not a regular file", path)
             self._size = seen.st_size
             if self._size and os.pread(self._fd, 1, self._size - 1) != b"\n":  # an earlier recording was cut off
                 self._put(b"\n")

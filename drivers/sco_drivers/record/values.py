@@ -29,7 +29,7 @@ def plain(value: object) -> Any:
         return {"is": type(value).__name__, **{name: plain(getattr(value, name)) for name in _names(value)}}
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
-    raise TypeError(f"a {type(value).__name__} is no plain argument")
+    raise TypeError(f"a {type(value).__name__} is not a plain argument")
 
 
 def from_plain(value: Any) -> Any:

@@ -83,7 +83,7 @@ class Console:
             marker = _marker_of(fd, tty)
             if _number(fd, KDGETMODE) == KD_GRAPHICS and not _is_ours(marker):
                 raise DeviceBusy(
-                    f"{tty} is in graphics mode already",
+                    f"{tty} is already in graphics mode",
                     url=url,
                     hint="stop the desktop on it, or add tty=none to draw without taking the console",
                 )

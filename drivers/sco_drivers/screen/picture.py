@@ -30,7 +30,7 @@ def render_scene(scene: Scene, size: tuple[int, int] = (1024, 768)) -> Image:
         An RGB image.
 
     Raises:
-        UnsupportedScreen: the size is too small for the scene. ValueError: the size is no size, or no QR code holds the
+        UnsupportedScreen: the size is too small for the scene. ValueError: the size is invalid, or no QR code holds the
             scene's text.
     """
     if not all(isinstance(side, int) and 0 < side <= _LARGEST_PX for side in size) or len(size) != 2:

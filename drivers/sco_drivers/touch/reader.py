@@ -76,7 +76,7 @@ class EventTouch:
             if self._closed:
                 raise DeviceClosed("the touch panel is closed", url=self.url)
             if self._thread is not None:
-                raise DeviceBusy("taps are reported to another caller already", url=self.url)
+                raise DeviceBusy("taps are already reported to another caller", url=self.url)
             # Here, not in the thread: a finger that comes down from now on is none that was there before.
             events = EventReader(self._state, self._min_pressure)
             self._thread = threading.Thread(

@@ -18,7 +18,7 @@ database_option = click.option(
     "url",
     envvar="FLEET_DATABASE",
     required=True,
-    help="PostgreSQL, e.g. postgresql://sco@db.example.ru/fleet; a password belongs into ~/.pgpass. "
+    help="PostgreSQL, e.g. postgresql://sco@db.example.ru/fleet; put a password into ~/.pgpass. "
     "Also from FLEET_DATABASE.",
 )
 
@@ -29,7 +29,7 @@ def errors() -> Iterator[None]:
     try:
         yield
     except psycopg.errors.UndefinedTable:
-        raise click.ClickException("the database has not the present tables: run `sco-fleet migrate`") from None
+        raise click.ClickException("the database schema is not up to date: run `sco-fleet migrate`") from None
     except psycopg.Error as error:
         raise click.ClickException(f"the database: {str(error).strip()}") from None
     except (DatabaseError, LaneError) as error:

@@ -19,7 +19,7 @@ def lane() -> None:
 @lane.command()
 @database_option
 @click.argument("lane_id", metavar="POSID")
-@click.option("--shop", required=True, help="The shop that it is in.")
+@click.option("--shop", required=True, help="The lane's shop.")
 @click.option("--profile", default="", help="Name of a settings layer for lanes of one kind.")
 def add(url: str, lane_id: str, shop: str, profile: str) -> None:
     """Add a lane. Prints its token, which is not kept here: put it into the file that fleet.token_file names."""
@@ -30,9 +30,9 @@ def add(url: str, lane_id: str, shop: str, profile: str) -> None:
 @lane.command()
 @database_option
 @click.argument("lane_id", metavar="POSID")
-@click.option("--now", "at_once", is_flag=True, help="The present token ends at once, e.g. because it was stolen.")
+@click.option("--now", "at_once", is_flag=True, help="Revoke the current token at once, e.g. because it was stolen.")
 def token(url: str, lane_id: str, at_once: bool) -> None:
-    """Print a new token for a lane. The present one works until the lane first uses the new one."""
+    """Print a new token for a lane. The current one works until the lane first uses the new one."""
     with connected(url) as db:
         click.echo(lanes.renew_token(db, lane_id, at_once=at_once))
 
@@ -41,7 +41,7 @@ def token(url: str, lane_id: str, at_once: bool) -> None:
 @database_option
 @click.argument("lane_id", metavar="POSID")
 def disable(url: str, lane_id: str) -> None:
-    """Refuse a lane's token. What it has sent stays."""
+    """Refuse a lane's token. What it has sent is kept."""
     with connected(url) as db:
         lanes.set_disabled(db, lane_id, True)
 
@@ -58,8 +58,8 @@ def enable(url: str, lane_id: str) -> None:
 @lane.command()
 @database_option
 @click.argument("lane_id", metavar="POSID")
-@click.option("--shop", help="The shop that it is in now.")
-@click.option("--profile", help="Name of its settings layer.")
+@click.option("--shop", help="The new shop.")
+@click.option("--profile", help="Name of the new settings layer for lanes of one kind.")
 def move(url: str, lane_id: str, shop: str | None, profile: str | None) -> None:
     """Give a lane another shop or profile."""
     with connected(url) as db:
@@ -80,7 +80,7 @@ def verify(url: str, lane_id: str) -> None:
             f"journal {journal.epoch}: {journal.rows} rows from {journal.first} to {journal.head}{erased}: {state}"
         )
     if not found:
-        raise click.ClickException(f"nothing is stored of lane {lane_id}")
+        raise click.ClickException(f"nothing is stored for lane {lane_id}")
     sys.exit(any(journal.problems for journal in found))
 
 

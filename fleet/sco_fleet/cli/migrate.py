@@ -11,7 +11,7 @@ from sco_fleet.cli.database import connected, database_option, errors
 @click.command()
 @database_option
 def migrate(url: str) -> None:
-    """Give the database the present tables. Run it once before a new release is started; servers may run meanwhile."""
+    """Bring the database schema up to date. Run it once before a new release is started; servers may run meanwhile."""
     with errors():
         applied = database.migrate(url)
     with connected(url) as db:
@@ -20,6 +20,6 @@ def migrate(url: str) -> None:
     for name in applied:
         click.echo(f"applied {name}")
     if waited:
-        click.echo(f"read what waited of {waited} journals")
+        click.echo(f"read the waiting records of {waited} journals")
     if not applied:
         click.echo("the database is up to date")

@@ -43,13 +43,13 @@ def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_j
       0  no difference
       1  there are differences
       2  wrong usage, settings or file
-      4  the acquirer's list is not whole: what is missing is not known
+      4  the acquirer's list is incomplete: what is missing is not known
       8  the database cannot be used, or the day is being reconciled just now
     """
     try:
         chosen = reconciliation.Day(_day(day, office), office.zone)
     except ValueError:
-        raise click.BadParameter(f"{day!r} is no day; write e.g. 2026-11-29, or yesterday") from None
+        raise click.BadParameter(f"{day!r} is not a day; write e.g. 2026-11-29, or yesterday") from None
     if chosen.start > datetime.now(office.zone):
         raise click.BadParameter("this day has not come yet")
     source: reconciliation.Source
@@ -83,7 +83,7 @@ def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_j
             click.echo(f"{kind}\t{times}")
         if not found.whole:
             click.echo(
-                one_line(f"the acquirer's list is not whole: {word('en', 'run_problems', found.problem)}"), err=True
+                one_line(f"the acquirer's list is incomplete: {word('en', 'run_problems', found.problem)}"), err=True
             )
         elif not found.kinds:
             click.echo("no difference")

@@ -25,7 +25,7 @@ _YEARS = click.IntRange(1, 1200)
 def retention(url: str, records_months: int, summaries_months: int, dry_run: bool) -> None:
     """Drop the months whose records are old and final, and make the partitions of the months to come.
 
-    Run it every day, for one by the timer `sco-fleet-retention.timer`. A month stays while a payment in it is open or
+    Run it every day, e.g. by the timer `sco-fleet-retention.timer`. A month stays while a payment in it is open or
     has an open case.
     """
     if summaries_months < records_months:
@@ -48,7 +48,7 @@ def retention(url: str, records_months: int, summaries_months: int, dry_run: boo
             return
         partitions.ensure(db, partitions.months_ahead())
         if strays := kept.drop_strays(db, before_ms):
-            click.echo(f"{strays} old records of no month dropped")
+            click.echo(f"{strays} old records outside the monthly partitions dropped")
         for table, count in kept.drop_summaries(db, kept.months_before(summaries_months)).items():
             if count:
                 click.echo(f"{count} rows of {table} dropped")

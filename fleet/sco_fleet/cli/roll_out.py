@@ -1,4 +1,4 @@
-"""`sco-fleet settings roll-out`: begin, watch and lead a roll-out."""
+"""`sco-fleet settings roll-out`: begin, watch and steer a roll-out."""
 
 from __future__ import annotations
 
@@ -17,30 +17,36 @@ from sco_fleet.settings.signing import load_key
 
 _MOST_SHOWN = 50
 version_argument = click.argument("version", type=int)
-reason_option = click.option("--reason", default="", help="Why; it stays with the roll-out.")
+reason_option = click.option("--reason", default="", help="Why; recorded with the roll-out.")
 
 
 @click.group("roll-out")
 def roll_out() -> None:
     """Give lanes the settings of their layers: to one lane, then to its shop, then to all.
 
-    The server leads it; it stops by itself when lanes refuse.
+    The server carries it out, and stops it when lanes refuse.
     """
 
 
 @roll_out.command()
 @database_option
-@click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="File of `settings keygen`.")
-@click.option("--lane", "lanes", multiple=True, help="Only to these lanes; may be given several times.")
-@click.option("--shop", "shops", multiple=True, help="Only to these shops.")
-@click.option("--profile", "profiles", multiple=True, help="Only to lanes of these profiles.")
+@click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="Key file made by `settings keygen`.")
+@click.option("--lane", "lanes", multiple=True, help="Only to these lanes; can be repeated.")
+@click.option("--shop", "shops", multiple=True, help="Only to these shops; can be repeated.")
+@click.option("--profile", "profiles", multiple=True, help="Only to lanes of these profiles; can be repeated.")
 @click.option("--first-lane", help="The first lane, whose shop comes next; by default the one that was seen last.")
-@click.option("--stop-after", default=1, show_default=True, type=click.IntRange(1), help="Refusals.")
+@click.option(
+    "--stop-after", default=1, show_default=True, type=click.IntRange(1), help="Number of refusals that stop it."
+)
 @click.option("--wait", "wait_s", default=3600.0, show_default=True, type=click.FloatRange(0), metavar="SECONDS",
               help="How long a stage waits for lanes that do not answer.")  # fmt: skip
 @click.option("--soak", "soak_s", default=300.0, show_default=True, type=click.FloatRange(0), metavar="SECONDS",
-              help="How long one lane, and then one shop, run with them before the next ones get them.")  # fmt: skip
-@click.option("--version", type=click.IntRange(1, 2**31 - 1), help="Where the database is an older copy: a newer one.")
+              help="How long one lane, and then one shop, run with them before the next lanes get them.")  # fmt: skip
+@click.option(
+    "--version",
+    type=click.IntRange(1, 2**31 - 1),
+    help="Its number, where the database is an older copy: higher than any that a lane has.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what lanes would get; change nothing.")
 @signed_by
 def start(
@@ -58,7 +64,7 @@ def start(
     by: str,
     comment: str,
 ) -> None:  # fmt: skip
-    """Check and sign the settings of all lanes that would get others, and begin to roll them out."""
+    """Check and sign the settings of all lanes whose settings would change, and begin to roll them out."""
     if key is None and not dry_run:
         raise click.UsageError("--key: which file of `sco-fleet settings keygen` signs them?")
     with opened(url) as db:
@@ -73,8 +79,8 @@ def start(
 
 def _print_plan(planned: Plan) -> None:
     counts = Counter(change.stage for change in planned.changes)
-    click.echo(f"roll-out {planned.version}: lanes that get other settings: {len(planned.changes)} ", nl=False)
-    click.echo(f"(that have these: {planned.unchanged})")
+    click.echo(f"roll-out {planned.version}: lanes to change: {len(planned.changes)} ", nl=False)
+    click.echo(f"(unchanged: {planned.unchanged})")
     for stage, name in STAGES.items():
         named = [change.place for change in planned.changes if change.stage == stage][:1]
         where = f" ({named[0].lane_id}, shop {named[0].shop})" if named and stage == 1 else ""
@@ -97,9 +103,9 @@ def list_roll_outs(url: str) -> None:
 @roll_out.command("status")
 @database_option
 @click.argument("version", type=int, required=False)
-@click.option("--all", "every", is_flag=True, help=f"List every lane that has not applied it, not {_MOST_SHOWN}.")
+@click.option("--all", "every", is_flag=True, help=f"List every lane that has not applied it, not only {_MOST_SHOWN}.")
 def show_status(url: str, version: int | None, every: bool) -> None:
-    """Print how roll-out VERSION, or the newest, stands; lanes that refused it, and lanes that have not answered."""
+    """Print the state of roll-out VERSION, or of the newest, with lanes that refused it or have not answered."""
     with opened(url) as db:
         one = status.rollout(db, version)
         lanes = status.answers(db, one.version, "refused", "pulled", "waiting", most=None if every else _MOST_SHOWN)
@@ -126,7 +132,7 @@ def _after(reason: str) -> str:
 @by_option
 @reason_option
 def pause(url: str, version: int, by: str, reason: str) -> None:
-    """Offer it to no further lane until it continues."""
+    """Offer it to no other lane until it continues."""
     with opened(url) as db:
         rollouts.pause(db, version, by, reason)
 
@@ -148,7 +154,7 @@ def go_on(url: str, version: int, by: str, reason: str) -> None:
 @by_option
 @reason_option
 def abort(url: str, version: int, by: str, reason: str) -> None:
-    """End it: no further lane gets it. Lanes that run with it keep it until the next roll-out."""
+    """End it: no other lane gets it. Lanes that run with it keep it until the next roll-out."""
     with opened(url) as db:
         rollouts.abort(db, version, by, reason)
 
@@ -161,4 +167,4 @@ def abort(url: str, version: int, by: str, reason: str) -> None:
 def retry(url: str, version: int, lanes: tuple[str, ...], by: str) -> None:
     """Offer it once more to lanes that refused it: to all, or to those named."""
     with opened(url) as db:
-        click.echo(f"lanes that are offered it once more: {rollouts.retry(db, version, lanes, by)}")
+        click.echo(f"lanes to which it is offered once more: {rollouts.retry(db, version, lanes, by)}")

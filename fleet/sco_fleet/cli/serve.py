@@ -18,18 +18,20 @@ from sco_fleet.protocol import Protocol
 
 @click.command()
 @database_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", default=8730, show_default=True, type=click.IntRange(0, 65535), help="Port to listen at.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8730, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option(
     "--certificate", type=click.Path(exists=True, dir_okay=False), help="PEM file with certificate and chain."
 )
 @click.option("--key", type=click.Path(exists=True, dir_okay=False), help="PEM file with the certificate's key.")
-@click.option("--connections", default=10, show_default=True, type=click.IntRange(1, 500), help="To the database.")
 @click.option(
-    "--clients", default=5000, show_default=True, type=click.IntRange(1), help="Connections of lanes at once."
+    "--connections", default=10, show_default=True, type=click.IntRange(1, 500), help="Connections to the database."
+)
+@click.option(
+    "--clients", default=5000, show_default=True, type=click.IntRange(1), help="Simultaneous connections of lanes."
 )
 @office_option
-@click.option("--behind-proxy", is_flag=True, help="TLS ends at a reverse proxy on this machine: plain HTTP is right.")
+@click.option("--behind-proxy", is_flag=True, help="A reverse proxy on this machine terminates TLS: use plain HTTP.")
 def serve(
     url: str,
     host: str,
@@ -47,7 +49,7 @@ def serve(
     if not certificate and not behind_proxy and host not in ("127.0.0.1", "::1", "localhost"):
         raise click.UsageError(
             f"plain HTTP at {host}: lanes' tokens could be read on the way. Give --certificate and --key, or "
-            "--behind-proxy where a reverse proxy speaks TLS"
+            "--behind-proxy where a reverse proxy terminates TLS"
         )
     options: dict[str, Any] = {}
     if certificate:
@@ -74,5 +76,5 @@ def serve(
         **options,
     )
     listening = config.bind_socket()
-    click.echo(f"the fleet's server listens at {host}:{listening.getsockname()[1]}", err=True)
+    click.echo(f"the fleet's server listens on {host}:{listening.getsockname()[1]}", err=True)
     uvicorn.Server(config).run(sockets=[listening])

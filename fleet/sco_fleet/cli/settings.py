@@ -38,7 +38,7 @@ layer_argument = click.argument("layer", type=_LayerType())
 
 @click.group()
 def settings() -> None:
-    """Settings of all lanes: layers of TOML over each other, chain, shop, lane profile, lane.
+    """Settings of all lanes, in layers of TOML over each other: chain, shop, lane profile, lane.
 
     A LAYER is written chain, shop:NAME, profile:NAME or lane:POSID. Nothing is overwritten: each change is a version.
     """
@@ -56,7 +56,7 @@ def keygen(file: Path) -> None:
     except KeyRefused as error:
         raise click.ClickException(str(error)) from None
     click.echo(f'settings_key = "{key.public}"')
-    click.echo(f"{file} is secret: it never belongs into the database or on a lane. Keep a copy of it.", err=True)
+    click.echo(f"{file} is secret: never put it into the database or on a lane. Keep a copy of it.", err=True)
 
 
 @settings.command()
@@ -78,7 +78,7 @@ def put(url: str, layer: Layer, file: Any, after: int | None, by: str, comment: 
 @settings.command()
 @database_option
 @layer_argument
-@click.option("--version", "number", type=int, help="A former one.")
+@click.option("--version", "number", type=int, help="An earlier version; the newest by default.")
 def get(url: str, layer: Layer, number: int | None) -> None:
     """Print LAYER as it was written."""
     with opened(url) as db:
@@ -103,7 +103,7 @@ def log(url: str, layer: Layer | None) -> None:
 @click.argument("number", metavar="VERSION", type=int)
 @signed_by
 def restore(url: str, layer: Layer, number: int, by: str, comment: str) -> None:
-    """Make a former VERSION of LAYER the next version. Lanes go back to it with the next roll-out."""
+    """Make an earlier VERSION of LAYER the next version. Lanes go back to it with the next roll-out."""
     with opened(url) as db:
         click.echo(f"{layer} version {layers.restore(db, layer, number, by, comment)}")
 
@@ -128,7 +128,7 @@ def go_back(url: str, version: int, by: str, comment: str) -> None:
 @click.option("--from", "before", type=int, help="Version of the layer; the last but one by default.")
 @click.option("--to", "after", type=int, help="Version of the layer; the newest by default.")
 def diff(url: str, what: str, before: int | None, after: int | None) -> None:
-    """Print what changed in a layer; of a PosID: what its next settings would change of those that it has."""
+    """Print what changed in a layer; for a PosID, what the lane's next settings would change."""
     with opened(url) as db:
         try:
             layer = Layer.parse(what)
@@ -152,14 +152,19 @@ def _diff_lane(db: Connection[Any], lane_id: str) -> None:
     version, had = plans.last_applied(db, lane_id)
     for line in changes(had, settings_now):
         click.echo(line)
-    click.echo(f"against version {version}" if version else "against nothing: the lane has none from here", err=True)
+    click.echo(
+        f"compared with version {version}"
+        if version
+        else "compared with nothing: this lane has no settings from the fleet yet",
+        err=True,
+    )
 
 
 @settings.command()
 @database_option
 @click.argument("lane_id", metavar="POSID")
 def show(url: str, lane_id: str) -> None:
-    """Print a lane's settings as its layers give them, and from which layer each value is."""
+    """Print a lane's settings as its layers give them, and the layer from which each value comes."""
     with opened(url) as db:
         snapshot, place = Snapshot(db), layers.place(db, lane_id)
         merged = snapshot.merged(place)
@@ -176,7 +181,7 @@ def show(url: str, lane_id: str) -> None:
 @database_option
 @click.argument("lane_ids", metavar="[POSID]...", nargs=-1)
 def check(url: str, lane_ids: tuple[str, ...]) -> None:
-    """Check the settings of these lanes, or of all, without what only their machines know."""
+    """Check the settings of these lanes, or of all, except what only their machines know."""
     with opened(url) as db:
         count = plans.check_all(db, lane_ids)
     click.echo(f"lanes with valid settings: {count}")

@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def signed_by(function: F) -> F:
     """Options of every change: who makes it, and why."""
-    return by_option(click.option("--comment", required=True, help="Why; it stays with the change.")(function))
+    return by_option(click.option("--comment", required=True, help="Why; recorded with the change.")(function))
 
 
 def _user() -> str:
@@ -39,4 +39,4 @@ def opened(url: str) -> Iterator[Connection[Any]]:
             raise click.ClickException(str(error)) from None
 
 
-by_option = click.option("--by", default=_user, show_default="the user of this shell", help="Who does it.")
+by_option = click.option("--by", default=_user, show_default="the user of this shell", help="Name to record.")

@@ -42,7 +42,7 @@ def _password() -> str:
 @database_option
 @click.argument("name")
 @click.option("--role", type=click.Choice(access.ROLES), required=True)
-@click.option("--full-name", default="", help="What lanes journal with a decision.")
+@click.option("--full-name", default="", help="The name that lanes journal with a decision.")
 def add(url: str, name: str, role: str, full_name: str) -> None:
     """Add a user. The password is asked for, or read from standard input."""
     with _users(url) as db:
@@ -53,7 +53,7 @@ def add(url: str, name: str, role: str, full_name: str) -> None:
 @database_option
 @click.argument("name")
 def password(url: str, name: str) -> None:
-    """Give a user another password, and end all sessions."""
+    """Give a user another password; open sessions end at once."""
     with _users(url) as db:
         access.set_password(db, name, _password(), by=command_line_user())
 
@@ -62,7 +62,7 @@ def password(url: str, name: str) -> None:
 @database_option
 @click.argument("name")
 def disable(url: str, name: str) -> None:
-    """Let a user log in no more; sessions end at once."""
+    """Stop a user from logging in; open sessions end at once."""
     with _users(url) as db:
         access.disable(db, name, by=command_line_user())
 

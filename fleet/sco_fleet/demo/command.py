@@ -38,13 +38,13 @@ _SMALL = ("-c shared_buffers=32MB", "-c max_connections=60", "-c wal_level=minim
 
 
 @click.command()
-@click.option("--lanes", default=50, show_default=True, type=click.IntRange(1, 500), help="How many.")
-@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of the page; a free one if left out.")
-@click.option("--for", "for_s", type=click.FloatRange(1), metavar="SECONDS", help="End after so long.")
+@click.option("--lanes", default=50, show_default=True, type=click.IntRange(1, 500), help="Number of lanes.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port of the page; any free port by default.")
+@click.option("--for", "for_s", type=click.FloatRange(1), metavar="SECONDS", help="End after this time.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    help="Keep everything there, in a new folder; else it is removed at the end.",
+    help="New folder in which everything is kept; by default a temporary one.",
 )
 def demo(lanes: int, port: int, for_s: float | None, folder: Path | None) -> None:
     """Run a whole fleet on this machine: simulated lanes with customers and troubles, and the office's page.
@@ -80,7 +80,7 @@ def demo(lanes: int, port: int, for_s: float | None, folder: Path | None) -> Non
 
 @contextlib.contextmanager
 def _database(folder: Path) -> Iterator[str]:
-    """A PostgreSQL with the present tables; its URL. Raises NoServer, DatabaseError."""
+    """A PostgreSQL with an up-to-date schema; its URL. Raises NoServer, DatabaseError."""
     server = embedded.Server(folder, options=_SMALL)
     try:
         with psycopg.connect(server.url(), autocommit=True) as db:

@@ -148,7 +148,7 @@ def add_user(db: Connection, name: str, role: str, password: str, *, full_name: 
     if not _NAME.fullmatch(name):
         raise UserError(f"{name!r}: a name has small Latin letters, digits, dots, dashes or @, at most 64")
     if role not in ROLES:
-        raise UserError(f"{role!r} is no role; expected one of {', '.join(ROLES)}")
+        raise UserError(f"{role!r} is not a role; expected one of {', '.join(ROLES)}")
     if len(full_name) > 100:
         raise UserError("a full name has at most 100 characters")
     stored = _new(password)
@@ -163,7 +163,7 @@ def add_user(db: Connection, name: str, role: str, password: str, *, full_name: 
             password=stored,
         )
         if not done:
-            raise UserError(f"there is a user {name} already")
+            raise UserError(f"user {name} already exists")
         audit(db, by, "", "user_added", name, role)
 
 
@@ -174,7 +174,7 @@ def set_password(db: Connection, name: str, password: str, *, by: str, keep: str
 
 
 def disable(db: Connection, name: str, *, by: str, yes: bool = True) -> None:
-    """Let a user log in no more, at once; or again. Raises UserError."""
+    """Stop a user from logging in, at once; or allow it again. Raises UserError."""
     _change(db, name, "user_disabled" if yes else "user_enabled", "disabled = %(value)s", yes, by)
 
 

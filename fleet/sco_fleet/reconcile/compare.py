@@ -123,7 +123,7 @@ def begin(db: Connection, day: Day, source: str, made_by: str) -> int:
         day=day.day, zone=day.zone.key, source=source, by=made_by,
     )  # fmt: skip
     if not made:
-        raise AlreadyRunning(f"{day.day} is being reconciled already")
+        raise AlreadyRunning(f"{day.day} is already being reconciled")
     return int(made["id"])
 
 
@@ -137,7 +137,7 @@ def reconcile(url: str, day: Day, source: Source, made_by: str, number: int | No
         number: of a reconciliation that `begin` has noted.
 
     Raises:
-        AlreadyRunning: the day is being reconciled already. psycopg.Error: the database cannot be used.
+        AlreadyRunning: the day is already being reconciled. psycopg.Error: the database cannot be used.
     """
     with psycopg.connect(url, autocommit=True) as db:
         noted = begin(db, day, source.name, made_by) if number is None else number

@@ -86,7 +86,7 @@ class RegistryFile:
         times = [row.at_ms for row in self._rows if row.at_ms is not None]
         if not any(day.start_ms <= at < day.end_ms for at in times):
             first, last = (datetime.fromtimestamp(at / 1000, self._zone).date() for at in (min(times), max(times)))
-            raise RegistryError([f"no payment in it is of {day.day}: it has those from {first} to {last}"])
+            raise RegistryError([f"it has no payment of {day.day}: its payments are from {first} to {last}"])
 
     def ask(self, payment_id: str) -> BankRow:
         """A file cannot be asked."""

@@ -17,7 +17,7 @@ class BankRow:
     Attributes:
         status: what its word means; `word` is the word.
         at_ms: when it was created, by the acquirer's clock; None where it does not say so.
-        test: a test payment, which is no money.
+        test: a test payment, which is not money.
     """
 
     payment_id: str

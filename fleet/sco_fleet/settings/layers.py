@@ -69,10 +69,10 @@ def put(db: Connection[Any], layer: Layer, toml: str, by: str, comment: str, aft
         present = newest(db, layer)
         if present is not None and after is not None and present.number != after:
             raise LayerError(
-                f"{layer} has version {present.number} of {present.made_by} by now, not {after}: edit that"
+                f"{layer} is now at version {present.number} by {present.made_by}, not {after}: edit that one"
             )
         if present is not None and present.toml == toml:
-            raise LayerError(f"{layer} is the same in version {present.number}")
+            raise LayerError(f"{layer} does not differ from version {present.number}")
         number = 1 if present is None else present.number + 1
         db.execute(
             "INSERT INTO settings_layers (kind, name, version, toml, made_by, comment) VALUES (%s, %s, %s, %s, %s, %s)",

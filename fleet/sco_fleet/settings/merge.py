@@ -26,7 +26,7 @@ class Layer(NamedTuple):
         """`chain`, `shop:NAME`, `profile:NAME` or `lane:POSID`. Raises ValueError."""
         kind, _, name = text.partition(":")
         if kind not in KINDS or (kind == "chain") == bool(name):
-            raise ValueError(f"{text!r} is no layer; write chain, shop:NAME, profile:NAME or lane:POSID")
+            raise ValueError(f"{text!r} is not a layer; write chain, shop:NAME, profile:NAME or lane:POSID")
         return cls(kind, name)
 
     def __str__(self) -> str:

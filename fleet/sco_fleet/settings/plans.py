@@ -120,7 +120,7 @@ def start(
     if not by or not comment.strip():
         raise RolloutError("say who rolls settings out, and why: --by and --comment")
     if not planned.changes:
-        raise RolloutError("no lane would get other settings than it has")
+        raise RolloutError("no lane's settings would change")
     now_ms = time.time_ns() // 1_000_000
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(hashtextextended('rollouts', 0))")
@@ -177,7 +177,7 @@ def _next_version(db: Connection[Any], wanted: int | None) -> int:
     row = db.execute("SELECT coalesce(max(version), 0) + 1 FROM rollouts").fetchone()
     assert row is not None
     if wanted is not None and wanted < row[0]:
-        raise RolloutError(f"version {wanted} is not newer than those before: write {row[0]} or more")
+        raise RolloutError(f"version {wanted} is not higher than those before: write {row[0]} or more")
     return int(row[0]) if wanted is None else wanted
 
 
@@ -201,7 +201,7 @@ def _first(db: Connection[Any], changed: Sequence[Place], first_lane: str | None
         for place in changed:
             if place.lane_id == first_lane:
                 return place
-        raise RolloutError(f"lane {first_lane} gets no other settings, so it cannot be the first one")
+        raise RolloutError(f"the settings of lane {first_lane} do not change, so it cannot be the first one")
     row = db.execute(
         "SELECT lane_id FROM lanes WHERE lane_id = ANY(%s) ORDER BY last_seen_at DESC NULLS LAST, lane_id LIMIT 1",
         ([place.lane_id for place in changed],),

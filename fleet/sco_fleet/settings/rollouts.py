@@ -29,12 +29,12 @@ class RolloutError(ValueError):
 
 
 def pause(db: Connection[Any], version: int, by: str, reason: str = "") -> None:
-    """Offer it to no further lane until it continues. Raises RolloutError."""
+    """Offer it to no other lane until it continues. Raises RolloutError."""
     _change_state(db, version, by, "paused", ("running",), reason)
 
 
 def abort(db: Connection[Any], version: int, by: str, reason: str = "") -> None:
-    """Offer it to no lane any more; lanes that run with it keep it. Raises RolloutError."""
+    """Stop offering it; lanes that run with it keep it. Raises RolloutError."""
     _change_state(db, version, by, "aborted", ("running", "paused", "stopped"), reason)
 
 

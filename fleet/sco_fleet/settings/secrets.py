@@ -26,7 +26,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _HEX = re.compile(r"\b[0-9a-f]{32,}\b", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
 _RANDOM_BITS = 3.4
-"""Bits a character from which a long word is no word: English has 2.5 to 3.3 in words of this length, hex 3.6 on."""
+"""Bits a character from which a long word is not a word: English has 2.5 to 3.3 in words of this length, hex 3.6 on."""
 
 
 def secrets_in(table: Mapping[str, Any]) -> list[str]:

@@ -49,7 +49,7 @@ def make_key(path: Path) -> Key:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError:
-        raise KeyRefused(f"{path} is there already: a key is never overwritten") from None
+        raise KeyRefused(f"{path} already exists: a key is never overwritten") from None
     except OSError as error:
         raise KeyRefused(f"{path}: {error.strerror}") from None
     return Key(seed)
@@ -66,5 +66,5 @@ def load_key(path: Path) -> Key:
     except (binascii.Error, ValueError):
         seed = b""
     if not text.startswith(_HEADER) or len(seed) != 32:
-        raise KeyRefused(f"{path} is no key of `sco-fleet settings keygen`")
+        raise KeyRefused(f"{path} is not a key of `sco-fleet settings keygen`")
     return Key(seed)

@@ -62,7 +62,7 @@ def rollout(db: Connection[Any], version: int | None = None) -> Rollout:
     with db.cursor(row_factory=class_row(Rollout)) as cursor:
         found = cursor.execute(_ROLLOUTS, {"version": version, "most": 1}).fetchone()
     if found is None:
-        raise RolloutError("there was no roll-out yet" if version is None else f"there is no roll-out {version}")
+        raise RolloutError("there has been no roll-out yet" if version is None else f"there is no roll-out {version}")
     return found
 
 

@@ -39,7 +39,9 @@ _TIMEOUT = "Seconds after which a check counts as hung."
 
 @click.command("burn-in")
 @device_options
-@click.option("--hours", type=click.FloatRange(0, min_open=True), required=True, help="How long, e.g. 0.5 or 72.")
+@click.option(
+    "--hours", type=click.FloatRange(0, min_open=True), required=True, help="Duration in hours, e.g. 0.5 or 72."
+)
 @click.option(
     "--pause",
     type=click.FloatRange(0),

@@ -36,7 +36,7 @@ _HEADINGS = {
 def compare_command(before: tuple[str, ...], after: str, threshold: float, as_json: bool) -> None:
     """Compare reports of `run --json`: what became worse or better from BEFORE to AFTER, what appeared or disappeared.
 
-    Give several BEFORE reports of the same device to let only changes count that are changes against each of them. A
+    Give several BEFORE reports of the same device to count only what changed against each of them. A
     device is found again by its serial number, else by its URL.
     """
     try:

@@ -52,13 +52,13 @@ MEANINGS: dict[str, dict[ExitStatus, str]] = {
     "compare": {
         ExitStatus.OK: "nothing became worse",
         ExitStatus.FAILED: "something became worse",
-        ExitStatus.WRONG_USAGE: "wrong usage, or a file that is no report",
+        ExitStatus.WRONG_USAGE: "wrong usage, or a file that is not a report",
         ExitStatus.INCOMPLETE: "nothing became worse, but something disappeared",
     },
     "history": {
         ExitStatus.OK: "shown, and with `--check`: no measurement is getting worse",
         ExitStatus.FAILED: "with `--check`: a measurement is getting worse",
-        ExitStatus.WRONG_USAGE: "wrong usage, or a file that is no history",
+        ExitStatus.WRONG_USAGE: "wrong usage, or a file that is not a history",
     },
     "limits": {
         ExitStatus.OK: "the file can be used",

@@ -32,7 +32,7 @@ _COLUMNS = (
 
 @click.command("history")
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--add", multiple=True, type=click.Path(dir_okay=False), help="First add this report of run --json.")
+@click.option("--add", multiple=True, type=click.Path(dir_okay=False), help="Add this report of run --json first.")
 @click.option("--kind", type=click.Choice(KINDS), help="Only this kind of device.")
 @click.option("--serial", help="Only the device with this serial number.")
 @click.option("--measurement", metavar="NAME", help="Only this measurement, e.g. status.")

@@ -98,7 +98,7 @@ def clear(reader: str, uid: bytes | None) -> None:
 @_READER
 @_UID
 def format_(reader: str, uid: bytes | None) -> None:
-    """Make a blank NTAG213, 215 or 216 an empty NDEF tag. A tag that is one already is not changed."""
+    """Make a blank NTAG213, 215 or 216 an empty NDEF tag. A tag that already is one is not changed."""
 
     def call(nfc: TagReader) -> TagContents:
         if not hasattr(nfc, "format"):
@@ -214,7 +214,11 @@ def watch(reader: str, uri: str | None, interval_s: float, count: int | None, ui
 @nfc_group.command("simulate")
 @click.option("--line", type=click.Path(), help="Name of the serial line; without it, a new name.")
 @click.option(
-    "--tag", type=click.Choice(["ntag213", "ntag215", "ntag216"]), default="ntag213", show_default=True, help="Model."
+    "--tag",
+    type=click.Choice(["ntag213", "ntag215", "ntag216"]),
+    default="ntag213",
+    show_default=True,
+    help="Model of the tag.",
 )
 @click.option("--uri", default="", help="Link on the tag.")
 @click.option("--png", type=click.Path(dir_okay=False, writable=True), help="Save a picture of the tag at the end.")

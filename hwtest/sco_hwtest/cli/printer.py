@@ -286,7 +286,7 @@ def simulate(
     """Simulate a receipt printer at WHERE: tcp://HOST:PORT (port 0: any), or pty:///LINK, a serial line of that name.
 
     The first line of output is the printer's URL. It runs until Ctrl-C or the command `quit`. `sco-hwtest printer
-    control` makes faults: paper out, cover open, cable unplugged, power lost.
+    control` causes faults: paper out, cover open, cable unplugged, power lost.
     """
     quit_wanted = threading.Event()
     lacks = {word.replace("-", "_"): False for word in without}
@@ -419,7 +419,7 @@ def _at_terminal(choice: Choice) -> str | None:
         click.echo(f"  {text!r} is not one of the answers: {known}")
 
 
-@printer_group.command(short_help="Make faults in a simulated printer.")
+@printer_group.command(short_help="Cause faults in a simulated printer.")
 @click.argument("socket", type=click.Path())
 @click.argument("command", nargs=-1)
 def control(socket: str, command: tuple[str, ...]) -> None:

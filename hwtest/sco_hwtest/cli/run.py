@@ -51,7 +51,8 @@ from sco_hwtest.station.session import Session
 @click.option(
     "--faults",
     is_flag=True,
-    help="Check faults too (paper out, cover open, cable unplugged): you make them; simulated printers do it alone.",
+    help="Check faults too (paper out, cover open, cable unplugged): you cause them; simulated printers do it by "
+    "themselves.",
 )
 @click.option(
     "--check-timeout",

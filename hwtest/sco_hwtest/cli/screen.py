@@ -29,8 +29,10 @@ def screen_group() -> None:
 @screen_group.command(short_help="Show every scene of a payment.")
 @device_argument("screen")
 @click.option("--sheet", type=click.Path(dir_okay=False, writable=True), help="Save all scenes as one PNG.")
-@click.option("--seconds", default=0.0, show_default=True, type=click.FloatRange(0, 60), help="How long to show each.")
-@click.option("--language", default="ru", show_default=True, type=click.Choice(tuple(LANGUAGES)), help="Of the texts.")
+@click.option("--seconds", default=0.0, show_default=True, type=click.FloatRange(0, 60), help="Seconds to show each.")
+@click.option(
+    "--language", default="ru", show_default=True, type=click.Choice(tuple(LANGUAGES)), help="Language of the texts."
+)
 @click.option("--scene", "only", multiple=True, help="Show only this scene; can be repeated.")
 def walk(url: str, sheet: str | None, seconds: float, language: str, only: tuple[str, ...]) -> None:
     """Show every scene of a payment on the screen URL, e.g. fb:///dev/fb0?rotate=90 or sim://?size=1024x768."""
@@ -92,7 +94,9 @@ def check(url: str) -> None:
 @screen_group.command(short_help="Calibrate a touch panel by five taps.")
 @click.argument("url")
 @click.argument("touch_url")
-@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1, 600), help="To wait for a tap.")
+@click.option(
+    "--seconds", default=60.0, show_default=True, type=click.FloatRange(1, 600), help="Seconds to wait for a tap."
+)
 def calibrate(url: str, touch_url: str, seconds: float) -> None:
     """Calibrate the touch panel TOUCH_URL to the screen URL by five taps, and print its URL for the settings."""
     refuse_mistakes(("screen", url), ("touch", touch_url))

@@ -33,7 +33,7 @@ def station_options(command: Command) -> Command:
         "--listen",
         metavar="ADDRESS:PORT",
         callback=_address,
-        help="Where the page of --web is; default: a free port that only this machine reaches.",
+        help="Address of the page of --web; default: a free port that only this machine reaches.",
     )(command)
     return click.option("--web", is_flag=True, help="Show the run on a page for a tablet, which can answer too.")(
         command

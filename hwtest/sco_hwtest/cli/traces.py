@@ -75,7 +75,13 @@ def _whole(path: Path) -> bool:
 
 @click.command("replay")
 @click.argument("traces", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--pace", type=click.Choice(["fast", "real"]), default="fast", show_default=True, help="How fast.")
+@click.option(
+    "--pace",
+    type=click.Choice(["fast", "real"]),
+    default="fast",
+    show_default=True,
+    help="As fast as possible, or at the recorded pace.",
+)
 @with_exit_statuses("replay")
 def replay_command(traces: tuple[Path, ...], pace: str) -> None:
     """Run the installed drivers on traces: each call is made again, and what is sent is compared."""
@@ -103,7 +109,7 @@ def replay_command(traces: tuple[Path, ...], pace: str) -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--send-ready", is_flag=True, help="Make one file to send.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file; FOLDER.zip by default.")
-@click.option("--show", is_flag=True, help="Print every file of it instead, whole.")
+@click.option("--show", is_flag=True, help="Print the whole content of every file in it instead.")
 def report_command(folder: Path, send_ready: bool, out: Path | None, show: bool) -> None:
     """Look at what a folder of `sco-hwtest record` would send, and make one file of it.
 

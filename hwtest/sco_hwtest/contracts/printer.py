@@ -219,7 +219,7 @@ CHECKS: tuple[Check[Printer], ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Faulty:
-    """A printer and somebody who makes faults: the operator, or its simulator.
+    """A printer and somebody who causes faults: the operator, or its simulator.
 
     Attributes:
         printer: open, with short deadlines.
@@ -250,9 +250,9 @@ def open_faulty(url: str, operator: Operator) -> Iterator[Faulty]:
             if simulator is not None:
                 change(simulator, command.split())()
             elif command not in _MANUAL:
-                raise CannotRun("this fault is too fast to be made by hand; simulated printers make it")
+                raise CannotRun("this fault is too fast to be caused by hand; simulated printers cause it")
             elif operator(_MANUAL[command]) is not Answer.YES:
-                raise CannotRun("the operator did not make the fault")
+                raise CannotRun("the operator did not cause the fault")
 
         yield Faulty(printer, do)
 

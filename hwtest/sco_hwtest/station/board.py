@@ -135,7 +135,7 @@ class Board:
     def answer(self, number: int, answer: Answer, by: str) -> Answer:
         """Answer a question.
 
-        The same answer of the same browser once more is no other answer: its reply may have been lost on the way.
+        The same answer of the same browser once more does not count as another one: its reply may have been lost.
 
         Raises:
             Refused: the question is answered already, is not known, or `by` only watches.

@@ -186,7 +186,7 @@ def _case(state: State, phase: Phase, reason: CaseReason, detail: str, at: int) 
 
 
 def _watch(state: State, at: int) -> State:
-    """Ask on in the background: for `until_ms` without a case of its own, then for days with one."""
+    """Keep asking in the background: for `until_ms` without a case of its own, then for days with one."""
     end = max(state.plan.over_at_ms, at)
     return replace(state, phase=Phase.WATCHING, until_ms=end, next_at_ms=at + state.plan.timing.watch_ms)
 
@@ -418,7 +418,7 @@ def waiting_tick(state: State, event: Tick) -> Step:
 
 
 def retry(state: State, event: Retry) -> Step:
-    """The customer wants to wait on."""
+    """The customer wants to keep waiting."""
     state, send = _send_poll(replace(state, phase=Phase.WAITING, last_status_at_ms=event.at_ms), event.at_ms)
     return state, (Show(View.PAY), *send)
 
@@ -536,8 +536,8 @@ def watching_not_listed(state: State, event: PaymentNotListed) -> Step:
 
 
 def watch_on(state: State, event: StatusUnavailable | PaymentStatusReceived) -> Step:
-    """No final status yet. When all is over an operator decides; the acquirer is asked on, since the money may still
-    come. Only an answer ends that, never silence."""
+    """No final status yet. When all is over an operator decides; the lane keeps asking, since the money may
+    still come. Only an answer ends that, never silence."""
     if state.phase is Phase.WATCHING and event.at_ms >= state.until_ms:
         detail = "no final status came by the invoice's end and the grace period: ask the acquirer about this payment"
         state, _ = ask_later(replace(state, phase=Phase.OVERDUE), event)
@@ -548,7 +548,7 @@ def watch_on(state: State, event: StatusUnavailable | PaymentStatusReceived) -> 
         and state.phase is Phase.OVERDUE
         and event.at_ms >= state.plan.over_at_ms + state.plan.timing.overdue_ms
     ):
-        return replace(state, phase=Phase.UNSETTLED), (NoteCase("still no final status: the lane asks no more"),)
+        return replace(state, phase=Phase.UNSETTLED), (NoteCase("still no final status: the lane has stopped asking"),)
     return ask_later(state, event)
 
 
@@ -577,7 +577,7 @@ def recover_confirming(state: State, event: Recovered) -> Step:
 
 
 def recover_watching(state: State, event: Recovered) -> Step:
-    """Go on watching, and ask at once. The network may come up later than the lane."""
+    """Keep watching, and ask at once. The network may come up later than the lane."""
     state = replace(answer_lost(state), busy=False)
     until = max(state.plan.over_at_ms, event.at_ms + state.plan.timing.poll_timeout_ms)
     return _send_poll(replace(state, until_ms=until), event.at_ms)

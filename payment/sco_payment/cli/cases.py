@@ -35,7 +35,7 @@ _LANE_WRITES_S = 3.0
 @click.option("--operator", default="", help="Who closes the case.")
 @click.option("--reason", default="", help="What was decided.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a case.")
-@click.option("-v", "--verbose", is_flag=True, help="With a NUMBER: every record, with the names of the journal.")
+@click.option("-v", "--verbose", is_flag=True, help="With NUMBER: print every record, with the journal's names.")
 def cases(
     number: int | None,
     settings_file: str,
@@ -88,7 +88,7 @@ def _close_case(settings: Settings, number: int, operator: str, reason: str) -> 
     with Journal(path, read_only=True) as journal:
         case = journal.case(number)
         if case.closed_at_ms is not None:
-            raise NoSuchCase(f"case {number} is closed already")
+            raise NoSuchCase(f"case {number} is already closed")
         resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, case.phase, case.attempt))
         until = time.monotonic() + _LANE_WRITES_S
         while journal.case(number).closed_at_ms is None:

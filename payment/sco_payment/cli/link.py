@@ -44,7 +44,7 @@ def _compared(link: links.SbpLink | None, amount: int | None) -> Iterator[tuple[
         if amount is not None:
             yield "amount", f"not compared with {wanted}: nothing can be read from this link"
         return
-    kind = {True: "static, for a plate", False: "dynamic, for one payment", None: "of a form that is not known"}
+    kind = {True: "static, for a plate", False: "dynamic, for one payment", None: "of an unknown form"}
     yield "form", f"{kind[link.static]}; QRC id {link.qrc_id}, bank {link.bank or 'not named'}"
     yield "crc", "none" if link.crc is None else f"{link.crc}, which the rest of the link gives too"
     found = None if link.sum_kopecks is None else format_amount(link.sum_kopecks)

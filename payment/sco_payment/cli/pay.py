@@ -55,10 +55,12 @@ _LOOK_S = 0.05
 )
 @click.option("--service", "service_url", help="Address of the lane's service, instead of --settings.")
 @click.option(
-    "--token-file", type=click.Path(dir_okay=False), help=f"The service's token; else {SERVICE_TOKEN_VARIABLE}."
+    "--token-file",
+    type=click.Path(dir_okay=False),
+    help=f"File with the service's token; by default the token is in {SERVICE_TOKEN_VARIABLE}.",
 )
 @click.option("--ca-file", type=click.Path(dir_okay=False), help="Certificate authorities of an https service.")
-@click.option("--id", "till_id", help="With --service: id of the payment; the same again is the same payment.")
+@click.option("--id", "till_id", help="With --service: id of the payment; repeating an id does not begin a second one.")
 @click.option(
     "--order",
     "order_no",
@@ -72,14 +74,14 @@ _LOOK_S = 0.05
     type=TENDERED,
     multiple=True,
     callback=added_up,
-    help="Part of AMOUNT that is already paid otherwise. Given several times, it adds up.",
+    help="Part of AMOUNT that is already paid by other means. Can be repeated; the parts add up.",
 )
 @click.option(
     "--tendered-by-sbp",
     type=TENDERED,
     multiple=True,
     callback=added_up,
-    help="Part of AMOUNT that SBP legs have paid on this lane. Given several times, it adds up.",
+    help="Part of AMOUNT that SBP legs have paid on this lane. Can be repeated; the parts add up.",
 )
 @click.option(
     "--leg",

@@ -78,7 +78,7 @@ class Remote:
     def __init__(self, url: str, token: Token, ca_file: str | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
-            raise ValueError(f"{url!r} is no address of a service; write e.g. http://127.0.0.1:8723")
+            raise ValueError(f"{url!r} is not a service address; write e.g. http://127.0.0.1:8723")
         if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError(f"{url}: plain http is allowed only to this machine; write https")
         self._host, self._port = parts.hostname, parts.port
@@ -113,7 +113,7 @@ class Remote:
         finally:
             line.close()
         if not isinstance(found, dict):
-            raise Unreachable(f"{self.url}: this is no service of a lane", sent=sent)
+            raise Unreachable(f"{self.url}: not a lane's service", sent=sent)
         if answer.status >= 300:
             raise Refused(found)
         return found

@@ -145,7 +145,7 @@ def reference() -> None:
     help="0: receipt tape, 1: screen, 2: plate or tag.",
 )
 @click.option("--simulated", is_flag=True, help="For `sco-pay simulate` and simulated devices; works unchanged.")
-@click.option("--base-url", help="Where PayMaster is, or `sco-pay simulate`, which prints it.")
+@click.option("--base-url", help="Address of PayMaster, or of `sco-pay simulate`, which prints it.")
 def example(mode: int, simulated: bool, base_url: str | None) -> None:
     """Print a settings file to start from."""
     name = "example_simulated.toml" if simulated else "example.toml"

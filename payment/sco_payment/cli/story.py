@@ -94,7 +94,7 @@ STORY_WORDS = {
             "asking": "Банк слишком долго не отвечает: касса спрашивает покупателя",
             "confirming": "Время оплаты вышло: касса ждёт окончательного ответа банка",
             "watching": "Окончательного ответа банка нет: покупатель больше не ждёт, касса спрашивает дальше",
-            "overdue": "Окончательного ответа банка всё нет: касса спрашивает дальше, реже",
+            "overdue": "Окончательного ответа банка всё ещё нет: касса спрашивает дальше, реже",
             "unsettled": "Окончательного ответа банка так и нет: касса больше не спрашивает",
         },
         statuses={
@@ -113,7 +113,7 @@ STORY_WORDS = {
         phases={
             "watching": "касса ждёт окончательного ответа банка",
             "closed": "банк закрыл платёж без оплаты, касса ещё следит за ним",
-            "overdue": "окончательного ответа банка нет в срок, касса спрашивает дальше",
+            "overdue": "окончательный ответ банка не пришёл в срок, касса спрашивает дальше",
             "paid": "оплачено",
             "unpaid": "не оплачено",
             "paid_late": "оплачено с опозданием",
@@ -154,9 +154,9 @@ STORY_WORDS = {
         not_proved="; the bank does not confirm whose payment it is",
         events={
             "payment_created": "The bank created payment {payment_id} of {amount}",
-            "create_failed": "The bank created no payment ({detail})",
+            "create_failed": "The bank did not create a payment ({detail})",
             "status_unavailable": "The bank does not answer",
-            "payment_not_listed": "The bank knows no payment of this order",
+            "payment_not_listed": "The bank knows of no payment for this order",
             "presented": "The customer can pay",
             "present_failed": "The link could not be presented ({detail})",
             "link_refused": "The bank's link was not shown to the customer ({detail})",
@@ -169,9 +169,9 @@ STORY_WORDS = {
             "finding": "No answer about the payment: the lane looks for it at the bank",
             "asking": "The bank has not answered for too long: the lane asks the customer",
             "confirming": "The time to pay is over: the lane waits for the bank's final status",
-            "watching": "The bank gave no final status: the customer waits no longer, the lane asks on",
-            "overdue": "The bank still gave no final status: the lane asks on, less often",
-            "unsettled": "The bank never gave a final status: the lane asks no more",
+            "watching": "The bank gave no final status: the customer no longer waits, the lane keeps asking",
+            "overdue": "The bank has still given no final status: the lane keeps asking, less often",
+            "unsettled": "The bank never gave a final status: the lane has stopped asking",
         },
         statuses={
             "open": "The bank: not paid yet",
@@ -189,11 +189,11 @@ STORY_WORDS = {
         phases={
             "watching": "the lane waits for the bank's final status",
             "closed": "the bank closed the payment unpaid, and the lane still watches it",
-            "overdue": "no final status of the bank came in time, the lane asks on",
+            "overdue": "no final status came from the bank in time, the lane keeps asking",
             "paid": "paid",
             "unpaid": "not paid",
             "paid_late": "paid late",
-            "unsettled": "the lane asks no more; the bank gave no final status, or contradicts itself",
+            "unsettled": "the lane has stopped asking; the bank gave no final status, or contradicts itself",
         },
         reasons={
             "cancel_refused": "the bank refused the cancellation and gave no final status",

@@ -1,6 +1,6 @@
 """What a terminal shows of a payment: live state, countdown, the code drawn in characters, the dialog.
 
-rich is imported only when something is drawn. `Lines` is for output that is no terminal (a log, a pipe), `JsonLines`
+rich is imported only when something is drawn. `Lines` is for output that is not a terminal (a log, a pipe), `JsonLines`
 for software: one JSON object a line on stdout.
 """
 

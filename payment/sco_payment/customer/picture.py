@@ -32,7 +32,7 @@ def render(
         An RGB image.
 
     Raises:
-        ValueError: an unknown language, or a size that is no size. DeviceError: the size is too small for the scene.
+        ValueError: an unknown language, or an invalid size. DeviceError: the size is too small for the scene.
     """
     if language not in LANGUAGES:
         raise ValueError(f"language = {language!r}: must be one of {', '.join(LANGUAGES)}")

@@ -86,7 +86,7 @@ def read(text: str) -> Bundle:
     envelope = _object(text)
     inner = envelope.get("payload")
     if not isinstance(inner, str) or envelope.get("hash") != _hash(inner):
-        raise BundleRefused("the bundle is damaged: its payload is not that of its hash")
+        raise BundleRefused("the bundle is damaged: its payload does not match its hash")
     data = _object(inner)
     lane, version, at, layers = (data.get(name) for name in ("lane", "version", "made_at_ms", "layers"))
     settings = data.get("settings")
@@ -99,7 +99,7 @@ def read(text: str) -> Bundle:
         and isinstance(settings, dict)
         and all(isinstance(section, dict) for section in settings.values())
     ):
-        raise BundleRefused("the bundle is not of a form that this release knows: update sco-paymaster on the lane")
+        raise BundleRefused("the bundle has a form that this release does not know: update sco-paymaster on the lane")
     return Bundle(
         lane=lane,
         version=version,
@@ -161,7 +161,7 @@ def _check_signature(envelope: Mapping[str, Any], keys: Iterable[str]) -> None:
         signature = base64.b64decode(str(envelope.get("signature")), validate=True)
         VerifyKey(base64.b64decode(key.removeprefix(KEY_PREFIX))).verify(signed_bytes(envelope["payload"]), signature)
     except (CryptoError, ValueError):
-        raise BundleRefused("the bundle's signature does not fit: it was changed after it was signed") from None
+        raise BundleRefused("the bundle's signature does not match: it was changed after it was signed") from None
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _object(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        raise BundleRefused("the bundle is cut short, or is none")
+        raise BundleRefused("the bundle is cut short, or not a bundle")
     return data
 
 

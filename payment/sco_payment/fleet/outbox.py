@@ -1,4 +1,4 @@
-"""The rows that the fleet has not yet: from the journal, or from the archives next to it that they were moved to."""
+"""The rows that the fleet lacks: from the journal, or from the archives next to it that they were moved to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends the journal's rows that the fleet has not yet. The journal is the outbox, the fleet's answer the receipt."""
+"""Sends the journal's rows that the fleet lacks. The journal is the outbox, the fleet's answer the receipt."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 An archive holds the chain up to a row, whole, and the tables as they were at that row. The journal goes on after it:
 its chain begins at the archive's last hash. Attempts that were not closed then, or that have later rows, keep their
 earlier rows in the journal too. What a lane must never forget of the others stays in the table `archived`: which orders
-are paid, and the payments that can be no other attempt's. A row `archived`, in the chain, carries the hashes of that.
+are paid, and the payments that cannot belong to another attempt. A row `archived`, in the chain, carries the hashes of
+that.
 
 The order is: `write` the archive, durably; the caller verifies it; `remove` its rows in one transaction. A power cut
 leaves the rows in both files, or in the archive alone. The journal is whole in both, and the next run finishes the job.

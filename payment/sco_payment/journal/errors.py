@@ -50,7 +50,7 @@ class RowsArchived(JournalError):
 
 
 class NoSuchCase(JournalError, LookupError):
-    """No case has that number, or it is closed already."""
+    """No case has that number, or it is already closed."""
 
 
 class WrongAnchor(ValueError):

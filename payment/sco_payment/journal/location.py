@@ -38,16 +38,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def read_short(path: Path, longest: int) -> bytes:
-    """What a plain file of at most `longest` bytes holds: a link, a pipe or a disk image in its place is not read.
+    """What a regular file of at most `longest` bytes holds: a link, a pipe or a disk image in its place is not read.
 
     Raises:
-        OSError: it is no such file, or cannot be read.
+        OSError: it is not such a file, or cannot be read.
     """
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or found.st_size > longest:
-            raise OSError(errno.EINVAL, f"it is no plain file of at most {longest} bytes")
+            raise OSError(errno.EINVAL, f"it is not a regular file of at most {longest} bytes")
         return os.read(file, longest)
     finally:
         os.close(file)
@@ -61,11 +61,11 @@ def problems(path: Path) -> list[str]:
         is_folder, exists = path.is_dir(), path.exists()
         has_folder = path.parent.is_dir()
     except ValueError:  # Python 3.11 and 3.12, for a NUL in the name
-        return [f"{str(path)!r} is no name of a file"]
+        return [f"{str(path)!r} is not a file name"]
     except OSError as error:
         return [f"{path}: {error.strerror}: is this the lane's own user?"]
     if exists and not is_folder and not path.is_file():
-        return [f"{path} is no file on a disk: name one, e.g. /var/lib/sco/journal.db"]
+        return [f"{path} is not a file on a disk: name one, e.g. /var/lib/sco/journal.db"]
     if is_folder:
         return [f"{path} is a folder; name a file in it, e.g. {path / 'journal.db'}"]
     if not has_folder:

@@ -71,7 +71,7 @@ class Lock:
     def _take(self, file: int) -> None:
         is_file = os.fstat(file)
         if not stat.S_ISREG(is_file.st_mode) or is_file.st_nlink > 1:
-            raise JournalUnwritable(f"{self._path}: it is no plain file of its own, as a lane makes it: remove it")
+            raise JournalUnwritable(f"{self._path}: it is not a regular file of its own: remove it")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -195,7 +195,7 @@ def resolve(path: Path) -> Path:
     """The file itself, however it is reached.
 
     Raises:
-        JournalError: it has several names that are no links, or it is no file.
+        JournalError: it has hard links, or is not a regular file.
     """
     try:
         real = path.resolve(strict=False)
@@ -207,7 +207,7 @@ def resolve(path: Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links; a NUL in the name
         raise JournalError(f"{path}: it cannot be a journal: {error}") from None
     if not stat.S_ISREG(found.st_mode):
-        raise JournalError(f"{path}: it is no file; a journal is a file on a disk that survives power loss")
+        raise JournalError(f"{path}: not a regular file; a journal is a file on a disk that survives power loss")
     if found.st_nlink > 1:
         raise JournalError(
             f"{path}: the file has {found.st_nlink} names (hard links), under which two lanes could write it at once: "

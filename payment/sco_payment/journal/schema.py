@@ -1,4 +1,4 @@
-"""The tables of the journal's file, and how a file that an older release wrote gets the present ones.
+"""The tables of the journal's file, and how a file that an older release wrote gets the current ones.
 
 `records` is append-only (triggers refuse anything else). `head` repeats the number and hash of its last row, so that
 rows cut off at the end are noticed. `attempts` and `cases` are derived from `records`, for quick reading.
@@ -120,7 +120,7 @@ def journal_id(query: Callable[..., Iterable[tuple[Any, ...]]]) -> str:
 
 
 def bring_up_to_date(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
-    """Give `db` the present tables: make them in an empty file, migrate those of an older release.
+    """Give `db` the current tables: make them in an empty file, migrate those of an older release.
 
     A file of an older release that is opened read-only stays as it is; the next lane that writes migrates it.
 

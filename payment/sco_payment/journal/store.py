@@ -190,7 +190,7 @@ class Journal:
             raise JournalDamaged(f"{path}: it holds text that is not UTF-8; {_SALVAGE}") from error
         except sqlite3.Error as error:
             if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
-                raise JournalUnwritable(f"{path}: it is closed already, with its lane") from error
+                raise JournalUnwritable(f"{path}: it is already closed, with its lane") from error
             name = getattr(error, "sqlite_errorname", "") or ""
             no_text = isinstance(error, sqlite3.OperationalError) and "decode" in str(error) and not name
             if "malformed JSON" in str(error) or no_text or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
@@ -300,7 +300,7 @@ class Journal:
             if row is None:
                 raise self._no_case(number)
             if row[1] is not None:
-                raise NoSuchCase(f"case {number} is closed already")
+                raise NoSuchCase(f"case {number} is already closed")
             body = codec.encode_body("case_closed", case_number=number, operator=operator, resolution=resolution)
             self._append(db, at_ms, row[0], "case_closed", body)
             db.execute(

@@ -428,7 +428,7 @@ def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
 
 def _segment(identifier: str) -> str:
     if identifier in ("", ".", ".."):  # the last two would lead to another address
-        raise ValueError(f"{identifier!r} is no id")
+        raise ValueError(f"{identifier!r} is not a valid payment id")
     return quote(identifier, safe="")
 
 

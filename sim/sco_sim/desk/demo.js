@@ -20,7 +20,7 @@ const WORDS = {
     no_paper: "Nothing was printed yet.", tag: "The lane's NFC tag", empty: "The tag is empty.", phone: "The customer's phone",
     scan_screen: "Scan the screen", scan_paper: "Scan the paper", tap_tag: "Tap the tag", faults: "Faults:",
     network: "the lane is offline", paper_out: "no paper", service: "the lane's service is stopped",
-    attendant: "The attendant's page →", pin: "Иванова, PIN {pin}", no_code: "There is no code.", lost: "The demo has stopped.",
+    attendant: "The attendant's page →", pin: "Иванова, PIN {pin}", no_code: "No code.", lost: "The demo has stopped.",
     running: "Order {n}: being paid", paid: "Order {n}: paid, hand out the goods", unpaid: "Order {n}: not paid, choose how to pay",
     unknown: "Order {n}: outcome unknown, case No. {case}", not_presented: "Order {n}: the code could not be shown, not paid",
   },

@@ -58,7 +58,7 @@ class VirtualDisplay:
 
     @property
     def unknown(self) -> list[bytes]:
-        """What came and was no command."""
+        """What came and was not a command."""
         return self._language.unknown
 
     def image(self, scale: int = 1) -> Image:

@@ -154,7 +154,7 @@ def read_picture(data: bytes) -> str:
     except Image.DecompressionBombError:
         raise NothingToPay(f"the picture has more than {MAX_PIXELS} pixels", Trouble.TOO_LARGE) from None
     except (OSError, ValueError, SyntaxError, struct.error) as error:  # all of them for damaged files
-        raise NothingToPay(f"that is no PNG or JPEG picture: {error}", Trouble.NO_PICTURE) from None
+        raise NothingToPay(f"not a PNG or JPEG picture: {error}", Trouble.NO_PICTURE) from None
     codes = [code.text for code in zxingcpp.read_barcodes(grey) if code.valid]
     if len(codes) != 1:
         trouble = Trouble.SEVERAL_CODES if codes else Trouble.NO_CODE

@@ -67,11 +67,11 @@ _ENGLISH = {
     "lost": "The simulator does not answer",
     "link_refused": "A phone does not open this link: it is damaged or of another form",
     "no_payment": "There is nothing to pay at this link now",
-    "over": "Not twice: this payment is over already",
-    "no_picture": "That is no picture: choose a PNG or JPEG file",
+    "over": "Not twice: this payment is already over",
+    "no_picture": "This is not a picture: choose a PNG or JPEG file",
     "too_large": "The picture is too large",
-    "no_code": "There is no QR code to be seen in the picture",
-    "several_codes": "There are several QR codes in the picture, and one is needed",
+    "no_code": "No QR code can be seen in the picture",
+    "several_codes": "The picture shows several QR codes: exactly one is needed",
     "bad_request": "The simulator did not understand the request",
 }
 PAGE_TEXTS: Mapping[str, Mapping[str, str]] = {"ru": _RUSSIAN, "en": _ENGLISH}

@@ -29,7 +29,7 @@ FAULTS = {
     "cut-before": "the connection is cut before the request takes effect",
     "cut-after": "the connection is cut after the request took effect",
     "404": "not found",
-    "garbage": "HTTP 200 with a body that is no JSON, after the request took effect",
+    "garbage": "HTTP 200 with a body that is not JSON, after the request took effect",
 }
 ALIASES = {
     "cancel-lost": "cut-after on=cancel",

@@ -56,7 +56,7 @@ _MAX_LINE = 4096
 
 
 class UnknownCommand(ValueError):
-    """The line is no command, or its words do not fit it."""
+    """The line is not a command, or its arguments do not fit it."""
 
 
 def change(printer: VirtualPrinter, words: list[str]) -> Callable[[], None]:
@@ -92,7 +92,7 @@ def change(printer: VirtualPrinter, words: list[str]) -> Callable[[], None]:
             fault = change(printer, rest)
             number = int(_number(count))
             return lambda: printer.after(number, fault)
-    raise UnknownCommand(f"{' '.join(words)!r} is no command; known: {', '.join(USAGE)}")
+    raise UnknownCommand(f"{' '.join(words)!r} is not a command; known: {', '.join(USAGE)}")
 
 
 def _number(text: str) -> float:

@@ -164,7 +164,7 @@ class PtyWire(Wire):
         os.set_blocking(self._master, False)
         self._unlink()
         Path(self.path).symlink_to(os.ttyname(self._slave))
-        # The slave stays open here, so that a driver's closing it is no hang-up of ours.
+        # The slave stays open here, so that a driver that closes it does not look like our hang-up.
 
     def _fd(self) -> int:
         return self._master

@@ -49,7 +49,7 @@ def _url_of(recording: Recording) -> Iterator[DeviceUrl]:
     url = DeviceUrl.parse(recording.url)
     paths = [name for name, text in url.params.items() if "/" in text or (name == "key" and text != _KEY_SHOWN)]
     if url.scheme not in RECORDABLE[cast(Kind, recording.kind)] or url.scheme == "sim" or url.trace or paths:
-        raise BadTrace(f"its URL {recording.url} is none that a recorder writes", url=recording.path)
+        raise BadTrace(f"its URL {recording.url} is not one that a recorder writes", url=recording.path)
     if f"key={_KEY_SHOWN}" not in recording.url:
         yield url
         return

@@ -97,7 +97,7 @@ def _made(device: Any, call: Entry, end: Entry | None, taps: queue.SimpleQueue[A
     target, *more = name.split(".")
     known = target in vars(type(device)) or target in _OPTIONAL
     if target in _NO_CALLS or not known or bool(more) != (target == "presenter"):
-        return f"line {call.line}: {name} is no call of such a device"
+        return f"line {call.line}: {name} is not a call of such a device"
     try:
         arguments = [_dated(from_plain(one), player) for one in call.says["args"]]
         named = {key: _dated(from_plain(one), player) for key, one in call.says.get("named", {}).items()}

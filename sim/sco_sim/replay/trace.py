@@ -91,7 +91,7 @@ def _is_event(value: Any) -> bool:
 
 
 class BadTrace(DeviceProtocolError):
-    """The file is no trace, or a line of it was changed after it was written; the message names the line."""
+    """The file is not a trace, or a line of it was changed after it was written; the message names the line."""
 
     retryable = False
 
@@ -145,7 +145,7 @@ def read_trace(path: str | Path) -> list[Recording]:
     """The recordings in the trace at `path`.
 
     Raises:
-        BadTrace: it cannot be read, is no trace or of another version, or a line was changed, taken out or put in.
+        BadTrace: it cannot be read, is not a trace or of another version, or a line was changed, taken out or put in.
     """
     found: list[Recording] = []
     check, line = 0, ""
@@ -160,7 +160,7 @@ def read_trace(path: str | Path) -> list[Recording]:
             if found and f'{{"{HEADER}":' in following[:32]:  # it was cut off there
                 found[-1].whole = False
                 continue
-            raise BadTrace(f"line {number} is no line of a trace: {line[:60]!r}", url=str(path)) from None
+            raise BadTrace(f"line {number} is not a line of a trace: {line[:60]!r}", url=str(path)) from None
         _, check = checked(says, check)
         if sealed != f"{check:08x}":
             why = f"line {number} was changed, or a line before it was taken out, put in or moved: {line[:90]}"

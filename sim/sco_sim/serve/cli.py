@@ -19,13 +19,13 @@ _PORT = click.IntRange(0, 65534)
 def _size(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, int]:
     wide, x, high = text.partition("x")
     if not (x and wide.isdecimal() and high.isdecimal() and 64 <= int(wide) <= 8192 and 64 <= int(high) <= 8192):
-        raise click.BadParameter(f"{text!r} is no size from 64x64 to 8192x8192")
+        raise click.BadParameter(f"{text!r} is not a size from 64x64 to 8192x8192")
     return int(wide), int(high)
 
 
 @click.command()
 @click.option(
-    "--settings-out", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the lane's settings."
+    "--settings-out", type=click.Path(dir_okay=False, path_type=Path), help="File to write the lane's settings to."
 )
 @click.option("--mode", type=click.IntRange(0, 2), default=1, show_default=True, help="Display mode of those settings.")
 @click.option(
@@ -33,7 +33,7 @@ def _size(context: click.Context, parameter: click.Parameter, text: str) -> tupl
     type=click.Choice(["static", "dynamic"]),
     default="dynamic",
     show_default=True,
-    help="Display mode 2 only.",
+    help="Kind of plate, for display mode 2 only.",
 )
 @click.option("--screen", "size", default="1024x768", show_default=True, callback=_size, help="Size of the screen, px.")
 @click.option("--paper-mm", type=click.Choice(["80", "58"]), default="80", show_default=True, help="Width of the roll.")
@@ -57,7 +57,7 @@ def _size(context: click.Context, parameter: click.Parameter, text: str) -> tupl
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="For screen, touch panel, tokens and settings; a temporary one by default.",
+    help="Folder for screen, touch panel, tokens and settings; a temporary one by default.",
 )
 def serve(host: str, port: int, paper_mm: str, **options: Any) -> None:
     """Run mock devices and a mock PayMaster for a lane, driven over HTTP. Ctrl-C or SIGTERM ends it.

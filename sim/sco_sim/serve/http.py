@@ -209,7 +209,7 @@ class Api:
             if raw and request.headers.get("content-type", "").partition(";")[0] != "application/json":
                 raise HTTPException(415, "send the body as application/json")
             if "origin" in request.headers:
-                raise HTTPException(403, "this is no API for web pages")
+                raise HTTPException(403, "this API is not for web pages")
             try:
                 body = msgspec.json.decode(raw or b"{}", type=kind or dict[str, None])
             except msgspec.DecodeError as error:

@@ -123,7 +123,7 @@ class LaneBench:
         Raises:
             SettingsError: the test's settings cannot be used.
         """
-        assert self._lane is None, "the lane is open already: close() it, or use restart()"
+        assert self._lane is None, "the lane is already open: close() it, or use restart()"
         self._own_ui = ui
         settings = self.settings
         self._ui = _Watched(screen_ui(settings) if ui is None else ui)

@@ -46,7 +46,7 @@ def sweep(bench: SimulatedField, url: str, fault: Fault, action: Action, old: st
             except DeviceError as error:
                 failed += 1
                 assert error.url == url
-                assert not isinstance(error.__cause__ or error, TagLocked), "damage on the air is no refusal"
+                assert not isinstance(error.__cause__ or error, TagLocked), "damage on the air is not a refusal"
                 if isinstance(error, TagWriteFailed):
                     assert ((bench.tags or bench._removed)[0].uri() or "") in error.may_carry
             sent = bench.command_count - start

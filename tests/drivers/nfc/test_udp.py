@@ -1,4 +1,4 @@
-"""Readers that are no PN53x: nfcpy's UDP link, with our simulated field at its far end and with nfcpy's own."""
+"""Readers that are not a PN53x: nfcpy's UDP link, with our simulated field at its far end and with nfcpy's own."""
 
 from __future__ import annotations
 

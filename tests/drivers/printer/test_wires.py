@@ -294,7 +294,7 @@ def test_lp_writes_into_no_file(tmp_path: Path) -> None:
     """A wrong path must not cost a file: the lane's service may write anywhere."""
     file = tmp_path / "passwd"
     file.write_bytes(b"root")
-    with pytest.raises(BadDeviceUrl, match="no printer"):
+    with pytest.raises(BadDeviceUrl, match="not a printer"):
         open_printer(f"lp://{file}")
     assert file.read_bytes() == b"root"
 

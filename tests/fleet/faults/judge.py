@@ -35,7 +35,7 @@ def is_stored(database: str, lane_id: str, head: Head) -> str | None:
 
 
 def stored_chains(database: str) -> list[str]:
-    """What is wrong with the chains that are stored: gaps, rows twice, wrong hashes, a head that is no last row."""
+    """What is wrong with the chains that are stored: gaps, rows twice, wrong hashes, a head that is not last."""
     found = []
     with psycopg.connect(database, autocommit=True) as db:
         journals = db.execute("SELECT lane_id, epoch, head_seq, head_hash, base_seq FROM journals").fetchall()

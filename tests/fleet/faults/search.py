@@ -297,7 +297,7 @@ class Scenario:
 
 
 def play(seed: int, database: str, folder: Path, focus: Focus = "") -> Round:
-    """One round on an empty database with the present tables."""
+    """One round on an empty database with the current tables."""
     result = Round(seed)
     scenario = Scenario(database, folder, result, focus)
     try:

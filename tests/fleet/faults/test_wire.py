@@ -122,7 +122,7 @@ LIES = {
     "numbers below zero": lambda line, target: {"epoch": line.journal.id(), "seq": -5, "hash": "f" * 64},
     "no head": lambda line, target: {"status": "ok"},
 }
-"""What a server answers that is another chain's, was restored from an old backup, or is no fleet's server."""
+"""What a server answers that is another chain's, was restored from an old backup, or is not a fleet's server."""
 
 
 @pytest.mark.parametrize("lie", LIES)

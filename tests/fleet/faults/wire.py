@@ -114,7 +114,7 @@ class FleetWire(HttpFaults):
 
 
 class LyingCentre(HttpFaults):
-    """A server that answers every request at once with something that is no truth. `say` makes the answer's JSON."""
+    """A server that answers every request at once with something untrue. `say` makes the answer's JSON."""
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self._say = say

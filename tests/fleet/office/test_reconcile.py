@@ -284,7 +284,7 @@ def test_the_page_says_what_is_not_known(books: Books) -> None:
     books.paymaster.use("token-replaced")
     answer = books.office.visitor("decider").send("reconciliation", {"day": "2025-11-28"})
     page = finished(books.office, answer.headers["Location"].removeprefix("/office/"))
-    assert "Список банка не полон" in page
+    assert "Список банка неполный" in page
     assert "это не значит «не оплачено»" in page
     assert "Расхождений нет" not in page
 
@@ -306,7 +306,7 @@ def test_a_file_is_uploaded(books: Books) -> None:
         ({"day": ""}, 400, "не день"),
         ({"day": "2199-01-01"}, 400, "ещё не наступил"),
         ({"day": "2025-11-28", "file": ("r.csv", b"\xff\xfe")}, 400, "save it as CSV"),
-        ({"day": "2025-11-27", "file": ("r.csv", REGISTRY.encode())}, 400, "no payment in it is of 2025-11-27"),
+        ({"day": "2025-11-27", "file": ("r.csv", REGISTRY.encode())}, 400, "it has no payment of 2025-11-27"),
         ({"day": "2025-11-28", "file": ("r.csv", b"x" * 17_000_000)}, 413, "Слишком много данных"),
         ({"day": "2025-11-28", "file": ("", b"")}, 400, "Выберите файл"),
     ],
@@ -342,7 +342,7 @@ def test_the_command_tells_scripts_what_it_found(books: Books) -> None:
     books.paymaster.use("token-replaced")
     code, output = run(books, "2025-11-28")
     assert code == 4
-    assert "the acquirer's list is not whole" in output
+    assert "the acquirer's list is incomplete" in output
 
 
 def test_without_the_database_the_command_has_a_status_of_its_own(books: Books) -> None:
@@ -372,5 +372,5 @@ def test_the_command_names_every_mistake_of_its_settings(books: Books) -> None:
         assert said in output
     assert run(books, "2199-01-01")[0] == 2
     for day in ("tomorrow", "0001-01-01", "9999-12-31"):
-        assert f"{day!r} is no day" in run(books, day)[1]
+        assert f"{day!r} is not a day" in run(books, day)[1]
     assert run(books, "2025-11-28", settings="[paymaster]\n")[0] == 2

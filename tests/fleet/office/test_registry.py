@@ -78,6 +78,6 @@ def test_every_mistake_is_named(text: str | bytes, problems: list[str]) -> None:
 
 def test_a_file_of_another_day_is_refused() -> None:
     file = RegistryFile("r.csv", b"id;date;sum\np;2025-11-27;1\nq;2025-11-29;1\n", MOSCOW)
-    with pytest.raises(RegistryError, match="2025-11-28: it has those from 2025-11-27 to 2025-11-29"):
+    with pytest.raises(RegistryError, match="no payment of 2025-11-28: its payments are from 2025-11-27 to 2025-11-29"):
         file.check_day(DAY)
     file.check_day(Day(DAY.day.replace(day=27), MOSCOW))

@@ -42,7 +42,7 @@ def test_a_user_is_added_changed_and_disabled(office: Office) -> None:
 @pytest.mark.parametrize(
     ("arguments", "password", "said"),
     [
-        (("add", "viewer", "--role", "viewer"), "long enough", "there is a user viewer already"),
+        (("add", "viewer", "--role", "viewer"), "long enough", "user viewer already exists"),
         (("add", "Ivanova", "--role", "viewer"), "long enough", "small Latin letters"),
         (("add", "ivanova", "--role", "viewer"), "short", "10 to 200 characters"),
         (("password", "nobody"), "long enough", "there is no user nobody"),

@@ -58,7 +58,7 @@ def test_a_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> No
     assert result.stdout == f'settings_key = "{load_key(file).public}"\n'
     again = CliRunner().invoke(main, ["settings", "keygen", str(file)])
     assert again.exit_code == 1
-    assert "is there already: a key is never overwritten" in again.output
+    assert "already exists: a key is never overwritten" in again.output
 
 
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "key").write_text(text)
     (tmp_path / "key").chmod(0o600)
-    with pytest.raises(KeyRefused, match="is no key of"):
+    with pytest.raises(KeyRefused, match="is not a key of"):
         load_key(tmp_path / "key")
     with pytest.raises(KeyRefused, match="No such file"):
         load_key(tmp_path / "none")
@@ -127,8 +127,8 @@ def test_what_is_wrong_is_said_in_full(run: Run) -> None:
     assert "no lane KSO-9" in run("show", "KSO-9", status=1).output
     assert "chain has no settings" in run("get", "chain", status=1).output
     put(run, "chain", "")
-    assert "the same in version 1" in put(run, "chain", "", status=1).output
-    assert "by now, not 0" in put(run, "chain", "# x", "--after", 0, status=1).output
+    assert "does not differ from version 1" in put(run, "chain", "", status=1).output
+    assert "now at version 1 by" in put(run, "chain", "# x", "--after", 0, status=1).output
     assert "it runs with its own file" in run("show", "KSO-1").stderr
     put(run, "lane:KSO-2", "[timing]\npoll_timeout_s = 2")
     assert "(lane KSO-2)" in run("check", status=1).output
@@ -149,12 +149,12 @@ def test_a_roll_out_from_the_beginning_to_the_end(run: Run, tmp_path: Path, data
     put(run, "chain", "[display]\nmode = 1\n")
     start = ("roll-out", "start", "--key", key, "--comment", "the first", "--first-lane", "KSO-1", "--soak", 0)
     assert run(*start, "--dry-run").stdout.splitlines() == [
-        "roll-out 1: lanes that get other settings: 3 (that have these: 0)",
+        "roll-out 1: lanes to change: 3 (unchanged: 0)",
         "  stage 1, one lane: 1 (KSO-1, shop Shop 7)",
         "  stage 2, one shop: 1",
         "  stage 3, all: 1",
     ]
-    assert "there was no roll-out yet" in run("roll-out", "status", status=1).output
+    assert "there has been no roll-out yet" in run("roll-out", "status", status=1).output
     run(*start)
     assert "roll-out 1 is running" in run(*start, status=1).output
     with psycopg.connect(database, autocommit=True) as db:
@@ -175,7 +175,7 @@ def test_a_roll_out_from_the_beginning_to_the_end(run: Run, tmp_path: Path, data
         assert "KSO-3" not in text  # it is not its turn
         assert "KSO-3\tShop 8\twaiting" in run("roll-out", "status", 1, "--all").stdout
         run("roll-out", "continue", 1, "--reason", "known")
-        assert run("roll-out", "retry", 1, "KSO-2").stdout == "lanes that are offered it once more: 1\n"
+        assert run("roll-out", "retry", 1, "KSO-2").stdout == "lanes to which it is offered once more: 1\n"
         run("roll-out", "pause", 1)
         assert "not running" in run("roll-out", "pause", 1, status=1).output
         run("roll-out", "continue", 1)
@@ -204,7 +204,7 @@ def test_without_a_key_nothing_is_begun(run: Run, tmp_path: Path) -> None:
     assert "keygen" in run("roll-out", "start", "--comment", "x", status=2).output
     result = run("roll-out", "start", "--key", tmp_path / "none", "--comment", "x", status=1)
     assert "No such file" in result.output
-    assert "there was no roll-out yet" in run("roll-out", "status", status=1).output
+    assert "there has been no roll-out yet" in run("roll-out", "status", status=1).output
 
 
 def test_the_guide_names_every_setting_that_is_local_to_a_lane() -> None:

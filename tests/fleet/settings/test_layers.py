@@ -212,12 +212,12 @@ def test_the_database_lets_nobody_overwrite_a_version(db: Any, statement: str) -
 @pytest.mark.program("pg_createcluster")
 def test_a_change_says_who_and_why_and_changes_something(db: Any) -> None:
     put(db, CHAIN, "")
-    with pytest.raises(LayerError, match="the same in version 1"):
+    with pytest.raises(LayerError, match="does not differ from version 1"):
         put(db, CHAIN, "")
     with pytest.raises(LayerError, match="--by and --comment"):
         layers.put(db, CHAIN, "#", "ivanova", "  ")
     put(db, CHAIN, "# of another", after=1)
-    with pytest.raises(LayerError, match="chain has version 2 of ivanova by now, not 1"):
+    with pytest.raises(LayerError, match="chain is now at version 2 by ivanova, not 1"):
         put(db, CHAIN, "# mine", after=1)
 
 

@@ -96,7 +96,7 @@ def test_settings_that_cannot_be_read_are_not_passed_over(tmp_path: Path) -> Non
 def test_a_key_that_is_none_is_named(tmp_path: Path) -> None:
     file = lane_file(tmp_path)
     Path(file).write_text(Path(file).read_text().replace(SPARE.public, "ssh-ed25519 AAAA"))
-    with pytest.raises(SettingsError, match=r"fleet\.settings_key: 'ssh-ed25519 AAAA' is no key"):
+    with pytest.raises(SettingsError, match=r"fleet\.settings_key: 'ssh-ed25519 AAAA' is not a key"):
         load_settings(file, {})
 
 

@@ -654,7 +654,7 @@ def test_only_a_closed_journal_is_reported_as_closed(tmp_path: Path) -> None:
     with pytest.raises(JournalUnwritable, match="bindings"):
         journal._all("SELECT ?")
     journal.close()
-    with pytest.raises(JournalUnwritable, match="it is closed already"):
+    with pytest.raises(JournalUnwritable, match="it is already closed"):
         journal.count()
 
 

@@ -80,5 +80,5 @@ def test_a_closed_journal_is_reported_as_closed(tmp_path: Path) -> None:
     """Nothing is wrong with the disk."""
     journal = opened(tmp_path / "journal.db")
     journal.close()
-    with pytest.raises(JournalUnwritable, match="it is closed already"):
+    with pytest.raises(JournalUnwritable, match="it is already closed"):
         journal.cases()

@@ -373,7 +373,7 @@ def test_the_command_closes_through_the_lane_that_has_the_journal(tmp_path: Path
         while waiting(path) and time.monotonic() < end:
             time.sleep(0.02)
         closed = close(settings)
-        assert (closed.returncode, "is closed already" in closed.stderr) == (2, True)
+        assert (closed.returncode, "is already closed" in closed.stderr) == (2, True)
         assert "no case 2" in close(settings, 2).stderr
     for number in (3, 2**63, 10**30):
         assert f"there is no case {number}" in close(settings, number).stderr

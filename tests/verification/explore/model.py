@@ -506,7 +506,7 @@ class Model:
             yield "time passes", s._replace(now=s.now + 1)
 
     def _last_tick(self, s: State) -> int:
-        """Nothing new can happen later: what is asked on for days is asked in the same way at each tick."""
+        """Nothing new can happen later: what the lane keeps asking for days it asks in the same way at each tick."""
         asked_on = self.machine.states[s.memory].phase in (m.Phase.CLOSED, m.Phase.OVERDUE)
         return self.end + self.plan.timing.overdue_ms + 1 if asked_on else self.horizon
 

@@ -2,7 +2,7 @@
 
 Mutated: comparisons, moved by one or turned round; `and` / `or` / `not`; arithmetic; whole numbers; True and False; one
 member of an enum into another; min / max; an argument or an element left out; a statement left out; a result of None;
-text that is no sentence. Not mutated: sentences, docstrings, annotations, logging, `__all__`.
+text that is not a sentence. Not mutated: sentences, docstrings, annotations, logging, `__all__`.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _is_enum(node: ast.AST) -> TypeGuard[ast.ClassDef]:
 
 
 def _sites(node: ast.AST, function: str) -> Iterator[tuple[ast.AST, str]]:
-    """Every node that may be mutated, with the function that it is in; skips what is no behaviour."""
+    """Every node that may be mutated, with the function that it is in; skips what is not behaviour."""
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list", "type_params") or (name == "bases"):
             continue

@@ -37,7 +37,7 @@ def run_all(report: Report, line: devices.SerialGadget) -> None:
 
 
 def named(line: devices.SerialGadget) -> None:
-    """`udev name display` makes a serial line the display, which then is no reader's line."""
+    """`udev name display` makes a serial line the display, which then is not a reader's line."""
     wait_for(lambda: name("serial") == line.node, "it is a serial line")
     expect(cli("name", "display", str(line.node)), 0)
     assert name("display") == line.node

@@ -7,7 +7,7 @@ import ru.crystals.pos.api.plugin.payment.Payment;
 import ru.crystals.pos.spi.plugin.payment.CancelRequest;
 
 /**
- * A receipt with a payment of ours is annulled. One that is open is cancelled; one that is unpaid needs nothing; money that
+ * A receipt with a payment of ours is voided. One that is open is cancelled; one that is unpaid needs nothing; money that
  * the bank has is returned on pos/touch tills only, so the till must keep the payment.
  */
 final class CancelTurn extends LaneTurn {

@@ -163,7 +163,7 @@ public class PaymasterPlugin implements PaymentPlugin {
     private synchronized void begin(PaymentCallback callback, Making making) {
         try {
             if (turn != null && !turn.isOver()) {
-                throw new IllegalStateException("the turn before is not over");
+                throw new IllegalStateException("the payment step before is not over");
             }
             Turn next = making.make();
             next.spinner(strings.getString("wait"));
@@ -216,7 +216,7 @@ public class PaymasterPlugin implements PaymentPlugin {
                     receipt.getShiftNo(), receipt.getNumber());
             Set<String> sold = PaymentTurn.storedIds(receipt);
             if (isCancelReceipt && !sold.isEmpty()) {
-                log.error("receipt {} is annulled and has {}: what is paid of it must be refunded by an administrator",
+                log.error("receipt {} was voided but has the payments {}: an administrator must refund them",
                         number, sold);
             }
             if (!owes(number, sold)) {

@@ -2,7 +2,7 @@ package io.github.scopaymaster.till;
 
 /** A button of the dialog «Оплата не завершена, нет связи с процессингом». */
 public enum Choice {
-    /** «Повторить»: go on asking the acquirer. */
+    /** «Повторить»: keep asking the acquirer. */
     RETRY("retry"),
     /** «Отменить»: cancel the payment. */
     CANCEL("cancel");

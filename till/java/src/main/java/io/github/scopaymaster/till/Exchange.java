@@ -215,7 +215,7 @@ final class Exchange implements Runnable {
         try {
             return http.getResponseCode();
         } catch (HttpRetryException e) {
-            return e.responseCode(); // 401 to a streamed body: there is no more to be had than the status
+            return e.responseCode(); // 401 to a streamed body: only the status can be read
         }
     }
 

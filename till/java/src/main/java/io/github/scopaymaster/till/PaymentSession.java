@@ -51,7 +51,7 @@ public final class PaymentSession {
         }
 
         /**
-         * The service does not answer. The session goes on asking. Called once, until it answers again.
+         * The service does not answer. The session keeps asking. Called once, until it answers again.
          *
          * @param why the first failure
          */

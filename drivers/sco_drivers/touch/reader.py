@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import selectors
 import threading
@@ -16,6 +17,8 @@ from sco_drivers.touch.calibration import Axis, Calibration, debounce_of, filter
 from sco_drivers.touch.contact import SLOP, Contact
 from sco_drivers.touch.events import EVENT, KEYS, Dropped, EventReader, KeyPressed, Report, State
 from sco_drivers.urls import DeviceUrl
+
+log = logging.getLogger(__name__)
 
 OLDEST_S = 10.0
 """An event's own time is used if it is at most so old; otherwise it is of a different clock."""
@@ -150,7 +153,10 @@ class EventTouch:
                 for event in events.feed(data):
                     tap = self._tap(event, contact, now, size)
                     if tap is not None:
-                        on_tap(tap)
+                        try:
+                            on_tap(tap)
+                        except Exception:  # the caller's; the panel must go on
+                            log.exception("%s: a tap is lost: on_tap failed", self.url)
                         if self._closed:
                             return None
 

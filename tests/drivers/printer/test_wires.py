@@ -446,7 +446,7 @@ def test_usb_stalled() -> None:
     ("number", "opening", "kind", "words"),
     [
         (errno.EACCES, True, DevicePermission, "60-sco.rules"),
-        (errno.EPERM, True, DevicePermission, "udev install"),
+        (errno.EPERM, True, DevicePermission, "DeviceAllow=/dev/usb/lp0 rw"),
         (errno.EBUSY, True, DeviceBusy, "usblp"),
         (errno.ENOENT, True, DeviceNotFound, "cable"),
         (errno.ENODEV, False, DeviceGone, "cable"),

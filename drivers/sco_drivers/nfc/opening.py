@@ -40,7 +40,7 @@ def load_nfcpy(url: DeviceUrl) -> None:
         DriverUnavailable: it is missing.
     """
     try:
-        import nfc.clf  # noqa: F401
+        import nfc.clf.pn53x  # noqa: F401 - whose errors `Radio` translates
     except (ImportError, OSError) as error:
         raise DriverUnavailable(f"nfcpy cannot be loaded: {error}", url=url.text, hint="pip install nfcpy") from error
     # As libraries do: nfcpy's messages go to programs that configure logging, not to stderr.

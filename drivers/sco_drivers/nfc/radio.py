@@ -11,6 +11,7 @@ import contextlib
 import errno
 import importlib
 import logging
+import termios
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
@@ -120,8 +121,6 @@ class Radio:
     @contextlib.contextmanager
     def _guarded(self, *, opening: bool = False) -> Iterator[None]:
         """Translate what nfcpy raises into our errors, and release a reader that fails."""
-        import termios
-
         import nfc.clf.transport
         from nfc.clf.pn53x import Chipset
 

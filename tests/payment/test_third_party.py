@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from sco_drivers import DeviceUrl, Printer
+from sco_hwtest import Verdict, run_suite
 from sco_payment import attempt as m
 from sco_payment.events import LaneEvent, NoteAdded
 from sco_payment.order import Order
+from tests.payment.acme_printer import AcmePrinter
 from tests.payment.lane_kit import bench
 
 pytestmark = pytest.mark.usefixtures("idle_time")
@@ -57,6 +60,33 @@ def test_a_driver_that_lacks_a_member_ends_as_not_presented(
         assert "the driver acme_sco:open_acme of the package acme-sco is faulty" in result.detail
         assert missing in result.detail
         assert paymaster.bank.cancels == 1, "what nobody can see must not be payable"
+
+
+@pytest.fixture
+def acme(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paper of a printer that takes no ESC/POS."""
+    paper: list[str] = []
+
+    def opened(url: DeviceUrl) -> Printer:
+        return AcmePrinter(url, paper)
+
+    install(monkeypatch, "printer", opened)
+    return paper
+
+
+def test_a_printer_that_takes_no_escpos_prints_tickets(tmp_path: Path, acme: list[str]) -> None:
+    lane_of = bench(tmp_path, "pays after=5", display={"mode": 0}, devices={"printer": "acme://"})
+    with lane_of as (lane, paymaster):
+        assert lane.pay(Order("42", 25_300)).outcome is m.Outcome.PAID
+        [payment] = paymaster.bank.payments.values()
+        assert payment.link in acme
+
+
+def test_a_printer_that_takes_no_escpos_passes_the_suite(acme: list[str]) -> None:
+    report = run_suite("printer", "acme://", measure=False)
+    left_out = {check.name: check.found for check in report.checks if check.verdict is not Verdict.PASSED}
+    assert left_out == {"prints-what-python-escpos-makes": "the printer takes no ESC/POS"}
+    assert report.count(Verdict.NOT_RUN) == 1
 
 
 DRIVER = """

@@ -346,6 +346,8 @@ class OpenDrawer(NamedTuple):
 class Raw(NamedTuple):
     """ESC/POS commands, whole ones. Questions to the printer and real-time commands are left out of them.
 
+    A printer that takes no ESC/POS raises `DocumentRefused`.
+
     Attributes:
         data: the commands.
         code_at: what is printed from this byte on may be scannable; None where only what is known by its command is.
@@ -541,7 +543,8 @@ class Printer(Protocol):
             codes_in_images: what `image()` prints may be a code, so that the document counts as printed once it is out.
 
         Raises:
-            DuplicateTicket, DeviceClosed: at the beginning. DocumentRefused: at the end, before a byte is sent.
+            DuplicateTicket, DeviceClosed: at the beginning. DocumentRefused: at the end, before a byte is sent; at the
+                beginning by a printer that takes no ESC/POS.
         """
         ...
 

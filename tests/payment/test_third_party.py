@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from sco_drivers import DeviceUrl, Printer
+from sco_drivers import DeviceUrl, Printer, opener
 from sco_hwtest import Verdict, run_suite
+from sco_payment import SettingsError
 from sco_payment import attempt as m
 from sco_payment.events import LaneEvent, NoteAdded
 from sco_payment.order import Order
+from sco_payment.settings_reader import settings_from_mapping
 from tests.payment.acme_printer import AcmePrinter
 from tests.payment.lane_kit import bench
 
@@ -60,6 +62,25 @@ def test_a_driver_that_lacks_a_member_ends_as_not_presented(
         assert "the driver acme_sco:open_acme of the package acme-sco is faulty" in result.detail
         assert missing in result.detail
         assert paymaster.bank.cancels == 1, "what nobody can see must not be payable"
+
+
+@pytest.mark.parametrize("trouble", [ValueError("no such tray"), KeyError("tray")])
+def test_a_driver_that_fails_on_its_own_url_is_one_problem_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    def tray_of(url: DeviceUrl) -> int:
+        raise trouble
+
+    @opener(tray_of, example="acme://?tray=1", params=("tray",))
+    def open_acme(url: DeviceUrl, tray: int) -> Printer:
+        raise AssertionError("nothing is opened")
+
+    install(monkeypatch, "printer", open_acme)
+    with pytest.raises(SettingsError) as caught:
+        settings_from_mapping({"devices": {"printer": "acme://?tray=9", "nfc": "fax://"}})
+    words = f"the driver acme_sco:open_acme of the package acme-sco failed: {type(trouble).__name__}"
+    assert [problem for problem in caught.value.problems if problem.startswith("devices.printer") and words in problem]
+    assert [problem for problem in caught.value.problems if problem.startswith("devices.nfc")], "the others are lost"
 
 
 @pytest.fixture

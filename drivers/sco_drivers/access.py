@@ -6,6 +6,7 @@ import errno
 import grp
 import os
 import re
+from pathlib import Path
 
 from sco_drivers.errors import RULES_HINT
 from sco_drivers.urls import DeviceUrl
@@ -30,7 +31,7 @@ def access_hint(url: str, number: int | None) -> str:
     if _OF_THE_RULES.fullmatch(node):
         return RULES_HINT
     try:
-        found = os.stat(node)
+        found = Path(node).stat()
         group = grp.getgrgid(found.st_gid).gr_name
     except (OSError, KeyError):
         return RULES_HINT

@@ -21,7 +21,7 @@ from sco_drivers.printer.transports import from_os_error
 def ttys(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What is in the place of every device file: a serial port of Debian's."""
     found = SimpleNamespace(st_mode=stat.S_IFCHR | 0o660, st_gid=20)
-    monkeypatch.setattr(os, "stat", lambda path: found)
+    monkeypatch.setattr(os, "stat", lambda path, **_: found)
     monkeypatch.setattr(grp, "getgrgid", lambda number: SimpleNamespace(gr_name={20: "dialout", 5: "tty"}[number]))
     return found
 

@@ -218,7 +218,7 @@ def _unlisted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bus_that_cannot_be_listed_is_a_device_error(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _unlisted(monkeypatch)
     for wanted in (url, "usb://"):
-        with pytest.raises(DeviceNotFound, match="USB bus cannot be read.*too many files") as caught:
+        with pytest.raises(DeviceNotFound, match=r"USB bus cannot be read.*too many files") as caught:
             open_nfc(wanted)
         assert caught.value.url == wanted
 

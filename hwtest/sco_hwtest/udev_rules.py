@@ -259,7 +259,7 @@ def _built_in(node: str, device: str) -> str:
     group = _group_name(Path(device).stat().st_gid) if Path(device).exists() else "dialout"
     return (
         f"{node} is built in, so its name is the same at each start: use it as it is, e.g. serial://{device}. "
-        f"Its group is {group}: sudo usermod -aG {group} USER lets a user open it; the unit sco-lane.service has dialout"
+        f"Its group is {group}: sudo usermod -aG {group} USER lets a user open it; the lane's unit has dialout"
     )
 
 

@@ -45,17 +45,43 @@ SERIAL_ADAPTERS: dict[tuple[int, int], str] = {
 }
 
 PRINTER_VENDORS: dict[int, str] = {
-    0x04B8: "Epson",
     0x0519: "Star",
+    0x0619: "Seiko Instruments",
+    0x0D3A: "Posiflex",
     0x0DD4: "CUSTOM",
     0x1504: "Bixolon",
     0x154F: "SNBC",
-    0x1CBE: "Posiflex",
     0x1D90: "Citizen",
-    0x20D1: "RONGTA",
     0x2730: "Citizen",
+    0x2D37: "Poskey",
 }
-"""Makers of receipt printers, to recognise a printer that does not use the USB printer class."""
+"""Makers of receipt printers, to recognise a printer that does not use the USB printer class; see `printer_maker`."""
+
+PRINTERS: dict[tuple[int, int], str] = {
+    (0x0416, 0x5011): "Winbond chip",
+    (0x0456, 0x0808): "Xprinter",
+    (0x0483, 0x070B): "STM chip",
+    (0x0483, 0x5743): "STM chip",
+    (0x04B8, 0x0202): "Epson",
+    (0x0FE6, 0x811E): "ICS chip",
+    (0x1FC9, 0x2016): "NXP chip",
+    (0x20D1, 0x7008): "RONGTA",
+    (0x28E9, 0x0289): "GigaDevice chip",
+    (0x4B43, 0x3538): "Caysn",
+    (0x4B43, 0x3830): "Caysn",
+    (0x6868, 0x0200): "ZJiang",
+    (0x6868, 0x0500): "ZJiang",
+}
+"""Printers of makers that make other devices too, or on chips that others use too."""
+
+
+def printer_maker(vendor: int, product: int) -> str | None:
+    """Who makes the receipt printer with these numbers; None if no known printer has them."""
+    if vendor == 0x04B8 and product >> 8 == 0x0E:  # Epson's TM; other products are scanners, for instance
+        return "Epson"
+    return PRINTERS.get((vendor, product), PRINTER_VENDORS.get(vendor))
+
 
 USB_CLASS_PRINTER = 0x07
+USB_CLASS_SMART_CARD = 0x0B
 USB_CLASS_VENDOR = 0xFF

@@ -16,7 +16,7 @@ from sco_hwtest.cli.discover import as_text
 from sco_hwtest.cli.main import main
 from sco_hwtest.discovery import Account, Discovery, Found, discover
 from sco_hwtest.discovery.displays import parse_edid
-from sco_hwtest.discovery.known import PRINTER_VENDORS, PRINTERS, printer_maker
+from sco_hwtest.discovery.known import PRINTER_VENDORS, PRINTERS, is_printer
 from sco_hwtest.discovery.rules import given
 from sco_hwtest.discovery.sysfs import Machine, SysDevice
 from sco_hwtest.udev_rules import RULES as RULES_FILE
@@ -143,7 +143,7 @@ def test_the_rules_and_the_discovery_know_the_same_printers() -> None:
         *((f"{vendor:04x}", f"{product:04x}") for vendor, product in PRINTERS),
         ("04b8", "0e*"),
     }
-    assert all(printer_maker(int(vendor, 16), int(product.replace("*", "00") or "1", 16)) for vendor, product in known)
+    assert all(is_printer(int(vendor, 16), int(product.replace("*", "00") or "1", 16)) for vendor, product in known)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ PRINTER_VENDORS: dict[int, str] = {
     0x2730: "Citizen",
     0x2D37: "Poskey",
 }
-"""Makers of receipt printers, to recognise a printer that does not use the USB printer class; see `printer_maker`."""
+"""Makers of receipt printers, to recognise a printer that does not use the USB printer class; see `is_printer`."""
 
 PRINTERS: dict[tuple[int, int], str] = {
     (0x0416, 0x5011): "Winbond chip",
@@ -75,11 +75,10 @@ PRINTERS: dict[tuple[int, int], str] = {
 """Printers of makers that make other devices too, or on chips that others use too."""
 
 
-def printer_maker(vendor: int, product: int) -> str | None:
-    """Who makes the receipt printer with these numbers; None if no known printer has them."""
-    if vendor == 0x04B8 and product >> 8 == 0x0E:  # Epson's TM; other products are scanners, for instance
-        return "Epson"
-    return PRINTERS.get((vendor, product), PRINTER_VENDORS.get(vendor))
+def is_printer(vendor: int, product: int) -> bool:
+    """Whether a receipt printer has these numbers."""
+    epson_tm = vendor == 0x04B8 and product >> 8 == 0x0E  # other products of Epson's are scanners, for instance
+    return epson_tm or vendor in PRINTER_VENDORS or (vendor, product) in PRINTERS
 
 
 USB_CLASS_PRINTER = 0x07

@@ -13,13 +13,15 @@ from sco_hwtest.discovery.known import (
     USB_CLASS_PRINTER,
     USB_CLASS_SMART_CARD,
     USB_CLASS_VENDOR,
-    printer_maker,
+    is_printer,
 )
 from sco_hwtest.discovery.sysfs import SysDevice
 from sco_hwtest.udev_rules import KERNEL_NFC
 
 _FOLDER = "/sys/bus/usb/devices"
-_TO_CLASS = "if it does not print, set its switch to USB printer class; see its manual"
+_IN_VENDOR_MODE = (
+    "it is in a vendor-specific mode: if it does not print, set its switch to USB printer class; see its manual"
+)
 Identity = tuple[int, int, str | None]
 
 
@@ -85,8 +87,8 @@ def find(scan: Scan) -> Iterator[Found]:
             yield _printer(scan, device, models, alike)
         elif USB_CLASS_SMART_CARD in classes:
             yield _card_reader(scan, device)
-        elif USB_CLASS_VENDOR in classes and (maker := printer_maker(vendor, product)):
-            yield _printer(scan, device, models, alike, f"a {maker} printer in a vendor-specific mode: {_TO_CLASS}")
+        elif USB_CLASS_VENDOR in classes and is_printer(vendor, product):
+            yield _printer(scan, device, models, alike, _IN_VENDOR_MODE)
 
 
 def _interfaces(device: SysDevice) -> list[SysDevice]:

@@ -28,13 +28,15 @@ def access_hint(url: str, number: int | None) -> str:
         return RULES_HINT
     if number == errno.EPERM:
         return f"a service needs DeviceAllow={node} rw in its unit, a container --device={node}"
-    if _OF_THE_RULES.fullmatch(node):
-        return RULES_HINT
+    ours = _OF_THE_RULES.fullmatch(node) is not None
     try:
         found = Path(node).stat()
         group = grp.getgrgid(found.st_gid).gr_name
     except (OSError, KeyError):
         return RULES_HINT
-    if found.st_gid and found.st_mode & 0o060 == 0o060:
+    group_may = found.st_gid != 0 and found.st_mode & 0o060 == 0o060
+    if ours:
+        return f"{RULES_HINT}, or the group {group}" if group_may and group != "sco" else RULES_HINT
+    if group_may:
         return f"join the group {group}, which may open it (a service: SupplementaryGroups={group})"
     return f"let a group open it: it is {group} {found.st_mode & 0o777:04o}; a login on a serial port sets it so"

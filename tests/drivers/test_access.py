@@ -16,13 +16,15 @@ from sco_drivers.errors import RULES_HINT
 from sco_drivers.nfc.radio import device_error
 from sco_drivers.printer.transports import from_os_error
 
+NAMES = {0: "root", 5: "tty", 20: "dialout", 777: "sco"}
+
 
 @pytest.fixture
 def ttys(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What is in the place of every device file: a serial port of Debian's."""
     found = SimpleNamespace(st_mode=stat.S_IFCHR | 0o660, st_gid=20)
     monkeypatch.setattr(os, "stat", lambda path, **_: found)
-    monkeypatch.setattr(grp, "getgrgid", lambda number: SimpleNamespace(gr_name={20: "dialout", 5: "tty"}[number]))
+    monkeypatch.setattr(grp, "getgrgid", lambda number: SimpleNamespace(gr_name=NAMES[number]))
     return found
 
 
@@ -47,11 +49,20 @@ def test_a_port_that_a_login_has_taken_from_its_group(ttys: SimpleNamespace) -> 
         "serial:///dev/ttyUSB0",
         "mertech:///dev/ttyACM1",
         "lp:///dev/usb/lp0",
-        "usb://04b8:0202/J5K1",
-        "usb:///dev/bus/usb/001/004",
+        "fb:///dev/fb0?rotate=90",
+        "drm:///dev/dri/card1",
+        "evdev:///dev/input/event4",
     ],
 )
-def test_a_device_of_the_rules_names_them(url: str, ttys: SimpleNamespace) -> None:
+def test_a_device_of_the_rules_names_them_first(url: str, ttys: SimpleNamespace) -> None:
+    assert access_hint(url, errno.EACCES) == f"{RULES_HINT}, or the group dialout"
+    ttys.st_gid = 777  # the rules are there
+    assert access_hint(url, errno.EACCES) == RULES_HINT
+
+
+@pytest.mark.parametrize("url", ["usb://04b8:0202/J5K1", "usb:///dev/bus/usb/001/004"])
+def test_a_device_that_root_alone_may_open_names_the_rules(url: str, ttys: SimpleNamespace) -> None:
+    ttys.st_mode, ttys.st_gid = stat.S_IFCHR | 0o664, 0
     assert access_hint(url, errno.EACCES) == RULES_HINT
 
 

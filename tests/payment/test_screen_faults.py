@@ -154,7 +154,7 @@ class Framebuffer:
         ("fb:///dev/null?tty=none", Framebuffer(refuse=errno.ENODEV), "unplugged"),
         ("drm:///dev/null?tty=none", Framebuffer(refuse=errno.EACCES), "master"),
         ("drm:///dev/null?tty=none", Framebuffer(refuse=errno.EBUSY), "in use"),
-        ("fb:///dev/null?tty=none", PermissionError(errno.EACCES, "Permission denied"), "group video"),
+        ("fb:///dev/null?tty=none", PermissionError(errno.EACCES, "Permission denied"), "may not open the display"),
     ],
 )
 def test_a_display_that_cannot_be_opened_is_reported_and_no_money_is_taken(

@@ -118,6 +118,9 @@ class EventTouch:
     ) -> None:
         try:
             lost = self._read(events, size, on_tap)
+        except Exception as error:  # a bug; whoever waits for taps must know that none will come
+            log.exception("%s: the touch panel cannot be read", self.url)
+            lost = DeviceGone(f"the touch panel cannot be read: {error!r}", url=self.url, hint="open it again")
         finally:
             with self._lock:
                 self._closed = True

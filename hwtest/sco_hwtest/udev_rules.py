@@ -238,7 +238,11 @@ def naming_line(name: str, node: str) -> str:
             f"{node} has the subsystem {subsystem or 'unknown'!r}; the rules know {', '.join(_SUBSYSTEMS)}"
         )
     if subsystem == "tty" and not re.search("/usb|/virtual/", found.get("DEVPATH", "")):
-        raise UdevProblem(_built_in(node, found.get("DEVNAME", node)))
+        group = _group_name(Path(node).stat().st_gid)
+        raise UdevProblem(
+            f"{node} is built in, so its name is the same at each start: use it as it is, e.g. serial://{node}. Its "
+            f"group is {group}: sudo usermod -aG {group} USER lets a user open it; the lane's unit has dialout"
+        )
     if not port:
         raise UdevProblem(f"{node} has no port, so it cannot be distinguished from another device of its kind")
     match = [f'SUBSYSTEM=="{subsystem}"', f'ENV{{ID_PATH}}=="{port}"']
@@ -253,14 +257,6 @@ def naming_line(name: str, node: str) -> str:
         if words:
             match.append(f'ATTRS{{name}}=="{words[1]}"')
     return ", ".join([*match, f'ENV{{SCO_NAME}}="{name}"'])
-
-
-def _built_in(node: str, device: str) -> str:
-    group = _group_name(Path(device).stat().st_gid) if Path(device).exists() else "dialout"
-    return (
-        f"{node} is built in, so its name is the same at each start: use it as it is, e.g. serial://{device}. "
-        f"Its group is {group}: sudo usermod -aG {group} USER lets a user open it; the lane's unit has dialout"
-    )
 
 
 def join(user: str, tree: Tree) -> None:

@@ -76,6 +76,7 @@ if [ ! -d "$target" ]; then
     mv -T "$releases/.half" "$target"
 fi
 getent group sco >/dev/null || groupadd --system sco
+getent group dialout >/dev/null || groupadd --system dialout # the unit's, for built-in serial ports
 getent passwd sco >/dev/null || useradd --system --gid sco --home-dir /var/lib/sco --shell /usr/sbin/nologin sco
 install -d -m 0750 -o root -g sco /etc/sco
 install -d -m 0700 -o sco -g sco /var/lib/sco

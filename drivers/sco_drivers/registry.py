@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from sco_drivers.errors import BadDeviceUrl, DeviceError, DriverUnavailable, UnknownScheme
@@ -157,15 +157,8 @@ def _open_foreign(kind: Kind, url: DeviceUrl, opener: Callable[[DeviceUrl], Any]
     Raises:
         DriverUnavailable: it is not, or the driver raised something of its own; names the driver. DeviceError.
     """
-    from importlib.metadata import entry_points
-
-    driver = _named(next(iter(entry_points(group=f"sco_drivers.{kind}", name=url.scheme))))
-    try:
+    with _naming(kind, url) as driver:
         device = opener(url)
-    except DeviceError:
-        raise
-    except Exception as error:
-        raise DriverUnavailable(f"{driver} failed: {type(error).__name__}: {error}", url=url.text) from error
     protocol = _load(*_PROTOCOLS[kind])
     missing = [name for name in vars(protocol) if name[0] != "_" and not _has(device, name)]
     if missing:
@@ -177,6 +170,24 @@ def _open_foreign(kind: Kind, url: DeviceUrl, opener: Callable[[DeviceUrl], Any]
             hint=f"sco-hwtest run --{kind} URL checks a driver",
         )
     return device
+
+
+@contextlib.contextmanager
+def _naming(kind: Kind, url: DeviceUrl) -> Iterator[str]:
+    """Names the third party's driver that is called in the block.
+
+    Raises:
+        DriverUnavailable: it raised something of its own. DeviceError.
+    """
+    from importlib.metadata import entry_points
+
+    driver = _named(next(iter(entry_points(group=f"sco_drivers.{kind}", name=url.scheme))))
+    try:
+        yield driver
+    except DeviceError:
+        raise
+    except Exception as error:
+        raise DriverUnavailable(f"{driver} failed: {type(error).__name__}: {error}", url=url.text) from error
 
 
 def _has(device: object, name: str) -> bool:
@@ -201,7 +212,7 @@ def check_url(kind: Kind, url: str) -> list[BadDeviceUrl]:
     so the device need not be there. Loads the driver's module.
 
     Raises:
-        DriverUnavailable: the driver cannot be loaded.
+        DriverUnavailable: the driver cannot be loaded, or a third party's raised something of its own.
     """
     parsed, found = DeviceUrl.read(url)
     if parsed is None:
@@ -211,7 +222,12 @@ def check_url(kind: Kind, url: str) -> list[BadDeviceUrl]:
     except BadDeviceUrl as error:
         return [*found, error]
     found += _unrecordable(kind, parsed)
-    return [*found, *opener.problems(parsed)] if isinstance(opener, Opener) else found
+    if not isinstance(opener, Opener):
+        return found
+    if parsed.scheme in BACKENDS[kind]:
+        return [*found, *opener.problems(parsed)]
+    with _naming(kind, parsed):
+        return [*found, *opener.problems(parsed)]
 
 
 def opener_of(kind: Kind, url: DeviceUrl) -> Callable[[DeviceUrl], Any]:

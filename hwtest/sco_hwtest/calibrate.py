@@ -9,13 +9,13 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from sco_drivers import open_touch
 from sco_drivers.errors import TouchError
 from sco_drivers.screen.renderer import DrawnScreen
 from sco_drivers.touch import Tap
-from sco_drivers.urls import DeviceUrl
+from sco_drivers.touch.calibration import MOUNTING
 
 Point = tuple[float, float]
 
@@ -24,7 +24,6 @@ CROSSES: tuple[Point, ...] = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9), (0
 
 WAIT_S = 60.0
 _FINE = 10_000
-_KEPT = ("range", "debounce_ms", "grab")
 _PLAIN = 0.05
 """The largest error, as a fraction of the screen, that needs no matrix: a finger is not more precise."""
 
@@ -50,16 +49,15 @@ def calibrate(screen: DrawnScreen, touch_url: str, prompt: Callable[[str], None]
 
     Args:
         screen: open.
-        touch_url: of its panel; of the query only `range`, `debounce_ms` and `grab` are used.
+        touch_url: of its panel; the query's parameters of its mounting are found anew, all others are kept.
         prompt: called with what the operator is to do next.
         wait_s: how long to wait for each tap, in s.
 
     Raises:
         DeviceError: the panel cannot be opened, or is unplugged. TouchError: no tap came, or the taps do not fit.
     """
-    given = DeviceUrl.parse(touch_url)
-    kept = {name: given.params[name] for name in _KEPT if name in given.params}
-    base = touch_url.partition("?")[0]
+    base, _, query = touch_url.partition("?")
+    kept = {name: value for name, value in parse_qsl(query, keep_blank_values=True) if name not in MOUNTING}
     taps_in: queue.Queue[Tap | Exception] = queue.Queue()
     taps: list[Point] = []
     with open_touch(_url(base, kept)) as touch:

@@ -237,6 +237,12 @@ def naming_line(name: str, node: str) -> str:
         raise UdevProblem(
             f"{node} has the subsystem {subsystem or 'unknown'!r}; the rules know {', '.join(_SUBSYSTEMS)}"
         )
+    if subsystem == "tty" and not re.search("/usb|/virtual/", found.get("DEVPATH", "")):
+        group = _group_name(Path(node).stat().st_gid)
+        raise UdevProblem(
+            f"{node} is built in, so its name is the same at each start: use it as it is, e.g. serial://{node}. Its "
+            f"group is {group}: sudo usermod -aG {group} USER lets a user open it; the lane's unit has dialout"
+        )
     if not port:
         raise UdevProblem(f"{node} has no port, so it cannot be distinguished from another device of its kind")
     match = [f'SUBSYSTEM=="{subsystem}"', f'ENV{{ID_PATH}}=="{port}"']
@@ -346,13 +352,17 @@ def links(folder: Path = Path("/dev/sco"), claims: Path = Path("/run/udev/links"
         except OSError:
             found.append(Link(name, None, 0, "", False, count))
             continue
-        try:
-            group = grp.getgrgid(state.st_gid).gr_name
-        except KeyError:
-            group = str(state.st_gid)
+        group = _group_name(state.st_gid)
         openable = os.access(path, os.R_OK | os.W_OK, effective_ids=True)
         found.append(Link(name, path.resolve(), state.st_mode & 0o777, group, openable, count))
     return found
+
+
+def _group_name(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def _run(command: list[str], what: str) -> str:

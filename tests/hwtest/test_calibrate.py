@@ -77,6 +77,28 @@ def test_every_mounting_is_calibrated(mount: str, rotate: int) -> None:
             taps_are_where_the_finger_is(TouchBench(touch, finger, slack=3))
 
 
+KEPT = ("debounce_ms=50", "pressure=7", "median=1", "skip=0")
+
+
+def test_what_is_not_of_the_mounting_is_kept() -> None:
+    """A panel that needs it cannot be calibrated without it, and cannot be used by a URL that has lost it."""
+    stop = threading.Event()
+    with (
+        VirtualScreen((800, 480)) as monitor,
+        VirtualTouch((800, 480), turn=lambda u, v: (1 - u, v)) as finger,
+        open_screen(monitor.url) as screen,
+    ):
+        operator = threading.Thread(target=follow, args=(monitor, finger, stop))
+        operator.start()
+        given = "&".join((finger.url, "swap_xy=1", *KEPT))
+        try:
+            found = calibrate.calibrate(screen, given, lambda words: None, wait_s=20)
+        finally:
+            stop.set()
+            operator.join()
+    assert found.url == "&".join((finger.url, *KEPT, "flip_x=1"))
+
+
 def test_missed_crosses_and_missing_taps_are_reported() -> None:
     stop = threading.Event()
     with (

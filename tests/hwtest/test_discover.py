@@ -16,8 +16,10 @@ from sco_hwtest.cli.discover import as_text
 from sco_hwtest.cli.main import main
 from sco_hwtest.discovery import Account, Discovery, Found, discover
 from sco_hwtest.discovery.displays import parse_edid
+from sco_hwtest.discovery.known import PRINTER_VENDORS, PRINTERS, is_printer
 from sco_hwtest.discovery.rules import given
 from sco_hwtest.discovery.sysfs import Machine, SysDevice
+from sco_hwtest.udev_rules import RULES as RULES_FILE
 from tests.hwtest.machine_tree import TILL, MachineTree
 
 RULES = """\
@@ -104,9 +106,44 @@ def test_two_identical_printers_without_numbers_are_distinguished_by_port(tree: 
     assert all("only the port tells them apart" in printer.notes[0] for printer in found)
 
 
-def test_a_printer_in_vendor_mode_needs_its_switch_set(tree: MachineTree) -> None:
-    tree.interface(tree.usb("1-1", "0519", "0003"), 0, "ff")
-    assert "USB printer class" in one(look(tree), "printer").problems[0].to_do
+@pytest.mark.parametrize(
+    ("vendor", "product"), [("04b8", "0202"), ("04b8", "0e28"), ("0519", "0003"), ("0416", "5011")]
+)
+def test_a_printer_in_vendor_mode_has_its_url(tree: MachineTree, vendor: str, product: str) -> None:
+    """The driver opens it: a printer need not state the printer class."""
+    tree.interface(tree.usb("1-1", vendor, product, serial="A1", mode=0o666), 0, "ff")
+    printer = one(look(tree), "printer")
+    assert urls(printer) == [f"usb://{vendor}:{product}/A1"]
+    assert not printer.problems
+    assert "vendor-specific mode" in printer.notes[0]
+    assert "USB printer class" in printer.notes[0]
+
+
+@pytest.mark.parametrize(("vendor", "product"), [("04b8", "0142"), ("1cbe", "0003"), ("20d1", "0001")])
+def test_other_devices_of_those_makers_are_no_printers(tree: MachineTree, vendor: str, product: str) -> None:
+    """A scanner, a board of Texas Instruments: their interfaces are of a vendor's class too."""
+    tree.interface(tree.usb("1-1", vendor, product), 0, "ff")
+    assert look(tree).found == ()
+
+
+def test_the_rules_and_the_discovery_know_the_same_printers() -> None:
+    matches = re.findall(
+        r'^ATTR\{idVendor\}=="([^"]+)"(?:, ATTR\{idProduct\}=="([^"]+)")?, ENV\{SCO_KIND\}="printer-usb"',
+        RULES_FILE.text(),
+        re.MULTILINE,
+    )
+    known = {
+        (vendor, product)
+        for vendors, products in matches
+        for vendor in vendors.split("|")
+        for product in (products.split("|") if products else [""])
+    }
+    assert known == {
+        *((f"{vendor:04x}", "") for vendor in PRINTER_VENDORS),
+        *((f"{vendor:04x}", f"{product:04x}") for vendor, product in PRINTERS),
+        ("04b8", "0e*"),
+    }
+    assert all(is_printer(int(vendor, 16), int(product.replace("*", "00") or "1", 16)) for vendor, product in known)
 
 
 @pytest.mark.parametrize(
@@ -133,10 +170,30 @@ def test_a_reader_behind_pcscd(tree: MachineTree) -> None:
     tree.write("run/pcscd/pcscd.comm", "")
     assert one(look(tree), "nfc").problems == ()
     tree.interface(tree.usb("1-4", "072f", "223b"), 0, "0b")
-    tree.interface(tree.usb("1-5", "0a89", "0030"), 0, "0b")  # a token with a contact chip
     readers = look(tree).usable
     assert [urls(reader) for reader in readers] == 2 * [["pcsc://?name=ACR1252"]]
     assert all("index=1" in reader.notes[0] for reader in readers)
+
+
+@pytest.mark.parametrize(
+    ("product", "url"),
+    [
+        ("CL2100 Reader", "pcsc://?name=CL2100"),
+        ("Contactless R502", "pcsc://?name=R502"),
+        ("Рутокен ЭЦП", "pcsc://?name=%D0%A0%D1%83%D1%82%D0%BE%D0%BA%D0%B5%D0%BD"),
+        ("", "pcsc://"),
+    ],
+)
+def test_an_unknown_smart_card_reader_may_be_contactless(tree: MachineTree, product: str, url: str) -> None:
+    tree.write("run/pcscd/pcscd.comm", "")
+    tree.interface(tree.usb("1-3", "0a89", "0030", product=product), 0, "0b")
+    found = look(tree)
+    reader = one(found, "nfc")
+    assert urls(reader) == [url]
+    assert not check_url("nfc", url)
+    assert "smart-card reader; usable if it is contactless" in reader.problems[0].found
+    assert f"sco-hwtest nfc read '{url}'" in reader.problems[0].to_do
+    assert found.usable == (), "a token with a contact chip looks the same"
 
 
 def test_serial_adapters_by_stable_name(tree: MachineTree) -> None:

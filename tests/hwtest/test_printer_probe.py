@@ -276,7 +276,7 @@ def test_where_the_file_cannot_be_is_said_before_paper_is_used(tmp_path: Path) -
 def test_no_printer_is_said_in_one_line(tmp_path: Path) -> None:
     code, output = command("probe", "tcp://127.0.0.1:1", "-o", str(tmp_path / "printer.toml"))
     assert (code, output.count("\n")) == (1, 1)
-    assert "nothing answers there" in output
+    assert "the host answers, and refuses the connection" in output
 
 
 def test_profiles_are_listed_and_explained(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_manual_taps(tmp_path: Path) -> None:
     [
         ("printer", "nonsense", "not a device URL"),
         ("printer", "fax://x", "no printer driver has the scheme 'fax'"),
-        ("printer", "tcp://127.0.0.1:1", "nothing answers there"),
+        ("printer", "tcp://127.0.0.1:1", "the host answers, and refuses"),
         ("nfc", "pn532:///dev/no-such-line", "no such"),
         ("screen", "fb:///dev/no-such-fb", "no such device"),
         ("touch", "evdev:///dev/no-such-event", "no such"),

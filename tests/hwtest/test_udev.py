@@ -227,6 +227,39 @@ def test_the_unit_allows_the_devices_of_the_rules() -> None:
         assert f"DeviceAllow=char-{devices} r" in text, devices
 
 
+def test_the_unit_may_use_built_in_serial_ports() -> None:
+    """Our rules leave them to Debian's group: a login, a modem or another program may be on one."""
+    text = _udev("print", "--unit").output
+    for devices in ("ttyS", "ttyAMA", "ttymxc"):
+        assert f"DeviceAllow=char-{devices} rw\n" in text
+    [groups] = re.findall(r"^SupplementaryGroups=(.*)$", text, re.MULTILINE)
+    assert "dialout" in groups.split()
+
+
+@pytest.fixture
+def udevadm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A udevadm that answers what is written into this file."""
+    answer, command = tmp_path / "answer", tmp_path / "bin/udevadm"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\ncat "{answer}"\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(command.parent), prepend=":")
+    return answer
+
+
+def test_a_built_in_serial_port_needs_no_name(image: Path, udevadm: Path) -> None:
+    port = image / "ttyS0"
+    port.touch()
+    udevadm.write_text(f"DEVPATH=/devices/pnp0/00:05/tty/ttyS0\nDEVNAME={port}\nSUBSYSTEM=tty\n")
+    done = _udev("name", "printer", str(port), "--root", str(image))
+    assert done.exit_code == 1
+    for words in ("is built in", f"serial://{port}", "group is", "usermod -aG"):
+        assert words in done.output
+    assert not Tree(image).names()
+    udevadm.write_text("DEVPATH=/devices/virtual/tty/tty1\nSUBSYSTEM=tty\n")
+    assert "has no port" in _udev("name", "printer", str(port), "--root", str(image)).output
+
+
 def test_the_unit_loads_the_drivers_of_its_devices() -> None:
     """systemd looks a kind of device up when the service starts, and allows none whose driver comes later."""
     text = _udev("print", "--unit").output

@@ -344,7 +344,7 @@ def test_the_check_opens_the_devices_when_asked(tmp_path: Path) -> None:
     assert (done.returncode, "devices." in done.stderr) == (2, False)
     done = run("settings", "check", "--devices", str(file), **wrong)
     assert done.returncode == 2
-    assert "devices.printer: tcp://127.0.0.1:1: nothing answers there" in done.stderr
+    assert "devices.printer: tcp://127.0.0.1:1: the host answers, and refuses the connection" in done.stderr
     assert f"devices.screen: sim://{tmp_path}/none/screen: no such directory" in done.stderr
     assert f"journal.path: {tmp_path}/none: there is no such folder" in done.stderr
 

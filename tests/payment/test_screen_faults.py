@@ -182,7 +182,7 @@ class Framebuffer:
         ("fb:///dev/null?tty=none", Framebuffer(refuse=errno.ENODEV), "unplugged"),
         ("drm:///dev/null?tty=none", Framebuffer(refuse=errno.EACCES), "master"),
         ("drm:///dev/null?tty=none", Framebuffer(refuse=errno.EBUSY), "in use"),
-        ("fb:///dev/null?tty=none", PermissionError(errno.EACCES, "Permission denied"), "group video"),
+        ("fb:///dev/null?tty=none", PermissionError(errno.EACCES, "Permission denied"), "may not open the display"),
     ],
 )
 def test_a_display_that_cannot_be_opened_is_reported_and_no_money_is_taken(
@@ -424,6 +424,56 @@ def test_a_panel_that_is_lost_as_it_is_opened_is_opened_again() -> None:
             assert shown._panels[0].listening
         finally:
             shown.close()
+
+
+def test_a_panel_whose_driver_fails_as_it_is_started_is_started_again() -> None:
+    """A third party's driver may raise anything."""
+
+    class Failing:
+        starts = 0
+
+        def start(self, size: object, on_tap: object, on_lost: object) -> None:
+            self.starts += 1
+            if self.starts == 1:
+                raise ZeroDivisionError("no axes")
+
+        def close(self) -> None:
+            pass
+
+    panel = Failing()
+    with VirtualScreen((800, 480)) as monitor:
+        shown = ScreenUI(ReopeningDevice(lambda: open_screen(monitor.url)), [ReopeningDevice(lambda: panel)], RUSSIAN)
+        try:
+            shown.show(ScreenState(View.WAIT, "Пожалуйста, подождите"))
+            until(lambda: panel.starts == 2)
+            assert shown._panels[0].listening
+        finally:
+            shown.close()
+
+
+def test_a_tap_that_meets_a_bug_leaves_the_panel_working(caplog: pytest.LogCaptureFixture) -> None:
+    chosen: list[str] = []
+
+    def choose(attempt: str, button: str) -> bool:
+        chosen.append(button)
+        if len(chosen) == 1:
+            raise ZeroDivisionError("a bug")
+        return True
+
+    with VirtualScreen((800, 480)) as monitor, VirtualTouch((800, 480)) as finger:
+        panel = ReopeningDevice(lambda: open_touch(finger.url))
+        shown = ScreenUI(ReopeningDevice(lambda: open_screen(monitor.url)), [panel], RUSSIAN, choose)
+        try:
+            shown.show(ScreenState(View.DIALOG, "?", buttons=(Button("retry", "Повторить"),), attempt="42-1"))
+
+            def pressed() -> int:
+                finger.key(28)
+                return len(chosen)
+
+            until(lambda: pressed() > 1)
+        finally:
+            shown.close()
+    assert "ZeroDivisionError: a bug" in caplog.text
 
 
 def test_the_screens_thread_survives_unexpected_errors() -> None:

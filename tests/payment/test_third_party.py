@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 
+from sco_drivers import DeviceUrl, Printer, opener
+from sco_hwtest import Verdict, run_suite
+from sco_payment import SettingsError
 from sco_payment import attempt as m
 from sco_payment.events import LaneEvent, NoteAdded
 from sco_payment.order import Order
+from sco_payment.settings_reader import settings_from_mapping
+from tests.payment.acme_printer import AcmePrinter
 from tests.payment.lane_kit import bench
 
 pytestmark = pytest.mark.usefixtures("idle_time")
@@ -57,6 +62,52 @@ def test_a_driver_that_lacks_a_member_ends_as_not_presented(
         assert "the driver acme_sco:open_acme of the package acme-sco is faulty" in result.detail
         assert missing in result.detail
         assert paymaster.bank.cancels == 1, "what nobody can see must not be payable"
+
+
+@pytest.mark.parametrize("trouble", [ValueError("no such tray"), KeyError("tray")])
+def test_a_driver_that_fails_on_its_own_url_is_one_problem_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    def tray_of(url: DeviceUrl) -> int:
+        raise trouble
+
+    @opener(tray_of, example="acme://?tray=1", params=("tray",))
+    def open_acme(url: DeviceUrl, tray: int) -> Printer:
+        raise AssertionError("nothing is opened")
+
+    install(monkeypatch, "printer", open_acme)
+    with pytest.raises(SettingsError) as caught:
+        settings_from_mapping({"devices": {"printer": "acme://?tray=9", "nfc": "fax://"}})
+    words = f"the driver acme_sco:open_acme of the package acme-sco failed: {type(trouble).__name__}"
+    assert [problem for problem in caught.value.problems if problem.startswith("devices.printer") and words in problem]
+    assert [problem for problem in caught.value.problems if problem.startswith("devices.nfc")], "the others are lost"
+
+
+@pytest.fixture
+def acme(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paper of a printer that takes no ESC/POS."""
+    paper: list[str] = []
+
+    def opened(url: DeviceUrl) -> Printer:
+        return AcmePrinter(url, paper)
+
+    install(monkeypatch, "printer", opened)
+    return paper
+
+
+def test_a_printer_that_takes_no_escpos_prints_tickets(tmp_path: Path, acme: list[str]) -> None:
+    lane_of = bench(tmp_path, "pays after=5", display={"mode": 0}, devices={"printer": "acme://"})
+    with lane_of as (lane, paymaster):
+        assert lane.pay(Order("42", 25_300)).outcome is m.Outcome.PAID
+        [payment] = paymaster.bank.payments.values()
+        assert payment.link in acme
+
+
+def test_a_printer_that_takes_no_escpos_passes_the_suite(acme: list[str]) -> None:
+    report = run_suite("printer", "acme://", measure=False)
+    left_out = {check.name: check.found for check in report.checks if check.verdict is not Verdict.PASSED}
+    assert left_out == {"prints-what-python-escpos-makes": "the printer takes no ESC/POS"}
+    assert report.count(Verdict.NOT_RUN) == 1
 
 
 DRIVER = """

@@ -18,10 +18,10 @@ from collections.abc import Callable
 from typing import Protocol, Self
 
 from sco_drivers import tap
+from sco_drivers.access import access_hint
 from sco_drivers.display import CodeMayShow, DisplayedCode
 from sco_drivers.errors import (
     FIND_HINT,
-    RULES_HINT,
     BadDeviceUrl,
     DeviceBusy,
     DeviceClosed,
@@ -330,7 +330,7 @@ def _opening(error: OSError, url: DeviceUrl) -> DeviceError:
         case errno.ENOENT | errno.ENODEV | errno.ENXIO | errno.EIO:
             return DeviceNotFound("no display is connected there", url=url.text, hint=FIND_HINT)
         case errno.EACCES | errno.EPERM:
-            return DevicePermission("this user may not open it", url=url.text, hint=RULES_HINT)
+            return DevicePermission("this user may not open it", url=url.text, hint=access_hint(url.text, error.errno))
         case errno.EBUSY | errno.EAGAIN:
             return DeviceBusy("another program uses it", url=url.text, hint="stop that program")
         case _:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 
 from sco_drivers import tap
@@ -40,7 +40,7 @@ def load_nfcpy(url: DeviceUrl) -> None:
         DriverUnavailable: it is missing.
     """
     try:
-        import nfc.clf  # noqa: F401
+        import nfc.clf.pn53x  # noqa: F401 - whose errors `Radio` translates
     except (ImportError, OSError) as error:
         raise DriverUnavailable(f"nfcpy cannot be loaded: {error}", url=url.text, hint="pip install nfcpy") from error
     # As libraries do: nfcpy's messages go to programs that configure logging, not to stderr.
@@ -66,7 +66,7 @@ def serial_radio(url: DeviceUrl, path: str, baud: int) -> Radio:
     """
     load_nfcpy(url)
     uart, wire = _connection("pn532"), tap.current()
-    present = wire.present(Path(path).exists)
+    present = wire.present(lambda: os.path.exists(path))  # noqa: PTH110 - Path's raises for a folder that is closed to us
     return Radio(url.text, lambda: uart.connect(wire.frames(lambda: uart.Line(path)), baud), present)
 
 
@@ -100,7 +100,7 @@ def open_usb(url: DeviceUrl, wanted: UsbAddress) -> NfcpyReader:
     load_nfcpy(url)
     usb, wire = _connection("usb"), tap.current()
     usb.load_libusb(url)
-    present = wire.present(lambda: bool(usb.readers(wanted)))
+    present = wire.present(lambda: bool(usb.present(wanted)))
     return _reader(url, Radio(url.text, lambda: usb.connect(wanted, wire), present))
 
 

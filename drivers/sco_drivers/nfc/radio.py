@@ -11,10 +11,12 @@ import contextlib
 import errno
 import importlib
 import logging
+import termios
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
 
+from sco_drivers.access import access_hint
 from sco_drivers.errors import (
     DeviceBusy,
     DeviceError,
@@ -39,18 +41,14 @@ def device_error(error: Exception, url: str, *, opening: bool, present: Callable
 
     Args:
         opening: whether the reader was being opened.
-        present: whether the device still exists.
+        present: whether the device still exists; True where that is not known.
     """
     number = getattr(error, "errno", None)
     if number == errno.EIO and isinstance(error.__context__, OSError):
         number = error.__context__.errno  # nfcpy raises EIO for any reason that prevented an acknowledgement
     text = str(error)
     if number in (errno.EACCES, errno.EPERM):
-        return DevicePermission(
-            "this user may not open the reader",
-            url=url,
-            hint="put the user into the group sco and install the rules 60-sco.rules: `sco-hwtest udev install`",
-        )
+        return DevicePermission("this user may not open the reader", url=url, hint=access_hint(url, number))
     if number == errno.EBUSY or "exclusively lock" in text:
         return DeviceBusy(
             "another process or object owns the reader", url=url, hint="stop the lane, or whatever else uses it"
@@ -123,9 +121,7 @@ class Radio:
     @contextlib.contextmanager
     def _guarded(self, *, opening: bool = False) -> Iterator[None]:
         """Translate what nfcpy raises into our errors, and release a reader that fails."""
-        import termios
-
-        import nfc.clf
+        import nfc.clf.transport
         from nfc.clf.pn53x import Chipset
 
         try:
@@ -146,6 +142,7 @@ class Radio:
             termios.error,  # pyserial lets it through when the line was unplugged
             Chipset.Error,
             nfc.clf.Error,
+            nfc.clf.transport.libusb.USBError,
             LookupError,
             ValueError,
             TypeError,

@@ -10,12 +10,12 @@ import errno
 import importlib
 import os
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sco_drivers.errors import DriverUnavailable
+from sco_drivers.errors import DeviceNotFound, DriverUnavailable
 from sco_drivers.nfc import UnsupportedReader
 from sco_drivers.nfc.options import UsbAddress
 from sco_drivers.urls import DeviceUrl
@@ -61,16 +61,46 @@ def load_libusb(url: DeviceUrl) -> None:
             ) from error
 
 
-def readers(wanted: UsbAddress) -> list[tuple[str, int, int]]:
-    """The readers on the bus that `wanted` matches: the module of nfcpy's driver or of ours over it, bus, address."""
-    from nfc.clf import device, transport
+@contextmanager
+def _bus() -> Iterator[Any]:
+    """libusb's context, in which the bus can be listed.
 
-    with transport.libusb.USBContext() as context:
+    Raises:
+        DeviceNotFound: libusb cannot list it.
+    """
+    import usb1
+    from nfc.clf import transport
+
+    try:
+        with transport.libusb.USBContext() as context:
+            yield context
+    except usb1.USBError as error:
+        hint = "is /dev/bus/usb there? or this process has too many files open"
+        raise DeviceNotFound(f"the USB bus cannot be read ({error})", hint=hint) from error
+
+
+def readers(wanted: UsbAddress) -> list[tuple[str, int, int]]:
+    """The readers on the bus that `wanted` matches: the module of nfcpy's driver or of ours over it, bus, address.
+
+    Raises:
+        DeviceNotFound: the bus cannot be read.
+    """
+    from nfc.clf import device
+
+    with _bus() as context:
         return [
             (_OUR_DRIVERS.get(name, f"nfc.clf.{name}"), found.getBusNumber(), found.getDeviceAddress())
             for found in _matching(context, wanted)
             if (name := device.usb_device_map.get((found.getVendorID(), found.getProductID())))
         ]
+
+
+def present(wanted: UsbAddress) -> bool:
+    """Whether a reader that `wanted` matches is on the bus; True where that is not known."""
+    try:
+        return bool(readers(wanted))
+    except DeviceNotFound:
+        return True
 
 
 def _matching(context: Any, wanted: UsbAddress) -> list[Any]:
@@ -94,9 +124,7 @@ def _ids_of(device: Any) -> str:
 
 def _refuse_ccid(wanted: UsbAddress) -> None:
     """Raise UnsupportedReader if a reader that PC/SC alone can use is what `wanted` matches."""
-    from nfc.clf import transport
-
-    with transport.libusb.USBContext() as context:
+    with _bus() as context:
         for found in _matching(context, wanted):
             if any(setting.getClass() == _SMART_CARD for setting in found.iterSettings()):
                 raise UnsupportedReader(

@@ -283,7 +283,7 @@ class Barcode(NamedTuple):
     Attributes:
         data: what is in it. A missing check digit of EAN and UPC is added, a wrong one refused.
         symbology: see `Symbology`.
-        height_mm: of the bars.
+        height_mm: of the bars, which are 8 to 255 dots high: at 203 dots per inch 1 to 32 mm, whatever is asked for.
         module_mm: width of the narrowest bar, at most; narrower where the code would not fit.
         alignment: see `Alignment`.
         text_position: where `data` is printed too.
@@ -322,7 +322,7 @@ class Bitmap(NamedTuple):
 
 
 class Feed(NamedTuple):
-    """Blank lines."""
+    """Blank lines, 0 to 100 of them."""
 
     lines: int = 1
 
@@ -337,7 +337,7 @@ class CutPaper(NamedTuple):
 
 
 class OpenDrawer(NamedTuple):
-    """The pulse that opens cash drawer 1 or 2."""
+    """The pulse that opens cash drawer 1 or 2; 2 to 510 ms long."""
 
     drawer: int = 1
     pulse_ms: int = 100
@@ -345,6 +345,8 @@ class OpenDrawer(NamedTuple):
 
 class Raw(NamedTuple):
     """ESC/POS commands, whole ones. Questions to the printer and real-time commands are left out of them.
+
+    A printer that takes no ESC/POS raises `DocumentRefused`.
 
     Attributes:
         data: the commands.
@@ -541,7 +543,8 @@ class Printer(Protocol):
             codes_in_images: what `image()` prints may be a code, so that the document counts as printed once it is out.
 
         Raises:
-            DuplicateTicket, DeviceClosed: at the beginning. DocumentRefused: at the end, before a byte is sent.
+            DuplicateTicket, DeviceClosed: at the beginning. DocumentRefused: at the end, before a byte is sent; at the
+                beginning by a printer that takes no ESC/POS.
         """
         ...
 

@@ -140,8 +140,10 @@ def open_serial_wire(address: SerialAddress, url: str) -> Transport:
         if "exclusively lock" in str(error):
             raise DeviceBusy("another process has the line", url=url, hint="stop it") from error
         raise from_os_error(OSError(error.errno or errno.ENXIO, str(error)), url, opening=True) from error
-    except (OSError, ValueError, termios.error) as error:
+    except ValueError as error:
         raise BadDeviceUrl(f"the line cannot be set up: {error}", url=url) from error
+    except (OSError, termios.error) as error:
+        raise from_os_error(OSError(*error.args), url, opening=True) from error
     fd = os.dup(port.fileno())  # the lock belongs to the open file, which stays open under this descriptor
     port.close()
     if flow == "dsrdtr":
@@ -149,6 +151,8 @@ def open_serial_wire(address: SerialAddress, url: str) -> Transport:
             fcntl.ioctl(fd, termios.TIOCMGET, array.array("i", [0]))
         except OSError as error:
             os.close(fd)
+            if error.errno not in (errno.ENOTTY, errno.EINVAL):
+                raise from_os_error(error, url, opening=True) from error
             raise BadDeviceUrl(
                 f"flow=dsrdtr: the line has no modem signals ({error.strerror})", url=url, hint="flow=none"
             ) from error

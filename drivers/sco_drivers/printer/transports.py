@@ -16,8 +16,8 @@ import struct
 import time
 from typing import Protocol
 
+from sco_drivers.access import access_hint
 from sco_drivers.errors import (
-    RULES_HINT,
     BadDeviceUrl,
     DeviceBusy,
     DeviceError,
@@ -68,10 +68,10 @@ def from_os_error(error: OSError, url: str, *, opening: bool) -> DeviceError:
     """The error of ours for one of the operating system."""
     match error.errno:
         case errno.EACCES | errno.EPERM:
-            return DevicePermission("this user may not open it", url=url, hint=RULES_HINT)
+            return DevicePermission("this user may not open it", url=url, hint=access_hint(url, error.errno))
         case errno.EBUSY | errno.EAGAIN:
             return DeviceBusy("another program uses it", url=url, hint="stop it; for usb, unload the module usblp")
-        case errno.ENOENT | errno.ENODEV | errno.ENXIO | errno.ECONNREFUSED | errno.EHOSTUNREACH | errno.ENETUNREACH:
+        case errno.ENOENT | errno.ENODEV | errno.ENXIO | errno.EHOSTUNREACH | errno.ENETUNREACH:
             kind = DeviceNotFound if opening else DeviceGone
             return kind(f"nothing answers there ({error.strerror})", url=url, hint="check cable, power and address")
         case _:
@@ -82,6 +82,25 @@ def from_os_error(error: OSError, url: str, *, opening: bool) -> DeviceError:
             return DeviceGone(
                 f"the connection broke ({error.strerror or error})", url=url, hint="check cable and power"
             )
+
+
+def from_tcp_error(error: OSError, url: str, *, opening: bool) -> DeviceError:
+    """The error of ours for one of a TCP connection: device files and their permissions play no part in it."""
+    lost = DeviceNotFound if opening else DeviceGone
+    if isinstance(error, socket.gaierror):
+        hint = "check the name and the name server, or write the IP address"
+        return lost(f"the host name cannot be resolved ({error.strerror})", url=url, hint=hint)
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            message = f"this machine does not allow the connection ({error.strerror})"
+            hint = "check its firewall, and IPAddressDeny= of the lane's service"
+            return DevicePermission(message, url=url, hint=hint)
+        case errno.ECONNREFUSED:
+            message = "the host answers, and refuses the connection"
+            hint = "check the port; a print server that takes one connection may be held by another computer"
+            return lost(message, url=url, hint=hint)
+        case _:
+            return from_os_error(error, url, opening=opening)
 
 
 class FdTransport:
@@ -122,7 +141,10 @@ class FdTransport:
         except BlockingIOError:
             raise
         except OSError as error:
-            raise from_os_error(error, self._url, opening=False) from error
+            raise self._error(error) from error
+
+    def _error(self, error: OSError) -> DeviceError:
+        return from_os_error(error, self._url, opening=False)
 
     def write_realtime(self, data: bytes, timeout_s: float, *, discard: bool = False) -> int:
         """See `Transport`. A wire without flow control has nothing to bypass and nothing to discard."""
@@ -141,7 +163,7 @@ class FdTransport:
             except BlockingIOError:
                 data = b""
             except OSError as error:
-                raise from_os_error(error, self._url, opening=False) from error
+                raise self._error(error) from error
             if data:
                 return data
             self._read_empty(hung_up=bool(seen & (select.POLLHUP | select.POLLERR | select.POLLNVAL)))
@@ -179,6 +201,9 @@ class TcpTransport(FdTransport):
                 wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         super().__init__(wire.detach(), url)
 
+    def _error(self, error: OSError) -> DeviceError:
+        return from_tcp_error(error, self._url, opening=False)
+
     def _read_empty(self, *, hung_up: bool) -> None:
         raise DeviceGone("the printer closed the connection", url=self._url, hint="check cable and power")
 
@@ -211,7 +236,7 @@ def open_tcp_wire(host: str, port: int, url: str, connect_s: float) -> Transport
     except UnicodeError as error:
         raise BadDeviceUrl(f"{host!r} is not a host name ({error})", url=url) from error
     except OSError as error:
-        raise from_os_error(error, url, opening=True) from error
+        raise from_tcp_error(error, url, opening=True) from error
     return TcpTransport(wire, url)
 
 

@@ -130,7 +130,8 @@ class Screen(Protocol):
         """Draw `scene`; it is visible when this returns.
 
         Raises:
-            DeviceGone: the display was unplugged. DeviceClosed: `close` was called. ScreenError.
+            DeviceGone: the display was unplugged. DeviceClosed: `close` was called. UnsupportedScreen: the panel is too
+                small for the scene. ScreenError. ValueError: no QR code holds the text in `scene.qr`.
         """
         ...
 
@@ -150,7 +151,11 @@ class Screen(Protocol):
         ...
 
     def save_png(self, path: str) -> None:
-        """Save what the device's memory (not the scene) contains now as a PNG, in the viewer's orientation."""
+        """Save what the device's memory (not the scene) contains now as a PNG, in the viewer's orientation.
+
+        Raises:
+            ScreenError: the file cannot be written, or there is no picture. DeviceClosed: `close` was called.
+        """
         ...
 
     def close(self) -> None:

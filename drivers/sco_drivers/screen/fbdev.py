@@ -24,9 +24,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sco_drivers.access import access_hint
 from sco_drivers.errors import (
     FIND_HINT,
-    RULES_HINT,
     DeviceBusy,
     DeviceError,
     DeviceGone,
@@ -439,9 +439,9 @@ def open_node(url: DeviceUrl) -> int:
         fd = os.open(url.path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         raise DeviceNotFound("no such device", url=url.text, hint=FIND_HINT) from None
-    except PermissionError:
+    except PermissionError as error:
         raise DevicePermission(
-            "this user may not open the display", url=url.text, hint=f"{RULES_HINT}, or the group video"
+            "this user may not open the display", url=url.text, hint=access_hint(url.text, error.errno)
         ) from None
     except OSError as error:
         if error.errno == errno.EBUSY:

@@ -215,11 +215,14 @@ class DrawnScreen:
             return next((button.box for button in placed if button.button.action == action), None)
 
     def save_png(self, path: str) -> None:
-        """Save what the device's memory (not the scene) contains now as a PNG, in the viewer's orientation."""
+        """See `Screen.save_png`."""
         with self._lock:
             self._check_open()
             image = self._surface.picture(self._memory.front())
-        image.save(path, format="PNG")
+        try:
+            image.save(path, format="PNG")
+        except OSError as error:
+            raise ScreenError(f"{path} cannot be written: {error.strerror or error}", url=self.url) from error
 
     def image(self) -> Image:
         """What the device's memory contains now, as an RGB image in the viewer's orientation."""

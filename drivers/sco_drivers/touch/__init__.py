@@ -41,7 +41,8 @@ class Touch(Protocol):
     def start(self, size: tuple[int, int], on_tap: Callable[[Tap], None], on_lost: Callable[[Exception], None]) -> None:
         """Start to report taps, scaled to a screen of `size` px, from a separate thread.
 
-        `on_lost` is called at most once, with a DeviceError, if the panel is unplugged.
+        If `on_tap` raises an exception, it is logged, that tap is lost, and the next one is reported. `on_lost` is
+        called at most once, with a DeviceError, if the panel is unplugged.
 
         Raises:
             DeviceError: it cannot be read.

@@ -7,18 +7,10 @@ from dataclasses import dataclass
 from sco_drivers.touch.contact import DEBOUNCE_S
 from sco_drivers.urls import DeviceUrl
 
-PARAMETERS = (
-    "rotate",
-    "calibration",
-    "swap_xy",
-    "flip_x",
-    "flip_y",
-    "range",
-    "debounce_ms",
-    "pressure",
-    "median",
-    "skip",
-)
+MOUNTING = ("rotate", "calibration", "swap_xy", "flip_x", "flip_y")
+"""Query parameters that say how a panel is mounted on its display."""
+
+PARAMETERS = (*MOUNTING, "range", "debounce_ms", "pressure", "median", "skip")
 """Query parameters of every panel."""
 
 Matrix = tuple[float, float, float, float, float, float]

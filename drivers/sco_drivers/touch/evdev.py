@@ -20,7 +20,8 @@ import sys
 import time
 from functools import partial
 
-from sco_drivers.errors import FIND_HINT, RULES_HINT, DeviceBusy, DeviceNotFound, DevicePermission, TouchError
+from sco_drivers.access import access_hint
+from sco_drivers.errors import FIND_HINT, DeviceBusy, DeviceNotFound, DevicePermission, TouchError
 from sco_drivers.touch.calibration import PARAMETERS, Axis, check_parameters, range_of
 from sco_drivers.touch.events import (
     ABS_MT_POSITION_X,
@@ -82,9 +83,9 @@ def _panel(url: DeviceUrl) -> Panel:
         fd = os.open(url.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise DeviceNotFound("no such input device", url=url.text, hint=FIND_HINT) from None
-    except PermissionError:
+    except PermissionError as error:
         raise DevicePermission(
-            "this user may not read the device", url=url.text, hint=f"{RULES_HINT}, or the group input"
+            "this user may not read the device", url=url.text, hint=access_hint(url.text, error.errno)
         ) from None
     except OSError as error:
         if error.errno in (errno.ENODEV, errno.ENXIO):

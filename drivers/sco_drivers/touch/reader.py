@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import selectors
 import threading
@@ -16,6 +17,8 @@ from sco_drivers.touch.calibration import Axis, Calibration, debounce_of, filter
 from sco_drivers.touch.contact import SLOP, Contact
 from sco_drivers.touch.events import EVENT, KEYS, Dropped, EventReader, KeyPressed, Report, State
 from sco_drivers.urls import DeviceUrl
+
+log = logging.getLogger(__name__)
 
 OLDEST_S = 10.0
 """An event's own time is used if it is at most so old; otherwise it is of a different clock."""
@@ -115,6 +118,9 @@ class EventTouch:
     ) -> None:
         try:
             lost = self._read(events, size, on_tap)
+        except Exception as error:  # a bug; whoever waits for taps must know that none will come
+            log.exception("%s: the touch panel cannot be read", self.url)
+            lost = DeviceGone(f"the touch panel cannot be read: {error!r}", url=self.url, hint="open it again")
         finally:
             with self._lock:
                 self._closed = True
@@ -150,7 +156,10 @@ class EventTouch:
                 for event in events.feed(data):
                     tap = self._tap(event, contact, now, size)
                     if tap is not None:
-                        on_tap(tap)
+                        try:
+                            on_tap(tap)
+                        except Exception:  # the caller's; the panel must go on
+                            log.exception("%s: a tap is lost: on_tap failed", self.url)
                         if self._closed:
                             return None
 

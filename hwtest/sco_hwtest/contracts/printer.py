@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from sco_drivers import open_printer
@@ -110,7 +110,12 @@ def prints_a_receipt(printer: Printer) -> None:
 
 def prints_what_python_escpos_makes(printer: Printer) -> None:
     """Code for python-escpos prints, and its commands leave nothing behind."""
-    with printer.escpos(f"escpos-{time.time_ns()}") as p:
+    job = ExitStack()
+    try:
+        p = job.enter_context(printer.escpos(f"escpos-{time.time_ns()}"))
+    except DocumentRefused as error:
+        raise CannotRun(error.message) from error
+    with job:
         p.set(align="right", bold=True)
         p.text("Этот чек не для оплаты\n")
         p.barcode(BARCODE, "EAN13", 64, 2)

@@ -195,6 +195,29 @@ def keys_press_buttons(bench: TouchBench) -> None:
     bench.no_tap_but_the_next("a letter")
 
 
+def a_caller_that_fails_costs_one_tap(bench: TouchBench) -> None:
+    """If reporting a tap raises an exception, the panel goes on and reports the next tap."""
+    reported: queue.Queue[Tap] = queue.Queue()
+
+    def fail_once(tap: Tap) -> None:
+        reported.put(tap)
+        if reported.qsize() == 1:
+            raise RuntimeError("the caller of the panel failed, as this check wants it to")
+
+    bench.touch.start(bench.finger.size, fail_once, bench.lost.put)
+    x, y = bench.middle()
+    for count in (1, 2):
+        bench.finger.tap(x, y)
+        end = time.monotonic() + WAIT_S
+        while reported.qsize() < count:
+            assert time.monotonic() < end, (
+                "after an exception of its caller it reports no tap" if count == 2 else "no tap"
+            )
+            time.sleep(0.01)
+        time.sleep(PAUSE_S)
+    assert bench.lost.empty(), "an exception of its caller was reported as a lost panel"
+
+
 def one_listener(bench: TouchBench) -> None:
     """A panel can be started once; a second start raises DeviceBusy."""
     bench.start()
@@ -250,6 +273,7 @@ CHECKS: tuple[Check[TouchBench], ...] = tuple(
         second_fingers_are_ignored,
         lost_events_make_no_tap,
         keys_press_buttons,
+        a_caller_that_fails_costs_one_tap,
         one_listener,
         unplugging_is_reported_once,
         closes_twice,

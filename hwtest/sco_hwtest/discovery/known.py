@@ -44,18 +44,25 @@ SERIAL_ADAPTERS: dict[tuple[int, int], str] = {
     (0x1A86, 0x55D4): "WCH CH9102",
 }
 
-PRINTER_VENDORS: dict[int, str] = {
-    0x04B8: "Epson",
-    0x0519: "Star",
-    0x0DD4: "CUSTOM",
-    0x1504: "Bixolon",
-    0x154F: "SNBC",
-    0x1CBE: "Posiflex",
-    0x1D90: "Citizen",
-    0x20D1: "RONGTA",
-    0x2730: "Citizen",
-}
-"""Makers of receipt printers, to recognise a printer that does not use the USB printer class."""
+PRINTER_VENDORS = frozenset((0x0519, 0x0619, 0x0D3A, 0x0DD4, 0x1504, 0x154F, 0x1D90, 0x2730, 0x2D37))
+"""Makers of receipt printers: Star, Seiko Instruments, Posiflex, CUSTOM, Bixolon, SNBC, Citizen (two), Poskey."""
+
+PRINTERS = frozenset(
+    (
+        *((0x0416, 0x5011), (0x0456, 0x0808), (0x0483, 0x070B), (0x0483, 0x5743), (0x04B8, 0x0202), (0x0FE6, 0x811E)),
+        *((0x1FC9, 0x2016), (0x20D1, 0x7008), (0x28E9, 0x0289), (0x4B43, 0x3538), (0x4B43, 0x3830)),
+        *((0x6868, 0x0200), (0x6868, 0x0500)),
+    )
+)
+"""Printers of makers that make other devices too (Epson), or on a chip that others use too; as in the udev rules."""
+
+
+def is_printer(vendor: int, product: int) -> bool:
+    """Whether a receipt printer has these numbers."""
+    epson_tm = vendor == 0x04B8 and product >> 8 == 0x0E  # other products of Epson's are scanners, for instance
+    return epson_tm or vendor in PRINTER_VENDORS or (vendor, product) in PRINTERS
+
 
 USB_CLASS_PRINTER = 0x07
+USB_CLASS_SMART_CARD = 0x0B
 USB_CLASS_VENDOR = 0xFF

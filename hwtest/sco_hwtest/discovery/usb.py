@@ -10,14 +10,18 @@ from sco_hwtest.discovery.found import Address, Found, Problem, Scan
 from sco_hwtest.discovery.known import (
     NFC_READERS,
     PCSC_READERS,
-    PRINTER_VENDORS,
     USB_CLASS_PRINTER,
+    USB_CLASS_SMART_CARD,
     USB_CLASS_VENDOR,
+    is_printer,
 )
 from sco_hwtest.discovery.sysfs import SysDevice
 from sco_hwtest.udev_rules import KERNEL_NFC
 
 _FOLDER = "/sys/bus/usb/devices"
+_IN_VENDOR_MODE = (
+    "it is in a vendor-specific mode: if it does not print, set its switch to USB printer class; see its manual"
+)
 Identity = tuple[int, int, str | None]
 
 
@@ -81,8 +85,10 @@ def find(scan: Scan) -> Iterator[Found]:
             yield _pcsc_reader(scan, device, models)
         elif USB_CLASS_PRINTER in classes:
             yield _printer(scan, device, models, alike)
-        elif vendor in PRINTER_VENDORS and classes and set(classes) == {USB_CLASS_VENDOR}:
-            yield _strange_printer(device)
+        elif USB_CLASS_SMART_CARD in classes:
+            yield _card_reader(scan, device)
+        elif USB_CLASS_VENDOR in classes and is_printer(vendor, product):
+            yield _printer(scan, device, models, alike, _IN_VENDOR_MODE)
 
 
 def _interfaces(device: SysDevice) -> list[SysDevice]:
@@ -94,10 +100,12 @@ def bus_file(device: SysDevice) -> str:
     return device.node or f"/dev/bus/usb/{int(device.attr('busnum') or 0):03d}/{int(device.attr('devnum') or 0):03d}"
 
 
-def _printer(scan: Scan, device: SysDevice, models: Counter[tuple[int, int]], alike: Counter[Identity]) -> Found:
+def _printer(
+    scan: Scan, device: SysDevice, models: Counter[tuple[int, int]], alike: Counter[Identity], *notes_before: str
+) -> Found:
     vendor, product, serial = identity(device)
     bare = f"usb://{vendor:04x}:{product:04x}"
-    notes: list[str] = []
+    notes = [*notes_before]
     if serial and alike[vendor, product, serial] == 1:
         urls = [Address(f"{bare}/{quote(serial)}", "by its serial number, at any port")]
     elif models[vendor, product] == 1:
@@ -139,21 +147,6 @@ def _printer(scan: Scan, device: SysDevice, models: Counter[tuple[int, int]], al
     )
 
 
-def _strange_printer(device: SysDevice) -> Found:
-    vendor = identity(device)[0]
-    return Found(
-        "printer",
-        describe(device),
-        where(device),
-        problems=(
-            Problem(
-                f"a {PRINTER_VENDORS[vendor]} device without a USB printer interface (it is in a vendor-specific mode)",
-                "set its DIP switch or memory switch to USB printer class; see its manual",
-            ),
-        ),
-    )
-
-
 def _reader(scan: Scan, device: SysDevice, models: Counter[tuple[int, int]]) -> Found:
     vendor, product, _ = identity(device)
     node = bus_file(device)
@@ -187,20 +180,41 @@ def _reader(scan: Scan, device: SysDevice, models: Counter[tuple[int, int]]) -> 
 def _pcsc_reader(scan: Scan, device: SysDevice, models: Counter[tuple[int, int]]) -> Found:
     vendor, product, _ = identity(device)
     known, name = PCSC_READERS[vendor, product]
-    problems: tuple[Problem, ...] = ()
-    if not scan.machine.exists("/run/pcscd/pcscd.comm"):
-        problems = (
-            Problem(
-                "pcscd is not running, and this reader can be used through it only",
-                "sudo apt-get install pcscd; sudo systemctl enable --now pcscd.socket",
-            ),
-        )
     several = (f"{models[vendor, product]} of this model: add index=1 for the second, ...",)
     return Found(
         "nfc",
         describe(device, known),
         where(device),
-        (Address(f"pcsc://?name={name}", "through pcscd; needs pyscard: pip install 'sco-paymaster[pcsc]'"),),
-        problems=problems,
+        (_through_pcscd(name),),
+        problems=_pcscd_missing(scan),
         notes=several if models[vendor, product] > 1 else (),
+    )
+
+
+def _card_reader(scan: Scan, device: SysDevice) -> Found:
+    """A smart-card reader of an unknown model, or a token that presents itself as one."""
+    words = (device.attr("product") or "").split()
+    # The word that is most likely a model: pcscd writes the others in its own way.
+    name = next((word for word in words if any(sign.isdigit() for sign in word)), words[0] if words else "")
+    address = _through_pcscd(name)
+    unsure = Problem(
+        "smart-card reader; usable if it is contactless, which its USB descriptors do not say",
+        f"put a tag on it and try: sco-hwtest nfc read '{address.url}'",
+    )
+    return Found("nfc", describe(device), where(device), (address,), problems=(*_pcscd_missing(scan), unsure))
+
+
+def _through_pcscd(name: str) -> Address:
+    url = f"pcsc://?name={quote(name)}" if name else "pcsc://"
+    return Address(url, "through pcscd; needs pyscard: pip install 'sco-paymaster[pcsc]'")
+
+
+def _pcscd_missing(scan: Scan) -> tuple[Problem, ...]:
+    if scan.machine.exists("/run/pcscd/pcscd.comm"):
+        return ()
+    return (
+        Problem(
+            "pcscd is not running, and this reader can be used through it only",
+            "sudo apt-get install pcscd; sudo systemctl enable --now pcscd.socket",
+        ),
     )

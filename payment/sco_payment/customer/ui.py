@@ -218,12 +218,13 @@ class _Panel:
         self._size = size
         try:
             self.device.get().start(size, self._tapped, self._lost)
-        except DeviceError as error:
+        except Exception as error:  # a third party's driver may raise anything
             self.listening = False
             self.device.lost(error)
-            if str(error) != self._fault:
-                log.error("the touch panel does not work: %s", error)
-            self._fault = str(error)
+            if repr(error) != self._fault:
+                unforeseen = None if isinstance(error, DeviceError) else error
+                log.error("the touch panel does not work: %s", error, exc_info=unforeseen)
+            self._fault = repr(error)
         else:
             self._fault = ""
 
@@ -360,13 +361,18 @@ class ScreenUI:
             panel.listen(size)
 
     def _tapped(self, tap: Tap) -> None:
-        with self._mutex:
-            state = self._tappable
+        """Runs in the panel's thread. Raises nothing: that would end the thread of a driver that does not expect it."""
         try:
-            button = self._screen.get().button_at(tap.x, tap.y, tap.pressed_at)
+            self._press(tap)
         except DeviceError as error:
             log.error("a tap is lost with the screen: %s", error)
-            return
+        except Exception:  # a bug of ours or of a driver's
+            log.exception("a tap is lost")
+
+    def _press(self, tap: Tap) -> None:
+        with self._mutex:
+            state = self._tappable
+        button = self._screen.get().button_at(tap.x, tap.y, tap.pressed_at)
         with self._mutex:
             # The scene may have changed while the screen looked up what is under the finger.
             current = state is not None and self._tappable is state

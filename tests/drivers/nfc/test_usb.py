@@ -9,10 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import nfc.clf.device
+import nfc.clf.transport
 import pytest
 
 from sco_drivers import open_nfc
-from sco_drivers.errors import BadDeviceUrl, DeviceBusy, DeviceGone, DeviceNotFound, DevicePermission, DeviceTimeout
+from sco_drivers.errors import (
+    BadDeviceUrl,
+    DeviceBusy,
+    DeviceGone,
+    DeviceNotFound,
+    DevicePermission,
+    DeviceProtocolError,
+    DeviceTimeout,
+)
 from sco_drivers.nfc import NoTag, SeveralTags, TagLocked, TagReader
 from sco_sim.nfc.ntag import VirtualTag
 from sco_sim.nfc.pn532_chip import Fault
@@ -194,6 +203,56 @@ def test_a_permission_error_names_the_udev_rules(bench: Bench, url: str, monkeyp
             open_nfc(wanted)
         assert caught.value.__cause__ is not None
         assert caught.value.__cause__.errno == errno.EACCES  # type: ignore[attr-defined]
+
+
+def _unlisted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libusb as in a process with too many open files: it cannot even begin."""
+    import usb1  # type: ignore[import-untyped]
+
+    def fail() -> None:
+        raise usb1.USBErrorOther
+
+    monkeypatch.setattr(nfc.clf.transport.libusb, "USBContext", fail)
+
+
+def test_a_bus_that_cannot_be_listed_is_a_device_error(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _unlisted(monkeypatch)
+    for wanted in (url, "usb://"):
+        with pytest.raises(DeviceNotFound, match=r"USB bus cannot be read.*too many files") as caught:
+            open_nfc(wanted)
+        assert caught.value.url == wanted
+
+
+def test_a_reader_that_fails_is_not_called_unplugged_where_the_bus_cannot_be_listed(
+    bench: Bench, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import usb1
+
+    def fail(*_: object, **__: object) -> None:
+        raise usb1.USBErrorOther
+
+    with open_nfc(f"{url}?attempts=1") as reader:
+        with monkeypatch.context() as patched:
+            _unlisted(patched)
+            patched.setattr(bench.owner, "bulkWrite", fail)
+            with pytest.raises(DeviceProtocolError):
+                reader.read()
+        assert reader.read().uri == OLD
+
+
+def test_no_error_of_libusb_leaves_a_call(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever raises it, of nfcpy or of ours."""
+    import usb1
+
+    def fail(*_: object) -> None:
+        raise usb1.USBErrorPipe
+
+    with open_nfc(f"{url}?attempts=1") as reader:
+        with monkeypatch.context() as patched:
+            patched.setattr(reader._radio._transport, "select", fail)  # type: ignore[attr-defined]
+            with pytest.raises(DeviceProtocolError, match="PIPE"):
+                reader.read()
+        assert reader.read().uri == OLD
 
 
 def test_an_empty_bus_is_reported(bench: Bench, url: str) -> None:

@@ -152,6 +152,48 @@ def test_tcp_connection_is_not_answered() -> None:
             one.close()
 
 
+def test_tcp_port_that_refuses(listener: socket.socket) -> None:
+    address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    listener.close()
+    with pytest.raises(DeviceNotFound, match=r"the host answers.*another computer") as caught:
+        open_tcp(address, 1.0)
+    assert "cable" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (OSError(errno.EACCES, "Permission denied"), DevicePermission, "firewall"),
+        (OSError(errno.EPERM, "Operation not permitted"), DevicePermission, "firewall"),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), DeviceNotFound, "name server"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), DeviceNotFound, "cable, power and address"),
+    ],
+)
+def test_tcp_errors_have_words_of_their_own(
+    error: OSError, kind: type[DeviceError], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> socket.socket:
+        raise error
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(kind, match=words) as caught:
+        open_tcp("tcp://printer.shop:9100", 1.0)
+    assert "sco-hwtest udev" not in str(caught.value), "a network has no udev rules"
+
+
+def test_tcp_connection_that_a_firewall_cuts(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire, device = tcp(listener)
+
+    def forbid(*_: object) -> int:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    with device, monkeypatch.context() as patched:
+        patched.setattr(os, "write", forbid)
+        with pytest.raises(DevicePermission, match="firewall"):
+            wire.write(b"x", 1.0)
+    wire.close()
+
+
 # --- serial ---
 
 
@@ -253,6 +295,37 @@ def test_serial_real_time_commands_go_though_xoff_was_said(line: tuple[int, str]
 
 def test_serial_dsrdtr_needs_the_signals(line: tuple[int, str]) -> None:
     with pytest.raises(BadDeviceUrl, match="modem signals"):
+        open_serial(f"serial://{line[1]}?flow=dsrdtr")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "I/O error"), termios.error(errno.EIO, "I/O error")])
+def test_serial_line_that_fails_for_a_moment_is_no_wrong_url(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("serial.Serial", fail)
+    with pytest.raises(DeviceNotFound, match="I/O error") as caught:
+        open_serial("serial:///dev/ttyUSB0")
+    assert caught.value.retryable
+
+
+def test_serial_speed_that_the_line_does_not_have_is_a_wrong_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("Failed to set custom baud rate")
+
+    monkeypatch.setattr("serial.Serial", fail)
+    with pytest.raises(BadDeviceUrl, match="custom baud rate"):
+        open_serial("serial:///dev/ttyUSB0?baud=12345")
+
+
+def test_serial_line_pulled_while_its_signals_are_read(line: tuple[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def pulled(fd: int, request: int, *rest: object) -> int:
+        if request == termios.TIOCMGET:
+            raise OSError(errno.EIO, "Input/output error")
+        return 0
+
+    monkeypatch.setattr("sco_drivers.printer.serial_line.fcntl.ioctl", pulled)
+    with pytest.raises(DeviceNotFound, match="Input/output error"):
         open_serial(f"serial://{line[1]}?flow=dsrdtr")
 
 
@@ -446,7 +519,7 @@ def test_usb_stalled() -> None:
     ("number", "opening", "kind", "words"),
     [
         (errno.EACCES, True, DevicePermission, "60-sco.rules"),
-        (errno.EPERM, True, DevicePermission, "udev install"),
+        (errno.EPERM, True, DevicePermission, "DeviceAllow=/dev/usb/lp0 rw"),
         (errno.EBUSY, True, DeviceBusy, "usblp"),
         (errno.ENOENT, True, DeviceNotFound, "cable"),
         (errno.ENODEV, False, DeviceGone, "cable"),

@@ -141,6 +141,12 @@ def test_closed_screen_refuses() -> None:
     assert screen.button_at(-1, -1) is None
 
 
+def test_a_picture_that_cannot_be_saved_names_its_path() -> None:
+    with open_screen("sim://?size=640x480") as screen, pytest.raises(ScreenError, match="No such file") as caught:
+        screen.save_png("/no/such/folder/screen.png")
+    assert "/no/such/folder/screen.png" in str(caught.value)
+
+
 def test_the_guard_time_ignores_a_hasty_second_tap() -> None:
     with open_screen("sim://?size=640x480&guard_ms=5000") as screen:
         screen.show(Scene("dialog", "Повторить?", buttons=(Button("retry", "Повторить"),)))

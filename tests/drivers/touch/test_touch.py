@@ -404,6 +404,20 @@ def test_unplugging_is_reported_once() -> None:
             touch.start((800, 480), taps.taps.put, taps.lost.put)
 
 
+def test_a_panel_that_meets_a_bug_is_reported_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(reader: EventReader, data: bytes) -> list[Report]:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(EventReader, "feed", bug)
+    taps = Taps()
+    with VirtualTouch((800, 480)) as finger, open_touch(finger.url) as touch:
+        touch.start((800, 480), taps.taps.put, taps.lost.put)
+        finger.tap(400, 240)
+        lost = taps.lost.get(timeout=20)
+    assert isinstance(lost, DeviceGone)
+    assert "a bug" in str(lost)
+
+
 def test_one_listener_only_and_close_from_it() -> None:
     done: queue.Queue[bool] = queue.Queue()
     with open_touch("sim://") as touch:

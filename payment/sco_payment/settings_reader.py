@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from sco_payment.acquirer import check_settings
-from sco_payment.acquirer import is_known as is_known_acquirer
 from sco_payment.customer.texts import is_utf8
 from sco_payment.customer.theme import read_theme
 from sco_payment.settings import TOKEN_VARIABLE, Settings
@@ -206,8 +205,7 @@ def settings_from_mapping(
         check_lane(settings, problems)
     elif not settings.lane.theme:
         problems += read_theme(replace(settings.lane, logo=""))[1]
-    if on_lane or is_known_acquirer(settings.lane.acquirer):  # an office need not have a shop's adapter
-        problems += check_settings(settings, environment or {}, credential=token and on_lane)
+    problems += check_settings(settings, environment or {}, credential=token and on_lane)
     if problems:
         raise SettingsError(source, problems, settings)
     return settings

@@ -13,7 +13,7 @@ from sco_fleet.settings.check import SettingsRefused, check_lanes, read_layer
 from sco_fleet.settings.layers import LayerError, Place, Snapshot
 from sco_fleet.settings.merge import Layer, changes, merged
 from sco_fleet.settings.secrets import secrets_in
-from sco_payment.settings import LOCAL
+from sco_payment.settings import LOCAL, local_in
 
 CHAIN, SHOP, PROFILE, LANE = Layer("chain"), Layer("shop", "7"), Layer("profile", "tall"), Layer("lane", "lane-1")
 SECRET = "Zk3vQ9xP1mT7wB5nR2yL8cH4"
@@ -85,8 +85,18 @@ def test_all_mistakes_of_a_layer_are_named_at_once() -> None:
 @pytest.mark.parametrize("name", LOCAL)
 def test_what_is_local_to_a_lane_is_in_no_layer(name: str) -> None:
     section, _, setting = name.partition(".")
-    setting = {"devices": "nfc_uid", "journal": "path", "fleet": "url"}.get(section, setting)
+    named = {"devices": "nfc_uid", "journal": "path", "fleet": "url", "acquirer_options": "terminal"}
+    setting = named.get(section, setting)
     assert f"{section}.{setting} is local to a lane" in refused(f'[{section}]\n{setting} = ""')[0]
+
+
+@pytest.mark.parametrize("where", ["paymaster.test_mode", "lane.acquirer", "acquirer_options.bank.base_url"])
+def test_what_decides_about_money_is_local_however_deep(where: str) -> None:
+    section, *tables, setting = where.split(".")
+    table: dict[str, Any] = {setting: "https://elsewhere.example"}
+    for name in reversed(tables):
+        table = {name: table}
+    assert local_in({section: table}) == [".".join(where.split(".")[:2])]
 
 
 @pytest.mark.parametrize(
@@ -147,16 +157,15 @@ def test_what_depends_on_several_settings_is_checked_for_the_lane() -> None:
         check_lanes((lane, {"timing": {"poll_timeout_s": 2}}) for lane in ("lane-1", "lane-2"))
 
 
-def test_an_office_needs_no_files_devices_and_adapters_of_a_lane() -> None:
+def test_an_office_needs_no_files_and_devices_of_a_lane() -> None:
     check_lanes(
         [
             (
                 "lane-1",
                 {
                     "display": {"mode": 0},
-                    "lane": {"theme": "theme.toml", "logo": "/nowhere.png", "acquirer": "one-of-the-shop"},
+                    "lane": {"theme": "theme.toml", "logo": "/nowhere.png"},
                     "paymaster": {"token_file": "paymaster.token"},
-                    "acquirer_options": {"terminal": 7},
                 },
             )
         ]

@@ -66,7 +66,7 @@ def test_a_layer_that_is_none_is_refused(text: str) -> None:
 
 def refused(toml: str) -> list[str]:
     with pytest.raises(SettingsRefused) as caught:
-        read_layer("chain", toml)
+        read_layer(CHAIN, toml)
     return caught.value.problems
 
 
@@ -122,7 +122,7 @@ def test_what_decides_about_money_is_local_however_deep(where: str) -> None:
 )
 def test_a_secret_is_refused_by_its_field_and_not_shown(toml: str, where: str, what: str) -> None:
     with pytest.raises(SettingsRefused) as caught:
-        read_layer("chain", toml)
+        read_layer(CHAIN, toml)
     assert f"{where}: " in str(caught.value)
     assert what in str(caught.value)
     for secret in (SECRET, "pass@", "abcdefgh12", "eyJ"):
@@ -131,7 +131,7 @@ def test_a_secret_is_refused_by_its_field_and_not_shown(toml: str, where: str, w
 
 def test_what_only_resembles_a_secret_is_taken() -> None:
     table = read_layer(
-        "chain",
+        LANE,
         """
         [paymaster]
         token_file = "/etc/sco/Zk3vQ9xP1mT7wB5nR2yL8cH4.token"
@@ -151,8 +151,17 @@ def test_what_only_resembles_a_secret_is_taken() -> None:
     assert secrets_in(table) == []
 
 
+@pytest.mark.parametrize("layer", [CHAIN, SHOP, PROFILE])
+@pytest.mark.parametrize("name", ["sticker_id", "plate_link"])
+def test_a_lanes_own_cash_link_is_in_no_layer_of_several_lanes(layer: Layer, name: str) -> None:
+    toml = f'[display]\n{name} = "https://qr.nspk.ru/AS100001ORTF4GAF80KPJ53K186D9A3G?type=01"'
+    with pytest.raises(SettingsRefused, match=rf"display\.{name} is of one lane: write it into the layer lane:POSID"):
+        read_layer(layer, toml)
+    read_layer(LANE, toml)
+
+
 def test_what_depends_on_several_settings_is_checked_for_the_lane() -> None:
-    read_layer("chain", "[timing]\npoll_timeout_s = 2")
+    read_layer(CHAIN, "[timing]\npoll_timeout_s = 2")
     with pytest.raises(SettingsRefused, match=r"poll_timeout_s must be longer .*\(2 lanes: lane-1, lane-2\)"):
         check_lanes((lane, {"timing": {"poll_timeout_s": 2}}) for lane in ("lane-1", "lane-2"))
 

@@ -58,8 +58,8 @@ def put(db: Connection[Any], layer: Layer, toml: str, by: str, comment: str, aft
         after: the version that was edited, so that nobody's newer one is overwritten unseen. None: whatever is there.
 
     Raises:
-        SettingsRefused: something in it is wrong, secret, local to a lane or another layer's. LayerError: it is the same as before, or
-            there is a newer version than `after`.
+        SettingsRefused: something in it is wrong, secret, local to a lane or another layer's. LayerError: it is the
+            same as before, or there is a newer version than `after`.
     """
     read_layer(layer, toml)
     if not by or not comment.strip():

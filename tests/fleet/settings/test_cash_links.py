@@ -58,8 +58,8 @@ def test_one_id_on_two_lanes_is_refused(office: Office) -> None:
     give(office, "lane-1", "one", FIRST)
     give(office, "lane-4", "one", SECOND)
     assert refused(office, "lane-4") == [
-        "display.sticker_id: the cash link one is given to 2 lanes: lane-1, lane-4: a customer at one of them would pay "
-        "the order of another"
+        "display.sticker_id: the cash link one is given to 2 lanes: lane-1, lane-4: a customer at one of them would "
+        "pay the order of another"
     ]
 
 

@@ -36,7 +36,10 @@ def serve(settings_file: str) -> None:
     """
     # Blocked in all threads, and waited for below: a handler may run too late to end a wait that is about to begin.
     signal.pthread_sigmask(signal.SIG_BLOCK, (*_END, _RESTART))
-    new = NewSettings(settings_file)
+    try:
+        new = NewSettings(settings_file)
+    except ValueError as error:
+        fail(f"settings from the fleet: {error}")
     try:
         if new.on_trial:
             keep_memory_private()

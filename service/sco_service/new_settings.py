@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sco_payment.settings_reader import SettingsError, fleet_folder, read_table
+from sco_payment.settings_reader import SettingsError, fleet_store, read_table
 
 if TYPE_CHECKING:
     from sco_payment.fleet.settings import SettingsFromFleet
@@ -22,6 +22,9 @@ class NewSettings:
 
     Args:
         settings_file: the lane's own.
+
+    Raises:
+        ValueError: what waits for this start is not this lane's.
     """
 
     def __init__(self, settings_file: str) -> None:
@@ -29,11 +32,10 @@ class NewSettings:
         self._store: Store | None = None
         self._trial: Trial | None = None
         try:
-            folder = fleet_folder(settings_file, read_table(settings_file), os.environ)
+            self._store = fleet_store(settings_file, read_table(settings_file), os.environ)
         except SettingsError:  # whoever loads the settings reports it
             return
-        if folder is not None:
-            self._store = importlib.import_module("sco_payment.fleet.settings_store").Store(folder)
+        if self._store is not None:
             self._on_disk(self._begin)
 
     @property
@@ -46,7 +48,7 @@ class NewSettings:
         if self._store is None:
             return None
         taker: SettingsFromFleet = importlib.import_module("sco_payment.fleet.settings").open_settings(
-            self._file, self._store.folder
+            self._file, self._store
         )
         return taker
 

@@ -22,7 +22,7 @@ from sco_payment.cli.output import load_settings_or_exit
 from sco_payment.journal import location
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import DeviceSettings, Settings
-from sco_payment.settings_reader import SettingsError, fleet_folder, load_settings, read_table
+from sco_payment.settings_reader import SettingsError, fleet_store, load_settings, read_table
 from sco_payment.settings_reader import reference as reference_rows
 
 if TYPE_CHECKING:
@@ -91,11 +91,8 @@ def _verified(settings_file: str, text: bytes) -> Mapping[str, Any]:
 
 def _in_force(settings_file: str) -> Bundle | None:
     """What the fleet has given to the lane; None for nothing. Raises ValueError."""
-    folder = fleet_folder(settings_file, read_table(settings_file), os.environ)
-    if folder is None:
-        return None
-    bundle: Bundle | None = importlib.import_module("sco_payment.fleet.settings_store").Store(folder).in_force()
-    return bundle
+    store = fleet_store(settings_file, read_table(settings_file), os.environ)
+    return None if store is None else store.in_force()
 
 
 def _machine_problems(settings: Settings) -> list[str]:

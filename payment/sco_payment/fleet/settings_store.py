@@ -31,6 +31,10 @@ STARTS = 2
 _IN_FORCE, _PREVIOUS, _REPORT = "settings.json", "previous.json", "report.json"
 
 
+class OtherLane(ValueError):
+    """The settings are of another lane: its disk was copied, or the PosID was changed."""
+
+
 class Trial(NamedTuple):
     """New settings that the service starts with, until it has come up with them.
 
@@ -46,12 +50,15 @@ class Trial(NamedTuple):
 class Store:
     """The files of a lane's settings from the fleet.
 
+    What reads a bundle raises OtherLane where it is not for this lane.
+
     Args:
         folder: made when the first bundle is kept.
+        lane: PosID of the lane; empty where it is not known.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, lane: str) -> None:
+        self.folder, self._lane = folder, lane
 
     # --- what is in force --------------------------------------------------------------------------------------
 
@@ -176,12 +183,18 @@ class Store:
     def _read(self, name: str) -> Bundle | None:
         path = self.folder / name
         try:
-            return read(read_short(path, LONGEST).decode())
+            bundle = read(read_short(path, LONGEST).decode())
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError, BundleRefused) as error:
             log.error("%s: %s", path, error)
             return None
+        if self._lane and bundle.lane != self._lane:
+            raise OtherLane(
+                f"{path} has settings of the lane {bundle.lane}, and this is {self._lane}: the disk was copied or the "
+                f"PosID was changed. Remove the folder {self.folder}: the office gives this lane its own settings again"
+            )
+        return bundle
 
     def _is_there(self, name: str) -> bool:
         """Raises ValueError: that cannot be known."""

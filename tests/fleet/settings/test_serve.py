@@ -25,6 +25,8 @@ from tests.fleet.settings.kit import KEY, bundle, files
 from tests.service.service_kit import Till
 from tests.service.test_restart import free_port, lane_file
 
+POS_ID = "KSO-7"
+"""Of `lane_file`."""
 _SERVE = """
 import sys
 import sco_service.cli
@@ -46,7 +48,7 @@ class Serving:
         with Path(self.file).open("a") as file:
             file.write(f'\n[fleet]\nurl = "{url}"\ntoken_file = "fleet.token"\nsettings_key = "{KEY.public}"\n')
             file.write("heartbeat_s = 1\nship_interval_s = 0.1\n")
-        self.store = Store(folder / "journal.db.settings")
+        self.store = Store(folder / "journal.db.settings", POS_ID)
         self.process: subprocess.Popen[str] | None = None
         self.manager_path = folder / "manager"
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -110,7 +112,7 @@ def serving(tmp_path: Path) -> Iterator[Make]:
             lane = Serving(tmp_path, bank, url, token, trial_s)
             stack.callback(lane.end)
             lane.store.folder.mkdir()
-            (lane.store.folder / "settings.json").write_text(bundle(1))
+            (lane.store.folder / "settings.json").write_text(bundle(1, lane=POS_ID))
             return lane
 
         yield make
@@ -118,7 +120,7 @@ def serving(tmp_path: Path) -> Iterator[Make]:
 
 def wait_for(lane: Serving, settings: dict[str, Any] | None = None) -> None:
     """New settings wait for its start."""
-    (lane.store.folder / "trial-0.json").write_text(bundle(2, settings))
+    (lane.store.folder / "trial-0.json").write_text(bundle(2, settings, lane=POS_ID))
 
 
 def test_it_comes_up_with_new_settings_and_keeps_them(serving: Make) -> None:
@@ -145,6 +147,17 @@ def test_settings_with_which_it_cannot_open_are_given_up(serving: Make) -> None:
     assert report is not None
     assert (report["version"], report["status"]) == (2, "refused")
     assert "removed-since.png: No such file or directory" in report["reason"]
+
+
+def test_another_lanes_settings_stop_it_before_it_takes_them(serving: Make) -> None:
+    lane = serving()
+    (lane.store.folder / "settings.json").unlink()
+    (lane.store.folder / "trial-0.json").write_text(bundle(2, lane="KSO-8"))
+    lane.start()
+    assert lane.process is not None
+    assert lane.process.wait(60) == 2
+    assert "has settings of the lane KSO-8, and this is KSO-7" in lane.end()
+    assert files(lane.store.folder) == {"trial-0.json": 2}
 
 
 def test_a_lane_that_dies_on_trial_again_and_again_goes_back(serving: Make) -> None:
@@ -186,7 +199,7 @@ def test_another_service_on_the_journal_is_no_verdict(serving: Make) -> None:
 
 @pytest.mark.program("pg_createcluster")
 def test_settings_of_the_office_come_between_two_customers(serving: Make, fleet: Fleet) -> None:
-    lane = serving(fleet.url, fleet.add_lane("KSO-7"), script="pays after=3")
+    lane = serving(fleet.url, fleet.add_lane(POS_ID), script="pays after=3")
     (lane.store.folder / "settings.json").unlink()
     lane.start()
     until(lane.answers)

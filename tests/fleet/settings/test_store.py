@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from sco_payment.fleet import settings_store
-from sco_payment.fleet.settings_store import STARTS, Store
+from sco_payment.fleet.settings_store import STARTS, OtherLane, Store
 from tests.fleet.settings.disk import run
-from tests.fleet.settings.kit import bundle, files, whole
+from tests.fleet.settings.kit import LANE, bundle, files, whole
 from tests.verification.seeded import Patch, SeededFault, seeded
 
 OLD, NEW = 1, 2
@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Store:
 
 def with_old(folder: Path) -> Store:
     folder.mkdir()
-    store = Store(folder)
+    store = Store(folder, LANE)
     (folder / "settings.json").write_text(bundle(OLD))
     return store
 
@@ -44,7 +44,7 @@ def version(store: Store) -> int:
 
 
 def test_nothing_was_given(tmp_path: Path) -> None:
-    store = Store(tmp_path / "none")
+    store = Store(tmp_path / "none", LANE)
     assert store.in_force() is None
     assert store.waiting() is None
     assert store.begin() is None
@@ -162,6 +162,21 @@ def test_a_user_who_may_not_read_them_is_told(store: Store) -> None:
         store.folder.chmod(0o700)
 
 
+@pytest.mark.parametrize("name", ["settings.json", "trial-0.json", "trial-1.json", "trial-2.json"])
+def test_settings_of_another_lane_are_never_in_force_and_stay_as_they_are(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    (folder / name).write_text(bundle(NEW))
+    copied = Store(folder, "lane-2")
+    with pytest.raises(OtherLane, match=r"has settings of the lane lane-1, and this is lane-2: .* Remove the folder"):
+        copied.in_force() if name != "trial-0.json" else copied.waiting()
+    if name != "settings.json":
+        with pytest.raises(OtherLane):
+            copied.begin()
+    assert files(folder) == {name: NEW}
+    assert copied.report() is None
+
+
 def test_a_damaged_trial_is_dropped(store: Store) -> None:
     (store.folder / "trial-0.json").write_text("{")
     assert store.begin() is None
@@ -169,7 +184,7 @@ def test_a_damaged_trial_is_dropped(store: Store) -> None:
 
 
 def test_only_the_lane_may_read_them(tmp_path: Path) -> None:
-    store = Store(tmp_path / "new")
+    store = Store(tmp_path / "new", LANE)
     store.take(whole(NEW))
     assert store.folder.stat().st_mode & 0o777 == 0o700
     assert (store.folder / "trial-0.json").stat().st_mode & 0o777 == 0o600
@@ -235,7 +250,7 @@ def broken(folder: Path, step: Callable[[Store], object], *, power: bool) -> str
         dead = prepared(folder / f"{at}", step)
         assert (run(dead.folder, step, die_at=at, power=power) is None) == (at > 0)
         for after in (comes_up, fails, dies):
-            store = Store(folder / f"{at} {after.__name__}")
+            store = Store(folder / f"{at} {after.__name__}", LANE)
             shutil.copytree(dead.folder, store.folder)
             try:
                 problem = judged(store, step, after, power=power)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -20,7 +22,7 @@ from sco_payment.cli.main import main as sco_pay
 from sco_payment.fleet.client import Client, FleetUnreachable
 from sco_payment.fleet.settings import SettingsFromFleet, check_in_child, open_settings
 from sco_payment.fleet.settings_store import Store
-from sco_payment.settings_reader import SettingsError, fleet_folder, load_settings, read_table
+from sco_payment.settings_reader import SettingsError, fleet_store, load_settings, read_table
 from tests.fleet.kit import Fleet
 from tests.fleet.settings.kit import KEY, SPARE, bundle, changed, files
 
@@ -52,9 +54,9 @@ def lane_file(folder: Path, url: str = "http://127.0.0.1:1", token: str = "sco1.
 
 
 def store_of(file: str) -> Store:
-    folder = fleet_folder(file, read_table(file), {})
-    assert folder is not None
-    return Store(folder)
+    store = fleet_store(file, read_table(file), {})
+    assert store is not None
+    return store
 
 
 def give(file: str, text: str) -> None:
@@ -83,7 +85,7 @@ def test_a_lane_without_a_key_takes_no_settings(tmp_path: Path) -> None:
     give(file, bundle(7, {"timing": {"grace_s": 60}}))
     Path(file).write_text(Path(file).read_text().partition("settings_key")[0])
     assert load_settings(file, {}).timing.grace_s == 600
-    assert fleet_folder(file, read_table(file), {}) is None
+    assert fleet_store(file, read_table(file), {}) is None
 
 
 def test_settings_that_cannot_be_read_are_not_passed_over(tmp_path: Path) -> None:
@@ -91,6 +93,34 @@ def test_settings_that_cannot_be_read_are_not_passed_over(tmp_path: Path) -> Non
     give(file, "{")
     with pytest.raises(SettingsError, match=r"settings from the fleet: .* is damaged: remove it"):
         load_settings(file, {})
+
+
+def test_a_copied_disk_does_not_run_with_the_other_lanes_settings(tmp_path: Path) -> None:
+    """They name the merchant that the money goes to, and the cash link on the plate."""
+    file = lane_file(tmp_path)
+    give(file, bundle(7, {"paymaster": {"merchant_id": "of another shop"}}))
+    folder = store_of(file).folder
+    refusal = (
+        rf"settings from the fleet: .*settings\.json has settings of the lane lane-1, and this is lane-2: .* Remove "
+        rf"the folder {re.escape(str(folder))}: "
+    )
+    with pytest.raises(SettingsError, match=refusal):
+        load_settings(file, {"SCO_LANE_POS_ID": "lane-2"})
+    Path(file).write_text(Path(file).read_text().replace('pos_id = "lane-1"', 'pos_id = "lane-2"'))
+    with pytest.raises(SettingsError, match=refusal):
+        load_settings(file, {})
+    shutil.rmtree(folder)
+    assert load_settings(file, {}).paymaster.merchant_id == "m"
+
+
+def test_what_is_wrong_with_the_posid_is_said_first(tmp_path: Path) -> None:
+    file = lane_file(tmp_path)
+    give(file, bundle(7))
+    for pos_id, problem in (('""', "lane.pos_id is missing"), ("7", "lane.pos_id = 7: must be text")):
+        Path(file).write_text(LANE_FILE.format(url="http://127.0.0.1:1", key=KEY.public, spare=SPARE.public))
+        Path(file).write_text(Path(file).read_text().replace('"lane-1"', pos_id))
+        with pytest.raises(SettingsError, match=problem):
+            load_settings(file, {})
 
 
 def test_a_key_that_is_none_is_named(tmp_path: Path) -> None:
@@ -161,7 +191,7 @@ class Lane:
         self.taker = (
             SettingsFromFleet(self.store, self.check)
             if self.check is not None
-            else open_settings(self.file, self.store.folder)
+            else open_settings(self.file, self.store)
         )
 
     def beat(self) -> Any:
@@ -272,6 +302,20 @@ def test_a_server_with_an_older_database_cannot_bring_back_old_settings(fleet: F
     assert load_settings(lane.file, {}).timing.grace_s == 61
     refused = fleet.rows("SELECT reason FROM bundles WHERE version = 1 AND status = 'refused'")
     assert "version 1 is not newer than version 2, which is in force" in refused[0][0]
+
+
+@pg
+def test_a_lane_on_a_copied_disk_is_never_noted_as_having_its_own_settings(fleet: Fleet, tmp_path: Path) -> None:
+    lane = Lane(fleet, tmp_path)
+    roll_out(fleet, "[timing]\ngrace_s = 60")
+    give(lane.file, bundle(1, {"timing": {"grace_s": 61}}))  # the same version, of another lane or database
+    lane.start()
+    lane.beat()
+    assert fleet.rows("SELECT status FROM bundles") == [("refused",)]
+    assert state(fleet)[0] == "stopped"
+    [(kind, detail)] = fleet.rows("SELECT kind, detail FROM alarms")
+    assert kind == "settings_damaged"
+    assert "runs with a version 1 that was not signed for it here: was its disk copied" in detail
 
 
 @pg

@@ -113,7 +113,7 @@ def start(
         by, comment: who wants it, and why.
         stop_after: with how many refusals it stops.
         wait_s: for how long a stage waits for lanes that do not answer.
-        soak_s: how long each stage but the last lasts at least.
+        soak_s: how long each lane of a stage but the last must have run with them before the next stage begins.
 
     Raises:
         RolloutError: there is nothing to change, another roll-out is not finished, or one began meanwhile.

@@ -63,14 +63,59 @@ def test_each_lane_gets_its_own_settings_signed(office: Office) -> None:
         assert bundle.layers == {"chain": 1, "shop:7": 1}
 
 
-def test_a_stage_lasts_at_least_its_soak(office: Office) -> None:
+def look(office: Office) -> tuple[str, int]:
+    rollouts.look(office.db)
+    return office.state()
+
+
+def test_a_stage_lasts_until_each_lane_has_run_with_them_for_the_soak(office: Office) -> None:
+    office.start(soak_s=300)
+    office.pull("lane-1")
+    office.passed(250)  # it waits for its customer's end, and comes up
+    office.seen("lane-1")
+    office.applies("lane-1")
+    office.passed(290)
+    office.seen("lane-1")
+    assert look(office) == ("running", 1)
+    office.passed(20)
+    assert look(office) == ("running", 1)  # it was heard from 290 s after it applied them
+    office.seen("lane-1")
+    assert look(office) == ("running", 2)
+    office.applies("lane-2")
+    office.passed(200)
+    office.seen("lane-1", "lane-2", "lane-3")
+    office.applies("lane-3")
+    office.passed(150)
+    office.seen("lane-1", "lane-2", "lane-3")
+    assert look(office) == ("running", 2)
+    office.passed(160)
+    office.seen("lane-1", "lane-2", "lane-3")
+    assert look(office) == ("running", 3)
+
+
+@pytest.mark.parametrize("lives_s", [5, 150, 290])
+def test_a_lane_that_dies_of_them_in_its_soak_keeps_them_from_the_next(office: Office, lives_s: float) -> None:
+    """It is silent for good only after the soak would be over."""
     office.start(soak_s=300)
     office.applies("lane-1")
-    assert office.state() == ("running", 1)
-    office.passed(301)
+    office.passed(lives_s)
     office.seen("lane-1")
-    rollouts.look(office.db)
-    assert office.state() == ("running", 2)
+    for _ in range(12):
+        assert look(office) == ("running", 1)
+        office.passed(25)
+    office.passed(5)
+    assert look(office) == ("stopped", 1)
+    assert office.why() == "1 silent since they pulled it"
+
+
+def test_a_silent_lane_that_somebody_knows_of_is_not_waited_for(office: Office) -> None:
+    version = office.start(soak_s=300)
+    office.applies("lane-1")
+    office.passed(301)
+    assert look(office) == ("stopped", 1)
+    rollouts.go_on(office.db, version, "petrov", "it was switched off")
+    office.passed(301)
+    assert look(office) == ("running", 2)
 
 
 def test_the_first_refusal_stops_it(office: Office) -> None:

@@ -1,7 +1,7 @@
 """The lane's settings from the fleet on its disk, in a folder next to the journal.
 
     settings.json   what is in force
-    previous.json   what was in force before
+    previous.json   what was in force before; after the first settings, these themselves
     trial-0.json    taken, in force from the next start of the service
     trial-1.json    in force, on trial in its first start; trial-2.json in its second
     report.json     what the office has not been told yet
@@ -149,9 +149,8 @@ class Store:
 
     def confirm(self, trial: Trial) -> None:
         """The lane has come up with them: they are in force for good. Raises OSError."""
-        before = self._read(_IN_FORCE)
-        if before is not None:
-            self._write(_PREVIOUS, before.text)
+        before = self._read(_IN_FORCE) or self._read(_PREVIOUS) or trial.bundle
+        self._write(_PREVIOUS, before.text)
         self._rename(_trial(trial.start), _IN_FORCE)
         self.keep_report(self.new_report(trial.bundle, "applied"))
 
@@ -165,6 +164,9 @@ class Store:
             self.keep_report(self.new_report(trial.bundle, "refused", reason))
         except OSError as error:
             log.error("%s: the refusal cannot be kept: %s", self.folder, error.strerror)
+        before = self._read(_PREVIOUS)
+        if before is not None and before.hash == trial.bundle.hash:  # from a `confirm` that did not come to its end
+            self._remove(_PREVIOUS)
         self._remove(_trial(trial.start))
 
     def postpone(self, trial: Trial) -> None:

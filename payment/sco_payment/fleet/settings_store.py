@@ -80,10 +80,20 @@ class Store:
             bundle = self._read(_PREVIOUS)
             if bundle is None:
                 raise ValueError(
-                    f"{self.folder / _IN_FORCE} is damaged: remove it to go on with the lane's own file only"
+                    f"{self.folder / _IN_FORCE} and {_PREVIOUS} are damaged: remove the folder {self.folder}, and the "
+                    "lane starts with its own file until the office gives it its settings again; to go on with its "
+                    "own file only, remove fleet.settings_key from it"
                 )
             log.error("%s: the settings in force are damaged; those before are used", self.folder)
         return bundle
+
+    def newest_version(self) -> int:
+        """The highest version that the lane still knows to have run with, 0 for none: it takes no older one.
+
+        Raises ValueError, as `in_force`.
+        """
+        known = (self.in_force(), self._read(_PREVIOUS))
+        return max((bundle.version for bundle in known if bundle is not None), default=0)
 
     # --- a new bundle ------------------------------------------------------------------------------------------
 

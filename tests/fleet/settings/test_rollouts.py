@@ -57,7 +57,7 @@ def test_each_lane_gets_its_own_settings_signed(office: Office) -> None:
     version = office.start()
     office.applies("lane-1")
     for lane in ("lane-1", "lane-2"):
-        bundle = verified(office.pull(lane).text, keys=[KEY.public], lane=lane, in_force=0)
+        bundle = verified(office.pull(lane).text, keys=[KEY.public], lane=lane, newest=0)
         assert bundle.version == version
         assert bundle.settings == {"timing": {"grace_s": 601}, "lane": {"shop": "Shop 7"}}
         assert bundle.layers == {"chain": 1, "shop:7": 1}

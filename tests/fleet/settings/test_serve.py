@@ -227,4 +227,4 @@ def test_settings_of_the_office_come_between_two_customers(serving: Make, fleet:
     assert lane.notified() == ["READY", "READY"]
     lane.end(signal.SIGTERM)
     assert lane.notified() == ["STOPPING"]
-    assert files(lane.store.folder) == {"settings.json": 1}
+    assert files(lane.store.folder) == {"settings.json": 1, "previous.json": 1}

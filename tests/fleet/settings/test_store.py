@@ -145,10 +145,26 @@ def test_a_damaged_file_gives_way_to_the_one_before(store: Store) -> None:
     (store.folder / "settings.json").write_text(bundle(NEW)[:100])
     assert version(store) == OLD
     (store.folder / "previous.json").unlink()
-    with pytest.raises(ValueError, match=r"settings\.json is damaged: remove it"):
+    with pytest.raises(ValueError, match=r"settings\.json and previous\.json are damaged: remove the folder"):
         store.in_force()
     (store.folder / "settings.json").unlink()
     assert version(store) == 0
+
+
+def test_no_older_version_is_taken_than_any_that_is_still_there(store: Store) -> None:
+    assert store.newest_version() == OLD
+    store.take(whole(NEW))
+    assert store.newest_version() == OLD  # what waits can be withdrawn
+    trial = store.begin()
+    assert store.newest_version() == NEW
+    assert trial is not None
+    store.confirm(trial)
+    store.take(whole(3))
+    comes_up(store)
+    (store.folder / "settings.json").unlink()
+    assert (version(store), store.newest_version()) == (NONE, NEW)
+    shutil.rmtree(store.folder)
+    assert store.newest_version() == NONE
 
 
 def test_the_first_settings_have_a_second_copy(tmp_path: Path) -> None:

@@ -91,7 +91,9 @@ def test_a_lane_without_a_key_takes_no_settings(tmp_path: Path) -> None:
 def test_settings_that_cannot_be_read_are_not_passed_over(tmp_path: Path) -> None:
     file = lane_file(tmp_path)
     give(file, "{")
-    with pytest.raises(SettingsError, match=r"settings from the fleet: .* is damaged: remove it"):
+    with pytest.raises(
+        SettingsError, match=r"settings from the fleet: .* are damaged: remove the folder .*remove fleet\.settings_key"
+    ):
         load_settings(file, {})
 
 
@@ -145,7 +147,7 @@ def test_a_good_bundle_passes_the_lanes_check(tmp_path: Path) -> None:
     [
         (bundle(7)[:-40], "cut short"),
         (changed(bundle(7), signature=""), "changed after it was signed"),
-        (bundle(6), "version 6 is not newer than version 6, which is in force"),
+        (bundle(6), "version 6 is not newer than version 6, which this lane has run with"),
         (bundle(7, lane="lane-2"), "the bundle is for the lane lane-2; this is lane-1"),
         (bundle(7, {"display": {"mode": 0}}), "devices.printer is missing"),
         (bundle(7, {"lane": {"logo": "none.png"}}), "none.png: No such file or directory"),
@@ -160,6 +162,16 @@ def test_one_that_this_lane_cannot_use_is_refused(tmp_path: Path, text: str, rea
     file = lane_file(tmp_path)
     give(file, bundle(6))
     assert reason in (check_in_child(file, text) or "")
+
+
+def test_an_old_one_is_refused_too_after_somebody_removed_what_was_in_force(tmp_path: Path) -> None:
+    """Whoever has only the server brings nothing old back."""
+    file = lane_file(tmp_path)
+    give(file, bundle(6))
+    (store_of(file).folder / "settings.json").rename(store_of(file).folder / "previous.json")
+    assert "version 5 is not newer than version 6, which this lane has run with" in (
+        check_in_child(file, bundle(5)) or ""
+    )
 
 
 def test_a_check_that_cannot_run_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +313,7 @@ def test_a_server_with_an_older_database_cannot_bring_back_old_settings(fleet: F
     lane.start()
     assert load_settings(lane.file, {}).timing.grace_s == 61
     refused = fleet.rows("SELECT reason FROM bundles WHERE version = 1 AND status = 'refused'")
-    assert "version 1 is not newer than version 2, which is in force" in refused[0][0]
+    assert "version 1 is not newer than version 2, which this lane has run with" in refused[0][0]
 
 
 @pg
@@ -386,7 +398,7 @@ def test_a_report_waits_for_the_server(fleet: Fleet, tmp_path: Path) -> None:
     assert lane.store.report() is not None
     lane.beat()
     assert lane.store.report() is None
-    assert files(lane.store.folder) == {"settings.json": 1}
+    assert files(lane.store.folder) == {"settings.json": 1, "previous.json": 1}
 
 
 @pg

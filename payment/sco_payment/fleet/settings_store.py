@@ -87,6 +87,12 @@ class Store:
             log.error("%s: the settings in force are damaged; those before are used", self.folder)
         return bundle
 
+    def previous(self) -> Bundle | None:
+        """What was in force before what is in force now. Raises ValueError, as `in_force`."""
+        present, before = self.confirmed(), self._read(_PREVIOUS)
+        is_other = present is not None and before is not None and before.hash != present.hash
+        return before if is_other else None
+
     def newest_version(self) -> int:
         """The highest version that the lane still knows to have run with, 0 for none: it takes no older one.
 
@@ -169,15 +175,19 @@ class Store:
 
         That comes before the office's knowledge: a disk that is full takes no report, and lets a file go.
         """
-        log.error("settings from the fleet, version %d: %s", trial.bundle.version, reason)
-        try:
-            self.keep_report(self.new_report(trial.bundle, "refused", reason))
-        except OSError as error:
-            log.error("%s: the refusal cannot be kept: %s", self.folder, error.strerror)
+        self._keep_refusal(trial.bundle, reason)
         before = self._read(_PREVIOUS)
         if before is not None and before.hash == trial.bundle.hash:  # from a `confirm` that did not come to its end
             self._remove(_PREVIOUS)
         self._remove(_trial(trial.start))
+
+    def go_back(self, bundle: Bundle, before: Bundle, reason: str) -> None:
+        """The lane can no longer run with what is in force: what was `before` is, for good. Raises OSError.
+
+        That comes before the office's knowledge, which offers it again where it does not learn of it.
+        """
+        self._write(_IN_FORCE, before.text)
+        self._keep_refusal(bundle, reason)
 
     def postpone(self, trial: Trial) -> None:
         """The start was not theirs to be judged by: it does not count, and newer ones go first. Raises OSError."""
@@ -189,6 +199,13 @@ class Store:
     def is_on_trial(self) -> bool:
         """Whether the service has not come up yet with what is in force."""
         return any((self.folder / _trial(start)).exists() for start in range(1, STARTS + 1))
+
+    def _keep_refusal(self, bundle: Bundle, reason: str) -> None:
+        log.error("settings from the fleet, version %d: %s", bundle.version, reason)
+        try:
+            self.keep_report(self.new_report(bundle, "refused", reason))
+        except OSError as error:
+            log.error("%s: the refusal cannot be kept: %s", self.folder, error.strerror)
 
     # --- files -------------------------------------------------------------------------------------------------
 

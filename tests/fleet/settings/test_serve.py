@@ -18,7 +18,8 @@ import pytest
 
 from sco_fleet.settings import layers, plans, rollouts, status
 from sco_fleet.settings.merge import Layer
-from sco_payment.fleet.settings_store import Store
+from sco_payment.fleet.bundle import read
+from sco_payment.fleet.settings_store import STARTS, Store
 from sco_sim.paymaster import PayMasterSimulator
 from tests.fleet.kit import Fleet
 from tests.fleet.settings.kit import KEY, bundle, files
@@ -195,6 +196,37 @@ def test_another_service_on_the_journal_is_no_verdict(serving: Make) -> None:
     assert second is not None
     assert second.wait(60) in (2, 7)
     assert files(lane.store.folder) == {"settings.json": 1, "trial-0.json": 2}
+
+
+def test_a_damaged_journal_is_no_verdict(serving: Make) -> None:
+    """Where the journal is, only the lane's own file says."""
+    lane = serving(trial_s=600)
+    (lane.store.folder.parent / "journal.db").write_bytes(b"no journal at all" * 1000)
+    wait_for(lane)
+    for _ in range(STARTS + 1):
+        lane.start()
+        assert lane.process is not None
+        assert lane.process.wait(60) == 2
+        assert "journal" in lane.end()
+    assert files(lane.store.folder) == {"settings.json": 1, "trial-0.json": 2}
+    assert lane.store.report() is None
+
+
+def test_settings_that_can_no_longer_be_used_give_way_to_those_before(serving: Make) -> None:
+    """The lane comes up, and the office can repair it."""
+    lane = serving()
+    (lane.store.folder / "settings.json").rename(lane.store.folder / "previous.json")
+    now = bundle(2, {"lane": {"logo": "removed-since.png"}}, lane=POS_ID)
+    (lane.store.folder / "settings.json").write_text(now)
+    lane.start()
+    until(lane.answers)
+    assert files(lane.store.folder) == {"settings.json": 1, "previous.json": 1}
+    report = lane.store.report()
+    assert report is not None
+    assert (report["version"], report["hash"], report["status"]) == (2, read(now).hash, "refused")
+    assert "version 1 is in force again: lane.logo" in report["reason"]
+    assert "removed-since.png: No such file or directory" in report["reason"]
+    assert "settings from the fleet, version 2: they can no longer be used" in lane.end(signal.SIGTERM)
 
 
 @pytest.mark.program("pg_createcluster")

@@ -66,7 +66,7 @@ def receive(db: Connection[Any], lane_id: str, report: Report) -> dict[str, Any]
             "now_ms": now_ms,
             "head": {"epoch": head.epoch, "seq": head.seq, "hash": head.hash},
             "decisions": _decisions(db, lane_id),
-            "settings": offers.offer(db, lane_id, report.settings_version or 0),
+            "settings": offers.offer(db, lane_id, report.settings_version or 0, report.settings_hash),
         }
 
 

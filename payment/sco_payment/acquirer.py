@@ -170,11 +170,6 @@ def known() -> list[str]:
     return sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
 
 
-def is_known(name: str) -> bool:
-    """Whether an adapter has this name."""
-    return name in BUILT_IN or name in known()
-
-
 def opener(name: str) -> OpenAcquirer:
     """The function that opens the acquirer `name`; loads its module.
 

@@ -17,6 +17,8 @@ TOKEN_VARIABLE = "SCO_PAYMASTER_TOKEN"  # noqa: S105 - the variable's name, not 
 SERVICE_TOKEN_VARIABLE = "SCO_SERVICE_TOKEN"  # noqa: S105 - of a till; not a setting of the lane
 LOCAL = (
     "lane.pos_id",
+    "lane.acquirer",
+    "acquirer_options.*",
     "devices.*",
     "journal.*",
     "fleet.*",
@@ -24,8 +26,7 @@ LOCAL = (
     "paymaster.ca_file",
     "paymaster.proxy",
     "paymaster.proxy_login_file",
-    "acquirer_options.base_url",
-    "acquirer_options.ca_file",
+    "paymaster.test_mode",
     "service.listen",
     "service.tls_certificate",
     "service.tls_key",
@@ -33,8 +34,9 @@ LOCAL = (
     "service.operators_file",
     "service.clients",
 )
-"""What only the lane's own file sets: which lane it is, what is plugged in, where its journal is, who gets its
-token, who may use it and whom it obeys. Settings from the fleet never name these."""
+"""What only the lane's own file sets: which lane it is, what is plugged in, where its journal is, who takes its
+payments and gets its token, whether test payments count as money, who may use it and whom it obeys. Settings from the
+fleet never name these."""
 
 
 def _setting(

@@ -16,14 +16,16 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import Field, fields, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from sco_payment.acquirer import check_settings
-from sco_payment.acquirer import is_known as is_known_acquirer
 from sco_payment.customer.texts import is_utf8
 from sco_payment.customer.theme import read_theme
 from sco_payment.settings import SERVICE_TOKEN_VARIABLE, TOKEN_VARIABLE, Settings
 from sco_payment.settings_checks import check_combinations, check_lane
+
+if TYPE_CHECKING:
+    from sco_payment.fleet.settings_store import Store
 
 _LONGEST_FILE = 1 << 20
 """Bytes. The longest settings that a lane needs have some thousands."""
@@ -118,24 +120,26 @@ def merge(table: dict[str, Any], over: Mapping[str, Any]) -> None:
             table[name] = value
 
 
-def fleet_folder(path: str | Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> Path | None:
-    """Where the settings from the fleet are kept, next to the journal; None for a lane that takes none."""
-    fleet, journal = table.get("fleet"), table.get("journal")
+def fleet_store(path: str | Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> Store | None:
+    """The lane's settings from the fleet, next to its journal; None for a lane that takes none."""
+    fleet, journal, lane = (table.get(name) for name in ("fleet", "journal", "lane"))
     keys = environment.get("SCO_FLEET_SETTINGS_KEY") or (isinstance(fleet, dict) and fleet.get("settings_key"))
     named = environment.get("SCO_JOURNAL_PATH") or (isinstance(journal, dict) and journal.get("path"))
     if not keys or not isinstance(named, str) or not named:
         return None
     at = Path(named) if "SCO_JOURNAL_PATH" in environment else Path(path).parent / named
-    return at.with_name(f"{at.name}.settings")
+    pos_id = environment.get("SCO_LANE_POS_ID", lane.get("pos_id") if isinstance(lane, dict) else "")
+    kind = importlib.import_module("sco_payment.fleet.settings_store").Store  # by name: most lanes have no fleet
+    store: Store = kind(at.with_name(f"{at.name}.settings"), pos_id if isinstance(pos_id, str) else "")
+    return store
 
 
 def _in_force(path: str | Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> Mapping[str, Any]:
-    folder = fleet_folder(path, table, environment)
-    if folder is None:
+    store = fleet_store(path, table, environment)
+    if store is None:
         return {}
-    store = importlib.import_module("sco_payment.fleet.settings_store")  # by name: most lanes have no fleet
     try:
-        bundle = store.Store(folder).in_force()
+        bundle = store.in_force()
     except ValueError as error:
         raise SettingsError(str(path), [f"settings from the fleet: {error}"]) from None
     return bundle.settings if bundle is not None else {}
@@ -206,8 +210,7 @@ def settings_from_mapping(
         check_lane(settings, problems)
     elif not settings.lane.theme:
         problems += read_theme(replace(settings.lane, logo=""))[1]
-    if on_lane or is_known_acquirer(settings.lane.acquirer):  # an office need not have a shop's adapter
-        problems += check_settings(settings, environment or {}, credential=token and on_lane)
+    problems += check_settings(settings, environment or {}, credential=token and on_lane)
     if problems:
         raise SettingsError(source, problems, settings)
     return settings

@@ -13,7 +13,8 @@ from sco_payment.cli.ends import fail
 from sco_payment.cli.exit_status import ExitStatus
 from sco_payment.cli.output import keep_memory_private, load_settings_or_exit, settings_option
 from sco_payment.journal import JournalBusy, JournalError
-from sco_payment.settings_reader import load_settings
+from sco_payment.settings import Settings
+from sco_payment.settings_reader import SettingsError, load_settings
 from sco_payment.systemd import Notifier
 from sco_service.new_settings import NewSettings
 from sco_service.service import Service, ServiceError
@@ -36,25 +37,35 @@ def serve(settings_file: str) -> None:
     """
     # Blocked in all threads, and waited for below: a handler may run too late to end a wait that is about to begin.
     signal.pthread_sigmask(signal.SIG_BLOCK, (*_END, _RESTART))
-    new = NewSettings(settings_file)
     try:
-        if new.on_trial:
-            keep_memory_private()
-            settings = load_settings(settings_file)
-        else:
-            settings = load_settings_or_exit(settings_file)
-        service = Service(settings, new_settings=new.taker(), restart=_ask_for_restart)
+        new = NewSettings(settings_file)
+    except ValueError as error:
+        fail(f"settings from the fleet: {error}")
+    try:
+        service = Service(_settings(settings_file, new), new_settings=new.taker(), restart=_ask_for_restart)
         again = _run(service, new)
-    except (JournalBusy, ServiceError) as error:  # its address and its clients are of the lane's own file
+    except (JournalError, ServiceError) as error:  # journal, address and clients are of the lane's own file
         new.postpone()
         fail(str(error), ExitStatus.JOURNAL_BUSY if isinstance(error, JournalBusy) else ExitStatus.WRONG_USAGE)
-    except (JournalError, ValueError) as error:
+    except ValueError as error:
         if not new.give_up(str(error)):
             fail(str(error))
         again = True
     if again:
         _start_again()
     sys.exit(ExitStatus.OK)
+
+
+def _settings(settings_file: str, new: NewSettings) -> Settings:
+    """The settings to run with; on trial, raises SettingsError."""
+    keep_memory_private()
+    try:
+        return load_settings(settings_file)
+    except SettingsError as error:
+        if new.on_trial:
+            raise
+        before = new.go_back(error)
+    return before if before is not None else load_settings_or_exit(settings_file)
 
 
 def _run(service: Service, new: NewSettings) -> bool:

@@ -7,9 +7,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sco_fleet.settings.merge import Layer, flat
 from sco_fleet.settings.secrets import secrets_in
 from sco_payment.settings import local_in
 from sco_payment.settings_reader import SettingsError, parse_table, read_sections, settings_from_mapping
+
+ONE_LANES = ("display.sticker_id", "display.plate_link")
+"""The cash link on a lane's plate: no two lanes have the same."""
 
 
 class SettingsRefused(ValueError):
@@ -24,19 +28,23 @@ class SettingsRefused(ValueError):
         self.problems = problems
 
 
-def read_layer(what: str, text: str) -> dict[str, Any]:
-    """The table of a layer's TOML, alone: unknown settings, wrong values, secrets and what is local to a lane.
+def read_layer(layer: Layer, text: str) -> dict[str, Any]:
+    """The table of a layer's TOML, alone: unknown settings, wrong values, secrets, what is local to a lane, and in a
+    layer of several lanes what only one can have.
 
     What depends on several settings is checked for each lane, when its layers are merged.
 
     Raises:
         SettingsRefused: with all problems.
     """
+    what = str(layer)
     try:
         table = parse_table(text, what)
     except SettingsError as error:
         raise SettingsRefused(what, error.problems) from None
     problems = _with_refused(table, read_sections(table, {})[1])
+    if layer.kind != "lane":
+        problems += [f"{name} is of one lane: write it into the layer lane:POSID" for name in _one_lanes(table)]
     if problems:
         raise SettingsRefused(what, problems)
     return table
@@ -72,6 +80,10 @@ def lanes_named(names: Sequence[str]) -> str:
     """Some lanes for a message: how many, and the first ones."""
     shown = ", ".join(names[:5])
     return f"lane {shown}" if len(names) == 1 else f"{len(names)} lanes: {shown}{', ...' if len(names) > 5 else ''}"
+
+
+def _one_lanes(table: Mapping[str, Any]) -> list[str]:
+    return [where for path, _ in flat(table) if (where := ".".join(path)) in ONE_LANES]
 
 
 def _problems(table: Mapping[str, Any]) -> list[str]:

@@ -58,10 +58,10 @@ def put(db: Connection[Any], layer: Layer, toml: str, by: str, comment: str, aft
         after: the version that was edited, so that nobody's newer one is overwritten unseen. None: whatever is there.
 
     Raises:
-        SettingsRefused: something in it is wrong, secret or local to a lane. LayerError: it is the same as before, or
-            there is a newer version than `after`.
+        SettingsRefused: something in it is wrong, secret, local to a lane or another layer's. LayerError: it is the
+            same as before, or there is a newer version than `after`.
     """
-    read_layer(str(layer), toml)
+    read_layer(layer, toml)
     if not by or not comment.strip():
         raise LayerError("say who changes the settings, and why: --by and --comment")
     with db.transaction():
@@ -82,7 +82,7 @@ def put(db: Connection[Any], layer: Layer, toml: str, by: str, comment: str, aft
 
 
 def restore(db: Connection[Any], layer: Layer, number: int, by: str, comment: str) -> int:
-    """Make a former version the newest one, as another version; returns its number. Raises LayerError."""
+    """Make a former version the newest one, as another version; returns its number. Raises as `put`."""
     return put(db, layer, version(db, layer, number).toml, by, comment)
 
 
@@ -162,7 +162,7 @@ class Snapshot:
 
     def _table(self, layer: Layer) -> dict[str, Any]:
         if layer not in self._tables:
-            self._tables[layer] = read_layer(str(layer), self._texts[layer])
+            self._tables[layer] = read_layer(layer, self._texts[layer])
         return self._tables[layer]
 
 

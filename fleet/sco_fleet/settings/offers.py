@@ -12,13 +12,14 @@ from sco_fleet.settings import rollouts
 _LONGEST_REASON = 2000
 
 
-def offer(db: Connection[Any], lane_id: str, in_force: int) -> dict[str, Any] | None:
+def offer(db: Connection[Any], lane_id: str, in_force: int, digest: str) -> dict[str, Any] | None:
     """For the answer to a heartbeat: version and hash of what this lane should get; None for nothing newer.
 
-    A lane that reports a version in its heartbeats runs with it, whether or not its report of that arrived.
+    A lane that reports version and hash of a bundle in its heartbeats runs with it, whether or not its report of that
+    arrived.
     """
     if in_force:
-        _note_in_force(db, lane_id, in_force)
+        _note_in_force(db, lane_id, in_force, digest)
     row = db.execute(_NEWEST, (lane_id, in_force)).fetchone()
     if row is None:
         return None
@@ -70,15 +71,28 @@ def report(
         rollouts.look_if_due(db)
 
 
-def _note_in_force(db: Connection[Any], lane_id: str, in_force: int) -> None:
+def _note_in_force(db: Connection[Any], lane_id: str, in_force: int, digest: str) -> None:
     row = db.execute(
-        "SELECT version, status FROM bundles WHERE lane_id = %s AND version >= %s ORDER BY version LIMIT 1",
+        "SELECT version, hash, status FROM bundles WHERE lane_id = %s AND version >= %s ORDER BY version LIMIT 1",
         (lane_id, in_force),
     ).fetchone()
     if row is None:
         text = f"the lane runs with version {in_force}, which is not here: is the database an older copy?"
         alarms.raise_alarm(db, lane_id, alarms.SETTINGS_AHEAD, text)
-    elif row[0] == in_force and row[1] in ("waiting", "pulled"):
+        return
+    version, signed, status = row
+    if (version, signed) != (in_force, digest):
+        text = (
+            f"the lane runs with a version {in_force} that was not signed for it here: was its disk copied from "
+            "another lane, or is the database an older copy?"
+        )
+        alarms.raise_alarm(db, lane_id, alarms.SETTINGS_DAMAGED, text)
+        db.execute(
+            "UPDATE bundles SET status = 'refused', reason = %s, changed_at = now() "
+            "WHERE lane_id = %s AND version = %s AND status <> 'refused'",
+            (text, lane_id, in_force),
+        )
+    elif status in ("waiting", "pulled"):
         db.execute(
             "UPDATE bundles SET status = 'applied', reason = '', changed_at = now() "
             "WHERE lane_id = %s AND version = %s",

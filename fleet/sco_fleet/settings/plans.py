@@ -13,6 +13,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
+from sco_fleet.settings.cash_links import check_cash_links
 from sco_fleet.settings.check import check_lanes, content_hash, lanes_named
 from sco_fleet.settings.layers import Place, Snapshot, places
 from sco_fleet.settings.rollouts import LAST, RolloutError, note
@@ -83,7 +84,7 @@ def plan(
         before, has_it = present.get(place.lane_id, (None, False))
         if not (before == content and has_it) and not (before is None and not settings):
             changed.append((place, settings, content))
-    check_lanes((place.lane_id, settings) for place, settings, _ in changed)
+    _check(db, snapshot, [(place.lane_id, settings) for place, settings, _ in changed])
     first = _first(db, [place for place, _, _ in changed], first_lane)
     changes = [
         Change(place, _stage(place, first), settings, snapshot.numbers_of(place), content)
@@ -112,7 +113,7 @@ def start(
         by, comment: who wants it, and why.
         stop_after: with how many refusals it stops.
         wait_s: for how long a stage waits for lanes that do not answer.
-        soak_s: how long each stage but the last lasts at least.
+        soak_s: how long each lane of a stage but the last must have run with them before the next stage begins.
 
     Raises:
         RolloutError: there is nothing to change, another roll-out is not finished, or one began meanwhile.
@@ -152,7 +153,7 @@ def start(
 def check_all(db: Connection[Any], lanes: Iterable[str] = ()) -> int:
     """Check the settings of lanes, of all where none is named; returns how many. Raises SettingsRefused."""
     snapshot, found = Snapshot(db), places(db, lanes=lanes)
-    check_lanes((place.lane_id, snapshot.merged(place).settings) for place in found)
+    _check(db, snapshot, [(place.lane_id, snapshot.merged(place).settings) for place in found])
     return len(found)
 
 
@@ -165,6 +166,11 @@ def last_applied(db: Connection[Any], lane_id: str) -> tuple[int, Mapping[str, A
         return 0, {}
     bundle = read(row[0])
     return bundle.version, bundle.settings
+
+
+def _check(db: Connection[Any], snapshot: Snapshot, lanes: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    check_lanes(lanes)
+    check_cash_links(db, snapshot, lanes)
 
 
 def _require_none(db: Connection[Any]) -> None:

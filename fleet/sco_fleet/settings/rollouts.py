@@ -1,14 +1,15 @@
 """Roll-outs: one lane, one shop, all. Any server leads them: all that it needs to know is in the database.
 
 A stage ends when all of its lanes have answered, or after `wait_s`: a lane that is off holds nobody up. What it got
-waits for it. A roll-out stops by itself when `stop_after` lanes have refused. In the first two stages a lane that has
-pulled new settings and is silent since counts as one that refused: perhaps it did not survive them.
+waits for it. Each of the first two stages lasts until every lane that has applied its settings has sent a heartbeat
+`soak_s` after that. A roll-out stops by itself when `stop_after` lanes have refused. In the first two stages a lane
+that has pulled new settings and is silent since counts as one that refused: perhaps it did not survive them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 
@@ -92,32 +93,43 @@ def look(db: Connection[Any]) -> None:
         if row is None:
             return
         version, stage, stop_after, wait_s, soak_s, elapsed_s = row
-        refused, gone, applied, unanswered, silent, following = _counted(db, version, stage)
-        against = refused + (gone if stage < LAST else 0)
-        if against >= stop_after:
-            _stop(db, version, _why(db, version, refused, gone if stage < LAST else 0))
+        counts = _counted(db, version, stage, soak_s)
+        gone = counts.gone if stage < LAST else 0
+        if counts.refused + gone >= stop_after:
+            _stop(db, version, _why(db, version, counts.refused, gone))
             return
-        over = unanswered == 0 or elapsed_s >= wait_s
-        if not over or (stage < LAST and elapsed_s < soak_s):
+        over = counts.unanswered == 0 or elapsed_s >= wait_s
+        if not over or (stage < LAST and (counts.soaking or elapsed_s < soak_s)):
             return
-        if following is None:
+        if counts.following is None:
             db.execute("UPDATE rollouts SET state = 'done' WHERE version = %s", (version,))
-            note(db, version, "", "done", _silent(silent))
-        elif following == LAST and not applied:
+            note(db, version, "", "done", _silent(counts.silent))
+        elif counts.following == LAST and not counts.applied:
             _stop(db, version, f"no lane has applied it, and the next stage is {STAGES[LAST]}")
         else:
             db.execute(
                 "UPDATE rollouts SET stage = %s, stage_began_at = clock_timestamp() WHERE version = %s",
-                (following, version),
+                (counts.following, version),
             )
-            note(db, version, "", f"stage {following}: {STAGES[following]}", _silent(silent))
+            note(db, version, "", f"stage {counts.following}: {STAGES[counts.following]}", _silent(counts.silent))
 
 
-def _counted(db: Connection[Any], version: int, stage: int) -> tuple[int, int, int, int, int, int | None]:
-    row = db.execute(_COUNTS, {"version": version, "stage": stage, "gone_s": GONE_S}).fetchone()
+class _Counts(NamedTuple):
+    """Of lanes, but `following`: the next stage. See `_COUNTS`."""
+
+    refused: int
+    gone: int
+    applied: int
+    unanswered: int
+    silent: int
+    soaking: int
+    following: int | None
+
+
+def _counted(db: Connection[Any], version: int, stage: int, soak_s: float) -> _Counts:
+    row = db.execute(_COUNTS, {"version": version, "stage": stage, "gone_s": GONE_S, "soak_s": soak_s}).fetchone()
     assert row is not None
-    refused, gone, applied, unanswered, silent, following = row
-    return refused, gone, applied, unanswered, silent, following
+    return _Counts(*row)
 
 
 def _silent(lanes: int) -> str:
@@ -151,6 +163,9 @@ def note(db: Connection[Any], version: int, who: str, what: str, reason: str = "
 _GONE = """b.status IN ('pulled', 'applied')
     AND (l.last_seen_at IS NULL OR l.last_seen_at < clock_timestamp() - make_interval(secs => %(gone_s)s))
     AND b.changed_at < clock_timestamp() - make_interval(secs => %(gone_s)s)"""
+_SOAKS = """b.status = 'applied' AND %(soak_s)s > 0
+    AND NOT coalesce(l.last_seen_at >= b.changed_at + make_interval(secs => %(soak_s)s), false)"""
+"""No heartbeat has shown yet that the lane lives so long after it has applied them."""
 _COUNTS = f"""
 SELECT
     count(*) FILTER (WHERE b.status = 'refused' AND NOT b.forgiven),
@@ -158,6 +173,7 @@ SELECT
     count(*) FILTER (WHERE b.status = 'applied'),
     count(*) FILTER (WHERE b.stage = %(stage)s AND b.status IN ('waiting', 'pulled')),
     count(*) FILTER (WHERE b.stage <= %(stage)s AND b.status IN ('waiting', 'pulled')),
+    count(*) FILTER (WHERE b.stage = %(stage)s AND {_SOAKS} AND NOT ({_GONE})),
     min(b.stage) FILTER (WHERE b.stage > %(stage)s)
 FROM bundles b LEFT JOIN lanes l USING (lane_id) WHERE b.version = %(version)s
 """  # noqa: S608 - our own texts

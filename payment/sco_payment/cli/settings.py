@@ -22,11 +22,11 @@ from sco_payment.cli.output import load_settings_or_exit
 from sco_payment.journal import location
 from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings import DeviceSettings, Settings
-from sco_payment.settings_reader import SettingsError, fleet_folder, load_settings, read_table
+from sco_payment.settings_reader import SettingsError, fleet_store, load_settings, read_table
 from sco_payment.settings_reader import reference as reference_rows
 
 if TYPE_CHECKING:
-    from sco_payment.fleet.bundle import Bundle
+    from sco_payment.fleet.settings_store import Store
 
 _BASE_URL = re.compile('base_url = ".*"')
 _DYNAMIC_PLATE = ('plate = "dynamic"', 'nfc = "pn532:')
@@ -57,7 +57,8 @@ def check(settings_file: str, devices: bool, bundle: BinaryIO | None) -> None:
     places += ["on the customer display"] if loaded.devices.display else []
     words = ("printed on the receipt tape", " and ".join(places), f"{display.plate} plate or tag")[display.mode]
     click.echo(f"{settings_file} is valid: lane {loaded.lane.pos_id}, display mode {display.mode} ({words})")
-    in_force = _in_force(settings_file)
+    store = _store(settings_file)
+    in_force = None if store is None else store.in_force()
     if bundle is None and in_force is not None:
         made_of = ", ".join(f"{layer} {version}" for layer, version in in_force.layers.items())
         click.echo(f"with version {in_force.version} of the fleet's settings: {made_of}")
@@ -76,12 +77,12 @@ def _verified(settings_file: str, text: bytes) -> Mapping[str, Any]:
             if error.settings is None:
                 raise
             own = error.settings
-        before = _in_force(settings_file)
+        store = _store(settings_file)
         found = bundles.verified(
             text.decode("utf-8", "replace"),
             keys=own.fleet.settings_key,
             lane=own.lane.pos_id,
-            in_force=0 if before is None else before.version,
+            newest=0 if store is None else store.newest_version(),
         )
     except ValueError as error:
         fail(str(error))
@@ -89,13 +90,9 @@ def _verified(settings_file: str, text: bytes) -> Mapping[str, Any]:
     return settings
 
 
-def _in_force(settings_file: str) -> Bundle | None:
-    """What the fleet has given to the lane; None for nothing. Raises ValueError."""
-    folder = fleet_folder(settings_file, read_table(settings_file), os.environ)
-    if folder is None:
-        return None
-    bundle: Bundle | None = importlib.import_module("sco_payment.fleet.settings_store").Store(folder).in_force()
-    return bundle
+def _store(settings_file: str) -> Store | None:
+    """What the fleet has given to the lane; None for a lane that takes nothing. Raises SettingsError."""
+    return fleet_store(settings_file, read_table(settings_file), os.environ)
 
 
 def _machine_problems(settings: Settings) -> list[str]:

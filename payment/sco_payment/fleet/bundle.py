@@ -111,14 +111,14 @@ def read(text: str) -> Bundle:
     )
 
 
-def verified(text: str, *, keys: Iterable[str], lane: str, in_force: int) -> Bundle:
+def verified(text: str, *, keys: Iterable[str], lane: str, newest: int) -> Bundle:
     """A bundle that this lane may take.
 
     Args:
         text: the bundle.
         keys: the public keys that the lane trusts.
         lane: its PosID.
-        in_force: version of the settings in force, 0 for none.
+        newest: the highest version that the lane has run with, 0 for none.
 
     Raises:
         BundleRefused: it is cut or changed, nobody whom the lane trusts signed it, it is another lane's or not newer,
@@ -127,7 +127,7 @@ def verified(text: str, *, keys: Iterable[str], lane: str, in_force: int) -> Bun
     bundle = read(text)
     _check_signature(_object(text), keys)
     _check_lane(bundle, lane)
-    _check_version(bundle, in_force)
+    _check_version(bundle, newest)
     if named := local_in(bundle.settings):
         raise BundleRefused(f"only the lane's own settings file sets {', '.join(sorted(named))}")
     return bundle
@@ -138,12 +138,12 @@ def _check_lane(bundle: Bundle, lane: str) -> None:
         raise BundleRefused(f"the bundle is for the lane {bundle.lane}; this is {lane}")
 
 
-def _check_version(bundle: Bundle, in_force: int) -> None:
+def _check_version(bundle: Bundle, newest: int) -> None:
     """An old bundle, sent again or by a server whose database is an older copy, is not taken for a new one."""
-    if bundle.version <= in_force:
+    if bundle.version <= newest:
         raise BundleRefused(
-            f"version {bundle.version} is not newer than version {in_force}, which is in force: to go back to former "
-            "settings, sign them as a new version (sco-fleet settings restore)"
+            f"version {bundle.version} is not newer than version {newest}, which this lane has run with: to go back to "
+            "former settings, sign them as a new version (sco-fleet settings restore)"
         )
 
 

@@ -12,7 +12,6 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from sco_payment.fleet.bundle import BundleRefused, read
@@ -131,6 +130,6 @@ class SettingsFromFleet:
         return report.get("hash") if report.get("status") == "refused" else None
 
 
-def open_settings(settings_file: str, folder: Path) -> SettingsFromFleet:
+def open_settings(settings_file: str, store: Store) -> SettingsFromFleet:
     """As the service uses it: `sco-pay settings check` of this lane judges."""
-    return SettingsFromFleet(Store(folder), lambda bundle: check_in_child(settings_file, bundle))
+    return SettingsFromFleet(store, lambda bundle: check_in_child(settings_file, bundle))

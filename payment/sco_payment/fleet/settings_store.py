@@ -1,7 +1,7 @@
 """The lane's settings from the fleet on its disk, in a folder next to the journal.
 
     settings.json   what is in force
-    previous.json   what was in force before
+    previous.json   what was in force before; after the first settings, these themselves
     trial-0.json    taken, in force from the next start of the service
     trial-1.json    in force, on trial in its first start; trial-2.json in its second
     report.json     what the office has not been told yet
@@ -31,6 +31,10 @@ STARTS = 2
 _IN_FORCE, _PREVIOUS, _REPORT = "settings.json", "previous.json", "report.json"
 
 
+class OtherLane(ValueError):
+    """The settings are of another lane: its disk was copied, or the PosID was changed."""
+
+
 class Trial(NamedTuple):
     """New settings that the service starts with, until it has come up with them.
 
@@ -46,12 +50,15 @@ class Trial(NamedTuple):
 class Store:
     """The files of a lane's settings from the fleet.
 
+    What reads a bundle raises OtherLane where it is not for this lane.
+
     Args:
         folder: made when the first bundle is kept.
+        lane: PosID of the lane; empty where it is not known.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, lane: str) -> None:
+        self.folder, self._lane = folder, lane
 
     # --- what is in force --------------------------------------------------------------------------------------
 
@@ -73,10 +80,26 @@ class Store:
             bundle = self._read(_PREVIOUS)
             if bundle is None:
                 raise ValueError(
-                    f"{self.folder / _IN_FORCE} is damaged: remove it to go on with the lane's own file only"
+                    f"{self.folder / _IN_FORCE} and {_PREVIOUS} are damaged: remove the folder {self.folder}, and the "
+                    "lane starts with its own file until the office gives it its settings again; to go on with its "
+                    "own file only, remove fleet.settings_key from it"
                 )
             log.error("%s: the settings in force are damaged; those before are used", self.folder)
         return bundle
+
+    def previous(self) -> Bundle | None:
+        """What was in force before what is in force now. Raises ValueError, as `in_force`."""
+        present, before = self.confirmed(), self._read(_PREVIOUS)
+        is_other = present is not None and before is not None and before.hash != present.hash
+        return before if is_other else None
+
+    def newest_version(self) -> int:
+        """The highest version that the lane still knows to have run with, 0 for none: it takes no older one.
+
+        Raises ValueError, as `in_force`.
+        """
+        known = (self.in_force(), self._read(_PREVIOUS))
+        return max((bundle.version for bundle in known if bundle is not None), default=0)
 
     # --- a new bundle ------------------------------------------------------------------------------------------
 
@@ -142,9 +165,8 @@ class Store:
 
     def confirm(self, trial: Trial) -> None:
         """The lane has come up with them: they are in force for good. Raises OSError."""
-        before = self._read(_IN_FORCE)
-        if before is not None:
-            self._write(_PREVIOUS, before.text)
+        before = self._read(_IN_FORCE) or self._read(_PREVIOUS) or trial.bundle
+        self._write(_PREVIOUS, before.text)
         self._rename(_trial(trial.start), _IN_FORCE)
         self.keep_report(self.new_report(trial.bundle, "applied"))
 
@@ -153,12 +175,19 @@ class Store:
 
         That comes before the office's knowledge: a disk that is full takes no report, and lets a file go.
         """
-        log.error("settings from the fleet, version %d: %s", trial.bundle.version, reason)
-        try:
-            self.keep_report(self.new_report(trial.bundle, "refused", reason))
-        except OSError as error:
-            log.error("%s: the refusal cannot be kept: %s", self.folder, error.strerror)
+        self._keep_refusal(trial.bundle, reason)
+        before = self._read(_PREVIOUS)
+        if before is not None and before.hash == trial.bundle.hash:  # from a `confirm` that did not come to its end
+            self._remove(_PREVIOUS)
         self._remove(_trial(trial.start))
+
+    def go_back(self, bundle: Bundle, before: Bundle, reason: str) -> None:
+        """The lane can no longer run with what is in force: what was `before` is, for good. Raises OSError.
+
+        That comes before the office's knowledge, which offers it again where it does not learn of it.
+        """
+        self._write(_IN_FORCE, before.text)
+        self._keep_refusal(bundle, reason)
 
     def postpone(self, trial: Trial) -> None:
         """The start was not theirs to be judged by: it does not count, and newer ones go first. Raises OSError."""
@@ -171,17 +200,30 @@ class Store:
         """Whether the service has not come up yet with what is in force."""
         return any((self.folder / _trial(start)).exists() for start in range(1, STARTS + 1))
 
+    def _keep_refusal(self, bundle: Bundle, reason: str) -> None:
+        log.error("settings from the fleet, version %d: %s", bundle.version, reason)
+        try:
+            self.keep_report(self.new_report(bundle, "refused", reason))
+        except OSError as error:
+            log.error("%s: the refusal cannot be kept: %s", self.folder, error.strerror)
+
     # --- files -------------------------------------------------------------------------------------------------
 
     def _read(self, name: str) -> Bundle | None:
         path = self.folder / name
         try:
-            return read(read_short(path, LONGEST).decode())
+            bundle = read(read_short(path, LONGEST).decode())
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError, BundleRefused) as error:
             log.error("%s: %s", path, error)
             return None
+        if self._lane and bundle.lane != self._lane:
+            raise OtherLane(
+                f"{path} has settings of the lane {bundle.lane}, and this is {self._lane}: the disk was copied or the "
+                f"PosID was changed. Remove the folder {self.folder}: the office gives this lane its own settings again"
+            )
+        return bundle
 
     def _is_there(self, name: str) -> bool:
         """Raises ValueError: that cannot be known."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from sco_payment.fleet import settings_store
 from sco_payment.fleet.settings_store import Store
+from tests.fleet.settings.kit import LANE
 from tests.verification.points import Points
 
 Step = Callable[[Store], object]
@@ -29,7 +30,7 @@ def run(folder: Path, step: Step, *, die_at: int = 0, power: bool = False) -> in
             os.open(os.devnull, os.O_WRONLY)
             disk = _Disk(folder, Points(die_at), power)
             disk.arm()
-            step(Store(folder))
+            step(Store(folder, LANE))
             status = disk.points.passed
         finally:
             os._exit(status)

@@ -47,9 +47,9 @@ class Office:
         )
         return planned.version
 
-    def offered(self, in_force: int = 0) -> list[str]:
-        """The lanes that get something when they ask."""
-        return [lane for lane in SHOPS if offers.offer(self.db, lane, in_force) is not None]
+    def offered(self) -> list[str]:
+        """The lanes that get something when they ask, and have nothing."""
+        return [lane for lane in SHOPS if offers.offer(self.db, lane, 0, "") is not None]
 
     def pull(self, lane: str) -> Bundle:
         found = offers.pull(self.db, lane)

@@ -20,10 +20,10 @@ from tests.verification.seeded import Patch, SeededFault, seeded
 KEYS = (KEY.public,)
 
 
-def refusal(text: str, *, keys: tuple[str, ...] = KEYS, lane: str = LANE, in_force: int = 0) -> str:
+def refusal(text: str, *, keys: tuple[str, ...] = KEYS, lane: str = LANE, newest: int = 0) -> str:
     """Why it is refused; empty if it is not."""
     try:
-        verified(text, keys=keys, lane=lane, in_force=in_force)
+        verified(text, keys=keys, lane=lane, newest=newest)
     except BundleRefused as error:
         return str(error)
     return ""
@@ -37,7 +37,7 @@ def rehashed(text: str, old: str, new: str) -> str:
 
 
 def test_a_good_bundle_is_taken() -> None:
-    found = verified(bundle(7), keys=KEYS, lane=LANE, in_force=6)
+    found = verified(bundle(7), keys=KEYS, lane=LANE, newest=6)
     assert (found.lane, found.version, found.made_at_ms) == (LANE, 7, 1_000)
     assert found.settings == {"timing": {"grace_s": 607}}
     assert found.layers == {"chain": 7}
@@ -73,7 +73,7 @@ def test_either_of_two_keys_will_do() -> None:
     ],
 )
 def test_another_is_refused(text: str, reason: str) -> None:
-    assert reason in refusal(text, in_force=6)
+    assert reason in refusal(text, newest=6)
 
 
 def test_every_cut_is_refused() -> None:
@@ -129,7 +129,7 @@ def _judge() -> str | None:
         ("other lane", bundle(7, lane="lane-2")),
         ("local", bundle(7, {"journal": {"path": "/tmp/j"}})),
     ):
-        if not refusal(text, in_force=6):
+        if not refusal(text, newest=6):
             return what
     return None
 

@@ -13,7 +13,7 @@ from sco_fleet.settings.check import SettingsRefused, check_lanes, read_layer
 from sco_fleet.settings.layers import LayerError, Place, Snapshot
 from sco_fleet.settings.merge import Layer, changes, merged
 from sco_fleet.settings.secrets import secrets_in
-from sco_payment.settings import LOCAL
+from sco_payment.settings import LOCAL, local_in
 
 CHAIN, SHOP, PROFILE, LANE = Layer("chain"), Layer("shop", "7"), Layer("profile", "tall"), Layer("lane", "lane-1")
 SECRET = "Zk3vQ9xP1mT7wB5nR2yL8cH4"
@@ -66,7 +66,7 @@ def test_a_layer_that_is_none_is_refused(text: str) -> None:
 
 def refused(toml: str) -> list[str]:
     with pytest.raises(SettingsRefused) as caught:
-        read_layer("chain", toml)
+        read_layer(CHAIN, toml)
     return caught.value.problems
 
 
@@ -85,8 +85,18 @@ def test_all_mistakes_of_a_layer_are_named_at_once() -> None:
 @pytest.mark.parametrize("name", LOCAL)
 def test_what_is_local_to_a_lane_is_in_no_layer(name: str) -> None:
     section, _, setting = name.partition(".")
-    setting = {"devices": "nfc_uid", "journal": "path", "fleet": "url"}.get(section, setting)
+    named = {"devices": "nfc_uid", "journal": "path", "fleet": "url", "acquirer_options": "terminal"}
+    setting = named.get(section, setting)
     assert f"{section}.{setting} is local to a lane" in refused(f'[{section}]\n{setting} = ""')[0]
+
+
+@pytest.mark.parametrize("where", ["paymaster.test_mode", "lane.acquirer", "acquirer_options.bank.base_url"])
+def test_what_decides_about_money_is_local_however_deep(where: str) -> None:
+    section, *tables, setting = where.split(".")
+    table: dict[str, Any] = {setting: "https://elsewhere.example"}
+    for name in reversed(tables):
+        table = {name: table}
+    assert local_in({section: table}) == [".".join(where.split(".")[:2])]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +122,7 @@ def test_what_is_local_to_a_lane_is_in_no_layer(name: str) -> None:
 )
 def test_a_secret_is_refused_by_its_field_and_not_shown(toml: str, where: str, what: str) -> None:
     with pytest.raises(SettingsRefused) as caught:
-        read_layer("chain", toml)
+        read_layer(CHAIN, toml)
     assert f"{where}: " in str(caught.value)
     assert what in str(caught.value)
     for secret in (SECRET, "pass@", "abcdefgh12", "eyJ"):
@@ -121,7 +131,7 @@ def test_a_secret_is_refused_by_its_field_and_not_shown(toml: str, where: str, w
 
 def test_what_only_resembles_a_secret_is_taken() -> None:
     table = read_layer(
-        "chain",
+        LANE,
         """
         [paymaster]
         token_file = "/etc/sco/Zk3vQ9xP1mT7wB5nR2yL8cH4.token"
@@ -141,22 +151,30 @@ def test_what_only_resembles_a_secret_is_taken() -> None:
     assert secrets_in(table) == []
 
 
+@pytest.mark.parametrize("layer", [CHAIN, SHOP, PROFILE])
+@pytest.mark.parametrize("name", ["sticker_id", "plate_link"])
+def test_a_lanes_own_cash_link_is_in_no_layer_of_several_lanes(layer: Layer, name: str) -> None:
+    toml = f'[display]\n{name} = "https://qr.nspk.ru/AS100001ORTF4GAF80KPJ53K186D9A3G?type=01"'
+    with pytest.raises(SettingsRefused, match=rf"display\.{name} is of one lane: write it into the layer lane:POSID"):
+        read_layer(layer, toml)
+    read_layer(LANE, toml)
+
+
 def test_what_depends_on_several_settings_is_checked_for_the_lane() -> None:
-    read_layer("chain", "[timing]\npoll_timeout_s = 2")
+    read_layer(CHAIN, "[timing]\npoll_timeout_s = 2")
     with pytest.raises(SettingsRefused, match=r"poll_timeout_s must be longer .*\(2 lanes: lane-1, lane-2\)"):
         check_lanes((lane, {"timing": {"poll_timeout_s": 2}}) for lane in ("lane-1", "lane-2"))
 
 
-def test_an_office_needs_no_files_devices_and_adapters_of_a_lane() -> None:
+def test_an_office_needs_no_files_and_devices_of_a_lane() -> None:
     check_lanes(
         [
             (
                 "lane-1",
                 {
                     "display": {"mode": 0},
-                    "lane": {"theme": "theme.toml", "logo": "/nowhere.png", "acquirer": "one-of-the-shop"},
+                    "lane": {"theme": "theme.toml", "logo": "/nowhere.png"},
                     "paymaster": {"token_file": "paymaster.token"},
-                    "acquirer_options": {"terminal": 7},
                 },
             )
         ]

@@ -49,7 +49,7 @@ def test_one_lane_then_its_shop_then_all(office: Office) -> None:
         "stage 3: all",
         "done",
     ]
-    assert offers.offer(office.db, "lane-1", version) is None
+    assert offers.offer(office.db, "lane-1", version, office.pull("lane-1").hash) is None
 
 
 def test_each_lane_gets_its_own_settings_signed(office: Office) -> None:
@@ -57,20 +57,65 @@ def test_each_lane_gets_its_own_settings_signed(office: Office) -> None:
     version = office.start()
     office.applies("lane-1")
     for lane in ("lane-1", "lane-2"):
-        bundle = verified(office.pull(lane).text, keys=[KEY.public], lane=lane, in_force=0)
+        bundle = verified(office.pull(lane).text, keys=[KEY.public], lane=lane, newest=0)
         assert bundle.version == version
         assert bundle.settings == {"timing": {"grace_s": 601}, "lane": {"shop": "Shop 7"}}
         assert bundle.layers == {"chain": 1, "shop:7": 1}
 
 
-def test_a_stage_lasts_at_least_its_soak(office: Office) -> None:
+def look(office: Office) -> tuple[str, int]:
+    rollouts.look(office.db)
+    return office.state()
+
+
+def test_a_stage_lasts_until_each_lane_has_run_with_them_for_the_soak(office: Office) -> None:
+    office.start(soak_s=300)
+    office.pull("lane-1")
+    office.passed(250)  # it waits for its customer's end, and comes up
+    office.seen("lane-1")
+    office.applies("lane-1")
+    office.passed(290)
+    office.seen("lane-1")
+    assert look(office) == ("running", 1)
+    office.passed(20)
+    assert look(office) == ("running", 1)  # it was heard from 290 s after it applied them
+    office.seen("lane-1")
+    assert look(office) == ("running", 2)
+    office.applies("lane-2")
+    office.passed(200)
+    office.seen("lane-1", "lane-2", "lane-3")
+    office.applies("lane-3")
+    office.passed(150)
+    office.seen("lane-1", "lane-2", "lane-3")
+    assert look(office) == ("running", 2)
+    office.passed(160)
+    office.seen("lane-1", "lane-2", "lane-3")
+    assert look(office) == ("running", 3)
+
+
+@pytest.mark.parametrize("lives_s", [5, 150, 290])
+def test_a_lane_that_dies_of_them_in_its_soak_keeps_them_from_the_next(office: Office, lives_s: float) -> None:
+    """It is silent for good only after the soak would be over."""
     office.start(soak_s=300)
     office.applies("lane-1")
-    assert office.state() == ("running", 1)
-    office.passed(301)
+    office.passed(lives_s)
     office.seen("lane-1")
-    rollouts.look(office.db)
-    assert office.state() == ("running", 2)
+    for _ in range(12):
+        assert look(office) == ("running", 1)
+        office.passed(25)
+    office.passed(5)
+    assert look(office) == ("stopped", 1)
+    assert office.why() == "1 silent since they pulled it"
+
+
+def test_a_silent_lane_that_somebody_knows_of_is_not_waited_for(office: Office) -> None:
+    version = office.start(soak_s=300)
+    office.applies("lane-1")
+    office.passed(301)
+    assert look(office) == ("stopped", 1)
+    rollouts.go_on(office.db, version, "petrov", "it was switched off")
+    office.passed(301)
+    assert look(office) == ("running", 2)
 
 
 def test_the_first_refusal_stops_it(office: Office) -> None:
@@ -198,16 +243,59 @@ def test_any_server_goes_on_with_it_and_looks_now_and_then(office: Office, datab
 
 def test_a_heartbeat_with_the_version_says_that_it_is_applied(office: Office) -> None:
     version = office.start()
-    office.pull("lane-1")
-    offers.offer(office.db, "lane-1", version)  # its report was lost
+    offers.offer(office.db, "lane-1", version, office.pull("lane-1").hash)  # its report was lost
     rollouts.look(office.db)
     assert office.state() == ("running", 2)
+
+
+def damaged(office: Office) -> list[str]:
+    """The lanes with this alarm."""
+    rows = office.db.execute("SELECT lane_id FROM alarms WHERE kind = 'settings_damaged' AND times = 1").fetchall()
+    return [lane for (lane,) in rows]
+
+
+def test_a_heartbeat_with_the_version_and_another_hash_is_an_alarm_and_not_applied(office: Office) -> None:
+    """Its disk is a copy of lane-1's; or what is here was signed after an older copy of the database was restored."""
+    version = office.start()
+    office.applies("lane-1")
+    office.pull("lane-2")
+    offers.offer(office.db, "lane-2", version, office.pull("lane-1").hash)
+    rollouts.look(office.db)
+    assert damaged(office) == ["lane-2"]
+    assert office.state() == ("stopped", 2)
+    assert "lane-2: the lane runs with a version 1 that was not signed for it here" in office.why()
+    rollouts.abort(office.db, version, "petrov")
+    assert "lane-2" in [change.place.lane_id for change in office.plan().changes]
+
+
+def test_what_was_applied_and_is_something_else_now_is_given_again_by_the_next_roll_out(office: Office) -> None:
+    version = office.start(wait_s=0)
+    office.applies(*SHOPS)
+    offers.offer(office.db, "lane-2", version, office.pull("lane-1").hash)
+    assert damaged(office) == ["lane-2"]
+    assert [change.place.lane_id for change in office.plan().changes] == ["lane-2"]
+
+
+def test_a_version_that_was_never_signed_for_the_lane_is_an_alarm(office: Office) -> None:
+    version = office.start(lanes=["lane-1"])
+    office.applies("lane-1")
+    office.start()
+    offers.offer(office.db, "lane-2", version, office.pull("lane-1").hash)
+    assert damaged(office) == ["lane-2"]
+    assert offers.offer(office.db, "lane-1", version, bundle_hash(office, "lane-1", version)) is not None
+    assert damaged(office) == ["lane-2"]
+
+
+def bundle_hash(office: Office, lane: str, version: int) -> str:
+    row = office.db.execute("SELECT hash FROM bundles WHERE lane_id = %s AND version = %s", (lane, version)).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def test_a_lane_whose_disk_was_restored_gets_them_again(office: Office) -> None:
     office.start()
     office.applies("lane-1")
-    assert offers.offer(office.db, "lane-1", 0) == {"version": 1, "hash": office.pull("lane-1").hash}
+    assert offers.offer(office.db, "lane-1", 0, "") == {"version": 1, "hash": office.pull("lane-1").hash}
 
 
 def test_a_report_of_something_that_was_not_signed_is_an_alarm_and_a_refusal(office: Office) -> None:
@@ -282,7 +370,7 @@ def test_settings_that_some_lane_cannot_use_are_signed_for_nobody(office: Office
 
 def test_a_database_that_is_an_older_copy_is_noticed(office: Office) -> None:
     office.db.execute("UPDATE lanes SET settings_version = 7 WHERE lane_id = 'lane-2'")
-    offers.offer(office.db, "lane-2", 7)
+    offers.offer(office.db, "lane-2", 7, "0" * 64)
     assert office.db.execute("SELECT kind FROM alarms").fetchall() == [("settings_ahead",)]
     with pytest.raises(RolloutError, match=r"not newer than version 7: lane lane-2.*give --version 8"):
         office.start()

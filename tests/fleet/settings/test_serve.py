@@ -18,13 +18,16 @@ import pytest
 
 from sco_fleet.settings import layers, plans, rollouts, status
 from sco_fleet.settings.merge import Layer
-from sco_payment.fleet.settings_store import Store
+from sco_payment.fleet.bundle import read
+from sco_payment.fleet.settings_store import STARTS, Store
 from sco_sim.paymaster import PayMasterSimulator
 from tests.fleet.kit import Fleet
 from tests.fleet.settings.kit import KEY, bundle, files
 from tests.service.service_kit import Till
 from tests.service.test_restart import free_port, lane_file
 
+POS_ID = "KSO-7"
+"""Of `lane_file`."""
 _SERVE = """
 import sys
 import sco_service.cli
@@ -46,7 +49,7 @@ class Serving:
         with Path(self.file).open("a") as file:
             file.write(f'\n[fleet]\nurl = "{url}"\ntoken_file = "fleet.token"\nsettings_key = "{KEY.public}"\n')
             file.write("heartbeat_s = 1\nship_interval_s = 0.1\n")
-        self.store = Store(folder / "journal.db.settings")
+        self.store = Store(folder / "journal.db.settings", POS_ID)
         self.process: subprocess.Popen[str] | None = None
         self.manager_path = folder / "manager"
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -110,7 +113,7 @@ def serving(tmp_path: Path) -> Iterator[Make]:
             lane = Serving(tmp_path, bank, url, token, trial_s)
             stack.callback(lane.end)
             lane.store.folder.mkdir()
-            (lane.store.folder / "settings.json").write_text(bundle(1))
+            (lane.store.folder / "settings.json").write_text(bundle(1, lane=POS_ID))
             return lane
 
         yield make
@@ -118,7 +121,7 @@ def serving(tmp_path: Path) -> Iterator[Make]:
 
 def wait_for(lane: Serving, settings: dict[str, Any] | None = None) -> None:
     """New settings wait for its start."""
-    (lane.store.folder / "trial-0.json").write_text(bundle(2, settings))
+    (lane.store.folder / "trial-0.json").write_text(bundle(2, settings, lane=POS_ID))
 
 
 def test_it_comes_up_with_new_settings_and_keeps_them(serving: Make) -> None:
@@ -145,6 +148,17 @@ def test_settings_with_which_it_cannot_open_are_given_up(serving: Make) -> None:
     assert report is not None
     assert (report["version"], report["status"]) == (2, "refused")
     assert "removed-since.png: No such file or directory" in report["reason"]
+
+
+def test_another_lanes_settings_stop_it_before_it_takes_them(serving: Make) -> None:
+    lane = serving()
+    (lane.store.folder / "settings.json").unlink()
+    (lane.store.folder / "trial-0.json").write_text(bundle(2, lane="KSO-8"))
+    lane.start()
+    assert lane.process is not None
+    assert lane.process.wait(60) == 2
+    assert "has settings of the lane KSO-8, and this is KSO-7" in lane.end()
+    assert files(lane.store.folder) == {"trial-0.json": 2}
 
 
 def test_a_lane_that_dies_on_trial_again_and_again_goes_back(serving: Make) -> None:
@@ -184,9 +198,40 @@ def test_another_service_on_the_journal_is_no_verdict(serving: Make) -> None:
     assert files(lane.store.folder) == {"settings.json": 1, "trial-0.json": 2}
 
 
+def test_a_damaged_journal_is_no_verdict(serving: Make) -> None:
+    """Where the journal is, only the lane's own file says."""
+    lane = serving(trial_s=600)
+    (lane.store.folder.parent / "journal.db").write_bytes(b"no journal at all" * 1000)
+    wait_for(lane)
+    for _ in range(STARTS + 1):
+        lane.start()
+        assert lane.process is not None
+        assert lane.process.wait(60) == 2
+        assert "journal" in lane.end()
+    assert files(lane.store.folder) == {"settings.json": 1, "trial-0.json": 2}
+    assert lane.store.report() is None
+
+
+def test_settings_that_can_no_longer_be_used_give_way_to_those_before(serving: Make) -> None:
+    """The lane comes up, and the office can repair it."""
+    lane = serving()
+    (lane.store.folder / "settings.json").rename(lane.store.folder / "previous.json")
+    now = bundle(2, {"lane": {"logo": "removed-since.png"}}, lane=POS_ID)
+    (lane.store.folder / "settings.json").write_text(now)
+    lane.start()
+    until(lane.answers)
+    assert files(lane.store.folder) == {"settings.json": 1, "previous.json": 1}
+    report = lane.store.report()
+    assert report is not None
+    assert (report["version"], report["hash"], report["status"]) == (2, read(now).hash, "refused")
+    assert "version 1 is in force again: lane.logo" in report["reason"]
+    assert "removed-since.png: No such file or directory" in report["reason"]
+    assert "settings from the fleet, version 2: they can no longer be used" in lane.end(signal.SIGTERM)
+
+
 @pytest.mark.program("pg_createcluster")
 def test_settings_of_the_office_come_between_two_customers(serving: Make, fleet: Fleet) -> None:
-    lane = serving(fleet.url, fleet.add_lane("KSO-7"), script="pays after=3")
+    lane = serving(fleet.url, fleet.add_lane(POS_ID), script="pays after=3")
     (lane.store.folder / "settings.json").unlink()
     lane.start()
     until(lane.answers)
@@ -214,4 +259,4 @@ def test_settings_of_the_office_come_between_two_customers(serving: Make, fleet:
     assert lane.notified() == ["READY", "READY"]
     lane.end(signal.SIGTERM)
     assert lane.notified() == ["STOPPING"]
-    assert files(lane.store.folder) == {"settings.json": 1}
+    assert files(lane.store.folder) == {"settings.json": 1, "previous.json": 1}

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from sco_payment.fleet import settings_store
-from sco_payment.fleet.settings_store import STARTS, Store
+from sco_payment.fleet.settings_store import STARTS, OtherLane, Store
 from tests.fleet.settings.disk import run
-from tests.fleet.settings.kit import bundle, files, whole
+from tests.fleet.settings.kit import LANE, bundle, files, whole
 from tests.verification.seeded import Patch, SeededFault, seeded
 
-OLD, NEW = 1, 2
+NONE, OLD, NEW = 0, 1, 2
+BEFORE = {"settings.json": OLD, "previous.json": OLD}
+"""The files of a lane that has got its first settings."""
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +35,9 @@ def store(tmp_path: Path) -> Store:
 
 def with_old(folder: Path) -> Store:
     folder.mkdir()
-    store = Store(folder)
-    (folder / "settings.json").write_text(bundle(OLD))
-    return store
+    for name in BEFORE:
+        (folder / name).write_text(bundle(OLD))
+    return Store(folder, LANE)
 
 
 def version(store: Store) -> int:
@@ -44,7 +46,7 @@ def version(store: Store) -> int:
 
 
 def test_nothing_was_given(tmp_path: Path) -> None:
-    store = Store(tmp_path / "none")
+    store = Store(tmp_path / "none", LANE)
     assert store.in_force() is None
     assert store.waiting() is None
     assert store.begin() is None
@@ -70,7 +72,7 @@ def test_settings_that_a_lane_cannot_run_with_are_refused(store: Store) -> None:
     assert trial is not None
     store.refuse(trial, "no screen")
     assert version(store) == OLD
-    assert files(store.folder) == {"settings.json": OLD}
+    assert files(store.folder) == BEFORE
     report = store.report()
     assert report == {"version": NEW, "hash": whole(NEW).hash, "status": "refused", "reason": "no screen"}
     assert store.begin() is None
@@ -116,7 +118,7 @@ def test_a_start_that_is_postponed_does_not_count(store: Store) -> None:
         trial = store.begin()
         assert trial is not None
         store.postpone(trial)
-    assert files(store.folder) == {"settings.json": OLD, "trial-0.json": NEW}
+    assert files(store.folder) == BEFORE | {"trial-0.json": NEW}
 
 
 def test_newer_ones_are_not_lost_by_a_start_that_is_postponed(store: Store) -> None:
@@ -125,14 +127,14 @@ def test_newer_ones_are_not_lost_by_a_start_that_is_postponed(store: Store) -> N
     assert trial is not None
     store.take(whole(3))
     store.postpone(trial)
-    assert files(store.folder) == {"settings.json": OLD, "trial-0.json": 3}
+    assert files(store.folder) == BEFORE | {"trial-0.json": 3}
 
 
 def test_withdrawn_ones_are_forgotten(store: Store) -> None:
     store.take(whole(NEW))
     store.withdraw()
     assert store.begin() is None
-    assert files(store.folder) == {"settings.json": OLD}
+    assert files(store.folder) == BEFORE
 
 
 def test_a_damaged_file_gives_way_to_the_one_before(store: Store) -> None:
@@ -143,10 +145,46 @@ def test_a_damaged_file_gives_way_to_the_one_before(store: Store) -> None:
     (store.folder / "settings.json").write_text(bundle(NEW)[:100])
     assert version(store) == OLD
     (store.folder / "previous.json").unlink()
-    with pytest.raises(ValueError, match=r"settings\.json is damaged: remove it"):
+    with pytest.raises(ValueError, match=r"settings\.json and previous\.json are damaged: remove the folder"):
         store.in_force()
     (store.folder / "settings.json").unlink()
     assert version(store) == 0
+
+
+def test_no_older_version_is_taken_than_any_that_is_still_there(store: Store) -> None:
+    assert store.newest_version() == OLD
+    store.take(whole(NEW))
+    assert store.newest_version() == OLD  # what waits can be withdrawn
+    trial = store.begin()
+    assert store.newest_version() == NEW
+    assert trial is not None
+    store.confirm(trial)
+    store.take(whole(3))
+    comes_up(store)
+    (store.folder / "settings.json").unlink()
+    assert (version(store), store.newest_version()) == (NONE, NEW)
+    shutil.rmtree(store.folder)
+    assert store.newest_version() == NONE
+
+
+def test_the_first_settings_have_a_second_copy(tmp_path: Path) -> None:
+    store = Store(tmp_path / "first", LANE)
+    store.take(whole(NEW))
+    comes_up(store)
+    assert files(store.folder) == {"settings.json": NEW, "previous.json": NEW}
+    (store.folder / "settings.json").write_text("{")
+    assert version(store) == NEW
+
+
+def test_a_damaged_file_is_not_kept_instead_of_the_one_before(store: Store) -> None:
+    store.take(whole(NEW))
+    comes_up(store)
+    (store.folder / "settings.json").write_text("{")
+    store.take(whole(3))
+    trial = store.begin()
+    assert trial is not None
+    store.confirm(trial)
+    assert files(store.folder) == {"settings.json": 3, "previous.json": OLD}
 
 
 def test_a_user_who_may_not_read_them_is_told(store: Store) -> None:
@@ -162,14 +200,29 @@ def test_a_user_who_may_not_read_them_is_told(store: Store) -> None:
         store.folder.chmod(0o700)
 
 
+@pytest.mark.parametrize("name", ["settings.json", "trial-0.json", "trial-1.json", "trial-2.json"])
+def test_settings_of_another_lane_are_never_in_force_and_stay_as_they_are(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    (folder / name).write_text(bundle(NEW))
+    copied = Store(folder, "lane-2")
+    with pytest.raises(OtherLane, match=r"has settings of the lane lane-1, and this is lane-2: .* Remove the folder"):
+        copied.in_force() if name != "trial-0.json" else copied.waiting()
+    if name != "settings.json":
+        with pytest.raises(OtherLane):
+            copied.begin()
+    assert files(folder) == {name: NEW}
+    assert copied.report() is None
+
+
 def test_a_damaged_trial_is_dropped(store: Store) -> None:
     (store.folder / "trial-0.json").write_text("{")
     assert store.begin() is None
-    assert files(store.folder) == {"settings.json": OLD}
+    assert files(store.folder) == BEFORE
 
 
 def test_only_the_lane_may_read_them(tmp_path: Path) -> None:
-    store = Store(tmp_path / "new")
+    store = Store(tmp_path / "new", LANE)
     store.take(whole(NEW))
     assert store.folder.stat().st_mode & 0o777 == 0o700
     assert (store.folder / "trial-0.json").stat().st_mode & 0o777 == 0o600
@@ -227,18 +280,19 @@ def whole_life(store: Store) -> None:
 STEPS: tuple[Callable[[Store], object], ...] = (take, comes_up, fails, stopped, dies, whole_life)
 
 
-def broken(folder: Path, step: Callable[[Store], object], *, power: bool) -> str | None:
+def broken(folder: Path, step: Callable[[Store], object], *, power: bool, before: int = OLD) -> str | None:
     """What goes wrong when a lane dies at each point of a step, and then starts again; None if nothing does."""
-    points = run(prepared(folder / "undisturbed", step).folder, step)
+    points = run(prepared(folder / "undisturbed", step, before).folder, step)
     assert points is not None
     for at in range(points + 1):
-        dead = prepared(folder / f"{at}", step)
+        dead = prepared(folder / f"{at}", step, before)
         assert (run(dead.folder, step, die_at=at, power=power) is None) == (at > 0)
         for after in (comes_up, fails, dies):
-            store = Store(folder / f"{at} {after.__name__}")
-            shutil.copytree(dead.folder, store.folder)
+            store = Store(folder / f"{at} {after.__name__}", LANE)
+            if dead.folder.exists():
+                shutil.copytree(dead.folder, store.folder)
             try:
-                problem = judged(store, step, after, power=power)
+                problem = judged(store, step, after, power=power, before=before)
             except (OSError, ValueError) as error:
                 problem = str(error)
             if problem is not None:
@@ -248,18 +302,18 @@ def broken(folder: Path, step: Callable[[Store], object], *, power: bool) -> str
     return None
 
 
-def prepared(folder: Path, step: Callable[[Store], object]) -> Store:
+def prepared(folder: Path, step: Callable[[Store], object], before: int) -> Store:
     folder.parent.mkdir(exist_ok=True)
-    store = with_old(folder)
+    store = with_old(folder) if before else Store(folder, LANE)
     if step not in (take, whole_life):
         store.take(whole(NEW))
     return store
 
 
 def judged(
-    store: Store, step: Callable[[Store], object], after: Callable[[Store], object], *, power: bool
+    store: Store, step: Callable[[Store], object], after: Callable[[Store], object], *, power: bool, before: int
 ) -> str | None:
-    if version(store) not in (OLD, NEW):
+    if version(store) not in (before, NEW) or version_if_damaged(store) not in (before, NEW):
         return f"version {version(store)} is in force"
     confirmed = store.confirmed()
     is_new = confirmed is not None and confirmed.version == NEW
@@ -271,23 +325,39 @@ def judged(
             run(store.folder, starts_and_works, die_at=LONG_AFTER, power=True)
         else:
             after(store)
-    expected = NEW if is_new or (was_given and after is comes_up) else OLD
+    expected = NEW if is_new or (was_given and after is comes_up) else before
     if store.is_on_trial() or store.waiting() is not None:
         return "it never ends"
     if version(store) != expected:
         return f"version {version(store)} is in force, not {expected}"
+    if expected == before and files(store.folder) != (BEFORE if before else {}):
+        return f"{files(store.folder)} are left"
     report = store.report()
     if was_given and not is_new and (report or {}).get("status") != ("applied" if after is comes_up else "refused"):
         return f"the office gets {report}"
     return None
 
 
+def version_if_damaged(store: Store) -> int:
+    """What would be in force if the file of the settings were damaged now. Raises ValueError: nothing could be."""
+    file = store.folder / "settings.json"
+    if not file.exists():
+        return version(store)
+    text = file.read_text()
+    file.write_text(text[:100])
+    try:
+        return version(store)
+    finally:
+        file.write_text(text)
+
+
+@pytest.mark.parametrize("before", [OLD, NONE], ids=["with settings", "the first ones"])
 @pytest.mark.parametrize("power", [False, True], ids=["kill -9", "power cut"])
 @pytest.mark.parametrize("step", STEPS)
 def test_one_of_two_whole_files_is_in_force_wherever_a_lane_dies(
-    tmp_path: Path, step: Callable[[Store], object], power: bool
+    tmp_path: Path, step: Callable[[Store], object], power: bool, before: int
 ) -> None:
-    assert broken(tmp_path, step, power=power) is None
+    assert broken(tmp_path, step, power=power, before=before) is None
 
 
 def unsynced(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -329,24 +399,41 @@ def takes_away_first(original: Callable[..., Any]) -> Callable[..., Any]:
     return confirm
 
 
+def keeps_no_copy(original: Callable[..., Any]) -> Callable[[Store, settings_store.Trial], None]:
+    def confirm(self: Store, trial: settings_store.Trial) -> None:
+        original(self, trial)
+        if self._read("previous.json") == trial.bundle:
+            self._remove("previous.json")
+
+    return confirm
+
+
 @pytest.mark.parametrize(
-    ("name", "method", "make", "step", "power"),
+    ("name", "method", "make", "step", "power", "before"),
     [
-        ("a file gets its name before its bytes are on the disk", "_write", unsynced, whole_life, True),
-        ("a file's name may get lost", "_rename", unnamed, dies, True),
-        ("starts are not counted", "begin", counts_nothing, dies, False),
-        ("a refusal is not reported", "refuse", forgets, fails, False),
+        ("a file gets its name before its bytes are on the disk", "_write", unsynced, whole_life, True, OLD),
+        ("a file's name may get lost", "_rename", unnamed, dies, True, OLD),
+        ("starts are not counted", "begin", counts_nothing, dies, False, OLD),
+        ("a refusal is not reported", "refuse", forgets, fails, False, OLD),
         (
             "the old settings are taken away before the new ones have their name",
             "confirm",
             takes_away_first,
             comes_up,
             False,
+            OLD,
         ),
+        ("the first settings have no second copy", "confirm", keeps_no_copy, comes_up, False, NONE),
     ],
 )
 def test_each_seeded_fault_is_noticed(
-    tmp_path: Path, name: str, method: str, make: Callable[..., Any], step: Callable[[Store], object], power: bool
+    tmp_path: Path,
+    name: str,
+    method: str,
+    make: Callable[..., Any],
+    step: Callable[[Store], object],
+    power: bool,
+    before: int,
 ) -> None:
     with seeded(SeededFault(name, frozenset(), (Patch(Store, method, make),))):
-        assert broken(tmp_path, step, power=power) is not None
+        assert broken(tmp_path, step, power=power, before=before) is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -20,7 +22,7 @@ from sco_payment.cli.main import main as sco_pay
 from sco_payment.fleet.client import Client, FleetUnreachable
 from sco_payment.fleet.settings import SettingsFromFleet, check_in_child, open_settings
 from sco_payment.fleet.settings_store import Store
-from sco_payment.settings_reader import SettingsError, fleet_folder, load_settings, read_table
+from sco_payment.settings_reader import SettingsError, fleet_store, load_settings, read_table
 from tests.fleet.kit import Fleet
 from tests.fleet.settings.kit import KEY, SPARE, bundle, changed, files
 
@@ -52,9 +54,9 @@ def lane_file(folder: Path, url: str = "http://127.0.0.1:1", token: str = "sco1.
 
 
 def store_of(file: str) -> Store:
-    folder = fleet_folder(file, read_table(file), {})
-    assert folder is not None
-    return Store(folder)
+    store = fleet_store(file, read_table(file), {})
+    assert store is not None
+    return store
 
 
 def give(file: str, text: str) -> None:
@@ -83,14 +85,44 @@ def test_a_lane_without_a_key_takes_no_settings(tmp_path: Path) -> None:
     give(file, bundle(7, {"timing": {"grace_s": 60}}))
     Path(file).write_text(Path(file).read_text().partition("settings_key")[0])
     assert load_settings(file, {}).timing.grace_s == 600
-    assert fleet_folder(file, read_table(file), {}) is None
+    assert fleet_store(file, read_table(file), {}) is None
 
 
 def test_settings_that_cannot_be_read_are_not_passed_over(tmp_path: Path) -> None:
     file = lane_file(tmp_path)
     give(file, "{")
-    with pytest.raises(SettingsError, match=r"settings from the fleet: .* is damaged: remove it"):
+    with pytest.raises(
+        SettingsError, match=r"settings from the fleet: .* are damaged: remove the folder .*remove fleet\.settings_key"
+    ):
         load_settings(file, {})
+
+
+def test_a_copied_disk_does_not_run_with_the_other_lanes_settings(tmp_path: Path) -> None:
+    """They name the merchant that the money goes to, and the cash link on the plate."""
+    file = lane_file(tmp_path)
+    give(file, bundle(7, {"paymaster": {"merchant_id": "of another shop"}}))
+    folder = store_of(file).folder
+    refusal = (
+        rf"settings from the fleet: .*settings\.json has settings of the lane lane-1, and this is lane-2: .* Remove "
+        rf"the folder {re.escape(str(folder))}: "
+    )
+    with pytest.raises(SettingsError, match=refusal):
+        load_settings(file, {"SCO_LANE_POS_ID": "lane-2"})
+    Path(file).write_text(Path(file).read_text().replace('pos_id = "lane-1"', 'pos_id = "lane-2"'))
+    with pytest.raises(SettingsError, match=refusal):
+        load_settings(file, {})
+    shutil.rmtree(folder)
+    assert load_settings(file, {}).paymaster.merchant_id == "m"
+
+
+def test_what_is_wrong_with_the_posid_is_said_first(tmp_path: Path) -> None:
+    file = lane_file(tmp_path)
+    give(file, bundle(7))
+    for pos_id, problem in (('""', "lane.pos_id is missing"), ("7", "lane.pos_id = 7: must be text")):
+        Path(file).write_text(LANE_FILE.format(url="http://127.0.0.1:1", key=KEY.public, spare=SPARE.public))
+        Path(file).write_text(Path(file).read_text().replace('"lane-1"', pos_id))
+        with pytest.raises(SettingsError, match=problem):
+            load_settings(file, {})
 
 
 def test_a_key_that_is_none_is_named(tmp_path: Path) -> None:
@@ -115,7 +147,7 @@ def test_a_good_bundle_passes_the_lanes_check(tmp_path: Path) -> None:
     [
         (bundle(7)[:-40], "cut short"),
         (changed(bundle(7), signature=""), "changed after it was signed"),
-        (bundle(6), "version 6 is not newer than version 6, which is in force"),
+        (bundle(6), "version 6 is not newer than version 6, which this lane has run with"),
         (bundle(7, lane="lane-2"), "the bundle is for the lane lane-2; this is lane-1"),
         (bundle(7, {"display": {"mode": 0}}), "devices.printer is missing"),
         (bundle(7, {"lane": {"logo": "none.png"}}), "none.png: No such file or directory"),
@@ -130,6 +162,16 @@ def test_one_that_this_lane_cannot_use_is_refused(tmp_path: Path, text: str, rea
     file = lane_file(tmp_path)
     give(file, bundle(6))
     assert reason in (check_in_child(file, text) or "")
+
+
+def test_an_old_one_is_refused_too_after_somebody_removed_what_was_in_force(tmp_path: Path) -> None:
+    """Whoever has only the server brings nothing old back."""
+    file = lane_file(tmp_path)
+    give(file, bundle(6))
+    (store_of(file).folder / "settings.json").rename(store_of(file).folder / "previous.json")
+    assert "version 5 is not newer than version 6, which this lane has run with" in (
+        check_in_child(file, bundle(5)) or ""
+    )
 
 
 def test_a_check_that_cannot_run_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +203,7 @@ class Lane:
         self.taker = (
             SettingsFromFleet(self.store, self.check)
             if self.check is not None
-            else open_settings(self.file, self.store.folder)
+            else open_settings(self.file, self.store)
         )
 
     def beat(self) -> Any:
@@ -271,7 +313,21 @@ def test_a_server_with_an_older_database_cannot_bring_back_old_settings(fleet: F
     lane.start()
     assert load_settings(lane.file, {}).timing.grace_s == 61
     refused = fleet.rows("SELECT reason FROM bundles WHERE version = 1 AND status = 'refused'")
-    assert "version 1 is not newer than version 2, which is in force" in refused[0][0]
+    assert "version 1 is not newer than version 2, which this lane has run with" in refused[0][0]
+
+
+@pg
+def test_a_lane_on_a_copied_disk_is_never_noted_as_having_its_own_settings(fleet: Fleet, tmp_path: Path) -> None:
+    lane = Lane(fleet, tmp_path)
+    roll_out(fleet, "[timing]\ngrace_s = 60")
+    give(lane.file, bundle(1, {"timing": {"grace_s": 61}}))  # the same version, of another lane or database
+    lane.start()
+    lane.beat()
+    assert fleet.rows("SELECT status FROM bundles") == [("refused",)]
+    assert state(fleet)[0] == "stopped"
+    [(kind, detail)] = fleet.rows("SELECT kind, detail FROM alarms")
+    assert kind == "settings_damaged"
+    assert "runs with a version 1 that was not signed for it here: was its disk copied" in detail
 
 
 @pg
@@ -342,7 +398,7 @@ def test_a_report_waits_for_the_server(fleet: Fleet, tmp_path: Path) -> None:
     assert lane.store.report() is not None
     lane.beat()
     assert lane.store.report() is None
-    assert files(lane.store.folder) == {"settings.json": 1}
+    assert files(lane.store.folder) == {"settings.json": 1, "previous.json": 1}
 
 
 @pg

@@ -153,8 +153,9 @@ def _note_answer(db: Connection[Any], lane_id: str, answer: Answer) -> None:
 def _decisions(db: Connection[Any], lane_id: str) -> list[dict[str, Any]]:
     with db.cursor(row_factory=dict_row) as cursor:
         found = cursor.execute(
-            'SELECT id::text, epoch, number AS "case", phase, operator, resolution, at_ms FROM decisions '
-            "WHERE lane_id = %s AND status = 'waiting' ORDER BY at_ms LIMIT %s",
+            'SELECT d.id::text, d.epoch, d.number AS "case", c.attempt, d.phase, d.operator, d.resolution, d.at_ms '
+            "FROM decisions d LEFT JOIN cases c ON c.lane_id = d.lane_id AND c.epoch = d.epoch AND c.number = d.number "
+            "WHERE d.lane_id = %s AND d.status = 'waiting' ORDER BY d.at_ms LIMIT %s",
             (lane_id, _MOST_DECISIONS),
         )
         return list(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 from sco_payment.fleet.outbox import Outbox
@@ -52,7 +51,12 @@ def handle(outbox: Outbox, epoch: str, decisions: object) -> list[Json]:
 def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
     """Status and reason; None while the decision waits for the lane."""
     decision = Resolution(
-        int(data["case"]), str(data["operator"]), str(data["resolution"]), int(data["at_ms"]), str(data["phase"])
+        int(data["case"]),
+        str(data["operator"]),
+        str(data["resolution"]),
+        int(data["at_ms"]),
+        str(data["phase"]),
+        str(data["attempt"] or ""),
     )
     if len(decision.operator) + len(decision.resolution) > _LONGEST:
         return "refused", f"name and reason are longer than {_LONGEST} characters"
@@ -66,6 +70,8 @@ def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
         case = outbox.journal.case(decision.number)
     except NoSuchCase as error:
         return "refused", str(error)
+    if case.attempt != decision.attempt:  # a copy of a disk has the journal's id, and gives out the same numbers again
+        return "refused", f"case {case.number} of this journal is another payment's: an older copy is in use"
     if case.closed_at_ms is not None:
         return _closed(case, decision)
     if decision.number in resolutions.pending(outbox.journal.path):
@@ -73,7 +79,7 @@ def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
     if case.phase != decision.phase and case.phase in NEWS:
         return "refused", f"the payment was {decision.phase} when this was decided, and is {case.phase} now"
     try:
-        resolutions.submit(outbox.journal.path, replace(decision, attempt=case.attempt))
+        resolutions.submit(outbox.journal.path, decision)
     except NoSuchCase:
         return None
     except ValueError as error:

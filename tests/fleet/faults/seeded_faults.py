@@ -82,10 +82,11 @@ def _sent_again(original: Any) -> Any:
 
     def all_decisions(db: Any, lane_id: str) -> Any:
         found = db.execute(
-            "SELECT id::text, epoch, number, phase, operator, resolution, at_ms FROM decisions WHERE lane_id = %s",
+            "SELECT id::text, epoch, number, attempt, phase, d.operator, d.resolution, at_ms "
+            "FROM decisions d JOIN cases c USING (lane_id, epoch, number) WHERE lane_id = %s",
             (lane_id,),
         ).fetchall()
-        names = ("id", "epoch", "case", "phase", "operator", "resolution", "at_ms")
+        names = ("id", "epoch", "case", "attempt", "phase", "operator", "resolution", "at_ms")
         return [dict(zip(names, row, strict=True)) for row in found]
 
     return all_decisions

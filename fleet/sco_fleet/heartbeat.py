@@ -88,7 +88,8 @@ def _note(db: Connection[Any], lane_id: str, report: Report, now_ms: int) -> Non
     ahead_ms = report.now_ms - now_ms
     db.execute(
         "UPDATE lanes SET last_seen_at = to_timestamp(%s), version = %s, clock_ahead_ms = %s, settings_hash = %s, "
-        "settings_version = coalesce(%s, settings_version), health = %s WHERE lane_id = %s",
+        "settings_version = coalesce(%s, settings_version), health = %s, epoch = nullif(%s, ''), seq = %s "
+        "WHERE lane_id = %s",
         (
             now_ms / 1000,
             report.version,
@@ -96,6 +97,8 @@ def _note(db: Connection[Any], lane_id: str, report: Report, now_ms: int) -> Non
             report.settings_hash,
             report.settings_version,
             Jsonb(_storable(report.health)),
+            report.epoch,
+            report.seq,
             lane_id,
         ),
     )

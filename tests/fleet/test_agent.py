@@ -68,6 +68,8 @@ def test_rows_and_health_arrive(fleet: Fleet, agent_of: AgentOf, tmp_path: Path)
         "abc",
         {"open_cases": 3, "settings_hash": "abc", "odd": "?\ufffd"},
     )
+    with Journal(tmp_path / "j", read_only=True) as journal:
+        assert fleet.rows("SELECT epoch, seq FROM lanes") == [(journal.id(), count)]
     assert fleet.rows("SELECT kind FROM alarms") == []
 
 

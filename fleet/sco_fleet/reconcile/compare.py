@@ -177,8 +177,9 @@ def _compared(db: Connection, day: Day, source: Source, number: int) -> Summary:
         ) | one(db, _PAID_AT_LANES, **bounds)
         behind = one(
             db,
-            "SELECT count(*)::integer AS behind FROM lanes WHERE NOT disabled"
-            " AND (last_seen_at IS NULL OR last_seen_at < to_timestamp(%(end)s / 1000.0))",
+            "SELECT count(*)::integer AS behind FROM lanes l WHERE NOT l.disabled"
+            " AND (l.last_seen_at IS NULL OR l.last_seen_at < to_timestamp(%(end)s / 1000.0) OR l.seq > coalesce(("
+            "SELECT j.head_seq FROM journals j WHERE j.lane_id = l.lane_id AND j.epoch = l.epoch), 0))",
             **bounds,
         )
         run(

@@ -219,6 +219,17 @@ def test_lanes_that_have_not_reported_since_are_counted(books: Books) -> None:
     assert books.office.rows("SELECT lanes_behind FROM reconciliations")[0]["lanes_behind"] == 2
 
 
+def test_lanes_whose_rows_have_not_come_are_counted(books: Books) -> None:
+    """A lane that cannot send its journal goes on reporting."""
+    books.office.execute(
+        "INSERT INTO lanes (lane_id, shop, last_seen_at, epoch, seq) VALUES ('a', 's', now(), 'e', 7),"
+        " ('b', 's', now(), 'e', 8), ('c', 's', now(), 'new', 1), ('d', 's', now(), NULL, 0)"
+    )
+    books.office.execute("INSERT INTO journals (lane_id, epoch, head_seq) VALUES ('a', 'e', 7), ('b', 'e', 7)")
+    books.compare()
+    assert books.office.rows("SELECT lanes_behind FROM reconciliations")[0]["lanes_behind"] == 2
+
+
 def test_a_day_is_reconciled_once_at_a_time(books: Books) -> None:
     with psycopg.connect(books.office.database, autocommit=True) as db:
         begin(db, DAY, "list", "somebody")

@@ -17,6 +17,8 @@ from sco_payment.journal import JournalDamaged, codec
 
 _PAGE = 500
 _LARGEST = 2**63 - 1
+SALVAGE, MOVED_TO = "sco-pay journal salvage", "moved to journal "
+"""Who closed the case of a journal that was replaced, and how: it is open in the other one."""
 
 
 def project(db: Connection[Any], lane_id: str, epoch: str, done: int, fresh: list[Row]) -> int:
@@ -94,6 +96,7 @@ def _read(changes: _Changes, row: Row, body: dict[str, Any]) -> None:
         case "case_opened":
             opened = body["case_number"], key, row.at_ms, body["reason"], body["detail"]
             changes.cases.append((_OPENED, _storable(opened)))
+            changes.cases.append((_MOVED, _storable(opened)))
         case "case_reopened":
             changes.cases.append((_REOPENED, _storable((body["case_number"],))))
         case "case_closed":
@@ -117,6 +120,15 @@ _OPENED = """
 INSERT INTO cases (lane_id, epoch, number, attempt, opened_at_ms, reason, detail)
 VALUES (%(lane)s, %(epoch)s, %(a)s, %(b)s, %(c)s, %(d)s, %(e)s) ON CONFLICT DO NOTHING
 """
+_MOVED = f"""
+UPDATE cases c SET closed_at_ms = (extract(epoch FROM now()) * 1000)::bigint, operator = '{SALVAGE}',
+    resolution = '{MOVED_TO}' || later.epoch
+FROM cases again JOIN journals later ON later.lane_id = again.lane_id AND later.epoch = again.epoch, journals own
+WHERE c.lane_id = %(lane)s AND c.number = %(a)s AND c.attempt = %(b)s AND c.closed_at_ms IS NULL
+    AND again.lane_id = %(lane)s AND again.number = %(a)s AND again.attempt = %(b)s
+    AND own.lane_id = c.lane_id AND own.epoch = c.epoch AND later.first_seen_at > own.first_seen_at
+"""  # noqa: S608 - our own texts
+"""A journal that is salvaged keeps its attempts' keys and its cases' numbers. Either of the two may be read first."""
 _REOPENED = """
 UPDATE cases SET closed_at_ms = NULL, operator = NULL, resolution = NULL
 WHERE lane_id = %(lane)s AND epoch = %(epoch)s AND number = %(a)s

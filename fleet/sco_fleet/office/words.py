@@ -163,6 +163,16 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "The decision goes to the lane and stays in its journal for good."
         " Look the payment up in the bank's account first.",
     ),
+    "closes_here": (
+        "Кассе это решение не уйдёт: она отключена или ведёт другой журнал. Обращение закроется только здесь.",
+        "The lane will not get this decision: it is disabled, or has another journal now. The case closes only here.",
+    ),
+    "look_up": (
+        "Сначала найдите платёж в кабинете банка.",
+        "Look the payment up in the bank's account first.",
+    ),
+    "close_here": ("Закрыть здесь", "Close here"),
+    "moved_to": ("Это обращение в журнале {journal}", "This case in journal {journal}"),
     "not_final": (
         "Последнего слова банка ещё нет. Если можно, подождите: обращение откроется снова, если деньги придут потом.",
         "The bank has not given its final status. Wait if you can: the case opens again if money comes later.",
@@ -178,6 +188,8 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "decisions": ("Решения", "Decisions"),
     "decision_waiting": ("ждёт кассу", "waiting for the lane"),
     "decision_applied": ("касса записала", "applied by the lane"),
+    "decision_here": ("записано в офисе, не на кассе", "recorded by the office, not by the lane"),
+    "decision_never_taken": ("касса его не взяла", "never taken by the lane"),
     "decision_refused": ("касса отказала: {why}", "refused by the lane: {why}"),
     "decision_stored": (
         "Решение сохранено и ждёт кассу: она запишет его между оплатами.",
@@ -194,6 +206,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "payment_changed": (
         "Пока вы решали, состояние платежа изменилось. Ваше решение не отправлено: посмотрите ещё раз.",
         "The payment has changed while you decided. Your decision was not sent: look again.",
+    ),
+    "lane_changed": (
+        "Пока вы решали, изменилось то, получит ли касса решение. Ваше не отправлено: посмотрите ещё раз.",
+        "While you decided, it changed whether the lane gets the decision. Yours was not sent: look again.",
     ),
     "payment_unknown": (
         "Записей этого платежа ещё нет, решать рано.",
@@ -240,8 +256,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "no_differences": ("Расхождений нет.", "There is no difference."),
     "no_differences_known": ("В том, что получено, расхождений нет.", "There is no difference in what was received."),
     "lanes_behind": (
-        "Касс, от которых после конца дня ничего не пришло: {n}. Их платежи могут быть ещё неизвестны здесь.",
-        "Lanes from which nothing has come since the day ended: {n}. Their payments may not be known here yet.",
+        "Касс, от которых после конца дня ничего не пришло или пришли не все записи: {n}. Их платежи могут быть ещё"
+        " неизвестны здесь.",
+        "Lanes from which nothing has come since the day ended, or not all records: {n}. Their payments may not be"
+        " known here yet.",
     ),
     "source_list": ("список банка", "the bank's list"),
     "runs_already": ("Этот день уже сверяется.", "This day is being reconciled already."),
@@ -396,6 +414,7 @@ TABLES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "user_disabled": ("отключил пользователя", "disabled a user"),
         "user_enabled": ("включил пользователя", "enabled a user"),
         "decision": ("принял решение", "decided"),
+        "case_closed_here": ("закрыл обращение без кассы", "closed a case without its lane"),
         "alarm_seen": ("просмотрел тревогу", "saw an alarm"),
         "reconcile": ("сверил день", "reconciled a day"),
         "export": ("выгрузил список", "exported a list"),

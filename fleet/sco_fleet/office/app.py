@@ -60,7 +60,7 @@ def office_app(pool: ConnectionPool[Connection], settings: OfficeSettings) -> St
         )
         for path, get, post in ROUTES
     ]
-    missing = Endpoint(office, get=(_missing, None), post=(_missing, None))
+    missing = Endpoint(office, get=(_missing, None))
     return Starlette(
         routes=[*routes, Route("/office.css", css), Route("/{path:path}", missing)],
         middleware=[Middleware(SafeHeaders)],

@@ -34,6 +34,8 @@ LANGUAGE_COOKIE = "sco_language"
 LARGEST_FORM = 64 * 1024
 LARGEST_FILE = 16 * 1024 * 1024
 """Bytes."""
+FORM_WITHIN_S, FILE_WITHIN_S = 15.0, 120.0
+"""How long a body may take to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,8 @@ class Endpoint:
         self._largest = largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, bounded(receive, self._largest))
+        within_s = FORM_WITHIN_S if self._largest <= LARGEST_FORM else FILE_WITHIN_S
+        request = Request(scope, bounded(receive, self._largest, within_s))
         answer = await self._answer(request)
         await answer(scope, receive, send)
 

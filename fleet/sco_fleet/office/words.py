@@ -272,6 +272,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "error_403": ("Этой роли сюда нельзя.", "This role may not do that."),
     "error_404": ("Такой страницы нет.", "There is no such page."),
     "error_405": ("Так эту страницу открыть нельзя.", "This page cannot be asked for like that."),
+    "error_408": ("Данные шли слишком долго.", "The data came too slowly."),
     "error_413": ("Слишком много данных.", "That is too much data."),
     "error_419": (
         "Форма устарела: сеанс с тех пор сменился. Вернитесь и отправьте снова; ничего не сделано.",

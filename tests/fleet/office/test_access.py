@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import threading
 from collections import Counter
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from sco_fleet import pool
 from sco_fleet.app import create_app
-from sco_fleet.office import access, passwords
+from sco_fleet.office import access, passwords, web
 from sco_fleet.office.app import ROUTES
 from tests.fleet.kit import listening
 from tests.fleet.office.kit import Office, Visitor
@@ -179,6 +182,39 @@ def test_every_answer_keeps_the_page_to_itself(office: Office) -> None:
 def test_a_form_that_is_too_long_is_refused(office: Office) -> None:
     visitor = office.visitor("decider")
     assert visitor.send("alarms/seen", {"id": "1" * 70_000}).status == 413
+
+
+@pytest.mark.parametrize(("path", "kind"), [("login", "form"), ("reconciliation", "file")])
+def test_a_body_that_does_not_end_is_answered(
+    office: Office, monkeypatch: pytest.MonkeyPatch, path: str, kind: str
+) -> None:
+    """Each byte in time, and the whole never: nobody may hold a connection with that, logged in or not."""
+    monkeypatch.setattr(web, f"{kind.upper()}_WITHIN_S", 0.3)
+    parts = urlsplit(office.server)
+    cookies = office.visitor("decider").cookies if kind == "file" else {}
+    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=30) as slow:
+        head = (
+            f"POST /office/{path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: 100000\r\n"
+            f"Content-Type: application/x-www-form-urlencoded\r\n"
+            f"Cookie: {'; '.join(f'{name}={value}' for name, value in cookies.items())}\r\n\r\n"
+        )
+        slow.sendall(head.encode())
+        slow.settimeout(0.05)
+        found = b""
+        for _ in range(600):
+            with contextlib.suppress(TimeoutError):
+                found = slow.recv(4096)
+                break
+            with contextlib.suppress(ConnectionError):  # it may be closed just now; what was answered is still there
+                slow.sendall(b"a")
+    assert b" 408 " in found.splitlines()[0]
+
+
+def test_a_page_that_is_not_there_reads_nothing(office: Office) -> None:
+    parts = urlsplit(office.server)
+    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=30) as slow:
+        slow.sendall(b"POST /office/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+        assert b" 405 " in slow.recv(4096).splitlines()[0]
 
 
 @pytest.mark.parametrize(

@@ -14,21 +14,21 @@ from starlette.routing import BaseRoute, Route
 from sco_fleet.office import login_pages, pages, reconciliation_pages
 from sco_fleet.office.guard import SafeHeaders
 from sco_fleet.office.settings import OfficeSettings
-from sco_fleet.office.web import LARGEST_FILE, LARGEST_FORM, Endpoint, Handler, Office, Page
+from sco_fleet.office.web import LARGEST_FILE, LARGEST_FORM, Apart, Endpoint, Handler, Office, Page
 from sco_fleet.query import Connection
 
 Row = tuple[str, tuple[Handler, str | None] | None, tuple[Handler, str | None] | None]
 
 ROUTES: tuple[Row, ...] = (
     ("", (login_pages.home, "viewer"), None),
-    ("login", (login_pages.login_form, None), (login_pages.login, None)),
+    ("login", (login_pages.login_form, None), (Apart(login_pages.login), None)),
     ("logout", None, (login_pages.logout, "viewer")),
-    ("password", (login_pages.password_form, "viewer"), (login_pages.password, "viewer")),
+    ("password", (login_pages.password_form, "viewer"), (Apart(login_pages.password), "viewer")),
     ("lane", (pages.lane, "viewer"), None),
     ("case", (pages.case, "viewer"), (pages.decide, "decider")),
     ("payment", (pages.payment, "viewer"), None),
     ("alarms/seen", None, (pages.see_alarm, "decider")),
-    ("reconciliation", (reconciliation_pages.show, "viewer"), (reconciliation_pages.start, "decider")),
+    ("reconciliation", (reconciliation_pages.show, "viewer"), (Apart(reconciliation_pages.start), "decider")),
     ("run", (reconciliation_pages.show_run, "viewer"), None),
     *(
         (one.path, (one.show, "administrator" if one in (pages.AUDIT, pages.USERS) else "viewer"), None)

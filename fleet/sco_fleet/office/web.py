@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import psycopg
@@ -29,6 +31,8 @@ from sco_fleet.query import BadCursor, Connection, Row
 
 log = logging.getLogger(__name__)
 
+A = TypeVar("A")
+
 COOKIE = "sco_office"
 LANGUAGE_COOKIE = "sco_language"
 LARGEST_FORM = 64 * 1024
@@ -38,6 +42,17 @@ FORM_WITHIN_S, FILE_WITHIN_S = 15.0, 120.0
 """How long a body may take to come."""
 
 
+class Threads:
+    """Some threads for what takes long. What waits for one of them holds none that a lane's request could need."""
+
+    def __init__(self, most: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(most, name)
+
+    async def run(self, work: Callable[[], A]) -> A:
+        """The result of `work`."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
 @dataclass(frozen=True, slots=True)
 class Office:
     """What the pages share."""
@@ -45,6 +60,8 @@ class Office:
     pool: ConnectionPool[Connection]
     settings: OfficeSettings
     templates: Environment = field(default_factory=environment)
+    apart: Threads = field(default_factory=lambda: Threads(4, "office-apart"))
+    reconciliations: Threads = field(default_factory=lambda: Threads(2, "office-reconcile"))
 
     @property
     def url(self) -> str:
@@ -152,13 +169,20 @@ class Page:
         return HTTPException(404)
 
 
-Handler = Callable[[Page, Connection], Response]
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A handler of what takes long: it takes a connection only for as long as it needs one."""
+
+    work: Callable[[Page], Response]
+
+
+Handler = Callable[[Page, Connection], Response] | Apart
 
 
 class Endpoint:
     """A page with one handler for GET and one for POST, each for a role and those above it; no role: for everybody.
 
-    A handler runs in a thread, with a connection in autocommit mode.
+    A handler runs in a thread, with a connection in autocommit mode; see `Apart`.
     """
 
     def __init__(
@@ -216,13 +240,15 @@ class Endpoint:
     async def _run(self, handler: Handler, page: Page) -> Response:
         def run() -> Response:
             try:
+                if isinstance(handler, Apart):
+                    return handler.work(page)
                 with page.office.pool.connection() as db:
                     return handler(page, db)
             except (psycopg.DataError, psycopg.errors.UndefinedFunction, BadCursor) as error:
                 log.info("%s %s: %s", page.request.method, page.request.url.path, error)
                 return failure(page, 400)
 
-        answer = await run_in_threadpool(run)
+        answer = await (page.office.apart.run(run) if isinstance(handler, Apart) else run_in_threadpool(run))
         _keep_language(page.request, answer)
         return answer
 

@@ -253,6 +253,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Список банка не полон: {why}. Чего здесь нет, о том ничего не известно: это не значит «не оплачено».",
         "The bank's list is not whole: {why}. Nothing is known of what is missing here: it does not mean “not paid”.",
     ),
+    "run_unsure": (
+        "Сверено не полностью: {why}. Что кассы считают оплаченным, в банке не искали.",
+        "It is not whole: {why}. What the lanes call paid was not looked for at the bank.",
+    ),
     "no_differences": ("Расхождений нет.", "There is no difference."),
     "no_differences_known": ("В том, что получено, расхождений нет.", "There is no difference in what was received."),
     "lanes_behind": (
@@ -374,6 +378,14 @@ TABLES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     },
     "run_problems": {
         "day_not_over": ("день ещё не кончился", "the day is not over"),
+        "too_many_differences": (
+            "слишком много расхождений, тот ли это мерчант?",
+            "too many differences: is it the right merchant?",
+        ),
+        "no_such_shop": (
+            "paymaster.shops называет магазин, в котором нет касс",
+            "paymaster.shops names a shop that has no lane",
+        ),
         "interrupted": ("сверка прервана", "the reconciliation was interrupted"),
     },
     "difference_kinds": {

@@ -128,8 +128,8 @@ def _begin_session(db: Connection, name: str, address: str) -> str:
     return secret
 
 
-def session_of(db: Connection, secret: str, *, idle_s: int, session_s: int) -> User | None:
-    """Whose session it is; None for none, or one that has ended."""
+def session_of(db: Connection, secret: str, *, idle_s: int, session_s: int, used: bool = True) -> User | None:
+    """Whose session it is; None for none, or one that has ended. It ends later where it is `used` now."""
     found = one(
         db,
         "SELECT u.name, u.full_name, u.role, now() - s.last_at > interval '1 minute' AS stale"
@@ -140,7 +140,7 @@ def session_of(db: Connection, secret: str, *, idle_s: int, session_s: int) -> U
     )  # fmt: skip
     if not found:
         return None
-    if found["stale"]:
+    if found["stale"] and used:
         run(db, "UPDATE office_sessions SET last_at = now() WHERE secret_hash = %(hash)s", hash=_hash(secret))
         run(
             db, "DELETE FROM office_sessions WHERE begun_at < now() - make_interval(secs => %(whole)s)", whole=session_s

@@ -71,7 +71,7 @@ class ListPage:
         after = ""
         if not problem:
             rows, after = self.listing(page).page(db, given, after=page.query.get("after", ""))
-        kept = {name: value for name, value in page.query.items() if name not in ("after", "lang")}
+        kept = page.kept("after")
         return {
             "view": self,
             "title": page.say(self.title),

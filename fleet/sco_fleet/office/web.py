@@ -35,6 +35,8 @@ A = TypeVar("A")
 
 COOKIE = "sco_office"
 LANGUAGE_COOKIE = "sco_language"
+BY_ITSELF = "auto"
+"""In the query of a page that reloads by itself: nobody has used the session."""
 LARGEST_FORM = 64 * 1024
 LARGEST_FILE = 16 * 1024 * 1024
 """Bytes."""
@@ -120,6 +122,10 @@ class Page:
         given = {name: str(value) for name, value in values.items() if value not in (None, "")}
         return f"{self.base}/{path}" + (f"?{urlencode(given, errors='replace')}" if given else "")
 
+    def kept(self, *but: str) -> dict[str, str]:
+        """What of the query a link to the same page has."""
+        return {name: value for name, value in self.query.items() if name not in ("lang", BY_ITSELF, *but)}
+
     def say(self, name: str, **values: object) -> str:
         """A sentence."""
         return text(self.language, name, **values)
@@ -142,7 +148,7 @@ class Page:
     def html(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page from a template."""
         other = LANGUAGES[1 - LANGUAGES.index(self.language)]
-        kept = [(name, value) for name, value in self.query.multi_items() if name != "lang"]
+        kept = self.kept()
         context = {
             "page": self,
             "user": self.user,
@@ -152,7 +158,8 @@ class Page:
             "url": self.url,
             "here": self.request.scope["path"].removeprefix(self.base),
             "other": other,
-            "other_url": f"?{urlencode([*kept, ('lang', other)], errors='replace')}",
+            "other_url": f"?{urlencode({**kept, 'lang': other}, errors='replace')}",
+            "reload_url": f"?{urlencode({**kept, BY_ITSELF: 1}, errors='replace')}",
             "problem": "",
             "done": "",
             "reload_s": 0,
@@ -219,12 +226,13 @@ class Endpoint:
             raise HTTPException(405)
         handler, role = chosen
         secret = request.cookies.get(COOKIE, "")
-        user = await run_in_threadpool(_user, page.office, secret) if secret else None
+        used = request.method == "POST" or BY_ITSELF not in request.query_params
+        user = await run_in_threadpool(_user, page.office, secret, used) if secret else None
         page = Page(page.office, request, user, secret, page.language, {})
         if role is not None and user is None:
             if request.method == "POST":
                 return await run_in_threadpool(failure, page, 419, None)
-            return page.redirect("login", next=_local(request))
+            return page.redirect("login", next=_local(page))
         if role is not None and not page.who.may(role):
             return await run_in_threadpool(failure, page, 403, None)
         if request.method != "POST":
@@ -278,14 +286,14 @@ def local_path(path: str) -> str:
     return path if fine and "\\" not in path and ":" not in parts.path else ""
 
 
-def _user(office: Office, secret: str) -> User | None:
+def _user(office: Office, secret: str, used: bool) -> User | None:
     with office.pool.connection() as db:
-        return session_of(db, secret, idle_s=office.settings.idle_s, session_s=office.settings.session_s)
+        return session_of(db, secret, idle_s=office.settings.idle_s, session_s=office.settings.session_s, used=used)
 
 
-def _local(request: Request) -> str:
-    path = str(request.scope["path"]).removeprefix(str(request.scope.get("root_path", ""))).lstrip("/")
-    query = request.url.query
+def _local(page: Page) -> str:
+    path = str(page.request.scope["path"]).removeprefix(page.base).lstrip("/")
+    query = urlencode(page.kept(), errors="replace")
     return path + (f"?{query}" if query else "")
 
 

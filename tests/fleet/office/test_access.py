@@ -97,6 +97,27 @@ def test_a_session_ends(office: Office, column: str, ended: str) -> None:
     assert answer.headers["Location"] == "/office/login?next=cases%3Fstate%3Dall"
 
 
+def test_a_page_that_reloads_by_itself_keeps_no_session_open(office: Office) -> None:
+    visitor = office.visitor("viewer")
+    office.execute(
+        "INSERT INTO reconciliations (day, time_zone, source, made_by) VALUES ('2026-01-01', 'UTC', 'list', 'x')"
+    )
+    office.execute("UPDATE office_sessions SET last_at = now() - interval '20 minutes'")
+    left = "SELECT now() - last_at > interval '19 minutes' AS left FROM office_sessions"
+    page = visitor.get("run?id=1&auto=1&kind=amount")
+    assert office.rows(left)[0]["left"]
+    found = re.search(r'http-equiv="refresh" content="\d+; url=([^"]+)"', page.source)
+    assert found is not None
+    assert found[1] == "?id=1&amp;kind=amount&amp;auto=1"
+    assert page.source.count("auto=1") == 1  # in no link that somebody follows
+    office.execute("UPDATE office_sessions SET last_at = now() - interval '31 minutes'")
+    assert visitor.get("run?id=1&auto=1").headers["Location"] == "/office/login?next=run%3Fid%3D1"
+    visitor = office.visitor("viewer")
+    office.execute("UPDATE office_sessions SET last_at = now() - interval '20 minutes'")
+    visitor.get("run?id=1")
+    assert not office.rows(f"{left} ORDER BY last_at DESC")[0]["left"]
+
+
 def test_what_is_used_stays_open_and_ends_all_the_same(office: Office) -> None:
     visitor = office.visitor("viewer")
     office.execute("UPDATE office_sessions SET last_at = now() - interval '20 minutes'")

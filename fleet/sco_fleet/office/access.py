@@ -10,7 +10,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from psycopg_pool import ConnectionPool
 
@@ -19,6 +19,12 @@ from sco_fleet.query import Connection, one, run
 
 ROLES: Final = ("viewer", "decider", "administrator")
 """Each may do what those before it may."""
+Action = Literal[
+    "login", "login_failed", "logout", "password", "user_added", "user_disabled", "user_enabled", "decision",
+    "case_closed_here", "alarm_seen", "reconcile", "export", "lane_added", "lane_token", "lane_disabled",
+    "lane_enabled", "lane_moved", "erased",
+]  # fmt: skip
+"""What the audit has."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 _BRAKE_MINUTES = 15
 _PAIR, _ADDRESS, _USER = 5, 30, 100
@@ -197,7 +203,7 @@ def disable(db: Connection, name: str, *, by: str, yes: bool = True) -> None:
 
 
 def _change(
-    db: Connection, name: str, action: str, change: str, value: object, by: str, address: str = "", keep: str = ""
+    db: Connection, name: str, action: Action, change: str, value: object, by: str, address: str = "", keep: str = ""
 ) -> None:
     with db.transaction():
         text = " ".join(("UPDATE office_users SET", change, "WHERE name = %(name)s"))
@@ -224,7 +230,7 @@ def new_password(password: str) -> str:
 # --- audit ------------------------------------------------------------------------------------------------------------
 
 
-def audit(db: Connection, user: str, address: str, action: str, subject: str, detail: str = "") -> None:
+def audit(db: Connection, user: str, address: str, action: Action, subject: str, detail: str = "") -> None:
     """Write down who did what, in the caller's transaction."""
     run(
         db,

@@ -261,13 +261,13 @@ def test_what_users_do_is_in_the_audit(office: Office) -> None:
     visitor.send("password", {"old": "password of administrator", "new": "a new password"})
     visitor.send("logout", {})
     Visitor(office.server).log_in("viewer", "wrong")
-    done = office.rows("SELECT user_name, action, subject, detail FROM office_audit ORDER BY id")
+    done = office.rows("SELECT user_name, address, action, subject, detail FROM office_audit ORDER BY id")
     assert [tuple(one.values()) for one in done[3:]] == [
-        ("administrator", "login", "administrator", ""),
-        ("administrator", "export", "payments", "order=42"),
-        ("administrator", "password", "administrator", ""),
-        ("administrator", "logout", "administrator", ""),
-        ("viewer", "login_failed", "viewer", ""),
+        ("administrator", "127.0.0.1", "login", "administrator", ""),
+        ("administrator", "127.0.0.1", "export", "payments", "order"),
+        ("administrator", "127.0.0.1", "password", "administrator", ""),
+        ("administrator", "127.0.0.1", "logout", "administrator", ""),
+        ("viewer", "127.0.0.1", "login_failed", "viewer", ""),
     ]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 from string import Formatter
+from typing import get_args
 
 import pytest
 
 from sco_fleet import alarms
 from sco_fleet.office import lists, pages, reconciliation_pages
-from sco_fleet.office.access import ROLES
+from sco_fleet.office.access import ROLES, Action
 from sco_fleet.office.decisions import ANSWERS
 from sco_fleet.office.words import TABLES, TEXTS
 from sco_payment.journal import codec
@@ -48,6 +49,7 @@ def test_every_name_of_the_journal_has_a_word() -> None:
     assert set(TABLES["outcomes"]) == set(codec.OUTCOMES.values())
     assert set(TABLES["reasons"]) == set(codec.CASE_REASONS.values()) == set(WHAT_HAPPENED)
     assert set(TABLES["roles"]) == set(ROLES)
+    assert set(TABLES["actions"]) == set(get_args(Action))
     assert set(ANSWERS) <= set(TEXTS)
     kinds = {value for name, value in vars(alarms).items() if name.isupper() and not name.startswith("_")}
     assert set(TABLES["alarm_kinds"]) == kinds

@@ -70,7 +70,7 @@ def drop(db: Connection[Any], month: Month) -> None:
         with db.transaction():
             partitions.give_up_soon(db)
             db.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(month.name)))
-    except errors.LockNotAvailable:
+    except (errors.LockNotAvailable, errors.QueryCanceled):
         raise ValueError(f"{month.name}: the table is in use, for one by a backup") from None
 
 

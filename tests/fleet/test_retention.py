@@ -91,6 +91,27 @@ def test_a_backup_that_runs_holds_up_no_lane(fleet: Fleet, lane: Path, monkeypat
     ]
 
 
+def test_rows_that_cannot_be_moved_in_time_hold_up_no_lane(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A month whose rows came before its partition: a request has no time to move them all."""
+    made: list[int] = []
+
+    def slow(db: psycopg.Connection[Any], year: int, month: int) -> None:
+        made.append(month)
+        db.execute("SET LOCAL statement_timeout = 20")
+        db.execute("SELECT pg_sleep(60)")
+
+    monkeypatch.setattr(partitions, "_make", slow)
+    monkeypatch.setattr(partitions, "_known", set())
+    monkeypatch.setattr(partitions, "_busy_until", {})
+    paid_and_open(tmp_path / "j")
+    shipper = fleet.shipper(tmp_path / "j", fleet.add_lane(), batch_rows=1)
+    ship(shipper)
+    assert fleet.rows("SELECT DISTINCT tableoid::regclass::text FROM records") == [("records_other",)]
+    assert sorted(made) == [11, 12]  # and not again with each batch
+
+
 def test_a_month_with_records_that_are_not_read_yet_stays(fleet: Fleet, lane: Path) -> None:
     fleet.execute("UPDATE attempts SET begun_at_ms = last_at_ms")
     fleet.execute("UPDATE journals SET projected_seq = 1")

@@ -255,18 +255,21 @@ class Resources:
         after = call.query["after"]
         if call.wants_events:
             return self._event_stream(call, key, after)
-        cursor = after
+        cursor, journal = after, self._records.journal.id()
+
+        def page(events: list[Json]) -> Response:
+            return ok({"events": events, "next_after": cursor, "journal": journal})
 
         def poll() -> Response | None:
             nonlocal cursor
             events, cursor = self._records.events(cursor, key)
-            return ok({"events": events, "next_after": cursor}) if events else None
+            return page(events) if events else None
 
         first = poll()
         if first is not None or not call.query["wait_s"]:
-            return first or ok({"events": [], "next_after": cursor})
+            return first or page([])
         until = time.monotonic() + call.query["wait_s"]
-        return Later(poll, until, lambda: poll() or ok({"events": [], "next_after": cursor}))
+        return Later(poll, until, lambda: poll() or page([]))
 
     def _event_stream(self, call: Call, key: str | None, after: int) -> Answer:
         last = call.request.headers.get("last-event-id", "")

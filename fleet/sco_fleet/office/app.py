@@ -11,12 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from sco_fleet.office import login_pages, pages, reconciliation_pages
+from sco_fleet.office import login_pages, pages, reconciliation_pages, rollout_pages
 from sco_fleet.office.guard import SafeHeaders
 from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.office.web import LARGEST_FILE, LARGEST_FORM, Apart, Endpoint, Handler, Office, Page
 from sco_fleet.query import Connection
 
+_SHOWN = (*pages.LISTS, rollout_pages.ROLLOUTS)
+_EXPORTED = (*_SHOWN, reconciliation_pages.RECONCILIATIONS, reconciliation_pages.RUN, rollout_pages.ROLLOUT)
 Row = tuple[str, tuple[Handler, str | None] | None, tuple[Handler, str | None] | None]
 
 ROUTES: tuple[Row, ...] = (
@@ -30,13 +32,14 @@ ROUTES: tuple[Row, ...] = (
     ("alarms/seen", None, (pages.see_alarm, "decider")),
     ("reconciliation", (reconciliation_pages.show, "viewer"), (Apart(reconciliation_pages.start), "decider")),
     ("run", (reconciliation_pages.show_run, "viewer"), None),
+    ("rollout", (rollout_pages.show, "viewer"), None),
     *(
         (one.path, (one.show, "administrator" if one in (pages.AUDIT, pages.USERS) else "viewer"), None)
-        for one in pages.LISTS
+        for one in _SHOWN
     ),
     *(
         (f"{one.path}.csv", (one.export, "administrator" if one in (pages.AUDIT, pages.USERS) else "viewer"), None)
-        for one in (*pages.LISTS, reconciliation_pages.RECONCILIATIONS, reconciliation_pages.RUN)
+        for one in _EXPORTED
     ),
 )
 """Path below the page, handler and role for GET, handler and role for POST; no role: without a login."""

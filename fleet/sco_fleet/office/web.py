@@ -140,6 +140,8 @@ class Page:
                 return self.url("case", lane=row["lane_id"], journal=row["epoch"], number=number) if number else ""
             case "payment" if row["attempt"]:
                 return self.url("payment", lane=row["lane_id"], journal=row["epoch"], attempt=row["attempt"])
+            case "rollout":
+                return self.url("rollout", id=row["number"])
             case "run":
                 return self.url("run", id=row["id"])
             case _:

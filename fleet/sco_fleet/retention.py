@@ -88,17 +88,19 @@ def drop_strays(db: Connection[Any], before_ms: int) -> int:
     return db.execute(_STRAYS, {"before": before_ms, "final": FINAL_PHASES}).rowcount
 
 
+_OF = "SELECT FROM cases c WHERE c.lane_id = {x}.lane_id AND c.epoch = {x}.epoch"
+_ATTEMPTS = f"""
+DELETE FROM attempts a WHERE a.last_at_ms < %(before)s AND {OVER}
+AND NOT EXISTS ({_OF.format(x="a")} AND c.attempt = a.attempt AND c.closed_at_ms >= %(before)s)
+"""  # noqa: S608 - our own texts
+_DECISIONS = f"""
+DELETE FROM decisions d WHERE d.at_ms < %(before)s
+AND (d.status <> 'waiting' OR NOT EXISTS ({_OF.format(x="d")} AND c.number = d.number AND c.closed_at_ms IS NULL))
+"""  # noqa: S608 - our own texts
 _OLD = (
-    (
-        "attempts",
-        f"DELETE FROM attempts a WHERE a.last_at_ms < %(before)s AND {OVER} AND NOT EXISTS (SELECT FROM cases c "  # noqa: S608 - our own texts
-        "WHERE c.lane_id = a.lane_id AND c.epoch = a.epoch AND c.attempt = a.attempt AND c.closed_at_ms >= %(before)s)",
-    ),
-    (
-        "cases",
-        "DELETE FROM cases WHERE closed_at_ms < %(before)s",
-    ),
-    ("decisions", "DELETE FROM decisions WHERE status <> 'waiting' AND at_ms < %(before)s"),
+    ("attempts", _ATTEMPTS),  # before the cases, by which some of them are over
+    ("cases", "DELETE FROM cases WHERE closed_at_ms < %(before)s"),
+    ("decisions", _DECISIONS),
     ("reconciliations", "DELETE FROM reconciliations WHERE ended_at < to_timestamp(%(before)s / 1000.0)"),
     ("alarms", "DELETE FROM alarms WHERE seen_at < to_timestamp(%(before)s / 1000.0)"),
 )

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import psycopg
-from starlette.background import BackgroundTask
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
@@ -90,24 +89,24 @@ class _Refused(Exception):
 
 def start(page: Page) -> Response:
     """Begin a reconciliation, with PayMaster's list or with an uploaded file; it goes on after the answer."""
-    shops = page.office.settings.paymaster.shops
-    try:
-        wanted = _wanted(page)
-    except _Refused as refusal:
-        with page.office.pool.connection() as db:
-            return _show(page, db, 400, **refusal.said)
-    day, source = wanted.day, wanted.source
-    with page.office.pool.connection() as db:
+    office = page.office
+    shops = office.settings.paymaster.shops
+    with office.reconciliations.enter() as go_on:  # before a file is read: what is read waits in memory
         try:
-            with db.transaction():
-                number = begin(db, day, source.name, page.who.name, shops)
-                audit(db, page.who.name, page.address, "reconcile", day.day.isoformat(), source.name)
-        except AlreadyRunning:
-            return _show(page, db, 409, problem=page.say("runs_already"))
-    answer = page.redirect("run", id=number)
-    work = partial(_run, page.office.url, day, source, page.who.name, number, shops)
-    answer.background = BackgroundTask(page.office.reconciliations.run, work)
-    return answer
+            wanted = _wanted(page)
+        except _Refused as refusal:
+            with office.pool.connection() as db:
+                return _show(page, db, 400, **refusal.said)
+        day, source = wanted.day, wanted.source
+        with office.pool.connection() as db:
+            try:
+                with db.transaction():
+                    number = begin(db, day, source.name, page.who.name, shops)
+                    audit(db, page.who.name, page.address, "reconcile", day.day.isoformat(), source.name)
+            except AlreadyRunning:
+                return _show(page, db, 409, problem=page.say("runs_already"))
+        go_on(partial(_run, office.url, day, source, page.who.name, number, shops))
+    return page.redirect("run", id=number)
 
 
 def _wanted(page: Page) -> _Wanted:
@@ -147,3 +146,5 @@ def _run(url: str, day: Day, source: Source, made_by: str, number: int, shops: t
         reconcile(url, day, source, made_by, number, shops)
     except psycopg.Error as error:  # noted in the database where it can be reached
         log.error("the reconciliation of %s: %s", day.day, str(error).strip())
+    except Exception:
+        log.exception("the reconciliation of %s", day.day)

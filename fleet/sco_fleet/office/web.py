@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import psycopg
@@ -26,12 +24,11 @@ from sco_fleet.office.guard import bounded
 from sco_fleet.office.lists import Column
 from sco_fleet.office.render import Writer, environment
 from sco_fleet.office.settings import OfficeSettings
+from sco_fleet.office.threads import Threads
 from sco_fleet.office.words import LANGUAGES, TEXTS, text, word
 from sco_fleet.query import BadCursor, Connection, Row
 
 log = logging.getLogger(__name__)
-
-A = TypeVar("A")
 
 COOKIE = "sco_office"
 LANGUAGE_COOKIE = "sco_language"
@@ -44,17 +41,6 @@ FORM_WITHIN_S, FILE_WITHIN_S = 15.0, 120.0
 """How long a body may take to come."""
 
 
-class Threads:
-    """Some threads for what takes long. What waits for one of them holds none that a lane's request could need."""
-
-    def __init__(self, most: int, name: str) -> None:
-        self._pool = ThreadPoolExecutor(most, name)
-
-    async def run(self, work: Callable[[], A]) -> A:
-        """The result of `work`."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
-
 @dataclass(frozen=True, slots=True)
 class Office:
     """What the pages share."""
@@ -63,7 +49,7 @@ class Office:
     settings: OfficeSettings
     templates: Environment = field(default_factory=environment)
     apart: Threads = field(default_factory=lambda: Threads(4, "office-apart"))
-    reconciliations: Threads = field(default_factory=lambda: Threads(2, "office-reconcile"))
+    reconciliations: Threads = field(default_factory=lambda: Threads(2, "office-reconcile", room=3))
 
     @property
     def url(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Any
@@ -130,8 +131,20 @@ def test_reconciliations_hold_up_no_lane(small: Office, gate: threading.Event, m
     monkeypatch.setattr(reconciliation_pages, "reconcile", lambda *_: held(gate, reached))
     visitor = small.visitor("decider")
     csrf = visitor.csrf()
+    found = []
     for number in range(_MANY):
         form = {"day": str(date(2025, 1, 1) + timedelta(number))}
-        assert visitor.send("reconciliation", form, csrf=csrf).status == 303
+        found.append(visitor.send("reconciliation", form, csrf=csrf).status)
+    assert found == [303] * 3 + [429] * (_MANY - 3)  # what waits is in memory
     assert reached.acquire(timeout=60)
     lanes_are_answered(small)
+    gate.set()
+    end = time.monotonic() + 60
+    while visitor.send("reconciliation", {"day": "2025-06-01"}, csrf=csrf).status != 303:
+        assert time.monotonic() < end
+
+
+def test_a_refused_reconciliation_keeps_no_place(small: Office) -> None:
+    visitor = small.visitor("decider")
+    csrf = visitor.csrf()
+    assert {visitor.send("reconciliation", {"day": "x"}, csrf=csrf).status for _ in range(5)} == {400}

@@ -8,6 +8,8 @@ from __future__ import annotations
 from sco_payment.attempt import FINAL
 from sco_payment.journal import codec
 
+RECORDED_HERE = "recorded by the office"
+"""The answer of a decision that closed its case in the office, and went to no lane."""
 FINAL_PHASES = sorted(codec.PHASES[phase] for phase in FINAL)
 
 _LATER = """

@@ -12,6 +12,7 @@ from typing import Any
 from psycopg import Connection
 
 from sco_fleet import alarms
+from sco_fleet.left_behind import RECORDED_HERE
 from sco_fleet.records import Row, stored
 from sco_payment.journal import JournalDamaged, codec
 
@@ -97,6 +98,8 @@ def _read(changes: _Changes, row: Row, body: dict[str, Any]) -> None:
             opened = body["case_number"], key, row.at_ms, body["reason"], body["detail"]
             changes.cases.append((_OPENED, _storable(opened)))
             changes.cases.append((_MOVED, _storable(opened)))
+        case "case_note":
+            changes.cases.append((_NEWS, _storable((key,))))
         case "case_reopened":
             changes.cases.append((_REOPENED, _storable((body["case_number"],))))
         case "case_closed":
@@ -133,6 +136,14 @@ _REOPENED = """
 UPDATE cases SET closed_at_ms = NULL, operator = NULL, resolution = NULL
 WHERE lane_id = %(lane)s AND epoch = %(epoch)s AND number = %(a)s
 """
+_NEWS = f"""
+UPDATE cases c SET closed_at_ms = NULL, operator = NULL, resolution = NULL
+WHERE c.lane_id = %(lane)s AND c.epoch = %(epoch)s AND c.attempt = %(a)s AND EXISTS (
+    SELECT FROM decisions d WHERE d.lane_id = c.lane_id AND d.epoch = c.epoch AND d.number = c.number
+    AND d.at_ms = c.closed_at_ms AND d.answer = '{RECORDED_HERE}'
+)
+"""  # noqa: S608 - our own texts
+"""A lane that was disabled when its case was decided here does not know of that: what it notes is news."""
 _CLOSED = """
 UPDATE cases SET closed_at_ms = %(a)s, operator = %(b)s, resolution = %(c)s
 WHERE lane_id = %(lane)s AND epoch = %(epoch)s AND number = %(d)s

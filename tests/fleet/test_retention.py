@@ -181,7 +181,8 @@ def test_old_summaries_go_and_what_is_open_stays(fleet: Fleet) -> None:
     fleet.execute(
         "INSERT INTO attempts (lane_id, epoch, attempt, order_no, acquirer, amount_kopecks, total_kopecks, mode, phase,"
         " presented, begun_at_ms, last_seq, last_at_ms)"
-        " SELECT 'lane-1', 'e', attempt, '1', 'a', 1, 1, 1, phase, true, 1, 1, 1 FROM (VALUES ('final', 'paid'), ('watched', 'watching'), ('decided', 'paid'), ('undecided', 'paid'))"
+        " SELECT 'lane-1', 'e', attempt, '1', 'a', 1, 1, 1, phase, true, 1, 1, 1 FROM"
+        " (VALUES ('final', 'paid'), ('watched', 'watching'), ('decided', 'paid'), ('undecided', 'paid'))"
         " AS found (attempt, phase)"
     )
     fleet.execute(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from sco_fleet.left_behind import left_behind
+from sco_fleet.left_behind import RECORDED_HERE, left_behind
 from sco_fleet.office.access import User
 from sco_fleet.query import Connection, Row, one, rows, run
 
@@ -24,8 +24,8 @@ class NotStored(Exception):
 
 
 _CLOSES_HERE = f"SELECT {left_behind('x')} AS left FROM (SELECT %(lane)s AS lane_id, %(epoch)s AS epoch) x"  # noqa: S608
-RECORDED_HERE, NEVER_TAKEN = "recorded by the office", "no lane took it"
-"""The answers of a decision that went to no lane, and of one that waited for a lane in vain."""
+NEVER_TAKEN = "no lane took it"
+"""The answer of a decision that waited for a lane in vain."""
 _ENDS = {RECORDED_HERE: "here", NEVER_TAKEN: "never_taken"}
 
 

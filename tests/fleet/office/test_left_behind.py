@@ -10,6 +10,7 @@ import pytest
 from sco_fleet import erasure, lanes, retention
 from sco_fleet.left_behind import FINAL_PHASES
 from sco_fleet.projection import catch_up_all
+from sco_payment import attempt as m
 from sco_payment.journal import Journal
 from sco_payment.journal.opening import salvage_journal
 from sco_payment.settings import JournalSettings, LaneSettings, Settings
@@ -96,6 +97,24 @@ def test_a_case_that_no_lane_has_any_more_is_closed_here(case: OpenCase, left: o
     assert done["detail"] == f"money_returned; journal {case.epoch}; decision {found[1]['id']}"
     assert visitor.send(case.path, form).status == 409
     assert closed(case)[0][2] == "Refunded at a pos/touch till"
+
+
+def test_news_of_a_lane_that_was_disabled_opens_the_case_again(case: OpenCase) -> None:
+    """The lane has the case open all the time: it notes the money, and opens nothing again."""
+    visitor = case.office.visitor("decider")
+    disable_the_lane(case)
+    form = {"answer": "no_payment", "note": "", "phase": case.phase(), "here": "1"}
+    assert visitor.send(case.path, form).status == 303
+    with psycopg.connect(case.office.database, autocommit=True) as db:
+        lanes.set_disabled(db, "lane-1", False)
+    with opened(case.journal) as journal:
+        state = journal.attempts()[-1]
+        event = m.Tick(95_000)
+        journal.record(event, state, (m.NoteCase("money came", reopens=True),), at_ms=95_000)
+        assert [record.kind for record in journal.records()][-1] == "case_note"
+    case.ship()
+    assert closed(case) == [(False, None, None)]
+    assert 'id="decide"' in visitor.get(case.path).text
 
 
 def test_what_was_decided_here_is_kept_and_erased_as_any_other(case: OpenCase) -> None:

@@ -17,7 +17,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "payments": ("Платежи", "Payments"),
     "reconciliation": ("Сверка", "Reconciliation"),
     "alarms": ("Тревоги", "Alarms"),
-    "rollouts": ("Рассылки настроек", "Roll-outs"),
+    "rollouts": ("Настройки", "Roll-outs"),
     "audit": ("Кто что делал", "Audit"),
     "users": ("Пользователи", "Users"),
     "log_in": ("Войти", "Log in"),

@@ -70,7 +70,8 @@ def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
         case = outbox.journal.case(decision.number)
     except NoSuchCase as error:
         return "refused", str(error)
-    if case.attempt != decision.attempt:  # a copy of a disk has the journal's id, and gives out the same numbers again
+    bound = _bound(decision, case)
+    if bound is None:
         return "refused", f"case {case.number} of this journal is another payment's: an older copy is in use"
     if case.closed_at_ms is not None:
         return _closed(case, decision)
@@ -79,13 +80,18 @@ def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
     if case.phase != decision.phase and case.phase in NEWS:
         return "refused", f"the payment was {decision.phase} when this was decided, and is {case.phase} now"
     try:
-        resolutions.submit(outbox.journal.path, decision)
+        resolutions.submit(outbox.journal.path, bound)
     except NoSuchCase:
         return None
     except ValueError as error:
         return "refused", str(error)
     log.info("case %d: the office's decision waits for the lane", decision.number)
     return None
+
+
+def _bound(decision: Resolution, case: Case) -> Resolution | None:
+    """The decision where it is on this case: a copy of a disk has the journal's id, and gives out its numbers again."""
+    return decision if decision.attempt == case.attempt else None
 
 
 def _closed(case: Case, decision: Resolution) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -92,6 +93,11 @@ def _sent_again(original: Any) -> Any:
     return all_decisions
 
 
+def _by_number(original: Any) -> Any:
+    """A case is the one that has the number."""
+    return lambda decision, case: replace(decision, attempt=case.attempt)
+
+
 def _no_news(original: Any) -> Any:
     """Money that came after a decision does not matter."""
     return ()
@@ -129,6 +135,12 @@ FAULTS = (
             Patch(resolutions, "NEWS", _no_news),
         ),
         where="decisions",
+    ),
+    SeededFault(
+        "a decision closes another payment's case of its number",
+        frozenset({"closed the case of another payment"}),
+        (Patch(decisions, "_bound", _by_number),),
+        where="copies",
     ),
     SeededFault(
         "a decision closes a case whose money came after it",

@@ -26,7 +26,7 @@ class NotStored(Exception):
 _CLOSES_HERE = f"SELECT {left_behind('x')} AS left FROM (SELECT %(lane)s AS lane_id, %(epoch)s AS epoch) x"  # noqa: S608
 NEVER_TAKEN = "no lane took it"
 """The answer of a decision that waited for a lane in vain."""
-_ENDS = {RECORDED_HERE: "here", NEVER_TAKEN: "never_taken"}
+_ENDS = {("applied", RECORDED_HERE): "here", ("refused", NEVER_TAKEN): "never_taken"}
 
 
 def closes_here(db: Connection, lane_id: str, epoch: str) -> bool:
@@ -117,4 +117,4 @@ def of_case(db: Connection, lane_id: str, epoch: str, number: int) -> list[Row]:
         " ORDER BY at_ms DESC LIMIT 50",
         lane=lane_id, epoch=epoch, number=number,
     )  # fmt: skip
-    return [{**one, "end": f"decision_{_ENDS.get(one['answer'], one['status'])}"} for one in found]
+    return [{**one, "end": f"decision_{_ENDS.get((one['status'], one['answer']), one['status'])}"} for one in found]

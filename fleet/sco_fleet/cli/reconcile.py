@@ -44,7 +44,7 @@ def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_j
       0  no difference
       1  there are differences
       2  wrong usage, settings or file
-      4  the acquirer's list is not whole, or the comparison makes no sense: what is missing is not known
+      4  the acquirer's list, or the comparison, is incomplete: what is missing is not known
       8  the database cannot be used, or the day is being reconciled just now
     """
     try:
@@ -83,8 +83,8 @@ def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_j
         for kind, times in sorted(found.kinds.items()):
             click.echo(f"{kind}\t{times}")
         if not found.whole:
-            what = "the reconciliation" if found.problem in DOUBTS else "the acquirer's list"
-            click.echo(one_line(f"{what} is not whole: {word('en', 'run_problems', found.problem)}"), err=True)
+            what = "the comparison" if found.problem in DOUBTS else "the acquirer's list"
+            click.echo(one_line(f"{what} is incomplete: {word('en', 'run_problems', found.problem)}"), err=True)
         elif not found.kinds:
             click.echo("no difference")
     sys.exit(ExitStatus.UNKNOWN if not found.whole else ExitStatus.PROBLEM if found.kinds else ExitStatus.OK)

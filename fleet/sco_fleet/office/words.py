@@ -268,8 +268,8 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "The bank's list is not whole: {why}. Nothing is known of what is missing here: it does not mean “not paid”.",
     ),
     "run_unsure": (
-        "Сверено не полностью: {why}. Что кассы считают оплаченным, в банке не искали.",
-        "It is not whole: {why}. What the lanes call paid was not looked for at the bank.",
+        "Сверено не полностью: {why}. Платежи, которые касса считает оплаченными, в банке не искали.",
+        "The comparison is incomplete: {why}. Payments that lanes call paid were not looked for at the bank.",
     ),
     "no_differences": ("Расхождений нет.", "There is no difference."),
     "no_differences_known": ("В том, что получено, расхождений нет.", "There is no difference in what was received."),

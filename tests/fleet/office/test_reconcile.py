@@ -253,7 +253,7 @@ def test_so_many_differences_are_doubted_and_not_all_kept(books: Books, monkeypa
     (made,) = books.office.rows("SELECT id, status, bank_paid, lanes_paid FROM reconciliations")
     assert (made["status"], made["bank_paid"], made["lanes_paid"]) == ("incomplete", 5, 5)
     page = books.office.visitor("viewer").get(f"run?id={made['id']}&lang=en").text
-    assert "It is not whole: too many differences: is it the right merchant?" in page
+    assert "The comparison is incomplete: too many differences: is it the right merchant?" in page
     books.paymaster.bank.payments.clear()
     assert books.compare().kinds == {}
     assert books.office.rows("SELECT status FROM reconciliations ORDER BY id")[1]["status"] == "incomplete"
@@ -391,7 +391,7 @@ def test_the_command_tells_scripts_what_it_found(books: Books) -> None:
     books.paymaster.use("token-replaced")
     code, output = run(books, "2025-11-28")
     assert code == 4
-    assert "the acquirer's list is not whole" in output
+    assert "the acquirer's list is incomplete" in output
 
 
 def test_without_the_database_the_command_has_a_status_of_its_own(books: Books) -> None:
@@ -410,7 +410,7 @@ def test_the_commands_shops_are_those_of_its_settings(books: Books) -> None:
     )
     code, output = run(books, "2025-11-28", settings=f'{paymaster}shops = ["Nobody\'s"]\n')
     assert code == 4
-    assert "the reconciliation is not whole: paymaster.shops names a shop that has no lane" in output
+    assert "the comparison is incomplete: paymaster.shops names a shop that has no lane" in output
     for wrong in ('"Ours"', "[1]", '[""]'):
         code, output = run(books, "2025-11-28", settings=f"{paymaster}shops = {wrong}\n")
         assert code == 2

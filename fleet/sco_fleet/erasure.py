@@ -6,14 +6,11 @@ from typing import Any
 
 from psycopg import Connection
 
-from sco_fleet.retention import FINAL_PHASES
+from sco_fleet.left_behind import FINAL_PHASES, OVER
 
-_ATTEMPTS = """
-SELECT a.epoch, a.attempt, a.phase = ANY (%s) AND NOT EXISTS (
-    SELECT 1 FROM cases c
-    WHERE c.lane_id = a.lane_id AND c.epoch = a.epoch AND c.attempt = a.attempt AND c.closed_at_ms IS NULL
-) FROM attempts a WHERE a.lane_id = %s AND a.order_no = %s
-"""
+_ATTEMPTS = f"""
+SELECT a.epoch, a.attempt, {OVER} FROM attempts a WHERE a.lane_id = %(lane)s AND a.order_no = %(order)s
+"""  # noqa: S608 - our own texts
 _RECORDS = "UPDATE records SET body = NULL WHERE lane_id = %s AND epoch = %s AND attempt = %s"
 _SUMMARIES = (
     "DELETE FROM decisions d USING cases c WHERE c.lane_id = %s AND c.epoch = %s AND c.attempt = %s "
@@ -35,7 +32,8 @@ def erase(db: Connection[Any], lane_id: str, order_no: str) -> int:
         ValueError: there is no such order, or a payment of it is not final.
     """
     with db.transaction():
-        found = db.execute(_ATTEMPTS, (FINAL_PHASES, lane_id, order_no)).fetchall()
+        values = {"final": FINAL_PHASES, "lane": lane_id, "order": order_no}
+        found = db.execute(_ATTEMPTS, values).fetchall()
         if not found:
             raise ValueError(f"lane {lane_id} has no order {order_no}")
         if not all(final for _, _, final in found):

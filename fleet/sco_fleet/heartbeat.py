@@ -88,7 +88,8 @@ def _note(db: Connection[Any], lane_id: str, report: Report, now_ms: int) -> Non
     ahead_ms = report.now_ms - now_ms
     db.execute(
         "UPDATE lanes SET last_seen_at = to_timestamp(%s), version = %s, clock_ahead_ms = %s, settings_hash = %s, "
-        "settings_version = coalesce(%s, settings_version), health = %s WHERE lane_id = %s",
+        "settings_version = coalesce(%s, settings_version), health = %s, epoch = nullif(%s, ''), seq = %s "
+        "WHERE lane_id = %s",
         (
             now_ms / 1000,
             report.version,
@@ -96,6 +97,8 @@ def _note(db: Connection[Any], lane_id: str, report: Report, now_ms: int) -> Non
             report.settings_hash,
             report.settings_version,
             Jsonb(_storable(report.health)),
+            report.epoch,
+            report.seq,
             lane_id,
         ),
     )
@@ -153,8 +156,9 @@ def _note_answer(db: Connection[Any], lane_id: str, answer: Answer) -> None:
 def _decisions(db: Connection[Any], lane_id: str) -> list[dict[str, Any]]:
     with db.cursor(row_factory=dict_row) as cursor:
         found = cursor.execute(
-            'SELECT id::text, epoch, number AS "case", phase, operator, resolution, at_ms FROM decisions '
-            "WHERE lane_id = %s AND status = 'waiting' ORDER BY at_ms LIMIT %s",
+            'SELECT d.id::text, d.epoch, d.number AS "case", c.attempt, d.phase, d.operator, d.resolution, d.at_ms '
+            "FROM decisions d LEFT JOIN cases c ON c.lane_id = d.lane_id AND c.epoch = d.epoch AND c.number = d.number "
+            "WHERE d.lane_id = %s AND d.status = 'waiting' ORDER BY d.at_ms LIMIT %s",
             (lane_id, _MOST_DECISIONS),
         )
         return list(found)

@@ -70,7 +70,7 @@ async def with_database(request: Request, work: Callable[[Connection[Any]], A]) 
         return await run_in_threadpool(run)
     except (PoolTimeout, TooManyRequests, PoolClosed):
         raise unavailable() from None
-    except psycopg.errors.UndefinedTable:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         log.error("the database schema is not up to date: run `sco-fleet migrate`")
         raise unavailable("the fleet's database is not up to date") from None
     except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:

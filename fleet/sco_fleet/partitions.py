@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 LOCK_MS = 2_000
 """For how long others may have to wait behind us."""
-_AGAIN_S = 60.0
+_AGAIN_S, _AGAIN_AFTER_LONG_S = 60.0, 3600.0
 _FIRST = 2020
 """No lane wrote before that year: what says so goes to the default partition, as what is of a far future does."""
 _AHEAD_DAYS = 62
@@ -57,6 +57,11 @@ def ensure(db: Connection[Any], times_ms: Iterable[int]) -> None:
         except errors.LockNotAvailable:
             log.warning("the partition of %d-%02d cannot be made now: the table is in use", year, month)
             _busy_until[key, year, month] = time.monotonic() + _AGAIN_S
+        except errors.QueryCanceled:
+            log.warning(
+                "the partition of %d-%02d has too many rows to move now: `sco-fleet retention` does", year, month
+            )
+            _busy_until[key, year, month] = time.monotonic() + _AGAIN_AFTER_LONG_S
         else:
             _known.add((key, year, month))
 

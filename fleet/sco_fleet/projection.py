@@ -12,11 +12,14 @@ from typing import Any
 from psycopg import Connection
 
 from sco_fleet import alarms
+from sco_fleet.left_behind import RECORDED_HERE
 from sco_fleet.records import Row, stored
 from sco_payment.journal import JournalDamaged, codec
 
 _PAGE = 500
 _LARGEST = 2**63 - 1
+SALVAGE, MOVED_TO = "sco-pay journal salvage", "moved to journal "
+"""Who closed the case of a journal that was replaced, and how: it is open in the other one."""
 
 
 def project(db: Connection[Any], lane_id: str, epoch: str, done: int, fresh: list[Row]) -> int:
@@ -94,6 +97,9 @@ def _read(changes: _Changes, row: Row, body: dict[str, Any]) -> None:
         case "case_opened":
             opened = body["case_number"], key, row.at_ms, body["reason"], body["detail"]
             changes.cases.append((_OPENED, _storable(opened)))
+            changes.cases.append((_MOVED, _storable(opened)))
+        case "case_note":
+            changes.cases.append((_NEWS, _storable((key,))))
         case "case_reopened":
             changes.cases.append((_REOPENED, _storable((body["case_number"],))))
         case "case_closed":
@@ -117,10 +123,27 @@ _OPENED = """
 INSERT INTO cases (lane_id, epoch, number, attempt, opened_at_ms, reason, detail)
 VALUES (%(lane)s, %(epoch)s, %(a)s, %(b)s, %(c)s, %(d)s, %(e)s) ON CONFLICT DO NOTHING
 """
+_MOVED = f"""
+UPDATE cases c SET closed_at_ms = (extract(epoch FROM now()) * 1000)::bigint, operator = '{SALVAGE}',
+    resolution = '{MOVED_TO}' || later.epoch
+FROM cases again JOIN journals later ON later.lane_id = again.lane_id AND later.epoch = again.epoch, journals own
+WHERE c.lane_id = %(lane)s AND c.number = %(a)s AND c.attempt = %(b)s AND c.closed_at_ms IS NULL
+    AND again.lane_id = %(lane)s AND again.number = %(a)s AND again.attempt = %(b)s
+    AND own.lane_id = c.lane_id AND own.epoch = c.epoch AND later.first_seen_at > own.first_seen_at
+"""  # noqa: S608 - our own texts
+"""A journal that is salvaged keeps its attempts' keys and its cases' numbers. Either of the two may be read first."""
 _REOPENED = """
 UPDATE cases SET closed_at_ms = NULL, operator = NULL, resolution = NULL
 WHERE lane_id = %(lane)s AND epoch = %(epoch)s AND number = %(a)s
 """
+_NEWS = f"""
+UPDATE cases c SET closed_at_ms = NULL, operator = NULL, resolution = NULL
+WHERE c.lane_id = %(lane)s AND c.epoch = %(epoch)s AND c.attempt = %(a)s AND EXISTS (
+    SELECT FROM decisions d WHERE d.lane_id = c.lane_id AND d.epoch = c.epoch AND d.number = c.number
+    AND d.at_ms = c.closed_at_ms AND d.answer = '{RECORDED_HERE}'
+)
+"""  # noqa: S608 - our own texts
+"""A lane that was disabled when its case was decided here does not know of that: what it notes is news."""
 _CLOSED = """
 UPDATE cases SET closed_at_ms = %(a)s, operator = %(b)s, resolution = %(c)s
 WHERE lane_id = %(lane)s AND epoch = %(epoch)s AND number = %(d)s

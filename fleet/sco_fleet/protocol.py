@@ -1,7 +1,7 @@
 """HTTP at the socket: a client that begins a request and does not end its headers is cut off.
 
 uvicorn limits how long a connection may be idle between two requests, and not how long headers may take. How long a
-body may take, `http.read_body` limits.
+body may take, `http.read_body` and `office.guard.bounded` limit.
 
 asyncio leaves Nagle's algorithm on for sockets that uvicorn has bound itself. uvicorn writes headers and body one after
 the other, so that each answer on a kept connection waited 40 ms for the client's delayed ACK.

@@ -13,10 +13,7 @@ from typing import Any
 from psycopg import Connection, errors, sql
 
 from sco_fleet import partitions
-from sco_payment.attempt import FINAL
-from sco_payment.journal import codec
-
-FINAL_PHASES = sorted(codec.PHASES[phase] for phase in FINAL)
+from sco_fleet.left_behind import FINAL_PHASES, OVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +43,11 @@ def old_months(db: Connection[Any], before_ms: int) -> list[Month]:
     return found
 
 
-_OPEN = """
+_OPEN = f"""
 SELECT a.lane_id, a.attempt FROM attempts a
-LEFT JOIN cases c ON c.lane_id = a.lane_id AND c.epoch = a.epoch AND c.attempt = a.attempt AND c.closed_at_ms IS NULL
-WHERE a.begun_at_ms < %(end)s AND a.last_at_ms >= %(first)s AND (a.phase <> ALL (%(final)s) OR c.number IS NOT NULL)
+WHERE a.begun_at_ms < %(end)s AND a.last_at_ms >= %(first)s AND NOT {OVER}
 LIMIT 1
-"""
+"""  # noqa: S608 - our own texts
 
 
 def _kept_for(db: Connection[Any], name: str, first_ms: int, end_ms: int) -> str:
@@ -74,21 +70,17 @@ def drop(db: Connection[Any], month: Month) -> None:
         with db.transaction():
             partitions.give_up_soon(db)
             db.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(month.name)))
-    except errors.LockNotAvailable:
+    except (errors.LockNotAvailable, errors.QueryCanceled):
         raise ValueError(f"{month.name}: the table is in use, e.g. by a backup") from None
 
 
-_STRAYS = """
+_STRAYS = f"""
 DELETE FROM records_other r WHERE r.at_ms < %(before)s AND NOT EXISTS (
-    SELECT 1 FROM attempts a
-    LEFT JOIN cases c ON c.lane_id = a.lane_id AND c.epoch = a.epoch AND c.attempt = a.attempt
-        AND c.closed_at_ms IS NULL
-    WHERE a.lane_id = r.lane_id AND a.epoch = r.epoch AND a.attempt = r.attempt
-        AND (a.phase <> ALL (%(final)s) OR c.number IS NOT NULL)
+    SELECT 1 FROM attempts a WHERE a.lane_id = r.lane_id AND a.epoch = r.epoch AND a.attempt = r.attempt AND NOT {OVER}
 ) AND EXISTS (
     SELECT 1 FROM journals j WHERE j.lane_id = r.lane_id AND j.epoch = r.epoch AND r.seq <= j.projected_seq
 )
-"""
+"""  # noqa: S608 - our own texts
 
 
 def drop_strays(db: Connection[Any], before_ms: int) -> int:
@@ -96,17 +88,19 @@ def drop_strays(db: Connection[Any], before_ms: int) -> int:
     return db.execute(_STRAYS, {"before": before_ms, "final": FINAL_PHASES}).rowcount
 
 
+_OF = "SELECT FROM cases c WHERE c.lane_id = {x}.lane_id AND c.epoch = {x}.epoch"
+_ATTEMPTS = f"""
+DELETE FROM attempts a WHERE a.last_at_ms < %(before)s AND {OVER}
+AND NOT EXISTS ({_OF.format(x="a")} AND c.attempt = a.attempt AND c.closed_at_ms >= %(before)s)
+"""  # noqa: S608 - our own texts
+_DECISIONS = f"""
+DELETE FROM decisions d WHERE d.at_ms < %(before)s
+AND (d.status <> 'waiting' OR NOT EXISTS ({_OF.format(x="d")} AND c.number = d.number AND c.closed_at_ms IS NULL))
+"""  # noqa: S608 - our own texts
 _OLD = (
-    (
-        "cases",
-        "DELETE FROM cases WHERE closed_at_ms < %(before)s",
-    ),
-    (
-        "attempts",
-        "DELETE FROM attempts a WHERE a.last_at_ms < %(before)s AND a.phase = ANY (%(final)s) AND NOT EXISTS ("
-        "SELECT 1 FROM cases c WHERE c.lane_id = a.lane_id AND c.epoch = a.epoch AND c.attempt = a.attempt)",
-    ),
-    ("decisions", "DELETE FROM decisions WHERE status <> 'waiting' AND at_ms < %(before)s"),
+    ("attempts", _ATTEMPTS),  # before the cases, by which some of them are over
+    ("cases", "DELETE FROM cases WHERE closed_at_ms < %(before)s"),
+    ("decisions", _DECISIONS),
     ("reconciliations", "DELETE FROM reconciliations WHERE ended_at < to_timestamp(%(before)s / 1000.0)"),
     ("alarms", "DELETE FROM alarms WHERE seen_at < to_timestamp(%(before)s / 1000.0)"),
 )

@@ -78,6 +78,12 @@ KINDS: dict[str, Kind] = {
     "no_code": Kind(404, True, "There is no code on the screen now", "Сейчас на экране нет QR-кода"),
     "no_such_case": Kind(404, False, "There is no such case", "Обращения с таким номером нет"),
     "case_closed": Kind(409, False, "The case is already closed", "Обращение уже закрыто"),
+    "payment_changed": Kind(
+        409,
+        False,
+        "The payment has changed since the case was read",
+        "Пока вы решали, состояние платежа изменилось. Посмотрите обращение ещё раз",
+    ),
     "wrong_pin": Kind(403, False, "Name and PIN do not match", "Неверное имя или PIN"),
     "pin_throttled": Kind(
         429, True, "Too many wrong PINs: wait", "Слишком много неверных PIN: подождите и попробуйте снова"

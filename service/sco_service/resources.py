@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from sco_drivers.errors import DeviceError
 from sco_drivers.printer import Document, DocumentRefused, DuplicateTicket, Item, Line, PrintOutcome, PrintResult, Raw
-from sco_payment.journal import resolutions
+from sco_payment.journal import codec, resolutions
 from sco_payment.journal.resolutions import Resolution
 from sco_payment.lane import Lane
 from sco_payment.order import NotAcceptable, Order, UnknownAttempt
@@ -101,6 +101,7 @@ class Resources:
             "operator": Field(Text(1, 100)),
             "reason": Field(Text(1, 1000)),
             "pin": Field(Text(0, 32), None, nullable=True),
+            "phase": Field(Text(choices=tuple(codec.PHASES.values())), None, nullable=True),
         }
         receipt = {
             "id": Field(ID),
@@ -254,18 +255,21 @@ class Resources:
         after = call.query["after"]
         if call.wants_events:
             return self._event_stream(call, key, after)
-        cursor = after
+        cursor, journal = after, self._records.journal.id()
+
+        def page(events: list[Json]) -> Response:
+            return ok({"events": events, "next_after": cursor, "journal": journal})
 
         def poll() -> Response | None:
             nonlocal cursor
             events, cursor = self._records.events(cursor, key)
-            return ok({"events": events, "next_after": cursor}) if events else None
+            return page(events) if events else None
 
         first = poll()
         if first is not None or not call.query["wait_s"]:
-            return first or ok({"events": [], "next_after": cursor})
+            return first or page([])
         until = time.monotonic() + call.query["wait_s"]
-        return Later(poll, until, lambda: poll() or ok({"events": [], "next_after": cursor}))
+        return Later(poll, until, lambda: poll() or page([]))
 
     def _event_stream(self, call: Call, key: str | None, after: int) -> Answer:
         last = call.request.headers.get("last-event-id", "")
@@ -338,8 +342,13 @@ class Resources:
         operator, reason = body["operator"].strip(), body["reason"].strip()
         waiting = resolutions.pending(journal.path).get(number)
         if waiting is None:
+            seen = body["phase"] or case.phase
+            if seen != case.phase and case.phase in resolutions.NEWS:
+                raise Problem(
+                    "payment_changed", f"the payment was {seen} when this was decided, and is {case.phase} now"
+                )
             at_ms = time.time_ns() // 1_000_000
-            resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, case.phase, case.attempt))
+            resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, seen, case.attempt))
         elif (waiting.operator, waiting.resolution) != (operator, reason):
             raise Problem("case_closed", f"{waiting.operator} has decided case {number} before")
 

@@ -68,6 +68,8 @@ def test_rows_and_health_arrive(fleet: Fleet, agent_of: AgentOf, tmp_path: Path)
         "abc",
         {"open_cases": 3, "settings_hash": "abc", "odd": "?\ufffd"},
     )
+    with Journal(tmp_path / "j", read_only=True) as journal:
+        assert fleet.rows("SELECT epoch, seq FROM lanes") == [(journal.id(), count)]
     assert fleet.rows("SELECT kind FROM alarms") == []
 
 
@@ -156,6 +158,27 @@ def test_a_decision_on_no_case_of_the_lane_is_refused(
     ((status, text),) = decisions(fleet)
     assert status == "refused"
     assert text.startswith(answer)
+
+
+def test_a_decision_closes_no_case_of_another_payment(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:
+    """On a restored disk the journal has its id still, and gives the numbers of lost cases to new ones."""
+    lane, copy = tmp_path / "lane", tmp_path / "copy"
+    lane.mkdir()
+    opened(lane / "j").close()
+    shutil.copytree(lane, copy)
+    written(lane / "j", ("k1",))
+    beat(agent_of(lane / "j"))
+    decide(fleet, lane / "j")
+    written(copy / "j", ("k9",))
+    shutil.rmtree(lane)
+    copy.rename(lane)
+    agent = agent_of(lane / "j")
+    for _ in range(2):
+        beat(agent)
+    assert decisions(fleet) == [("refused", "case 1 of this journal is another payment's: an older copy is in use")]
+    with opened(lane / "j") as journal:
+        resolutions.apply_pending(journal)
+        assert journal.case(1).closed_at_ms is None
 
 
 def test_a_decision_that_could_not_be_read_again_is_refused(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:

@@ -101,6 +101,33 @@ def test_a_token_is_renewed_by_replacing_the_file(fleet: Fleet, settings: Path) 
     assert fleet.rows("SELECT next_token_hash FROM lanes") == [(None,)]
 
 
+def test_what_is_done_to_lanes_is_in_the_audit(fleet: Fleet, settings: Path) -> None:
+    """And only what was done."""
+    fleet.execute(
+        "INSERT INTO attempts (lane_id, epoch, attempt, order_no, acquirer, amount_kopecks, total_kopecks, mode, phase,"
+        " presented, begun_at_ms, last_seq, last_at_ms)"
+        " VALUES ('lane-1', 'e', 'k', 'secret-42', 'a', 1, 1, 1, 'unpaid', true, 1, 1, 1)"
+    )
+    for arguments in (
+        ("token", "lane-1"), ("token", "lane-1", "--now"), ("disable", "lane-1"), ("disable", "lane-2"),
+        ("enable", "lane-1"), ("move", "lane-1", "--shop", "Магазин 8"), ("add", "lane-1", "--shop", "x"),
+    ):  # fmt: skip
+        office(fleet, "lane", *arguments)
+    assert office(fleet, "erase", "lane-1", "secret-42", "--yes").exit_code == 0
+    assert office(fleet, "erase", "lane-1", "secret-43", "--yes").exit_code == 1
+    found = fleet.rows("SELECT user_name, action, subject, detail FROM office_audit ORDER BY id")
+    assert [(action, subject, detail) for _, action, subject, detail in found] == [
+        ("lane_added", "lane-1", "shop Магазин 7, profile 4:3"),
+        ("lane_token", "lane-1", ""),
+        ("lane_token", "lane-1", "at once"),
+        ("lane_disabled", "lane-1", ""),
+        ("lane_enabled", "lane-1", ""),
+        ("lane_moved", "lane-1", "shop Магазин 8"),
+        ("erased", "lane-1", "0 records"),
+    ]
+    assert all(user.startswith("command line") for user, *_ in found)
+
+
 def test_verify_compares_with_the_fleet(fleet: Fleet, settings: Path) -> None:
     folder = settings.parent
     written(folder / "j")

@@ -91,6 +91,27 @@ def test_a_backup_that_runs_holds_up_no_lane(fleet: Fleet, lane: Path, monkeypat
     ]
 
 
+def test_rows_that_cannot_be_moved_in_time_hold_up_no_lane(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A month whose rows came before its partition: a request has no time to move them all."""
+    made: list[int] = []
+
+    def slow(db: psycopg.Connection[Any], year: int, month: int) -> None:
+        made.append(month)
+        db.execute("SET LOCAL statement_timeout = 20")
+        db.execute("SELECT pg_sleep(60)")
+
+    monkeypatch.setattr(partitions, "_make", slow)
+    monkeypatch.setattr(partitions, "_known", set())
+    monkeypatch.setattr(partitions, "_busy_until", {})
+    paid_and_open(tmp_path / "j")
+    shipper = fleet.shipper(tmp_path / "j", fleet.add_lane(), batch_rows=1)
+    ship(shipper)
+    assert fleet.rows("SELECT DISTINCT tableoid::regclass::text FROM records") == [("records_other",)]
+    assert sorted(made) == [11, 12]  # and not again with each batch
+
+
 def test_a_month_with_records_that_are_not_read_yet_stays(fleet: Fleet, lane: Path) -> None:
     fleet.execute("UPDATE attempts SET begun_at_ms = last_at_ms")
     fleet.execute("UPDATE journals SET projected_seq = 1")
@@ -154,3 +175,26 @@ def test_a_changed_missing_or_cut_row_is_found(fleet: Fleet, lane: Path) -> None
         assert problem in found.output
     with Journal(lane, read_only=True) as journal:
         assert journal.verify() == []
+
+
+def test_old_summaries_go_and_what_is_open_stays(fleet: Fleet) -> None:
+    fleet.execute(
+        "INSERT INTO attempts (lane_id, epoch, attempt, order_no, acquirer, amount_kopecks, total_kopecks, mode, phase,"
+        " presented, begun_at_ms, last_seq, last_at_ms)"
+        " SELECT 'lane-1', 'e', attempt, '1', 'a', 1, 1, 1, phase, true, 1, 1, 1 FROM"
+        " (VALUES ('final', 'paid'), ('watched', 'watching'), ('decided', 'paid'), ('undecided', 'paid'))"
+        " AS found (attempt, phase)"
+    )
+    fleet.execute(
+        "INSERT INTO cases (lane_id, epoch, number, attempt, opened_at_ms, reason, detail, closed_at_ms)"
+        " VALUES ('lane-1', 'e', 1, 'decided', 1, '', '', 1), ('lane-1', 'e', 2, 'undecided', 1, '', '', NULL)"
+    )
+    fleet.execute(
+        "INSERT INTO decisions (id, lane_id, epoch, number, phase, operator, resolution, at_ms, made_by)"
+        " SELECT gen_random_uuid(), 'lane-1', 'e', n, '', 'A', 'B', 1, 'a' FROM generate_series(1, 3) AS n"
+    )
+    with connected(fleet) as db:
+        dropped = retention.drop_summaries(db, JANUARY_MS)
+    assert dropped == {"attempts": 2, "cases": 1, "decisions": 2, "reconciliations": 0, "alarms": 0}
+    assert fleet.rows("SELECT attempt FROM attempts ORDER BY attempt") == [("undecided",), ("watched",)]
+    assert fleet.rows("SELECT number FROM decisions") == [(2,)]

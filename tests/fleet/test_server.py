@@ -233,6 +233,13 @@ def test_a_server_starts_before_its_database_has_tables(postgres: embedded.Serve
         assert (found.status, found.body["error"]["message"]) == (503, "the fleet's database is not up to date")
 
 
+def test_a_server_that_is_newer_than_its_tables_asks_lanes_to_come_again(fleet: Fleet) -> None:
+    token = fleet.add_lane()
+    fleet.execute("ALTER TABLE lanes DROP COLUMN seq")
+    found = fleet.request("POST", "/heartbeat", token, {"epoch": "e", "seq": 1, "now_ms": 1})
+    assert (found.status, found.body["error"]["message"]) == (503, "the fleet's database is not up to date")
+
+
 def test_several_servers_share_a_database(fleet: Fleet, tmp_path: Path) -> None:
     full(tmp_path / "j")
     token = fleet.add_lane()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from sco_payment.journal import Journal
 from sco_service.http import Limits
 from tests.service.service_kit import ORDER, Bench, Json, Till, at_once, serving
 
@@ -142,7 +143,8 @@ def test_waiting_clients_are_bounded_and_woken(tmp_path: Path) -> None:
         assert sorted({reply.status for reply in replies}) == [200, 503]
         assert {reply.code for reply in replies if reply.status == 503} == {"too_many_connections"}
         empty = next(reply for reply in replies if reply.status == 200)
-        assert empty.json == {"events": [], "next_after": 0}
+        with Journal(tmp_path / "journal.db", read_only=True) as journal:
+            assert empty.json == {"events": [], "next_after": 0, "journal": journal.id()}
 
 
 def test_a_vanished_waiter_frees_its_place(tmp_path: Path) -> None:

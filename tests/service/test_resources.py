@@ -11,13 +11,14 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from sco_payment.attempt import CaseReason, View
+from sco_payment.attempt import CaseReason, Mode, OpenCase, Phase, Plan, State, View
 from sco_payment.customer.texts import ENGLISH, RUSSIAN
 from sco_payment.journal import Journal, codec
 from sco_service.problems import KINDS, Problem
 from sco_service.screen import translated
 from sco_service.security import Pins
 from sco_service.wording import ADVICE, WHAT_HAPPENED
+from tests.payment.journal.kit import opened
 from tests.payment.lane_kit import OwnUI
 from tests.service.service_kit import Bench, Till, serving
 
@@ -95,6 +96,22 @@ def test_a_decision_is_left_while_a_payment_is_under_way(tmp_path: Path) -> None
         while bench.attendant.get("/v1/cases").json["cases"] and time.monotonic() < until:
             time.sleep(0.05)
         assert bench.attendant.get("/v1/cases").json["cases"] == []
+
+
+def test_a_decision_is_on_what_the_attendant_saw(tmp_path: Path) -> None:
+    with opened(tmp_path / "journal.db") as journal:
+        plan = Plan("k1", "A-1", 25_300, "RUB", Mode.SCREEN, begun_at_ms=0, expires_at_ms=60_000)
+        state = State(plan, Phase.PAID_LATE, payment_id="p1", case=CaseReason.LATE_MONEY)
+        journal.record(None, state, (OpenCase(CaseReason.LATE_MONEY, "money came"),), at_ms=1)
+    with serving(tmp_path) as bench:
+        path, body = "/v1/cases/1/resolve", {"operator": "A", "reason": "nothing was paid"}
+        refused = bench.attendant.post(path, {**body, "phase": "watching"})
+        assert (refused.status, refused.code) == (409, "payment_changed")
+        assert refused.json["detail"] == "the payment was watching when this was decided, and is paid_late now"
+        assert bench.attendant.get("/v1/cases/1").json["decided_by"] is None
+        assert bench.attendant.post(path, {**body, "phase": "gone"}).code == "bad_field"
+        closed = bench.attendant.post(path, {**body, "reason": "refunded", "phase": "paid_late"})
+        assert (closed.status, closed.json["case"]["number"]) == (200, 1)
 
 
 def test_the_tills_document_is_printed_once(tmp_path: Path) -> None:

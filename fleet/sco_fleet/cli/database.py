@@ -28,7 +28,7 @@ def errors() -> Iterator[None]:
     """Turn what a user can correct into a message."""
     try:
         yield
-    except psycopg.errors.UndefinedTable:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         raise click.ClickException("the database schema is not up to date: run `sco-fleet migrate`") from None
     except psycopg.Error as error:
         raise click.ClickException(f"the database: {str(error).strip()}") from None

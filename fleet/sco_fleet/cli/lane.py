@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import click
+from psycopg import Connection
 
 from sco_fleet import lanes
 from sco_fleet.cli.database import connected, database_option
+from sco_fleet.cli.office import command_line_user
+from sco_fleet.office.access import Action, audit
 from sco_fleet.verify import journals
 
 
 @click.group()
 def lane() -> None:
     """The chain's lanes."""
+
+
+@contextlib.contextmanager
+def _audited(url: str, action: Action, lane_id: str, detail: str = "") -> Iterator[Connection[Any]]:
+    """A connection for a change that is in the audit, too: both are done at the block's end, or neither."""
+    with connected(url) as db, db.transaction():
+        yield db
+        audit(db, command_line_user(), "", action, lane_id, detail)
+
+
+def _in(shop: str | None, profile: str | None) -> str:
+    return ", ".join(f"{name} {value}" for name, value in (("shop", shop), ("profile", profile)) if value is not None)
 
 
 @lane.command()
@@ -23,8 +41,9 @@ def lane() -> None:
 @click.option("--profile", default="", help="Name of a settings layer for lanes of one kind.")
 def add(url: str, lane_id: str, shop: str, profile: str) -> None:
     """Add a lane. Prints its token, which is not kept here: put it into the file that fleet.token_file names."""
-    with connected(url) as db:
-        click.echo(lanes.add(db, lane_id, shop, profile))
+    with _audited(url, "lane_added", lane_id, _in(shop, profile)) as db:
+        made = lanes.add(db, lane_id, shop, profile)
+    click.echo(made)
 
 
 @lane.command()
@@ -33,8 +52,9 @@ def add(url: str, lane_id: str, shop: str, profile: str) -> None:
 @click.option("--now", "at_once", is_flag=True, help="Revoke the current token at once, e.g. because it was stolen.")
 def token(url: str, lane_id: str, at_once: bool) -> None:
     """Print a new token for a lane. The current one works until the lane first uses the new one."""
-    with connected(url) as db:
-        click.echo(lanes.renew_token(db, lane_id, at_once=at_once))
+    with _audited(url, "lane_token", lane_id, "at once" if at_once else "") as db:
+        made = lanes.renew_token(db, lane_id, at_once=at_once)
+    click.echo(made)
 
 
 @lane.command()
@@ -42,7 +62,7 @@ def token(url: str, lane_id: str, at_once: bool) -> None:
 @click.argument("lane_id", metavar="POSID")
 def disable(url: str, lane_id: str) -> None:
     """Refuse a lane's token. What it has sent is kept."""
-    with connected(url) as db:
+    with _audited(url, "lane_disabled", lane_id) as db:
         lanes.set_disabled(db, lane_id, True)
 
 
@@ -51,7 +71,7 @@ def disable(url: str, lane_id: str) -> None:
 @click.argument("lane_id", metavar="POSID")
 def enable(url: str, lane_id: str) -> None:
     """Accept a disabled lane's token again."""
-    with connected(url) as db:
+    with _audited(url, "lane_enabled", lane_id) as db:
         lanes.set_disabled(db, lane_id, False)
 
 
@@ -62,7 +82,7 @@ def enable(url: str, lane_id: str) -> None:
 @click.option("--profile", help="Name of the new settings layer for lanes of one kind.")
 def move(url: str, lane_id: str, shop: str | None, profile: str | None) -> None:
     """Give a lane another shop or profile."""
-    with connected(url) as db:
+    with _audited(url, "lane_moved", lane_id, _in(shop, profile)) as db:
         lanes.move(db, lane_id, shop, profile)
 
 

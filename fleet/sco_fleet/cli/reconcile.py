@@ -15,6 +15,7 @@ from sco_fleet.cli.database import database_option, errors
 from sco_fleet.cli.office import command_line_user, office_option
 from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.office.words import word
+from sco_fleet.reconcile.compare import DOUBTS
 from sco_fleet.reconcile.days import parse_day
 from sco_payment.cli.exit_status import ExitStatus
 
@@ -43,7 +44,7 @@ def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_j
       0  no difference
       1  there are differences
       2  wrong usage, settings or file
-      4  the acquirer's list is incomplete: what is missing is not known
+      4  the acquirer's list, or the comparison, is incomplete: what is missing is not known
       8  the database cannot be used, or the day is being reconciled just now
     """
     try:
@@ -68,7 +69,7 @@ def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_j
         raise click.UsageError(str(error)) from None
     try:
         with errors():
-            found = reconciliation.reconcile(url, chosen, source, command_line_user())
+            found = reconciliation.reconcile(url, chosen, source, command_line_user(), shops=office.paymaster.shops)
     except (click.ClickException, reconciliation.AlreadyRunning) as error:
         raise _NotNow(str(error)) from None
     if as_json:
@@ -82,9 +83,8 @@ def reconcile(url: str, office: OfficeSettings, day: str, file: str | None, as_j
         for kind, times in sorted(found.kinds.items()):
             click.echo(f"{kind}\t{times}")
         if not found.whole:
-            click.echo(
-                one_line(f"the acquirer's list is incomplete: {word('en', 'run_problems', found.problem)}"), err=True
-            )
+            what = "the comparison" if found.problem in DOUBTS else "the acquirer's list"
+            click.echo(one_line(f"{what} is incomplete: {word('en', 'run_problems', found.problem)}"), err=True)
         elif not found.kinds:
             click.echo("no difference")
     sys.exit(ExitStatus.UNKNOWN if not found.whole else ExitStatus.PROBLEM if found.kinds else ExitStatus.OK)

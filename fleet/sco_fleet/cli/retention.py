@@ -7,6 +7,8 @@ import click
 from sco_fleet import erasure, partitions
 from sco_fleet import retention as kept
 from sco_fleet.cli.database import connected, database_option
+from sco_fleet.cli.office import command_line_user
+from sco_fleet.office.access import audit
 
 _YEARS = click.IntRange(1, 1200)
 
@@ -66,7 +68,9 @@ def erase(url: str, lane_id: str, order_no: str) -> None:
     """
     with connected(url) as db:
         try:
-            count = erasure.erase(db, lane_id, order_no)
+            with db.transaction():
+                count = erasure.erase(db, lane_id, order_no)
+                audit(db, command_line_user(), "", "erased", lane_id, f"{count} records")
         except ValueError as error:
             raise click.ClickException(str(error)) from None
     click.echo(f"the content of {count} records was erased")

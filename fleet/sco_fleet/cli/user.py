@@ -55,7 +55,7 @@ def add(url: str, name: str, role: str, full_name: str) -> None:
 def password(url: str, name: str) -> None:
     """Give a user another password; open sessions end at once."""
     with _users(url) as db:
-        access.set_password(db, name, _password(), by=command_line_user())
+        access.set_password(db, name, access.new_password(_password()), by=command_line_user())
 
 
 @user.command()

@@ -10,13 +10,21 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
+
+from psycopg_pool import ConnectionPool
 
 from sco_fleet.office import passwords
 from sco_fleet.query import Connection, one, run
 
 ROLES: Final = ("viewer", "decider", "administrator")
 """Each may do what those before it may."""
+Action = Literal[
+    "login", "login_failed", "logout", "password", "user_added", "user_disabled", "user_enabled", "decision",
+    "case_closed_here", "alarm_seen", "reconcile", "export", "lane_added", "lane_token", "lane_disabled",
+    "lane_enabled", "lane_moved", "erased",
+]  # fmt: skip
+"""What the audit has."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 _BRAKE_MINUTES = 15
 _PAIR, _ADDRESS, _USER = 5, 30, 100
@@ -62,13 +70,25 @@ class User:
 # --- sessions ---------------------------------------------------------------------------------------------------------
 
 
-def log_in(db: Connection, name: str, password: str, address: str) -> str:
-    """Begin a session; returns the secret for the browser's cookie.
+def log_in(pool: ConnectionPool[Connection], name: str, password: str, address: str) -> str:
+    """Begin a session; returns the secret for the browser's cookie. Holds no connection while the password is hashed.
 
     Raises:
         LoginRefused: `wrong_login`, or `too_many_logins`.
     """
     name = name.strip().lower()[:64].replace("\0", "")
+    with pool.connection() as db:
+        stored, disabled = _admit(db, name, address)
+    right = passwords.matches(password, stored) and not disabled
+    with pool.connection() as db:
+        if not right:
+            audit(db, name, address, "login_failed", name)
+            raise LoginRefused("wrong_login")
+        return _begin_session(db, name, address)
+
+
+def _admit(db: Connection, name: str, address: str) -> tuple[str | None, bool]:
+    """The user's password as it is stored, and whether the user is disabled. Raises LoginRefused: too many tries."""
     failed = one(
         db,
         "SELECT count(*) FILTER (WHERE user_name = %(name)s AND address = %(address)s) AS pair,"
@@ -87,9 +107,10 @@ def log_in(db: Connection, name: str, password: str, address: str) -> str:
         address=address,
     )
     found = one(db, "SELECT password, disabled FROM office_users WHERE name = %(name)s", name=name)
-    if not passwords.matches(password, found.get("password")) or found["disabled"]:
-        audit(db, name, address, "login_failed", name)
-        raise LoginRefused("wrong_login")
+    return found.get("password"), bool(found.get("disabled"))
+
+
+def _begin_session(db: Connection, name: str, address: str) -> str:
     secret = secrets.token_urlsafe(32)
     with db.transaction():
         run(
@@ -99,19 +120,22 @@ def log_in(db: Connection, name: str, password: str, address: str) -> str:
             name=name,
             address=address,
         )
-        run(
+        begun = run(
             db,
-            "INSERT INTO office_sessions (secret_hash, user_name, address) VALUES (%(hash)s, %(name)s, %(address)s)",
+            "INSERT INTO office_sessions (secret_hash, user_name, address)"
+            " SELECT %(hash)s, name, %(address)s FROM office_users WHERE name = %(name)s AND NOT disabled",
             hash=_hash(secret),
             name=name,
             address=address,
         )
+        if not begun:  # disabled or gone while the password was hashed
+            raise LoginRefused("wrong_login")
         audit(db, name, address, "login", name)
     return secret
 
 
-def session_of(db: Connection, secret: str, *, idle_s: int, session_s: int) -> User | None:
-    """Whose session it is; None for none, or one that has ended."""
+def session_of(db: Connection, secret: str, *, idle_s: int, session_s: int, used: bool = True) -> User | None:
+    """Whose session it is; None for none, or one that has ended. It ends later where it is `used` now."""
     found = one(
         db,
         "SELECT u.name, u.full_name, u.role, now() - s.last_at > interval '1 minute' AS stale"
@@ -122,7 +146,7 @@ def session_of(db: Connection, secret: str, *, idle_s: int, session_s: int) -> U
     )  # fmt: skip
     if not found:
         return None
-    if found["stale"]:
+    if found["stale"] and used:
         run(db, "UPDATE office_sessions SET last_at = now() WHERE secret_hash = %(hash)s", hash=_hash(secret))
         run(
             db, "DELETE FROM office_sessions WHERE begun_at < now() - make_interval(secs => %(whole)s)", whole=session_s
@@ -151,7 +175,7 @@ def add_user(db: Connection, name: str, role: str, password: str, *, full_name: 
         raise UserError(f"{role!r} is not a role; expected one of {', '.join(ROLES)}")
     if len(full_name) > 100:
         raise UserError("a full name has at most 100 characters")
-    stored = _new(password)
+    stored = new_password(password)
     with db.transaction():
         done = run(
             db,
@@ -167,10 +191,10 @@ def add_user(db: Connection, name: str, role: str, password: str, *, full_name: 
         audit(db, by, "", "user_added", name, role)
 
 
-def set_password(db: Connection, name: str, password: str, *, by: str, keep: str = "") -> None:
-    """Give a user another password, and end all sessions but the one whose secret is `keep`. Raises UserError."""
-    stored = _new(password)
-    _change(db, name, "password", "password = %(value)s", stored, by, keep)
+def set_password(db: Connection, name: str, stored: str, *, by: str, address: str = "", keep: str = "") -> None:
+    """Give a user another password, which `new_password` has hashed, and end all sessions but the one whose secret is
+    `keep`. Raises UserError."""
+    _change(db, name, "password", "password = %(value)s", stored, by, address, keep)
 
 
 def disable(db: Connection, name: str, *, by: str, yes: bool = True) -> None:
@@ -178,13 +202,15 @@ def disable(db: Connection, name: str, *, by: str, yes: bool = True) -> None:
     _change(db, name, "user_disabled" if yes else "user_enabled", "disabled = %(value)s", yes, by)
 
 
-def _change(db: Connection, name: str, action: str, change: str, value: object, by: str, keep: str = "") -> None:
+def _change(
+    db: Connection, name: str, action: Action, change: str, value: object, by: str, address: str = "", keep: str = ""
+) -> None:
     with db.transaction():
         text = " ".join(("UPDATE office_users SET", change, "WHERE name = %(name)s"))
         if not run(db, text, name=name, value=value):
             raise UserError(f"there is no user {name}")
         _end_sessions(db, name, keep)
-        audit(db, by, "", action, name)
+        audit(db, by, address, action, name)
 
 
 def _end_sessions(db: Connection, name: str, keep: str = "") -> None:
@@ -192,7 +218,8 @@ def _end_sessions(db: Connection, name: str, keep: str = "") -> None:
         name=name, keep=_hash(keep))  # fmt: skip
 
 
-def _new(password: str) -> str:
+def new_password(password: str) -> str:
+    """What is stored of a new password. Raises UserError: it is too short or too long."""
     try:
         passwords.check_password(password)
     except ValueError as error:
@@ -203,7 +230,7 @@ def _new(password: str) -> str:
 # --- audit ------------------------------------------------------------------------------------------------------------
 
 
-def audit(db: Connection, user: str, address: str, action: str, subject: str, detail: str = "") -> None:
+def audit(db: Connection, user: str, address: str, action: Action, subject: str, detail: str = "") -> None:
     """Write down who did what, in the caller's transaction."""
     run(
         db,

@@ -11,32 +11,35 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from sco_fleet.office import login_pages, pages, reconciliation_pages
+from sco_fleet.office import login_pages, pages, reconciliation_pages, rollout_pages
 from sco_fleet.office.guard import SafeHeaders
 from sco_fleet.office.settings import OfficeSettings
-from sco_fleet.office.web import LARGEST_FILE, LARGEST_FORM, Endpoint, Handler, Office, Page
+from sco_fleet.office.web import LARGEST_FILE, LARGEST_FORM, Apart, Endpoint, Handler, Office, Page
 from sco_fleet.query import Connection
 
+_SHOWN = (*pages.LISTS, rollout_pages.ROLLOUTS)
+_EXPORTED = (*_SHOWN, reconciliation_pages.RECONCILIATIONS, reconciliation_pages.RUN, rollout_pages.ROLLOUT)
 Row = tuple[str, tuple[Handler, str | None] | None, tuple[Handler, str | None] | None]
 
 ROUTES: tuple[Row, ...] = (
     ("", (login_pages.home, "viewer"), None),
-    ("login", (login_pages.login_form, None), (login_pages.login, None)),
+    ("login", (login_pages.login_form, None), (Apart(login_pages.login), None)),
     ("logout", None, (login_pages.logout, "viewer")),
-    ("password", (login_pages.password_form, "viewer"), (login_pages.password, "viewer")),
+    ("password", (login_pages.password_form, "viewer"), (Apart(login_pages.password), "viewer")),
     ("lane", (pages.lane, "viewer"), None),
     ("case", (pages.case, "viewer"), (pages.decide, "decider")),
     ("payment", (pages.payment, "viewer"), None),
     ("alarms/seen", None, (pages.see_alarm, "decider")),
-    ("reconciliation", (reconciliation_pages.show, "viewer"), (reconciliation_pages.start, "decider")),
+    ("reconciliation", (reconciliation_pages.show, "viewer"), (Apart(reconciliation_pages.start), "decider")),
     ("run", (reconciliation_pages.show_run, "viewer"), None),
+    ("rollout", (rollout_pages.show, "viewer"), None),
     *(
         (one.path, (one.show, "administrator" if one in (pages.AUDIT, pages.USERS) else "viewer"), None)
-        for one in pages.LISTS
+        for one in _SHOWN
     ),
     *(
         (f"{one.path}.csv", (one.export, "administrator" if one in (pages.AUDIT, pages.USERS) else "viewer"), None)
-        for one in (*pages.LISTS, reconciliation_pages.RECONCILIATIONS, reconciliation_pages.RUN)
+        for one in _EXPORTED
     ),
 )
 """Path below the page, handler and role for GET, handler and role for POST; no role: without a login."""
@@ -60,7 +63,7 @@ def office_app(pool: ConnectionPool[Connection], settings: OfficeSettings) -> St
         )
         for path, get, post in ROUTES
     ]
-    missing = Endpoint(office, get=(_missing, None), post=(_missing, None))
+    missing = Endpoint(office, get=(_missing, None))
     return Starlette(
         routes=[*routes, Route("/office.css", css), Route("/{path:path}", missing)],
         middleware=[Middleware(SafeHeaders)],

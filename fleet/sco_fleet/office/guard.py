@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,16 +23,27 @@ _HEADERS = {
 }
 
 
-def bounded(receive: Receive, largest: int) -> Receive:
-    """The request's body, as long as it is not too long."""
+def bounded(receive: Receive, largest: int, within_s: float) -> Receive:
+    """The request's body, as long as it is not too long and is there in time, counted from where it is first read."""
     seen = 0
+    due: float | None = None
+    ended = False
 
     async def received() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, due, ended
+        if ended:  # what comes now is that the client has gone
+            return await receive()
+        if due is None:
+            due = asyncio.get_running_loop().time() + within_s
+        try:
+            async with asyncio.timeout_at(due):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408) from None
         seen += len(message.get("body", b""))
         if seen > largest:
             raise HTTPException(413)
+        ended = not message.get("more_body", False)
         return message
 
     return received

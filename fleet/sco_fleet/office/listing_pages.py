@@ -71,7 +71,7 @@ class ListPage:
         after = ""
         if not problem:
             rows, after = self.listing(page).page(db, given, after=page.query.get("after", ""))
-        kept = {name: value for name, value in page.query.items() if name not in ("after", "lang")}
+        kept = page.kept("after")
         return {
             "view": self,
             "title": page.say(self.title),
@@ -91,7 +91,7 @@ class ListPage:
         if not _EXPORTS.acquire(blocking=False):
             raise HTTPException(429, headers={"Retry-After": "30"})
         try:
-            filters = ", ".join(f"{name}={value}" for name, value in page.query.items() if value)
+            filters = ", ".join(given)  # without what they are: an order's number may be erased later
             audit(db, page.who.name, page.address, "export", self.path, filters)
             found = self.listing(page).all(page.office.pool, given, most=MOST_EXPORTED)
             lines = page.writer.csv(self.list.columns, found, MOST_EXPORTED)

@@ -213,6 +213,56 @@ DIFFERENCES = List(
     ),
 )
 
+ROLLOUTS = List(
+    Listing(
+        """
+        SELECT r.version AS number, r.state, r.stage, r.made_at, r.made_by, r.comment, b.*
+        FROM rollouts r CROSS JOIN LATERAL (
+          SELECT count(*) FILTER (WHERE status = 'applied')::integer AS applied,
+            count(*) FILTER (WHERE status = 'refused')::integer AS refused,
+            count(*) FILTER (WHERE status = 'pulled')::integer AS pulled,
+            count(*) FILTER (WHERE status = 'waiting')::integer AS waiting
+          FROM bundles WHERE version = r.version
+        ) b
+        """,
+        ("number",),
+        {},
+    ),
+    (
+        Column("number", "number", link="rollout"),
+        Column("state", "word:rollout_states"),
+        Column("stage", "word:rollout_stages"),
+        Column("comment"),
+        Column("applied", "number"),
+        Column("refused", "count"),
+        Column("pulled", "count"),
+        Column("waiting", "count"),
+        Column("made_at", "time"),
+        Column("made_by"),
+    ),
+)
+
+BUNDLES = List(
+    Listing(
+        """
+        SELECT b.version, b.lane_id, l.shop, b.stage, b.status, b.reason, b.changed_at, l.last_seen_at
+        FROM bundles b LEFT JOIN lanes l ON l.lane_id = b.lane_id
+        """,
+        ("stage", "lane_id"),
+        {"rollout": "version = %(rollout)s", "status": "status = %(status)s"},
+        descending=False,
+    ),
+    (
+        Column("lane_id", link="lane"),
+        Column("shop"),
+        Column("stage", "word:rollout_stages"),
+        Column("status", "word:bundle_states"),
+        Column("reason"),
+        Column("changed_at", "time"),
+        Column("last_seen_at", "time"),
+    ),
+)
+
 AUDIT = List(
     Listing(
         "SELECT id, at, user_name, address, action, subject, detail FROM office_audit",

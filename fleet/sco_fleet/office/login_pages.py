@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from sco_fleet.office.access import LoginRefused, UserError, audit, log_in, log_out, set_password
+from sco_fleet.office.access import LoginRefused, UserError, audit, log_in, log_out, new_password, set_password
 from sco_fleet.office.passwords import matches
 from sco_fleet.office.web import Page, local_path, set_session
 from sco_fleet.query import Connection, one
@@ -20,11 +20,11 @@ def login_form(page: Page, db: Connection) -> Response:
     return page.html("login.html", next=local_path(page.query.get("next", "")))
 
 
-def login(page: Page, db: Connection) -> Response:
+def login(page: Page) -> Response:
     """Begin a session."""
     wanted = local_path(page.form.get("next", ""))
     try:
-        secret = log_in(db, page.form.get("name", ""), page.form.get("password", ""), page.address)
+        secret = log_in(page.office.pool, page.form.get("name", ""), page.form.get("password", ""), page.address)
     except LoginRefused as refusal:
         status = 429 if refusal.code == "too_many_logins" else 403
         return page.html("login.html", status=status, next=wanted, problem=page.say(refusal.code))
@@ -48,13 +48,17 @@ def password_form(page: Page, db: Connection) -> Response:
     return page.html("password.html")
 
 
-def password(page: Page, db: Connection) -> Response:
+def password(page: Page) -> Response:
     """Another password for the user."""
-    stored = one(db, "SELECT password FROM office_users WHERE name = %(name)s", name=page.who.name)["password"]
+    pool, name = page.office.pool, page.who.name
+    with pool.connection() as db:
+        stored = one(db, "SELECT password FROM office_users WHERE name = %(name)s", name=name).get("password")
     if not matches(page.form.get("old", ""), stored):
         return page.html("password.html", status=403, problem=page.say("wrong_password"))
     try:
-        set_password(db, page.who.name, page.form.get("new", ""), by=page.who.name, keep=page.secret)
+        changed = new_password(page.form.get("new", ""))
+        with pool.connection() as db:
+            set_password(db, name, changed, by=name, address=page.address, keep=page.secret)
     except UserError:
         return page.html("password.html", status=400, problem=page.say("password_hint"))
     return page.html("password.html", done=page.say("password_changed"))

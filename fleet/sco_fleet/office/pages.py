@@ -11,6 +11,7 @@ from sco_fleet.office import decisions, evidence, lists
 from sco_fleet.office.access import audit
 from sco_fleet.office.listing_pages import Field, ListPage, times_of, words_of
 from sco_fleet.office.web import Page
+from sco_fleet.projection import MOVED_TO, SALVAGE
 from sco_fleet.query import Connection, Row, listed, one, rows
 from sco_payment.attempt import FINAL
 from sco_payment.journal import codec
@@ -154,7 +155,9 @@ def _show_case(page: Page, db: Connection, found: Row, *, status: int = 200, pro
     lane_id, epoch, language = found["lane_id"], found["epoch"], page.language
     timeline, cut = evidence.timeline(db, lane_id, epoch, found["attempt"], language)
     made = decisions.of_case(db, lane_id, epoch, found["number"])
-    waiting = found["decided_by"] is not None
+    here = found["closed_at_ms"] is None and decisions.closes_here(db, lane_id, epoch)
+    waiting = found["decided_by"] is not None and not here
+    moved = found["operator"] == SALVAGE and (found["resolution"] or "").startswith(MOVED_TO)
     happened = WHAT_HAPPENED.get(found["reason"])
     return page.html(
         "case.html", status=status, problem=problem, case=found,
@@ -162,7 +165,9 @@ def _show_case(page: Page, db: Connection, found: Row, *, status: int = 200, pro
         happened=found["detail"] if happened is None else happened[language],
         todo=_advice(found)[language],
         timeline=timeline, timeline_cut=cut, decisions=made, waiting=waiting,
-        may_decide=found["closed_at_ms"] is None and not waiting and found["phase"] is not None,
+        may_decide=here or (found["closed_at_ms"] is None and not waiting and found["phase"] is not None),
+        ends_here=here,
+        moved_to=found["resolution"].removeprefix(MOVED_TO) if moved else "",
         is_final=found["phase"] in _FINAL, answers=decisions.ANSWERS, longest_note=decisions.LONGEST_NOTE,
         reload_s=_RELOAD_S if waiting and page.request.method == "GET" else 0, form=page.form,
         done=page.say("decision_stored") if waiting and page.query.get("stored") else "",
@@ -185,13 +190,17 @@ def decide(page: Page, db: Connection) -> Response:
         said = page.say("note_too_long", n=decisions.LONGEST_NOTE)
         return _show_case(page, db, found, status=400, problem=said)
     resolution = note if answer == "other" else page.say(answer) + (f". {note}" if note else "")
-    lane_id, epoch, number = found["lane_id"], found["epoch"], found["number"]
+    lane_id, epoch, number, here = found["lane_id"], found["epoch"], found["number"], "here" in page.form
     try:
         with db.transaction():
-            decisions.decide(
-                db, lane_id, epoch, number, phase=page.form.get("phase", ""), resolution=resolution, user=page.who
-            )
-            audit(db, page.who.name, page.address, "decision", f"{lane_id} № {number}", answer)
+            decision = decisions.decide(
+                db, lane_id, epoch, number, phase=page.form.get("phase", ""), resolution=resolution, user=page.who,
+                here=here,
+            )  # fmt: skip
+            audit(
+                db, page.who.name, page.address, "case_closed_here" if here else "decision",
+                f"{lane_id} № {number}", f"{answer}; journal {epoch}; decision {decision}",
+            )  # fmt: skip
     except decisions.NotStored as refusal:
         return _show_case(page, db, _case(page, db), status=409, problem=page.say(refusal.code, **refusal.values))
     return page.redirect("case", lane=lane_id, journal=epoch, number=number, stored=1)

@@ -135,7 +135,8 @@ class Writer:
 
     def source(self, row: Row) -> str:
         """What the lanes were reconciled with."""
-        return text(self.language, "source_list") if row["source"] == "list" else str(row["source"])
+        source = text(self.language, "source_list") if row["source"] == "list" else str(row["source"])
+        return f"{source} ({row['shops']})" if row["shops"] else source
 
     # --- CSV --------------------------------------------------------------------------------------------------------
 

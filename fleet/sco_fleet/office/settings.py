@@ -111,6 +111,11 @@ def _read(kind: type[S], section: str, table: object, problems: list[str]) -> di
                 problems.append(
                     f"{section}.{name}: expected status words with order states from 1 to 6, found {value!r}"
                 )
+        elif isinstance(known[name], tuple):
+            if isinstance(value, list) and all(isinstance(one, str) and one for one in value):
+                found[name] = tuple(value)
+            else:
+                problems.append(f"{section}.{name}: expected a list of names, found {value!r}")
         elif type(value) is not type(known[name]):
             problems.append(f"{section}.{name}: expected {type(known[name]).__name__}, found {value!r}")
         else:

@@ -24,6 +24,7 @@ from sco_fleet.office.guard import bounded
 from sco_fleet.office.lists import Column
 from sco_fleet.office.render import Writer, environment
 from sco_fleet.office.settings import OfficeSettings
+from sco_fleet.office.threads import Threads
 from sco_fleet.office.words import LANGUAGES, TEXTS, text, word
 from sco_fleet.query import BadCursor, Connection, Row
 
@@ -31,9 +32,13 @@ log = logging.getLogger(__name__)
 
 COOKIE = "sco_office"
 LANGUAGE_COOKIE = "sco_language"
+BY_ITSELF = "auto"
+"""In the query of a page that reloads by itself: nobody has used the session."""
 LARGEST_FORM = 64 * 1024
 LARGEST_FILE = 16 * 1024 * 1024
 """Bytes."""
+FORM_WITHIN_S, FILE_WITHIN_S = 15.0, 120.0
+"""How long a body may take to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class Office:
     pool: ConnectionPool[Connection]
     settings: OfficeSettings
     templates: Environment = field(default_factory=environment)
+    apart: Threads = field(default_factory=lambda: Threads(4, "office-apart"))
+    reconciliations: Threads = field(default_factory=lambda: Threads(2, "office-reconcile", room=3))
 
     @property
     def url(self) -> str:
@@ -101,6 +108,10 @@ class Page:
         given = {name: str(value) for name, value in values.items() if value not in (None, "")}
         return f"{self.base}/{path}" + (f"?{urlencode(given, errors='replace')}" if given else "")
 
+    def kept(self, *but: str) -> dict[str, str]:
+        """What of the query a link to the same page has."""
+        return {name: value for name, value in self.query.items() if name not in ("lang", BY_ITSELF, *but)}
+
     def say(self, name: str, **values: object) -> str:
         """A sentence."""
         return text(self.language, name, **values)
@@ -115,6 +126,8 @@ class Page:
                 return self.url("case", lane=row["lane_id"], journal=row["epoch"], number=number) if number else ""
             case "payment" if row["attempt"]:
                 return self.url("payment", lane=row["lane_id"], journal=row["epoch"], attempt=row["attempt"])
+            case "rollout":
+                return self.url("rollout", id=row["number"])
             case "run":
                 return self.url("run", id=row["id"])
             case _:
@@ -123,7 +136,7 @@ class Page:
     def html(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page from a template."""
         other = LANGUAGES[1 - LANGUAGES.index(self.language)]
-        kept = [(name, value) for name, value in self.query.multi_items() if name != "lang"]
+        kept = self.kept()
         context = {
             "page": self,
             "user": self.user,
@@ -133,7 +146,8 @@ class Page:
             "url": self.url,
             "here": self.request.scope["path"].removeprefix(self.base),
             "other": other,
-            "other_url": f"?{urlencode([*kept, ('lang', other)], errors='replace')}",
+            "other_url": f"?{urlencode({**kept, 'lang': other}, errors='replace')}",
+            "reload_url": f"?{urlencode({**kept, BY_ITSELF: 1}, errors='replace')}",
             "problem": "",
             "done": "",
             "reload_s": 0,
@@ -150,13 +164,20 @@ class Page:
         return HTTPException(404)
 
 
-Handler = Callable[[Page, Connection], Response]
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A handler of what takes long: it takes a connection only for as long as it needs one."""
+
+    work: Callable[[Page], Response]
+
+
+Handler = Callable[[Page, Connection], Response] | Apart
 
 
 class Endpoint:
     """A page with one handler for GET and one for POST, each for a role and those above it; no role: for everybody.
 
-    A handler runs in a thread, with a connection in autocommit mode.
+    A handler runs in a thread, with a connection in autocommit mode; see `Apart`.
     """
 
     def __init__(
@@ -168,7 +189,8 @@ class Endpoint:
         self._largest = largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, bounded(receive, self._largest))
+        within_s = FORM_WITHIN_S if self._largest <= LARGEST_FORM else FILE_WITHIN_S
+        request = Request(scope, bounded(receive, self._largest, within_s))
         answer = await self._answer(request)
         await answer(scope, receive, send)
 
@@ -192,12 +214,13 @@ class Endpoint:
             raise HTTPException(405)
         handler, role = chosen
         secret = request.cookies.get(COOKIE, "")
-        user = await run_in_threadpool(_user, page.office, secret) if secret else None
+        used = request.method == "POST" or BY_ITSELF not in request.query_params
+        user = await run_in_threadpool(_user, page.office, secret, used) if secret else None
         page = Page(page.office, request, user, secret, page.language, {})
         if role is not None and user is None:
             if request.method == "POST":
                 return await run_in_threadpool(failure, page, 419, None)
-            return page.redirect("login", next=_local(request))
+            return page.redirect("login", next=_local(page))
         if role is not None and not page.who.may(role):
             return await run_in_threadpool(failure, page, 403, None)
         if request.method != "POST":
@@ -213,13 +236,15 @@ class Endpoint:
     async def _run(self, handler: Handler, page: Page) -> Response:
         def run() -> Response:
             try:
+                if isinstance(handler, Apart):
+                    return handler.work(page)
                 with page.office.pool.connection() as db:
                     return handler(page, db)
             except (psycopg.DataError, psycopg.errors.UndefinedFunction, BadCursor) as error:
                 log.info("%s %s: %s", page.request.method, page.request.url.path, error)
                 return failure(page, 400)
 
-        answer = await run_in_threadpool(run)
+        answer = await (page.office.apart.run(run) if isinstance(handler, Apart) else run_in_threadpool(run))
         _keep_language(page.request, answer)
         return answer
 
@@ -249,14 +274,14 @@ def local_path(path: str) -> str:
     return path if fine and "\\" not in path and ":" not in parts.path else ""
 
 
-def _user(office: Office, secret: str) -> User | None:
+def _user(office: Office, secret: str, used: bool) -> User | None:
     with office.pool.connection() as db:
-        return session_of(db, secret, idle_s=office.settings.idle_s, session_s=office.settings.session_s)
+        return session_of(db, secret, idle_s=office.settings.idle_s, session_s=office.settings.session_s, used=used)
 
 
-def _local(request: Request) -> str:
-    path = str(request.scope["path"]).removeprefix(str(request.scope.get("root_path", ""))).lstrip("/")
-    query = request.url.query
+def _local(page: Page) -> str:
+    path = str(page.request.scope["path"]).removeprefix(page.base).lstrip("/")
+    query = urlencode(page.kept(), errors="replace")
     return path + (f"?{query}" if query else "")
 
 

@@ -17,6 +17,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "payments": ("Платежи", "Payments"),
     "reconciliation": ("Сверка", "Reconciliation"),
     "alarms": ("Тревоги", "Alarms"),
+    "rollouts": ("Настройки", "Roll-outs"),
     "audit": ("Кто что делал", "Audit"),
     "users": ("Пользователи", "Users"),
     "log_in": ("Войти", "Log in"),
@@ -120,6 +121,14 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "action": ("Что сделал", "Action"),
     "subject": ("С чем", "Subject"),
     "address": ("Адрес", "Address"),
+    "stage": ("Этап", "Stage"),
+    "made_at": ("Начата", "Begun"),
+    "comment": ("Зачем", "Comment"),
+    "applied": ("Действуют", "Applied"),
+    "refused": ("Не приняли", "Refused"),
+    "pulled": ("Взяли", "Taken"),
+    "waiting": ("Ждут", "Waiting"),
+    "changed_at": ("Когда", "Since"),
     # lanes
     "lane": ("Касса {id}", "Lane {id}"),
     "is_silent": ("нет связи", "not seen"),
@@ -163,6 +172,16 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "The decision goes to the lane and stays in its journal for good."
         " Look the payment up in the bank's account first.",
     ),
+    "closes_here": (
+        "Кассе это решение не уйдёт: она отключена или ведёт другой журнал. Обращение закроется только здесь.",
+        "The lane will not get this decision: it is disabled, or has another journal now. The case closes only here.",
+    ),
+    "look_up": (
+        "Сначала найдите платёж в кабинете банка.",
+        "Look the payment up in the bank's account first.",
+    ),
+    "close_here": ("Закрыть здесь", "Close here"),
+    "moved_to": ("Это обращение в журнале {journal}", "This case in journal {journal}"),
     "not_final": (
         "Окончательного ответа банка ещё нет. Если можно, подождите: обращение откроется снова,"
         " если деньги придут потом.",
@@ -179,6 +198,8 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "decisions": ("Решения", "Decisions"),
     "decision_waiting": ("ждёт кассу", "waiting for the lane"),
     "decision_applied": ("касса записала", "applied by the lane"),
+    "decision_here": ("записано в офисе, не на кассе", "recorded by the office, not by the lane"),
+    "decision_never_taken": ("касса его не взяла", "never taken by the lane"),
     "decision_refused": ("касса отказала: {why}", "refused by the lane: {why}"),
     "decision_stored": (
         "Решение сохранено и ждёт кассу: она запишет его между оплатами.",
@@ -195,6 +216,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "payment_changed": (
         "Пока вы решали, состояние платежа изменилось. Ваше решение не отправлено: посмотрите ещё раз.",
         "The payment has changed while you decided. Your decision was not sent: look again.",
+    ),
+    "lane_changed": (
+        "Пока вы решали, изменилось то, получит ли касса решение. Ваше не отправлено: посмотрите ещё раз.",
+        "While you decided, it changed whether the lane gets the decision. Yours was not sent: look again.",
     ),
     "payment_unknown": (
         "Записей этого платежа ещё нет, решать рано.",
@@ -213,6 +238,11 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "«{text}» — не время. Напишите, например, 2026-11-29 14:30.",
         "“{text}” is not a time. Write, for example, 2026-11-29 14:30.",
     ),
+    # roll-outs
+    "rollout": ("Рассылка настроек № {n}", "Roll-out {n}"),
+    "rollout_lanes": ("Кассы", "Lanes"),
+    "what_happened": ("Что было", "What happened"),
+    "the_server": ("сервер", "the server"),
     # alarms
     "mark_seen": ("Просмотрено", "Seen"),
     # reconciliation
@@ -238,11 +268,17 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Список банка неполный: {why}. Если платежа здесь нет, его состояние неизвестно: это не значит «не оплачено».",
         "The bank's list is incomplete: {why}. A payment that is missing here is unknown, not unpaid.",
     ),
+    "run_unsure": (
+        "Сверено не полностью: {why}. Платежи, которые касса считает оплаченными, в банке не искали.",
+        "The comparison is incomplete: {why}. Payments that lanes call paid were not looked for at the bank.",
+    ),
     "no_differences": ("Расхождений нет.", "No differences."),
     "no_differences_known": ("В том, что получено, расхождений нет.", "No differences in what was received."),
     "lanes_behind": (
-        "Касс, от которых после конца дня ничего не пришло: {n}. Их платежи могут быть ещё неизвестны здесь.",
-        "Lanes from which nothing has come since the day ended: {n}. Their payments may not be known here yet.",
+        "Касс, от которых после конца дня ничего не пришло или пришли не все записи: {n}. Их платежи могут быть ещё"
+        " неизвестны здесь.",
+        "Lanes from which nothing has come since the day ended, or not all records: {n}. Their payments may not be"
+        " known here yet.",
     ),
     "source_list": ("список банка", "the bank's list"),
     "runs_already": ("Этот день уже сверяется.", "This day is already being reconciled."),
@@ -258,6 +294,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "error_403": ("Этой роли сюда нельзя.", "This role does not allow that."),
     "error_404": ("Такой страницы нет.", "No such page."),
     "error_405": ("Так эту страницу открыть нельзя.", "This page cannot be opened this way."),
+    "error_408": ("Данные шли слишком долго.", "The data came too slowly."),
     "error_413": ("Слишком много данных.", "Too much data."),
     "error_419": (
         "Форма устарела: сеанс с тех пор сменился. Вернитесь и отправьте снова; ничего не сделано.",
@@ -347,6 +384,29 @@ TABLES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "applied": ("действуют", "in use"),
         "refused": ("касса не приняла", "refused by the lane"),
     },
+    "rollout_states": {
+        "running": ("идёт", "running"),
+        "paused": ("приостановлена", "paused"),
+        "stopped": ("остановилась", "stopped"),
+        "aborted": ("прекращена", "aborted"),
+        "done": ("завершена", "done"),
+    },
+    "rollout_stages": {
+        "1": ("1: одна касса", "1: one lane"),
+        "2": ("2: один магазин", "2: one shop"),
+        "3": ("3: все", "3: all"),
+    },
+    "rollout_events": {
+        "started": ("начал(а)", "started it"),
+        "running": ("продолжил(а)", "continued it"),
+        "paused": ("приостановил(а)", "paused it"),
+        "stopped": ("остановил", "stopped it"),
+        "aborted": ("прекратил(а)", "aborted it"),
+        "retried": ("предложил(а) ещё раз", "offered it once more"),
+        "done": ("завершил", "ended it"),
+        "stage 2: one shop": ("начал этап 2: один магазин", "began stage 2: one shop"),
+        "stage 3: all": ("начал этап 3: все", "began stage 3: all"),
+    },
     "roles": {
         "viewer": ("смотрит", "viewer"),
         "decider": ("решает обращения", "decider"),
@@ -359,6 +419,14 @@ TABLES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     },
     "run_problems": {
         "day_not_over": ("день ещё не кончился", "the day is not over"),
+        "too_many_differences": (
+            "слишком много расхождений, тот ли это мерчант?",
+            "too many differences: is it the right merchant?",
+        ),
+        "no_such_shop": (
+            "paymaster.shops называет магазин, в котором нет касс",
+            "paymaster.shops names a shop that has no lane",
+        ),
         "interrupted": ("сверка прервана", "the reconciliation was interrupted"),
     },
     "difference_kinds": {
@@ -399,7 +467,14 @@ TABLES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "user_added": ("добавил пользователя", "added a user"),
         "user_disabled": ("отключил пользователя", "disabled a user"),
         "user_enabled": ("включил пользователя", "enabled a user"),
+        "lane_added": ("добавил кассу", "added a lane"),
+        "lane_token": ("дал кассе новый токен", "gave a lane a new token"),
+        "lane_disabled": ("отключил кассу", "disabled a lane"),
+        "lane_enabled": ("включил кассу", "enabled a lane"),
+        "lane_moved": ("перевёл кассу", "moved a lane"),
+        "erased": ("стёр содержание заказа", "erased an order's content"),
         "decision": ("принял решение", "decided"),
+        "case_closed_here": ("закрыл обращение без кассы", "closed a case without its lane"),
         "alarm_seen": ("просмотрел тревогу", "saw an alarm"),
         "reconcile": ("сверил день", "reconciled a day"),
         "export": ("выгрузил список", "exported a list"),

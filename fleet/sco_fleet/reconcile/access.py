@@ -20,6 +20,7 @@ class PayMasterAccess:
             environment, in `SCO_PAYMASTER_TOKEN`.
         states: status word -> order state, over PayMaster's own, as in a lane's settings.
         test_mode: test payments count as money.
+        shops: whose payments are this merchant's, where the chain has several merchants; all shops' without any.
     """
 
     base_url: str = "https://paymaster.ru"
@@ -28,6 +29,7 @@ class PayMasterAccess:
     ca_file: str = ""
     states: Mapping[str, int] = field(default_factory=dict)
     test_mode: bool = False
+    shops: tuple[str, ...] = ()
 
     @property
     def is_set(self) -> bool:

@@ -20,6 +20,10 @@ from sco_payment.journal.codec import PAYMENT_STATUSES
 
 _MOST_ASKED = 500
 """Payments that the acquirer is asked about one by one. Those beyond are `not_checked`."""
+_MOST_KEPT = 10_000
+"""Differences of one side. So many have another reason than payments that went wrong."""
+TOO_MANY, NO_SUCH_SHOP = DOUBTS = "too_many_differences", "no_such_shop"
+"""Why a reconciliation is incomplete although the acquirer's list is whole."""
 _MIDNIGHT_MS = 3_600_000
 _AT_ONCE = 1000
 _ABANDONED_H = 2
@@ -35,6 +39,10 @@ CREATE TEMPORARY TABLE bank AS
 SELECT DISTINCT ON (payment_id) *, at_ms IS NULL OR (at_ms >= %(start)s AND at_ms < %(end)s) AS in_day
 FROM bank_rows ORDER BY payment_id, (status = 'refunded') DESC, (status = 'paid') DESC
 """
+_IN_SHOPS = (
+    "(%(shops)s::text[] IS NULL OR {x}.lane_id IN (SELECT lane_id FROM lanes WHERE shop = ANY (%(shops)s::text[])))"
+)
+"""An order number is unique in a shop, and the acquirer lists the payments of one merchant."""
 _JOINED = """
 SELECT b.*, a.lane_id, a.epoch, a.attempt, a.phase, a.amount_kopecks, c.number AS case_number,
   coalesce(a.by_order, false) AS by_order,
@@ -57,7 +65,7 @@ LEFT JOIN LATERAL (
   UNION ALL
   (SELECT lane_id, epoch, attempt, phase, amount_kopecks, true, 1, last_at_ms FROM attempts
    WHERE order_no = b.order_no AND payment_id IS NULL AND amount_kopecks = b.kopecks AND acquirer = %(acquirer)s
-     AND b.at_ms IS NOT NULL AND begun_at_ms BETWEEN b.at_ms - 86400000 AND b.at_ms + 86400000
+     AND b.at_ms IS NOT NULL AND {in_shops} AND begun_at_ms BETWEEN b.at_ms - 86400000 AND b.at_ms + 86400000
    ORDER BY abs(begun_at_ms - b.at_ms) LIMIT 1)
   ORDER BY rank LIMIT 1
 ) a ON true
@@ -75,14 +83,15 @@ LEFT JOIN LATERAL (
   ORDER BY number DESC LIMIT 1
 ) c ON true
 WHERE a.begun_at_ms >= %(start)s AND a.begun_at_ms < %(end)s AND a.phase IN ('paid', 'paid_late')
-  AND a.acquirer = %(acquirer)s AND NOT EXISTS (SELECT FROM bank b WHERE b.payment_id = a.payment_id)
+  AND a.acquirer = %(acquirer)s AND NOT EXISTS (SELECT FROM bank b WHERE b.payment_id = a.payment_id) AND {in_shops}
 ORDER BY coalesce(a.payment_id, a.lane_id || a.attempt), a.last_at_ms DESC
+LIMIT %(most)s
 """
 _PAID_AT_LANES = """
 SELECT count(*)::integer AS lanes_paid, coalesce(sum(amount_kopecks), 0)::bigint AS lanes_kopecks FROM (
   SELECT DISTINCT ON (coalesce(payment_id, lane_id || attempt)) amount_kopecks FROM attempts
   WHERE begun_at_ms >= %(start)s AND begun_at_ms < %(end)s AND phase IN ('paid', 'paid_late')
-    AND acquirer = %(acquirer)s
+    AND acquirer = %(acquirer)s AND {in_shops}
   ORDER BY coalesce(payment_id, lane_id || attempt), last_at_ms DESC
 ) once
 """
@@ -108,7 +117,7 @@ class Summary:
     kinds: dict[str, int]
 
 
-def begin(db: Connection, day: Day, source: str, made_by: str) -> int:
+def begin(db: Connection, day: Day, source: str, made_by: str, shops: tuple[str, ...] = ()) -> int:
     """Note that a reconciliation begins; returns its number. Raises AlreadyRunning."""
     run(
         db,
@@ -118,16 +127,19 @@ def begin(db: Connection, day: Day, source: str, made_by: str) -> int:
     )
     made = one(
         db,
-        "INSERT INTO reconciliations (day, time_zone, source, made_by) VALUES (%(day)s, %(zone)s, %(source)s, %(by)s)"
+        "INSERT INTO reconciliations (day, time_zone, source, made_by, shops)"
+        " VALUES (%(day)s, %(zone)s, %(source)s, %(by)s, %(shops)s)"
         " ON CONFLICT (day) WHERE status = 'running' DO NOTHING RETURNING id",
-        day=day.day, zone=day.zone.key, source=source, by=made_by,
+        day=day.day, zone=day.zone.key, source=source, by=made_by, shops=", ".join(shops),
     )  # fmt: skip
     if not made:
         raise AlreadyRunning(f"{day.day} is already being reconciled")
     return int(made["id"])
 
 
-def reconcile(url: str, day: Day, source: Source, made_by: str, number: int | None = None) -> Summary:
+def reconcile(
+    url: str, day: Day, source: Source, made_by: str, number: int | None = None, shops: tuple[str, ...] = ()
+) -> Summary:
     """Compare, and keep what differs.
 
     Args:
@@ -135,14 +147,15 @@ def reconcile(url: str, day: Day, source: Source, made_by: str, number: int | No
         source: the acquirer's payments.
         made_by: who asked for it.
         number: of a reconciliation that `begin` has noted.
+        shops: whose lanes are compared, where the chain has several merchants; all without any.
 
     Raises:
         AlreadyRunning: the day is already being reconciled. psycopg.Error: the database cannot be used.
     """
     with psycopg.connect(url, autocommit=True) as db:
-        noted = begin(db, day, source.name, made_by) if number is None else number
+        noted = begin(db, day, source.name, made_by, shops) if number is None else number
         try:
-            return _compared(db, day, source, noted)
+            return _compared(db, day, source, noted, shops)
         except BaseException as error:
             if not db.closed:
                 run(
@@ -154,46 +167,63 @@ def reconcile(url: str, day: Day, source: Source, made_by: str, number: int | No
             raise
 
 
-def _compared(db: Connection, day: Day, source: Source, number: int) -> Summary:
-    bounds = {"start": day.start_ms, "end": day.end_ms, "acquirer": source.acquirer}
+def _compared(db: Connection, day: Day, source: Source, number: int, shops: tuple[str, ...]) -> Summary:
+    bounds = {
+        "start": day.start_ms, "end": day.end_ms, "acquirer": source.acquirer, "shops": list(shops) or None,
+        "most": _MOST_KEPT + 1,
+    }  # fmt: skip
     run(db, _TABLE)
     _copy(db, source.rows(day))
     run(db, _ONCE, **bounds)
     run(db, "ANALYZE bank")
-    whole = not source.problem
     with db.transaction():
         found = list(_of_bank(db, bounds))
-        if whole:
-            missing = rows(db, _MISSING, **bounds)
-    if whole:
+        missing = [] if source.problem else rows(db, _MISSING.format(in_shops=_IN_SHOPS.format(x="a")), **bounds)
+    problem = source.problem or _doubt(db, bounds, max(len(found), len(missing)))
+    if not problem:
         found += _missing(db, missing, day, source, bounds)
     with db.transaction():
-        for place, difference in enumerate(found, 1):
-            run(db, _STORE, reconciliation=number, number=place, **difference)
+        with db.cursor() as cursor:
+            cursor.executemany(
+                _STORE, [{"reconciliation": number, "number": place, **one} for place, one in enumerate(found, 1)]
+            )
         totals = one(
             db,
             "SELECT count(*)::integer AS bank_paid, coalesce(sum(kopecks), 0)::bigint AS bank_kopecks FROM bank"
             " WHERE status = 'paid' AND in_day AND NOT test",
-        ) | one(db, _PAID_AT_LANES, **bounds)
-        behind = one(
-            db,
-            "SELECT count(*)::integer AS behind FROM lanes WHERE NOT disabled"
-            " AND (last_seen_at IS NULL OR last_seen_at < to_timestamp(%(end)s / 1000.0))",
-            **bounds,
-        )
+        ) | one(db, _PAID_AT_LANES.format(in_shops=_IN_SHOPS.format(x="attempts")), **bounds)
+        behind = one(db, _BEHIND.format(in_shops=_IN_SHOPS.format(x="l")), **bounds)
         run(
             db,
             "UPDATE reconciliations SET status = %(status)s, problem = %(problem)s, ended_at = now(),"
             " bank_paid = %(bank_paid)s, bank_kopecks = %(bank_kopecks)s, lanes_paid = %(lanes_paid)s,"
             " lanes_kopecks = %(lanes_kopecks)s, lanes_behind = %(behind)s WHERE id = %(id)s",
-            id=number, status="whole" if whole else "incomplete", problem=source.problem, **totals, **behind,
+            id=number, status="incomplete" if problem else "whole", problem=problem, **totals, **behind,
         )  # fmt: skip
     kinds: dict[str, int] = {}
     for difference in found:
         kinds[difference["kind"]] = kinds.get(difference["kind"], 0) + 1
-    return Summary(number, whole, source.problem, kinds)
+    return Summary(number, not problem, problem, kinds)
 
 
+def _doubt(db: Connection, bounds: dict[str, Any], most: int) -> str:
+    """Why what was compared is not what should have been; empty for no reason."""
+    if most > _MOST_KEPT:
+        return TOO_MANY
+    unknown = one(
+        db,
+        "SELECT wanted FROM unnest(%(shops)s::text[]) AS wanted WHERE wanted NOT IN (SELECT shop FROM lanes) LIMIT 1",
+        **bounds,
+    )
+    return NO_SUCH_SHOP if unknown else ""
+
+
+_BEHIND = """
+SELECT count(*)::integer AS behind FROM lanes l WHERE NOT l.disabled AND {in_shops}
+  AND (l.last_seen_at IS NULL OR l.last_seen_at < to_timestamp(%(end)s / 1000.0) OR l.seq > coalesce((
+    SELECT j.head_seq FROM journals j WHERE j.lane_id = l.lane_id AND j.epoch = l.epoch
+  ), 0))
+"""
 _STORE = (
     "INSERT INTO differences (reconciliation, number, kind, payment_id, order_no, at_ms, bank_status, bank_kopecks,"
     " lane, epoch, attempt, lane_phase, lane_kopecks, case_number, detail) VALUES (%(reconciliation)s, %(number)s,"
@@ -216,11 +246,14 @@ def _copy(db: Connection, found: Iterable[BankRow], table: str = "bank_rows") ->
                 )  # fmt: skip
 
 
+def _joined(bank: str) -> str:
+    return _JOINED.format(bank=bank, in_shops=_IN_SHOPS.format(x="attempts"))
+
+
 def _of_bank(db: Connection, bounds: dict[str, Any]) -> Iterator[Row]:
     """The differences of payments that the acquirer has listed."""
-    text = listed(
-        _JOINED.format(bank="bank"), "in_day AND difference IS NOT NULL ORDER BY difference, at_ms, payment_id"
-    )
+    text = listed(_joined("bank"), "in_day AND difference IS NOT NULL ORDER BY difference, at_ms, payment_id")
+    text += " LIMIT %(most)s"
     for row in rows(db, text, **bounds):
         yield _difference(row, row["difference"])
 
@@ -251,7 +284,7 @@ def _asked(db: Connection, answer: BankRow, bounds: dict[str, Any]) -> Iterator[
     with db.transaction():
         run(db, "CREATE TEMPORARY TABLE asked (LIKE bank_rows) ON COMMIT DROP")
         _copy(db, [answer], "asked")
-        for row in rows(db, _JOINED.format(bank="asked"), **bounds):
+        for row in rows(db, _joined("asked"), **bounds):
             if row["difference"] is not None:
                 yield _difference(row, row["difference"])
 

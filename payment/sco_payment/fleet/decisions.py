@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 from sco_payment.fleet.outbox import Outbox
@@ -52,7 +51,12 @@ def handle(outbox: Outbox, epoch: str, decisions: object) -> list[Json]:
 def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
     """Status and reason; None while the decision waits for the lane."""
     decision = Resolution(
-        int(data["case"]), str(data["operator"]), str(data["resolution"]), int(data["at_ms"]), str(data["phase"])
+        int(data["case"]),
+        str(data["operator"]),
+        str(data["resolution"]),
+        int(data["at_ms"]),
+        str(data["phase"]),
+        str(data["attempt"] or ""),
     )
     if len(decision.operator) + len(decision.resolution) > _LONGEST:
         return "refused", f"name and reason are longer than {_LONGEST} characters"
@@ -66,6 +70,9 @@ def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
         case = outbox.journal.case(decision.number)
     except NoSuchCase as error:
         return "refused", str(error)
+    bound = _bound(decision, case)
+    if bound is None:
+        return "refused", f"case {case.number} of this journal is another payment's: an older copy is in use"
     if case.closed_at_ms is not None:
         return _closed(case, decision)
     if decision.number in resolutions.pending(outbox.journal.path):
@@ -73,13 +80,18 @@ def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
     if case.phase != decision.phase and case.phase in NEWS:
         return "refused", f"the payment was {decision.phase} when this was decided, and is {case.phase} now"
     try:
-        resolutions.submit(outbox.journal.path, replace(decision, attempt=case.attempt))
+        resolutions.submit(outbox.journal.path, bound)
     except NoSuchCase:
         return None
     except ValueError as error:
         return "refused", str(error)
     log.info("case %d: the office's decision waits for the lane", decision.number)
     return None
+
+
+def _bound(decision: Resolution, case: Case) -> Resolution | None:
+    """The decision where it is on this case: a copy of a disk has the journal's id, and gives out its numbers again."""
+    return decision if decision.attempt == case.attempt else None
 
 
 def _closed(case: Case, decision: Resolution) -> tuple[str, str]:

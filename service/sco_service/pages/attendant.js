@@ -256,6 +256,7 @@ async function showCase(number) {
   const another = $("case").dataset.number !== number;
   opened = key;
   $("case").dataset.number = number;
+  $("case").dataset.phase = one.phase;
   $("case-title").textContent = `${t("case", { n: one.number })}: ${wordFor("reasons", one.reason)}`;
   const closed = one.closed_at_ms !== null;
   $("back").href = closed ? "#closed" : "#open";
@@ -408,10 +409,11 @@ $("login").addEventListener("submit", async (event) => {
 
 $("resolve").addEventListener("submit", (event) => {
   event.preventDefault();
-  const number = $("case").dataset.number, operator = $("operator").value.trim(), pin = $("pin").value;
+  const { number, phase } = $("case").dataset, operator = $("operator").value.trim(), pin = $("pin").value;
   act($("resolve").querySelector("[type=submit]"), $("resolve-problem"), async () => {
     $("pin").value = "";
-    await call(`/v1/cases/${number}/resolve`, { operator, reason: $("reason").value.trim(), ...(pin ? { pin } : {}) });
+    opened = ""; // shown anew, also when the payment has changed
+    await call(`/v1/cases/${number}/resolve`, { operator, reason: $("reason").value.trim(), phase, ...(pin ? { pin } : {}) });
     localStorage.setItem("operator", operator);
     return "";
   });

@@ -25,7 +25,7 @@ from tests.fleet.faults.wire import FAULTS
 
 _DEEDS = 30
 _HEALS = 60
-Focus = Literal["", "forks", "clones", "decisions", "late money"]
+Focus = Literal["", "forks", "clones", "decisions", "late money", "copies"]
 """What a round has for certain: a restored disk; two lanes with one id; a decision, and money after or before it is
 applied. Or what its seed says."""
 _FORKS = ("journal_rolled_back", "two_lanes_one_id")
@@ -80,6 +80,17 @@ class Scenario:
         self._first = {
             "decisions": (self._ship, self._decide, self._ship, self._idle, self._ship, self._late_money, self._ship),
             "late money": (self._ship, self._decide, self._ship, self._late_money, self._ship, self._idle),
+            "copies": (
+                self._copy,
+                self._case,
+                self._ship,
+                self._decide,
+                self._decide,
+                self._restore,
+                self._case,
+                self._ship,
+                self._idle,
+            ),
         }.get(focus, ())
 
     def close(self) -> None:
@@ -117,6 +128,11 @@ class Scenario:
         self._payments += 1
         payment(lane.journal, f"{lane.folder.name}-{self._payments}", self.random.randrange(3))
         return "pays"
+
+    def _case(self, lane: SimulatedLane) -> str:
+        self._payments += 1
+        payment(lane.journal, f"{lane.folder.name}-{self._payments}", CASE)
+        return "has another case"
 
     def _pay_with_case(self, lane: SimulatedLane) -> None:
         payment(lane.journal, f"{lane.folder.name}-0", CASE)
@@ -253,6 +269,8 @@ class Scenario:
             if not lane.may_alarm:
                 self.problems += as_on_the_lane(database, lane.lane_id, lane.journal)
                 self.problems += self._decisions_of(lane)
+        for lane in self.lanes:
+            self.problems += self._on_other_payments(lane)
         with psycopg.connect(database, autocommit=True) as db:
             alarms = db.execute("SELECT lane_id, kind FROM alarms").fetchall()
             (self.result.rows,) = db.execute("SELECT count(*) FROM records").fetchall()[0]
@@ -284,6 +302,22 @@ class Scenario:
             elif times and (later := self._money_before(lane, number, resolution)) != phase and later in NEWS:
                 found.append(f"{lane.lane_id}: {resolution} was made when the payment was {phase}, applied at {later}")
         return found
+
+    def _on_other_payments(self, lane: SimulatedLane) -> list[str]:
+        """No decision closes the case of another payment, whatever copy of the disk the lane has."""
+        with psycopg.connect(self.centre.database, autocommit=True) as db:
+            decided = dict(
+                db.execute(
+                    "SELECT d.resolution, c.attempt FROM decisions d JOIN cases c USING (lane_id, epoch, number) "
+                    "WHERE lane_id = %s",
+                    (lane.lane_id,),
+                ).fetchall()
+            )
+        return [
+            f"{lane.lane_id}: {record.body['resolution']} closed the case of another payment"
+            for record in lane.journal.records(limit=1_000_000)
+            if record.kind == "case_closed" and record.attempt != decided.get(record.body["resolution"], record.attempt)
+        ]
 
     def _money_before(self, lane: SimulatedLane, number: int, resolution: str) -> str | None:
         """Where the payment was when the decision was applied."""

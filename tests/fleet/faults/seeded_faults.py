@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -82,13 +83,19 @@ def _sent_again(original: Any) -> Any:
 
     def all_decisions(db: Any, lane_id: str) -> Any:
         found = db.execute(
-            "SELECT id::text, epoch, number, phase, operator, resolution, at_ms FROM decisions WHERE lane_id = %s",
+            "SELECT id::text, epoch, number, attempt, phase, d.operator, d.resolution, at_ms "
+            "FROM decisions d JOIN cases c USING (lane_id, epoch, number) WHERE lane_id = %s",
             (lane_id,),
         ).fetchall()
-        names = ("id", "epoch", "case", "phase", "operator", "resolution", "at_ms")
+        names = ("id", "epoch", "case", "attempt", "phase", "operator", "resolution", "at_ms")
         return [dict(zip(names, row, strict=True)) for row in found]
 
     return all_decisions
+
+
+def _by_number(original: Any) -> Any:
+    """A case is the one that has the number."""
+    return lambda decision, case: replace(decision, attempt=case.attempt)
 
 
 def _no_news(original: Any) -> Any:
@@ -128,6 +135,12 @@ FAULTS = (
             Patch(resolutions, "NEWS", _no_news),
         ),
         where="decisions",
+    ),
+    SeededFault(
+        "a decision closes another payment's case of its number",
+        frozenset({"closed the case of another payment"}),
+        (Patch(decisions, "_bound", _by_number),),
+        where="copies",
     ),
     SeededFault(
         "a decision closes a case whose money came after it",

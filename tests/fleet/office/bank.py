@@ -74,8 +74,8 @@ class Books:
         client = PayMaster(access.base_url, Token.from_file(access.token_file), access.merchant_id)
         return PayMasterList(client, states={}, test_mode=False, pause=lambda _: None)
 
-    def compare(self, source: Source | None = None, day: Day = DAY) -> Summary:
-        return reconcile(self.office.database, day, source or self.list(), "test")
+    def compare(self, source: Source | None = None, day: Day = DAY, shops: tuple[str, ...] = ()) -> Summary:
+        return reconcile(self.office.database, day, source or self.list(), "test", shops=shops)
 
     def differences(self) -> list[tuple[str, str | None, str | None, str | None, int | None]]:
         """Of the last reconciliation: kind, payment, order, lane, case."""

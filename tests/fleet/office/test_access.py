@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import threading
 from collections import Counter
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from sco_fleet import pool
 from sco_fleet.app import create_app
-from sco_fleet.office import access, passwords
+from sco_fleet.office import access, passwords, web
 from sco_fleet.office.app import ROUTES
 from tests.fleet.kit import listening
 from tests.fleet.office.kit import Office, Visitor
@@ -92,6 +95,27 @@ def test_a_session_ends(office: Office, column: str, ended: str) -> None:
     answer = visitor.get("cases", state="all")
     assert answer.status == 303
     assert answer.headers["Location"] == "/office/login?next=cases%3Fstate%3Dall"
+
+
+def test_a_page_that_reloads_by_itself_keeps_no_session_open(office: Office) -> None:
+    visitor = office.visitor("viewer")
+    office.execute(
+        "INSERT INTO reconciliations (day, time_zone, source, made_by) VALUES ('2026-01-01', 'UTC', 'list', 'x')"
+    )
+    office.execute("UPDATE office_sessions SET last_at = now() - interval '20 minutes'")
+    left = "SELECT now() - last_at > interval '19 minutes' AS left FROM office_sessions"
+    page = visitor.get("run?id=1&auto=1&kind=amount")
+    assert office.rows(left)[0]["left"]
+    found = re.search(r'http-equiv="refresh" content="\d+; url=([^"]+)"', page.source)
+    assert found is not None
+    assert found[1] == "?id=1&amp;kind=amount&amp;auto=1"
+    assert page.source.count("auto=1") == 1  # in no link that somebody follows
+    office.execute("UPDATE office_sessions SET last_at = now() - interval '31 minutes'")
+    assert visitor.get("run?id=1&auto=1").headers["Location"] == "/office/login?next=run%3Fid%3D1"
+    visitor = office.visitor("viewer")
+    office.execute("UPDATE office_sessions SET last_at = now() - interval '20 minutes'")
+    visitor.get("run?id=1")
+    assert not office.rows(f"{left} ORDER BY last_at DESC")[0]["left"]
 
 
 def test_what_is_used_stays_open_and_ends_all_the_same(office: Office) -> None:
@@ -181,6 +205,39 @@ def test_a_form_that_is_too_long_is_refused(office: Office) -> None:
     assert visitor.send("alarms/seen", {"id": "1" * 70_000}).status == 413
 
 
+@pytest.mark.parametrize(("path", "kind"), [("login", "form"), ("reconciliation", "file")])
+def test_a_body_that_does_not_end_is_answered(
+    office: Office, monkeypatch: pytest.MonkeyPatch, path: str, kind: str
+) -> None:
+    """Each byte in time, and the whole never: nobody may hold a connection with that, logged in or not."""
+    monkeypatch.setattr(web, f"{kind.upper()}_WITHIN_S", 0.3)
+    parts = urlsplit(office.server)
+    cookies = office.visitor("decider").cookies if kind == "file" else {}
+    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=30) as slow:
+        head = (
+            f"POST /office/{path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: 100000\r\n"
+            f"Content-Type: application/x-www-form-urlencoded\r\n"
+            f"Cookie: {'; '.join(f'{name}={value}' for name, value in cookies.items())}\r\n\r\n"
+        )
+        slow.sendall(head.encode())
+        slow.settimeout(0.05)
+        found = b""
+        for _ in range(600):
+            with contextlib.suppress(TimeoutError):
+                found = slow.recv(4096)
+                break
+            with contextlib.suppress(ConnectionError):  # it may be closed just now; what was answered is still there
+                slow.sendall(b"a")
+    assert b" 408 " in found.splitlines()[0]
+
+
+def test_a_page_that_is_not_there_reads_nothing(office: Office) -> None:
+    parts = urlsplit(office.server)
+    with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=30) as slow:
+        slow.sendall(b"POST /office/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+        assert b" 405 " in slow.recv(4096).splitlines()[0]
+
+
 @pytest.mark.parametrize(
     "query",
     ["after=x", "after=W10", "after=W251bGwsMV0", "after=WzEsMSwxLDFd", "order=%00", "from=yesterday", "lang=%FF"],
@@ -204,13 +261,13 @@ def test_what_users_do_is_in_the_audit(office: Office) -> None:
     visitor.send("password", {"old": "password of administrator", "new": "a new password"})
     visitor.send("logout", {})
     Visitor(office.server).log_in("viewer", "wrong")
-    done = office.rows("SELECT user_name, action, subject, detail FROM office_audit ORDER BY id")
+    done = office.rows("SELECT user_name, address, action, subject, detail FROM office_audit ORDER BY id")
     assert [tuple(one.values()) for one in done[3:]] == [
-        ("administrator", "login", "administrator", ""),
-        ("administrator", "export", "payments", "order=42"),
-        ("administrator", "password", "administrator", ""),
-        ("administrator", "logout", "administrator", ""),
-        ("viewer", "login_failed", "viewer", ""),
+        ("administrator", "127.0.0.1", "login", "administrator", ""),
+        ("administrator", "127.0.0.1", "export", "payments", "order"),
+        ("administrator", "127.0.0.1", "password", "administrator", ""),
+        ("administrator", "127.0.0.1", "logout", "administrator", ""),
+        ("viewer", "127.0.0.1", "login_failed", "viewer", ""),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from sco_payment.journal import Journal
@@ -12,6 +13,7 @@ from tests.fleet.office import scene
 from tests.fleet.office.kit import Office
 from tests.fleet.office.test_decisions import OpenCase
 from tests.fleet.office.test_hostile import SCRIPT, hostile
+from tests.fleet.settings import office as settings
 from tests.service.web.accessibility import check_contrast, check_focus, check_tree
 from tests.service.web.chromium import Chromium, Page
 
@@ -85,13 +87,17 @@ def test_every_page_can_be_read_and_used_by_keyboard(
     scene.build(office, tmp_path, lanes=3)
     case = office.rows("SELECT * FROM cases LIMIT 1")[0]
     one = f"lane={case['lane_id']}&journal={case['epoch']}"
+    office.execute("UPDATE lanes SET disabled = true WHERE lane_id = %(lane)s", lane=case["lane_id"])
+    with psycopg.connect(office.database, autocommit=True) as db:
+        version = settings.Office(db).start(version=15)
     with chromium.page(f"{office.server}/office/login?lang={language}", size) as page:
         page.wait("document.querySelector('#name') !== null")
         check_contrast(page)
         check_tree(page)
         log_in(page, "administrator")
         for path in ("lanes", f"lane?id={case['lane_id']}", "cases", f"case?{one}&number=1", "payments",
-                     f"payment?{one}&attempt={case['attempt']}", "alarms", "reconciliation", "audit", "users",
+                     f"payment?{one}&attempt={case['attempt']}", "alarms", "reconciliation", "rollouts",
+                     f"rollout?id={version}", "audit", "users",
                      "password", "nothing"):  # fmt: skip
             opened(page, f"{office.server}/office/{path}")
             check_contrast(page)

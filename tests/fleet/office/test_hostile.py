@@ -54,6 +54,27 @@ def hostile(office: Office, folder: Path, words: str) -> None:
     )
 
 
+def test_markup_in_a_roll_out_is_text(office: Office, tmp_path: Path) -> None:
+    hostile(office, tmp_path, SCRIPT)
+    office.execute(
+        "INSERT INTO rollouts (version, state, stage, wait_s, soak_s, stop_after, layers, made_by, comment)"
+        " VALUES (1, 'running', 1, 1, 1, 1, '{}', %(w)s, %(w)s)",
+        w=SCRIPT,
+    )
+    office.execute("INSERT INTO rollout_events (version, who, what, reason) VALUES (1, %(w)s, %(w)s, %(w)s)", w=SCRIPT)
+    office.execute(
+        "INSERT INTO bundles (lane_id, version, stage, bundle, hash, content, status, reason)"
+        " VALUES ('lane-1', 1, 1, '', '', '', 'refused', %(w)s)",
+        w=SCRIPT,
+    )
+    visitor = office.visitor("viewer")
+    for path in ("rollouts", "rollout?id=1"):
+        source = visitor.get(path).source
+        assert "<script" not in source, path
+        assert "<img" not in source, path
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in source, path
+
+
 def all_pages(office: Office) -> dict[str, str]:
     """The source of every page."""
     visitor = office.visitor("administrator")

@@ -19,7 +19,7 @@ def test_every_page_is_shown_in_both_languages(office: Office, lane: Fleet) -> N
     case = office.rows("SELECT * FROM cases ORDER BY number LIMIT 1")[0]
     paths = [
         "lanes", "cases", "cases?state=all", "payments", "alarms", "alarms?show=all", "audit", "users",
-        "reconciliation", "password", f"lane?id={case['lane_id']}",
+        "reconciliation", "rollouts", "password", f"lane?id={case['lane_id']}",
         f"case?lane={case['lane_id']}&journal={case['epoch']}&number={case['number']}",
         f"payment?lane={case['lane_id']}&journal={case['epoch']}&attempt={case['attempt']}",
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from sco_fleet.cli.main import main
 from sco_fleet.office.settings import OfficeSettings
-from sco_fleet.reconcile import AlreadyRunning, Day, PayMasterAccess, RegistryFile
+from sco_fleet.reconcile import AlreadyRunning, Day, PayMasterAccess, RegistryFile, compare
 from sco_fleet.reconcile.compare import begin
 from sco_payment.paymaster import client
 from sco_sim.paymaster import PayMasterSimulator
@@ -219,6 +219,17 @@ def test_lanes_that_have_not_reported_since_are_counted(books: Books) -> None:
     assert books.office.rows("SELECT lanes_behind FROM reconciliations")[0]["lanes_behind"] == 2
 
 
+def test_lanes_whose_rows_have_not_come_are_counted(books: Books) -> None:
+    """A lane that cannot send its journal goes on reporting."""
+    books.office.execute(
+        "INSERT INTO lanes (lane_id, shop, last_seen_at, epoch, seq) VALUES ('a', 's', now(), 'e', 7),"
+        " ('b', 's', now(), 'e', 8), ('c', 's', now(), 'new', 1), ('d', 's', now(), NULL, 0)"
+    )
+    books.office.execute("INSERT INTO journals (lane_id, epoch, head_seq) VALUES ('a', 'e', 7), ('b', 'e', 7)")
+    books.compare()
+    assert books.office.rows("SELECT lanes_behind FROM reconciliations")[0]["lanes_behind"] == 2
+
+
 def test_a_day_is_reconciled_once_at_a_time(books: Books) -> None:
     with psycopg.connect(books.office.database, autocommit=True) as db:
         begin(db, DAY, "list", "somebody")
@@ -228,6 +239,44 @@ def test_a_day_is_reconciled_once_at_a_time(books: Books) -> None:
     assert books.compare().whole
     first = books.office.rows("SELECT status, problem FROM reconciliations ORDER BY id")[0]
     assert first == {"status": "incomplete", "problem": "interrupted"}
+
+
+def test_so_many_differences_are_doubted_and_not_all_kept(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with the token of another merchant: nothing is missing where nobody looked."""
+    monkeypatch.setattr(compare, "_MOST_KEPT", 3)
+    for number in range(5):
+        books.bank(f"other{number}", order=f"Z-{number}")
+        books.lane(f"p{number}", order=f"A-{number}")
+    found = books.compare()
+    assert (found.whole, found.problem) == (False, "too_many_differences")
+    assert found.kinds == {"unknown_to_lanes": 4}
+    (made,) = books.office.rows("SELECT id, status, bank_paid, lanes_paid FROM reconciliations")
+    assert (made["status"], made["bank_paid"], made["lanes_paid"]) == ("incomplete", 5, 5)
+    page = books.office.visitor("viewer").get(f"run?id={made['id']}&lang=en").text
+    assert "The comparison is incomplete: too many differences: is it the right merchant?" in page
+    books.paymaster.bank.payments.clear()
+    assert books.compare().kinds == {}
+    assert books.office.rows("SELECT status FROM reconciliations ORDER BY id")[1]["status"] == "incomplete"
+
+
+def test_of_several_merchants_each_has_its_shops(books: Books) -> None:
+    books.office.execute(
+        "UPDATE lanes SET shop = 'Ours'; INSERT INTO lanes (lane_id, shop) VALUES ('lane-2', 'Theirs')"
+    )
+    books.bank("p1", order="A-1")
+    books.lane("p1", order="A-1")
+    books.lane("p2", order="A-2")
+    books.lane(None, order="A-3", phase="unsettled")
+    books.office.execute("UPDATE attempts SET lane_id = 'lane-2' WHERE order_no <> 'A-1'")
+    books.bank("p3", order="A-3")  # the other merchant's shop has an order of this number, too
+    found = books.compare(shops=("Ours",))
+    assert found.whole
+    assert books.differences() == [("unknown_to_lanes", "p3", "A-3", None, None)]
+    (made,) = books.office.rows("SELECT * FROM reconciliations")
+    assert (made["shops"], made["lanes_paid"], made["lanes_behind"]) == ("Ours", 1, 0)
+    found = books.compare(shops=("Ours", "Nobody's"))
+    assert (found.whole, found.problem) == (False, "no_such_shop")
+    assert books.compare().kinds == {"bank_unknown": 1, "id_never_received": 1}
 
 
 # --- a registry file --------------------------------------------------------------------------------------------------
@@ -352,6 +401,20 @@ def test_without_the_database_the_command_has_a_status_of_its_own(books: Books) 
     done = CliRunner().invoke(main, [*arguments, "--file", str(file)])
     assert done.exit_code == 8
     assert "the database" in done.output
+
+
+def test_the_commands_shops_are_those_of_its_settings(books: Books) -> None:
+    paymaster = (
+        f'[paymaster]\nbase_url = "{books.paymaster.base_url}"\nmerchant_id = "{books.paymaster.merchant_id}"\n'
+        'token_file = "token"\n'
+    )
+    code, output = run(books, "2025-11-28", settings=f'{paymaster}shops = ["Nobody\'s"]\n')
+    assert code == 4
+    assert "the comparison is incomplete: paymaster.shops names a shop that has no lane" in output
+    for wrong in ('"Ours"', "[1]", '[""]'):
+        code, output = run(books, "2025-11-28", settings=f"{paymaster}shops = {wrong}\n")
+        assert code == 2
+        assert "paymaster.shops: expected a list of names" in output
 
 
 def test_the_token_may_be_in_the_environment(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:

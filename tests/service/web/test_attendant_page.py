@@ -84,6 +84,30 @@ def test_case_is_resolved_on_a_phone(lane: Lane, chromium: Chromium) -> None:
         assert PIN not in page.run("JSON.stringify([{...localStorage}, {...sessionStorage}])")
 
 
+def test_a_payment_that_changed_meanwhile_is_shown_anew(tmp_path: Path, chromium: Chromium) -> None:
+    with ExitStack() as stack:
+        lane = Lane(tmp_path, stack)
+        with_evil_case(tmp_path / "demo-journal.db")
+        lane.process.start(1)
+        with chromium.page(lane.attendant, PHONE) as page:
+            page.wait("document.querySelectorAll('#cases a').length === 1")
+            page.click("#cases a")
+            page.wait_visible("#resolve")
+            page.run("document.querySelector('#case').dataset.phase = 'watching'")  # as it was before the last look
+            page.write("#operator", "Иванова")
+            page.write("#reason", "не оплачено")
+            page.write("#pin", PIN)
+            page.click("#resolve [type=submit]")
+            assert "состояние платежа изменилось" in answer(page)
+            page.wait("document.querySelector('#case').dataset.phase === 'paid_late'")
+            assert page.run("document.querySelector('#reason').value") == "не оплачено"
+            case = lane.ask("GET", "/v1/cases/1", role="attendant")
+            assert (case["closed_at_ms"], case["decided_by"]) == (None, None)
+            page.write("#pin", PIN)
+            page.click("#resolve [type=submit]")
+            page.wait_visible("#done")
+
+
 @pytest.mark.attack("A26")
 def test_wrong_pins_are_throttled(lane: Lane, chromium: Chromium) -> None:
     lane.open_case()

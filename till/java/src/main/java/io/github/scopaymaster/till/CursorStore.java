@@ -7,18 +7,18 @@ public interface CursorStore {
     /**
      * The cursor as saved last.
      *
-     * @return 0 if none was saved yet
+     * @return {@link EventCursor#START} if none was saved yet
      * @throws IOException if it cannot be read or is not a cursor
      */
-    long load() throws IOException;
+    EventCursor load() throws IOException;
 
     /**
      * Save the cursor. When this returns, {@link #load} gives it after a crash too.
      *
-     * @param after 0 or more
+     * @param cursor the whole of it
      * @throws IOException if it cannot be saved
      */
-    void save(long after) throws IOException;
+    void save(EventCursor cursor) throws IOException;
 
     /**
      * A store that forgets with the process: every start reads all events again.
@@ -27,16 +27,16 @@ public interface CursorStore {
      */
     static CursorStore inMemory() {
         return new CursorStore() {
-            private volatile long kept;
+            private volatile EventCursor kept = EventCursor.START;
 
             @Override
-            public long load() {
+            public EventCursor load() {
                 return kept;
             }
 
             @Override
-            public void save(long after) {
-                kept = after;
+            public void save(EventCursor cursor) {
+                kept = cursor;
             }
         };
     }

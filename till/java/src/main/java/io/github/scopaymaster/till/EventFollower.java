@@ -32,9 +32,7 @@ public final class EventFollower {
 
     private final LaneClient client;
     private final CursorStore store;
-    private long after = -1;
-    /** Whether the journal that answers is known to be as long as what was read. Another one may be after a restart. */
-    private boolean sameJournal;
+    private EventCursor cursor;
 
     /**
      * A follower that goes on where the store says.
@@ -58,56 +56,54 @@ public final class EventFollower {
      * @throws InterruptedException the thread was interrupted
      */
     public int poll(int waitS, Handler handler) throws IOException, InterruptedException {
-        if (after < 0) {
-            after = store.load();
+        if (cursor == null) {
+            cursor = store.load();
         }
-        EventPage page;
-        try {
-            page = read(waitS, handler);
-        } catch (LaneUnreachable e) {
-            sameJournal = false;
-            throw e;
-        }
+        EventPage page = read(waitS, handler);
         List<LaneEvent> events = page.getEvents();
         for (LaneEvent event : events) {
             try {
                 handler.event(event);
             } catch (IOException | RuntimeException e) {
-                keep(Math.max(after, event.getSeq() - 1)); // all events of the rows before this one are handled
+                // all events of the rows before this one are handled
+                keep(new EventCursor(Math.max(cursor.getAfter(), event.getSeq() - 1), page.getJournal()));
                 throw e;
             }
         }
-        keep(page.getNextAfter());
+        keep(new EventCursor(page.getNextAfter(), page.getJournal()));
         return events.size();
     }
 
     private EventPage read(int waitS, Handler handler) throws IOException, InterruptedException {
-        if (!sameJournal) {
-            if (client.lane().getJournalLastSeq() < after) {
-                goOnFrom(0, handler);
-            }
-            sameJournal = true;
+        EventPage page = readable(waitS, handler);
+        if (cursor.getJournal().isEmpty() || page.getJournal().equals(cursor.getJournal())) {
+            return page;
         }
+        goOnFrom(new EventCursor(0, page.getJournal()), handler); // it has other rows of these numbers
+        return readable(waitS, handler);
+    }
+
+    private EventPage readable(int waitS, Handler handler) throws IOException, InterruptedException {
         try {
-            return client.events(after, waitS);
+            return client.events(cursor.getAfter(), waitS);
         } catch (LaneProblem problem) {
             if (!"events_archived".equals(problem.getCode()) || problem.getFirstSeq() == null) {
                 throw problem;
             }
-            goOnFrom(problem.getFirstSeq() - 1, handler);
-            return client.events(after, waitS);
+            goOnFrom(new EventCursor(problem.getFirstSeq() - 1, ""), handler);
+            return client.events(cursor.getAfter(), waitS);
         }
     }
 
-    private void goOnFrom(long cursor, Handler handler) throws IOException {
-        handler.gap(cursor);
-        keep(cursor);
+    private void goOnFrom(EventCursor next, Handler handler) throws IOException {
+        handler.gap(next.getAfter());
+        keep(next);
     }
 
-    private void keep(long cursor) throws IOException {
-        if (cursor != after) {
-            store.save(cursor);
-            after = cursor;
+    private void keep(EventCursor next) throws IOException {
+        if (!next.equals(cursor)) {
+            store.save(next);
+            cursor = next;
         }
     }
 }

@@ -8,6 +8,7 @@ import java.util.List;
 public final class EventPage {
     private final List<LaneEvent> events;
     private final long nextAfter;
+    private final String journal;
 
     EventPage(JsonObject json) {
         List<LaneEvent> found = new ArrayList<>();
@@ -16,6 +17,11 @@ public final class EventPage {
         }
         events = Collections.unmodifiableList(found);
         nextAfter = json.integer("next_after");
+        String id = json.textOrNull("journal");
+        journal = id == null ? "" : id;
+        if (!EventCursor.isJournal(journal)) {
+            throw new JsonException("'journal' must be an id");
+        }
     }
 
     /**
@@ -34,5 +40,14 @@ public final class EventPage {
      */
     public long getNextAfter() {
         return nextAfter;
+    }
+
+    /**
+     * The journal that the events are of. Another one has other rows, and a cursor of this one means nothing there.
+     *
+     * @return its id; empty if the service does not say
+     */
+    public String getJournal() {
+        return journal;
     }
 }

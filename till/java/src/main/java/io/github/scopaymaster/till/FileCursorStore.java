@@ -9,11 +9,12 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** A cursor in a file, replaced as a whole: a crash or a power failure leaves the old one or the new one. */
 public final class FileCursorStore implements CursorStore {
-    private static final Pattern CURSOR = Pattern.compile("[0-9]{1,18}\n?");
+    private static final Pattern CURSOR = Pattern.compile("([0-9]{1,18})(?: (.+))?\n?");
 
     private final Path file;
 
@@ -27,25 +28,30 @@ public final class FileCursorStore implements CursorStore {
     }
 
     @Override
-    public long load() throws IOException {
+    public EventCursor load() throws IOException {
         String found;
         try {
             found = new String(Files.readAllBytes(file), StandardCharsets.US_ASCII);
         } catch (NoSuchFileException e) {
-            return 0;
+            return EventCursor.START;
         }
-        if (!CURSOR.matcher(found).matches()) {
-            throw new IOException("the cursor file " + file + " holds no cursor; remove it to read all events again");
+        Matcher parts = CURSOR.matcher(found);
+        try {
+            if (parts.matches()) {
+                return new EventCursor(Long.parseLong(parts.group(1)), parts.group(2) == null ? "" : parts.group(2));
+            }
+        } catch (IllegalArgumentException e) {
+            // nor is that one
         }
-        return Long.parseLong(found.trim());
+        throw new IOException("the cursor file " + file + " holds no cursor; remove it to read all events again");
     }
 
     @Override
-    public void save(long after) throws IOException {
+    public void save(EventCursor cursor) throws IOException {
         Path fresh = file.resolveSibling(file.getFileName() + ".new");
         try (FileChannel out = FileChannel.open(fresh, StandardOpenOption.CREATE, StandardOpenOption.WRITE,
                 StandardOpenOption.TRUNCATE_EXISTING)) {
-            ByteBuffer text = ByteBuffer.wrap((after + "\n").getBytes(StandardCharsets.US_ASCII));
+            ByteBuffer text = ByteBuffer.wrap((cursor + "\n").getBytes(StandardCharsets.US_ASCII));
             while (text.hasRemaining()) {
                 out.write(text);
             }

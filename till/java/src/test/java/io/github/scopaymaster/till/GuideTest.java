@@ -77,7 +77,7 @@ public class GuideTest {
             }
         });
         assertTrue(events, events.contains(" outcome_reached\n"));
-        assertTrue(new FileCursorStore(cursor).load() > 0);
+        assertTrue(new FileCursorStore(cursor).load().getAfter() > 0);
     }
 
     @Test

@@ -6,6 +6,9 @@ import static org.junit.Assert.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.Rule;
 import org.junit.Test;
@@ -163,15 +166,44 @@ public class SessionTest {
     }
 
     @Test
+    public void aJournalThatWasReplacedIsReadFromItsBeginningHoweverLongItIs() throws Exception {
+        LaneClient client = LaneClient.at(server.url()).readTimeoutMs(1_000).build();
+        server.reply(out -> out.write(ok(last().contains("after=40&")
+                ? "{\"events\":[],\"next_after\":40,\"journal\":\"second\"}"
+                : "{\"events\":[{\"seq\":3,\"at_ms\":1,\"type\":\"note\",\"payment\":null,\"attempt\":\"k\"}],"
+                        + "\"next_after\":55,\"journal\":\"second\"}")));
+        CursorStore store = CursorStore.inMemory();
+        store.save(new EventCursor(40, "first"));
+        List<String> seen = new ArrayList<>();
+        EventFollower follower = new EventFollower(client, store);
+        EventFollower.Handler handler = new EventFollower.Handler() {
+            @Override
+            public void event(LaneEvent event) {
+                seen.add("row " + event.getSeq());
+            }
+
+            @Override
+            public void gap(long after) {
+                seen.add("gap " + after);
+            }
+        };
+        assertEquals(1, follower.poll(0, handler));
+        assertEquals(Arrays.asList("gap 0", "row 3"), seen);
+        assertEquals(new EventCursor(55, "second"), store.load());
+    }
+
+    @Test
     public void aCursorFileIsReplacedAsAWhole() throws Exception {
         Path file = folder.getRoot().toPath().resolve("cursor");
         FileCursorStore store = new FileCursorStore(file);
-        assertEquals(0, store.load());
-        store.save(12);
-        store.save(9_007_199_254_740_991L);
-        assertEquals(9_007_199_254_740_991L, new FileCursorStore(file).load());
+        assertEquals(EventCursor.START, store.load());
+        store.save(new EventCursor(12, ""));
+        assertEquals(new EventCursor(12, ""), new FileCursorStore(file).load());
+        EventCursor last = new EventCursor(9_007_199_254_740_991L, "5f3a91c2e0b14d7f");
+        store.save(last);
+        assertEquals(last, new FileCursorStore(file).load());
         assertEquals(1, folder.getRoot().list().length);
-        for (String bad : new String[] {"", "x", "-1", "1 2", "99999999999999999999"}) {
+        for (String bad : new String[] {"", "x", "-1", "1 ", "1 ab cd", "1 a/b", "1\n2", "99999999999999999999"}) {
             java.nio.file.Files.write(file, bad.getBytes("US-ASCII"));
             try {
                 throw new AssertionError("loaded " + store.load());

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 
 from sco_payment import attempt as m
 from sco_payment.attempt import Outcome, Phase
+from sco_payment.customer import display
 from sco_payment.lane import Lane
+from sco_sim.screen import VirtualScreen
 from tests.payment.lane_kit import OwnUI, bench
 
 
@@ -83,3 +86,41 @@ def test_a_new_attempt_waits_for_what_the_acquirer_may_still_say_of_its_order(
     lane._loop.attempts = {state.plan.key: state for state in attempts}
     assert lane._settling(attempt("new", Phase.CREATING).plan) is settling
     lane._loop.attempts = {}
+
+
+def test_the_watchdog_learns_for_how_long_the_loop_is_overdue(lane: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane._runtime, "now", lambda: 7_500)
+    for expected_by_ms, stalled_s in ((None, 0.0), (9_000, 0.0), (5_000, 2.5)):
+        lane._loop.expected_by_ms = expected_by_ms
+        assert lane.stalled_for_s() == stalled_s
+
+
+@pytest.mark.parametrize(
+    ("watched", "foreground", "expected"), [(False, None, False), (True, None, True), (True, "a", False)]
+)
+def test_the_loop_is_expected_to_run_again_only_where_it_is_watched(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch, watched: bool, foreground: str | None, expected: bool
+) -> None:
+    monkeypatch.setattr(lane, "_watcher", threading.current_thread() if watched else None)
+    with lane._running_loop():
+        lane._loop.foreground = foreground  # as in `deliver`, which called us
+    assert (lane._loop.expected_by_ms is not None) is expected
+    lane._loop.foreground, lane._watcher = None, None
+
+
+def test_the_watch_keeps_no_program_from_ending(lane: Lane) -> None:
+    lane.start()
+    assert lane._watcher is not None
+    assert lane._watcher.daemon
+
+
+def test_between_payments_the_lane_forgets_what_is_final_and_makes_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with VirtualScreen((800, 480)) as panel, bench(tmp_path, devices={"screen": panel.url}) as (lane, _):
+        lane._loop.attempts = {"a": attempt("a", Phase.UNPAID)}
+        loaded: list[str] = []
+        monkeypatch.setattr(display, "preload", lambda: loaded.append("encoder"))
+        lane.run_pending()
+        lane._runtime.drain()  # type: ignore[attr-defined]
+        assert (lane._loop.attempts, loaded) == ({}, ["encoder"])

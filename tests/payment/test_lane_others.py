@@ -186,7 +186,8 @@ def test_what_could_not_be_drawn_is_not_drawn_later(tmp_path: Path) -> None:
     with bench(tmp_path, "cut-before on=cancel", ui=ui) as (lane, _):
         assert lane.pay(ORDER).outcome is Outcome.UNKNOWN
         lane._runtime.close()
-    assert ui.wanted == [View.WAIT, View.PAY, View.WAIT, View.ATTENDANT]
+    assert (ui.wanted[:3], ui.wanted[-1]) == ([View.WAIT, View.PAY, View.WAIT], View.ATTENDANT)
+    assert ui.wanted.count(View.PAY) == 1
 
 
 def interrupted_attempt(folder: Path) -> None:

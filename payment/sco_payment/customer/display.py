@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -114,8 +114,11 @@ class CustomerDisplay:
         try:
             self._draw_screen(screen)
         except DeviceError as error:
+            failed = error
             self._screen_failed(state.plan.key, error)
-            failed = None if self._waits_on_screen(state) else error
+            # A screen may show by itself, when it is back, what it could not show: no code that counts as not seen.
+            with suppress(DeviceError):
+                self._draw_screen(self._screen_for(state, m.View.WAIT, None))
         if self._presenter.display is not None and state.plan.mode is m.Mode.SCREEN:
             on_screen = failed is None and self._code_on_screen
             sending = self._presenter.display.present(screen, alone=not on_screen)
@@ -125,15 +128,6 @@ class CustomerDisplay:
         if failed is None:
             return presentation
         return replace(presentation, seen=by_other_means, evidence=f"{presentation.evidence}; no screen: {failed}")
-
-    def _waits_on_screen(self, state: m.State) -> bool:
-        """Take back a code that the screen could not show, and may show by itself when it is back, although the code
-        counts as not seen. True if it is back already: the next scene brings the code."""
-        try:
-            self._draw_screen(self._screen_for(state, m.View.WAIT, None))
-        except DeviceError:
-            return False
-        return True
 
     def withdraw(self, key: str | None, *, background: bool = False) -> None:
         """Clear the tag and the QR display.

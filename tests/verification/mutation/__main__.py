@@ -65,7 +65,7 @@ _PAYMENTS = (
     tuple(
         f"{_PAYMENT}/test_{name}.py" for name in ("choose", "cancel_early", "acknowledge", "lane_edges", "print_once")
     ),
-    tuple(f"{_PAYMENT}/test_{name}.py" for name in ("legs", "lane_others", "ticket")),
+    tuple(f"{_PAYMENT}/test_{name}.py" for name in ("legs", "lane_rules", "lane_others", "ticket")),
     (f"{_PAYMENT}/test_lane_tag.py", f"{_PAYMENT}/test_bank_behaviours.py", "tests/security/test_links.py"),
     (f"{_PAYMENT}/test_lane.py", f"{_PAYMENT}/journal/test_resolutions.py"),
 )

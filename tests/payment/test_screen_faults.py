@@ -31,6 +31,7 @@ from sco_payment.devices import ReopeningDevice
 from sco_payment.events import LaneEvent, StateChanged
 from sco_payment.order import Order
 from sco_sim.paymaster.bank import Bank
+from sco_sim.printer import VirtualPrinter
 from sco_sim.screen import VirtualScreen
 from sco_sim.touch import VirtualTouch
 from tests.payment.lane_kit import OwnUI, bench
@@ -151,6 +152,14 @@ def test_without_a_display_mode_2_goes_on_by_the_plate(tmp_path: Path) -> None:
             assert (result.outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
             said = [str(record.body) for record in lane.journal.timeline(result.key)]
             assert any("on the plate; no screen" in body for body in said)
+
+
+def test_without_a_display_mode_0_goes_on_by_the_ticket(tmp_path: Path) -> None:
+    with VirtualScreen((800, 480)) as monitor, VirtualPrinter() as printer:
+        monitor.unplug()
+        devices = {"screen": monitor.url, "printer": printer.url}
+        with bench(tmp_path, "pays after=9", devices=devices, display={"mode": 0}) as (lane, paymaster):
+            assert (lane.pay(ORDER).outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
 
 
 class Framebuffer:

@@ -30,6 +30,7 @@ from sco_payment.customer.ui import Button, ScreenState, ScreenUI
 from sco_payment.devices import ReopeningDevice
 from sco_payment.events import LaneEvent, StateChanged
 from sco_payment.order import Order
+from sco_sim.nfc import Fault, VirtualReader, VirtualTag
 from sco_sim.paymaster.bank import Bank
 from sco_sim.printer import VirtualPrinter
 from sco_sim.screen import VirtualScreen
@@ -152,6 +153,17 @@ def test_without_a_display_mode_2_goes_on_by_the_plate(tmp_path: Path) -> None:
             assert (result.outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
             said = [str(record.body) for record in lane.journal.timeline(result.key)]
             assert any("on the plate; no screen" in body for body in said)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_without_a_display_mode_2_goes_on_by_the_tag_where_it_carries_the_link(tmp_path: Path, readable: bool) -> None:
+    with VirtualScreen((800, 480)) as monitor, VirtualReader(VirtualTag("ntag215")) as reader:
+        monitor.unplug()
+        if not readable:
+            reader.tag = None
+        devices = {"screen": monitor.url, "nfc": reader.url}
+        with bench(tmp_path, "pays after=9", devices=devices, display={"mode": 2, "plate": "dynamic"}) as (lane, _):
+            assert lane.pay(ORDER).outcome is (Outcome.PAID if readable else Outcome.NOT_PRESENTED)
 
 
 def test_without_a_display_mode_0_goes_on_by_the_ticket(tmp_path: Path) -> None:

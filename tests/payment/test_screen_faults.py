@@ -160,7 +160,7 @@ def test_without_a_display_mode_2_goes_on_by_the_tag_where_it_carries_the_link(t
     with VirtualScreen((800, 480)) as monitor, VirtualReader(VirtualTag("ntag215")) as reader:
         monitor.unplug()
         if not readable:
-            reader.tag = None
+            reader.inject(Fault.TAG_LEAVES)
         devices = {"screen": monitor.url, "nfc": reader.url}
         with bench(tmp_path, "pays after=9", devices=devices, display={"mode": 2, "plate": "dynamic"}) as (lane, _):
             assert lane.pay(ORDER).outcome is (Outcome.PAID if readable else Outcome.NOT_PRESENTED)

@@ -28,7 +28,7 @@ from sco_payment.customer import ui
 from sco_payment.customer.texts import RUSSIAN
 from sco_payment.customer.ui import Button, ScreenState, ScreenUI
 from sco_payment.devices import ReopeningDevice
-from sco_payment.events import LaneEvent, StateChanged
+from sco_payment.events import LaneEvent, NoteAdded, ScreenFailed, StateChanged
 from sco_payment.order import Order
 from sco_sim.nfc import Fault, VirtualReader, VirtualTag
 from sco_sim.paymaster.bank import Bank
@@ -126,20 +126,25 @@ def test_a_screen_that_fails_is_asked_for_no_code_that_counts_as_not_seen(tmp_pa
         failed = False
 
         def show(self, state: ScreenState) -> None:
-            super().show(state)
+            order.append(state.view)
             if state.view is View.PAY and not self.failed:
                 self.failed = True
                 raise DeviceGone("the panel is gone", url="fb:///dev/fb0")
             if self.failed and not back:
                 raise DeviceGone("the panel is gone", url="fb:///dev/fb0")
 
-    ui = Fails()
-    with bench(tmp_path, "pays after=2", ui=ui) as (lane, paymaster):
+    order: list[object] = []
+
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, ScreenFailed) or (isinstance(event, NoteAdded) and "not presented" in event.text):
+            order.append(type(event))
+
+    with bench(tmp_path, "pays after=2", ui=Fails(), observer=observe) as (lane, paymaster):
         result = lane.pay(ORDER)
-        views = [state.view for state in ui.shown]
-        first = views.index(View.PAY)
         assert (result.outcome, paymaster.bank.cancels) == (Outcome.NOT_PRESENTED, 1)
-        assert (views[first + 1], View.PAY in views[first + 1 :]) == (View.WAIT, False)
+    first = order.index(View.PAY)
+    assert order[first : first + 4] == [View.PAY, ScreenFailed, View.WAIT, NoteAdded]
+    assert View.PAY not in order[first + 1 :]
 
 
 def test_without_a_display_mode_2_goes_on_by_the_plate(tmp_path: Path) -> None:

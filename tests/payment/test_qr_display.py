@@ -16,13 +16,15 @@ from sco_drivers import DisplayedCode, open_display
 from sco_drivers.display import serial_line
 from sco_drivers.display.null import NullDisplay
 from sco_drivers.urls import DeviceUrl
+from sco_payment import attempt as m
 from sco_payment.attempt import EndReason, Outcome, View
 from sco_payment.customer import qr_display
 from sco_payment.customer.qr_display import CodeDisplay
 from sco_payment.customer.texts import RUSSIAN
 from sco_payment.customer.ui import ScreenState
 from sco_payment.devices import ReopeningDevice
-from sco_payment.events import LaneEvent, NoteAdded, StateChanged
+from sco_payment.events import LaneEvent, NoteAdded, OutcomeReached, StateChanged
+from sco_payment.journal import Journal
 from sco_payment.order import Order
 from sco_payment.settings import Settings
 from sco_payment.settings_reader import SettingsError
@@ -96,6 +98,44 @@ def test_the_code_is_on_the_display_instead_of_the_screen(tmp_path: Path, displa
         assert ui.pay_screens[0].headline
         assert notes.has("presented: sent to the customer display")
         assert paymaster.bank.cancels == 0
+
+
+def test_the_code_stays_on_the_display_when_an_interrupted_payment_ends(tmp_path: Path, display: BenchDisplay) -> None:
+    with Journal(tmp_path / "journal.db", lane_id="KSO-7", acquirer="paymaster") as journal:
+        begun_at_ms = round(time.time() * 1000)
+        plan = m.Plan("k1", "41", 100, "RUB", m.Mode.SCREEN, begun_at_ms, begun_at_ms + 60_000)
+        journal.record(None, *m.begin(plan), at_ms=begun_at_ms)
+    ended: list[tuple[str, bool]] = []
+
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, OutcomeReached):
+            ended.append((event.order_no, bool(display.history[-1].link)))
+
+    with bench(tmp_path, "pays after=60", observer=observe, devices=devices(display)) as (lane, _):
+        assert lane.pay(ORDER).outcome is Outcome.PAID
+        lane._runtime.drain()  # type: ignore[attr-defined]
+    assert ([order_no for order_no, _ in ended], ended[-1]) == (["41", "42"], ("42", True))
+
+
+@pytest.mark.parametrize("screen_works", [True, False])
+def test_a_code_that_the_screen_has_may_come_to_the_display_later(
+    tmp_path: Path, display: BenchDisplay, screen_works: bool
+) -> None:
+    with BenchScreen((800, 480)) as screen:
+        if not screen_works:
+            screen.unplug()
+        with bench(tmp_path, "pays after=6", devices=devices(display, screen=screen.url)) as (lane, _):
+            shows = lane._loop.customer._presenter.display
+            assert shows is not None
+            present, alone = shows.present, []
+
+            def presents(*about: Any, **how: Any) -> Any:
+                alone.append(how["alone"])
+                return present(*about, **how)
+
+            shows.present = presents  # type: ignore[method-assign]
+            assert lane.pay(ORDER).outcome is Outcome.PAID
+            assert alone == [not screen_works]
 
 
 def test_words_and_amount_on_a_display_that_has_them(tmp_path: Path) -> None:

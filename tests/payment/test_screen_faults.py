@@ -28,9 +28,11 @@ from sco_payment.customer import ui
 from sco_payment.customer.texts import RUSSIAN
 from sco_payment.customer.ui import Button, ScreenState, ScreenUI
 from sco_payment.devices import ReopeningDevice
-from sco_payment.events import LaneEvent, StateChanged
+from sco_payment.events import LaneEvent, NoteAdded, ScreenFailed, StateChanged
 from sco_payment.order import Order
+from sco_sim.nfc import Fault, VirtualReader, VirtualTag
 from sco_sim.paymaster.bank import Bank
+from sco_sim.printer import VirtualPrinter
 from sco_sim.screen import VirtualScreen
 from sco_sim.touch import VirtualTouch
 from tests.payment.lane_kit import OwnUI, bench
@@ -124,20 +126,25 @@ def test_a_screen_that_fails_is_asked_for_no_code_that_counts_as_not_seen(tmp_pa
         failed = False
 
         def show(self, state: ScreenState) -> None:
-            super().show(state)
+            order.append(state.view)
             if state.view is View.PAY and not self.failed:
                 self.failed = True
                 raise DeviceGone("the panel is gone", url="fb:///dev/fb0")
             if self.failed and not back:
                 raise DeviceGone("the panel is gone", url="fb:///dev/fb0")
 
-    ui = Fails()
-    with bench(tmp_path, "pays after=2", ui=ui) as (lane, paymaster):
+    order: list[object] = []
+
+    def observe(event: LaneEvent) -> None:
+        if isinstance(event, ScreenFailed) or (isinstance(event, NoteAdded) and "not presented" in event.text):
+            order.append(type(event))
+
+    with bench(tmp_path, "pays after=2", ui=Fails(), observer=observe) as (lane, paymaster):
         result = lane.pay(ORDER)
-        views = [state.view for state in ui.shown]
-        first = views.index(View.PAY)
         assert (result.outcome, paymaster.bank.cancels) == (Outcome.NOT_PRESENTED, 1)
-        assert (views[first + 1], View.PAY in views[first + 1 :]) == (View.WAIT, False)
+    first = order.index(View.PAY)
+    assert order[first : first + 4] == [View.PAY, ScreenFailed, View.WAIT, NoteAdded]
+    assert View.PAY not in order[first + 1 :]
 
 
 def test_without_a_display_mode_2_goes_on_by_the_plate(tmp_path: Path) -> None:
@@ -151,6 +158,25 @@ def test_without_a_display_mode_2_goes_on_by_the_plate(tmp_path: Path) -> None:
             assert (result.outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
             said = [str(record.body) for record in lane.journal.timeline(result.key)]
             assert any("on the plate; no screen" in body for body in said)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_without_a_display_mode_2_goes_on_by_the_tag_where_it_carries_the_link(tmp_path: Path, readable: bool) -> None:
+    with VirtualScreen((800, 480)) as monitor, VirtualReader(VirtualTag("ntag215")) as reader:
+        monitor.unplug()
+        if not readable:
+            reader.inject(Fault.TAG_LEAVES)
+        devices = {"screen": monitor.url, "nfc": reader.url}
+        with bench(tmp_path, "pays after=9", devices=devices, display={"mode": 2, "plate": "dynamic"}) as (lane, _):
+            assert lane.pay(ORDER).outcome is (Outcome.PAID if readable else Outcome.NOT_PRESENTED)
+
+
+def test_without_a_display_mode_0_goes_on_by_the_ticket(tmp_path: Path) -> None:
+    with VirtualScreen((800, 480)) as monitor, VirtualPrinter() as printer:
+        monitor.unplug()
+        devices = {"screen": monitor.url, "printer": printer.url}
+        with bench(tmp_path, "pays after=9", devices=devices, display={"mode": 0}) as (lane, paymaster):
+            assert (lane.pay(ORDER).outcome, paymaster.bank.cancels) == (Outcome.PAID, 0)
 
 
 class Framebuffer:

@@ -146,7 +146,7 @@ class CustomerDisplay:
 
         self._runtime.submit("devices", work)
 
-    def withdraw_ticket(self, key: str, *, background: bool = False) -> None:
+    def withdraw_ticket(self, key: str, *, background: bool) -> None:
         """Retract the printed ticket from the printer's output, if nobody took it; arguments as for `withdraw`.
 
         It takes seconds: request it after the screens that the customer waits for.

@@ -36,7 +36,11 @@ def roll_out() -> None:
 @click.option("--profile", "profiles", multiple=True, help="Only to lanes of these profiles; can be repeated.")
 @click.option("--first-lane", help="The first lane, whose shop comes next; by default the one that was seen last.")
 @click.option(
-    "--stop-after", default=1, show_default=True, type=click.IntRange(1), help="Number of refusals that stop the roll-out."
+    "--stop-after",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of refusals that stop the roll-out.",
 )
 @click.option("--wait", "wait_s", default=3600.0, show_default=True, type=click.FloatRange(0), metavar="SECONDS",
               help="How long a stage waits for lanes that do not answer.")  # fmt: skip

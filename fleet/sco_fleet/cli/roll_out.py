@@ -36,7 +36,11 @@ def roll_out() -> None:
 @click.option("--profile", "profiles", multiple=True, help="Only to lanes of these profiles; can be repeated.")
 @click.option("--first-lane", help="The first lane, whose shop comes next; by default the one that was seen last.")
 @click.option(
-    "--stop-after", default=1, show_default=True, type=click.IntRange(1), help="Number of refusals that stop it."
+    "--stop-after",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of refusals that stop the roll-out.",
 )
 @click.option("--wait", "wait_s", default=3600.0, show_default=True, type=click.FloatRange(0), metavar="SECONDS",
               help="How long a stage waits for lanes that do not answer.")  # fmt: skip
@@ -45,7 +49,7 @@ def roll_out() -> None:
 @click.option(
     "--version",
     type=click.IntRange(1, 2**31 - 1),
-    help="Its number, where the database is an older copy: higher than any that a lane has.",
+    help="Version to use where the database is an older copy: a higher one than any lane has.",
 )
 @click.option("--dry-run", is_flag=True, help="Print what lanes would get; change nothing.")
 @signed_by

@@ -265,7 +265,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "run_title": ("Сверка за {day}", "Reconciliation of {day}"),
     "run_running": ("Сверка идёт. Страница обновится сама.", "It is being reconciled. The page reloads by itself."),
     "run_incomplete": (
-        "Список банка неполный: {why}. Если платежа здесь нет, его состояние неизвестно: это не значит «не оплачено».",
+        "Список банка не полон: {why}. Если платежа здесь нет, его состояние неизвестно: это не значит «не оплачено».",
         "The bank's list is incomplete: {why}. A payment that is missing here is unknown, not unpaid.",
     ),
     "run_unsure": (

@@ -333,7 +333,7 @@ def test_the_page_says_what_is_not_known(books: Books) -> None:
     books.paymaster.use("token-replaced")
     answer = books.office.visitor("decider").send("reconciliation", {"day": "2025-11-28"})
     page = finished(books.office, answer.headers["Location"].removeprefix("/office/"))
-    assert "Список банка неполный" in page
+    assert "Список банка не полон" in page
     assert "это не значит «не оплачено»" in page
     assert "Расхождений нет" not in page
 

@@ -182,7 +182,7 @@ def test_a_roll_out_from_the_beginning_to_the_end(run: Run, tmp_path: Path, data
         answer("KSO-2", "applied")
         answer("KSO-3", "applied")
     assert "\tivanova\tdone\t3 applied, 0 refused, 0 open\tthe first" in run("roll-out", "list").stdout
-    assert "no lane would get other settings" in run(*start[:6], status=1).output
+    assert "no lane's settings would change" in run(*start[:6], status=1).output
     put(run, "chain", '[display]\nmode = 2\nplate = "dynamic"\n')
     assert run("go-back", 1, "--comment", "x").stdout == "chain version 3\n"
     assert "no layer has changed since roll-out 1" in run("go-back", 1, "--comment", "x").stderr

@@ -327,7 +327,7 @@ def test_two_that_are_begun_at_once_are_one(office: Office) -> None:
 def test_only_lanes_whose_settings_change_get_any(office: Office) -> None:
     office.start(wait_s=0)
     office.applies(*SHOPS)
-    with pytest.raises(RolloutError, match="no lane would get other settings"):
+    with pytest.raises(RolloutError, match="no lane's settings would change"):
         plans.start(office.db, office.plan(), KEY, by="ivanova", comment="new")
     office.change("lane:lane-4")
     planned = office.plan()

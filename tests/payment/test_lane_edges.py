@@ -163,11 +163,11 @@ def test_after_a_full_disk_the_customer_sees_how_the_payment_ended(
         with pytest.raises(JournalUnwritable):
             lane.pay(ORDER)
         lane._runtime.drain()  # type: ignore[attr-defined]
-        assert ui.shown[-1].lines == ("Касса временно не работает",)
+        assert (ui.shown[-1].view, ui.shown[-1].lines) == (m.View.ATTENDANT, ("Касса временно не работает",))
         with pytest.raises(JournalUnwritable):
             lane.recover()
         lane._runtime.drain()  # type: ignore[attr-defined]
-        assert ui.shown[-1].lines == ("Касса временно не работает",)
+        assert (ui.shown[-1].view, ui.shown[-1].lines) == (m.View.ATTENDANT, ("Касса временно не работает",))
         monkeypatch.undo()
         lane.recover(follow=True)
         lane._runtime.drain()  # type: ignore[attr-defined]

@@ -196,7 +196,7 @@ class CustomerDisplay:
 
     # --- the screen -------------------------------------------------------------------------------------------
 
-    def show(self, state: m.State, view: m.View, case: int | None, *, checking: bool = False) -> None:
+    def show(self, state: m.State, view: m.View, case: int | None, *, checking: bool) -> None:
         """Show the view of this attempt. Of several that wait for a slow display only the latest is shown.
 
         `checking`: see `Surroundings`.

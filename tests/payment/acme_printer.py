@@ -6,8 +6,7 @@ import threading
 import time
 from typing import NoReturn, Self
 
-from sco_drivers.errors import DeviceClosed
-from sco_drivers.identity import DeviceIdentity
+from sco_drivers import DeviceClosed, DeviceUrl
 from sco_drivers.printer import (
     Barcode,
     Columns,
@@ -17,6 +16,7 @@ from sco_drivers.printer import (
     Item,
     Line,
     PrinterHealth,
+    PrinterIdentity,
     PrinterStatus,
     PrintOutcome,
     PrintResult,
@@ -27,7 +27,6 @@ from sco_drivers.printer import (
     Ticket,
     TicketDoesNotFit,
 )
-from sco_drivers.urls import DeviceUrl
 
 SMALLEST_MM = 20.0
 
@@ -51,7 +50,7 @@ class AcmePrinter:
 
     def health(self) -> PrinterHealth:
         status = self.status()
-        identity = DeviceIdentity(maker="ACME", model="Lines")
+        identity = PrinterIdentity(maker="ACME", model="Lines")
         return PrinterHealth(status.ready, status, identity, None, 1.0, SensorState.YES, SensorState.YES, ())
 
     def print_ticket(self, ticket: Ticket) -> PrintResult:

@@ -90,11 +90,10 @@ def _in_force(db: Connection[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 _IN_FORCE = """
-WITH applied AS (SELECT lane_id, max(version) AS version FROM bundles WHERE status = 'applied' GROUP BY lane_id)
+WITH applied AS (SELECT lane_id, max(version) AS newest FROM bundles WHERE status = 'applied' GROUP BY lane_id)
 SELECT b.lane_id, b.bundle
-FROM bundles b JOIN lanes l USING (lane_id) JOIN rollouts r USING (version)
-LEFT JOIN applied a ON a.lane_id = b.lane_id
-WHERE NOT l.disabled AND b.version >= coalesce(a.version, 0)
+FROM bundles b JOIN rollouts r USING (version) JOIN lanes l USING (lane_id) LEFT JOIN applied a USING (lane_id)
+WHERE NOT l.disabled AND b.version >= coalesce(a.newest, 0)
     AND (b.status IN ('applied', 'pulled') OR (b.status = 'waiting' AND r.state <> 'aborted'))
     AND (b.bundle LIKE '%sticker_id%' OR b.bundle LIKE '%plate_link%')
 """

@@ -281,7 +281,9 @@ def _user(office: Office, secret: str, used: bool) -> User | None:
 
 def _local(page: Page) -> str:
     path = str(page.request.scope["path"]).removeprefix(page.base).lstrip("/")
-    query = urlencode(page.kept(), errors="replace")
+    query = urlencode(
+        [(name, value) for name, value in page.query.multi_items() if name != BY_ITSELF], errors="replace"
+    )
     return path + (f"?{query}" if query else "")
 
 

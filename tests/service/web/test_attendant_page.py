@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,20 @@ def check(page: Page) -> None:
     check_focus(page)
     assert page.run("document.documentElement.scrollWidth") <= PHONE[0]
     assert page.problems == []
+
+
+@contextmanager
+def late_money_shown(folder: Path, chromium: Chromium) -> Iterator[tuple[Lane, Page]]:
+    """A lane whose journal has a case of late money, with a stranger's words; the page shows it."""
+    with ExitStack() as stack:
+        lane = Lane(folder, stack)
+        with_evil_case(folder / "demo-journal.db")
+        lane.process.start(1)
+        with chromium.page(lane.attendant, PHONE) as page:
+            page.wait("document.querySelectorAll('#cases a').length === 1")
+            page.click("#cases a")
+            page.wait_visible("#resolve")
+            yield lane, page
 
 
 def answer(page: Page) -> str:
@@ -85,27 +100,20 @@ def test_case_is_resolved_on_a_phone(lane: Lane, chromium: Chromium) -> None:
 
 
 def test_a_payment_that_changed_meanwhile_is_shown_anew(tmp_path: Path, chromium: Chromium) -> None:
-    with ExitStack() as stack:
-        lane = Lane(tmp_path, stack)
-        with_evil_case(tmp_path / "demo-journal.db")
-        lane.process.start(1)
-        with chromium.page(lane.attendant, PHONE) as page:
-            page.wait("document.querySelectorAll('#cases a').length === 1")
-            page.click("#cases a")
-            page.wait_visible("#resolve")
-            page.run("document.querySelector('#case').dataset.phase = 'watching'")  # as it was before the last look
-            page.write("#operator", "Иванова")
-            page.write("#reason", "не оплачено")
-            page.write("#pin", PIN)
-            page.click("#resolve [type=submit]")
-            assert "состояние платежа изменилось" in answer(page)
-            page.wait("document.querySelector('#case').dataset.phase === 'paid_late'")
-            assert page.run("document.querySelector('#reason').value") == "не оплачено"
-            case = lane.ask("GET", "/v1/cases/1", role="attendant")
-            assert (case["closed_at_ms"], case["decided_by"]) == (None, None)
-            page.write("#pin", PIN)
-            page.click("#resolve [type=submit]")
-            page.wait_visible("#done")
+    with late_money_shown(tmp_path, chromium) as (lane, page):
+        page.run("document.querySelector('#case').dataset.phase = 'watching'")  # as it was before the last look
+        page.write("#operator", "Иванова")
+        page.write("#reason", "не оплачено")
+        page.write("#pin", PIN)
+        page.click("#resolve [type=submit]")
+        assert "состояние платежа изменилось" in answer(page)
+        page.wait("document.querySelector('#case').dataset.phase === 'paid_late'")
+        assert page.run("document.querySelector('#reason').value") == "не оплачено"
+        case = lane.ask("GET", "/v1/cases/1", role="attendant")
+        assert (case["closed_at_ms"], case["decided_by"]) == (None, None)
+        page.write("#pin", PIN)
+        page.click("#resolve [type=submit]")
+        page.wait_visible("#done")
 
 
 @pytest.mark.attack("A26")
@@ -277,18 +285,11 @@ def test_nothing_in_the_data_becomes_markup(lane: Lane, chromium: Chromium) -> N
 @pytest.mark.attack("A14")
 def test_a_strangers_words_are_only_text(tmp_path: Path, chromium: Chromium) -> None:
     """Markup is not carried out, and no mark of direction turns "closed" into something else before a person."""
-    with ExitStack() as stack:
-        lane = Lane(tmp_path, stack)
-        with_evil_case(tmp_path / "demo-journal.db")
-        lane.process.start(1)
-        with chromium.page(lane.attendant, PHONE) as page:
-            page.wait("document.querySelectorAll('#cases a').length === 1")
-            page.click("#cases a")
-            page.wait_visible("#case")
-            shown = words_of(page, "#case")
-            assert "case 7 closed by manager" in shown
-            assert r"\u202e" in shown
-            assert is_plain(shown)
-            assert page.run("document.querySelectorAll('#case img').length") == 0
-            assert "owned" not in page.run("document.title")
-            assert page.problems == []
+    with late_money_shown(tmp_path, chromium) as (_, page):
+        shown = words_of(page, "#case")
+        assert "case 7 closed by manager" in shown
+        assert r"\u202e" in shown
+        assert is_plain(shown)
+        assert page.run("document.querySelectorAll('#case img').length") == 0
+        assert "owned" not in page.run("document.title")
+        assert page.problems == []

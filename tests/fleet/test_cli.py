@@ -159,7 +159,7 @@ def test_verify_without_the_fleet_uses_its_last_answer(fleet: Fleet, settings: P
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("lane", "add", "lane-1", "--shop", "x"), "is there already"),
+        (("lane", "add", "lane-1", "--shop", "x"), "already exists"),
         (("lane", "add", "", "--shop", "x"), "PosID ''"),
         (("lane", "add", "a\x00b", "--shop", "x"), "printable characters"),
         (("lane", "token", "nobody"), "there is no lane nobody"),

@@ -161,7 +161,7 @@ def test_nfcpy_prints_nothing_on_stderr() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_no_permission_names_the_rules(bench: VirtualReader) -> None:
+def test_no_permission_says_what_to_do(bench: VirtualReader) -> None:
     line = bench.path.resolve()
     line.chmod(0o000)
     program = (
@@ -178,8 +178,7 @@ def test_no_permission_names_the_rules(bench: VirtualReader) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert "DevicePermission" in done.stdout, done.stdout + done.stderr
-    assert "60-sco.rules" in done.stdout
-    assert "sco-hwtest udev install" in done.stdout
+    assert "let a group open it: it is root 0000" in done.stdout  # no rule of ours is for this port
 
 
 def test_watch_prints_each_change_once(bench: VirtualReader) -> None:

@@ -145,7 +145,7 @@ def test_what_does_not_fit_is_refused_before_a_byte(
 @pytest.mark.parametrize(
     ("url", "kind", "words"),
     [
-        ("tcp://127.0.0.1:1", DeviceNotFound, "nothing answers"),
+        ("tcp://127.0.0.1:1", DeviceNotFound, "refuses the connection"),
         ("tcp://", BadDeviceUrl, "host"),
         ("lp:///nowhere/lp9", DeviceNotFound, "nothing answers"),
         ("serial:///nowhere/tty9", DeviceError, "nowhere"),

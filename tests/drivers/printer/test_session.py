@@ -240,7 +240,7 @@ def test_health_of_a_good_printer(paper: VirtualPrinter) -> None:
         ("open_cover", "close it"),
         ("break_head", "head"),
         ("mute", "no status question"),
-        ("unplug", "nothing answers"),
+        ("unplug", "refuses the connection"),
     ],
 )
 def test_health_says_what_to_do(paper: VirtualPrinter, fault: str, words: str) -> None:

@@ -58,6 +58,7 @@ def receive(db: Connection[Any], lane_id: str, report: Report) -> dict[str, Any]
         head = ingest.head(db, lane_id, report.epoch)
         if not late:
             _note(db, lane_id, report, now_ms)
+            held_ms += time.time_ns() // 1_000_000 - now_ms  # here, too, e.g. by a lock
             if held_ms < _HELD_MS:
                 _compare(db, lane_id, report, head)
         for answer in report.answers:

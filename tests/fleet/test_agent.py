@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from sco_fleet import heartbeat
 from sco_payment.fleet.agent import Agent
 from sco_payment.journal import Journal, resolutions
 from sco_payment.settings import FleetSettings, JournalSettings, LaneSettings, Settings
@@ -261,6 +263,28 @@ def test_a_report_that_was_held_back_raises_no_alarm(fleet: Fleet, tmp_path: Pat
             fleet.execute("UPDATE lanes SET last_seen_at = last_seen_at - interval '60 s', clock_ahead_ms = 0")
         alarms.append(len(fleet.rows("SELECT FROM alarms")))
     assert alarms == [0, 0, 1]
+
+
+def test_a_report_that_waited_in_the_server_raises_no_alarm(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lane has given up on its answer by then, and may have sent rows."""
+    full(tmp_path / "j")
+    ship(fleet.shipper(tmp_path / "j", fleet.add_lane()))
+    with Journal(tmp_path / "j", read_only=True) as journal:
+        epoch, last = journal.id(), journal.count()
+    ((lane_id,),) = fleet.rows("SELECT lane_id FROM lanes")
+    head = heartbeat.ingest.head
+
+    def waits(*about: Any) -> Any:
+        time.sleep(0.5)
+        return head(*about)
+
+    monkeypatch.setattr(heartbeat, "_HELD_MS", 400)
+    monkeypatch.setattr(heartbeat.ingest, "head", waits)
+    with psycopg.connect(fleet.database) as db:
+        heartbeat.receive(db, lane_id, heartbeat.Report(epoch, last - 1, time.time_ns() // 1_000_000))
+    assert fleet.rows("SELECT kind FROM alarms") == []
 
 
 def test_a_centre_that_lost_rows_gets_them_again(fleet: Fleet, agent_of: AgentOf, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def calibrate(screen: DrawnScreen, touch_url: str, prompt: Callable[[str], None]
 
     Args:
         screen: open.
-        touch_url: of its panel; the query's parameters of its mounting are found anew, all others are kept.
+        touch_url: of its panel; the query's parameters of its mounting are measured, all others are kept.
         prompt: called with what the operator is to do next.
         wait_s: how long to wait for each tap, in s.
 

@@ -31,9 +31,7 @@ class Phase(Enum):
     CONFIRMING = "confirming"  # cancelled, refused, unanswered or expired: wait for the final status
     WATCHING = "watching"  # the customer has an outcome, and the acquirer's final status has not come
     CLOSED = "closed"  # the acquirer closed a payment that the customer could see: watched for money all the same
-    OVERDUE = (
-        "overdue"  # no final status by the invoice's end plus the grace period: a case is open; asked about for days
-    )
+    OVERDUE = "overdue"  # no final status by the invoice's end plus grace: a case is open; asked about for days
     PAID = "paid"  # final: the acquirer has the full amount
     UNPAID = "unpaid"  # final: the acquirer has closed it unpaid, or it was never created
     PAID_LATE = "paid_late"  # final: money came after the outcome was given; a case is open

@@ -412,7 +412,7 @@ $("resolve").addEventListener("submit", (event) => {
   const { number, phase } = $("case").dataset, operator = $("operator").value.trim(), pin = $("pin").value;
   act($("resolve").querySelector("[type=submit]"), $("resolve-problem"), async () => {
     $("pin").value = "";
-    opened = ""; // shown anew, also when the payment has changed
+    opened = ""; // shown again, also when the payment has changed
     await call(`/v1/cases/${number}/resolve`, { operator, reason: $("reason").value.trim(), phase, ...(pin ? { pin } : {}) });
     localStorage.setItem("operator", operator);
     return "";

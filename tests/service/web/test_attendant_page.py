@@ -99,7 +99,7 @@ def test_case_is_resolved_on_a_phone(lane: Lane, chromium: Chromium) -> None:
         assert PIN not in page.run("JSON.stringify([{...localStorage}, {...sessionStorage}])")
 
 
-def test_a_payment_that_changed_meanwhile_is_shown_anew(tmp_path: Path, chromium: Chromium) -> None:
+def test_a_payment_that_changed_meanwhile_is_shown_again(tmp_path: Path, chromium: Chromium) -> None:
     with late_money_shown(tmp_path, chromium) as (lane, page):
         page.run("document.querySelector('#case').dataset.phase = 'watching'")  # as it was before the last look
         page.write("#operator", "Иванова")

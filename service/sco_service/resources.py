@@ -343,7 +343,7 @@ class Resources:
         waiting = resolutions.pending(journal.path).get(number)
         if waiting is None:
             seen = body["phase"] or case.phase
-            if seen != case.phase and case.phase in resolutions.NEWS:
+            if resolutions.overtaken(seen, case.phase):
                 raise Problem(
                     "payment_changed", f"the payment was {seen} when this was decided, and is {case.phase} now"
                 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from sco_payment.fleet.outbox import Outbox
 from sco_payment.journal import Case, JournalDamaged, NoSuchCase, codec, resolutions
-from sco_payment.journal.resolutions import NEWS, Resolution
+from sco_payment.journal.resolutions import Resolution
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def _answer(outbox: Outbox, epoch: str, data: Json) -> tuple[str, str] | None:
         return _closed(case, decision)
     if decision.number in resolutions.pending(outbox.journal.path):
         return None
-    if case.phase != decision.phase and case.phase in NEWS:
+    if resolutions.overtaken(decision.phase, case.phase):
         return "refused", f"the payment was {decision.phase} when this was decided, and is {case.phase} now"
     try:
         resolutions.submit(outbox.journal.path, bound)

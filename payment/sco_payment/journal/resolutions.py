@@ -112,6 +112,11 @@ NEWS = tuple(codec.PHASES[phase] for phase in (Phase.PAID_LATE, Phase.OVERDUE, P
 """What a payment has become when an earlier decision on its case no longer holds."""
 
 
+def overtaken(seen: str, now: str) -> bool:
+    """Whether a decision made while the payment was in the phase `seen` no longer holds in the phase `now`."""
+    return seen != now and now in NEWS
+
+
 def _close(journal: Journal, decision: Resolution) -> None:
     journal.close_case(
         decision.number, operator=decision.operator, resolution=decision.resolution, at_ms=decision.at_ms
@@ -139,7 +144,7 @@ def apply_pending(journal: Journal) -> None:
             phase = case.phase
             if decision.attempt not in ("", case.attempt):
                 log.error("case %d stays open: what was decided is of another journal's case", decision.number)
-            elif phase != decision.phase and phase in NEWS:
+            elif overtaken(decision.phase, phase):
                 log.error(
                     "case %d stays open: its payment was %s, and is %s now", decision.number, decision.phase, phase
                 )

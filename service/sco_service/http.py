@@ -60,8 +60,7 @@ class _State(Enum):
     DRAINING = "draining"  # output is out; what still comes in is thrown away
 
 
-_SLOW = (_State.READING, _State.CLOSING, _State.DRAINING)
-_UNREAD_AGE_S = 1.0
+_EVICTED = (_State.IDLE, _State.READING, _State.CLOSING, _State.DRAINING)
 _READ = 65_536
 
 
@@ -313,8 +312,7 @@ class Server:
             self._admit(connected, str(address[0]))
 
     def _admit(self, connected: socket.socket, peer: str) -> None:
-        now = time.monotonic()
-        full = len(self._connections) >= self._limits.connections and not self._evict(now)
+        full = len(self._connections) >= self._limits.connections and not self._evict()
         if full and len(self._connections) >= self._limits.connections + 8:
             connected.close()
             return
@@ -326,7 +324,7 @@ class Server:
         except OSError:
             connected.close()
             return
-        connection = _Connection(connected, peer, now, self._limits.head_bytes)
+        connection = _Connection(connected, peer, time.monotonic(), self._limits.head_bytes)
         self._connections.add(connection)
         self._selector.register(connected, connection.mask, connection)
         self._count("connections")
@@ -334,13 +332,16 @@ class Server:
             self._count("refused")
             self._guarded(connection, self._refuse, "too_many_connections")
 
-    def _evict(self, now: float) -> bool:
-        """Make room: close the one that has been idle, in a request, or at an unread last answer, for longest."""
-        idle = [one for one in self._connections if one.state is _State.IDLE]
-        slow = [one for one in self._connections if one.state in _SLOW and now - one.since > _UNREAD_AGE_S]
-        if not idle and not slow:
+    def _evict(self) -> bool:
+        """Make room: close the one that has been idle, in a request, or at an unread last answer, for longest.
+
+        However young that one is: a client that sends a whole request at once gets its answer among any number of
+        clients that do not.
+        """
+        silent = [one for one in self._connections if one.state in _EVICTED]
+        if not silent:
             return False
-        self._drop(min(idle or slow, key=lambda one: one.since))
+        self._drop(min(silent, key=lambda one: one.since))
         return True
 
     def _drop(self, connection: _Connection) -> None:

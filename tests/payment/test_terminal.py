@@ -81,7 +81,7 @@ def test_a_code_needs_a_terminal_that_has_blocks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["c", "с", "О"])
 def test_the_dialog_is_cancelled_by_a_key_alone(tmp_path: Path, key: str) -> None:
-    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="1") as terminal:
+    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="5") as terminal:
         terminal.wait_for("отсканируйте")
         paymaster.go_offline()
         seen = terminal.wait_for(ASK)
@@ -94,7 +94,7 @@ def test_the_dialog_is_cancelled_by_a_key_alone(tmp_path: Path, key: str) -> Non
 
 @pytest.mark.parametrize("key", ["R", "к", "п"])
 def test_the_dialog_is_answered_with_retry_by_a_key_alone(tmp_path: Path, key: str) -> None:
-    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="1") as terminal:
+    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="5") as terminal:
         terminal.wait_for("отсканируйте")
         paymaster.go_offline()
         terminal.wait_for(ASK)
@@ -106,7 +106,7 @@ def test_the_dialog_is_answered_with_retry_by_a_key_alone(tmp_path: Path, key: s
 
 
 def test_an_unknown_key_says_which_there_are_and_nothing_is_echoed(tmp_path: Path) -> None:
-    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="2") as terminal:
+    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="5") as terminal:
         terminal.wait_for("отсканируйте")
         terminal.press("r")
         terminal.wait_for("Клавиша «r» здесь не действует. Клавиши: [Ctrl-C] Отменить оплату")

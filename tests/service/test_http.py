@@ -8,7 +8,7 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ import trustme
 
 from sco_payment.journal import Journal
 from sco_service.http import Limits, Server
-from tests.service.service_kit import ORDER, Bench, Json, Till, at_once, serving
+from tests.service.service_kit import ORDER, Bench, Json, Till, at_once, serving, until
 
 
 @contextlib.contextmanager
@@ -28,13 +28,6 @@ def connected(bench: Bench) -> Iterator[socket.socket]:
 def server_of(bench: Bench) -> Server:
     assert bench.service._server is not None
     return bench.service._server
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def request(method: str, path: str, *headers: str, token: str = "till-token") -> bytes:

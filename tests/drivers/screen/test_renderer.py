@@ -46,14 +46,16 @@ def test_spinner_moves_and_touches_nothing_else(url: str) -> None:
 def test_a_turn_of_the_spinner_allocates_no_pixels() -> None:
     with open_screen("sim://?size=1024x768&format=xrgb8888") as screen:
         screen.show(Scene("wait", "Пожалуйста, подождите", drawing=Drawing.SPINNER))
+        peaks = []
         with screen._lock:
             screen._step()
-            tracemalloc.start()
-            for _ in range(40):
-                screen._step()
-            _, peak = tracemalloc.get_traced_memory()
-            tracemalloc.stop()
-        assert peak < 4096 < len(screen._spinner.frames) // screen._spinner.count
+            for _ in range(5):  # other threads of this process allocate too
+                tracemalloc.start()
+                for _ in range(40):
+                    screen._step()
+                peaks.append(tracemalloc.get_traced_memory()[1])
+                tracemalloc.stop()
+        assert min(peaks) < 4096 < len(screen._spinner.frames) // screen._spinner.count
 
 
 def test_spinner_stops_with_its_scene() -> None:

@@ -159,7 +159,7 @@ def test_echo_is_off_while_it_draws_and_back_at_every_end(tmp_path: Path, number
 
 
 DRAWING = """
-import sys, threading, time
+import os, sys, threading, time
 from sco_payment.attempt import View
 from sco_payment.cli.terminal import TerminalUI
 from sco_payment.customer.ui import ScreenState
@@ -167,7 +167,8 @@ from sco_payment.customer.ui import ScreenState
 terminal = TerminalUI(language="en", keyboard=True)
 def draw():
     terminal.show(ScreenState(View.PAY, "Pay, please", link="https://qr.nspk.ru/AD1"))
-    time.sleep(1)
+    while not os.path.exists(sys.argv[1]):
+        time.sleep(0.05)
 """
 
 
@@ -180,10 +181,12 @@ def draw():
         "t = threading.Thread(target=draw); t.start(); t.join(); sys.exit(1)",
     ],
 )
-def test_echo_is_back_after_an_exception(end: str) -> None:
-    with Terminal([sys.executable, "-c", DRAWING + end]) as terminal:
+def test_echo_is_back_after_an_exception(end: str, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    with Terminal([sys.executable, "-c", DRAWING + end, str(seen)]) as terminal:
         terminal.wait_for("Pay, please")
         terminal.wait_until(lambda: not terminal.echoes)
+        seen.touch()
         assert terminal.ends() == 1
         assert terminal.echoes
 

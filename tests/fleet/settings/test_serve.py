@@ -20,11 +20,12 @@ from sco_fleet.settings import layers, plans, rollouts, status
 from sco_fleet.settings.merge import Layer
 from sco_payment.fleet.bundle import read
 from sco_payment.fleet.settings_store import STARTS, Store
+from sco_sim.local import free_port
 from sco_sim.paymaster import PayMasterSimulator
 from tests.fleet.kit import Fleet
 from tests.fleet.settings.kit import KEY, bundle, files
 from tests.service.service_kit import Till
-from tests.service.test_restart import free_port, lane_file
+from tests.service.test_restart import lane_file
 
 POS_ID = "KSO-7"
 """Of `lane_file`."""

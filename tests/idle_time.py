@@ -79,7 +79,10 @@ class IdleTime:
 
     @contextlib.contextmanager
     def _waits(self, wait: _Wait) -> Iterator[None]:
-        me = threading.current_thread()
+        me = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
+        if me is None:  # it is being born, and counts as at work since `start`
+            yield
+            return
         with self._mutex:
             self._threads.add(me)
             self._waiting[me] = wait
@@ -94,7 +97,7 @@ class IdleTime:
         """Go to the earliest deadline, if all threads wait and nothing is on its way to one."""
         with self._mutex:
             self._look_s = _LOOK_S
-            self._threads = {one for one in self._threads if one.ident is None or one.is_alive()}
+            self._threads = {one for one in self._threads if not one._started.is_set() or one.is_alive()}  # type: ignore[attr-defined]
             if len(self._waiting) < len(self._threads) or any(one.is_ready() for one in self._waiting.values()):
                 return
             first = min((one.deadline for one in self._waiting.values()), default=math.inf)
@@ -207,7 +210,12 @@ class IdleTime:
         """In place of `threading.Thread.start`: it is at work from now on."""
         with self._mutex:
             self._threads.add(thread)
-        _START(thread)
+        try:
+            _START(thread)
+        except RuntimeError:
+            with self._mutex:
+                self._threads.discard(thread)
+            raise
 
     def arriving(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """A method of `socket.socket` that waits for something to arrive."""

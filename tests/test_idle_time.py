@@ -14,6 +14,8 @@ import pytest
 
 from tests.idle_time import IdleTime
 
+REAL_SLEEP = time.sleep
+
 
 @pytest.fixture(autouse=True)
 def clock(idle_time: IdleTime) -> IdleTime:
@@ -31,6 +33,27 @@ def test_an_hour_is_over_at_once(clock: IdleTime) -> None:
     time.sleep(3600)
     assert time.monotonic() - began >= 3600
     assert time.time() - wall >= 3600
+    assert clock.skipped_s > 3500
+
+
+@pytest.mark.parametrize("contended", [False, True])
+def test_a_thread_that_is_slow_to_be_born_is_at_work(
+    clock: IdleTime, monkeypatch: pytest.MonkeyPatch, contended: bool
+) -> None:
+    set_native_id = threading.Thread._set_native_id  # type: ignore[attr-defined]
+
+    def slowly(thread: threading.Thread) -> None:
+        set_native_id(thread)
+        if contended:
+            threading.Event().wait(0.001)
+        REAL_SLEEP(0.05)
+
+    monkeypatch.setattr(threading.Thread, "_set_native_id", slowly)
+    done = threading.Event()
+    started(lambda: (REAL_SLEEP(0.05), done.set()))
+    assert done.wait(180)
+    assert clock.skipped_s < 180
+    time.sleep(3600)
     assert clock.skipped_s > 3500
 
 

@@ -15,6 +15,7 @@ import psycopg
 
 from sco_fleet import embedded, lanes
 from sco_fleet.database import migrate
+from sco_sim.local import free_port
 
 _NUMBERS = itertools.count(1)
 _START_S = 60.0
@@ -51,7 +52,7 @@ class Centre:
     @contextlib.contextmanager
     def servers(self, database: str, number: int) -> Iterator[list[int]]:
         """So many server processes; their ports."""
-        ports, processes = [_free_port() for _ in range(number)], []
+        ports, processes = [free_port() for _ in range(number)], []
         try:
             for port in ports:
                 with (self._folder / "server.log").open("ab") as log:
@@ -86,12 +87,6 @@ def pgbench(database: str, *arguments: str) -> float:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     rates = [float(row.split()[2]) for row in done.stdout.splitlines() if row.startswith("tps = ")]
     return rates[0] if rates else 0.0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

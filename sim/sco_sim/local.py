@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import socket
 import threading
 import time
@@ -14,13 +15,17 @@ import uvicorn
 from starlette.applications import Starlette
 
 _START_S = 10.0
+_OWN_PORTS = range(20_000, 32_000)
+"""Below those that Linux gives out by itself (`net.ipv4.ip_local_port_range`)."""
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of this machine that nobody listens on, and that the system gives to nobody who asks for any port."""
+    while True:
+        port = _OWN_PORTS.start + secrets.randbelow(len(_OWN_PORTS))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def write_private(path: Path, text: str) -> Path:

@@ -43,7 +43,8 @@ def shell(page: Page) -> str:
                 f"{{ {block.text.strip()}\n}} > {log} 2>&1 &",
                 "set +m",
                 'served="${served:-} $!"',
-                f"for n in $(seq 100); do [ -s {log} ] && break; kill -0 $!; sleep 0.1; done; cat {log} >&2",
+                f"for n in $(seq 1200); do [ -s {log} ] && break; kill -0 $!; sleep 0.1; done",
+                f"cat {log} >&2; [ -s {log} ]",
             ]
         elif block.mark.startswith("status="):
             wanted = int(block.mark.removeprefix("status="))
@@ -106,7 +107,7 @@ def test_commands_run(page: Page, sandbox: Sandbox) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=100,
+        timeout=500,
     )
     assert done.returncode == 0, f"{page.name}: status {done.returncode}\n{done.stdout[-3000:]}"
     assert "Traceback" not in done.stdout, done.stdout[-3000:]
@@ -244,7 +245,7 @@ def test_examples_are_typed(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=500,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -260,7 +261,7 @@ def test_examples_run(block: Block, sandbox: Sandbox) -> None:
         env=sandbox.environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=500,
     )
     assert done.returncode == 0, f"{block.where}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
 

@@ -31,7 +31,7 @@ def test_reads_back_at_the_level_asked_for(level: qr.ErrorLevel) -> None:
 
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=150))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_link_reads_back(text: str) -> None:
     found = zxingcpp.read_barcodes(picture(qr.encode(text)), zxingcpp.BarcodeFormat.QRCode)
     assert [one.text for one in found] == [text]

@@ -154,7 +154,7 @@ BODIES = {
 def test_no_body_makes_the_server_fail(fleet: Fleet, path: str) -> None:
     token = fleet.add_lane()
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(body=BODIES[path])
     def send(body: Any) -> None:
         data = json.dumps(body).encode("utf-8", "surrogatepass")

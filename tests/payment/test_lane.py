@@ -76,7 +76,7 @@ def test_what_customer_and_network_do(tmp_path: Path, script: str, outcome: Outc
         result = lane.pay(ORDER)
         assert (result.outcome, result.case) == (outcome, None)
         assert (paymaster.bank.creates, paymaster.bank.cancels, paymaster.bank.refunds) == (creates, 0, 0)
-        assert ui.headlines[0] == WAIT
+        assert set(ui.headlines[: ui.headlines.index(PAY)]) <= {WAIT}  # a slow display shows only the latest
         assert {screen.headline for screen in ui.pay_screens} == {PAY}
         assert DIALOG not in ui.headlines
         assert lane.journal.verify() == []

@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sco_payment.settings_reader import SettingsError, load_settings, reference, settings_from_mapping
@@ -265,7 +264,6 @@ ANY = st.recursive(
 NAMES = sorted({section for section, *_ in reference()})
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine fails no test
 @given(st.dictionaries(st.sampled_from(NAMES), ANY, max_size=3))
 def test_any_content_gives_settings_or_a_settings_error(data: dict[str, object]) -> None:
     try:

@@ -81,7 +81,7 @@ def test_a_code_needs_a_terminal_that_has_blocks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["c", "с", "О"])
 def test_the_dialog_is_cancelled_by_a_key_alone(tmp_path: Path, key: str) -> None:
-    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="1") as terminal:
+    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="5") as terminal:
         terminal.wait_for("отсканируйте")
         paymaster.go_offline()
         seen = terminal.wait_for(ASK)
@@ -94,7 +94,7 @@ def test_the_dialog_is_cancelled_by_a_key_alone(tmp_path: Path, key: str) -> Non
 
 @pytest.mark.parametrize("key", ["R", "к", "п"])
 def test_the_dialog_is_answered_with_retry_by_a_key_alone(tmp_path: Path, key: str) -> None:
-    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="1") as terminal:
+    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="5") as terminal:
         terminal.wait_for("отсканируйте")
         paymaster.go_offline()
         terminal.wait_for(ASK)
@@ -106,7 +106,7 @@ def test_the_dialog_is_answered_with_retry_by_a_key_alone(tmp_path: Path, key: s
 
 
 def test_an_unknown_key_says_which_there_are_and_nothing_is_echoed(tmp_path: Path) -> None:
-    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="2") as terminal:
+    with PayMasterSimulator() as paymaster, pay(tmp_path, paymaster, SCO_TIMING_POLL_TIMEOUT_S="5") as terminal:
         terminal.wait_for("отсканируйте")
         terminal.press("r")
         terminal.wait_for("Клавиша «r» здесь не действует. Клавиши: [Ctrl-C] Отменить оплату")
@@ -159,7 +159,7 @@ def test_echo_is_off_while_it_draws_and_back_at_every_end(tmp_path: Path, number
 
 
 DRAWING = """
-import sys, threading, time
+import os, sys, threading, time
 from sco_payment.attempt import View
 from sco_payment.cli.terminal import TerminalUI
 from sco_payment.customer.ui import ScreenState
@@ -167,7 +167,8 @@ from sco_payment.customer.ui import ScreenState
 terminal = TerminalUI(language="en", keyboard=True)
 def draw():
     terminal.show(ScreenState(View.PAY, "Pay, please", link="https://qr.nspk.ru/AD1"))
-    time.sleep(1)
+    while not os.path.exists(sys.argv[1]):
+        time.sleep(0.05)
 """
 
 
@@ -180,10 +181,12 @@ def draw():
         "t = threading.Thread(target=draw); t.start(); t.join(); sys.exit(1)",
     ],
 )
-def test_echo_is_back_after_an_exception(end: str) -> None:
-    with Terminal([sys.executable, "-c", DRAWING + end]) as terminal:
+def test_echo_is_back_after_an_exception(end: str, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    with Terminal([sys.executable, "-c", DRAWING + end, str(seen)]) as terminal:
         terminal.wait_for("Pay, please")
         terminal.wait_until(lambda: not terminal.echoes)
+        seen.touch()
         assert terminal.ends() == 1
         assert terminal.echoes
 

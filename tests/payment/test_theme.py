@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -142,7 +142,6 @@ def test_a_logo_that_is_gone_when_the_lane_opens_costs_no_payment(
 COLOURS = st.tuples(*[st.integers(0, 255)] * 3)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(accent=COLOURS, page=COLOURS, text=COLOURS)
 def test_every_text_of_a_theme_that_is_accepted_can_be_read(
     accent: tuple[int, int, int], page: tuple[int, int, int], text: tuple[int, int, int]
@@ -165,7 +164,6 @@ def test_every_text_of_a_theme_that_is_accepted_can_be_read(
     assert contrast(*pairs[palette.Pair.BLUE_WHITE]) >= 4.5
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(colour=COLOURS)
 def test_white_or_black_can_be_read_on_any_colour(colour: tuple[int, int, int]) -> None:
     assert contrast(readable_on(colour), colour) >= 4.5

@@ -180,6 +180,14 @@ def served(
         yield Bench(service, bank, **clients, browser=Till(service.port, None), folder=folder)
 
 
+def until(true: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def at_once(*calls: Callable[[], Reply]) -> list[Reply]:
     """Several requests at the same time."""
     found: list[Reply | None] = [None] * len(calls)

@@ -77,15 +77,16 @@ def test_a_request_whose_answer_is_never_read_is_one_payment(tmp_path: Path) -> 
 def test_a_printer_that_hangs_takes_one_worker_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(tmp_path, devices={"printer": "sim://"}) as bench:
         printer = bench.service.lane.printer
-        held = threading.Event()
+        hangs, held = threading.Event(), threading.Event()
 
         def hang(document: object) -> None:
-            held.wait(20)
+            hangs.set()
+            held.wait(60)
 
         monkeypatch.setattr(type(printer), "print_document", lambda self, document: hang(document))
         first = threading.Thread(target=bench.till.post, args=("/v1/receipts", {"id": "R-0", "lines": ["x"]}))
         first.start()
-        time.sleep(0.3)
+        assert hangs.wait(60)
 
         def receipt(number: int) -> Reply:
             return bench.till.post("/v1/receipts", {"id": f"R-{number}", "lines": ["x"]})

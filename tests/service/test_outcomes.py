@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from sco_payment import attempt as m
 from sco_payment.journal import Journal
 from sco_service.records import Records
-from tests.service.service_kit import serving
+from tests.service.service_kit import serving, until
 
 
 class Overtaken(Journal):
@@ -45,18 +44,19 @@ def test_events_after_the_last_row_of_a_payment_miss_nothing(tmp_path: Path) -> 
 
 
 def test_an_outcome_that_nobody_takes_becomes_a_case(tmp_path: Path) -> None:
-    with serving(tmp_path, service={"taken_within_s": 1.0}) as bench:
-        till = bench.till
+    with serving(tmp_path, service={"taken_within_s": 3600.0}) as bench:
+        till, untaken = bench.till, bench.service.payments._untaken
         till.put("T-1")
         assert till.outcome("T-1")["case"] is None
+        until(lambda: bool(untaken))
+        untaken.update(dict.fromkeys(untaken, 0.0))
         opened = till.events_until("T-1", "case_opened")[-1]
         assert (opened["type"], opened["reason"]) == ("case_opened", "goods_uncertain")
         assert till.payment("T-1")["case"] == 1
         till.put("T-2", {"order": "A-2", "total_kopecks": 100})
         till.outcome("T-2")
         till.post("/v1/payments/T-2/taken")
-        until = time.monotonic() + 30
-        while bench.service.payments._untaken and time.monotonic() < until:
-            time.sleep(0.05)
-        assert not bench.service.payments._untaken
+        until(lambda: bool(untaken))
+        untaken.update(dict.fromkeys(untaken, 0.0))
+        until(lambda: not untaken)
         assert till.payment("T-2")["case"] is None

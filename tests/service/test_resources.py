@@ -92,7 +92,7 @@ def test_a_decision_is_left_while_a_payment_is_under_way(tmp_path: Path) -> None
         assert (left.status, left.json["recorded"], left.json["case"]["decided_by"]) == (200, False, "A")
         bench.till.post("/v1/payments/T-2/cancel")
         bench.till.outcome("T-2")
-        until = time.monotonic() + 5
+        until = time.monotonic() + 60
         while bench.attendant.get("/v1/cases").json["cases"] and time.monotonic() < until:
             time.sleep(0.05)
         assert bench.attendant.get("/v1/cases").json["cases"] == []
@@ -133,7 +133,7 @@ def test_a_ticket_is_printed_again_while_it_can_be_paid(tmp_path: Path) -> None:
     with serving(tmp_path, "leaves", devices={"printer": "sim://"}, display={"mode": 0}) as bench:
         bench.till.put("T-1")
         path = "/v1/payments/T-1/print_again"
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while (again := bench.attendant.post(path)).status == 409 and time.monotonic() < until:
             time.sleep(0.1)  # not presented yet
         assert (again.status, again.json["outcome"]) == (200, "printed"), again
@@ -174,7 +174,7 @@ def test_the_lanes_own_screen_leaves_the_outcome_too(tmp_path: Path) -> None:
         bench.till.put("T-1")
         paid = bench.till.outcome("T-1")
         bench.till.screen_with("idle")
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not own.shown[-1].idle and time.monotonic() < until:
             time.sleep(0.02)
         assert (own.shown[-2].view, own.shown[-1].idle) == (View.PAID, True)
@@ -261,7 +261,7 @@ def test_a_token_that_was_replaced_is_worth_nothing(tmp_path: Path) -> None:
         assert bench.till.get("/v1/lane").status == 200
         path = tmp_path / "till.token"
         path.write_text("another\n")
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while (status := bench.till.get("/v1/lane").status) == 200 and time.monotonic() < until:
             time.sleep(0.1)
         assert status == 401
@@ -298,7 +298,7 @@ def test_of_two_decisions_the_second_is_told(tmp_path: Path) -> None:
             other = bench.attendant.post("/v1/cases/1/resolve", {"operator": "B", "reason": "refunded"})
             assert (other.status, other.code) == (409, "case_closed")
             assert "A" in other.json["detail"]
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while (case := bench.attendant.get("/v1/cases/1").json)["closed_at_ms"] is None and time.monotonic() < until:
             time.sleep(0.1)
         assert (case["operator"], case["resolution"]) == ("A", "goods given")

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,15 +16,10 @@ from pathlib import Path
 import pytest
 
 from sco_payment.journal import Journal
+from sco_sim.local import free_port
 from sco_sim.paymaster import PayMasterSimulator
 from tests.payment.lane_kit import document
 from tests.service.service_kit import ORDER, Json, Till, secrets
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def lane_file(folder: Path, bank: PayMasterSimulator, port: int) -> str:
@@ -54,7 +48,7 @@ class Process:
             stderr=subprocess.PIPE,
             text=True,
         )
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while time.monotonic() < until and self._process.poll() is None:
             with contextlib.suppress(OSError):
                 if self.till.get("/healthz").status == 200:

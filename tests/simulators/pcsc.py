@@ -200,7 +200,7 @@ class PcscReader(SimulatedField):
     def field_on(self) -> bool:
         """Whether the field is on. vpcd waits for no answer when it switches it off: give that a moment."""
         if threading.current_thread() is not self._server:
-            for _ in range(100):
+            for _ in range(2000):
                 if not self._on:
                     break
                 time.sleep(0.005)

@@ -36,7 +36,7 @@ def test_near_the_corpus(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in TARGETS if name not in _ROUNDS])
 def test_far_from_it(name: str) -> None:
-    @settings(max_examples=60, deadline=None, derandomize=True)
+    @settings(max_examples=60, derandomize=True)
     @given(st.binary(max_size=400) | st.text(max_size=80).map(str.encode))
     def any_octets(data: bytes) -> None:
         TARGETS[name](data)

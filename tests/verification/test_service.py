@@ -188,11 +188,13 @@ def test_a_full_disk_refuses_payments_and_loses_none(running: Running) -> None:
 def test_a_disk_that_fills_in_the_middle_of_a_payment(running: Running) -> None:
     """The lane waits for room; what the bank says meanwhile is not lost."""
     till = running.till()
+    running.bank.use("leaves")
     till.put("T-1", {"order": "T-1", "total_kopecks": 100})
     till.events_until("T-1", "link_accepted")
     pid = running.service.process.pid
     wal = (running.folder / "journal.db-wal").stat().st_size
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (wal, resource.RLIM_INFINITY))
+    running.bank.bank.settle(till.payment("T-1")["payment_id"])
     time.sleep(2.0)
     assert till.payment("T-1")["outcome"] is None
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 _JOURNAL = "demo-journal.db"
 _POLL_S = 0.2
-_START_S = 30.0
+_START_S = 120.0
 _PROXY_S = 30.0
 _KINDS = {"html": "text/html; charset=utf-8", "css": "text/css", "js": "text/javascript"}
 _PASSED_ON = ("accept", "authorization", "content-type")  # of a request to the service
@@ -66,7 +66,8 @@ class LaneProcess:
     def __init__(self, folder: Path, document: Mapping[str, Mapping[str, Any]], token: str) -> None:
         self._folder = folder.resolve()  # settings name files from their own folder
         self._document = document
-        self._environment = {**os.environ, TOKEN_VARIABLE: token}
+        own = {name: value for name, value in os.environ.items() if not name.startswith("SCO_")}
+        self._environment = {**own, TOKEN_VARIABLE: token}  # settings of a real lane in the environment are not for it
         self._process: subprocess.Popen[bytes] | None = None
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"

@@ -39,7 +39,7 @@ MEMORY = st.lists(st.one_of(TELLING, st.integers(0, 255)), min_size=144, max_siz
 LINKS = st.sampled_from(["", OLD, NEW, "https://a/", "https://example.org/" + "x" * 115])
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(
     MEMORY,
     st.one_of(st.just(b"\xe1\x10\x12\x00"), st.binary(min_size=4, max_size=4)),
@@ -73,7 +73,7 @@ def test_any_memory_is_refused_or_takes_the_link_within_its_data_area(
     assert plan_message(Image(model, pages), after, message).writes == []
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(MEMORY)
 def test_a_tag_with_any_memory_over_the_wire(data: bytes) -> None:
     tag = VirtualTag()

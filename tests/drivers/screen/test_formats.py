@@ -86,7 +86,7 @@ def colour_fields(draw: st.DrawFn) -> PixelFormat:
 
 
 @given(form=colour_fields())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_bitfields_equal_the_reference(form: PixelFormat) -> None:
     assert form.rows(noise()) == reference(form, noise())
 

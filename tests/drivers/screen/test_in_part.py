@@ -151,7 +151,7 @@ TURNS = st.builds(Turn, st.sampled_from([0.07, 0.5, 1.0, 7.0, 300.0]), st.sample
     pages=st.integers(1, 2),
     steps=st.lists(SCENES | TURNS, min_size=1, max_size=8),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_pixel_is_left_of_what_was_shown_before(
     size: tuple[int, int],
     form: str,

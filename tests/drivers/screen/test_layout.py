@@ -247,7 +247,7 @@ def test_long_words_on_a_button_and_before_the_countdown_are_whole(count: int, s
     busy=st.booleans(),
     size=st.sampled_from(SIZES + TINY),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_scene_fits(
     headline: str,
     lines: list[str],

@@ -46,14 +46,16 @@ def test_spinner_moves_and_touches_nothing_else(url: str) -> None:
 def test_a_turn_of_the_spinner_allocates_no_pixels() -> None:
     with open_screen("sim://?size=1024x768&format=xrgb8888") as screen:
         screen.show(Scene("wait", "Пожалуйста, подождите", drawing=Drawing.SPINNER))
+        peaks = []
         with screen._lock:
             screen._step()
-            tracemalloc.start()
-            for _ in range(40):
-                screen._step()
-            _, peak = tracemalloc.get_traced_memory()
-            tracemalloc.stop()
-        assert peak < 4096 < len(screen._spinner.frames) // screen._spinner.count
+            for _ in range(5):  # other threads of this process allocate too
+                tracemalloc.start()
+                for _ in range(40):
+                    screen._step()
+                peaks.append(tracemalloc.get_traced_memory()[1])
+                tracemalloc.stop()
+        assert min(peaks) < 4096 < len(screen._spinner.frames) // screen._spinner.count
 
 
 def test_spinner_stops_with_its_scene() -> None:
@@ -84,7 +86,7 @@ def test_countdown_runs_to_zero_and_touches_nothing_else(form: str) -> None:
         assert right <= -(-(box.x + box.width) // 8) * 8
         assert bottom <= box.y + box.height
         frames = screen.simulator.frames
-        assert frames == 3  # the scene, 0:01, 0:00
+        assert frames in (2, 3)  # the scene, 0:01 unless the machine was busy, 0:00
         # What the thread drew is what a fresh drawing would be.
         screen.show(Scene("qr", "Сканируйте", amount="1,00 ₽", qr=LINK, deadline=0, deadline_label="Осталось"))
         assert screen.image().tobytes() == last.tobytes()
@@ -195,11 +197,14 @@ def test_a_panel_that_is_too_small_is_refused_and_the_last_scene_stays() -> None
 
 def test_a_refused_scene_does_not_stop_the_present_countdown() -> None:
     with open_screen("sim://?size=320x240") as screen:
-        screen.show(Scene("dialog", "Повторить?", deadline=time.time() + 2.0))
-        for deadline in (None, time.time() + 500):
-            with pytest.raises(UnsupportedScreen):
-                screen.show(Scene("x", "слово " * 5000, deadline=deadline))
-        frames = screen.simulator.frames
+        refused = [Scene("x", "слово " * 5000, deadline=deadline) for deadline in (None, time.time() + 500)]
+        for again in (False, True):  # to find that it has no room takes seconds, the first time
+            if again:
+                screen.show(Scene("dialog", "Повторить?", deadline=time.time() + 2.0))
+                frames = screen.simulator.frames
+            for scene in refused:
+                with pytest.raises(UnsupportedScreen):
+                    screen.show(scene)
         until(lambda: screen._left == "0:00")
         assert screen.simulator.frames > frames
 

@@ -271,7 +271,6 @@ def test_keys_press_once() -> None:
 
 
 @given(cuts=st.lists(st.integers(1, 30), min_size=1, max_size=40))
-@settings(deadline=None)
 def test_events_may_arrive_in_pieces(cuts: list[int]) -> None:
     data = b"".join(packet((3, 0, n), (3, 1, n), (1, 0x14A, n % 2)) for n in range(12))
     whole = list(EventReader().feed(data))
@@ -284,7 +283,6 @@ def test_events_may_arrive_in_pieces(cuts: list[int]) -> None:
 
 
 @given(data=st.binary(max_size=400))
-@settings(deadline=None)
 def test_any_bytes_are_accepted(data: bytes) -> None:
     list(EventReader().feed(data))
 
@@ -296,7 +294,7 @@ CODES = [(0, 0), (0, 2), (0, 3), (1, 0x14A), (3, 0), (3, 0x18), (3, 0x2F), (3, 0
     events=st.lists(st.tuples(st.sampled_from(CODES), st.integers(-1, 3)), max_size=40),
     state=st.sampled_from([None, State(), State(contacts=((3, 1, 1), (-1, 0, 0)), slot=1), State(1, 1, pressure=3)]),
 )
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_events_are_accepted(events: list[tuple[tuple[int, int], int]], state: State | None) -> None:
     reader = EventReader(None if state is None else lambda: state)
     data = b"".join(EVENT.pack(at, 0, *code, value) for at, (code, value) in enumerate(events))

@@ -52,10 +52,11 @@ class Line:
 
 
 @pytest.fixture
-def line(database: str, tmp_path: Path) -> Iterator[Line]:
+def line(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Line]:
     receipts: list[Head] = []
+    held = "held" in request.node.name  # its answer never comes; all others do, even from a busy machine
     with Centre(database) as centre, FleetWire(centre.url, receipts.append) as wire:
-        fleet = replace(add_lane(database, tmp_path / "lane", wire.base_url), timeout_s=1.0)
+        fleet = replace(add_lane(database, tmp_path / "lane", wire.base_url), timeout_s=1.0 if held else 30.0)
         path = tmp_path / "lane" / "journal.db"
         with opened(path) as journal:
             for number, how in enumerate((PAID, CANCELLED, CASE)):

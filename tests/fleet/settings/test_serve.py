@@ -20,11 +20,12 @@ from sco_fleet.settings import layers, plans, rollouts, status
 from sco_fleet.settings.merge import Layer
 from sco_payment.fleet.bundle import read
 from sco_payment.fleet.settings_store import STARTS, Store
+from sco_sim.local import free_port
 from sco_sim.paymaster import PayMasterSimulator
 from tests.fleet.kit import Fleet
 from tests.fleet.settings.kit import KEY, bundle, files
 from tests.service.service_kit import Till
-from tests.service.test_restart import free_port, lane_file
+from tests.service.test_restart import lane_file
 
 POS_ID = "KSO-7"
 """Of `lane_file`."""
@@ -98,6 +99,14 @@ def until(true: Callable[[], object], within_s: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+def reported(lane: Serving) -> dict[str, Any]:
+    """What came of the new settings; it is written after they are in force, or out of it."""
+    until(lane.store.report)
+    report = lane.store.report()
+    assert report is not None
+    return report
+
+
 Make = Callable[..., Serving]
 
 
@@ -130,8 +139,7 @@ def test_it_comes_up_with_new_settings_and_keeps_them(serving: Make) -> None:
     lane.start()
     until(lambda: files(lane.store.folder) == {"settings.json": 2, "previous.json": 1})
     assert lane.answers()
-    report = lane.store.report()
-    assert report is not None
+    report = reported(lane)
     assert (report["version"], report["status"]) == (2, "applied")
 
 
@@ -144,8 +152,7 @@ def test_settings_with_which_it_cannot_open_are_given_up(serving: Make) -> None:
     until(lane.answers)
     assert (lane.process.pid, lane.process.poll()) == (number, None)
     assert files(lane.store.folder) == {"settings.json": 1}
-    report = lane.store.report()
-    assert report is not None
+    report = reported(lane)
     assert (report["version"], report["status"]) == (2, "refused")
     assert "removed-since.png: No such file or directory" in report["reason"]
 
@@ -172,7 +179,7 @@ def test_a_lane_that_dies_on_trial_again_and_again_goes_back(serving: Make) -> N
         lane.end(signal.SIGKILL)
     assert hashes[0] == hashes[1] != hashes[2]
     assert files(lane.store.folder) == {"settings.json": 1}
-    assert (lane.store.report() or {})["status"] == "refused"
+    assert reported(lane)["status"] == "refused"
 
 
 def test_a_stop_during_the_trial_is_no_verdict(serving: Make) -> None:
@@ -221,8 +228,7 @@ def test_settings_that_can_no_longer_be_used_give_way_to_those_before(serving: M
     lane.start()
     until(lane.answers)
     assert files(lane.store.folder) == {"settings.json": 1, "previous.json": 1}
-    report = lane.store.report()
-    assert report is not None
+    report = reported(lane)
     assert (report["version"], report["hash"], report["status"]) == (2, read(now).hash, "refused")
     assert "version 1 is in force again: lane.logo" in report["reason"]
     assert "removed-since.png: No such file or directory" in report["reason"]

@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class PageError(AssertionError):

@@ -20,7 +20,7 @@ def _nothing_first(original: Any) -> Any:
 
     def pay(self: Lane, order: Any, **how: Any) -> Any:
         how["begun"]()
-        time.sleep(0.5)  # until the answer is sent
+        time.sleep(3.0)  # until the answer is sent
         return original(self, order, **how)
 
     return pay

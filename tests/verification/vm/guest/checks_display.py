@@ -101,7 +101,7 @@ def takes_nothing() -> None:
         except CodeMayShow:
             pass
     took = time.monotonic() - start
-    assert took < 15, f"it took {took:.0f} s"
+    assert took < 60, f"it took {took:.0f} s"
 
 
 def gone(display: QrDisplay) -> bool:

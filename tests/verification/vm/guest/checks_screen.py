@@ -89,7 +89,7 @@ def on_vfb(node: Path, bits: int, check: Callable[[Screen], None]) -> None:
 
 def looks(report: Report, name: str) -> None:
     """The picture of the guest's display, taken by the host, shows the code. A framebuffer over DRM is copied later."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while (found := report.ask(look=name)["codes"]) != [LINK]:
         assert time.monotonic() < end, f"on the display the host reads {found}"
         time.sleep(0.05)

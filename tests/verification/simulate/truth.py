@@ -344,14 +344,15 @@ class Truth:
 
     def _still_open(self, state: m.State, cases: Mapping[str, Case]) -> None:
         """A payment that can still be paid: its one cancellation is spent, or a case is open; and the lane gives up
-        only with the cancellation spent."""
+        only with the cancellation spent. Until the invoice and the grace period are over by its clock, it watches."""
         key = state.plan.key
         payment = self.payment_of(key)
         if payment is None or payment.final:
             return
         spent = self._cancels[key] > 0 or state.cancel is not m.Cancel.NOT_ASKED
         has_case = key in cases and cases[key].closed_at_ms is None
-        if not spent and not has_case:
+        is_over = self._run.process.runtime.now() > state.plan.over_at_ms + state.plan.timing.watch_ms
+        if not spent and not has_case and is_over:
             raise Violation(2, f"no cancellation was sent, no case is open; {self._describe(key)}")
         if not spent and state.phase in m.FINAL and state.payment_id is not None:
             raise Violation(5, f"the lane has given up without a cancellation; {self._describe(key)}")

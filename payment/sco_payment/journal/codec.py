@@ -314,7 +314,14 @@ EVENTS = {
     "status_unavailable": Shape(m.StatusUnavailable, (_AT, _REQUEST, _DETAIL, _WAIT)),
     "payment_not_listed": Shape(m.PaymentNotListed, (_AT, _REQUEST)),
     "cancel_answered": Shape(
-        m.CancelAnswered, (_AT, _REQUEST, Field("cancellation", Choice(CANCELLATIONS), "result"), _DETAIL)
+        m.CancelAnswered,
+        (
+            _AT,
+            _REQUEST,
+            Field("cancellation", Choice(CANCELLATIONS), "result"),
+            _DETAIL,
+            Field("wait_ms", INTEGER, missing=0),
+        ),
     ),
     "presented": Shape(m.Presented, (_AT, Field("evidence", TEXT))),
     "present_failed": Shape(m.PresentFailed, (_AT, _DETAIL)),

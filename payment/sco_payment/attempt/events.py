@@ -83,12 +83,13 @@ class PaymentNotListed:
 @dataclass(frozen=True, slots=True)
 class CancelAnswered:
     """What came of the cancellation: ACCEPTED, REFUSED, UNANSWERED; or NOT_ASKED, where it certainly never reached the
-    acquirer or was certainly not looked at, so that it can still be sent."""
+    acquirer or was certainly not looked at, so that it can still be sent. `wait_ms` as in `CreateFailed`."""
 
     at_ms: int
     seq: int
     result: Cancel
     detail: str = ""
+    wait_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,7 @@ PHASES: dict[Enum, str] = {
     m.Phase.WATCHING: "watching",
     m.Phase.CLOSED: "closed",
     m.Phase.OVERDUE: "overdue",
+    m.Phase.REFUNDABLE: "refundable",
     m.Phase.PAID: "paid",
     m.Phase.UNPAID: "unpaid",
     m.Phase.PAID_LATE: "paid_late",
@@ -314,7 +315,14 @@ EVENTS = {
     "status_unavailable": Shape(m.StatusUnavailable, (_AT, _REQUEST, _DETAIL, _WAIT)),
     "payment_not_listed": Shape(m.PaymentNotListed, (_AT, _REQUEST)),
     "cancel_answered": Shape(
-        m.CancelAnswered, (_AT, _REQUEST, Field("cancellation", Choice(CANCELLATIONS), "result"), _DETAIL)
+        m.CancelAnswered,
+        (
+            _AT,
+            _REQUEST,
+            Field("cancellation", Choice(CANCELLATIONS), "result"),
+            _DETAIL,
+            Field("wait_ms", INTEGER, missing=0),
+        ),
     ),
     "presented": Shape(m.Presented, (_AT, Field("evidence", TEXT))),
     "present_failed": Shape(m.PresentFailed, (_AT, _DETAIL)),
@@ -402,6 +410,8 @@ STATE = Shape(
         Field("request_sent_at_ms", INTEGER, "sent_at_ms", missing=0),
         Field("next_request_at_ms", INTEGER, "next_at_ms"),
         Field("phase_ends_at_ms", INTEGER, "until_ms"),
+        Field("phase_put_off_ms", INTEGER, "put_off_ms", missing=0),
+        Field("resumed_at_ms", INTEGER, missing=0),
         Field("last_status_at_ms", INTEGER),
     ),
 )

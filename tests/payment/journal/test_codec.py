@@ -236,6 +236,17 @@ def test_a_field_that_was_added_later_has_a_meaning_where_it_is_missing() -> Non
         shape.decode({"at_ms": 5, "evidence": None}, "presented")
 
 
+def test_a_cancellation_of_an_older_record_has_nothing_to_wait_for() -> None:
+    events = codec.Named(codec.EVENTS)
+    answered = m.CancelAnswered(7_000, 8, m.Cancel.NOT_ASKED, "too many requests", wait_ms=15_000)
+    written = events.encode(answered)
+    assert events.decode(written, "event") == answered
+    del written["wait_ms"]
+    older = events.decode(written, "event")
+    assert older == replace(answered, wait_ms=0)
+    assert events.encode(older) == written
+
+
 @pytest.mark.parametrize("version", [0, -1])
 def test_a_version_that_never_existed_is_damage(version: int) -> None:
     with pytest.raises(JournalDamaged, match=f"no record version {version}"):

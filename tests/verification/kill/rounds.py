@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,11 +27,20 @@ _RECOVERIES = 4
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What customer, acquirer and network do; `interrupt`: after how many status requests the customer cancels."""
+    """What customer, acquirer and network do.
+
+    Attributes:
+        script: of the PayMaster simulator.
+        interrupt: after how many status requests the customer cancels.
+        comes_late: money for a declined payment comes when the first process is over, before the recovery.
+        patience_s: how long the lane waits for an answer.
+    """
 
     name: str
     script: str
     interrupt: int = 0
+    comes_late: bool = False
+    patience_s: float = 2.0
 
 
 SCENARIOS = (
@@ -41,6 +51,9 @@ SCENARIOS = (
     Scenario("cancellation lost", "cancel-lost", 2),
     Scenario("create lost", "cut-after on=create first=1 + pays after=0.3"),
     Scenario("answers cut", "cut-after on=get first=2 + pays after=0.3"),
+    # the bank looks at the cancellation when the customer has paid and the lane has given up waiting for the answer
+    Scenario("late cancel", "cancel-refunds + slow on=cancel wait=1.5 + pays after=0.9", 2, patience_s=0.5),
+    Scenario("declined, then paid", "declines after=0.3", comes_late=True),
 )
 
 
@@ -70,7 +83,8 @@ class Bench:
     def __enter__(self) -> Bench:
         self.paymaster.start()
         timing = {"poll_interval_s": 0.1, "confirm_timeout_s": 1.0, "create_retry_s": 0.1, "watch_interval_s": 1.0}
-        data = document(self.paymaster, self.folder / "journal.db", timing=timing)
+        patience = {"read_timeout_s": self.scenario.patience_s}
+        data = document(self.paymaster, self.folder / "journal.db", timing=timing, paymaster=patience)
         lines = []
         for section, values in data.items():
             lines.append(f"[{section}]")
@@ -80,6 +94,20 @@ class Bench:
 
     def __exit__(self, *exc: object) -> None:
         self.paymaster.close()
+
+    def money_comes(self) -> bool:
+        """The customer of a declined payment pays by another try; whether there is such a payment."""
+        declined = [payment.id for payment in self.paymaster.bank.payments.values() if payment.status == "Rejected"]
+        for payment_id in declined:
+            self.paymaster.bank.force_settle(payment_id)
+        return bool(declined)
+
+    def cancellations_arrive(self) -> None:
+        """Wait until the bank has looked at each cancellation that it has received."""
+        slow = [fault for fault in self.paymaster.script.faults if fault.kind == "slow"]
+        limit = time.monotonic() + _LIMIT_S
+        while sum(fault.met for fault in slow) > self.paymaster.bank.calls["cancel"] and time.monotonic() < limit:
+            time.sleep(0.02)
 
     def start(self, point: int, *arguments: str) -> subprocess.Popen[str]:
         """`sco-pay ARGUMENTS` on this bench."""
@@ -126,9 +154,11 @@ def play(
         die = None if rng is None else rng.uniform(0.1, 0.9)
         status, lines, err = bench.run(kill_at, "pay", "253", "--order", ORDER, die_after_s=die)
         _note(result, status, lines, err)
+        late = scenario.comes_late and bench.money_comes()
         for _ in range(_RECOVERIES):
-            if status != -signal.SIGKILL:
+            if status != -signal.SIGKILL and not late:
                 break
+            late = False
             # A recovery dies too, at the same point or at another moment; the last one is left alone.
             last = len(result.deaths) >= _RECOVERIES - 1
             again = 0 if last or rng is not None else (kill_at if len(result.deaths) == 1 else 0)
@@ -161,6 +191,7 @@ def judge(bench: Bench, result: Round, status: int) -> str | None:
     """Which invariant is broken, by the acquirer's books and the journal; None when all hold."""
     if status == -signal.SIGKILL:
         return "it was killed to the end"
+    bench.cancellations_arrive()
     bank = bench.paymaster.bank
     payments = list(bank.payments.values())
     if len(payments) > 1:
@@ -194,10 +225,12 @@ def _judge_attempt(state: m.State, case: bool, at_bank: str, reported: str | Non
         return f"the journal says paid, the bank {at_bank}"
     if state.phase is m.Phase.UNPAID and at_bank not in ("Cancelled", "Rejected"):
         return f"the journal says unpaid, the bank {at_bank}"
-    if paid and state.phase in m.FINAL and not (case or state.delivered):
+    if paid and state.phase in m.FINAL and not (case or (state.delivered and state.outcome is m.Outcome.PAID)):
         return "money without goods and without a case"
     if paid and state.phase not in m.FINAL and not case and state.outcome is not m.Outcome.UNPAID:
         return "money that the lane does not know of, and no case"
+    if at_bank == "Refunded" and not case:
+        return "the acquirer has refunded the customer, and there is no case"
     if gate is None and at_bank not in ("Cancelled", "Rejected"):
         return f"a second attempt may begin while the bank says {at_bank}"
     return None

@@ -106,8 +106,8 @@ class Run:
         self._mode = focus.mode
         random = self.random
         self.skew = 0.0
-        if self.faults.strikes("clock skew"):
-            self.skew = random.choice((-1, 1)) * random.choice((5.0, 120.0, 900.0, 7200.0, 86400.0))
+        if self.faults.strikes("clock skew") or (self.faults.has("clock at boot") and random.random() < 0.7):
+            self.skew = random.choice((-1, 1)) * random.choice((5.0, 20.0, 120.0, 900.0, 3600.0, 7200.0, 86400.0))
         self.paymaster = PayMasterSimulator(clock=lambda: self.clock.s)
         self.bank = HarshBank(self.clock, self.faults, self.note)
         self.bank.namesake = self._namesake
@@ -126,6 +126,7 @@ class Run:
         self.network.over = self.truth.over
         self.network.turned_away = self.truth.turned_away
         self.network.alive = lambda: self.process.alive
+        self.bank.life_ends = self.truth.life_ends
         self.process = Process(self)
         self.serving: Order | None = None
         self._legs = Random(f"{seed} legs")
@@ -134,6 +135,7 @@ class Run:
         self._tries: dict[str, int] = {}
         self._keys = 0
         self._closing = False
+        self._customers_until = 1 << 62
         self._has_watcher = random.random() < 0.15
         self._done = False
         self.violation: Violation | None = None
@@ -162,6 +164,7 @@ class Run:
                 "invoice_life_s": random.choice((60.0, 120.0, 300.0)),
                 "poll_timeout_s": random.choice((10.0, 30.0, 90.0)),
                 "grace_s": random.choice((60.0, 300.0)),
+                "overdue_days": random.choice((0.0, 0.005, 7.0)),
             },
             "dialog": {"again": random.random() < 0.3, "poll_while_shown": random.random() < 0.8},
             "journal": {"path": str(self.disk.path)},
@@ -220,6 +223,7 @@ class Run:
 
     def _observed(self, event: LaneEvent) -> None:
         data = event.as_json()
+        self.truth.observed(event)
         hidden = ("event", "seq", "time_ms", "expires_at_ms")
         self.note(
             f"lane: {data['event']} " + " ".join(f"{key}={value}" for key, value in data.items() if key not in hidden)
@@ -237,9 +241,21 @@ class Run:
         self.serving = None
         for task in process.tasks:
             self.clock.at(self.clock.us, task.kill)
-        self.clock.after(self.faults.random.choice((0.5, 5.0, 60.0, 400.0)), self.start)
+        off_s = self.faults.random.choice((0.5, 5.0, 60.0, 400.0))
+        if self.faults.strikes("long outage"):
+            off_s = self.faults.random.choice((1800.0, 7200.0))
+        self._set_clock(off_s)
+        self.clock.after(off_s, self.start)
         if process.lane is not None:
             self.clock.after(0.01, partial(_let_go, process.lane))
+
+    def _set_clock(self, off_s: float) -> None:
+        """What becomes of the wall clock before a process that was killed starts again."""
+        if not self.faults.strikes("clock at boot"):
+            return
+        random = self.faults.random
+        hour = random.choice((-1, 1)) * random.choice((60.0, 700.0, 3600.0, 5400.0))
+        self.skew = random.choice((0.0, 0.0, self.skew + hour, self.skew - off_s))  # right, wrong, stood still
 
     # --- the till ---
 
@@ -340,6 +356,7 @@ class Run:
         think = random.expovariate(1 / 12.0) if wish != "late" else random.uniform(20.0, 300.0)
         on_dialog = random.choice((0, 0, 1, None))
         came, printed, paid = self.clock.s, len(self.printer.codes), False
+        held: str | None = None  # the link that the phone shows on
         while self.serving is order:
             self.clock.sleep(random.uniform(0.3, 2.5))
             scene = self.screen.scene
@@ -352,16 +369,19 @@ class Run:
                 if random.random() < 0.5:
                     self.tap(random.choice((0, 1)))
             elif wish == "cancels" and waited > think and scene is not None and scene.buttons:
+                held = self._scans(self._link(scene, printed))
+                paid = held is not None and random.random() < 0.2 and self._pays(held, order)  # in the same moment
                 self.note("customer: cancels")
                 self.tap(0)
                 wish = random.choice(("nothing", "pays"))  # and pays nevertheless
             elif wish in ("pays", "late") and waited > think and not paid:
-                link = self._link(scene, printed)
-                paid = link is not None and self._pays(link, order)
-        tickets = self.printer.codes[printed:]
-        if tickets and not paid and wish != "nothing" and random.random() < 0.5:
-            self.clock.sleep(random.uniform(0.0, 200.0))
-            self._pays(tickets[-1], None)
+                held = self._link(scene, printed) or held
+                paid = held is not None and self._pays(held, order)
+        held = held or next(iter(self.printer.codes[: printed - 1 : -1]), None)
+        if held and not paid and wish != "nothing" and random.random() < 0.5:
+            self.clock.sleep(random.uniform(0.0, random.choice((200.0, 200.0, 2000.0))))
+            if self.clock.us < self._customers_until:
+                self._pays(held, None)
 
     def _link(self, scene: Scene | None, printed: int) -> str | None:
         """The link that the customer's phone can read now, where the lane asks for it."""
@@ -375,6 +395,16 @@ class Run:
         found = [link for link in (*choices, *tickets[-1:]) if link]
         return self.random.choice(found) if found else None
 
+    def _scans(self, link: str | None) -> str | None:
+        """The customer's phone shows the payment behind a link, and goes on doing so; the link if there is one."""
+        if link is None:
+            return None
+        try:
+            self.bank.scanned.add(self.paymaster.phone.scan(link).payment_id)
+        except NothingToPay:
+            return None
+        return link
+
     def _pays(self, link: str, order: Order | None) -> bool:
         try:
             seen = self.paymaster.phone.scan(link)
@@ -382,6 +412,7 @@ class Run:
             self.note(f"customer: {error}")
             return False
         payment = self.bank.payments[seen.payment_id]
+        self.bank.scanned.add(payment.id)
         scene = self.screen.scene
         due = 0 if order is None else order.due_kopecks
         asked_to_pay = scene is not None and scene.amount == format_amount(due) and self.process.alive
@@ -521,28 +552,44 @@ class Run:
         limit = self.clock.us + 2400 * US
         while (self.orders or self.serving is not None) and self.clock.us < limit:
             self._run(self.clock.us + 30 * US)
-        self._run(self.clock.us + 30 * US)
-        self.note("-- no more faults from here on")
         self._closing = True
+        self._run(self.clock.us + self.random.choice((30, 30, 30, 900)) * US)
+        self.note("-- no more faults from here on")
         self.faults.fair = True
         self._online()
         self.printer.repair()
         self.screen.plugged = True
         if self.reader is not None:
             self.reader.repair()
+        while not self.process.alive:
+            self._run(self.clock.us + 30 * US)
         limit = self.clock.us + round((2 * timing.invoice_life_s + timing.grace_s + 700) * US)
         while self.clock.us < limit and not self._at_rest():
             self._run(self.clock.us + 30 * US)
+        self._customers_until = self.clock.us
+        while self.bank.undone or self.network.flying:
+            self._run(self.clock.us + 30 * US)
+        self._run(self._has_asked())
         self._done = True
         self._run(self.clock.us + 30 * US)
         self._finish()
+
+    def _has_asked(self) -> int:
+        """When the lane has asked once more about each payment that it still watches."""
+        process = self.process
+        if process.lane is None:
+            return self.clock.us
+        watched = [state.next_at_ms for state in process.lane._loop.attempts.values() if state.phase in m.BACKGROUND]
+        wait_ms = max([0, *(at - process.runtime.now() for at in watched)])
+        return self.clock.us + wait_ms * 1000 + 30 * US
 
     def _at_rest(self) -> bool:
         """Whether every attempt is settled and the tag is cleared."""
         db = self.process.db
         if not self.process.alive or db is None or self._tag_carries():
             return False
-        return not db.execute("SELECT 1 FROM attempts WHERE open").fetchone()
+        under_way = self.bank.undone or self.network.flying
+        return not under_way and not db.execute("SELECT 1 FROM attempts WHERE open").fetchone()
 
     def _tag_carries(self) -> str | None:
         if self.reader is None or self.settings.display.plate != "dynamic":

@@ -162,6 +162,26 @@ def _cancels_again(original: Any) -> Any:
     return answer_lost
 
 
+def _never_left_is_unanswered(original: Any) -> Any:
+    def cancel(self: Any, payment_id: str, seq: int) -> Any:
+        answered = original(self, payment_id, seq)
+        return replace(answered, result=m.Cancel.UNANSWERED) if answered.result is m.Cancel.NOT_ASKED else answered
+
+    return cancel
+
+
+def _no_warning(original: Any) -> Any:
+    return lambda self, key, at: None
+
+
+def _anybody_could_see_it(original: Any) -> Any:
+    return lambda state: True
+
+
+def _every_answer_is_the_last(original: Any) -> Any:
+    return lambda state: True
+
+
 def _stays_closed(original: Any) -> Any:
     return lambda self, db, at_ms, key: None
 
@@ -252,8 +272,47 @@ FAULTS = (
         make=_any_page_is_accepted,
         where=Focus(persistent=("cancel", "portal")),
     ),
-    _fault("the amount is not compared", 1, 2, owner=_handlers, attribute="full_amount", make=_any_amount),
+    _fault(
+        "the amount is not compared",
+        *(1, 2),
+        owner=_handlers,
+        attribute="full_amount",
+        make=_any_amount,
+        where=Focus(rates={"bank other amount": 1.0}),
+    ),
     _fault("open attempts are not recovered", 2, 5, owner=loop.Loop, attribute="load_open", make=_recovers_nothing),
+    _fault(
+        "a cancellation that never left counts as sent",
+        4,
+        owner=adapter.PayMasterAcquirer,
+        attribute="cancel",
+        make=_never_left_is_unanswered,
+        where=Focus(persistent=("cancel", "429")),
+    ),
+    _fault(
+        "a wrong clock is not reported",
+        0,
+        owner=loop.Loop,
+        attribute="_compare_clocks",
+        make=_no_warning,
+        where=Focus(rates={"clock skew": 1.0}),
+    ),
+    _fault(
+        "money for a link that nobody was shown is an ordinary payment",
+        1,
+        owner=_handlers,
+        attribute="_could_be_seen",
+        make=_anybody_could_see_it,
+        where=Focus(rates={"bank settles at once": 1.0}),
+    ),
+    _fault(
+        "a declined payment is not watched",
+        *(2, 3, 4),
+        owner=_handlers,
+        attribute="is_complete",
+        make=_every_answer_is_the_last,
+        where=Focus(rates={"bank declines a try": 1.0}),
+    ),
     _fault(
         "a cancellation is sent again",
         4,

@@ -13,6 +13,7 @@ import msgspec
 from sco_drivers.screen import Scene
 from sco_payment import attempt as m
 from sco_payment.customer.texts import RUSSIAN
+from sco_payment.events import NoteAdded, StateChanged
 from sco_payment.journal import codec
 from sco_payment.money import format_amount
 
@@ -20,11 +21,19 @@ PAYABLE = frozenset({"qr", "plate", "paper", "pay"})
 """Scenes that ask the customer to pay."""
 
 if TYPE_CHECKING:
-    from sco_payment.journal import Journal
+    from collections.abc import Mapping
+
+    from sco_payment.events import LaneEvent
+    from sco_payment.journal import Case, Journal
     from sco_payment.order import Order, Result
     from sco_sim.paymaster import BankPayment
     from tests.verification.simulate.run import Run
     from tests.verification.simulate.wire import Request
+
+_SURELY_WRONG_S = 10.0
+"""A clock that is so far off is reported whatever time the answers took."""
+_HEARD_AFTER_S = 60.0
+"""An attempt that ends later than this after a refund has been asked about after it."""
 
 
 class Violation(AssertionError):
@@ -49,6 +58,10 @@ class Truth:
         self.goods: dict[str, str] = {}  # order -> the attempt that paid for it, or for its last leg
         self.legs: dict[str, str] = {}  # attempt that paid for a leg, and the till knows it -> order
         self.decided: set[int] = set()  # cases that the administrator has closed
+        self._begun: dict[str, float] = {}  # attempt -> when its first create left
+        self._ended: dict[str, float] = {}  # attempt -> when it came to a final phase
+        self._known_as_paid: set[str] = set()  # attempts of which the lane has heard that they are paid
+        self._warned: set[int] = set()  # processes, by their lanes, that have reported a wrong clock
 
     # --- the acquirer's side ---
 
@@ -68,6 +81,12 @@ class Truth:
             return True
         expires = msgspec.json.decode(self._bodies[key])["invoice"]["expires"]
         return datetime.fromisoformat(expires).timestamp() <= self._run.clock.s
+
+    def life_ends(self, payment: BankPayment) -> float:
+        """When a payment is over for the customer who saw it, by the bank's clock."""
+        begun = self._begun.get(payment.invoice.get("params", {}).get("attempt"), payment.created)
+        end = begun + self._run.settings.timing.invoice_life_s
+        return end if payment.expires is None else min(end, payment.expires)
 
     # --- what leaves the lane ---
 
@@ -102,7 +121,7 @@ class Truth:
         if by_sbp + sums[0] + order.tendered_elsewhere > order.kopecks:
             raise Violation(6, f"order {order_no} is charged more than its total: {by_sbp} are paid by SBP, {order}")
         for other, body in self._bodies.items():
-            if other == key or other in self.legs or self.closed(other):
+            if other == key or other in self.legs or self.closed(other) or self._was_closed(other):
                 continue
             before = msgspec.json.decode(body)
             if before["invoice"]["orderNo"] == order_no:
@@ -110,12 +129,22 @@ class Truth:
             if state.plan.sticker_id is not None and not self._settled(other):
                 raise Violation(7, f"the plate is armed for {order_no} ({key}); {self._describe(other)}")
         self._orders[key] = order
+        self._begun.setdefault(key, self._run.clock.s)
         self._flying[key] += 1
 
     def over(self, request: Request) -> None:
         """A request can have no further effect."""
         if request.what == "create":
             self._flying[request.header("idempotency-key") or ""] -= 1
+
+    def _was_closed(self, key: str) -> bool:
+        """Whether the acquirer said that the attempt is closed, and the lane has not heard of the money that came all
+        the same: that money is a case."""
+        payment, state = self.payment_of(key), self._on_disk(key)
+        words = () if payment is None else tuple(word for _, word in payment.history)
+        said = "Rejected" in words or "Cancelled" in words
+        gone = state is not None and state.phase in (m.Phase.CLOSED, m.Phase.UNPAID)
+        return said and gone and key not in self._known_as_paid
 
     def _settled(self, key: str) -> bool:
         payment = self.payment_of(key)
@@ -156,6 +185,23 @@ class Truth:
         row = None if db is None else db.execute("SELECT number FROM cases WHERE attempt = ?", (key,)).fetchone()
         return None if row is None else int(row[0])
 
+    # --- what the lane reports ---
+
+    def observed(self, event: LaneEvent) -> None:
+        """The lane reports an event: invariant 4."""
+        key = event.attempt or ""
+        if isinstance(event, StateChanged) and event.phase in m.FINAL:
+            self._ended.setdefault(key, self._run.clock.s)
+        if not isinstance(event, NoteAdded):
+            return
+        if event.text.startswith("acquirer: paid "):
+            self._known_as_paid.add(key)
+        if "clock is" in event.text:
+            self._warned.add(id(self._run.process))
+        sent = event.text.startswith(("cancel: accepted", "cancel: refused", "cancel: unanswered"))
+        if sent and not self._cancels[key]:
+            raise Violation(4, f"the lane counts a cancellation of {key} that never left it: {event.text}")
+
     # --- what the lane's software gets ---
 
     def delivered(self, result: Result) -> None:
@@ -171,6 +217,8 @@ class Truth:
             case m.Outcome.PAID:
                 if state.phase is not m.Phase.PAID or payment is None or payment.status != "Settled":
                     raise Violation(1, f"paid is delivered; {self._describe(key)}")
+                if payment.id in self._run.bank.unseen:
+                    raise Violation(1, f"paid is delivered; nobody could see the link of {payment.id}")
                 if payment.kopecks != result.kopecks:
                     raise Violation(1, f"paid is delivered; the bank took {payment.kopecks} of {result.kopecks}")
             case m.Outcome.UNKNOWN:
@@ -245,8 +293,10 @@ class Truth:
         problems = journal.verify()
         if problems:
             raise Violation(0, f"the journal: {problems}")
+        self._clock_is_reported()
         cases = {case.attempt: case for case in journal.cases(include_closed=True)}
         for state in journal.attempts():
+            self._still_open(state, cases)
             settled = state.phase in m.FINAL or state.phase is m.Phase.CLOSED
             if not settled and state.plan.key not in cases:
                 raise Violation(5, f"{state.plan.key} of {state.plan.order_no} is still {state.phase.value}")
@@ -260,6 +310,8 @@ class Truth:
             if payment is None or payment.status != "Settled":
                 if released:
                     raise Violation(1, f"goods were released; {self._describe(key)}")
+                if payment is not None and payment.id in self._run.bank.refunded:
+                    self._refund_is_recorded(key, payment, journal, cases.get(key))
                 continue
             if not released and (key not in cases or cases[key].closed_at_ms is not None):
                 raise Violation(2, f"the bank has the money of {payment.id}, no goods, no case that is open")
@@ -276,6 +328,46 @@ class Truth:
         for number, case in ((case.number, case) for case in cases.values()):
             if not journal.timeline(case.attempt):
                 raise Violation(2, f"case {number} has no evidence")
+
+    def _clock_is_reported(self) -> None:
+        """A wrong clock is shown and logged, once the acquirer has said what time it is."""
+        process = self._run.process
+        assert process.lane is not None
+        health = process.lane.health()
+        ahead = self._run.clock.s - process.runtime.now() / 1000
+        if health.last_contact_ms is None or abs(ahead) < _SURELY_WRONG_S:
+            return
+        if health.clock_ahead_s is None or abs(health.clock_ahead_s - ahead) > _SURELY_WRONG_S:
+            raise Violation(0, f"the lane's clock is {ahead:+.0f} s wrong, and {health.clock_ahead_s} is shown")
+        if id(process) not in self._warned:
+            raise Violation(0, f"the lane's clock is {ahead:+.0f} s wrong, and nothing warns of it")
+
+    def _still_open(self, state: m.State, cases: Mapping[str, Case]) -> None:
+        """A payment that can still be paid: its one cancellation is spent, or a case is open; and the lane gives up
+        only with the cancellation spent. Until the invoice and the grace period are over by its clock, it watches."""
+        key = state.plan.key
+        payment = self.payment_of(key)
+        if payment is None or payment.final:
+            return
+        spent = self._cancels[key] > 0 or state.cancel is not m.Cancel.NOT_ASKED
+        has_case = key in cases and cases[key].closed_at_ms is None
+        is_over = self._run.process.runtime.now() > state.plan.over_at_ms + state.plan.timing.watch_ms
+        if not spent and not has_case and is_over:
+            raise Violation(2, f"no cancellation was sent, no case is open; {self._describe(key)}")
+        if not spent and state.phase in m.FINAL and state.payment_id is not None:
+            raise Violation(5, f"the lane has given up without a cancellation; {self._describe(key)}")
+
+    def _refund_is_recorded(self, key: str, payment: BankPayment, journal: Journal, case: Case | None) -> None:
+        """Invariant 2: the bank has returned the money, and an operator reads it where the lane could hear of it."""
+        heard = payment.status == "Refunded" or key in self._known_as_paid
+        if case is None and heard:
+            raise Violation(2, f"the bank has refunded {payment.id}, no case")
+        refunded = self._run.bank.refunded[payment.id]
+        watched = self._ended.get(key, self._run.clock.s) > refunded + _HEARD_AFTER_S
+        state = journal.attempt(key)
+        if watched and heard and (state is None or state.phase is not m.Phase.UNSETTLED):
+            phase = None if state is None else state.phase.value
+            raise Violation(2, f"the bank has refunded {payment.id}, and its case does not say so ({phase})")
 
     def asked_of(self, key: str) -> int:
         """The amount of the attempt, in kopecks."""

@@ -114,6 +114,7 @@ class Network:
         self.turned_away: Callable[[Request], None] = lambda request: None
         self.alive: Callable[[], bool] = lambda: True
         self.offline = False
+        self.flying = 0  # requests that may still have an effect
 
     # --- in place of urllib3.util.connection.create_connection ---
 
@@ -167,10 +168,18 @@ class Network:
                 wire.answer(reached + round(back * US), self._refusal(fault))
             return
 
+        self.flying += 1
+
+        def is_over() -> None:
+            self.flying -= 1
+            self.over(request)
+
         def at_the_bank() -> None:
+            if fault == "repeated":
+                self._done(request, None)
             answer = self._done(request, fault)
             if fault != "twice":
-                self.over(request)
+                is_over()
             if fault == "cut after":
                 wire.cut_at(self._clock.us)
             elif fault != "answer lost":
@@ -181,7 +190,7 @@ class Network:
         self._clock.at(reached, at_the_bank)
         if fault == "twice":
             self._clock.after(
-                there + random.uniform(0.01, 30.0), lambda: (self._done(request, None), self.over(request))
+                there + random.uniform(0.01, 30.0), lambda: (self._done(request, None), is_over())
             )
 
     def _done(self, request: Request, fault: str | None) -> bytes:

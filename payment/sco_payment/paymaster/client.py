@@ -389,11 +389,11 @@ class PayMaster:
         return kind(text, code=failure.code, errors=errors, status=status, wait_s=wait_s)
 
     def _compare_clocks(self, headers: Any, sent: float) -> None:
-        """PayMaster wrote its time between `sent` and now, in whole seconds; a cache's answer is of an older time."""
+        """PayMaster wrote its time between `sent` and now; a cache's answer is of an older time."""
         moment = _http_date(headers.get("Date"))
         if moment is None or "Age" in headers:
             return
-        least, most = moment.timestamp() - self._clock(), moment.timestamp() + 1 - sent
+        least, most = moment.timestamp() - self._clock(), moment.timestamp() - sent
         self.clock_ahead_s = min(max(self.clock_ahead_s or 0.0, least), most)
 
 

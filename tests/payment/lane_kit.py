@@ -87,12 +87,11 @@ def bench(
     *,
     ui: LaneUI | None = None,
     observer: Observer = null_observer,
-    bank_ahead_s: float = 0.0,
     **sections: dict[str, Any],
 ) -> Iterator[tuple[Lane, PayMasterSimulator]]:
-    """A lane and its simulated bank, both on the same fast clock, which the bank's may be ahead of."""
+    """A lane and its simulated bank, both on the same fast clock."""
     runtime: ThreadRuntime[Message] = ThreadRuntime(SPEED)
-    with PayMasterSimulator(clock=lambda: runtime.now() / 1000 + bank_ahead_s, script=script) as paymaster:
+    with PayMasterSimulator(clock=lambda: runtime.now() / 1000, script=script) as paymaster:
         data = document(paymaster, folder / "journal.db", **sections)
         settings = settings_from_mapping(data, {TOKEN_VARIABLE: paymaster.token})
         with open_lane(settings, ui=ui, observer=observer, runtime=runtime, token=Token(paymaster.token)) as lane:

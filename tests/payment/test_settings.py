@@ -151,6 +151,15 @@ def test_an_open_status_cannot_be_made_final(word: str, state: int, means: str) 
         assert own in problem
 
 
+@pytest.mark.parametrize("word", ["Refunded", "refunded"])
+@pytest.mark.parametrize(("state", "means"), [(5, "paid"), (6, "closed unpaid")])
+def test_returned_money_is_neither_paid_nor_unpaid(word: str, state: int, means: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings_from_mapping(GOOD | {"paymaster": {"merchant_id": "m", "states": {word: state}}}, TOKEN)
+    [problem] = caught.value.problems
+    assert problem.endswith(f"status Refunded never means {means}; the money was returned: remove the line")
+
+
 def test_a_final_status_cannot_become_the_other_one() -> None:
     paymaster = {"merchant_id": "m", "states": {"Cancelled": 5, "Rejected": 5, "Settled": 6}}
     with pytest.raises(SettingsError) as caught:

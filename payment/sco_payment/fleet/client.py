@@ -120,7 +120,7 @@ class Client:
         text = str(failure.get("message") or f"HTTP {status}")[:300]
         if status in (400, 401, 403, 404, 409, 413, 422) and failure.get("code"):
             raise FleetRefused(f"the fleet refused it: {text}", str(failure["code"]), failure, status)
-        raise FleetUnreachable(f"the fleet: {text}", retry_after_s(headers.get("Retry-After")))
+        raise FleetUnreachable(f"the fleet: {text}", retry_after_s(headers.get("Retry-After"), headers.get("Date")))
 
     def _has_new_token(self) -> bool:
         try:

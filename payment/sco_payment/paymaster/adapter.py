@@ -29,6 +29,7 @@ from sco_payment.attempt import (
 from sco_payment.customer.texts import LANGUAGES
 from sco_payment.money import format_amount
 from sco_payment.paymaster.client import PayMaster
+from sco_payment.paymaster.creations import Creation, Creations
 from sco_payment.paymaster.errors import (
     BadRequest,
     NotAuthorised,
@@ -64,6 +65,10 @@ HOSTS = ("paymaster.ru",)
 _ATTEMPT = "attempt"
 _REFUNDED = "Refunded"
 """Not documented, and no order state of the requirement: other services of the kind have this word."""
+_MAY_BE_REPEATED = (409, 423, 425)
+"""HTTP statuses that a gateway may bring about by repeating a request: the first one may have created a payment."""
+_TRY_AGAIN = (423, 425)
+_SHOWN = 5
 _CLOCKS_APART = timedelta(minutes=10)
 _FAR_APART = timedelta(days=2)
 _WRONG_CLOCK_S = 40 * 3600.0
@@ -121,38 +126,38 @@ class PayMasterAcquirer:
         self._pos_id = pos_id
         self._clock_was_set_by = clock_was_set_by
         self._test_mode = test_mode
-        self._expires: tuple[str, datetime] | None = None  # of the attempt that is being created
+        self._creations = Creations()
 
     # --- calls -----------------------------------------------------------------------------------------------
 
     def create(self, plan: Plan, seq: int, foreign_ids: Collection[str] = ()) -> Created | CreateFailed:
         """POST the payment; the same plan gives the same body and key."""
         try:
+            creation = self._creation_of(plan)
             new = NewPayment(
                 order_no=plan.order_no,
                 description=self._describe(plan),
                 amount_kopecks=plan.kopecks,
-                expires=self._expires_on_the_wire(plan),
+                expires=creation.expires,
                 sticker_id=plan.sticker_id,
                 callback_url=self._callback_url,
                 params={"posId": self._pos_id, _ATTEMPT: plan.key},
             )
             payment = self._client.create_payment(new, plan.key)
         except (RequestRefused, NotAuthorised, BadRequest) as error:
-            # A key that was used with another body belongs to a payment that exists.
-            exists = getattr(error, "code", "") == "idempotency_key_violation"
-            return CreateFailed(self._now(), seq, str(error), may_exist=exists, final=True)
-        except TooManyRequests as error:
-            return CreateFailed(self._now(), seq, str(error), may_exist=False, final=False, wait_ms=_wait_ms(error))
-        except NotSent as error:
-            return CreateFailed(self._now(), seq, str(error), may_exist=False, final=False)
+            # A key that was used before belongs to a payment that exists.
+            exists = error.code == "idempotency_key_violation" or error.status in _MAY_BE_REPEATED
+            return CreateFailed(self._now(), seq, str(error), exists, final=error.status not in _TRY_AGAIN)
         except PayMasterError as error:
-            return CreateFailed(self._now(), seq, str(error), may_exist=True, final=False)
+            exists = not isinstance(error, NotSent | TooManyRequests)
+            return CreateFailed(self._now(), seq, str(error), exists, final=False, wait_ms=_wait_ms(error))
         except (ValueError, OverflowError) as error:  # it cannot be written as a request: nothing was sent
             return CreateFailed(self._now(), seq, str(error), may_exist=False, final=True)
         if payment.id in foreign_ids or not _is_of(payment, plan):
             text = f"PayMaster answered about another payment: {payment.id} of order {payment.order_no}"
             return CreateFailed(self._now(), seq, text, may_exist=True, final=False)
+        if _names_its_attempt(payment):
+            creation.payment_id = payment.id
         return Created(
             self._now(),
             seq,
@@ -180,11 +185,13 @@ class PayMasterAcquirer:
         """Look for the plan's payment by time, order number and attempt.
 
         Another lane of the merchant may sell under the same number at the same time. Where PayMaster returns the
-        attempt's key, only the key counts. Where it does not, the amount must agree; that proves nothing, and the event
-        says so. A payment that names neither order nor attempt, for the attempt's amount and from its time, may be the
-        attempt's: while one is listed, "not listed" cannot be said. PayMaster's times are by its own clock, so the
-        search allows for the difference. The last query, whose answer may close the attempt, covers two days before and
-        after; where the clocks are further apart than that, an empty list means nothing.
+        attempt's key, only the key counts. Where it does not, one payment of the order and amount proves nothing, and
+        the event says so. Anything else that may be the attempt's has no status, and leaves no "not listed": several
+        of the order, one with another amount, or one of the amount that names neither order nor attempt.
+
+        PayMaster's times are by its own clock, so the search allows for the difference. The last query, whose answer
+        may close the attempt, covers two days before and after; where the clocks are further apart than that, an empty
+        list means nothing.
         """
         now = self._now()
         ahead = self._client.clock_ahead_s or 0.0
@@ -197,39 +204,30 @@ class PayMasterAcquirer:
             )
         except (PayMasterError, ValueError) as error:
             return self._unavailable(error, seq)
-        possible = [p for p in listed if p.id not in foreign_ids and _is_of(p, plan)]
+        possible = [p for p in listed if p.id not in foreign_ids and self._may_be(p, plan)]
         named = [p for p in possible if _ATTEMPT in p.params]
-        # Till software that sends no key, or a list that does not return it: then the amount must be ours.
-        same_amount = [p for p in possible if (p.amount_kopecks, p.currency) == (plan.kopecks, plan.currency)]
-        ours = named or [p for p in same_amount if p.order_no == plan.order_no]
-        nameless = [p for p in same_amount if p.order_no is None and _is_from_the_time_of(p, plan, shift)]
-        if nameless and not named:
-            ids = ", ".join(payment.id for payment in nameless)
-            text = f"PayMaster lists payments of this amount that name no order, and one may be this order's: {ids}"
+        ours = named or possible
+        if len(ours) == 1 and (named or (ours[0].order_no is not None and _is_for(ours[0], plan))):
+            return self._received(ours[0], seq, proved=bool(named))
+        if ours:
+            text = f"PayMaster lists what may be this payment, and does not say which is: {_listed(ours)}"
             return StatusUnavailable(self._now(), seq, text)
-        if not ours and (abs(ahead) > _WRONG_CLOCK_S or plan.begun_at_ms > now):
+        if abs(ahead) > _WRONG_CLOCK_S or plan.begun_at_ms > now:
             text = f"no payment of this order is listed, and the lane's clock is wrong (PayMaster's is {ahead:+.0f} s)"
             return StatusUnavailable(self._now(), seq, text)
-        if not ours:
-            return PaymentNotListed(self._now(), seq)
-        if len(ours) > 1:
-            ids = ", ".join(payment.id for payment in ours)
-            return StatusUnavailable(
-                self._now(), seq, f"PayMaster lists several payments of order {plan.order_no}: {ids}"
-            )
-        return self._received(ours[0], seq, proved=bool(named))
+        return PaymentNotListed(self._now(), seq)
 
     def cancel(self, payment_id: str, seq: int) -> CancelAnswered:
-        """PUT the cancellation. NOT_ASKED: it never left, or met "too many requests". Anything else but a plain yes or
-        no is UNANSWERED."""
+        """PUT the cancellation. NOT_ASKED: it never left, or was turned away because of the token or too many requests.
+        Anything else but a plain yes or no is UNANSWERED."""
         try:
             self._client.cancel_payment(payment_id)
-        except (RequestRefused, BadRequest, NotAuthorised) as error:
+        except (RequestRefused, BadRequest) as error:
             return CancelAnswered(self._now(), seq, Cancel.REFUSED, str(error))
-        except (NotSent, TooManyRequests) as error:
-            return CancelAnswered(self._now(), seq, Cancel.NOT_ASKED, str(error))
+        except (NotSent, TooManyRequests, NotAuthorised) as error:
+            return CancelAnswered(self._now(), seq, Cancel.NOT_ASKED, str(error), _wait_ms(error))
         except (PayMasterError, ValueError) as error:
-            return CancelAnswered(self._now(), seq, Cancel.UNANSWERED, str(error))
+            return CancelAnswered(self._now(), seq, Cancel.UNANSWERED, str(error), _wait_ms(error))
         return CancelAnswered(self._now(), seq, Cancel.ACCEPTED)
 
     def close(self) -> None:
@@ -275,8 +273,7 @@ class PayMasterAcquirer:
         return None if self._is_unwanted_test(payment) else payment.link
 
     def _unavailable(self, error: Exception, seq: int) -> StatusUnavailable:
-        wait = _wait_ms(error) if isinstance(error, TooManyRequests) else 0
-        return StatusUnavailable(self._now(), seq, f"{type(error).__name__}: {error}", wait)
+        return StatusUnavailable(self._now(), seq, f"{type(error).__name__}: {error}", _wait_ms(error))
 
     # --- clocks ----------------------------------------------------------------------------------------------
 
@@ -285,19 +282,32 @@ class PayMasterAcquirer:
         """How far PayMaster's clock is ahead of lane time, in s; None before its first answer."""
         return self._client.clock_ahead_s
 
-    def _expires_on_the_wire(self, plan: Plan) -> datetime:
+    def _creation_of(self, plan: Plan) -> Creation:
         """The invoice's end by PayMaster's clock, so that it ends there when it ends here; where PayMaster cannot be
         asked, by the wall clock as it is now. Computed once for each attempt: each try must have the same body."""
-        if self._expires is None or self._expires[0] != plan.key:
-            if self._client.clock_ahead_s is None:
-                self._client.ask_for_the_time()
-            ahead = self._client.clock_ahead_s
-            if ahead is None:
-                ahead = self._clock_was_set_by()
-            elif abs(ahead) < CLOCKS_AGREE_S:
-                ahead = 0.0
-            self._expires = plan.key, _utc(plan.expires_at_ms) + timedelta(seconds=round(ahead))
-        return self._expires[1]
+        found = self._creations.get(plan.key)
+        if found is not None:
+            return found
+        if self._client.clock_ahead_s is None:
+            self._client.ask_for_the_time()
+        known = self._client.clock_ahead_s
+        ahead = self._clock_was_set_by() if known is None else 0.0 if abs(known) < CLOCKS_AGREE_S else known
+        expires = _utc(plan.expires_at_ms) + timedelta(seconds=round(ahead))
+        return self._creations.add(plan.key, Creation(expires, known))
+
+    def _may_be(self, payment: Payment, plan: Plan) -> bool:
+        """Whether a listed payment can be the attempt's. One that names neither order nor attempt must have its amount;
+        where this process has created it, also its time by PayMaster's clock, and no other attempt may have it."""
+        if _names_its_attempt(payment):
+            return _is_of(payment, plan)
+        if not _is_for(payment, plan) or payment.id in self._creations.others(plan.key):
+            return False
+        creation = self._creations.get(plan.key)
+        if creation is None or creation.clock_ahead_s is None or payment.created is None:
+            return True
+        apart, shift = _CLOCKS_APART, timedelta(seconds=round(creation.clock_ahead_s))
+        begun, over = _utc(plan.begun_at_ms) + shift, _utc(plan.over_at_ms) + shift
+        return begun - apart <= payment.created <= over + apart
 
 
 def meaning_of(word: str, states: Mapping[str, int] = STATES) -> PaymentStatus:
@@ -316,20 +326,31 @@ def _is_of(payment: Payment, plan: Plan) -> bool:
     return payment.order_no in (None, plan.order_no)
 
 
-def _is_from_the_time_of(payment: Payment, plan: Plan, shift: timedelta) -> bool:
-    """Whether the payment may have been created by the attempt, by PayMaster's clock, which is `shift` ahead."""
-    if payment.created is None:
-        return True
-    begun, end = _utc(plan.begun_at_ms) + shift, _utc(plan.over_at_ms) + shift
-    return begun - _CLOCKS_APART <= payment.created <= end + _CLOCKS_APART
+def _names_its_attempt(payment: Payment) -> bool:
+    return payment.order_no is not None or _ATTEMPT in payment.params
+
+
+def _is_for(payment: Payment, plan: Plan) -> bool:
+    return (payment.amount_kopecks, payment.currency) == (plan.kopecks, plan.currency)
+
+
+def _listed(payments: list[Payment]) -> str:
+    """Payments for an operator to look at, the first ones of many."""
+    shown = [
+        f"{one.id} ({'no order' if one.order_no is None else f'order {one.order_no}'}, "
+        f"{format_amount(one.amount_kopecks, currency=one.currency)}, {one.status})"
+        for one in payments[:_SHOWN]
+    ]
+    return ", ".join(shown) + (f" and {len(payments) - _SHOWN} more" if len(payments) > _SHOWN else "")
 
 
 def _utc(at: int) -> datetime:
     return datetime.fromtimestamp(at // 1000, UTC)
 
 
-def _wait_ms(error: TooManyRequests) -> int:
-    return round((error.wait_s or 0.0) * 1000)
+def _wait_ms(error: Exception) -> int:
+    """How long PayMaster does not want to be asked again."""
+    return round((error.wait_s or 0.0) * 1000) if isinstance(error, PayMasterError) else 0
 
 
 # --- from the settings ----------------------------------------------------------------------------------------------
@@ -376,15 +397,17 @@ def check(settings: Settings, environment: Mapping[str, str], credential: bool) 
 
 def _check_states(states: Mapping[str, int]) -> list[str]:
     """A word that PayMaster documents keeps its meaning for money: 5 hands out goods, 6 lets the customer pay again."""
+    means = {PAID_STATE: "paid", CLOSED_STATE: "closed unpaid"}
     known = {word.casefold(): (word, state) for word, state in STATES.items()}
+    known[_REFUNDED.casefold()] = _REFUNDED, 0
     problems = []
     for written, state in states.items():
         word, own = known.get(written.strip().casefold(), (written, state))
-        if state != own and state in (PAID_STATE, CLOSED_STATE):
-            means = {PAID_STATE: "paid", CLOSED_STATE: "closed unpaid"}
+        if state != own and state in means:
+            advice = f"it is {means.get(own, 'not final')}: write {own}, or remove the line"
             problems.append(
-                f"paymaster.states.{written} = {state}: PayMaster's status {word} never means {means[state]}; it is "
-                f"{means.get(own, 'not final')}: write {own}, or remove the line"
+                f"paymaster.states.{written} = {state}: PayMaster's status {word} never means {means[state]}; "
+                + (advice if own else "the money was returned: remove the line")
             )
     return problems
 

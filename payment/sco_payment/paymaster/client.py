@@ -1,7 +1,7 @@
 """PayMaster's client: one HTTP request for each call, no retry, no redirect, an exception for what each failure means.
 
-The one exception: where PayMaster refuses the token, and its file has another one by now, the request is sent once more
-with that. The refused one had no effect.
+The one exception: where PayMaster refuses the token, or the proxy the login, and its file has another one by now, the
+request is sent once more with that. The refused one had no effect.
 
 The time of a call is limited as a whole: a server that sends its headers or body byte by byte holds no call longer than
 the connect and read time-outs together. In addition, each dead address of PayMaster's host may take one connect
@@ -41,6 +41,7 @@ from sco_payment.paymaster import transport, wire
 from sco_payment.paymaster.errors import (
     BadRequest,
     ListTooLong,
+    LoginRefused,
     NoAnswer,
     NotAuthorised,
     NotSent,
@@ -84,6 +85,7 @@ _CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 end of the stream for an orderly close: it sets SSL_OP_IGNORE_UNEXPECTED_EOF)."""
 
 A = TypeVar("A")
+S = TypeVar("S", Token, ProxyLogin)
 
 
 class PayMaster:
@@ -97,7 +99,7 @@ class PayMaster:
         test_mode: ask for test payments.
         ca_file: PEM file of certificate authorities in place of the system's.
         proxy: `http://host:port` of a proxy that connects to PayMaster; None for a direct connection.
-        proxy_login: what the proxy asks for.
+        proxy_login: what the proxy asks for. One of `ProxyLogin.from_file` is read again when the proxy refuses it.
         clock: the lane's clock, in s since the epoch.
 
     Raises:
@@ -105,7 +107,8 @@ class PayMaster:
     """
 
     clock_ahead_s: float | None = None
-    """How far PayMaster's clock was ahead of the lane's at its last answer, in s; None before the first."""
+    """How far PayMaster's clock is ahead of the lane's at least, by its last answers, in s; None before the first. What
+    an answer's time on the way explains is no difference."""
 
     def __init__(
         self,
@@ -147,23 +150,25 @@ class PayMaster:
         if proxy is not None:
             self._host = _proxys_host(proxy, parts.scheme)
             self._peer = f"the proxy {urlsplit(proxy).netloc}"
-        headers = {} if proxy_login is None else {"Proxy-Authorization": proxy_login.header()}
-        self._pool = transport.open_pool(proxy, headers, **options)
+        self._proxy, self._options = proxy, options
+        self._pool = self._open_pool(proxy_login)
+
+    def _open_pool(self, login: ProxyLogin | None) -> urllib3.PoolManager:
+        headers = {} if login is None else {"Proxy-Authorization": login.header()}
+        return transport.open_pool(self._proxy, headers, **self._options)
 
     def ask_for_the_time(self) -> None:
         """Compare the clocks: any answer says PayMaster's time. Without an answer nothing changes."""
-        transport.begin_call(time.monotonic() + self._deadline_s, self._read_s)
-        with contextlib.suppress(HTTPError, OSError, ValueError, PayMasterError):
-            answer = self._pool.request("HEAD", self._base + "/", timeout=self._timeout, redirect=False)
-            self._note_clock(answer.headers)
+        with contextlib.suppress(PayMasterError):
+            self._with_login(lambda: self._exchange(self._token, "HEAD", "/", None, None))
 
     def create_payment(self, new: NewPayment, idempotency_key: str) -> Payment:
         """`POST /payments` for an SBP payment. The same `new` and key always return the same payment.
 
         Raises:
-            PayMasterError: see its subclasses. Only after NotSent, RequestRefused, BadRequest (except for a violated
-                key), NotAuthorised and TooManyRequests was certainly nothing created. ValueError: a key that is not
-                allowed in a header.
+            PayMasterError: see its subclasses. Only after NotSent, RequestRefused, BadRequest, NotAuthorised and
+                TooManyRequests was certainly nothing created; not even then after a violated key, or HTTP 409, 423 or
+                425, since a gateway may repeat a request. ValueError: a key that is not allowed in a header.
         """
         if not idempotency_key or not idempotency_key.isascii() or not idempotency_key.isprintable():
             raise ValueError("an idempotency key is printable ASCII")
@@ -248,27 +253,24 @@ class PayMaster:
     ) -> A:
         token = self._token
         try:
-            return self._send(token, method, path, parse, body, key)
+            return self._with_login(lambda: self._send(token, method, path, parse, body, key))
         except NotAuthorised as refusal:
-            successor = self._successor_of(token, refusal)
-        return self._send(successor, method, path, parse, body, key)
-
-    def _successor_of(self, token: Token, refusal: NotAuthorised) -> Token:
-        """The token to send instead of the refused one. Raises the refusal where there is none."""
-        try:
-            successor = token.successor()
-        except TokenError as error:
-            raise NotAuthorised(
-                f"{refusal.message}; the file cannot be read again: {error}",
-                code=refusal.code,
-                errors=refusal.errors,
-                status=refusal.status,
-            ) from None
-        if successor is None:
-            raise refusal from None
+            successor = _successor_of(token, refusal)
         log.warning("PayMaster refused the token; the token file has another one now, which is used from here on")
         self._token = successor
-        return successor
+        return self._with_login(lambda: self._send(successor, method, path, parse, body, key))
+
+    def _with_login(self, send: Callable[[], A]) -> A:
+        """What `send` returns; again with the login that its file has by now, where the proxy refuses this one."""
+        login = self._proxy_login
+        try:
+            return send()
+        except LoginRefused as refusal:
+            successor = _successor_of(login, refusal)
+        log.warning("the proxy refused the login; the login file has another one now, which is used from here on")
+        self._pool = self._open_pool(successor)
+        self._proxy_login = successor
+        return send()
 
     def _send(
         self,
@@ -281,8 +283,7 @@ class PayMaster:
     ) -> A:
         """One request and what its answer means."""
         started = time.monotonic()
-        status, headers, data = self._exchange(token, method, path, body, key, started + self._deadline_s)
-        self._note_clock(headers)
+        status, headers, data = self._exchange(token, method, path, body, key)
         log.debug("%s %s -> %d in %d ms", method, path.partition("?")[0], status, (time.monotonic() - started) * 1000)
         if 200 <= status < 300:
             try:
@@ -293,14 +294,15 @@ class PayMaster:
         raise self._failure(token, status, headers, data)
 
     def _exchange(
-        self, token: Token, method: str, path: str, body: bytes | None, key: str | None, deadline: float
+        self, token: Token, method: str, path: str, body: bytes | None, key: str | None
     ) -> tuple[int, Any, bytes]:
         headers = {"Authorization": token.header(), "Accept": "application/json", "Accept-Encoding": "identity"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if key is not None:
             headers["Idempotency-Key"] = key
-        transport.begin_call(deadline, self._read_s)
+        transport.begin_call(time.monotonic() + self._deadline_s, self._read_s)
+        sent = self._clock()
         try:
             answer = self._pool.request(
                 method,
@@ -311,6 +313,7 @@ class PayMaster:
                 redirect=False,
                 preload_content=False,
             )
+            self._compare_clocks(answer.headers, sent)
             try:
                 data = _read(answer)
             finally:
@@ -318,14 +321,16 @@ class PayMaster:
         except PayMasterError:
             raise
         except (HTTPError, OSError, ValueError) as error:
-            raise (NoAnswer if transport.was_connected() else NotSent)(self._text_of(token, error)) from None
+            text = self._text_of(token, error)
+            if transport.was_connected():
+                raise NoAnswer(text) from None
+            refused = _refused_tunnel(_cause_of(error)) or ""
+            raise (LoginRefused if refused.startswith("407") else NotSent)(text) from None
         return answer.status, answer.headers, data
 
     def _text_of(self, token: Token, error: Exception) -> str:
         """What happened, always in the same words, without the library's addresses and without token and login."""
-        cause = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
-        if isinstance(cause, ProxyError):  # there is no connection to it
-            cause = cause.original_error
+        cause = _cause_of(error)
         refusal = _refused_certificate(cause)
         if refusal is not None:
             return f"PayMaster's certificate is refused: {refusal}: check this machine's clock and paymaster.ca_file"
@@ -337,10 +342,8 @@ class PayMaster:
         if isinstance(cause, ConnectTimeoutError):
             return f"no connection to {self._peer} in time"
         if not transport.was_connected():
-            for arg in cause.args:
-                refused = _NOT_TUNNELLED.fullmatch(str(arg))
-                if refused:
-                    return self._not_tunnelled(token, refused[1])
+            if answer := _refused_tunnel(cause):
+                return self._not_tunnelled(token, answer)
             broken = next((arg for arg in cause.args if isinstance(arg, ssl.SSLError)), None)
             if isinstance(cause, ProtocolError) or isinstance(broken, _CUT):
                 return "the connection was cut before anything was sent"
@@ -366,12 +369,11 @@ class PayMaster:
         errors = tuple(token.hide(error) for error in failure.errors)
         summary = token.hide(failure.message or failure.code) or f"HTTP {status}"
         text = _readable("; ".join([summary, *errors]))
-        if status == 429:
-            return TooManyRequests(
-                text, wait_s=retry_after_s(headers.get("Retry-After")), code=failure.code, errors=errors
-            )
+        wait_s = retry_after_s(headers.get("Retry-After"), headers.get("Date")) if status in (429, 503) else None
         kind: type[PayMasterError]
-        if status in (401, 403) or failure.code in _NOT_AUTHORISED:
+        if status == 429:
+            kind = TooManyRequests
+        elif status in (401, 403) or failure.code in _NOT_AUTHORISED:
             kind = NotAuthorised
             text = f"PayMaster refused the token ({text}): see paymaster.token_file or SCO_PAYMASTER_TOKEN"
         elif status >= 500 or status < 400:
@@ -384,18 +386,48 @@ class PayMaster:
             kind = BadRequest
         else:
             kind = RequestRefused
-        return kind(text, code=failure.code, errors=errors, status=status)
+        return kind(text, code=failure.code, errors=errors, status=status, wait_s=wait_s)
 
-    def _note_clock(self, headers: Any) -> None:
+    def _compare_clocks(self, headers: Any, sent: float) -> None:
+        """PayMaster wrote its time between `sent` and now; a cache's answer is of an older time."""
         moment = _http_date(headers.get("Date"))
-        if moment is not None:
-            self.clock_ahead_s = moment.timestamp() - self._clock()
+        if moment is None or "Age" in headers:
+            return
+        least, most = moment.timestamp() - self._clock(), moment.timestamp() - sent
+        self.clock_ahead_s = min(max(self.clock_ahead_s or 0.0, least), most)
 
 
 def _readable(text: str) -> str:
     """PayMaster's text, made safe for a terminal and the journal: short, and printable."""
     text = wire.printable(text[: _LONGEST_TEXT + 1])
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "..."
+
+
+def _successor_of(secret: S | None, refusal: PayMasterError) -> S:
+    """What to send instead of the refused token or login. Raises the refusal where there is nothing."""
+    try:
+        successor = None if secret is None else secret.successor()
+    except TokenError as error:
+        raise type(refusal)(
+            f"{refusal.message}; the file cannot be read again: {error}",
+            code=refusal.code,
+            errors=refusal.errors,
+            status=refusal.status,
+        ) from None
+    if successor is None:
+        raise refusal from None
+    return successor
+
+
+def _cause_of(error: Exception) -> Exception:
+    cause = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
+    return cause.original_error if isinstance(cause, ProxyError) else cause  # there is no connection to it
+
+
+def _refused_tunnel(cause: Exception) -> str | None:
+    """What the proxy answered instead of connecting, as "407 Proxy Authentication Required"; None where it did not."""
+    found = (_NOT_TUNNELLED.fullmatch(str(arg)) for arg in cause.args)
+    return next((refused[1] for refused in found if refused), None)
 
 
 def _refused_certificate(error: Exception) -> str | None:
@@ -440,12 +472,19 @@ def _http_date(text: str | None) -> datetime | None:
     return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def retry_after_s(text: str | None) -> float | None:
-    """Retry-After: seconds, or a date; at most an hour, whatever a broken proxy writes."""
+def retry_after_s(text: str | None, date: str | None = None) -> float | None:
+    """Retry-After: seconds, or a date; at most an hour, whatever a broken proxy writes.
+
+    Args:
+        text: the header; None for an answer without it.
+        date: the same answer's Date: whose clock it was, so that this machine's may be wrong.
+    """
     text = (text or "").strip()
     if not text:
         return None
     if _DIGITS.fullmatch(text):
         return min(float(text), LONGEST_WAIT_S)
-    moment = _http_date(text)
-    return None if moment is None else min(max(0.0, moment.timestamp() - time.time()), LONGEST_WAIT_S)
+    moment, now = _http_date(text), _http_date(date)
+    if moment is None:
+        return None
+    return min(max(0.0, moment.timestamp() - (time.time() if now is None else now.timestamp())), LONGEST_WAIT_S)

@@ -4,12 +4,13 @@
 
     PayMasterError
     ├── NotSent           the request certainly did not reach PayMaster: it has no effect
+    │   └── LoginRefused  the proxy does not accept the login
     ├── NoAnswer          it was sent and no usable answer came: it may have taken effect
     │   └── ListTooLong   a list has more pages than are read: ask for a shorter time
     ├── RequestRefused    PayMaster understood the request and refused it
     ├── BadRequest        our request is wrong
     ├── NotAuthorised     the token is not accepted
-    ├── TooManyRequests   PayMaster did not process it; `wait_s` says when to ask again
+    ├── TooManyRequests   PayMaster did not process it
     └── PaymentNotFound   PayMaster has no such payment or sticker; right after a creation that is not "unpaid"
 """
 
@@ -24,20 +25,32 @@ class PayMasterError(Exception):
         code: PayMaster's error code, where it gave one.
         errors: PayMaster's list of details.
         status: HTTP status, where there was one.
+        wait_s: how long PayMaster does not want to be asked again; None where it did not say.
     """
 
     def __init__(
-        self, message: str, *, code: str = "", errors: tuple[str, ...] = (), status: int | None = None
+        self,
+        message: str,
+        *,
+        code: str = "",
+        errors: tuple[str, ...] = (),
+        status: int | None = None,
+        wait_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.errors = errors
         self.status = status
+        self.wait_s = wait_s
 
 
 class NotSent(PayMasterError):
     """No connection: the request certainly did not reach PayMaster."""
+
+
+class LoginRefused(NotSent):
+    """The proxy does not accept the login, or wants one."""
 
 
 class NoAnswer(PayMasterError):
@@ -65,10 +78,4 @@ class PaymentNotFound(PayMasterError):
 
 
 class TooManyRequests(PayMasterError):
-    """PayMaster wants us to wait; the request took no effect. `wait_s` is None when it did not say how long."""
-
-    def __init__(
-        self, message: str, *, wait_s: float | None = None, code: str = "", errors: tuple[str, ...] = ()
-    ) -> None:
-        super().__init__(message, code=code, errors=errors, status=429)
-        self.wait_s = wait_s
+    """PayMaster wants us to wait; the request took no effect."""

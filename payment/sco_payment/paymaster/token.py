@@ -19,7 +19,53 @@ class TokenError(ValueError):
 
 
 class _Secret:
-    __slots__ = ("_secret",)
+    """A text that is in no repr, no traceback and no pickle; only `header` returns it."""
+
+    __slots__ = ("_file", "_former", "_secret")
+
+    def __init__(self, secret: str, file: Path | None, former: frozenset[str]) -> None:
+        self._secret = secret
+        self._file = file
+        self._former = former
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Self:
+        """The secret in the file at `path`, which only its owner may read.
+
+        Raises:
+            TokenError: no such file, not a regular file, readable by others, or malformed. The message says which.
+        """
+        return cls._read(path)
+
+    def successor(self) -> Self | None:
+        """The secret that has replaced this one in its file; None if none has, or if this one came from no file.
+
+        Raises:
+            TokenError: the file cannot be read now, or no longer contains one.
+        """
+        if self._file is None:
+            return None
+        found = self._read(self._file, self._former | {self._secret})
+        return None if found.header() == self.header() else found
+
+    def hide(self, text: str) -> str:
+        """`text` without the secret and those that it replaced, should one be in there."""
+        forms = {form for secret in (self._secret, *self._former) for form in self._forms(secret)}
+        for form in sorted(forms, key=len, reverse=True):
+            text = text.replace(form, "***")
+        return text
+
+    @classmethod
+    def _read(cls, path: str | Path, former: frozenset[str] = frozenset()) -> Self:
+        raise NotImplementedError
+
+    @staticmethod
+    def _forms(secret: str) -> tuple[str, ...]:
+        """The texts that would give the secret away."""
+        return (secret,)
+
+    def header(self) -> str:
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(***)"
@@ -29,7 +75,7 @@ class _Secret:
 
 
 class Token(_Secret):
-    """A bearer token. Its text is in no repr, no traceback and no pickle; only `header` returns it.
+    """A bearer token.
 
     Args:
         secret: the token; white space around it is ignored.
@@ -40,15 +86,13 @@ class Token(_Secret):
         TokenError: malformed.
     """
 
-    __slots__ = ("_file", "_former")
+    __slots__ = ()
 
     def __init__(self, secret: str, *, file: Path | None = None, former: frozenset[str] = frozenset()) -> None:
         text = secret.strip()
         if not text or len(text) > _LONGEST or not text.isascii() or not text.isprintable() or " " in text:
             raise TokenError(f"{file or 'the token'} must be one word of printable ASCII characters")
-        self._secret = text
-        self._file = file
-        self._former = former
+        super().__init__(text, file, former)
 
     @classmethod
     def from_environment(cls, name: str = _VARIABLE) -> Self:
@@ -62,41 +106,21 @@ class Token(_Secret):
         return cls(os.environ[name])
 
     @classmethod
-    def from_file(cls, path: str | Path) -> Self:
-        """The token in the file at `path`, which only its owner may read.
-
-        Raises:
-            TokenError: no such file, not a regular file, readable by others, or malformed. The message says which.
-        """
-        return cls(read_secret_file(path), file=Path(path).absolute())
-
-    def successor(self) -> Self | None:
-        """The token that has replaced this one in its file; None if none has, or if this one came from no file.
-
-        Raises:
-            TokenError: the file cannot be read now, or no longer contains a token.
-        """
-        if self._file is None:
-            return None
-        found = type(self)(read_secret_file(self._file), file=self._file, former=self._former | {self._secret})
-        return None if found.header() == self.header() else found
+    def _read(cls, path: str | Path, former: frozenset[str] = frozenset()) -> Self:
+        return cls(read_secret_file(path), file=Path(path).absolute(), former=former)
 
     def header(self) -> str:
         """The value of the Authorization header."""
         return f"Bearer {self._secret}"
 
-    def hide(self, text: str) -> str:
-        """`text` without the token and those that it replaced, should one be in there."""
-        for secret in sorted({self._secret, *self._former}, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
-
 
 class ProxyLogin(_Secret):
-    """User and password for a proxy. Only `header` returns them.
+    """User and password for a proxy.
 
     Args:
         secret: `user:password`; the line's end is ignored.
+        file: where it was read, to find the one that replaces it.
+        former: the logins that it replaced, which `hide` hides too.
 
     Raises:
         TokenError: malformed.
@@ -104,38 +128,29 @@ class ProxyLogin(_Secret):
 
     __slots__ = ()
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, *, file: Path | None = None, former: frozenset[str] = frozenset()) -> None:
         text = secret.rstrip("\r\n")
         user, colon, password = text.partition(":")
         if not user or not colon or not password or not text.isprintable() or "\ufffd" in text:
-            raise TokenError("the proxy's login must be user:password in one line")
-        self._secret = text
+            subject = "the proxy's login must be" if file is None else f"{file} must contain"
+            raise TokenError(f"{subject} user:password in one line, as UTF-8 text")
+        super().__init__(text, file, former)
 
     @classmethod
-    def from_file(cls, path: str | Path) -> Self:
-        """The login in the file at `path`, which only its owner may read.
-
-        Raises:
-            TokenError: no such file, not a regular file, readable by others, or malformed. The message says which.
-        """
-        text = read_secret_file(path, "utf-8")
-        try:
-            return cls(text)
-        except TokenError:
-            raise TokenError(f"{path} must contain user:password in one line, as UTF-8 text") from None
+    def _read(cls, path: str | Path, former: frozenset[str] = frozenset()) -> Self:
+        return cls(read_secret_file(path, "utf-8"), file=Path(path).absolute(), former=former)
 
     def header(self) -> str:
         """The value of the Proxy-Authorization header."""
-        return f"Basic {self._encoded()}"
+        return f"Basic {_base64(self._secret)}"
 
-    def hide(self, text: str) -> str:
-        """`text` without the password, should it be in there."""
-        for secret in (self._encoded(), self._secret, self._secret.partition(":")[2]):
-            text = text.replace(secret, "***")
-        return text
+    @staticmethod
+    def _forms(secret: str) -> tuple[str, ...]:
+        return _base64(secret), secret, secret.partition(":")[2]
 
-    def _encoded(self) -> str:
-        return base64.b64encode(self._secret.encode()).decode("ascii")
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode("ascii")
 
 
 def read_secret_file(path: str | Path, encoding: str = "ascii") -> str:

@@ -20,7 +20,7 @@ from sco_payment.link import same_code
 
 OPEN = ("Confirmation", "Pending")
 FINAL = ("Settled", "Cancelled", "Rejected", "Refunded")
-_LINK_AFTER_S, _IN_USE_S = 3.0, 2.0
+_LINK_AFTER_S, _IN_USE_S, _REFUND_S = 3.0, 2.0, 20.0
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BANK_ID = "100000000111"
 _TEST_PAGE = "https://paymaster.ru/cpay/mock/sbp/"
@@ -306,8 +306,10 @@ class Bank:
             if "cancel-in-use" in self.behaviours and not payment.final:
                 self.plan(self.clock() + _IN_USE_S, partial(self.settle, payment_id))
                 raise Refusal(400, "invalid_operation", "The payment is in use")
-            if "cancel-refunds" in self.behaviours and payment.status == "Settled":
-                self._end(payment, "Refunded", "Success")
+            if payment.status == "Settled" and {"cancel-refunds", "cancel-refunds-later"} & self.behaviours:
+                wait_s = _REFUND_S if "cancel-refunds-later" in self.behaviours else 0.0
+                self.plan(self.clock() + wait_s, partial(self._end, payment, "Refunded", "Success"))
+                self.advance()
                 return
             if "cancel-refused" in self.behaviours or payment.final:
                 raise Refusal(400, "invalid_operation", f"The payment is {payment.status} and cannot be cancelled")
@@ -383,7 +385,8 @@ class Bank:
     # --- links -----------------------------------------------------------------------------------------------------
 
     def _dynamic_link(self, kopecks: int) -> str:
-        return _with_crc(f"https://qr.nspk.ru/{self._qrc_id('D')}?type=02&bank={_BANK_ID}&sum={kopecks}&cur=RUB")
+        kind = "U" if "unknown-code" in self.behaviours else "D"
+        return _with_crc(f"https://qr.nspk.ru/{self._qrc_id(kind)}?type=02&bank={_BANK_ID}&sum={kopecks}&cur=RUB")
 
     def _qrc_id(self, kind: str) -> str:
         """32 characters that look like the real ones and never repeat."""

@@ -25,9 +25,14 @@ FAULTS = {
     "500": "HTTP 500 before the request takes effect",
     "500-after": "HTTP 500 although the request took effect",
     "429": "too many requests, Retry-After `wait` s (5)",
+    "503": "HTTP 503 before the request takes effect, Retry-After `wait` s (5)",
+    "401": "the token is refused before the request takes effect",
     "slow": "the answer comes after `wait` s (1)",
     "cut-before": "the connection is cut before the request takes effect",
     "cut-after": "the connection is cut after the request took effect",
+    "late": "the connection is cut, and the request takes effect `wait` s later (5)",
+    "repeated": "a gateway sends the request twice: the answer is the second one's, HTTP 409 with a code of its own",
+    "down": "after the answer the port refuses connections for `wait` s (5)",
     "404": "not found",
     "garbage": "HTTP 200 with a body that is not JSON, after the request took effect",
 }
@@ -41,6 +46,7 @@ ALIASES = {
 BEHAVIOURS = {
     "cancel-in-use": "the cancellation of an open payment is refused, because the customer is paying it",
     "cancel-refunds": "the cancellation of a paid payment is accepted and refunds it",
+    "cancel-refunds-later": "the same, but the payment is shown as settled for 20 s more",
     "cancel-refused": "every cancellation is refused",
     "foreign-link": "the link leads to a host that is neither NSPK's nor PayMaster's",
     "key-refused": "a repeated idempotency key is refused with `idempotency_key_violation`",
@@ -50,8 +56,11 @@ BEHAVIOURS = {
     "list-nameless": "the list shows neither order numbers nor parameters, as in PayMaster's documented example",
     "plate-rewritten": "a plate's link comes back with an amount, in another order and with its crc in lower case",
     "test-page": "a test account: each payment is a test payment, and its link is a page of PayMaster's own",
+    "unknown-code": "the link is NSPK's, and its id is of a kind that is neither static nor dynamic",
     "token-replaced": "the token is refused; the one that replaced it, `next_token`, is accepted",
 }
+CLOCK = "clock"
+"""The word for PayMaster's own clock, by which it dates its answers, creates and expires: it is `ahead` s ahead."""
 
 
 class BadScript(ValueError):
@@ -77,6 +86,7 @@ class Script:
     text: str = "leaves"
     customer: str = "leaves"
     after_s: float = 0.0
+    clock_ahead_s: float = 0.0
     behaviours: set[str] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
@@ -98,8 +108,10 @@ class Script:
                 script.after_s = _number(text, options.pop("after", "1" if name == "pays-late" else "0"))
             elif name in FAULTS:
                 script.faults.append(_fault(text, name, options))
+            elif name == CLOCK:
+                script.clock_ahead_s = _number(text, options.pop("ahead", "0"))
             else:
-                known = ", ".join([*CUSTOMERS, *FAULTS, *BEHAVIOURS, *ALIASES])
+                known = ", ".join([*CUSTOMERS, *FAULTS, *BEHAVIOURS, CLOCK, *ALIASES])
                 raise BadScript(f"{name!r} is not known in a script; expected one of {known}")
             if options:
                 raise BadScript(f"{name} has no option {', '.join(options)}")
@@ -133,7 +145,7 @@ def _number(text: str, value: str) -> float:
 
 
 def _fault(text: str, name: str, options: dict[str, str]) -> Fault:
-    fault = Fault(name, wait_s=5.0 if name == "429" else 1.0)
+    fault = Fault(name, wait_s=1.0 if name == "slow" else 5.0)
     if "on" in options:
         calls = options.pop("on").split(",")
         unknown = [call for call in calls if call not in CALLS]

@@ -6,6 +6,7 @@ Faults are real ones: a cut connection is a reset on the socket, a lane that is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -22,13 +23,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sco_payment.money import format_amount
 from sco_sim.paymaster.bank import Bank, BankPayment, Refusal
 from sco_sim.paymaster.notify import Notifier
 from sco_sim.paymaster.phone import Phone, phone_routes
 from sco_sim.paymaster.script import Call, Fault, Script
+from sco_sim.paymaster.wires import Wires, listen
 
 log = logging.getLogger(__name__)
 
@@ -72,15 +73,15 @@ class PayMasterSimulator:
         self.next_token = f"{token}-2"
         self.merchant_id = merchant_id
         self._notifier = Notifier(lambda payment: _JSON.encode(payment.body()))
-        self.bank = Bank(clock, shop=shop, on_final=self._notifier.notify)
+        self.script = Script()
+        self.bank = Bank(lambda: clock() + self.script.clock_ahead_s, shop=shop, on_final=self._notifier.notify)
         self.bank.on_create = self._customer_comes
         self.phone = Phone(self.bank)
-        self.script = Script()
-        self.use(script)
         self._host, self._ports = host, (port, phone_port)
         self._sockets: list[socket.socket] = []
         self._offline = threading.Event()
-        self._wires = _Wires(self._offline)
+        self._wires = Wires(self._offline)
+        self.use(script)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._heart: threading.Event = threading.Event()
@@ -90,19 +91,14 @@ class PayMasterSimulator:
     def start(self) -> Self:
         """Listen. Raises OSError when a port is taken."""
         for port in self._ports:
-            listener = socket.socket()
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Accepted sockets inherit it; asyncio sets it only where the protocol number is named, and without it each
-            # answer waits some 40 ms for the client's delayed acknowledgement.
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
-                listener.bind((self._host, port))
+                listener = listen(self._host, port)
             except OSError:
-                listener.close()
                 self.close()
                 raise
             self._sockets.append(listener)
-        self._wires.api_port = self._sockets[0].getsockname()[1]
+        self._ports = tuple(listener.getsockname()[1] for listener in self._sockets)
+        self._wires.api_port = self._ports[0]
         config = uvicorn.Config(
             self._app(),
             http=self._wires.protocol(),
@@ -129,6 +125,7 @@ class PayMasterSimulator:
         """Time passes at the bank, whether anyone asks or not."""
         while not self._heart.wait(_HEARTBEAT_S):
             self.bank.advance()
+            self._wires.listen_if_due(self.bank.clock())
 
     def close(self) -> None:
         """Stop listening. May be called twice."""
@@ -150,12 +147,12 @@ class PayMasterSimulator:
     @property
     def base_url(self) -> str:
         """Where the API is; valid once started."""
-        return f"http://{self._host}:{self._sockets[0].getsockname()[1]}"
+        return f"http://{self._host}:{self._ports[0]}"
 
     @property
     def phone_url(self) -> str:
         """Where the customer's phone is; valid once started."""
-        return f"http://{self._host}:{self._sockets[1].getsockname()[1]}/"
+        return f"http://{self._host}:{self._ports[1]}/"
 
     # --- fault controls -----------------------------------------------------------------------------------------------
 
@@ -163,6 +160,7 @@ class PayMasterSimulator:
         """Change what happens from now on. Raises BadScript."""
         self.script = Script.parse(script)
         self.bank.behaviours = self.script.behaviours
+        self._wires.listen_soon()
 
     @property
     def offline(self) -> bool:
@@ -253,10 +251,19 @@ class PayMasterSimulator:
                 wait = f"{fault.wait_s:g}"
                 body = {"code": "too_many_requests", "message": "Slow down"}
                 return self._answer(body, 429, **{"Retry-After": wait})
+            case Fault(kind="503"):
+                body = {"code": "unavailable", "message": "Under maintenance"}
+                return self._answer(body, 503, **{"Retry-After": f"{fault.wait_s:g}"})
+            case Fault(kind="401"):
+                return self._answer({"code": "not_authorized", "message": "The token is not accepted"}, 401)
             case Fault(kind="404"):
                 return self._answer({"code": "not_found", "message": "There is no such payment"}, 404)
             case Fault(kind="slow"):
                 await asyncio.sleep(fault.wait_s)
+            case Fault(kind="late"):
+                await self._take_effect_later(request, fault.wait_s)
+                self._wires.cut(request)
+                return Response(status_code=500)  # goes nowhere
             case Fault(kind="cut-before"):
                 self._wires.cut(request)
                 return Response(status_code=500)  # goes nowhere: the wire is cut
@@ -266,6 +273,11 @@ class PayMasterSimulator:
         match fault:
             case Fault(kind="500-after"):
                 return self._answer({"code": "internal_error", "message": "Something broke"}, 500)
+            case Fault(kind="repeated"):
+                return self._answer({"code": "duplicate_request", "message": "The request was sent twice"}, 409)
+            case Fault(kind="down"):
+                assert self._server is not None
+                self._wires.refuse(self._server, self.bank.clock() + fault.wait_s)
             case Fault(kind="garbage"):
                 return Response(b"<html>maintenance", 200)
             case Fault(kind="cut-after"):
@@ -295,14 +307,30 @@ class PayMasterSimulator:
             page["cursor"] = str(first + _PAGE)
         return self._answer(page)
 
+    async def _take_effect_later(self, request: Request, wait_s: float) -> None:
+        raw, key = await request.body(), request.headers.get("idempotency-key")
+        payment_id = request.path_params.get("id", "")
+
+        def take_effect() -> None:
+            with contextlib.suppress(Refusal):
+                if request.method == "POST":
+                    self.bank.create(_decoded(raw), key, raw)
+                elif request.method == "PUT":
+                    self._cancel_now(payment_id)
+
+        self.bank.plan(self.bank.clock() + wait_s, take_effect)
+
     async def _cancel(self, request: Request) -> Response:
-        payment_id = request.path_params["id"]
+        self._cancel_now(request.path_params["id"])
+        return self._answer(None)
+
+    def _cancel_now(self, payment_id: str) -> None:
+        """Raises Refusal."""
         if self.script.customer == "pays-at-cancel":
             self.bank.settle(payment_id)
         self.bank.cancel(payment_id)
         if self.script.customer == "pays-after-cancel":
             self.bank.force_settle(payment_id)
-        return self._answer(None)
 
     async def _create_sticker(self, request: Request) -> Response:
         data = _decoded(await request.body())
@@ -321,55 +349,6 @@ class PayMasterSimulator:
     async def _refund(self, request: Request) -> Response:
         self.bank.refund()
         return self._answer({"id": "refund", "status": "Pending"})
-
-
-class _Wires:
-    """The TCP connections of the server, by the peer's address, so that one can be reset in mid-request."""
-
-    def __init__(self, offline: threading.Event) -> None:
-        self.api_port = 0
-        self._offline = offline
-        self._transports: dict[tuple[str, int], asyncio.Transport] = {}
-
-    def protocol(self) -> type[H11Protocol]:
-        """uvicorn's HTTP/1.1 protocol, with the socket in reach."""
-        wires = self
-
-        class Wire(H11Protocol):
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-                super().connection_made(transport)
-                on_api = transport.get_extra_info("sockname")[1] == wires.api_port
-                if on_api and wires._offline.is_set():
-                    transport.abort()
-                elif on_api:
-                    wires._transports[transport.get_extra_info("peername")[:2]] = transport
-
-            def connection_lost(self, exc: Exception | None) -> None:
-                super().connection_lost(exc)
-                for peer in [peer for peer, known in wires._transports.items() if known is self.transport]:
-                    del wires._transports[peer]
-
-        return Wire
-
-    def cut(self, request: Request) -> None:
-        """Reset the connection of `request`: nothing more arrives."""
-        assert request.client is not None
-        transport = self._transports.get((request.client.host, request.client.port))
-        if transport is not None:
-            transport.abort()
-
-    def is_cut(self, request: Request) -> bool:
-        """Whether nothing can reach whoever sent `request`."""
-        assert request.client is not None
-        transport = self._transports.get((request.client.host, request.client.port))
-        return transport is None or transport.is_closing()
-
-    def cut_all(self) -> None:
-        """Reset every connection of the API. From any thread."""
-        for transport in list(self._transports.values()):
-            loop = getattr(transport, "_loop", None)
-            if loop is not None:
-                loop.call_soon_threadsafe(transport.abort)
 
 
 def _about(answer: Response) -> str:

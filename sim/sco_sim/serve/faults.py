@@ -31,6 +31,7 @@ OPTIONS = {
     "on": "calls of PayMaster that it hits: create, get, cancel, list, separated by commas; all of them by default",
     "first": "how many calls it hits; all of them by default",
     "wait_s": "seconds",
+    "ahead_s": "seconds by which PayMaster's clock is ahead of the lane's; negative where it is behind",
 }
 """Option -> meaning."""
 
@@ -46,6 +47,7 @@ class FaultOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     on: str | None = None
     first: Annotated[int, msgspec.Meta(ge=0)] | None = None
     wait_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    ahead_s: float | None = None
 
     def given(self) -> dict[str, Any]:
         """Those that are not None."""
@@ -101,7 +103,7 @@ class Fault:
 
     def scripted(self, options: FaultOptions) -> str:
         """The words of PayMaster's script."""
-        names = (("on", options.on), ("first", options.first), ("wait", options.wait_s))
+        names = (("on", options.on), ("first", options.first), ("wait", options.wait_s), ("ahead", options.ahead_s))
         return " ".join([str(self.word), *(f"{name}={value}" for name, value in names if value is not None)])
 
 
@@ -290,6 +292,7 @@ CATALOGUE: tuple[Fault, ...] = (
         for word, meaning in script.FAULTS.items()
     ),
     *(_paymaster(word, meaning) for word, meaning in script.BEHAVIOURS.items()),
+    _paymaster(script.CLOCK, "its own clock, by which it dates its answers, creates and expires, is wrong", "ahead_s"),
     *(_paymaster(word, script.CUSTOMERS[word]) for word in ("pays-at-cancel", "pays-after-cancel", "pays-late")),
 )
 """Every fault, device by device."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Sequence
 
 
 class RawServer:
     """Reads one request whole, answers with given octets, in pieces, then closes.
+
+    `script` sets whole answers for one request after the other instead; the last one is for all that follow.
 
     Octets of a request left unread would make the close a reset, which may take the answer with it.
     """
@@ -18,6 +21,7 @@ class RawServer:
         self._pieces, self._pause_s, self._hold = pieces, pause_s, hold
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._answers: list[bytes] = []
         self._stop = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -30,11 +34,19 @@ class RawServer:
             self.connections += 1
             with wire_, contextlib.suppress(OSError):
                 self._read_request(wire_)
-                for piece in self._pieces:
+                for piece in self._next_answer():
                     wire_.sendall(piece)
                     self._stop.wait(self._pause_s)
                 if self._hold:
                     self._stop.wait(30)
+
+    def script(self, answers: Sequence[bytes]) -> None:
+        self._answers = list(answers)
+
+    def _next_answer(self) -> Sequence[bytes]:
+        if not self._answers:
+            return self._pieces
+        return self._answers[:1] if len(self._answers) == 1 else [self._answers.pop(0)]
 
     @staticmethod
     def _read_request(wire_: socket.socket) -> None:

@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,7 +38,7 @@ class ConnectProxy:
     """An HTTP proxy that only does CONNECT, to wherever it is asked.
 
     Args:
-        login: `user:password` that it wants; None for everybody.
+        login: `user:password` that it wants; None for everybody. May be changed.
         answer: what it answers to every CONNECT, instead of connecting; None to connect.
         pause_s: between two octets of `answer`.
         cuts: reset the connection instead of passing on the client's first octets.
@@ -53,7 +53,7 @@ class ConnectProxy:
     ) -> None:
         self.heads: list[str] = []
         self.passed_on = b""
-        self._login = login
+        self.login = login
         self._answer, self._pause_s, self._cuts = answer, pause_s, cuts
         self._stop = threading.Event()
         self._wires: list[socket.socket] = []
@@ -77,7 +77,7 @@ class ConnectProxy:
             if self._answer is not None:
                 self._send_slowly(wire, self._answer)
                 return
-            if self._login is not None and f"Basic {base64.b64encode(self._login.encode()).decode()}" not in str(head):
+            if self.login is not None and f"Basic {base64.b64encode(self.login.encode()).decode()}" not in str(head):
                 wire.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n")
                 wire.close()
                 return
@@ -153,7 +153,7 @@ def through(
     proxy: str,
     front: TlsFront,
     tmp_path: Path,
-    login: str | None = None,
+    login: str | ProxyLogin | None = None,
     *,
     connect_timeout_s: float = 10.0,
     read_timeout_s: float = 5.0,
@@ -166,7 +166,7 @@ def through(
         read_timeout_s=read_timeout_s,
         ca_file=str(tmp_path / "ca.pem"),
         proxy=proxy,
-        proxy_login=None if login is None else ProxyLogin(login),
+        proxy_login=ProxyLogin(login) if isinstance(login, str) else login,
     )
 
 
@@ -255,6 +255,69 @@ def test_a_proxy_that_wants_another_login(
         assert "wrong-word" not in shown
         assert base64.b64encode(b"lane:wrong-word").decode() not in shown
     assert (bank.bank.creates, front.handshakes) == (0, 0)
+
+
+def put(file: Path, login: str) -> Path:
+    """As an administrator does it: the file is there as a whole, or not at all."""
+    fresh = file.with_suffix(".new")
+    fresh.touch(0o600)
+    fresh.write_text(login + "\n", "utf-8")
+    return fresh.replace(file)
+
+
+@pytest.mark.parametrize("call", ["create", "get", "cancel", "time"])
+def test_each_call_goes_on_with_the_login_that_replaced_a_refused_one(
+    tmp_path: Path, bank: PayMasterSimulator, front: TlsFront, call: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = put(tmp_path / "login", "lane:old-word")
+    with ConnectProxy("lane:old-word") as proxy:
+        client = through(proxy.url, front, tmp_path, ProxyLogin.from_file(file))
+        payment = client.create_payment(new_payment(), "k1")
+        proxy.login = LOGIN
+        put(file, LOGIN)
+        asked = len(proxy.heads)
+        client.clock_ahead_s = None
+        calls: dict[str, Callable[[], object]] = {
+            "create": lambda: client.create_payment(new_payment(), "k2"),
+            "get": lambda: client.get_payment(payment.id),
+            "cancel": lambda: client.cancel_payment(payment.id),
+            "time": client.ask_for_the_time,
+        }
+        calls[call]()
+        assert client.clock_ahead_s is not None
+        client.get_payment(payment.id)
+        assert len(proxy.heads) == asked + 3, "refused, repeated, and the next one"
+        assert bank.bank.creates == (2 if call == "create" else 1)
+        assert "the login file has another one now" in caplog.text
+
+
+def test_a_login_that_was_not_replaced_is_not_sent_again(tmp_path: Path, front: TlsFront) -> None:
+    file = put(tmp_path / "login", "lane:old-word")
+    with ConnectProxy(LOGIN) as proxy:
+        for login in (ProxyLogin.from_file(file), ProxyLogin("lane:old-word")):
+            with pytest.raises(NotSent, match="407"):
+                through(proxy.url, front, tmp_path, login).get_payment("1")
+        assert len(proxy.heads) == 2
+
+
+def test_a_login_is_read_again_once_for_a_call_and_neither_is_shown(
+    tmp_path: Path, front: TlsFront, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    file = put(tmp_path / "login", "lane:old-word")
+    refusal = b"HTTP/1.1 407 no lane:old-word lane:new-word new-word\r\n\r\n"
+    with ConnectProxy(answer=refusal) as proxy:
+        client = through(proxy.url, front, tmp_path, ProxyLogin.from_file(file))
+        put(file, "lane:new-word")
+        with pytest.raises(NotSent, match=r"407 no \*\*\* \*\*\* \*\*\*") as caught:
+            client.get_payment("1")
+        assert len(proxy.heads) == 2
+        shown = "".join(traceback.format_exception(caught.value)) + caplog.text
+        assert "-word" not in shown
+        file.unlink()
+        with pytest.raises(NotSent, match=r"407 .*cannot be read again: .*No such file"):
+            client.get_payment("1")
+        assert len(proxy.heads) == 3
 
 
 FAILURES = [

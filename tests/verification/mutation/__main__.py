@@ -59,6 +59,32 @@ _JOURNAL = Target(
     limit_s=120,
     goal=0.9,
 )
+_FILES = Target(
+    (
+        (f"{_PAYMENT}/journal/test_archive.py", f"{_PAYMENT}/journal/test_resolutions.py"),
+        (f"{_PAYMENT}/journal/test_archive_cli.py", f"{_PAYMENT}/journal/test_journal.py"),
+        (f"{_PAYMENT}/fleet/test_salvage.py", "tests/security/test_journal_attacks.py"),
+        (f"{_PAYMENT}/journal/test_archive_power.py",),
+    ),
+    limit_s=120,
+    goal=0.9,
+)
+
+
+def _answers(first: str, *others: str) -> tuple[tuple[str, ...], ...]:
+    """The tests of PayMaster's wire: the quickest first."""
+    return (
+        tuple(f"{_PAYMENT}/paymaster/test_{name}.py" for name in (first, *others)),
+        tuple(
+            f"{_PAYMENT}/paymaster/test_{name}.py"
+            for name in ("adapter", "answers", "client", "token_rotation", "simulator")
+            if name not in (first, *others)
+        ),
+        ("tests/contract/test_acquirer.py", f"{_PAYMENT}/test_acquirer.py", f"{_PAYMENT}/test_settings.py"),
+        (f"{_PAYMENT}/paymaster/test_proxy.py", f"{_PAYMENT}/paymaster/test_tls.py"),
+    )
+
+
 _COMPUTED = ("-p", "pytest_timeout", f"{_VERIFICATION}/test_simulate.py::test_the_invariants_hold[0]")
 """A part of the simulation: it only computes."""
 _PAYMENTS = (
@@ -81,7 +107,14 @@ TARGETS = {
     for target, names in (
         (_MACHINE, ("attempt.machine", "attempt._handlers", "attempt.gate", "attempt.states", "attempt.events")),
         (Target(((f"{_PAYMENT}/test_link.py",),)), ("link",)),
-        (Target(((f"{_PAYMENT}/paymaster",),)), ("acquirer", "paymaster.adapter")),
+        (Target(((f"{_PAYMENT}/test_money.py",), (f"{_PAYMENT}/paymaster/test_client.py",))), ("money",)),
+        (Target(_answers("adapter", "answers")), ("acquirer", "paymaster.adapter", "paymaster.creations")),
+        (
+            Target(_answers("client", "answers"), goal=0.9),
+            ("paymaster.client", "paymaster.transport", "paymaster.wire"),
+        ),
+        (Target(_answers("token_rotation", "client"), goal=0.9), ("paymaster.token",)),
+        (_FILES, ("journal.archive", "journal.resolutions", "journal.salvage")),
         (_JOURNAL, ("journal.store", "journal.codec", "journal.verify", "journal.schema")),
         (_LANE, ("lane", "loop", "order")),
         (_DISPLAY, ("customer.display",)),

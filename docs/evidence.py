@@ -1,6 +1,7 @@
-"""Makes the pages that list points with the tests that show them: `conformance.md` and `guide/security.md`.
+"""Makes the pages that list points with the tests that show them: `conformance.md`, `banks.md` and `guide/security.md`.
 
-A test is marked with the points that it shows: `@pytest.mark.requirement("R4")`, `@pytest.mark.attack("A4")`.
+A test is marked with the points that it shows: `@pytest.mark.requirement("R4")`, `@pytest.mark.bank("B4")`,
+`@pytest.mark.attack("A4")`.
 `make diagrams` runs this; a test compares the pages with the marks.
 """
 
@@ -8,14 +9,17 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 CONFORMANCE = HERE / "conformance.md"
+BANKS = HERE / "banks.md"
 SECURITY = HERE / "guide" / "security.md"
 Tests = dict[str, list[tuple[str, str]]]
 """Point -> file and name of each test that is marked as showing it."""
@@ -79,6 +83,80 @@ def conformance() -> str:
     return "\n".join(parts) + "\n"
 
 
+_BANKS = """# Banks and clocks as they are
+
+What happens if the bank answers twice, or never? If it keeps a payment open, refunds it, or calls it rejected and
+settles it later? If a clock is wrong? Banks differ, and their documents leave much of this open. Each row below is
+something that a bank, a clock, a network or a till may do, by public documents and bug reports of payment systems; what
+the lane does about it; and what shows that. *The bank* is PayMaster with all that is behind it; for the other words see
+[terms](payment.md#terms).
+
+- **Try it**: `sco-pay simulate --script "WORDS"` starts a simulated PayMaster that does it. Then [pay on a lane that
+  uses it](guide/testing.md#paymaster), or with your own till.
+- **Met by**: engines that bring it about together with lost answers, power cuts and whatever else may go wrong: [the
+  explorer](money-safety.md#explored-every-state-within-bounds), by scenarios; [the
+  simulation](money-safety.md#simulated-the-real-lane-with-seeded-faults), by kinds of faults; [kill
+  -9](money-safety.md#kill--9), by scenarios.
+- **Seeded, and caught**: mistakes that are put into the lane's code on purpose, one at a time. Each must be noticed, or
+  `make verify` fails."""
+
+
+def banks() -> str:
+    """Each thing that a bank, a clock or a network may do, what the lane does, and what shows it."""
+    tests, source = marked("bank"), points("banks")
+    parts = [_BANKS, "", *_bank_table(source.ROWS, tests)]
+    section = ""
+    for one in source.ROWS:
+        if one.section != section:
+            section = one.section
+            parts += ["", f"## {section}"]
+        parts += ["", f"### {one.id}. {one.title}", "", one.happens, "", f"*The lane:* {one.answer}", ""]
+        parts.append(
+            f"- Try it: {_quoted(one.scripts) if one.scripts else f'no script does this, since {one.no_script}'}"
+        )
+        met = [f"by {source.ENGINES[name].title}: {_quoted(words)}" for name, words in one.met.items()]
+        parts += [f"- Met {'; '.join(met)}"] * bool(met)
+        for name, faults in one.faults.items():
+            parts.append(f"- Seeded, and caught by {source.ENGINES[name].title}: {'; '.join(faults)}")
+        parts += listed(tests.get(one.id, []))
+    return "\n".join([*parts, *_seeded(source), *_explored(source)]) + "\n"
+
+
+def _bank_table(rows: Iterable[Any], tests: Tests) -> Iterator[str]:
+    yield "| row | what may happen | simulator's script | seeded and caught | tests |"
+    yield "|---|---|---|---|---|"
+    for one in rows:
+        more = f" and {len(one.scripts) - 1} more" if one.scripts[1:] else ""
+        script = f"`{one.scripts[0]}`{more}" if one.scripts else "—"
+        faults = sum(len(names) for names in one.faults.values())
+        anchor = re.sub(r"[^\w\- ]", "", f"{one.id}. {one.title}".lower()).replace(" ", "-")
+        yield f"| [{one.id}](#{anchor}) | {one.title} | {script} | {faults} | {len(tests.get(one.id, []))} |"
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f"`{one}`" for one in words)
+
+
+def _seeded(source: ModuleType) -> Iterator[str]:
+    yield from ("", "## Seeded faults", "")
+    yield "That each of the rows' seeded faults is caught, `test_a_seeded_fault_is_caught` of these files shows:"
+    yield from ("", "| caught by | faults | file |", "|---|---|---|")
+    for name, engine in source.ENGINES.items():
+        faults = {fault for one in source.ROWS for fault in one.faults.get(name, ())}
+        yield f"| {engine.title} | {len(faults)} | `{engine.test}` |"
+
+
+def _explored(source: ModuleType) -> Iterator[str]:
+    yield from ("", "## States explored", "")
+    yield f"How many different states `{source.EXPLORED_BY}` visits, and in each of which the invariants hold: in commit"
+    yield f"`{source.EXPLORED_BEFORE}`, the last one before these rows, and in this version. A scenario with a dash is new."
+    yield from ("", "| scenario | before | now |", "|---|---|---|")
+    for one in source.EXPLORED:
+        yield f"| {one.scenario} | {f'{one.before:,}' if one.before else '—'} | {one.now:,} |"
+    before, now = (sum(column) for column in zip(*(one[1:] for one in source.EXPLORED), strict=True))
+    yield f"| all | {before:,} | {now:,} |"
+
+
 _SECURITY = """# Security review
 
 For whoever must decide whether this software may run on a shop's tills. Each row is an attack or an accident that was
@@ -114,8 +192,9 @@ def security() -> str:
 
 
 def main() -> None:
-    """Write both."""
+    """Write them all."""
     CONFORMANCE.write_text(conformance(), "utf-8")
+    BANKS.write_text(banks(), "utf-8")
     SECURITY.write_text(security(), "utf-8")
 
 

@@ -21,6 +21,7 @@ ORDER = Order("42", 25_300)
 
 
 @pytest.mark.parametrize("amount", [25_300, 10_000])
+@pytest.mark.bank("B1")
 def test_a_list_without_names_never_shows_that_a_payment_does_not_exist(tmp_path: Path, amount: int) -> None:
     """The order stays closed, whatever its next attempt is for, until an operator has decided."""
     phases = Phases()
@@ -37,6 +38,7 @@ def test_a_list_without_names_never_shows_that_a_payment_does_not_exist(tmp_path
         assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 0)
 
 
+@pytest.mark.bank("B3")
 def test_a_payment_that_stays_open_past_its_end_is_cancelled_once(tmp_path: Path) -> None:
     with bench(tmp_path, "leaves + stays-open", ui=OwnUI()) as (lane, paymaster):
         result = lane.pay(ORDER)
@@ -46,6 +48,7 @@ def test_a_payment_that_stays_open_past_its_end_is_cancelled_once(tmp_path: Path
 
 
 @pytest.mark.parametrize("by", ["tag", "screen"])
+@pytest.mark.bank("B12")
 def test_a_plates_link_that_comes_back_in_other_words_is_the_plates(tmp_path: Path, by: str) -> None:
     """The tag is still compared with what the plate carries, and both lead the customer to the payment."""
     plate = Bank(lambda: 0.0).add_sticker().payload
@@ -65,6 +68,7 @@ def test_a_plates_link_that_comes_back_in_other_words_is_the_plates(tmp_path: Pa
 
 
 @pytest.mark.parametrize("tagged", [False, True], ids=["on the screen", "on the tag"])
+@pytest.mark.bank("B20")
 def test_in_test_mode_the_link_of_paymasters_test_page_is_presented(tmp_path: Path, tagged: bool) -> None:
     """It is not a link of SBP, so nothing in it can be verified."""
     accepted: list[LinkAccepted] = []
@@ -87,6 +91,7 @@ def test_in_test_mode_the_link_of_paymasters_test_page_is_presented(tmp_path: Pa
             assert paymaster.bank.cancels == 0
 
 
+@pytest.mark.bank("B20")
 def test_without_test_mode_no_customer_sees_the_link_of_a_test_account(tmp_path: Path) -> None:
     ui = OwnUI()
     with bench(tmp_path, "leaves + test-page", ui=ui) as (lane, paymaster):
@@ -96,6 +101,7 @@ def test_without_test_mode_no_customer_sees_the_link_of_a_test_account(tmp_path:
         assert (payment.status, payment.cancel_requests, ui.pay_screens) == ("Cancelled", 1, [])
 
 
+@pytest.mark.bank("B20")
 def test_a_static_plate_cannot_be_tried_with_a_test_account(tmp_path: Path) -> None:
     """The plate does not carry the page's link: showing the page on the screen alone would be no test of the plate."""
     plate = Bank(lambda: 0.0).add_sticker().payload
@@ -110,6 +116,7 @@ def test_a_static_plate_cannot_be_tried_with_a_test_account(tmp_path: Path) -> N
         assert paymaster.bank.cancels == 1
 
 
+@pytest.mark.bank("B2")
 def test_a_payment_that_is_settled_before_its_link_was_shown_is_a_case(tmp_path: Path) -> None:
     ui = OwnUI()
     with bench(tmp_path, "leaves + settled-at-once", ui=ui) as (lane, _):
@@ -120,6 +127,7 @@ def test_a_payment_that_is_settled_before_its_link_was_shown_is_a_case(tmp_path:
         assert not ui.pay_screens
 
 
+@pytest.mark.bank("B5")
 def test_money_that_comes_after_a_declined_try_is_a_case(tmp_path: Path) -> None:
     """The customer may pay the order in another way at once: the bank has said that this payment is over."""
     phases = Phases()
@@ -136,6 +144,7 @@ def test_money_that_comes_after_a_declined_try_is_a_case(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("set_s", [60.0, -400.0])
+@pytest.mark.bank("B4")
 def test_a_bank_whose_clock_is_set_while_the_customer_pays(tmp_path: Path, set_s: float) -> None:
     """The invoice ends there a minute before it ends here, or long after: then its one cancellation ends it."""
     ui = OwnUI(on_pay=lambda _: paymaster.use(f"leaves + clock ahead={set_s}"))
@@ -146,6 +155,7 @@ def test_a_bank_whose_clock_is_set_while_the_customer_pays(tmp_path: Path, set_s
         assert (payment.final, payment.cancel_requests) == (True, int(set_s < 0))
 
 
+@pytest.mark.bank("B6")
 def test_a_create_that_a_gateway_has_repeated_is_sold(tmp_path: Path) -> None:
     with bench(tmp_path, "pays after=9 + repeated on=create", ui=OwnUI()) as (lane, paymaster):
         result = lane.pay(ORDER)
@@ -153,6 +163,7 @@ def test_a_create_that_a_gateway_has_repeated_is_sold(tmp_path: Path) -> None:
         assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 0)
 
 
+@pytest.mark.bank("B6")
 def test_a_create_that_takes_effect_after_the_lane_has_given_up_is_cancelled(tmp_path: Path) -> None:
     phases = Phases()
     with bench(tmp_path, "leaves + late wait=60 on=create", ui=OwnUI(), observer=phases) as (lane, paymaster):
@@ -165,6 +176,7 @@ def test_a_create_that_takes_effect_after_the_lane_has_given_up_is_cancelled(tmp
         assert (payment.status, payment.cancel_requests) == ("Cancelled", 1)
 
 
+@pytest.mark.bank("B16")
 def test_a_link_of_an_unknown_kind_is_presented_unverified(tmp_path: Path) -> None:
     """NSPK's universal code: what cannot be read in it cannot contradict the payment either."""
     accepted: list[LinkAccepted] = []
@@ -180,6 +192,7 @@ def test_a_link_of_an_unknown_kind_is_presented_unverified(tmp_path: Path) -> No
         assert [(event.link, event.verified) for event in accepted] == [(payment.link, False)]
 
 
+@pytest.mark.bank("B17")
 def test_a_bank_under_maintenance_is_asked_when_it_wants(tmp_path: Path) -> None:
     """Not every 3 s: the customer is told meanwhile that the payment is being checked."""
     with bench(tmp_path, "pays after=2 + 503 wait=25 on=get first=1", ui=OwnUI()) as (lane, paymaster):
@@ -190,6 +203,7 @@ def test_a_bank_under_maintenance_is_asked_when_it_wants(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("fault", ["cut-after", "garbage", "500-after"])
+@pytest.mark.bank("B6")
 def test_an_open_payment_whose_key_is_refused_is_presented(tmp_path: Path, fault: str) -> None:
     script = f"pays after=9 + key-refused + {fault} on=create first=1"
     with bench(tmp_path, script, ui=OwnUI()) as (lane, paymaster):
@@ -198,6 +212,7 @@ def test_an_open_payment_whose_key_is_refused_is_presented(tmp_path: Path, fault
         assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 0)
 
 
+@pytest.mark.bank("B8")
 def test_a_link_that_comes_later_is_presented(tmp_path: Path) -> None:
     ui = OwnUI()
     with bench(tmp_path, "pays after=9 + link-later", ui=ui) as (lane, paymaster):
@@ -207,6 +222,7 @@ def test_a_link_that_comes_later_is_presented(tmp_path: Path) -> None:
         assert paymaster.bank.cancels == 0
 
 
+@pytest.mark.bank("B8")
 def test_the_customer_cancels_before_the_link_has_come(tmp_path: Path) -> None:
     def waiting(event: LaneEvent) -> None:
         if isinstance(event, StateChanged) and event.phase is Phase.FINDING:
@@ -219,6 +235,7 @@ def test_the_customer_cancels_before_the_link_has_come(tmp_path: Path) -> None:
         assert (paymaster.bank.cancels, ui.pay_screens) == (1, [])
 
 
+@pytest.mark.bank("B17")
 def test_a_slow_bank_is_asked_at_the_pace_of_the_requirement(tmp_path: Path) -> None:
     """Every 3 s, although each answer takes 5 s; and never more than two questions at a time."""
     with bench(tmp_path, "pays after=40 + slow wait=0.25 on=get", ui=OwnUI()) as (lane, _):
@@ -243,6 +260,7 @@ def test_a_slow_bank_is_asked_at_the_pace_of_the_requirement(tmp_path: Path) -> 
         assert most == 2
 
 
+@pytest.mark.bank("B3")
 def test_a_case_of_an_overdue_payment_is_reopened_by_its_money(tmp_path: Path) -> None:
     """The operator has closed the case, which opened the order, and the bank settles the payment after that."""
     phases = Phases()
@@ -265,6 +283,7 @@ def test_a_case_of_an_overdue_payment_is_reopened_by_its_money(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("bank_ahead_s", [-3_600.0, -20.0, 0.0, 20.0, 400.0, 3_600.0])
+@pytest.mark.bank("B4")
 def test_a_lane_with_a_wrong_clock_sells_and_ends_what_is_abandoned(tmp_path: Path, bank_ahead_s: float) -> None:
     """The invoice ends at the bank when it ends at the lane, and the difference is reported once."""
     notes: list[str] = []

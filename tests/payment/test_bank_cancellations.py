@@ -44,6 +44,7 @@ class Cancellations:
     ],
     ids=["429 twice", "429", "the token was refused", "connection refused"],
 )
+@pytest.mark.bank("B15")
 @pytest.mark.requirement("R16")
 def test_a_cancellation_that_was_turned_away_is_sent_once_as_soon_as_it_can_be(tmp_path: Path, fault: str) -> None:
     ui, cancellations = OwnUI(on_pay=lambda state: ui.choose(state, "cancel")), Cancellations()
@@ -58,6 +59,7 @@ def test_a_cancellation_that_was_turned_away_is_sent_once_as_soon_as_it_can_be(t
 
 @needs_core
 @pytest.mark.parametrize("wait_s", [5, 12, 40])
+@pytest.mark.bank("B15")
 def test_a_cancellation_is_sent_again_when_the_bank_wants_it(tmp_path: Path, wait_s: int) -> None:
     """Its wait alone is no reason for a case."""
     ui, cancellations = OwnUI(on_pay=lambda state: ui.choose(state, "cancel")), Cancellations()
@@ -81,6 +83,7 @@ def test_a_cancellation_is_sent_again_when_the_bank_wants_it(tmp_path: Path, wai
         ("pays-after-cancel", Outcome.UNKNOWN, "cancel_pay_race"),  # accepted: and paid all the same
     ],
 )
+@pytest.mark.bank("B18")
 def test_what_a_cancellation_means_differs(tmp_path: Path, script: str, outcome: Outcome, reason: str | None) -> None:
     ui = OwnUI(on_pay=lambda state: ui.choose(state, "cancel"))
     with bench(tmp_path, script, ui=ui) as (lane, paymaster):
@@ -92,6 +95,7 @@ def test_what_a_cancellation_means_differs(tmp_path: Path, script: str, outcome:
             assert "has refunded the customer" in case.detail
 
 
+@pytest.mark.bank("B18")
 def test_a_cancellation_that_takes_effect_within_the_time_for_it_ends_the_payment(tmp_path: Path) -> None:
     ui = OwnUI(on_pay=lambda state: ui.choose(state, "cancel"))
     with bench(tmp_path, "leaves + late wait=8 on=cancel", ui=ui) as (lane, paymaster):
@@ -99,6 +103,7 @@ def test_a_cancellation_that_takes_effect_within_the_time_for_it_ends_the_paymen
         assert (result.outcome, result.case, paymaster.bank.cancels) == (Outcome.UNPAID, None, 1)
 
 
+@pytest.mark.bank("B18")
 def test_a_cancellation_that_takes_effect_after_the_customer_has_gone_is_noted_in_the_case(tmp_path: Path) -> None:
     phases = Phases()
     ui = OwnUI(on_pay=lambda state: ui.choose(state, "cancel"))
@@ -132,6 +137,7 @@ def pays_and_cancels(ui: OwnUI, paymaster: PayMasterSimulator, state: ScreenStat
         "leaves + late wait=20 on=cancel + cancel-refunds-later",
     ],
 )
+@pytest.mark.bank("B18")
 def test_no_goods_for_money_that_a_cancellation_may_still_return(tmp_path: Path, script: str) -> None:
     """The customer pays and presses «Отменить»: settled is not the last word. The refund is recorded in the case."""
     phases, ui = Phases(), OwnUI()
@@ -149,6 +155,7 @@ def test_no_goods_for_money_that_a_cancellation_may_still_return(tmp_path: Path,
 
 
 @needs_core
+@pytest.mark.bank("B18")
 def test_a_case_that_was_closed_meanwhile_is_reopened_by_the_refund(tmp_path: Path) -> None:
     phases, ui = Phases(), OwnUI()
     ui._on_pay = lambda state: pays_and_cancels(ui, paymaster, state)

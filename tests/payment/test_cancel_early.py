@@ -36,6 +36,7 @@ class TurnOfAnother:
         self.lock.release()
 
 
+@pytest.mark.bank("B13")
 def test_a_cancellation_while_pay_waits_for_its_turn_is_heard(tmp_path: Path) -> None:
     ui = OwnUI()
     with bench(tmp_path, ui=ui) as (lane, paymaster):
@@ -45,6 +46,7 @@ def test_a_cancellation_while_pay_waits_for_its_turn_is_heard(tmp_path: Path) ->
         assert (ui.pay_screens, paymaster.bank.cancels) == ([], 1)
 
 
+@pytest.mark.bank("B13")
 def test_each_call_that_waits_is_cancelled_and_no_later_one(tmp_path: Path) -> None:
     """The lane looks after its devices meanwhile, in a thread of its own."""
     ui, results = OwnUI(), dict[str, Result]()
@@ -70,6 +72,7 @@ def test_each_call_that_waits_is_cancelled_and_no_later_one(tmp_path: Path) -> N
         assert lane.pay(ORDER).outcome is Outcome.PAID
 
 
+@pytest.mark.bank("B13")
 def test_a_till_whose_customer_cancelled_before_it_called_pay(tmp_path: Path) -> None:
     ui = OwnUI()
     with bench(tmp_path, ui=ui) as (lane, _):
@@ -78,6 +81,7 @@ def test_a_till_whose_customer_cancelled_before_it_called_pay(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.bank("B13")
 def test_a_signal_just_before_the_payment_cancels_it(tmp_path: Path, number: signal.Signals) -> None:
     ui, reported = OwnUI(), list[Result]()
     before = signal.getsignal(number)

@@ -334,6 +334,7 @@ def test_the_timeline_says_when_the_payment_that_was_found_names_no_attempt(tmp_
         ((-5.0,), ["5 s ahead of"]),
     ],
 )
+@pytest.mark.bank("B4")
 def test_a_wrong_clock_is_noted_from_5_s_on_and_when_it_moves_by_5_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead_s: tuple[float, ...], noted: list[str]
 ) -> None:

@@ -46,6 +46,7 @@ def refused(lane: Lane, paymaster: PayMasterSimulator, order: Order, words: str)
     assert paymaster.bank.calls.total() == calls
 
 
+@pytest.mark.bank("B19")
 @pytest.mark.requirement("R4", "R10")
 def test_an_sbp_leg_comes_first_and_another_means_pays_the_rest(tmp_path: Path) -> None:
     ui = OwnUI()
@@ -57,6 +58,7 @@ def test_an_sbp_leg_comes_first_and_another_means_pays_the_rest(tmp_path: Path) 
         assert (settled(paymaster), lane.journal.verify()) == ([10_000], [])
 
 
+@pytest.mark.bank("B19")
 @pytest.mark.requirement("R10")
 def test_sbp_legs_with_a_card_between_them_pay_the_order_and_not_a_kopeck_more(tmp_path: Path) -> None:
     with bench(tmp_path, "pays after=2", ui=OwnUI()) as (lane, paymaster):
@@ -96,6 +98,7 @@ def test_sbp_legs_with_a_card_between_them_pay_the_order_and_not_a_kopeck_more(t
         (Order("B", TOTAL, tendered_elsewhere=15_300, tendered_by_sbp=10_000), "nothing is left"),
     ],
 )
+@pytest.mark.bank("B19")
 def test_a_leg_that_contradicts_those_before_it_is_refused(tmp_path: Path, order: Order, words: str) -> None:
     with bench(tmp_path, "pays after=2", ui=OwnUI()) as (lane, paymaster):
         assert paid(lane, FIRST) == 10_000
@@ -111,6 +114,7 @@ def test_a_leg_that_was_paid_as_a_whole_order_ends_the_order(tmp_path: Path) -> 
         refused(lane, paymaster, Order("B", TOTAL, tendered_by_sbp=10_000), "order B is already paid")
 
 
+@pytest.mark.bank("B19")
 def test_an_order_that_is_complete_takes_no_further_leg(tmp_path: Path) -> None:
     """Even where the till now says that the card has paid less of it than it said before."""
     with bench(tmp_path, "pays after=2", ui=OwnUI()) as (lane, paymaster):
@@ -129,6 +133,7 @@ def test_an_order_that_is_complete_takes_no_further_leg(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "order", [FIRST, Order("B", TOTAL, tendered_by_sbp=10_000), Order("B", TOTAL, 100, leg_kopecks=100)]
 )
+@pytest.mark.bank("B19")
 @pytest.mark.requirement("R10")
 def test_legs_before_and_after_need_a_4_3_lane_in_display_mode_1(
     tmp_path: Path, order: Order, sections: dict[str, dict[str, Any]]
@@ -155,6 +160,7 @@ def test_a_leg_of_the_whole_order_is_no_mixed_payment(tmp_path: Path) -> None:
         (Order("B", TOTAL, tendered_by_sbp="1"), "tendered_by_sbp = '1' must be"),  # type: ignore[arg-type]
     ],
 )
+@pytest.mark.bank("B19")
 def test_a_leg_that_is_no_part_of_the_order_is_refused(tmp_path: Path, order: Order, words: str) -> None:
     with bench(tmp_path, ui=OwnUI()) as (lane, paymaster):
         refused(lane, paymaster, order, words)
@@ -169,6 +175,7 @@ def test_a_leg_that_was_not_paid_can_be_asked_for_again_and_changed(tmp_path: Pa
         assert sum(settled(paymaster)) == TOTAL + 700
 
 
+@pytest.mark.bank("B19")
 def test_no_leg_begins_while_another_may_still_be_paid(tmp_path: Path) -> None:
     ui = OwnUI("cancel")
     with bench(tmp_path, ui=ui) as (lane, paymaster):
@@ -192,6 +199,7 @@ def test_no_leg_begins_while_another_may_still_be_paid(tmp_path: Path) -> None:
         assert settled(paymaster) == [10_000, 5_000]
 
 
+@pytest.mark.bank("B19")
 def test_legs_are_counted_after_the_lane_has_started_again(tmp_path: Path) -> None:
     """The till, too: it died before it had taken the first leg, and asks for it again."""
 

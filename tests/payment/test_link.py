@@ -119,6 +119,7 @@ def test_the_crc_is_written_with_all_its_digits() -> None:
 
 
 @pytest.mark.parametrize("text", ["https://pay.example/i/123", BODY, with_crc(BODY.replace("&sum=253&cur=RUB", ""))])
+@pytest.mark.bank("B16", "B20")
 def test_a_link_that_cannot_be_checked_is_presentable(text: str) -> None:
     assert judge(text, kopecks=SUM).verdict is Verdict.UNVERIFIABLE
 
@@ -135,6 +136,7 @@ def test_a_link_that_cannot_be_checked_is_presentable(text: str) -> None:
         "https://nspk.ru/AD1",
     ],
 )
+@pytest.mark.bank("B16")
 def test_a_form_that_is_not_known_is_presentable(text: str) -> None:
     """A change of the rules must not stop every lane; what can still be checked is checked."""
     judgement = judge(text, kopecks=SUM)
@@ -160,10 +162,12 @@ PLATE = with_crc("https://qr.nspk.ru/AS10003P3RH0LJ2A9ROO038L6NT5RU1M?type=01&ba
         ("https://pay.example/AS10003P3RH0LJ2A9ROO038L6NT5RU1M", False),
     ],
 )
+@pytest.mark.bank("B12")
 def test_one_code_written_in_several_ways(other: str, same: bool) -> None:
     assert same_code(PLATE, other) is same_code(other, PLATE) is same
 
 
+@pytest.mark.bank("B12")
 def test_links_of_another_host_are_one_code_only_if_they_are_equal() -> None:
     assert same_code("https://pay.example/1", "https://pay.example/1")
     assert not same_code("https://pay.example/1", "https://pay.example/1?")

@@ -144,6 +144,7 @@ def test_a_bad_link_is_cancelled_unseen(event: m.Created) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.bank("B12")
 @pytest.mark.requirement("R20")
 def test_on_a_plate_only_its_own_link_will_do() -> None:
     before = state(P.CREATING, plan=plan(mode=m.Mode.PLATE, sticker_id="s", plate_link=PLATE))
@@ -162,6 +163,7 @@ def test_a_create_answered_at_the_invoices_end_is_not_presented(late: int, phase
     assert phase is P.PRESENTING or after.reason is m.EndReason.NOT_PRESENTED
 
 
+@pytest.mark.bank("B2")
 def test_a_create_that_is_answered_with_a_final_status_ends_the_attempt() -> None:
     """Nobody can have paid a link that was never shown; a plate can be paid as soon as it is armed."""
     after, effects = m.step(state(P.CREATING), created(status=S.PAID))
@@ -184,6 +186,7 @@ def test_a_create_that_is_answered_with_a_final_status_ends_the_attempt() -> Non
 
 
 @pytest.mark.parametrize("phase", [P.FINDING, P.WAITING, P.ASKING, P.CONFIRMING])
+@pytest.mark.bank("B18")
 def test_a_refund_is_a_case_and_never_silently_not_paid(phase: m.Phase) -> None:
     refunded = "the acquirer took 2,53\u00a0₽ and has refunded the customer"
     after, effects = m.step(state(phase, cancel=m.Cancel.REFUSED), answer(S.REFUNDED))
@@ -194,6 +197,7 @@ def test_a_refund_is_a_case_and_never_silently_not_paid(phase: m.Phase) -> None:
     assert m.step(state(P.CREATING), created(status=S.REFUNDED))[0].case is m.CaseReason.REFUNDED
 
 
+@pytest.mark.bank("B18")
 def test_a_refund_found_while_watching_is_a_case_or_added_to_the_one_that_is_open() -> None:
     refunded = "the acquirer took 2,53\u00a0₽ and has refunded the customer"
     after, effects = m.step(watched(), answer(S.REFUNDED))
@@ -227,6 +231,7 @@ def test_a_refused_create_is_not_presented() -> None:
     assert effects == ends(m.View.UNPAID, m.Outcome.NOT_PRESENTED, m.EndReason.NOT_CREATED)
 
 
+@pytest.mark.bank("B6")
 def test_a_payment_whose_create_cannot_be_repeated_is_looked_for() -> None:
     event = m.CreateFailed(BEGIN + 500, 7, "key violation", may_exist=True, final=True)
     after, effects = m.step(state(P.CREATING), event)
@@ -279,6 +284,7 @@ def test_the_customer_cancels_before_the_acquirer_has_answered() -> None:
 
 
 @pytest.mark.parametrize("reason", [m.EndReason.NONE, m.EndReason.NOT_CREATED])
+@pytest.mark.bank("B6")
 def test_an_open_payment_that_was_found_is_presented(reason: m.EndReason) -> None:
     """A repeated key was refused, or the answer was lost, and the customer still waits."""
     after, effects = m.step(state(P.FINDING, reason=reason), answer(S.OPEN, link=LINK))
@@ -305,6 +311,7 @@ def test_an_open_payment_that_was_found_is_presented(reason: m.EndReason) -> Non
     ],
     ids=["restart", "customer", "too late", "amount", "altered", "another plate"],
 )
+@pytest.mark.bank("B6")
 def test_a_payment_that_was_found_is_cancelled_where_it_cannot_be_presented(
     before: dict[str, Any], found: m.PaymentStatusReceived, reason: m.EndReason
 ) -> None:
@@ -312,6 +319,7 @@ def test_a_payment_that_was_found_is_cancelled_where_it_cannot_be_presented(
     assert (after.phase, after.payment_id, after.reason, effects) == (P.CANCELLING, ID, reason, cancels())
 
 
+@pytest.mark.bank("B8")
 def test_a_link_that_has_not_come_yet_is_asked_for_in_the_create_window() -> None:
     begun = state(P.CREATING, until_ms=BEGIN + 20_000)
     after, effects = m.step(begun, created(link=None))
@@ -328,6 +336,7 @@ def test_a_link_that_has_not_come_yet_is_asked_for_in_the_create_window() -> Non
     assert (after.reason, effects) == (m.EndReason.NOT_CREATED, cancels())
 
 
+@pytest.mark.bank("B8")
 def test_a_link_is_asked_for_also_where_the_create_was_answered_late() -> None:
     begun = state(P.CREATING, until_ms=BEGIN + 20_000)
     after, _ = m.step(begun, created(BEGIN + 22_000, link=None))
@@ -366,6 +375,7 @@ def test_the_customer_cancels_while_the_payment_or_its_link_is_looked_for() -> N
 
 @pytest.mark.parametrize("plate", [{}, {"mode": m.Mode.PLATE, "sticker_id": "s-1", "plate_link": LINK}])
 @pytest.mark.parametrize("status", [S.OPEN, S.PAID, S.CLOSED])
+@pytest.mark.bank("B1")
 def test_a_payment_that_agrees_only_in_number_and_amount_changes_nothing(
     status: m.PaymentStatus, plate: dict[str, Any]
 ) -> None:
@@ -376,6 +386,7 @@ def test_a_payment_that_agrees_only_in_number_and_amount_changes_nothing(
 
 
 @pytest.mark.parametrize("phase", [P.FINDING, P.CONFIRMING])
+@pytest.mark.bank("B2")
 def test_paid_where_this_lane_showed_no_link_is_a_case(phase: m.Phase) -> None:
     """It cannot have been paid here: it may be another till's, under the same number. A plate can always be paid."""
     asked = state(phase, reason=m.EndReason.NOT_CREATED, payment_id=None if phase is P.FINDING else ID)
@@ -395,6 +406,7 @@ def test_paid_where_this_lane_showed_no_link_is_a_case(phase: m.Phase) -> None:
 
 
 @pytest.mark.parametrize("phase", [P.FINDING, P.CONFIRMING, P.WATCHING])
+@pytest.mark.bank("B17")
 @pytest.mark.requirement("R11")
 def test_the_pace_is_counted_from_request_to_request(phase: m.Phase) -> None:
     """A slow answer does not stretch it; only the acquirer may ask for more time."""
@@ -501,6 +513,7 @@ def test_paid_while_the_lane_was_down_is_a_case() -> None:
 
 @pytest.mark.parametrize(("cancel", "word"), [(m.Cancel.ACCEPTED, "accepted"), (m.Cancel.UNANSWERED, "never answered")])
 @pytest.mark.parametrize("reason", [m.EndReason.CUSTOMER, m.EndReason.RESTART])
+@pytest.mark.bank("B18")
 def test_no_goods_for_what_the_lanes_own_cancellation_may_still_refund(
     cancel: m.Cancel, word: str, reason: m.EndReason
 ) -> None:
@@ -525,6 +538,7 @@ def test_no_goods_for_what_the_lanes_own_cancellation_may_still_refund(
 
 
 @pytest.mark.parametrize("cancel", [m.Cancel.NOT_ASKED, m.Cancel.REFUSED])
+@pytest.mark.bank("B18")
 def test_what_no_cancellation_can_refund_is_final(cancel: m.Cancel) -> None:
     assert m.step(state(P.CONFIRMING, presented=True, cancel=cancel), answer(S.PAID))[0].phase is P.PAID
     for phase in (P.WATCHING, P.CLOSED, P.OVERDUE):
@@ -532,6 +546,7 @@ def test_what_no_cancellation_can_refund_is_final(cancel: m.Cancel) -> None:
 
 
 @pytest.mark.parametrize("cancel", list(m.Cancel))
+@pytest.mark.bank("B18")
 def test_another_amount_is_watched_too_while_it_may_be_refunded(cancel: m.Cancel) -> None:
     if cancel is m.Cancel.ASKED:
         return  # its answer comes first
@@ -546,6 +561,7 @@ def test_another_amount_is_watched_too_while_it_may_be_refunded(cancel: m.Cancel
 @pytest.mark.parametrize("phase", [P.WATCHING, P.CLOSED, P.OVERDUE])
 @pytest.mark.parametrize("cancel", [m.Cancel.ACCEPTED, m.Cancel.UNANSWERED])
 @pytest.mark.parametrize(("at", "until"), [(BEGIN + 9_000, 1_900_000), (1_900_000 + 9_000, 2_509_000)])
+@pytest.mark.bank("B18")
 def test_late_money_that_may_be_refunded_is_watched_for_a_grace_period(
     phase: m.Phase, cancel: m.Cancel, at: int, until: int
 ) -> None:
@@ -566,6 +582,7 @@ def refundable(**changes: Any) -> m.State:
     return replace(base, case=m.CaseReason.CANCEL_PAY_RACE, sent_at_ms=OVER, next_at_ms=OVER + 30_000, **changes)
 
 
+@pytest.mark.bank("B18")
 def test_money_that_is_still_there_when_all_is_over_stays() -> None:
     before = refundable()
     after, effects = m.step(before, answer(S.PAID, ANSWERED))
@@ -585,6 +602,7 @@ def test_money_that_is_still_there_when_all_is_over_stays() -> None:
         (S.CLOSED, "the payment was paid, and is closed as unpaid now: the customer may have the money back"),
     ],
 )
+@pytest.mark.bank("B18")
 def test_a_refund_that_shows_later_reaches_the_operator(status: m.PaymentStatus, detail: str, sent_at_ms: int) -> None:
     before = replace(refundable(), sent_at_ms=sent_at_ms)
     after, effects = m.step(before, answer(status, ANSWERED))
@@ -593,6 +611,7 @@ def test_a_refund_that_shows_later_reaches_the_operator(status: m.PaymentStatus,
     )  # fmt: skip
 
 
+@pytest.mark.bank("B18")
 def test_what_may_be_refunded_is_asked_about_until_an_answer_ends_it() -> None:
     before = refundable()
     for event in (silent(OVER + DAYS), answer(S.OPEN, OVER + DAYS - 1), answer(S.UNKNOWN, OVER + DAYS - 1)):
@@ -604,6 +623,7 @@ def test_what_may_be_refunded_is_asked_about_until_an_answer_ends_it() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.bank("B18")
 def test_a_cancellation_under_way_at_a_crash_may_still_refund() -> None:
     """The lane stopped before the answer came; the customer had paid."""
     back, _ = m.step(state(P.CANCELLING, presented=True, cancel=m.Cancel.ASKED), m.Recovered(BEGIN + 5_000))
@@ -624,6 +644,7 @@ def test_a_status_that_is_not_final() -> None:
 
 
 @pytest.mark.parametrize("phase", [P.WAITING, P.ASKING])
+@pytest.mark.bank("B5")
 @pytest.mark.requirement("R12")
 def test_declined(phase: m.Phase) -> None:
     """A declined try may leave the payment payable: it is watched until all is over."""
@@ -685,6 +706,7 @@ def test_the_customer_wants_to_wait_on() -> None:
 
 
 @pytest.mark.parametrize("phase", [P.WAITING, P.ASKING])
+@pytest.mark.bank("B17")
 def test_a_poll_that_is_late_is_overtaken_once(phase: m.Phase) -> None:
     """A bank that takes 5 s is asked every 3 s all the same, and never more than two at a time."""
     before = state(phase, asked=True, next_at_ms=BEGIN + 3_000)
@@ -788,6 +810,7 @@ def test_a_late_cancellation_gets_no_more_time(phase: m.Phase) -> None:
 
 
 @pytest.mark.parametrize("phase", [P.CONFIRMING, P.WATCHING])
+@pytest.mark.bank("B15")
 @pytest.mark.requirement("R16")
 def test_a_cancellation_that_never_left_is_sent_after_the_next_answer(phase: m.Phase) -> None:
     before = state(phase, cancel=m.Cancel.ASKED, next_at_ms=BEGIN + 5_000, until_ms=BEGIN + 60_000)
@@ -800,6 +823,7 @@ def test_a_cancellation_that_never_left_is_sent_after_the_next_answer(phase: m.P
 
 
 @pytest.mark.parametrize(("wait_ms", "put_off"), [(15_000, 15_000), (90_000, 90_000), (3_600_000, 90_000)])
+@pytest.mark.bank("B15")
 def test_too_many_requests_leaves_time_to_cancel_and_to_confirm(wait_ms: int, put_off: int) -> None:
     """Otherwise the time for a final status would be over before the acquirer may be asked: a case about nothing."""
     before = state(P.CANCELLING, cancel=m.Cancel.ASKED, reason=m.EndReason.CUSTOMER, put_off_ms=7)
@@ -824,6 +848,7 @@ def test_too_many_requests_leaves_time_to_cancel_and_to_confirm(wait_ms: int, pu
 
 
 @pytest.mark.parametrize("phase", [P.FINDING, P.CONFIRMING])
+@pytest.mark.bank("B17")
 def test_the_acquirer_can_put_off_an_outcome_only_for_so_long(phase: m.Phase) -> None:
     before = state(phase, payment_id=ID, until_ms=BEGIN + 15_000, put_off_ms=60_000)
     for wait_ms, put_off in ((20_000, 20_000), (30_000, 30_000), (50_000, 30_000)):
@@ -840,6 +865,7 @@ def test_the_acquirer_can_put_off_an_outcome_only_for_so_long(phase: m.Phase) ->
 
 @pytest.mark.parametrize("result", [m.Cancel.NOT_ASKED, m.Cancel.REFUSED])
 @pytest.mark.parametrize(("phase", "put_off"), [(P.CONFIRMING, 20_000), (P.WATCHING, 0), (P.OVERDUE, 0)])
+@pytest.mark.bank("B15")
 def test_a_later_cancellation_waits_as_long_as_the_acquirer_wants(
     phase: m.Phase, put_off: int, result: m.Cancel
 ) -> None:
@@ -891,6 +917,7 @@ def test_what_nobody_could_see_ends_when_the_acquirer_has_closed_it() -> None:
 
 
 @pytest.mark.parametrize("seen", [{"presented": True}, {"plan": plan(mode=m.Mode.PLATE, plate_link=PLATE)}])
+@pytest.mark.bank("B5")
 @pytest.mark.requirement("R17")
 def test_what_could_be_seen_is_watched_until_all_is_over(seen: dict[str, Any]) -> None:
     closed, effects = m.step(watched(**seen), answer(S.CLOSED))
@@ -909,6 +936,7 @@ def test_what_could_be_seen_is_watched_until_all_is_over(seen: dict[str, Any]) -
     assert (after.phase, after.case, type(effects[0])) == (P.PAID_LATE, m.CaseReason.LATE_MONEY, m.OpenCase)
 
 
+@pytest.mark.bank("B7")
 def test_silence_about_a_closed_payment_changes_nothing() -> None:
     closed = state(P.CLOSED, presented=True, outcome=m.Outcome.UNPAID, until_ms=OVER)
     after, effects = m.step(closed, silent(OVER + DAYS))
@@ -916,6 +944,7 @@ def test_silence_about_a_closed_payment_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("cancel", [m.Cancel.NOT_ASKED, m.Cancel.REFUSED])
+@pytest.mark.bank("B5")
 def test_a_closed_payment_that_can_be_paid_again_is_open_again(cancel: m.Cancel) -> None:
     closed = state(P.CLOSED, presented=True, outcome=m.Outcome.UNPAID, cancel=cancel, next_at_ms=BEGIN + 30_000)
     after, effects = m.step(closed, answer(S.OPEN))
@@ -927,6 +956,7 @@ def test_a_closed_payment_that_can_be_paid_again_is_open_again(cancel: m.Cancel)
     assert (after.phase, type(effects[0])) == (P.OVERDUE, m.OpenCase)
 
 
+@pytest.mark.bank("B3")
 def test_an_open_payment_found_while_watching_is_cancelled() -> None:
     lost = watched(payment_id=None, cancel=m.Cancel.NOT_ASKED)
     for at in (END - 1, END + 1):
@@ -957,6 +987,7 @@ def test_an_open_payment_found_while_watching_is_cancelled() -> None:
     ],
 )
 @pytest.mark.parametrize("phase", [P.WATCHING, P.CLOSED, P.OVERDUE])
+@pytest.mark.bank("B3", "B7")
 def test_the_watch_asks_ever_more_slowly(phase: m.Phase, at: int, pace: int) -> None:
     before = idle(phase, outcome=m.Outcome.UNKNOWN, next_at_ms=at)
     assert m.due(before) == at
@@ -975,6 +1006,7 @@ def test_an_answer_that_was_asked_for_before_all_was_over_does_not_end_the_watch
 
 
 @pytest.mark.parametrize("event", [silent(ANSWERED), answer(S.OPEN, ANSWERED), answer(S.OPEN, ANSWERED, proved=False)])
+@pytest.mark.bank("B3")
 def test_without_a_final_status_in_time_an_operator_decides_and_the_acquirer_is_asked_on(event: m.Event) -> None:
     before = asked_when_over()
     after, effects = m.step(before, event)
@@ -992,6 +1024,7 @@ def overdue(**changes: Any) -> m.State:
     return replace(base, presented=True, sent_at_ms=OVER + DAYS, next_at_ms=OVER + DAYS + 3_600_000, **changes)
 
 
+@pytest.mark.bank("B7")
 def test_only_an_answer_ends_the_days_of_asking() -> None:
     last = OVER + DAYS
     for event in (silent(last), silent(last + DAYS), answer(S.OPEN, last - 1), answer(S.UNKNOWN, last - 1)):
@@ -1006,6 +1039,7 @@ def test_only_an_answer_ends_the_days_of_asking() -> None:
 
 
 @pytest.mark.parametrize("status", [S.OPEN, S.UNKNOWN])
+@pytest.mark.bank("B3")
 def test_the_one_cancellation_is_sent_before_the_days_of_asking_end(status: m.PaymentStatus) -> None:
     """The network came back after days, and the payment is open: the first answer must not be the end."""
     last = OVER + DAYS
@@ -1028,6 +1062,7 @@ def test_what_cannot_be_cancelled_ends_all_the_same() -> None:
     assert (after.phase, len(effects)) == (P.UNSETTLED, 1)
 
 
+@pytest.mark.bank("B3")
 def test_money_and_a_final_status_that_come_after_days_reach_the_operator() -> None:
     after, (note,) = m.step(overdue(), answer(S.PAID, OVER + DAYS // 2))
     assert (after.phase, isinstance(note, m.NoteCase) and note.reopens) == (P.PAID_LATE, True)
@@ -1042,6 +1077,7 @@ def test_a_payment_missing_from_the_list_when_all_is_over_was_never_created() ->
         assert (after.phase, effects) == (P.UNPAID, (m.NoteCase("the acquirer lists no payment of this order"),))
 
 
+@pytest.mark.bank("B1")
 def test_a_payment_that_agrees_only_in_number_and_amount_is_judged_when_all_is_over() -> None:
     """By then the acquirer's list is complete: it is the attempt's, or the attempt was never created."""
     case = m.CaseReason.CREATE_UNKNOWN
@@ -1108,6 +1144,7 @@ def test_recovered_while_the_customer_could_pay(phase: m.Phase) -> None:
 
 @pytest.mark.parametrize("phase", [P.CANCELLING, P.CONFIRMING, P.WATCHING])
 @pytest.mark.parametrize("cancel", list(m.Cancel))
+@pytest.mark.bank("B15")
 @pytest.mark.requirement("R16")
 def test_a_cancellation_whose_answer_was_lost_is_never_sent_again(phase: m.Phase, cancel: m.Cancel) -> None:
     after, effects = m.step(state(phase, cancel=cancel), m.Recovered(BEGIN + 60_000))
@@ -1119,6 +1156,7 @@ def test_a_cancellation_whose_answer_was_lost_is_never_sent_again(phase: m.Phase
 
 
 @pytest.mark.parametrize("phase", [P.WATCHING, P.CLOSED, P.OVERDUE])
+@pytest.mark.bank("B7")
 def test_a_lane_that_starts_when_all_is_over_waits_for_the_network(phase: m.Phase) -> None:
     """The lane may be up before the network: no case in the first seconds, and the lane keeps asking."""
     at = OVER + 3_600_000
@@ -1138,6 +1176,7 @@ RESUMED = BEGIN + 3_600_000
 
 
 @pytest.mark.parametrize("phase", [P.CLOSED, P.WATCHING, P.OVERDUE, P.REFUNDABLE])
+@pytest.mark.bank("B4")
 def test_after_a_restart_the_invoice_is_given_its_whole_life_again(phase: m.Phase) -> None:
     """Whatever the clock says: it may have been set."""
     case = m.CaseReason.CANCEL_UNANSWERED
@@ -1153,6 +1192,7 @@ def test_after_a_restart_the_invoice_is_given_its_whole_life_again(phase: m.Phas
     assert back.until_ms == RESUMED + 90_000, "the case opens by the lane's clock"
 
 
+@pytest.mark.bank("B4")
 def test_a_create_that_is_not_listed_after_a_restart_may_be_listed_yet() -> None:
     lost = watched(payment_id=None, case=m.CaseReason.CREATE_UNKNOWN)
     back, _ = m.step(lost, m.Recovered(RESUMED))
@@ -1161,12 +1201,14 @@ def test_a_create_that_is_not_listed_after_a_restart_may_be_listed_yet() -> None
         assert m.step(asked, m.PaymentNotListed(sent_at_ms + 1_000, 7))[0].phase is phase
 
 
+@pytest.mark.bank("B4")
 def test_a_clock_set_back_makes_the_lane_wait_for_its_own_end() -> None:
     back, _ = m.step(state(P.CLOSED, presented=True, outcome=m.Outcome.UNPAID), m.Recovered(BEGIN - 3_600_000))
     for sent_at_ms, phase in ((OVER - 1, P.CLOSED), (OVER, P.UNPAID)):
         assert m.step(replace(back, seq=7, sent_at_ms=sent_at_ms), answer(S.CLOSED, OVER + 1))[0].phase is phase
 
 
+@pytest.mark.bank("B4")
 def test_the_days_of_asking_do_not_end_right_after_a_restart() -> None:
     """A clock that was set a year forward."""
     late = OVER + 365 * 86_400_000

@@ -28,6 +28,7 @@ ORDER = Order("42", 25_300)
         ("cut-before on=create", Outcome.UNKNOWN, False),  # create_unknown
     ],
 )
+@pytest.mark.bank("B14")
 def test_presented_is_what_happened(tmp_path: Path, script: str, outcome: Outcome, presented: bool) -> None:
     ui = OwnUI()
     with bench(tmp_path, script, ui=ui) as (lane, _):
@@ -38,6 +39,7 @@ def test_presented_is_what_happened(tmp_path: Path, script: str, outcome: Outcom
         assert bool(ui.pay_screens) is presented
 
 
+@pytest.mark.bank("B14")
 def test_a_customer_who_cancels_before_the_code_has_seen_nothing(tmp_path: Path) -> None:
     with bench(tmp_path, ui=OwnUI()) as (lane, _):
         result = lane.pay(ORDER, cancelled=lambda: True)
@@ -45,6 +47,7 @@ def test_a_customer_who_cancels_before_the_code_has_seen_nothing(tmp_path: Path)
         assert outcome_json(result)["presented"] is False
 
 
+@pytest.mark.bank("B14")
 def test_a_link_that_a_crash_may_have_left_on_the_screen_counts_as_presented(tmp_path: Path) -> None:
     class PowerCut(BaseException):
         pass
@@ -60,6 +63,7 @@ def test_a_link_that_a_crash_may_have_left_on_the_screen_counts_as_presented(tmp
         assert (result.outcome, result.presented) == (Outcome.UNPAID, True)
 
 
+@pytest.mark.bank("B14")
 def test_a_payment_whose_create_was_never_answered_says_so_in_json(tmp_path: Path) -> None:
     with PayMasterSimulator(script="cut-before on=create") as paymaster:
         file = settings_file(tmp_path, paymaster)

@@ -139,6 +139,7 @@ def test_a_file_that_cannot_be_read_as_settings(tmp_path: Path, content: bytes |
 
 @pytest.mark.parametrize("word", ["Confirmation", "Pending", "Authorized", "confirmation", " Pending "])
 @pytest.mark.parametrize(("state", "means"), [(5, "paid"), (6, "closed unpaid")])
+@pytest.mark.bank("B9")
 def test_an_open_status_cannot_be_made_final(word: str, state: int, means: str) -> None:
     """The goods would be released when the payment is created; or the customer would pay a second time."""
     paymaster = {"merchant_id": "m", "states": {word: state}}
@@ -153,6 +154,7 @@ def test_an_open_status_cannot_be_made_final(word: str, state: int, means: str) 
 
 @pytest.mark.parametrize("word", ["Refunded", "refunded"])
 @pytest.mark.parametrize(("state", "means"), [(5, "paid"), (6, "closed unpaid")])
+@pytest.mark.bank("B9")
 def test_returned_money_is_neither_paid_nor_unpaid(word: str, state: int, means: str) -> None:
     with pytest.raises(SettingsError) as caught:
         settings_from_mapping(GOOD | {"paymaster": {"merchant_id": "m", "states": {word: state}}}, TOKEN)
@@ -160,6 +162,7 @@ def test_returned_money_is_neither_paid_nor_unpaid(word: str, state: int, means:
     assert problem.endswith(f"status Refunded never means {means}; the money was returned: remove the line")
 
 
+@pytest.mark.bank("B9")
 def test_a_final_status_cannot_become_the_other_one() -> None:
     paymaster = {"merchant_id": "m", "states": {"Cancelled": 5, "Rejected": 5, "Settled": 6}}
     with pytest.raises(SettingsError) as caught:
@@ -172,6 +175,7 @@ def test_a_final_status_cannot_become_the_other_one() -> None:
     ]
 
 
+@pytest.mark.bank("B9")
 def test_new_words_and_harmless_changes_are_accepted() -> None:
     states = {"Paid": 5, "Expired": 6, "Settled": 5, "Cancelled": 4, "Confirmation": 2, "Settling": 4}
     settings = settings_from_mapping(GOOD | {"paymaster": {"merchant_id": "m", "states": states}}, TOKEN)
@@ -199,11 +203,13 @@ def test_a_link_that_no_plate_can_carry_is_refused(link: str, words: str) -> Non
 
 
 @pytest.mark.parametrize("link", [PLATE, PLATE.replace("/AS", "/AU"), "https://paymaster.ru/plate/7"])
+@pytest.mark.bank("B16")
 def test_a_plate_may_carry_a_link_that_cannot_be_checked(link: str) -> None:
     assert settings_from_mapping(plate_settings(link), TOKEN).display.plate_link == link
 
 
 @pytest.mark.parametrize("name", ["shop", "pos_id"])
+@pytest.mark.bank("B16")
 def test_names_are_one_short_line(name: str) -> None:
     for text in ("я" * 64, "x"):
         settings = settings_from_mapping(GOOD | {"lane": GOOD["lane"] | {name: text}}, TOKEN)
@@ -216,6 +222,7 @@ def test_names_are_one_short_line(name: str) -> None:
         ]
 
 
+@pytest.mark.bank("B16")
 def test_a_static_plate_is_armed_for_twenty_minutes_at_most() -> None:
     settings_from_mapping(plate_settings(PLATE, invoice_life_s=1200), TOKEN)
     with pytest.raises(SettingsError, match=r"invoice_life_s = 86400: a static plate .* at most 1200 s"):
@@ -225,6 +232,7 @@ def test_a_static_plate_is_armed_for_twenty_minutes_at_most() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.bank("B16")
 def test_a_token_file_saved_by_a_windows_editor_is_named(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "token"
     file.touch(0o600)
@@ -250,6 +258,7 @@ def test_a_token_file_saved_by_a_windows_editor_is_named(tmp_path: Path, encodin
         ({"proxy_login_file": "none"}, "paymaster.proxy is missing"),
     ],
 )
+@pytest.mark.bank("B11")
 def test_a_proxy_that_cannot_be_used_is_refused(paymaster: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError) as caught:
         settings_from_mapping(GOOD | {"paymaster": {"merchant_id": "m", **paymaster}}, TOKEN)

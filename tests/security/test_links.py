@@ -47,6 +47,7 @@ OWN = ("paymaster.ru",)
     ],
 )
 @pytest.mark.attack("A15")
+@pytest.mark.bank("B20")
 def test_a_link_to_another_host_is_refused(link: str) -> None:
     assert judge(link, hosts=OWN).verdict is Verdict.REFUSED
 
@@ -72,6 +73,7 @@ def test_an_address_is_never_a_payment_link(link: str) -> None:
 
 
 @pytest.mark.attack("A15")
+@pytest.mark.bank("B20")
 def test_the_lane_shows_no_link_to_another_host(tmp_path: Path) -> None:
     ui = OwnUI()
     with bench(tmp_path, "leaves + foreign-link", ui=ui) as (lane, _):

@@ -65,6 +65,7 @@ def test_a_create_is_answered(answer: Payment) -> None:
     assert created.payment_id == "7"
 
 
+@pytest.mark.bank("B20")
 def test_an_unwanted_test_payment_is_never_shown_and_never_paid() -> None:
     play = replace(payment(), test_mode=True)
     created = bank(play).create(PLAN, 1)
@@ -104,6 +105,7 @@ def test_an_answer_about_another_payment_creates_nothing_and_may_have(
     assert "another payment: 7" in failed.detail
 
 
+@pytest.mark.bank("B1")
 def test_a_payment_of_another_lane_with_the_same_number_is_not_found() -> None:
     """Order numbers of two lanes of one merchant may be the same: the attempt distinguishes them."""
     namesake = payment("8", attempt="of another lane")
@@ -113,6 +115,7 @@ def test_a_payment_of_another_lane_with_the_same_number_is_not_found() -> None:
     assert (found.payment_id, found.proved) == ("7", True)
 
 
+@pytest.mark.bank("B1")
 def test_without_the_attempts_key_the_order_number_proves_nothing_and_two_payments_are_no_status() -> None:
     found = bank(payment("7"), payment("9", order_no="B-2")).find(PLAN, 1, ())
     assert isinstance(found, m.PaymentStatusReceived)
@@ -126,6 +129,7 @@ def ms(moment: datetime) -> int:
 
 
 @pytest.mark.parametrize(("skew_s", "word"), [(0.0, True), (None, True), (7_200.0, True), (-200_000.0, False)])
+@pytest.mark.bank("B4")
 def test_an_empty_list_is_no_answer_where_the_clocks_are_days_apart(skew_s: float | None, word: bool) -> None:
     client = Client()
     client.clock_ahead_s = skew_s
@@ -144,6 +148,7 @@ BEGUN = datetime.fromtimestamp(PLAN.begun_at_ms / 1000, UTC)
 
 @pytest.mark.parametrize("status", ["Confirmation", "Settled", "Cancelled"])
 @pytest.mark.parametrize("created", [None, BEGUN, BEGUN - timedelta(minutes=9), BEGUN + timedelta(hours=1)])
+@pytest.mark.bank("B1")
 def test_a_payment_of_our_amount_without_a_name_may_be_ours(created: datetime | None, status: str) -> None:
     found = bank(replace(NAMELESS, created=created, status=status)).find(PLAN, 1, ())
     assert isinstance(found, m.StatusUnavailable)
@@ -158,10 +163,12 @@ def test_a_payment_of_our_amount_without_a_name_may_be_ours(created: datetime | 
         replace(NAMELESS, params={"attempt": "of another lane"}),
     ],
 )
+@pytest.mark.bank("B1")
 def test_a_payment_without_a_name_that_cannot_be_ours_hides_nothing(other: Payment) -> None:
     assert isinstance(bank(other).find(PLAN, 1, ()), m.PaymentNotListed)
 
 
+@pytest.mark.bank("B1")
 def test_a_payment_without_a_name_that_the_lane_knows_is_not_this_attempts() -> None:
     assert isinstance(bank(NAMELESS).find(PLAN, 1, ("7",)), m.PaymentNotListed)
 
@@ -186,6 +193,7 @@ def test_the_last_search_covers_days_before_and_after() -> None:
     assert ms(end) - now > 86_400_000
 
 
+@pytest.mark.bank("B4")
 def test_an_attempt_that_began_in_the_future_is_not_closed_by_an_empty_list() -> None:
     asks = PayMasterAcquirer(
         Client(), lambda: 500_000, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7"
@@ -193,6 +201,7 @@ def test_an_attempt_that_began_in_the_future_is_not_closed_by_an_empty_list() ->
     assert isinstance(asks.find(PLAN, 1, ()), m.StatusUnavailable)
 
 
+@pytest.mark.bank("B4")
 def test_expires_is_by_the_clock_that_was_set_since_and_the_same_in_each_try() -> None:
     """A lane whose clock starts three hours slow, since its battery is empty, and is corrected while it runs."""
     client, clock = Client(payment()), [0.0]
@@ -215,6 +224,7 @@ def test_expires_is_by_the_clock_that_was_set_since_and_the_same_in_each_try() -
 @pytest.mark.parametrize(
     ("ahead_s", "shift_s"), [(0.0, 0), (4.9, 0), (-4.9, 0), (5.0, 5), (400.4, 400), (-20.6, -21), (-3_600.0, -3_600)]
 )
+@pytest.mark.bank("B4")
 def test_expires_is_by_paymasters_clock_and_the_same_in_each_try(ahead_s: float, shift_s: int) -> None:
     """It is asked for the time before the first payment; what is less than 5 s may be the answer's way."""
 

@@ -91,6 +91,7 @@ def dated(seconds: int, **more: str) -> bytes:
         (0, -400, -400),
     ],
 )
+@pytest.mark.bank("B4")
 def test_the_time_that_an_answer_takes_is_no_difference_of_the_clocks(
     answer_s: float, seconds: int, ahead_s: float
 ) -> None:
@@ -102,6 +103,7 @@ def test_the_time_that_an_answer_takes_is_no_difference_of_the_clocks(
 
 
 @pytest.mark.parametrize(("seconds", "ahead_s"), [(18, 6), (28, 12), (6, -2)], ids=["agrees", "more", "less"])
+@pytest.mark.bank("B4")
 def test_a_slow_answer_does_not_hide_what_a_quick_one_has_shown(seconds: int, ahead_s: float) -> None:
     server, clock = RawServer(), Clock(0)
     server.script([dated(6), dated(seconds)])
@@ -114,6 +116,7 @@ def test_a_slow_answer_does_not_hide_what_a_quick_one_has_shown(seconds: int, ah
     assert client.clock_ahead_s == ahead_s
 
 
+@pytest.mark.bank("B4")
 def test_a_caches_answer_says_nothing_of_the_time() -> None:
     server = RawServer(dated(-900, Age="900"))
     client = PayMaster(server.url, Token("t"), "m", clock=Clock(0))
@@ -130,6 +133,7 @@ def created(moment: datetime) -> str:
 
 
 @pytest.mark.parametrize("hours", [0, 1, 26])
+@pytest.mark.bank("B1")
 def test_a_payment_without_a_name_counts_whatever_its_time_where_another_process_has_created_it(hours: int) -> None:
     """The clock may have been set between: the lane was an hour slow, lost power after the POST, and is right now."""
     paid = body(created=created(LANE_NOW + timedelta(hours=hours)))
@@ -139,6 +143,7 @@ def test_a_payment_without_a_name_counts_whatever_its_time_where_another_process
 
 @pytest.mark.parametrize(("minutes", "ours"), [(0, True), (14, True), (60, False), (-60, False)])
 @pytest.mark.parametrize("ahead_s", [0, 3_600])
+@pytest.mark.bank("B1")
 def test_the_time_of_a_payment_without_a_name_counts_where_this_process_has_created_it(
     minutes: int, ours: bool, ahead_s: int
 ) -> None:
@@ -154,6 +159,7 @@ def test_the_time_of_a_payment_without_a_name_counts_where_this_process_has_crea
 
 
 @pytest.mark.parametrize("names", [True, False])
+@pytest.mark.bank("B1")
 def test_a_payment_without_a_name_is_not_another_attempts_that_this_process_knows(names: bool) -> None:
     """It knows whose it is where the answer to the create has said so."""
     own = (named if names else body)("8", status="Confirmation")
@@ -167,6 +173,7 @@ def test_a_payment_without_a_name_is_not_another_attempts_that_this_process_know
 
 @pytest.mark.parametrize("status", ["Settled", "Cancelled", "Confirmation"])
 @pytest.mark.parametrize("more", [(), (named("8"),)], ids=["alone", "next to one of our amount"])
+@pytest.mark.bank("B1")
 def test_a_payment_of_the_order_with_another_amount_is_not_not_there(status: str, more: tuple[Any, ...]) -> None:
     with acquirer(listed(named(kopecks=25_301, status=status), *more), now_ms=OVER_MS) as paymaster:
         found = paymaster.find(PLAN, 1, ())
@@ -183,6 +190,7 @@ def test_the_attempts_key_counts_whatever_the_amount() -> None:
         assert (found.payment_id, found.kopecks, found.proved) == ("7", 100, True)
 
 
+@pytest.mark.bank("B1")
 def test_an_operator_reads_which_payments_it_may_be() -> None:
     with acquirer(listed(*[body(str(n)) for n in range(9)])) as paymaster:
         found = paymaster.find(PLAN, 1, ())
@@ -196,6 +204,7 @@ def test_an_operator_reads_which_payments_it_may_be() -> None:
 
 @pytest.mark.parametrize("code", ["", "duplicate_request", "invalid_operation", "validation_error"])
 @pytest.mark.parametrize(("status", "final"), [("409 Conflict", True), ("423 Locked", False), ("425 Too Early", False)])
+@pytest.mark.bank("B6")
 def test_a_conflict_may_come_of_a_request_that_a_gateway_has_repeated(status: str, final: bool, code: str) -> None:
     with acquirer(answer({"code": code, "message": "duplicate request"}, status)) as paymaster:
         failed = paymaster.create(PLAN, 1)
@@ -204,6 +213,7 @@ def test_a_conflict_may_come_of_a_request_that_a_gateway_has_repeated(status: st
 
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "403 Forbidden", "422 Unprocessable Content"])
+@pytest.mark.bank("B6")
 def test_a_plain_refusal_has_created_nothing(status: str) -> None:
     with acquirer(answer({"code": "validation_error", "message": "no"}, status)) as paymaster:
         failed = paymaster.create(PLAN, 1)
@@ -225,6 +235,7 @@ def test_a_plain_refusal_has_created_nothing(status: str) -> None:
         ("200 OK", "", m.Cancel.ACCEPTED),
     ],
 )
+@pytest.mark.bank("B15", "B18")
 def test_what_the_answer_to_a_cancellation_means(status: str, code: str, result: m.Cancel) -> None:
     """A cancellation that met a wrong token was not looked at: it is still to be sent."""
     with acquirer(answer({"code": code, "message": "no"} if code else None, status)) as paymaster:
@@ -235,6 +246,7 @@ def test_what_the_answer_to_a_cancellation_means(status: str, code: str, result:
 
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+@pytest.mark.bank("B15", "B17")
 def test_every_call_passes_on_how_long_to_wait(status: str) -> None:
     with acquirer(answer(None, status, Retry_After="15")) as paymaster:
         failed = paymaster.create(PLAN, 1)
@@ -247,6 +259,7 @@ def test_every_call_passes_on_how_long_to_wait(status: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["500 Oops", "502 Bad Gateway", "401 Unauthorized", "400 Bad Request"])
+@pytest.mark.bank("B17")
 def test_other_answers_do_not_hold_a_payment_up(status: str) -> None:
     with acquirer(answer(None, status, Retry_After="15")) as paymaster:
         found = paymaster.status("7", 1)
@@ -255,6 +268,7 @@ def test_other_answers_do_not_hold_a_payment_up(status: str) -> None:
 
 
 @pytest.mark.parametrize("bank_ahead_s", [-3_000, 0, 400])
+@pytest.mark.bank("B4", "B17")
 def test_a_date_to_wait_for_is_by_the_clock_that_wrote_it(bank_ahead_s: int) -> None:
     now = datetime.now(UTC) + timedelta(seconds=bank_ahead_s)
     date, until = (format_datetime(moment, usegmt=True) for moment in (now, now + timedelta(seconds=15)))

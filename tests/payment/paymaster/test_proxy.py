@@ -175,6 +175,7 @@ def new_payment() -> NewPayment:
 
 
 @pytest.mark.parametrize("login", [None, LOGIN])
+@pytest.mark.bank("B11")
 def test_payments_through_a_proxy(tmp_path: Path, bank: PayMasterSimulator, front: TlsFront, login: str | None) -> None:
     """The proxy sees the host, and nothing of the requests."""
     with ConnectProxy(login) as proxy:
@@ -193,6 +194,7 @@ def test_payments_through_a_proxy(tmp_path: Path, bank: PayMasterSimulator, fron
         assert b"api/v2" not in proxy.passed_on
 
 
+@pytest.mark.bank("B11")
 def test_the_settings_proxy(tmp_path: Path, bank: PayMasterSimulator, front: TlsFront) -> None:
     """As a settings file describes it: its login is next to the token."""
     with ConnectProxy(LOGIN) as proxy:
@@ -266,6 +268,7 @@ def put(file: Path, login: str) -> Path:
 
 
 @pytest.mark.parametrize("call", ["create", "get", "cancel", "time"])
+@pytest.mark.bank("B11")
 def test_each_call_goes_on_with_the_login_that_replaced_a_refused_one(
     tmp_path: Path, bank: PayMasterSimulator, front: TlsFront, call: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -291,6 +294,7 @@ def test_each_call_goes_on_with_the_login_that_replaced_a_refused_one(
         assert "the login file has another one now" in caplog.text
 
 
+@pytest.mark.bank("B11")
 def test_a_login_that_was_not_replaced_is_not_sent_again(tmp_path: Path, front: TlsFront) -> None:
     file = put(tmp_path / "login", "lane:old-word")
     with ConnectProxy(LOGIN) as proxy:
@@ -340,6 +344,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("answer", "words"), FAILURES)
+@pytest.mark.bank("B11")
 def test_what_fails_at_the_proxy_was_never_sent(
     tmp_path: Path, bank: PayMasterSimulator, front: TlsFront, answer: bytes, words: str
 ) -> None:
@@ -377,6 +382,7 @@ def test_a_proxy_that_cuts_in_the_handshake(tmp_path: Path, bank: PayMasterSimul
     assert bank.bank.creates == 0
 
 
+@pytest.mark.bank("B11")
 def test_a_proxy_that_dies_after_the_request_leaves_it_in_doubt(
     tmp_path: Path, bank: PayMasterSimulator, front: TlsFront
 ) -> None:
@@ -391,6 +397,7 @@ def test_a_proxy_that_dies_after_the_request_leaves_it_in_doubt(
             asked.result(20)
 
 
+@pytest.mark.bank("B11")
 def test_the_certificate_is_verified_through_a_proxy(tmp_path: Path, bank: PayMasterSimulator, front: TlsFront) -> None:
     """One that looks into the traffic is refused, unless its authority is in `ca_file`."""
     trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -400,6 +407,7 @@ def test_the_certificate_is_verified_through_a_proxy(tmp_path: Path, bank: PayMa
     assert bank.bank.creates == 0
 
 
+@pytest.mark.bank("B11")
 def test_the_proxies_of_the_environment_are_not_used(
     tmp_path: Path, bank: PayMasterSimulator, front: TlsFront, monkeypatch: pytest.MonkeyPatch
 ) -> None:

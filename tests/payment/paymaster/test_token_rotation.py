@@ -75,6 +75,7 @@ CALLS: dict[str, Callable[[PayMaster, str], object]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
+@pytest.mark.bank("B10")
 def test_each_call_goes_on_with_the_new_token(bank: PayMasterSimulator, file: Path, call: str) -> None:
     client = client_of(bank, file)
     payment = client.create_payment(new_payment(), "k1")
@@ -130,6 +131,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.bank("B10")
 def test_the_refused_request_is_repeated_as_it_was(file: Path, refusal: str) -> None:
     with Refusing(REFUSALS[refusal], PAYMENT, PAYMENT) as server:
         client = PayMaster(server.url, Token.from_file(file), "m")
@@ -145,6 +147,7 @@ def test_the_refused_request_is_repeated_as_it_was(file: Path, refusal: str) -> 
 
 
 @pytest.mark.parametrize("other", [answer("500 Oops", ""), b""], ids=["500", "cut"])
+@pytest.mark.bank("B10")
 def test_nothing_but_a_refused_token_is_repeated(file: Path, other: bytes) -> None:
     with Refusing(other, PAYMENT) as server:
         client = PayMaster(server.url, Token.from_file(file), "m")
@@ -154,6 +157,7 @@ def test_nothing_but_a_refused_token_is_repeated(file: Path, other: bytes) -> No
         assert len(server.requests) == 1
 
 
+@pytest.mark.bank("B10")
 def test_a_token_that_was_not_replaced_is_not_sent_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCO_PAYMASTER_TOKEN", NEW)
     for token in (Token.from_file(file), Token(OLD)):
@@ -185,6 +189,7 @@ def make_pipe(file: Path) -> None:
     ],
     ids=["gone", "public", "pipe", "two words", "empty"],
 )
+@pytest.mark.bank("B10")
 def test_a_file_that_cannot_be_read_again_leaves_the_refusal(
     file: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
@@ -242,6 +247,7 @@ def test_requests_of_several_threads(bank: PayMasterSimulator, file: Path) -> No
 
 
 @pytest.mark.parametrize("when", ["between payments", "while the customer pays"])
+@pytest.mark.bank("B10")
 def test_a_lane_takes_payments_across_a_rotation(tmp_path: Path, file: Path, when: str) -> None:
     runtime: ThreadRuntime[Message] = ThreadRuntime(SPEED)
     with PayMasterSimulator(token=OLD, clock=lambda: runtime.now() / 1000) as bank:

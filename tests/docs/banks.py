@@ -50,7 +50,7 @@ ENGINES = {
     "explore": Engine("the explorer", "tests/verification/test_explore.py"),
     "simulate": Engine("the simulation", "tests/verification/test_simulate.py"),
     "kill": Engine("kill -9", "tests/verification/test_kill.py"),
-    "behaviours": Engine("the tests of the part that it is in", "tests/verification/test_behaviours.py"),
+    "behaviours": Engine("a test of its own", "tests/verification/test_behaviours.py"),
 }
 
 CREATING, FINAL, CANCELLING, CLOCKS, LINKS, ACCESS, TILL = (
@@ -71,8 +71,8 @@ ROWS = (
         "a payment of the order with another amount.",
         "Such a payment may be the lane's own, so it never counts as “not there”. The lane neither cancels it nor "
         "gives goods for it; the customer is sent to the attendant with a case, and no second payment of the order "
-        "begins until the bank's list shows more or an operator has decided. The time of a payment rules it out only "
-        "where this process sent the create itself, and so knows how the clocks differed then.",
+        "begins until the bank's list shows more or an operator has decided. A payment is ruled out by its time only "
+        "where the lane has not been restarted since it sent the create: then it knows how the two clocks differed.",
         scripts=("leaves + stays-open + cut-after on=create + list-nameless",),
         met={
             "explore": ("unattributed", "unattributed plate"),
@@ -165,8 +165,8 @@ ROWS = (
         "The customer's try is declined and the bank says that the payment is over. The customer tries again with the "
         "same link, and the bank settles it.",
         "The first answer ends the payment for the customer, who may pay in another way at once. The lane goes on "
-        "watching the payment until its end and `timing.grace_s` have passed: money is a case, and a payment that is "
-        "open again is cancelled.",
+        "watching the payment for as long as it could be paid, and for `timing.grace_s` more: money is a case, and a "
+        "payment that is open again is cancelled.",
         scripts=("declines-then-pays after=2",),
         met={
             "explore": ("declining",),
@@ -189,7 +189,7 @@ ROWS = (
         "up later still.",
         "Silence ends no payment, however long it lasts. The lane keeps asking, ever more slowly, and only an answer "
         "ends that. Until then there is a case, and no second payment of the order begins.",
-        scripts=("pays after=2 + cut-before on=get,list,cancel",),
+        scripts=("leaves + stays-open + cut-before on=get,list,cancel",),
         met={"explore": ("screen", "plate"), "simulate": ("long outage", "offline")},
         faults={
             "explore": ("'not found' counts as unpaid", "the watch never ends"),

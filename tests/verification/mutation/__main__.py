@@ -108,7 +108,10 @@ TARGETS = {
         (_MACHINE, ("attempt.machine", "attempt._handlers", "attempt.gate", "attempt.states", "attempt.events")),
         (Target(((f"{_PAYMENT}/test_link.py",),)), ("link",)),
         (Target(((f"{_PAYMENT}/test_money.py",), (f"{_PAYMENT}/paymaster/test_client.py",))), ("money",)),
-        (Target(_answers("adapter", "answers", "creations")), ("acquirer", "paymaster.adapter", "paymaster.creations")),
+        (
+            Target(_answers("adapter", "answers", "creations", "opening")),
+            ("acquirer", "paymaster.adapter", "paymaster.creations"),
+        ),
         (
             Target(_answers("client", "answers"), goal=0.9),
             ("paymaster.client", "paymaster.transport", "paymaster.wire"),

@@ -141,6 +141,31 @@ def test_an_empty_list_is_no_answer_where_the_clocks_are_days_apart(skew_s: floa
     assert ms(start) <= created_at_the_bank <= ms(end)
 
 
+@pytest.mark.parametrize("skew_s", [-3_600.0, None, 3_600.0])
+def test_a_search_covers_the_payments_time_by_both_clocks(skew_s: float | None) -> None:
+    client, now = Client(), PLAN.begun_at_ms + 60_000
+    client.clock_ahead_s = skew_s
+    asks = PayMasterAcquirer(
+        client, lambda: now, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7"
+    )
+    asks.find(PLAN, 1, ())
+    shift = round((skew_s or 0) * 1000)
+    assert [(ms(start), ms(end)) for start, end in client.asked] == [
+        (PLAN.begun_at_ms + min(shift, 0) - 600_000, now + max(shift, 0) + 600_000)
+    ]
+
+
+@pytest.mark.parametrize("error", [ValueError, OverflowError])
+def test_what_cannot_be_written_as_a_request_was_never_sent(error: type[Exception]) -> None:
+    def describe(plan: m.Plan) -> str:
+        raise error("cannot be written")
+
+    asks = PayMasterAcquirer(
+        Client(), lambda: 1_000_000, states={}, describe=describe, callback_url=None, pos_id="KSO-7"
+    )
+    assert asks.create(PLAN, 3) == m.CreateFailed(1_000_000, 3, "cannot be written", may_exist=False, final=True)
+
+
 NAMELESS = payment("7", order_no=None)
 BEGUN = datetime.fromtimestamp(PLAN.begun_at_ms / 1000, UTC)
 

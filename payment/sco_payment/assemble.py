@@ -118,6 +118,7 @@ def open_lane(
             printer=printer,
             nfc=nfc,
             wall=runtime.wall,
+            clock_ahead_s=lambda: acquirer.clock_ahead_s,
             on_tag=partial(_report_tag, observer),
             endurance=_write_endurance(settings, observer),
             display=None if display is None else CodeDisplay(settings, display),

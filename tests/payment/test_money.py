@@ -1,10 +1,12 @@
-"""Amounts as people type them."""
+"""Amounts as people type them, and as they come on the wire."""
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
-from sco_payment.money import format_amount, kopecks_from_text
+from sco_payment.money import format_amount, kopecks_from_text, kopecks_from_wire
 
 
 @pytest.mark.parametrize(
@@ -49,3 +51,40 @@ def test_no_amount(text: str) -> None:
 def test_too_large_an_amount(text: str) -> None:
     with pytest.raises(ValueError, match="the largest amount possible"):
         kopecks_from_text(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0.00", "0,0", "000"])
+def test_nothing_is_no_amount_to_pay(text: str) -> None:
+    with pytest.raises(ValueError, match="more than zero"):
+        kopecks_from_text(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "kopecks"),
+    [
+        ("253.0000", 25_300),
+        ("0.01", 1),
+        ("-0.01", -1),
+        ("0", 0),
+        ("1E+3", 100_000),
+        ("1." + "0" * 60, 100),
+        ("10000000000000", 10**15),
+        ("-10000000000000", -(10**15)),
+    ],
+)
+def test_an_amount_on_the_wire(value: str, kopecks: int) -> None:
+    assert kopecks_from_wire(Decimal(value)) == kopecks
+
+
+@pytest.mark.parametrize(
+    "value", ["NaN", "sNaN", "Infinity", "-Infinity", "10000000000000.01", "-10000000000000.01", "1E+999999"]
+)
+def test_no_amount_on_the_wire(value: str) -> None:
+    with pytest.raises(ValueError, match="is not an amount"):
+        kopecks_from_wire(Decimal(value))
+
+
+@pytest.mark.parametrize("value", ["0.001", "253.005", "1." + "0" * 60 + "1"])
+def test_a_fraction_of_a_kopeck_on_the_wire(value: str) -> None:
+    with pytest.raises(ValueError, match="fraction of a kopeck"):
+        kopecks_from_wire(Decimal(value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,21 @@ def test_the_ticket_states_lane_time_order_and_that_it_is_no_receipt(tmp_path: P
         assert re.fullmatch(r"\d\d\.\d\d\.\d{4} \d\d:\d\d", lines[7])
         assert lines[8:] == [RUSSIAN.not_a_receipt] == ["не является кассовым чеком"]
         assert not [mark for mark in printer.tickets[0].marks if mark.kind == "bitmap" and mark.code is None]
+
+
+@pytest.mark.parametrize("ahead_s", [0, 2_400, -7_200])
+def test_the_ticket_states_the_end_of_the_payment_by_the_banks_clock(tmp_path: Path, ahead_s: int) -> None:
+    """The customer compares it with a phone, which shows the right time; the lane's own clock may be wrong."""
+    with VirtualPrinter() as printer:
+        devices = {"printer": printer.url}
+        script = f"pays after=6 + clock ahead={ahead_s}"
+        with bench(tmp_path, script, ui=OwnUI(), display={"mode": 0}, devices=devices) as (lane, paymaster):
+            assert lane.pay(ORDER).outcome is Outcome.PAID
+            [payment] = paymaster.bank.payments.values()
+        assert payment.expires is not None
+        minutes = {f"{datetime.fromtimestamp(payment.expires + s):%H:%M}" for s in (-3, 3)}  # noqa: DTZ006
+        shown = printer.tickets[0].text.splitlines()[4]
+        assert shown.removeprefix("Оплатите до ") in minutes
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ class Presenter:
         settings, texts: of the lane.
         printer, nfc: None for a device that the lane does not have.
         wall: the wall clock of a moment of lane time.
+        clock_ahead_s: how far the acquirer's clock is ahead of lane time; None while that is not known.
         on_tag: is called in the device thread when the tag is found in another condition than before.
         endurance: counts the writes of a dynamic tag; None to count none.
         display: the customer QR display; None for a lane without one.
@@ -97,6 +98,7 @@ class Presenter:
         printer: ReopeningDevice[Printer] | None,
         nfc: ReopeningDevice[TagReader] | None,
         wall: Callable[[int], float],
+        clock_ahead_s: Callable[[], float | None] = lambda: None,
         on_tag: Callable[[GuardEvent], None] = ignore_tag,
         endurance: WriteEndurance | None = None,
         display: CodeDisplay | None = None,
@@ -107,6 +109,7 @@ class Presenter:
         self._printer = printer
         self._nfc = nfc
         self._wall = wall
+        self._clock_ahead_s = clock_ahead_s
         self._uid = bytes.fromhex(settings.devices.nfc_uid) if settings.devices.nfc_uid else None
         self._printer_report = ""
         self._copies = 0
@@ -156,7 +159,7 @@ class Presenter:
             return printer.print_ticket(self._ticket(plan, link, ""))
 
     def _ticket(self, plan: Plan, link: str, logo: str) -> Ticket:
-        until, amount = self._wall(plan.expires_at_ms), format_amount(plan.kopecks)
+        amount = format_amount(plan.kopecks)
         texts, lane, wanted = self._texts, self._settings.lane, self._settings.ticket
         above: list[Item] = [Bitmap(logo, width_mm=wanted.logo_mm)] if logo else []
         above += [
@@ -166,7 +169,7 @@ class Presenter:
             Line(texts.to_pay),
             Line(amount, Style.LARGE, plain=amount.replace("₽", texts.currency)),
         ]
-        below = [Line(texts.pay_until.format(time=_local(until, "%H:%M")), Style.BOLD)]
+        below = [Line(texts.pay_until.format(time=_local(self._until(plan), "%H:%M")), Style.BOLD)]
         if wanted.order:
             below.append(Line(texts.order.format(number=plan.order_no)))
         if wanted.lane:
@@ -180,10 +183,15 @@ class Presenter:
             qr=link,
             above=above,
             below=(*below, *_lines(wanted.footer)),
-            valid_until=until,
+            valid_until=self._wall(plan.expires_at_ms),
             qr_mm=self._settings.display.qr_mm,
             repeat=Line(texts.repeat, Style.BOLD),
         )
+
+    def _until(self, plan: Plan) -> float:
+        """The invoice's end as the customer's phone shows it: the lane's own clock may be wrong."""
+        ahead = self._clock_ahead_s()
+        return self._wall(plan.expires_at_ms) if ahead is None else plan.expires_at_ms / 1000 + ahead
 
     def ticket_again(self, plan: Plan, link: str) -> Ticket:
         """The plan's ticket under an id of its own, for a customer who lost the first one: it says that it is one more.

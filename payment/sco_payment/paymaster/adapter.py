@@ -283,17 +283,24 @@ class PayMasterAcquirer:
         return self._client.clock_ahead_s
 
     def _creation_of(self, plan: Plan) -> Creation:
-        """The invoice's end by PayMaster's clock, so that it ends there when it ends here; where PayMaster cannot be
-        asked, by the wall clock as it is now. Computed once for each attempt: each try must have the same body."""
+        """The plan's creation, the same for each try: its invoice's end is part of a body that must not change."""
         found = self._creations.get(plan.key)
         if found is not None:
             return found
+        expires = self._expires_on_the_wire(plan)
+        return self._creations.add(plan.key, Creation(expires, self._client.clock_ahead_s))
+
+    def _expires_on_the_wire(self, plan: Plan) -> datetime:
+        """The invoice's end by PayMaster's clock, so that it ends there when it ends here; where PayMaster cannot be
+        asked, by the wall clock as it is now."""
         if self._client.clock_ahead_s is None:
             self._client.ask_for_the_time()
-        known = self._client.clock_ahead_s
-        ahead = self._clock_was_set_by() if known is None else 0.0 if abs(known) < CLOCKS_AGREE_S else known
-        expires = _utc(plan.expires_at_ms) + timedelta(seconds=round(ahead))
-        return self._creations.add(plan.key, Creation(expires, known))
+        ahead = self._client.clock_ahead_s
+        if ahead is None:
+            ahead = self._clock_was_set_by()
+        elif abs(ahead) < CLOCKS_AGREE_S:
+            ahead = 0.0
+        return _utc(plan.expires_at_ms) + timedelta(seconds=round(ahead))
 
     def _may_be(self, payment: Payment, plan: Plan) -> bool:
         """Whether a listed payment can be the attempt's. One that names neither order nor attempt must have its amount;

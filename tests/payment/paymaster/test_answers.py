@@ -141,15 +141,17 @@ def test_a_payment_without_a_name_counts_whatever_its_time_where_another_process
         assert isinstance(paymaster.find(PLAN, 1, ()), m.StatusUnavailable)
 
 
-@pytest.mark.parametrize(("minutes", "ours"), [(0, True), (14, True), (60, False), (-60, False)])
+@pytest.mark.parametrize(
+    ("seconds", "ours"), [(0, True), (-660, True), (-661, False), (1_440, True), (1_441, False)]
+)  # of begun and over, 10 minutes
 @pytest.mark.parametrize("ahead_s", [0, 3_600])
 @pytest.mark.bank("B1")
 def test_the_time_of_a_payment_without_a_name_counts_where_this_process_has_created_it(
-    minutes: int, ours: bool, ahead_s: int
+    seconds: int, ours: bool, ahead_s: int
 ) -> None:
     bank_now = LANE_NOW + timedelta(seconds=ahead_s)
     date = format_datetime(bank_now, usegmt=True)
-    paid = body(created=created(bank_now + timedelta(minutes=minutes)))
+    paid = body(created=created(bank_now + timedelta(seconds=seconds)))
     lost = answer(None, "500 Oops", Date=date)
     with acquirer(answer(None, "404 Not Found", Date=date), lost, listed(paid)) as paymaster:
         failed = paymaster.create(PLAN, 1)

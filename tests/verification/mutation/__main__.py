@@ -77,7 +77,7 @@ def _answers(first: str, *others: str) -> tuple[tuple[str, ...], ...]:
         tuple(f"{_PAYMENT}/paymaster/test_{name}.py" for name in (first, *others)),
         tuple(
             f"{_PAYMENT}/paymaster/test_{name}.py"
-            for name in ("adapter", "answers", "client", "token_rotation", "simulator")
+            for name in ("adapter", "answers", "client", "token_rotation", "simulator", "creations")
             if name not in (first, *others)
         ),
         ("tests/contract/test_acquirer.py", f"{_PAYMENT}/test_acquirer.py", f"{_PAYMENT}/test_settings.py"),
@@ -108,7 +108,10 @@ TARGETS = {
         (_MACHINE, ("attempt.machine", "attempt._handlers", "attempt.gate", "attempt.states", "attempt.events")),
         (Target(((f"{_PAYMENT}/test_link.py",),)), ("link",)),
         (Target(((f"{_PAYMENT}/test_money.py",), (f"{_PAYMENT}/paymaster/test_client.py",))), ("money",)),
-        (Target(_answers("adapter", "answers")), ("acquirer", "paymaster.adapter", "paymaster.creations")),
+        (
+            Target(_answers("adapter", "answers", "creations", "opening")),
+            ("acquirer", "paymaster.adapter", "paymaster.creations"),
+        ),
         (
             Target(_answers("client", "answers"), goal=0.9),
             ("paymaster.client", "paymaster.transport", "paymaster.wire"),

@@ -533,14 +533,13 @@ class Run:
             ).fetchall()
         for number, key, version, text in found:
             phase = codec.decode_state(version, codec.from_json(text)).phase
-            early = phase is m.Phase.WATCHING
+            early = phase in (m.Phase.WATCHING, m.Phase.REFUNDABLE)
             if number not in self.truth.decided and (early or self.truth.closed(key)):
                 self.note(f"administrator: closes case {number}" + (" too early" if early else ""))
-                decision = resolutions.Resolution(
-                    number, "Иванова", "no money came", self.clock.us // 1000, phase.value
-                )
+                what = "returned by hand" if phase is m.Phase.REFUNDABLE else "no money came"
+                decision = resolutions.Resolution(number, "Иванова", what, self.clock.us // 1000, phase.value)
                 resolutions.submit(self.disk.path, decision)
-                self.truth.decided.add(number)
+                self.truth.decided[number] = phase
 
     # --- the run ---
 

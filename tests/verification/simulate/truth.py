@@ -57,7 +57,7 @@ class Truth:
         self._roll = 0
         self.goods: dict[str, str] = {}  # order -> the attempt that paid for it, or for its last leg
         self.legs: dict[str, str] = {}  # attempt that paid for a leg, and the till knows it -> order
-        self.decided: set[int] = set()  # cases that the administrator has closed
+        self.decided: dict[int, m.Phase] = {}  # cases that the administrator has closed, and in which phase
         self._begun: dict[str, float] = {}  # attempt -> when its first create left
         self._ended: dict[str, float] = {}  # attempt -> when it came to a final phase
         self._known_as_paid: set[str] = set()  # attempts of which the lane has heard that they are paid
@@ -313,7 +313,7 @@ class Truth:
                 if payment is not None and payment.id in self._run.bank.refunded:
                     self._refund_is_recorded(key, payment, journal, cases.get(key))
                 continue
-            if not released and (key not in cases or cases[key].closed_at_ms is not None):
+            if not released and not self._is_for_an_operator(cases.get(key)):
                 raise Violation(2, f"the bank has the money of {payment.id}, no goods, no case that is open")
             if payment.kopecks != self.asked_of(key) and key not in cases:
                 raise Violation(2, f"the bank took another amount for {payment.id}, no case")
@@ -322,12 +322,18 @@ class Truth:
             came_to[record.attempt].add(record.body.get("state", {}).get("phase", ""))
         for number in self.decided:
             case = journal.case(number)
-            overtaken = came_to[case.attempt] & {"paid_late", "overdue", "unsettled"}
+            overtaken = came_to[case.attempt] & {"paid_late", "overdue", "refundable", "unsettled"}
             if case.closed_at_ms is None and not overtaken:
                 raise Violation(2, f"the administrator closed case {number}, and the journal does not know it")
         for number, case in ((case.number, case) for case in cases.values()):
             if not journal.timeline(case.attempt):
                 raise Violation(2, f"case {number} has no evidence")
+
+    def _is_for_an_operator(self, case: Case | None) -> bool:
+        """Whether an operator sees the money, or has decided on it."""
+        return case is not None and (
+            case.closed_at_ms is None or self.decided.get(case.number) is m.Phase.REFUNDABLE  # which says: it is there
+        )
 
     def _clock_is_reported(self) -> None:
         """A wrong clock is shown and logged, once the acquirer has said what time it is."""

@@ -291,6 +291,7 @@ def test_silence_ends_nothing_until_the_network_is_back(tmp_path: Path) -> None:
         pass
 
     def cut(*about: object) -> None:
+        paymaster.use("leaves + stays-open + cut-before on=get,list,cancel")
         raise PowerCut
 
     phases = Phases()
@@ -299,7 +300,6 @@ def test_silence_ends_nothing_until_the_network_is_back(tmp_path: Path) -> None:
         lane._loop.customer.present = cut  # type: ignore[method-assign]
         with pytest.raises(PowerCut):
             lane.pay(ORDER)
-        paymaster.use("leaves + stays-open + cut-before on=get,list,cancel")
         [result] = lane.recover()
         assert (result.outcome, result.case is not None) == (Outcome.UNKNOWN, True)
         lane.start()

@@ -220,12 +220,14 @@ def test_the_last_search_covers_days_before_and_after() -> None:
     assert (ms(start), ms(end)) == (plan.begun_at_ms - 172_800_000, now + 172_800_000)
 
 
+@pytest.mark.parametrize(("early_ms", "word"), [(0, True), (1, False), (500_000, False)])
 @pytest.mark.bank("B4")
-def test_an_attempt_that_began_in_the_future_is_not_closed_by_an_empty_list() -> None:
+def test_an_attempt_that_began_in_the_future_is_not_closed_by_an_empty_list(early_ms: int, word: bool) -> None:
+    now = PLAN.begun_at_ms - early_ms
     asks = PayMasterAcquirer(
-        Client(), lambda: 500_000, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7"
+        Client(), lambda: now, states={}, describe=lambda plan: "", callback_url=None, pos_id="KSO-7"
     )
-    assert isinstance(asks.find(PLAN, 1, ()), m.StatusUnavailable)
+    assert isinstance(asks.find(PLAN, 1, ()), m.PaymentNotListed if word else m.StatusUnavailable)
 
 
 @pytest.mark.bank("B4")

@@ -90,7 +90,7 @@ def test_whose_links_may_be_shown(base_url: str, hosts: tuple[str, ...]) -> None
     assert opened(settings(base_url)).link_hosts == hosts
 
 
-def test_the_words_of_the_settings_and_those_that_are_built_in() -> None:
+def test_the_words_of_the_settings_and_those_that_are_built_in(caplog: pytest.LogCaptureFixture) -> None:
     found = opened(settings(states={"Paid": 5, "Void": 6, "Held": 4}))
     words = {word: found.status_of(word).value for word in ("Paid", "Void", "Held", "Settled", "Refunded", "Dancing")}
     assert words == {
@@ -101,6 +101,8 @@ def test_the_words_of_the_settings_and_those_that_are_built_in() -> None:
         "Refunded": "refunded",
         "Dancing": "unknown",
     }
+    [record] = caplog.records
+    assert (record.levelname, "'Dancing'" in record.message) == ("ERROR", True)
 
 
 def test_the_token_is_the_settings_file_or_else_the_environments(

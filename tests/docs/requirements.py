@@ -72,9 +72,9 @@ REQUIREMENTS = (
         "R6",
         BEGIN,
         "The lane requests the payment at PayMaster, receives its QR code, and presents it as the settings say.",
-        reading="The code is checked before anybody sees it: checksum, amount, currency, and on a plate that it "
-        "is the plate's own. One that contradicts the payment is cancelled unseen; one whose form is not "
-        "known is presented, and noted as not verified.",
+        reading="The code is checked before anybody sees it: host, checksum, amount, currency, and on a plate that it "
+        "is the plate's own. One that contradicts the payment, or leads to a host that nobody has named, is cancelled "
+        "unseen; one whose form is not known is presented, and noted as not verified.",
     ),
     Requirement(
         "R7",
@@ -112,15 +112,17 @@ REQUIREMENTS = (
         "R11",
         OFFLINE,
         "The lane requests the payment's status every 3 seconds.",
-        reading="By default (`timing.poll_interval_s`), from request to request. A bank that answers *too many "
-        "requests* is obeyed.",
+        reading="By default (`timing.poll_interval_s`), from request to request, also where an answer is late. A bank "
+        "that answers *too many requests* or *not available*, and says for how long, is asked again after that time.",
     ),
     Requirement(
         "R12",
         OFFLINE,
         "The states 5 and 6 are final; no other state ends a payment.",
         reading="PayMaster's public interface has words, not numbers. One table maps them (5: `Settled`; 6: "
-        "`Cancelled`, `Rejected`), `paymaster.states` adds to it, and an unknown word is never final.",
+        "`Cancelled`, `Rejected`), `paymaster.states` adds to it, and an unknown word is never final. *Refunded*, "
+        "which none of the numbers means, ends the payment in a case. State 6 ends it for the customer; the lane goes "
+        "on asking for a while, and money that comes all the same is a case.",
     ),
     Requirement(
         "R13",
@@ -136,7 +138,7 @@ REQUIREMENTS = (
         "Then a dialog says «Оплата не завершена, нет связи с процессингом», with the buttons «Повторить» "
         "and «Отменить».",
         reading="While it is shown, the lane keeps requesting (`dialog.poll_while_shown`), and an answer ends it. A"
-        " dialog that nobody answers cancels nothing. It is shown once in a payment unless "
+        " dialog that nobody answers cancels nothing before the invoice's end. It is shown once in a payment unless "
         "`dialog.again` is set.",
     ),
     Requirement(
@@ -149,23 +151,29 @@ REQUIREMENTS = (
         OFFLINE,
         "«Отменить»: the lane sends the cancellation once.",
         reading="Never a second time after one that may have arrived. One that certainly did not (no connection, "
-        "*too many requests*) does not count: it is sent when the bank answers again.",
+        "*too many requests*, a refused token) does not count: it is sent when the bank answers again. The lane sends "
+        "this one cancellation unasked, too, where no customer can have seen the code, and where the bank leaves a "
+        "payment open past its end or after a restart.",
     ),
     Requirement(
         "R17",
         OFFLINE,
         "Where the cancellation succeeds, the lane returns to the choice of payment types.",
-        reading="The screen is the till's: it gets the outcome *unpaid*, and the order may be paid again. Accepted "
-        "is not closed: the lane asks for the final state first, and watches for money that comes all the "
-        "same.",
+        reading="The screen is the till's: it gets the outcome *unpaid*, and offers the payment types. *Deviation:* "
+        "accepted is not closed. The outcome comes with the final state, or after `timing.confirm_timeout_s` without "
+        "it. In that case the customer can pay in any other way at once, but not the same order by SBP: the lane "
+        "refuses that until the bank has closed the payment, which could still be paid. Where the bank says *paid*, "
+        "the outcome is *unknown* with a case, and no goods: the cancellation may still refund the money.",
     ),
     Requirement(
         "R18",
         OFFLINE,
         "Where the cancellation does not succeed, an administrator must decide, with the payment system.",
-        reading="The lane opens a case with all that was asked and answered, sends the customer to an attendant, "
-        "and does not begin another payment of the order before the case is closed. So it does wherever "
-        "money may have moved unseen.",
+        reading="The lane asks for the payment's state. One that was refused because the payment is paid releases the "
+        "goods. Otherwise the lane opens a case with all that was asked and answered, sends the customer to an "
+        "attendant, and takes no other SBP payment of the order until the bank has closed this one unpaid or, when "
+        "its time and `timing.grace_s` are over, an operator has closed the case. So it does wherever money may have "
+        "moved unseen.",
     ),
     Requirement(
         "R19",
@@ -191,7 +199,7 @@ REQUIREMENTS = (
         SETUP,
         "Each lane is set up by hand, on the lane itself.",
         reading="The requirement names the till's database; here it is a file of the lane, which `sco-pay settings "
-        "check` examines.",
+        "check` examines. A lane may also get a part of its settings from the chain's own server, if its file says so.",
     ),
     Requirement(
         "R23",

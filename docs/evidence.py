@@ -148,8 +148,8 @@ def _seeded(source: ModuleType) -> Iterator[str]:
 
 def _explored(source: ModuleType) -> Iterator[str]:
     yield from ("", "## States explored", "")
-    yield f"How many different states `{source.EXPLORED_BY}` visits; the invariants hold in each. Before: commit"
-    yield f"`{source.EXPLORED_BEFORE}`, the last one without these rows. Now: this version. A dash: the scenario is new."
+    yield f"How many different states `{source.EXPLORED_BY}` visits; the invariants hold in each. *Before* is commit"
+    yield f"`{source.EXPLORED_BEFORE}`, the last one without these rows; *now* is this version. A dash: a new scenario."
     yield from ("", "| scenario | before | now |", "|---|---|---|")
     for one in source.EXPLORED:
         yield f"| {one.scenario} | {f'{one.before:,}' if one.before else '—'} | {one.now:,} |"

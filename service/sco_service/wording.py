@@ -26,8 +26,8 @@ WHAT_HAPPENED: dict[str, Both] = {
         "en": "The acquirer took another amount.",
     },
     "cancel_pay_race": {
-        "ru": "Банк принял отмену и всё же сообщает об оплате.",
-        "en": "The acquirer accepted the cancellation and reports the payment as paid all the same.",
+        "ru": "Отмена принята или осталась без ответа, а банк сообщает об оплате.",
+        "en": "The acquirer accepted the cancellation, or never answered it, and reports the payment as paid.",
     },
     "late_money": {
         "ru": "Деньги пришли после того, как покупателю показали другой итог.",
@@ -69,16 +69,22 @@ _AMOUNT: Both = {
     "en": "Compare the amount in the acquirer's account page with the receipt; settle the difference at a pos/touch "
     "till.",
 }
+_MAY_BE_REFUNDED: Both = {
+    "ru": "Отмена ещё может вернуть деньги: касса ждёт этого до конца срока оплаты и ещё десять минут. Не отдавайте "
+    "товар раньше. Потом найдите платёж в кабинете банка: если деньги не возвращены, отдайте товар с чеком или верните "
+    "их на кассе pos/touch.",
+    "en": "The cancellation may still refund the customer: the lane watches for that until the invoice's end and ten "
+    "minutes more. Give no goods before. Then find the payment in the acquirer's account page: if the money was not "
+    "refunded, give the goods with a receipt or refund at a pos/touch till.",
+}
 _REFUNDED: Both = {
     "ru": "Товар по этому платежу не отдавайте. Если его уже отдали, получите оплату снова.",
     "en": "Do not give goods for this payment. If they were given already, have it paid again.",
 }
 ADVICE: dict[str, Both] = {
-    reason: {"amount_mismatch": _AMOUNT, "refunded": _REFUNDED}.get(
+    reason: {"amount_mismatch": _AMOUNT, "cancel_pay_race": _MAY_BE_REFUNDED, "refunded": _REFUNDED}.get(
         reason,
-        _PAID
-        if reason in ("late_money", "paid_after_restart", "goods_uncertain", "paid_unshown", "cancel_pay_race")
-        else _CHECK,
+        _PAID if reason in ("late_money", "paid_after_restart", "goods_uncertain", "paid_unshown") else _CHECK,
     )
     for reason in WHAT_HAPPENED
 }

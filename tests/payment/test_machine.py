@@ -13,6 +13,8 @@ from tests.payment.test_link import with_crc
 
 P, S = m.Phase, m.PaymentStatus
 BEGIN, END = 1_000_000, 1_300_000
+OVER = END + 600_000
+DAYS = 7 * 24 * 3_600_000
 T = m.Timing()
 SUM = 253
 LINK = with_crc(f"https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum={SUM}&cur=RUB")
@@ -81,7 +83,7 @@ def test_the_default_schedule_is_that_of_the_requirement() -> None:
 
 def test_foreground_phases_are_all_but_the_background_and_the_final_ones() -> None:
     assert {P.PAID, P.UNPAID, P.PAID_LATE, P.UNSETTLED} == m.FINAL
-    assert {P.WATCHING, P.CLOSED, P.OVERDUE} == m.BACKGROUND
+    assert {P.WATCHING, P.CLOSED, P.OVERDUE, P.REFUNDABLE} == m.BACKGROUND
     assert {
         P.CREATING, P.FINDING, P.PRESENTING, P.WAITING, P.ASKING, P.CANCELLING, P.CONFIRMING,
     } == m.FOREGROUND  # fmt: skip
@@ -91,10 +93,11 @@ def test_the_defaults_of_a_new_state() -> None:
     assert m.State(plan()) == m.State(
         plan(), P.CREATING, None, None, m.EndReason.NONE, m.Cancel.NOT_ASKED, None, None,
         delivered=False, may_exist=False, presented=False, asked=False,
-        seq=0, busy=False, next_at_ms=0, until_ms=0, last_status_at_ms=0,
+        seq=0, busy=False, next_at_ms=0, until_ms=0, put_off_ms=0, resumed_at_ms=0, last_status_at_ms=0,
     )  # fmt: skip
     assert m.CreateFailed(1, 2, "", may_exist=True, final=True).wait_ms == 0
     assert m.StatusUnavailable(1, 2, "").wait_ms == 0
+    assert m.CancelAnswered(1, 2, m.Cancel.REFUSED).wait_ms == 0
 
 
 # --- creating -----------------------------------------------------------------------------------------------------
@@ -197,7 +200,7 @@ def test_a_refund_found_while_watching_is_a_case_or_added_to_the_one_that_is_ope
     assert (after.phase, after.case) == (P.UNSETTLED, m.CaseReason.REFUNDED)
     assert effects == (m.OpenCase(m.CaseReason.REFUNDED, refunded),)
     after, effects = m.step(watched(case=m.CaseReason.CANCEL_UNANSWERED), answer(S.REFUNDED))
-    assert (after.phase, after.case) == (P.UNSETTLED, m.CaseReason.CANCEL_UNANSWERED)
+    assert (after.phase, after.case) == (P.UNSETTLED, m.CaseReason.REFUNDED)
     assert effects == (m.NoteCase(refunded, reopens=True),)
 
 
@@ -400,7 +403,11 @@ def test_the_pace_is_counted_from_request_to_request(phase: m.Phase) -> None:
     assert (asked.busy, asked.seq, asked.next_at_ms) == (True, 8, BEGIN + 6_000 + pace)
     for wait_ms, next_at_ms in [(0, 6_000 + pace), (pace - 3_000, 6_000 + pace), (pace - 2_999, 6_001 + pace)]:
         after, effects = m.step(asked, m.StatusUnavailable(BEGIN + 9_000, 8, "no network", wait_ms))
-        assert (after, effects) == (replace(asked, busy=False, next_at_ms=BEGIN + next_at_ms), ())
+        put_off = 0 if phase is P.WATCHING else wait_ms
+        assert (after, effects) == (
+            replace(asked, busy=False, next_at_ms=BEGIN + next_at_ms, until_ms=END + put_off, put_off_ms=put_off),
+            (),
+        )
 
 
 def test_an_empty_list_changes_nothing() -> None:
@@ -473,7 +480,6 @@ def test_no_cancellation_is_sent_without_an_id_or_a_second_time() -> None:
         (state(P.ASKING), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
         (state(P.CONFIRMING, reason=m.EndReason.EXPIRED, presented=True), P.PAID, m.Outcome.PAID, m.EndReason.EXPIRED),
         (state(P.CONFIRMING, cancel=m.Cancel.REFUSED, presented=True), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
-        (state(P.CONFIRMING, cancel=m.Cancel.UNANSWERED, presented=True), P.PAID, m.Outcome.PAID, m.EndReason.NONE),
     ],
 )
 @pytest.mark.requirement("R12")
@@ -483,18 +489,128 @@ def test_paid_in_full(before: m.State, phase: m.Phase, outcome: m.Outcome, reaso
     assert effects == ends(m.View.PAID, outcome, reason)
 
 
+def test_paid_while_the_lane_was_down_is_a_case() -> None:
+    after, effects = m.step(state(P.CONFIRMING, presented=True, reason=m.EndReason.RESTART), answer(S.PAID))
+    reason = m.CaseReason.PAID_AFTER_RESTART
+    assert (after.phase, after.case, after.outcome) == (P.PAID_LATE, reason, m.Outcome.UNKNOWN)
+    assert effects[0] == m.OpenCase(reason, "paid; the lane restarted before it knew")
+
+
+# --- paid, and the lane's own cancellation may still refund it --------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cancel", "word"), [(m.Cancel.ACCEPTED, "accepted"), (m.Cancel.UNANSWERED, "never answered")])
+@pytest.mark.parametrize("reason", [m.EndReason.CUSTOMER, m.EndReason.RESTART])
+def test_no_goods_for_what_the_lanes_own_cancellation_may_still_refund(
+    cancel: m.Cancel, word: str, reason: m.EndReason
+) -> None:
+    before = state(P.CONFIRMING, presented=True, cancel=cancel, reason=reason, until_ms=BEGIN + 15_000)
+    after, effects = m.step(before, answer(S.PAID))
+    assert after == replace(
+        before,
+        phase=P.REFUNDABLE,
+        case=m.CaseReason.CANCEL_PAY_RACE,
+        outcome=m.Outcome.UNKNOWN,
+        busy=False,
+        until_ms=OVER,
+        next_at_ms=BEGIN + 39_000,
+    )
+    detail = f"the acquirer {word} the cancellation, reports the payment as paid, and may still refund it"
+    assert effects == (
+        m.OpenCase(m.CaseReason.CANCEL_PAY_RACE, detail), *ends(m.View.ATTENDANT, m.Outcome.UNKNOWN, reason),
+    )  # fmt: skip
+    assert m.due(after) == BEGIN + 39_000
+    _, effects = m.step(replace(before, presented=False), answer(S.PAID))
+    assert effects[0] == m.OpenCase(m.CaseReason.CANCEL_PAY_RACE, f"{detail}; this lane never showed its link")
+
+
+@pytest.mark.parametrize("cancel", [m.Cancel.NOT_ASKED, m.Cancel.REFUSED])
+def test_what_no_cancellation_can_refund_is_final(cancel: m.Cancel) -> None:
+    assert m.step(state(P.CONFIRMING, presented=True, cancel=cancel), answer(S.PAID))[0].phase is P.PAID
+    for phase in (P.WATCHING, P.CLOSED, P.OVERDUE):
+        assert m.step(state(phase, presented=True, cancel=cancel), answer(S.PAID))[0].phase is P.PAID_LATE
+
+
+@pytest.mark.parametrize("cancel", list(m.Cancel))
+def test_another_amount_is_watched_too_while_it_may_be_refunded(cancel: m.Cancel) -> None:
+    if cancel is m.Cancel.ASKED:
+        return  # its answer comes first
+    after, _ = m.step(state(P.CONFIRMING, presented=True, cancel=cancel), answer(S.PAID, kopecks=254))
+    may_be = cancel in (m.Cancel.ACCEPTED, m.Cancel.UNANSWERED)
+    assert (after.phase, after.case) == (P.REFUNDABLE if may_be else P.UNSETTLED, m.CaseReason.AMOUNT_MISMATCH)
+    if may_be:
+        asked = replace(after, busy=True, sent_at_ms=OVER)
+        assert m.step(asked, answer(S.PAID, OVER + 9_000, kopecks=254))[0].phase is P.UNSETTLED
+
+
+@pytest.mark.parametrize("phase", [P.WATCHING, P.CLOSED, P.OVERDUE])
+@pytest.mark.parametrize("cancel", [m.Cancel.ACCEPTED, m.Cancel.UNANSWERED])
+@pytest.mark.parametrize(("at", "until"), [(BEGIN + 9_000, 1_900_000), (1_900_000 + 9_000, 2_509_000)])
+def test_late_money_that_may_be_refunded_is_watched_for_a_grace_period(
+    phase: m.Phase, cancel: m.Cancel, at: int, until: int
+) -> None:
+    before = state(phase, presented=True, cancel=cancel, outcome=m.Outcome.UNPAID, sent_at_ms=at - 9_000)
+    detail = "the acquirer has 2,53\u00a0₽; the goods were not released; the cancellation may still refund it"
+    after, effects = m.step(before, answer(S.PAID, at))
+    assert effects == (m.OpenCase(m.CaseReason.LATE_MONEY, detail),)
+    assert (after.phase, after.case, after.until_ms, after.next_at_ms) == (
+        P.REFUNDABLE, m.CaseReason.LATE_MONEY, until, at + 30_000,
+    )  # fmt: skip
+    _, effects = m.step(replace(before, case=m.CaseReason.CANCEL_UNANSWERED), answer(S.PAID, at))
+    assert effects == (m.NoteCase(detail, reopens=True),)
+
+
+def refundable(**changes: Any) -> m.State:
+    """Paid; asked about when the cancellation has had its time."""
+    base = state(P.REFUNDABLE, presented=True, cancel=m.Cancel.UNANSWERED, outcome=m.Outcome.UNKNOWN, until_ms=OVER)
+    return replace(base, case=m.CaseReason.CANCEL_PAY_RACE, sent_at_ms=OVER, next_at_ms=OVER + 30_000, **changes)
+
+
+def test_money_that_is_still_there_when_all_is_over_stays() -> None:
+    before = refundable()
+    after, effects = m.step(before, answer(S.PAID, ANSWERED))
+    assert (after.phase, after.case, effects) == (
+        P.PAID_LATE, m.CaseReason.CANCEL_PAY_RACE, (m.NoteCase("the money was not refunded"),),
+    )  # fmt: skip
+    for early in (replace(before, sent_at_ms=OVER - 1), replace(before, until_ms=OVER + 1)):
+        asked_on, effects = m.step(early, answer(S.PAID, ANSWERED))
+        assert (asked_on, effects) == (replace(early, busy=False), ())
+
+
+@pytest.mark.parametrize("sent_at_ms", [BEGIN, OVER])
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("status", "detail"),
     [
-        ({"cancel": m.Cancel.ACCEPTED}, m.CaseReason.CANCEL_PAY_RACE),
-        ({"reason": m.EndReason.RESTART}, m.CaseReason.PAID_AFTER_RESTART),
+        (S.REFUNDED, "the acquirer took 2,53\u00a0₽ and has refunded the customer"),
+        (S.CLOSED, "the payment was paid, and is closed as unpaid now: the customer may have the money back"),
     ],
 )
-def test_paid_where_the_goods_must_not_be_released_is_a_case(changes: dict[str, Any], reason: m.CaseReason) -> None:
-    after, effects = m.step(state(P.CONFIRMING, presented=True, **changes), answer(S.PAID))
-    assert (after.phase, after.case, after.outcome) == (P.PAID_LATE, reason, m.Outcome.UNKNOWN)
-    assert isinstance(effects[0], m.OpenCase)
-    assert effects[0].reason is reason
+def test_a_refund_that_shows_later_reaches_the_operator(status: m.PaymentStatus, detail: str, sent_at_ms: int) -> None:
+    before = replace(refundable(), sent_at_ms=sent_at_ms)
+    after, effects = m.step(before, answer(status, ANSWERED))
+    assert (after.phase, after.case, effects) == (
+        P.UNSETTLED, m.CaseReason.REFUNDED, (m.NoteCase(detail, reopens=True),),
+    )  # fmt: skip
+
+
+def test_what_may_be_refunded_is_asked_about_until_an_answer_ends_it() -> None:
+    before = refundable()
+    for event in (silent(OVER + DAYS), answer(S.OPEN, OVER + DAYS - 1), answer(S.UNKNOWN, OVER + DAYS - 1)):
+        after, effects = m.step(before, event)
+        assert (after.phase, effects) == (P.REFUNDABLE, ())
+    after, effects = m.step(before, answer(S.OPEN, OVER + DAYS))
+    assert (after.phase, effects) == (
+        P.UNSETTLED, (m.NoteCase("still no final status: the lane has stopped asking", reopens=True),),
+    )  # fmt: skip
+
+
+def test_a_cancellation_under_way_at_a_crash_may_still_refund() -> None:
+    """The lane stopped before the answer came; the customer had paid."""
+    back, _ = m.step(state(P.CANCELLING, presented=True, cancel=m.Cancel.ASKED), m.Recovered(BEGIN + 5_000))
+    after, _ = m.step(replace(back, seq=7), answer(S.PAID))
+    assert (after.phase, after.case) == (P.REFUNDABLE, m.CaseReason.CANCEL_PAY_RACE)
+    again, effects = m.step(after, m.Recovered(BEGIN + 60_000))
+    assert (again.phase, again.until_ms, effects) == (P.REFUNDABLE, OVER, (m.SendPoll(8, ID),))
 
 
 @pytest.mark.requirement("R12")
@@ -683,6 +799,63 @@ def test_a_cancellation_that_never_left_is_sent_after_the_next_answer(phase: m.P
     assert effects == (m.SendCancel(8, ID),)
 
 
+@pytest.mark.parametrize(("wait_ms", "put_off"), [(15_000, 15_000), (90_000, 90_000), (3_600_000, 90_000)])
+def test_too_many_requests_leaves_time_to_cancel_and_to_confirm(wait_ms: int, put_off: int) -> None:
+    """Otherwise the time for a final status would be over before the acquirer may be asked: a case about nothing."""
+    before = state(P.CANCELLING, cancel=m.Cancel.ASKED, reason=m.EndReason.CUSTOMER, put_off_ms=7)
+    at = BEGIN + 1_000
+    after, effects = m.step(before, m.CancelAnswered(at, 7, m.Cancel.NOT_ASKED, "too many requests", wait_ms))
+    assert effects == ()
+    assert after == replace(
+        before,
+        phase=P.CONFIRMING,
+        cancel=m.Cancel.NOT_ASKED,
+        busy=False,
+        next_at_ms=at + wait_ms,
+        until_ms=at + 15_000 + put_off,
+        put_off_ms=put_off,
+    )
+    assert m.due(after) == min(at + wait_ms, at + 15_000 + put_off)
+    if wait_ms <= put_off:
+        asking, effects = m.step(after, m.Tick(at + wait_ms))
+        assert effects == (m.SendPoll(8, ID),)
+        _, effects = m.step(replace(asking, seq=7), answer(S.OPEN, at + wait_ms + 500))
+        assert effects == (m.SendCancel(8, ID),)
+
+
+@pytest.mark.parametrize("phase", [P.FINDING, P.CONFIRMING])
+def test_the_acquirer_can_put_off_an_outcome_only_for_so_long(phase: m.Phase) -> None:
+    before = state(phase, payment_id=ID, until_ms=BEGIN + 15_000, put_off_ms=60_000)
+    for wait_ms, put_off in ((20_000, 20_000), (30_000, 30_000), (50_000, 30_000)):
+        after, _ = m.step(before, silent(BEGIN + 1_000, wait_ms))
+        assert (after.until_ms, after.put_off_ms) == (BEGIN + 15_000 + put_off, 60_000 + put_off)
+        assert after.next_at_ms == BEGIN + 1_000 + wait_ms
+    for begins in (
+        m.step(idle(P.WAITING, put_off_ms=60_000), m.Tick(END))[0],
+        m.step(state(P.CREATING, put_off_ms=60_000), m.Recovered(BEGIN))[0],
+        m.step(state(P.CREATING, put_off_ms=60_000), created(link=None))[0],
+    ):
+        assert begins.put_off_ms == 0
+
+
+@pytest.mark.parametrize("result", [m.Cancel.NOT_ASKED, m.Cancel.REFUSED])
+@pytest.mark.parametrize(("phase", "put_off"), [(P.CONFIRMING, 20_000), (P.WATCHING, 0), (P.OVERDUE, 0)])
+def test_a_later_cancellation_waits_as_long_as_the_acquirer_wants(
+    phase: m.Phase, put_off: int, result: m.Cancel
+) -> None:
+    before = state(phase, cancel=m.Cancel.ASKED, next_at_ms=BEGIN + 4_000, until_ms=BEGIN + 60_000)
+    after, effects = m.step(before, m.CancelAnswered(BEGIN + 3_000, 7, result, "", 20_000))
+    assert effects == ()
+    assert after == replace(
+        before,
+        cancel=result,
+        busy=False,
+        next_at_ms=BEGIN + 23_000,
+        until_ms=BEGIN + 60_000 + put_off,
+        put_off_ms=put_off,
+    )
+
+
 # --- watching -----------------------------------------------------------------------------------------------------
 
 
@@ -692,17 +865,14 @@ def watched(**changes: Any) -> m.State:
 
 
 def test_late_money_is_a_case_or_added_to_the_one_that_is_open() -> None:
-    after, effects = m.step(watched(), answer(S.PAID))
+    refused = watched(cancel=m.Cancel.REFUSED)
+    after, effects = m.step(refused, answer(S.PAID))
     detail = "the acquirer has 2,53\u00a0₽; the goods were not released"
     assert (after.phase, after.case) == (P.PAID_LATE, m.CaseReason.LATE_MONEY)
     assert effects == (m.OpenCase(m.CaseReason.LATE_MONEY, detail),)
-    after, effects = m.step(watched(case=m.CaseReason.CANCEL_REFUSED), answer(S.PAID))
+    after, effects = m.step(replace(refused, case=m.CaseReason.CANCEL_REFUSED), answer(S.PAID))
     assert (after.phase, after.case) == (P.PAID_LATE, m.CaseReason.CANCEL_REFUSED)
     assert effects == (m.NoteCase(detail, reopens=True),)
-
-
-OVER = END + 600_000
-DAYS = 7 * 24 * 3_600_000
 
 
 def asked_when_over(**changes: Any) -> m.State:
@@ -734,7 +904,8 @@ def test_what_could_be_seen_is_watched_until_all_is_over(seen: dict[str, Any]) -
         after, effects = m.step(asked, answer(S.CLOSED, at=ANSWERED))
         assert (after.phase, effects) == (P.UNPAID, ())
         assert m.step(replace(asked, sent_at_ms=OVER - 1), answer(S.CLOSED, at=ANSWERED))[0].phase is P.CLOSED
-    after, effects = m.step(replace(closed, busy=True), answer(S.PAID))
+    paid = replace(closed, busy=True, cancel=m.Cancel.REFUSED)
+    after, effects = m.step(paid, answer(S.PAID))
     assert (after.phase, after.case, type(effects[0])) == (P.PAID_LATE, m.CaseReason.LATE_MONEY, m.OpenCase)
 
 
@@ -830,8 +1001,31 @@ def test_only_an_answer_ends_the_days_of_asking() -> None:
         after, effects = m.step(overdue(), answer(status, last))
         assert (after.phase, effects) == (
             P.UNSETTLED,
-            (m.NoteCase("still no final status: the lane has stopped asking"),),
+            (m.NoteCase("still no final status: the lane has stopped asking", reopens=True),),
         )
+
+
+@pytest.mark.parametrize("status", [S.OPEN, S.UNKNOWN])
+def test_the_one_cancellation_is_sent_before_the_days_of_asking_end(status: m.PaymentStatus) -> None:
+    """The network came back after days, and the payment is open: the first answer must not be the end."""
+    last = OVER + DAYS
+    before = replace(overdue(), cancel=m.Cancel.NOT_ASKED)
+    asked, effects = m.step(before, answer(status, last))
+    assert (asked.phase, asked.cancel, effects) == (P.OVERDUE, m.Cancel.ASKED, (m.SendCancel(8, ID),))
+    unsent, effects = m.step(asked, m.CancelAnswered(last + 500, 8, m.Cancel.NOT_ASKED))
+    assert (unsent.phase, unsent.cancel, effects) == (P.OVERDUE, m.Cancel.NOT_ASKED, ())
+    answered, effects = m.step(asked, m.CancelAnswered(last + 500, 8, m.Cancel.REFUSED))
+    assert effects == (m.SendPoll(9, ID),)
+    after, (note,) = m.step(answered, replace(answer(status, last + 1_000), seq=9))
+    assert (after.phase, note) == (
+        P.UNSETTLED, m.NoteCase("still no final status: the lane has stopped asking", reopens=True),
+    )  # fmt: skip
+
+
+def test_what_cannot_be_cancelled_ends_all_the_same() -> None:
+    before = replace(overdue(), cancel=m.Cancel.NOT_ASKED, payment_id=None)
+    after, effects = m.step(before, answer(S.OPEN, OVER + DAYS, proved=False))
+    assert (after.phase, len(effects)) == (P.UNSETTLED, 1)
 
 
 def test_money_and_a_final_status_that_come_after_days_reach_the_operator() -> None:
@@ -887,7 +1081,13 @@ def test_recovered_before_an_id_was_known(phase: m.Phase) -> None:
     after, effects = m.step(state(phase), m.Recovered(BEGIN + 60_000))
     assert effects == (m.SendFind(8),)
     assert after == state(
-        P.FINDING, reason=m.EndReason.RESTART, may_exist=True, seq=8, until_ms=BEGIN + 75_000, next_at_ms=BEGIN + 63_000
+        P.FINDING,
+        reason=m.EndReason.RESTART,
+        may_exist=True,
+        seq=8,
+        until_ms=BEGIN + 75_000,
+        next_at_ms=BEGIN + 63_000,
+        resumed_at_ms=BEGIN + 60_000,
     )
 
 
@@ -902,6 +1102,7 @@ def test_recovered_while_the_customer_could_pay(phase: m.Phase) -> None:
         seq=8,
         until_ms=BEGIN + 75_000,
         next_at_ms=BEGIN + 63_000,
+        resumed_at_ms=BEGIN + 60_000,
     )
 
 
@@ -929,6 +1130,50 @@ def test_a_lane_that_starts_when_all_is_over_waits_for_the_network(phase: m.Phas
     assert m.due(after) == at + 900_000
     after, _ = m.step(asked, silent(at + 90_000))
     assert after.phase is (P.OVERDUE if phase is P.WATCHING else phase)
+
+
+LIFE_AND_GRACE = 900_000
+RESUMED = BEGIN + 3_600_000
+"""The clock was set an hour forward while the lane was down: the invoice lives on."""
+
+
+@pytest.mark.parametrize("phase", [P.CLOSED, P.WATCHING, P.OVERDUE, P.REFUNDABLE])
+def test_after_a_restart_the_invoice_is_given_its_whole_life_again(phase: m.Phase) -> None:
+    """Whatever the clock says: it may have been set."""
+    case = m.CaseReason.CANCEL_UNANSWERED
+    down = state(phase, presented=True, outcome=m.Outcome.UNPAID, cancel=m.Cancel.UNANSWERED, case=case)
+    back, _ = m.step(down, m.Recovered(RESUMED))
+    status = S.PAID if phase is P.REFUNDABLE else S.CLOSED
+    end = P.PAID_LATE if phase is P.REFUNDABLE else P.UNPAID
+    watched_on = P.REFUNDABLE if phase is P.REFUNDABLE else P.CLOSED
+    over = RESUMED + LIFE_AND_GRACE
+    for sent_at_ms, expected in ((RESUMED, watched_on), (over - 1, watched_on), (over, end)):
+        asked = replace(back, seq=7, sent_at_ms=sent_at_ms)
+        assert m.step(asked, answer(status, over + 9_000))[0].phase is expected
+    assert back.until_ms == RESUMED + 90_000, "the case opens by the lane's clock"
+
+
+def test_a_create_that_is_not_listed_after_a_restart_may_be_listed_yet() -> None:
+    lost = watched(payment_id=None, case=m.CaseReason.CREATE_UNKNOWN)
+    back, _ = m.step(lost, m.Recovered(RESUMED))
+    for sent_at_ms, phase in ((RESUMED + LIFE_AND_GRACE - 1, P.WATCHING), (RESUMED + LIFE_AND_GRACE, P.UNPAID)):
+        asked = replace(back, seq=7, sent_at_ms=sent_at_ms)
+        assert m.step(asked, m.PaymentNotListed(sent_at_ms + 1_000, 7))[0].phase is phase
+
+
+def test_a_clock_set_back_makes_the_lane_wait_for_its_own_end() -> None:
+    back, _ = m.step(state(P.CLOSED, presented=True, outcome=m.Outcome.UNPAID), m.Recovered(BEGIN - 3_600_000))
+    for sent_at_ms, phase in ((OVER - 1, P.CLOSED), (OVER, P.UNPAID)):
+        assert m.step(replace(back, seq=7, sent_at_ms=sent_at_ms), answer(S.CLOSED, OVER + 1))[0].phase is phase
+
+
+def test_the_days_of_asking_do_not_end_right_after_a_restart() -> None:
+    """A clock that was set a year forward."""
+    late = OVER + 365 * 86_400_000
+    back, _ = m.step(overdue(), m.Recovered(late))
+    for sent_at_ms, phase in ((late, P.OVERDUE), (late + LIFE_AND_GRACE, P.UNSETTLED)):
+        asked = replace(back, seq=7, sent_at_ms=sent_at_ms)
+        assert m.step(asked, answer(S.OPEN, sent_at_ms + 1_000))[0].phase is phase
 
 
 def test_paid_and_never_taken_is_a_case() -> None:
@@ -1018,7 +1263,18 @@ def test_what_must_be_on_disk_first() -> None:
     assert m.significant(None, begun, ())
     assert not m.significant(
         begun,
-        replace(begun, seq=9, earlier_seq=8, busy=False, sent_at_ms=4, next_at_ms=1, until_ms=2, last_status_at_ms=3),
+        replace(
+            begun,
+            seq=9,
+            earlier_seq=8,
+            busy=False,
+            sent_at_ms=4,
+            next_at_ms=1,
+            until_ms=2,
+            put_off_ms=5,
+            resumed_at_ms=6,
+            last_status_at_ms=3,
+        ),
         (),
     )
     assert not m.significant(begun, begun, (m.SendPoll(1, ID), m.SendFind(2)))
@@ -1033,7 +1289,7 @@ def test_what_must_be_on_disk_first() -> None:
 def test_which_states_need_recovery() -> None:
     assert [phase for phase in P if m.needs_recovery(idle(phase))] == [
         P.CREATING, P.FINDING, P.PRESENTING, P.WAITING, P.ASKING, P.CANCELLING, P.CONFIRMING, P.WATCHING,
-        P.CLOSED, P.OVERDUE, P.PAID,
+        P.CLOSED, P.OVERDUE, P.REFUNDABLE, P.PAID,
     ]  # fmt: skip
     assert not m.needs_recovery(idle(P.PAID, delivered=True))
     assert not m.needs_recovery(idle(P.PAID, case=m.CaseReason.GOODS_UNCERTAIN))
@@ -1046,13 +1302,17 @@ def test_the_gate(phase: m.Phase) -> None:
     if phase in (P.UNPAID, P.CLOSED):
         assert reason is None
     else:
-        words = "is already paid" if phase in (P.PAID, P.PAID_LATE) else "may still be paid"
+        words = {
+            P.PAID: "A-1 is already paid",
+            P.PAID_LATE: "A-1 is already paid",
+            P.REFUNDABLE: "A-1 is paid by attempt k1, whose cancellation may still refund it",
+        }.get(phase, "may still be paid")
         assert words in (reason or "")
     assert m.gate("B-2", None, [other]) is None
     assert m.gate("B-2", "s", [other]) is None
     armed = idle(phase, plan=plan(sticker_id="s"))
     reason = m.gate("B-2", "s", [idle(P.PAID), armed])
-    if phase in (P.PAID, P.UNPAID, P.PAID_LATE, P.CLOSED):
+    if phase in (P.PAID, P.UNPAID, P.PAID_LATE, P.CLOSED, P.REFUNDABLE):
         assert reason is None
     else:
         assert "may still be armed for order A-1" in (reason or "")

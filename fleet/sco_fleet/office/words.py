@@ -322,6 +322,7 @@ TABLES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "watching": ("окончательного ответа банка ещё нет", "no final status yet"),
         "closed": ("банк закрыл без оплаты, касса следит", "closed unpaid, still watched"),
         "overdue": ("окончательный ответ банка не пришёл в срок", "no final status in time"),
+        "refundable": ("оплачено, отмена ещё может вернуть деньги", "paid, may still be refunded"),
         "paid": ("оплачено", "paid"),
         "paid_late": ("оплачено с опозданием", "paid late"),
         "unpaid": ("не оплачено", "not paid"),

@@ -53,7 +53,7 @@ SELECT b.*, a.lane_id, a.epoch, a.attempt, a.phase, a.amount_kopecks, c.number A
     WHEN b.status = 'paid' AND a.lane_id IS NULL AND coalesce(b.order_no, '') = '' THEN 'paid_without_order'
     WHEN b.status = 'paid' AND a.lane_id IS NULL THEN 'unknown_to_lanes'
     WHEN b.status = 'paid' AND a.by_order THEN 'id_never_received'
-    WHEN b.status = 'paid' AND a.phase NOT IN ('paid', 'paid_late') THEN 'lane_not_paid'
+    WHEN b.status = 'paid' AND a.phase NOT IN ('paid', 'paid_late', 'refundable') THEN 'lane_not_paid'
     WHEN b.status = 'paid' AND (b.kopecks <> a.amount_kopecks OR b.currency <> 'RUB') THEN 'amount'
     WHEN b.status IN ('open', 'closed') AND a.phase IN ('paid', 'paid_late') THEN 'bank_not_paid'
   END AS difference

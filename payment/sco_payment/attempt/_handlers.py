@@ -94,21 +94,25 @@ def _ask_to_cancel(state: State) -> Step:
     return state, (SendCancel(state.seq, str(state.payment_id)),)
 
 
-def confirm(state: State, at: int, **changes: object) -> Step:
-    """Wait a while for the acquirer's final status."""
-    state = replace(
+def _confirming(state: State, at: int, **changes: object) -> State:
+    return replace(
         state,
         phase=Phase.CONFIRMING,
         earlier_seq=0,
         until_ms=at + state.plan.timing.confirm_ms,
+        put_off_ms=0,
         **changes,  # type: ignore[arg-type]
     )
-    return _send_poll(state, at)
+
+
+def confirm(state: State, at: int, **changes: object) -> Step:
+    """Wait a while for the acquirer's final status."""
+    return _send_poll(_confirming(state, at, **changes), at)
 
 
 def _find(state: State, at: int) -> Step:
-    state = replace(state, phase=Phase.FINDING, may_exist=True, until_ms=at + state.plan.timing.confirm_ms)
-    return _send_poll(state, at)
+    until = at + state.plan.timing.confirm_ms
+    return _send_poll(replace(state, phase=Phase.FINDING, may_exist=True, until_ms=until, put_off_ms=0), at)
 
 
 def may_overtake(state: State) -> bool:
@@ -127,8 +131,21 @@ def _pace(state: State, at: int) -> int:
 
 def ask_later(state: State, event: StatusUnavailable | PaymentNotListed | PaymentStatusReceived | Created) -> Step:
     """No final status: ask again at the usual pace, or later where the acquirer wants that."""
-    wait = event.wait_ms if isinstance(event, StatusUnavailable) else 0
-    return replace(state, next_at_ms=max(state.next_at_ms, event.at_ms + wait)), ()
+    return _wait(state, event.at_ms, event.wait_ms if isinstance(event, StatusUnavailable) else 0), ()
+
+
+def _wait(state: State, at: int, wait_ms: int) -> State:
+    """Send nothing for so long. While the customer waits for a final status, that time is added to what it may take,
+    up to `poll_timeout_ms` in all."""
+    more = 0
+    if state.phase in (Phase.FINDING, Phase.CONFIRMING):
+        more = min(wait_ms, state.plan.timing.poll_timeout_ms - state.put_off_ms)
+    return replace(
+        state,
+        next_at_ms=max(state.next_at_ms, at + wait_ms),
+        until_ms=state.until_ms + more,
+        put_off_ms=state.put_off_ms + more,
+    )
 
 
 def ask_if_due(state: State, event: Tick) -> Step:
@@ -177,10 +194,12 @@ def _unpaid_outcome(state: State) -> Outcome:
 
 
 def _case(state: State, phase: Phase, reason: CaseReason, detail: str, at: int) -> Step:
-    """An operator must decide; the customer is sent to the attendant. Where the status may still become final, watching
-    goes on."""
+    """An operator must decide; the customer is sent to the attendant. Where the status may still change, watching goes
+    on."""
     if phase is Phase.WATCHING:
         state = _watch(state, at)
+    elif phase is Phase.REFUNDABLE:
+        state = _watch_refundable(state, at)
     state = replace(state, phase=phase, case=reason)
     return finish(state, Outcome.UNKNOWN, View.ATTENDANT, OpenCase(reason, detail))
 
@@ -189,6 +208,18 @@ def _watch(state: State, at: int) -> State:
     """Keep asking in the background: for `until_ms` without a case of its own, then for days with one."""
     end = max(state.plan.over_at_ms, at)
     return replace(state, phase=Phase.WATCHING, until_ms=end, next_at_ms=at + state.plan.timing.watch_ms)
+
+
+def _watch_refundable(state: State, at: int) -> State:
+    """Keep asking until the cancellation has had its time, the grace period, to come through and to show."""
+    until = max(state.plan.over_at_ms, at + state.plan.timing.grace_ms)
+    return replace(_watch(state, at), phase=Phase.REFUNDABLE, until_ms=until)
+
+
+def may_be_refunded(state: State) -> bool:
+    """Whether the lane's own cancellation may still take back what was paid: it was accepted, or it has no answer and
+    may be processed late."""
+    return state.cancel in (Cancel.ACCEPTED, Cancel.UNANSWERED)
 
 
 def full_amount(state: State, event: PaymentStatusReceived | Created) -> bool:
@@ -207,15 +238,14 @@ def _final_status(state: State, event: PaymentStatusReceived | Created) -> Step 
     if not full_amount(state, event):
         ours = format_amount(state.plan.kopecks, currency=state.plan.currency)
         found = f"the acquirer took {format_amount(event.kopecks, currency=event.currency)}, the attempt is for {ours}"
-        return _case(state, Phase.UNSETTLED, CaseReason.AMOUNT_MISMATCH, found, event.at_ms)
-    if state.cancel is Cancel.ACCEPTED:
-        return _case(
-            state,
-            Phase.PAID_LATE,
-            CaseReason.CANCEL_PAY_RACE,
-            "the acquirer accepted the cancellation and reports the payment as paid",
-            event.at_ms,
-        )
+        phase = Phase.REFUNDABLE if may_be_refunded(state) else Phase.UNSETTLED
+        return _case(state, phase, CaseReason.AMOUNT_MISMATCH, found, event.at_ms)
+    if may_be_refunded(state):
+        answered = "accepted" if state.cancel is Cancel.ACCEPTED else "never answered"
+        found = f"the acquirer {answered} the cancellation, reports the payment as paid, and may still refund it"
+        if not _could_be_seen(state):
+            found += "; this lane never showed its link"
+        return _case(state, Phase.REFUNDABLE, CaseReason.CANCEL_PAY_RACE, found, event.at_ms)
     if not _could_be_seen(state):
         # Nobody could pay it here: the money may be from another till's customer.
         found = f"payment {event.payment_id} is paid, but this lane never showed its link: find out whose it is"
@@ -258,7 +288,7 @@ def _offer(state: State, event: Created | PaymentStatusReceived) -> Step:
         if state.phase is Phase.FINDING:
             return ask_later(state, event)
         until = max(state.until_ms, event.at_ms + state.plan.timing.confirm_ms)
-        return _send_poll(replace(state, phase=Phase.FINDING, until_ms=until), event.at_ms)
+        return _send_poll(replace(state, phase=Phase.FINDING, until_ms=until, put_off_ms=0), event.at_ms)
     state = replace(
         state,
         phase=Phase.PRESENTING,
@@ -427,7 +457,9 @@ def retry(state: State, event: Retry) -> Step:
 
 
 def cancel_answered(state: State, event: CancelAnswered) -> Step:
-    """Whatever the answer is: ask for the payment's final status."""
+    """Whatever the answer is: ask for the payment's final status, as soon as the acquirer wants to be asked."""
+    if event.wait_ms:
+        return _wait(_confirming(state, event.at_ms, cancel=event.result), event.at_ms, event.wait_ms), ()
     return confirm(state, event.at_ms, cancel=event.result)
 
 
@@ -444,7 +476,9 @@ def confirming_status(state: State, event: PaymentStatusReceived) -> Step:
 def later_cancel_answered(state: State, event: CancelAnswered) -> Step:
     """Ask for the status: at once, or at the usual pace where the cancellation certainly never left."""
     state = replace(state, cancel=event.result)
-    return (state, ()) if event.result is Cancel.NOT_ASKED else _send_poll(state, event.at_ms)
+    if event.wait_ms or event.result is Cancel.NOT_ASKED:
+        return _wait(state, event.at_ms, event.wait_ms), ()
+    return _send_poll(state, event.at_ms)
 
 
 def confirming_tick(state: State, event: Tick) -> Step:
@@ -475,9 +509,13 @@ def watching_status(state: State, event: PaymentStatusReceived) -> Step:
         detail = (
             f"the acquirer has {format_amount(event.kopecks, currency=event.currency)}; the goods were not released"
         )
-        return _end_in_case(replace(adopted, phase=Phase.PAID_LATE), CaseReason.LATE_MONEY, detail)
+        if may_be_refunded(state):
+            adopted, detail = _watch_refundable(adopted, event.at_ms), f"{detail}; the cancellation may still refund it"
+        else:
+            adopted = replace(adopted, phase=Phase.PAID_LATE)
+        return _add_to_case(adopted, CaseReason.LATE_MONEY, detail)
     if event.status is PaymentStatus.REFUNDED:
-        return _end_in_case(replace(adopted, phase=Phase.UNSETTLED), CaseReason.REFUNDED, _refunded(event))
+        return _went_back(adopted, _refunded(event))
     if event.status is PaymentStatus.CLOSED:
         return _watching_closed(adopted, event)
     if state.phase is Phase.CLOSED:  # it can be paid again
@@ -513,10 +551,10 @@ def _watching_unproved(state: State, event: PaymentStatusReceived) -> Step:
         f"payment {event.payment_id} of this order and amount is {event.status.value}, and may be another till's: "
         "find out whose it is"
     )
-    return _end_in_case(replace(adopted, phase=Phase.UNSETTLED), CaseReason.PAID_UNSHOWN, detail)
+    return _add_to_case(replace(adopted, phase=Phase.UNSETTLED), CaseReason.PAID_UNSHOWN, detail)
 
 
-def _end_in_case(state: State, reason: CaseReason, detail: str) -> Step:
+def _add_to_case(state: State, reason: CaseReason, detail: str) -> Step:
     """An operator must act: in a new case, or in the one that is already there."""
     if state.case is None:
         return replace(state, case=reason), (OpenCase(reason, detail),)
@@ -535,26 +573,65 @@ def watching_not_listed(state: State, event: PaymentNotListed) -> Step:
     return _end_unpaid(state, "the acquirer lists no payment of this order")
 
 
+def refundable_status(state: State, event: PaymentStatusReceived) -> Step:
+    """The money was there. An operator must know when it has gone back, also one who has closed the case."""
+    if event.status is PaymentStatus.REFUNDED:
+        return _went_back(state, _refunded(event))
+    if event.status is PaymentStatus.CLOSED:
+        return _went_back(
+            state, "the payment was paid, and is closed as unpaid now: the customer may have the money back"
+        )
+    if event.status is PaymentStatus.PAID and is_complete(state):
+        phase = Phase.UNSETTLED if state.case is CaseReason.AMOUNT_MISMATCH else Phase.PAID_LATE
+        return replace(state, phase=phase), (NoteCase("the money was not refunded"),)
+    if event.status is not PaymentStatus.PAID and _has_asked_for_days(state, event):
+        return _given_up(state)
+    return ask_later(state, event)
+
+
+def _went_back(state: State, detail: str) -> Step:
+    state, effects = _add_to_case(replace(state, phase=Phase.UNSETTLED), CaseReason.REFUNDED, detail)
+    return replace(state, case=CaseReason.REFUNDED), effects
+
+
+def _given_up(state: State) -> Step:
+    note = NoteCase("still no final status: the lane has stopped asking", reopens=True)
+    return replace(state, phase=Phase.UNSETTLED), (note,)
+
+
 def watch_on(state: State, event: StatusUnavailable | PaymentStatusReceived) -> Step:
     """No final status yet. When all is over an operator decides; the lane keeps asking, since the money may
-    still come. Only an answer ends that, never silence."""
+    still come. Only an answer ends that, never silence, and none before the one cancellation was sent, if it can be."""
     if state.phase is Phase.WATCHING and event.at_ms >= state.until_ms:
         detail = "no final status came by the invoice's end and the grace period: ask the acquirer about this payment"
         state, _ = ask_later(replace(state, phase=Phase.OVERDUE), event)
-        return _end_in_case(state, CaseReason.EXPIRED_UNCONFIRMED, detail)
-    answered = isinstance(event, PaymentStatusReceived)
-    if (
-        answered
-        and state.phase is Phase.OVERDUE
-        and event.at_ms >= state.plan.over_at_ms + state.plan.timing.overdue_ms
-    ):
-        return replace(state, phase=Phase.UNSETTLED), (NoteCase("still no final status: the lane has stopped asking"),)
+        return _add_to_case(state, CaseReason.EXPIRED_UNCONFIRMED, detail)
+    unspent = state.payment_id is not None and state.cancel is Cancel.NOT_ASKED
+    if state.phase is Phase.OVERDUE and _has_asked_for_days(state, event) and not unspent:
+        return _given_up(state)
     return ask_later(state, event)
+
+
+def _has_asked_for_days(state: State, event: StatusUnavailable | PaymentStatusReceived) -> bool:
+    """Whether the lane may stop asking: it has an answer, and has asked for as long as the settings say."""
+    timing = state.plan.timing
+    answered = isinstance(event, PaymentStatusReceived) and is_complete(state)
+    return answered and event.at_ms >= state.plan.over_at_ms + timing.overdue_ms
 
 
 def is_complete(state: State) -> bool:
     """Whether the request that was just answered was sent when all was over."""
-    return state.sent_at_ms >= state.plan.over_at_ms
+    return state.sent_at_ms >= complete_at(state)
+
+
+def complete_at(state: State) -> int:
+    """From when on an answer is the last word. The clock may have been set while the lane was down, so a lane that has
+    started again allows the invoice its whole life from then on."""
+    plan = state.plan
+    at = plan.over_at_ms
+    if state.resumed_at_ms:
+        at = max(at, state.resumed_at_ms + plan.over_at_ms - plan.begun_at_ms)
+    return max(at, state.until_ms) if state.phase is Phase.REFUNDABLE else at
 
 
 # --- a lane that starts again, and its software -------------------------------------------------------------------
@@ -562,25 +639,23 @@ def is_complete(state: State) -> bool:
 
 def recover_creating(state: State, event: Recovered) -> Step:
     """The answer to the create is lost: look for the payment."""
-    return _find(replace(state, reason=EndReason.RESTART, busy=False), event.at_ms)
+    return _find(replace(_resumed(state, event), reason=EndReason.RESTART), event.at_ms)
 
 
 def recover_shown(state: State, event: Recovered) -> Step:
     """The customer may have seen the link: ask for the final status."""
-    state, send = confirm(replace(state, busy=False, presented=True), event.at_ms, reason=EndReason.RESTART)
+    state, send = confirm(replace(_resumed(state, event), presented=True), event.at_ms, reason=EndReason.RESTART)
     return state, (Withdraw(), *send)
-
-
-def recover_confirming(state: State, event: Recovered) -> Step:
-    """As `recover_shown`, with a cancellation that may have been under way."""
-    return recover_shown(answer_lost(state), event)
 
 
 def recover_watching(state: State, event: Recovered) -> Step:
     """Keep watching, and ask at once. The network may come up later than the lane."""
-    state = replace(answer_lost(state), busy=False)
     until = max(state.plan.over_at_ms, event.at_ms + state.plan.timing.poll_timeout_ms)
-    return _send_poll(replace(state, until_ms=until), event.at_ms)
+    return _send_poll(replace(_resumed(state, event), until_ms=until), event.at_ms)
+
+
+def _resumed(state: State, event: Recovered) -> State:
+    return replace(answer_lost(state), busy=False, resumed_at_ms=event.at_ms)
 
 
 def answer_lost(state: State) -> State:

@@ -44,7 +44,9 @@ def gate(
             return f"order {order_no} is already paid (attempt {other.plan.key})"
         if same_order and other.phase is Phase.PAID:
             paid.append(other)
-        if other.phase in (Phase.PAID, Phase.UNPAID, Phase.PAID_LATE, Phase.CLOSED):
+        if same_order and other.phase is Phase.REFUNDABLE:
+            return f"order {order_no} is paid by attempt {other.plan.key}, whose cancellation may still refund it"
+        if other.phase in (Phase.PAID, Phase.UNPAID, Phase.PAID_LATE, Phase.CLOSED, Phase.REFUNDABLE):
             continue
         if other.case in _AMOUNT_TAKEN:
             if same_order:

@@ -12,9 +12,11 @@ What holds, whatever the acquirer, the network, the customer, the clock and the 
 3. A leg has at most one attempt that is payable by the acquirer's word: `gate` lets a new one begin only when the
    acquirer has closed the old one. Money that comes for a closed one all the same is invariant 2.
 4. `SendCancel` is sent at most once for each attempt, and only for a payment that the acquirer proves to be the
-   attempt's own. Without the acquirer's confirmation the outcome is never UNPAID.
+   attempt's own; for want of a link only when the time for it is over. Without the acquirer's confirmation the outcome
+   is never UNPAID.
 5. Every attempt reaches a final phase, a case, or the acquirer's word that it is closed, by the end of the invoice plus
-   the grace period. Silence ends none of them.
+   the grace period. Silence ends none of them. What is open when nobody waits for it any more is cancelled as soon as
+   the acquirer can be asked, and no attempt ends with its payment open before that.
 6. A leg that may be paid can be neither deleted nor replaced (`gate` again).
 7. No link is presented whose amount, currency or checksum contradicts the attempt; on a plate, only the plate's own.
 
@@ -68,6 +70,7 @@ def _rule(handler: Callable[..., Step], *leads_to: Phase) -> Rule:
 _ENDS_WHEN_SHOWN = (Phase.PAID, Phase.CLOSED, Phase.UNSETTLED)
 _ENDS_BEFORE_CANCELLING = (*_ENDS_WHEN_SHOWN, Phase.UNPAID)
 _ENDS = (*_ENDS_BEFORE_CANCELLING, Phase.PAID_LATE)
+_LATE_NEWS = (Phase.OVERDUE, Phase.REFUNDABLE)
 _LATE_ENDS = (Phase.PAID_LATE, Phase.UNPAID, Phase.UNSETTLED)
 _DELIVERED: dict[type, Rule] = {Delivered: _rule(h.delivered)}
 _IN_THE_BACKGROUND: dict[type, Rule] = {
@@ -118,30 +121,35 @@ TABLE: dict[Phase, dict[type, Rule]] = {
     },
     Phase.CANCELLING: {
         CancelAnswered: _rule(h.cancel_answered, Phase.CONFIRMING),
-        Recovered: _rule(h.recover_confirming, Phase.CONFIRMING),
+        Recovered: _rule(h.recover_shown, Phase.CONFIRMING),
     },
     Phase.CONFIRMING: {
-        PaymentStatusReceived: _rule(h.confirming_status, *_ENDS),
+        PaymentStatusReceived: _rule(h.confirming_status, Phase.REFUNDABLE, *_ENDS),
         StatusUnavailable: _rule(h.ask_later),
         CancelAnswered: _rule(h.later_cancel_answered),
         Tick: _rule(h.confirming_tick, Phase.WATCHING),
-        Recovered: _rule(h.recover_confirming),
+        Recovered: _rule(h.recover_shown),
     },
     Phase.WATCHING: {
-        PaymentStatusReceived: _rule(h.watching_status, Phase.CLOSED, Phase.OVERDUE, *_LATE_ENDS),
+        PaymentStatusReceived: _rule(h.watching_status, Phase.CLOSED, *_LATE_NEWS, *_LATE_ENDS),
         StatusUnavailable: _rule(h.watch_on, Phase.OVERDUE),
         PaymentNotListed: _rule(h.watching_not_listed, Phase.UNPAID),
         **_IN_THE_BACKGROUND,
     },
     Phase.CLOSED: {
-        PaymentStatusReceived: _rule(h.watching_status, Phase.WATCHING, Phase.OVERDUE, *_LATE_ENDS),
+        PaymentStatusReceived: _rule(h.watching_status, Phase.WATCHING, *_LATE_NEWS, *_LATE_ENDS),
         StatusUnavailable: _rule(h.watch_on),
         **_IN_THE_BACKGROUND,
     },
     Phase.OVERDUE: {
-        PaymentStatusReceived: _rule(h.watching_status, *_LATE_ENDS),
+        PaymentStatusReceived: _rule(h.watching_status, Phase.CLOSED, Phase.REFUNDABLE, *_LATE_ENDS),
         StatusUnavailable: _rule(h.watch_on),
         PaymentNotListed: _rule(h.watching_not_listed, Phase.UNPAID),
+        **_IN_THE_BACKGROUND,
+    },
+    Phase.REFUNDABLE: {
+        PaymentStatusReceived: _rule(h.refundable_status, Phase.PAID_LATE, Phase.UNSETTLED),
+        StatusUnavailable: _rule(h.ask_later),
         **_IN_THE_BACKGROUND,
     },
     Phase.PAID: {Recovered: _rule(h.recover_paid), **_DELIVERED},
@@ -214,4 +222,15 @@ def significant(before: State | None, after: State, effects: Iterable[Effect]) -
 
 
 def _without_scheduling(state: State) -> State:
-    return replace(state, seq=0, earlier_seq=0, busy=False, sent_at_ms=0, next_at_ms=0, until_ms=0, last_status_at_ms=0)
+    return replace(
+        state,
+        seq=0,
+        earlier_seq=0,
+        busy=False,
+        sent_at_ms=0,
+        next_at_ms=0,
+        until_ms=0,
+        put_off_ms=0,
+        resumed_at_ms=0,
+        last_status_at_ms=0,
+    )

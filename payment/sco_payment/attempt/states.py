@@ -32,6 +32,7 @@ class Phase(Enum):
     WATCHING = "watching"  # the customer has an outcome, and the acquirer's final status has not come
     CLOSED = "closed"  # the acquirer closed a payment that the customer could see: watched for money all the same
     OVERDUE = "overdue"  # no final status by the invoice's end plus grace: a case is open; asked about for days
+    REFUNDABLE = "refundable"  # paid, no goods, and the lane's own cancellation may still refund it: a case is open
     PAID = "paid"  # final: the acquirer has the full amount
     UNPAID = "unpaid"  # final: the acquirer has closed it unpaid, or it was never created
     PAID_LATE = "paid_late"  # final: money came after the outcome was given; a case is open
@@ -39,7 +40,7 @@ class Phase(Enum):
 
 
 FINAL = frozenset({Phase.PAID, Phase.UNPAID, Phase.PAID_LATE, Phase.UNSETTLED})
-BACKGROUND = frozenset({Phase.WATCHING, Phase.CLOSED, Phase.OVERDUE})
+BACKGROUND = frozenset({Phase.WATCHING, Phase.CLOSED, Phase.OVERDUE, Phase.REFUNDABLE})
 """The customer has an outcome; the payment is asked about on."""
 FOREGROUND = frozenset(set(Phase) - FINAL - BACKGROUND)
 
@@ -92,7 +93,7 @@ class CaseReason(Enum):
     EXPIRED_UNCONFIRMED = "expired_unconfirmed"  # the invoice is over, or was not cancelled, and no final status came
     CREATE_UNKNOWN = "create_unknown"  # the acquirer may have a payment whose id it never returned
     AMOUNT_MISMATCH = "amount_mismatch"  # the acquirer took another amount
-    CANCEL_PAY_RACE = "cancel_pay_race"  # the acquirer accepted the cancellation and reports the payment as paid
+    CANCEL_PAY_RACE = "cancel_pay_race"  # paid, though the cancellation was accepted or may still be: see REFUNDABLE
     LATE_MONEY = "late_money"  # money came after the customer was shown another outcome
     PAID_AFTER_RESTART = "paid_after_restart"  # paid while the lane was down
     GOODS_UNCERTAIN = "goods_uncertain"  # paid; the lane stopped before its software had taken the outcome
@@ -194,4 +195,6 @@ class State:
     sent_at_ms: int = 0  # when that request was sent; in the background only
     next_at_ms: int = 0  # when the next request is due, counted from the one before
     until_ms: int = 0  # when the phase ends by itself
+    put_off_ms: int = 0  # by how much the acquirer's own "wait" has put that off
+    resumed_at_ms: int = 0  # when the lane last started again with the attempt; 0 is never
     last_status_at_ms: int = 0  # when the acquirer last reported a status

@@ -124,6 +124,7 @@ class Lines:
         Phase.WATCHING: "the customer has an outcome; still watching for late money",
         Phase.CLOSED: "closed unpaid; still watching for late money",
         Phase.OVERDUE: "no final status in time: see the case; still asking the acquirer",
+        Phase.REFUNDABLE: "paid, and the cancellation may still refund it: see the case",
         Phase.PAID: "paid",
         Phase.UNPAID: "closed unpaid",
         Phase.PAID_LATE: "money came late: see the case",

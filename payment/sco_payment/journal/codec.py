@@ -201,6 +201,7 @@ PHASES: dict[Enum, str] = {
     m.Phase.WATCHING: "watching",
     m.Phase.CLOSED: "closed",
     m.Phase.OVERDUE: "overdue",
+    m.Phase.REFUNDABLE: "refundable",
     m.Phase.PAID: "paid",
     m.Phase.UNPAID: "unpaid",
     m.Phase.PAID_LATE: "paid_late",
@@ -409,6 +410,8 @@ STATE = Shape(
         Field("request_sent_at_ms", INTEGER, "sent_at_ms", missing=0),
         Field("next_request_at_ms", INTEGER, "next_at_ms"),
         Field("phase_ends_at_ms", INTEGER, "until_ms"),
+        Field("phase_put_off_ms", INTEGER, "put_off_ms", missing=0),
+        Field("resumed_at_ms", INTEGER, missing=0),
         Field("last_status_at_ms", INTEGER),
     ),
 )

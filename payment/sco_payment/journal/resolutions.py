@@ -108,7 +108,7 @@ def pending(journal: Path) -> dict[int, Resolution]:
     return {decision.number: decision for _, decision in _pending_files(journal) if decision is not None}
 
 
-NEWS = tuple(codec.PHASES[phase] for phase in (Phase.PAID_LATE, Phase.OVERDUE, Phase.UNSETTLED))
+NEWS = tuple(codec.PHASES[one] for one in (Phase.PAID_LATE, Phase.OVERDUE, Phase.REFUNDABLE, Phase.UNSETTLED))
 """What a payment has become when an earlier decision on its case no longer holds."""
 
 

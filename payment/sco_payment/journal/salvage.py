@@ -22,7 +22,7 @@ from sco_payment.journal.verify import ReplayedCases
 
 _PAGE = 256
 _ROW = "seq, at_ms, attempt, kind, version, lane_id, acquirer, body, prev_hash, hash"
-_MONEY = frozenset({m.Phase.PAID, m.Phase.PAID_LATE})
+_MONEY = frozenset({m.Phase.PAID, m.Phase.PAID_LATE, m.Phase.REFUNDABLE})
 
 
 @dataclass(slots=True)

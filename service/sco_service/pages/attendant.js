@@ -38,6 +38,7 @@ const WORDS = {
       waiting: "ждёт оплаты", asking: "нет связи, покупателя спросили", cancelling: "отменяется",
       confirming: "уточняется в PayMaster", watching: "окончательного ответа PayMaster ещё нет, касса ждёт его",
       closed: "PayMaster закрыл платёж, касса ещё следит за ним", overdue: "окончательного ответа PayMaster нет, касса спрашивает дальше",
+      refundable: "деньги получены, но отмена кассы ещё может вернуть их",
       paid: "деньги получены", paid_late: "деньги пришли с опозданием", unpaid: "денег нет: PayMaster закрыл платёж",
       unsettled: "касса больше не ждёт, окончательного ответа PayMaster нет или он себе противоречит",
     },
@@ -82,6 +83,7 @@ const WORDS = {
       waiting: "waiting for the customer", asking: "without connection, the customer was asked", cancelling: "being cancelled",
       confirming: "being confirmed", watching: "without a final status, the lane waits for it",
       closed: "closed unpaid, still watched", overdue: "without a final status, the lane keeps asking",
+      refundable: "paid, and the lane's cancellation may still refund it",
       paid: "paid", paid_late: "paid late", unpaid: "not paid", unsettled: "without a final status, or with two",
     },
     reasons: {

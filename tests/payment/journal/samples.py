@@ -25,6 +25,7 @@ EVENTS: tuple[m.Event, ...] = (
     m.StatusUnavailable(5_000, 6, "timed out", wait_ms=500),
     m.PaymentNotListed(6_000, 7),
     *(m.CancelAnswered(7_000, 8, result, "") for result in m.Cancel),
+    m.CancelAnswered(7_001, 8, m.Cancel.NOT_ASKED, "too many requests", wait_ms=15_000),
     m.Presented(8_000, "printed"),
     m.PresentFailed(9_000, "no paper"),
     m.Retry(10_000),
@@ -55,7 +56,8 @@ def states() -> Iterator[m.State]:
     whole = m.State(
         replace(_PLAN, timing=timing), m.Phase.PAID, "p-1", "https://qr.nspk.ru/AS1", m.EndReason.CUSTOMER,
         m.Cancel.ACCEPTED, m.Outcome.UNKNOWN, m.CaseReason.LATE_MONEY, delivered=True, may_exist=True, presented=True,
-        asked=True, seq=9, earlier_seq=8, busy=True, sent_at_ms=9, next_at_ms=10, until_ms=11, last_status_at_ms=12,
+        asked=True, seq=9, earlier_seq=8, busy=True, sent_at_ms=9, next_at_ms=10, until_ms=11, put_off_ms=13,
+        resumed_at_ms=14, last_status_at_ms=12,
     )  # fmt: skip
     yield whole
     yield from (replace(whole, phase=phase) for phase in m.Phase)

@@ -18,7 +18,6 @@ from tests.payment.lane_kit import OwnUI, Phases, bench
 pytestmark = pytest.mark.usefixtures("idle_time")
 
 ORDER = Order("42", 25_300)
-needs_core = pytest.mark.xfail(strict=True, reason="needs core")
 
 
 class Cancellations:
@@ -57,7 +56,6 @@ def test_a_cancellation_that_was_turned_away_is_sent_once_as_soon_as_it_can_be(t
         assert (payment.status, payment.cancel_requests) == ("Cancelled", 1)
 
 
-@needs_core
 @pytest.mark.parametrize("wait_s", [5, 12, 40])
 @pytest.mark.bank("B15")
 def test_a_cancellation_is_sent_again_when_the_bank_wants_it(tmp_path: Path, wait_s: int) -> None:
@@ -128,7 +126,6 @@ def pays_and_cancels(ui: OwnUI, paymaster: PayMasterSimulator, state: ScreenStat
     ui.choose(state, "cancel")
 
 
-@needs_core
 @pytest.mark.parametrize(
     "script",
     [
@@ -154,7 +151,6 @@ def test_no_goods_for_money_that_a_cancellation_may_still_return(tmp_path: Path,
         assert paymaster.bank.cancels == 1
 
 
-@needs_core
 @pytest.mark.bank("B18")
 def test_a_case_that_was_closed_meanwhile_is_reopened_by_the_refund(tmp_path: Path) -> None:
     phases, ui = Phases(), OwnUI()

@@ -282,9 +282,8 @@ ROWS = (
         "off.",
         "The lane reads the bank's time from its answers, allows for the time that an answer took, and states the end "
         "of a payment by the bank's clock. A difference of 5 s or more is written to the log and to the payment's "
-        "timeline, and shown on the attendant's page. After a restart, an answer is the last word only when the payment has had its whole life and "
-        "`timing.grace_s` once more: no clock that was set meanwhile "
-        "ends it too early.",
+        "timeline, and shown on the attendant's page. After a restart, an answer is the last word only when the payment "
+        "has had its whole life and `timing.grace_s` once more: no clock that was set meanwhile ends it too early.",
         scripts=("leaves + clock ahead=400", "leaves + clock ahead=-3600"),
         met={
             "explore": ("behind", "ahead", "jumping"),

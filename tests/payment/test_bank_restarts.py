@@ -94,3 +94,33 @@ def test_a_lane_that_starts_after_the_payments_end_and_before_the_network_asks_o
             phases.wait_for(Phase.PAID_LATE)
             [case] = lane.journal.cases()
             assert (case.attempt, paymaster.bank.creates) == (result.key, 1)
+
+
+def test_a_clock_that_is_set_forward_does_not_end_a_payment_that_can_still_be_paid(tmp_path: Path) -> None:
+    """A try is declined, the power fails, the clock is set: by it all is over, and by the bank's the next try comes."""
+    phases = Phases()
+    shop = Shop(tmp_path, "declines-then-pays after=2")
+    with shop.paymaster as paymaster:
+        with shop.lane() as lane:
+            result = lane.pay(ORDER)
+            assert (result.outcome, result.phase) == (Outcome.UNPAID, Phase.CLOSED)
+        with shop.lane(clock_slow_s=-3_600, observer=phases) as lane:
+            lane.start()
+            phases.wait_for(Phase.PAID_LATE)
+            [case] = lane.journal.cases()
+            assert (case.attempt, case.reason) == (result.key, "late_money")
+        assert paymaster.bank.cancels == 0
+
+
+def test_a_lane_that_was_off_for_days_still_spends_its_cancellation(tmp_path: Path) -> None:
+    phases = Phases()
+    shop = Shop(tmp_path, "leaves + stays-open + down on=create wait=1000")
+    with shop.paymaster as paymaster:
+        with shop.lane() as lane:
+            assert lane.pay(ORDER).outcome is Outcome.UNKNOWN
+        shop.stays_off(9 * 86_400)
+        with shop.lane(observer=phases) as lane:
+            lane.start()
+            phases.wait_for(Phase.CLOSED)
+        [payment] = paymaster.bank.payments.values()
+        assert (payment.status, payment.cancel_requests) == ("Cancelled", 1)

@@ -196,7 +196,7 @@ ROWS = (
         "up later still.",
         "Silence ends no payment, however long it lasts. The lane keeps asking, ever more slowly, and only an answer "
         "ends that. Until then there is a case, and no second payment of the order begins.",
-        scripts=("leaves + stays-open + cut-before on=get,list,cancel",),
+        scripts=("pays after=10 + down on=create wait=600", "leaves + stays-open + down on=create wait=1000"),
         met={"explore": ("screen", "plate"), "simulate": ("long outage", "offline")},
         faults={
             "explore": ("silence ends the watch, with a case", "'not found' counts as unpaid"),
@@ -282,8 +282,9 @@ ROWS = (
         "off.",
         "The lane reads the bank's time from its answers, allows for the time that an answer took, and states the end "
         "of a payment by the bank's clock. A difference of 5 s or more is written to the log and to the payment's "
-        "timeline, and shown on the attendant's page. After a restart, an answer is the last word only when the payment "
-        "has had its whole life and `timing.grace_s` once more: no clock that was set meanwhile ends it too early.",
+        "timeline, and shown on the attendant's page. After a restart, an answer is the last word only when the "
+        "payment has had its whole life and `timing.grace_s` once more: no clock that was set meanwhile ends it too "
+        "early.",
         scripts=("leaves + clock ahead=400", "leaves + clock ahead=-3600"),
         met={
             "explore": ("behind", "ahead", "jumping"),

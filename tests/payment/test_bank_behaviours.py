@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from sco_payment.journal import resolutions
 from sco_payment.order import Order, PaymentRefused
 from sco_sim.nfc import VirtualReader
 from sco_sim.paymaster import Bank
-from tests.payment.lane_kit import SPEED, OwnUI, Phases, bench
+from tests.payment.lane_kit import OwnUI, Phases, bench
 
 pytestmark = pytest.mark.usefixtures("idle_time")
 
@@ -281,38 +280,6 @@ def test_a_case_of_an_overdue_payment_is_reopened_by_its_money(tmp_path: Path) -
         phases.wait_for(Phase.PAID_LATE)
         [reopened] = lane.journal.cases()
         assert reopened.number == case.number
-
-
-@pytest.mark.bank("B7")
-def test_silence_ends_nothing_until_the_network_is_back(tmp_path: Path) -> None:
-    """The power is cut while the code is shown, and the network is back when the days of asking are over."""
-
-    class PowerCut(BaseException):
-        pass
-
-    def cut(*about: object) -> None:
-        paymaster.use("leaves + stays-open + cut-before on=get,list,cancel")
-        raise PowerCut
-
-    phases = Phases()
-    days = {"overdue_days": 0.25}
-    with bench(tmp_path, "leaves + stays-open", ui=OwnUI(), observer=phases, timing=days) as (lane, paymaster):
-        lane._loop.customer.present = cut  # type: ignore[method-assign]
-        with pytest.raises(PowerCut):
-            lane.pay(ORDER)
-        [result] = lane.recover()
-        assert (result.outcome, result.case is not None) == (Outcome.UNKNOWN, True)
-        lane.start()
-        phases.wait_for(Phase.OVERDUE)
-        time.sleep(10 * 3_600 / SPEED)
-        assert lane._loop.attempts[result.key].phase is Phase.OVERDUE
-        with pytest.raises(PaymentRefused):
-            lane.pay(ORDER)
-        paymaster.use("leaves + stays-open")
-        time.sleep(3_600 / SPEED)  # its slowest pace
-        phases.wait_for(Phase.UNPAID)
-        [payment] = paymaster.bank.payments.values()
-        assert (payment.status, payment.cancel_requests) == ("Cancelled", 1)
 
 
 @pytest.mark.parametrize("bank_ahead_s", [-3_600.0, -20.0, 0.0, 20.0, 400.0, 3_600.0])

@@ -56,6 +56,7 @@ class Shop:
             yield lane
 
 
+@pytest.mark.bank("B1", "B4")
 def test_a_plate_that_was_paid_by_a_wrong_clock_is_not_free_by_a_right_one(tmp_path: Path) -> None:
     """The lane is an hour slow, as one without a battery: the POST's answer is lost, the plate is armed and paid. After
     the power cut its clock is right, and the payment in the list, which names no order, is from another hour."""
@@ -78,6 +79,7 @@ def test_a_plate_that_was_paid_by_a_wrong_clock_is_not_free_by_a_right_one(tmp_p
         assert (paymaster.bank.creates, paymaster.bank.cancels) == (1, 0)
 
 
+@pytest.mark.bank("B7")
 def test_a_lane_that_starts_after_the_payments_end_and_before_the_network_asks_on(tmp_path: Path) -> None:
     """Silence ends nothing: a case, and the money is found when there is a network."""
     phases = Phases()
@@ -94,3 +96,35 @@ def test_a_lane_that_starts_after_the_payments_end_and_before_the_network_asks_o
             phases.wait_for(Phase.PAID_LATE)
             [case] = lane.journal.cases()
             assert (case.attempt, paymaster.bank.creates) == (result.key, 1)
+
+
+@pytest.mark.bank("B4", "B5")
+def test_a_clock_that_is_set_forward_does_not_end_a_payment_that_can_still_be_paid(tmp_path: Path) -> None:
+    """A try is declined, the power fails, the clock is set: by it all is over, and by the bank's the next try comes."""
+    phases = Phases()
+    shop = Shop(tmp_path, "declines-then-pays after=2")
+    with shop.paymaster as paymaster:
+        with shop.lane() as lane:
+            result = lane.pay(ORDER)
+            assert (result.outcome, result.phase) == (Outcome.UNPAID, Phase.CLOSED)
+        with shop.lane(clock_slow_s=-3_600, observer=phases) as lane:
+            lane.start()
+            phases.wait_for(Phase.PAID_LATE)
+            [case] = lane.journal.cases()
+            assert (case.attempt, case.reason) == (result.key, "late_money")
+        assert paymaster.bank.cancels == 0
+
+
+@pytest.mark.bank("B3", "B7")
+def test_a_lane_that_was_off_for_days_still_spends_its_cancellation(tmp_path: Path) -> None:
+    phases = Phases()
+    shop = Shop(tmp_path, "leaves + stays-open + down on=create wait=1000")
+    with shop.paymaster as paymaster:
+        with shop.lane() as lane:
+            assert lane.pay(ORDER).outcome is Outcome.UNKNOWN
+        shop.stays_off(9 * 86_400)
+        with shop.lane(observer=phases) as lane:
+            lane.start()
+            phases.wait_for(Phase.CLOSED)
+        [payment] = paymaster.bank.payments.values()
+        assert (payment.status, payment.cancel_requests) == ("Cancelled", 1)

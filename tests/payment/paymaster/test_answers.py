@@ -192,13 +192,14 @@ def test_the_attempts_key_counts_whatever_the_amount() -> None:
         assert (found.payment_id, found.kopecks, found.proved) == ("7", 100, True)
 
 
+@pytest.mark.parametrize(("count", "end"), [(9, " and 4 more"), (5, "4 (no order, 253,00\u00a0₽, Settled)")])
 @pytest.mark.bank("B1")
-def test_an_operator_reads_which_payments_it_may_be() -> None:
-    with acquirer(listed(*[body(str(n)) for n in range(9)])) as paymaster:
+def test_an_operator_reads_which_payments_it_may_be(count: int, end: str) -> None:
+    with acquirer(listed(*[body(str(n)) for n in range(count)])) as paymaster:
         found = paymaster.find(PLAN, 1, ())
         assert isinstance(found, m.StatusUnavailable)
         assert "0 (no order, 253,00\u00a0₽, Settled), 1 (" in found.detail
-        assert found.detail.endswith(" and 4 more")
+        assert found.detail.endswith(end)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -267,6 +268,13 @@ def test_other_answers_do_not_hold_a_payment_up(status: str) -> None:
         found = paymaster.status("7", 1)
         assert isinstance(found, m.StatusUnavailable)
         assert (found.wait_ms, paymaster.cancel("7", 2).wait_ms) == (0, 0)
+
+
+def test_a_request_that_cannot_be_written_waits_for_nothing() -> None:
+    with acquirer(answer(None, "500 Oops")) as paymaster:
+        found = paymaster.status("..", 1)
+        assert isinstance(found, m.StatusUnavailable)
+        assert (found.wait_ms, paymaster.cancel("..", 2).wait_ms) == (0, 0)
 
 
 @pytest.mark.parametrize("bank_ahead_s", [-3_000, 0, 400])

@@ -8,7 +8,7 @@ import pytest
 
 from sco_payment import attempt as m
 from tests.verification.explore.faults import FAULTS
-from tests.verification.explore.model import SCENARIOS, Model, Scenario
+from tests.verification.explore.model import SCENARIOS, Scenario
 from tests.verification.explore.search import Report, explore
 from tests.verification.seeded import SeededFault, current, seeded
 
@@ -25,8 +25,9 @@ BOUNDS = [
     replace(SCENARIOS["refunding"], life=1, crashes=0),
     replace(SCENARIOS["refunding"], life=1, lies=False),
     replace(SCENARIOS["declining"], life=1, crashes=0),
-    replace(SCENARIOS["declining"], life=1, lies=False),
-    replace(SCENARIOS["skewed"], life=1),
+    replace(SCENARIOS["jumping"], life=1, lies=False),
+    replace(SCENARIOS["behind"], life=1, lies=False),
+    replace(SCENARIOS["ahead"], life=2, lies=False, crashes=0),
 ]
 
 
@@ -65,15 +66,6 @@ def test_a_seeded_fault_is_caught(fault: SeededFault) -> None:
     assert report.trace is not None, f"not caught: {fault.name}"
     print(report.trace)
     assert report.violated in fault.breaks, report.trace
-
-
-def test_an_adapter_must_not_report_paid_what_its_own_cancellation_may_still_refund(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The goods would be released, and then the cancellation arrives: see `sco_payment.acquirer`."""
-    monkeypatch.setattr(Model, "_cancel_in_doubt", lambda self, state: False)
-    report = explore(replace(SCENARIOS["refunding"], life=1, crashes=0))
-    assert report.violated == 1, report.trace
 
 
 def test_a_seeded_fault_is_removed_again() -> None:

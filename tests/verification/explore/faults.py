@@ -184,6 +184,39 @@ def _refund_is_unpaid(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
     return _handlers.confirming_status(state, event)
 
 
+def _overstayed_is_not_cancelled(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
+    if event.status is m.PaymentStatus.OPEN and state.reason is m.EndReason.EXPIRED:
+        return _handlers.ask_later(state, event)
+    return _handlers.confirming_status(state, event)
+
+
+def _silence_ends_the_watch(state: m.State, event: m.StatusUnavailable) -> m.Step:
+    after, effects = _handlers.watch_on(state, event)
+    return (replace(after, phase=m.Phase.UNSETTLED) if after.phase is m.Phase.OVERDUE else after), effects
+
+
+def _no_link_is_cancelled(state: m.State, event: m.Created) -> m.Step:
+    if event.link is None and event.status is m.PaymentStatus.OPEN:
+        return _handlers.send_cancel(replace(state, payment_id=event.payment_id), m.EndReason.LINK_REFUSED)
+    return _handlers.created(state, event)
+
+
+def _unsent_counts_as_sent(state: m.State, event: m.CancelAnswered) -> m.Step:
+    unsent = event.result is m.Cancel.NOT_ASKED
+    return _handlers.cancel_answered(state, replace(event, result=m.Cancel.UNANSWERED) if unsent else event)
+
+
+def _late_refund_is_not_awaited(state: m.State, at: int) -> m.State:
+    return replace(state, phase=m.Phase.PAID_LATE)
+
+
+def _days_end_unspent(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
+    days = state.plan.over_at_ms + state.plan.timing.overdue_ms
+    if event.status is m.PaymentStatus.OPEN and event.at_ms >= days:
+        return _handlers._given_up(replace(state, payment_id=event.payment_id))
+    return _handlers.watching_status(state, event)
+
+
 P = m.Phase
 FAULTS = (
     _fault("a cancellation that failed counts as cancelled", 4, rules={(P.CANCELLING, m.CancelAnswered): _closes}),
@@ -191,7 +224,7 @@ FAULTS = (
         "the customer's Отменить counts as not paid at once", 4, rules={(P.WAITING, m.CancelWanted): _cancel_is_outcome}
     ),
     _fault("the lane's own timeout counts as declined", 4, rules={(P.WAITING, m.Tick): _expired_is_unpaid}),
-    _fault("'not found' counts as unpaid", 4, rules={(P.CONFIRMING, m.StatusUnavailable): _closes}),
+    _fault("'not found' counts as unpaid", 4, 5, rules={(P.CONFIRMING, m.StatusUnavailable): _closes}),
     _fault("an empty list counts as never created", 4, rules={(P.FINDING, m.PaymentNotListed): _closes}),
     _fault(
         "a create without an answer counts as never created",
@@ -207,7 +240,7 @@ FAULTS = (
         scenario="plate",
     ),
     _fault("a stale answer is accepted", 0, 1, 4, 5, functions={"step": _no_seq}),
-    _fault("an answer about another payment is accepted", 1, functions={"step": _no_id}),
+    _fault("an answer about another payment is accepted", 1, 5, functions={"step": _no_id}),
     _fault(
         "another till's money counts as this one's", 1, 7, rules={(P.FINDING, m.PaymentStatusReceived): _found_is_ours}
     ),
@@ -280,7 +313,50 @@ FAULTS = (
         rules={(P.CANCELLING, m.Recovered): _restart_waits_on},
     ),
     _fault(
+        "what the acquirer keeps open after its end is not cancelled",
+        5,
+        rules={(P.CONFIRMING, m.PaymentStatusReceived): _overstayed_is_not_cancelled},
+    ),
+    _fault(
+        "silence ends the watch, with a case", 5, rules={(P.WATCHING, m.StatusUnavailable): _silence_ends_the_watch}
+    ),
+    _fault(
+        "a payment whose link has not come is cancelled at once",
+        4,
+        rules={(P.CREATING, m.Created): _no_link_is_cancelled},
+    ),
+    _fault(
+        "a cancellation that never left counts as sent",
+        5,
+        rules={(P.CANCELLING, m.CancelAnswered): _unsent_counts_as_sent},
+    ),
+    _fault(
+        "a cancellation without an answer is taken for one that did nothing",
+        1,
+        functions={"may_be_refunded": lambda state: state.cancel is m.Cancel.ACCEPTED},
+        scenario="refunding",
+    ),
+    _fault(
+        "a refund that shows later is not awaited",
+        2,
+        functions={"_watch_refundable": _late_refund_is_not_awaited},
+        scenario="refunding",
+    ),
+    _fault(
+        "the clock is trusted after a restart",
+        2,
+        4,
+        functions={"complete_at": lambda state: state.plan.over_at_ms},
+        scenario="jumping",
+    ),
+    _fault(
+        "the days of asking end with the cancellation unspent",
+        5,
+        rules={(P.OVERDUE, m.PaymentStatusReceived): _days_end_unspent},
+    ),
+    _fault(
         "a refund counts as not paid",
+        3,
         4,
         rules={(P.CONFIRMING, m.PaymentStatusReceived): _refund_is_unpaid},
         scenario="refunding",

@@ -7,9 +7,10 @@ What may happen, at any moment and in any order:
 
 * acquirer: creates once per key; gives a wrong link, or the link later; takes another amount; declines a try and says
   that the payment is closed, which is paid all the same; expires late; refuses a cancellation, because it is paid or in
-  use; accepts one and is paid nevertheless; refunds instead of cancelling, and says so or says "accepted"; answers "not
-  found" or omits payments from its list; answers about another payment, or lists another till's of the same number and
-  amount; names in its list the attempt of a payment, or omits it
+  use; accepts one and is paid nevertheless; refunds instead of cancelling, says so, says "accepted" or gives no answer,
+  and shows it at once, later, or as "closed"; answers "not found" or omits payments from its list; answers about
+  another payment, or lists another till's of the same number and amount; names in its list the attempt of a payment, or
+  omits it
 * network: loses a request, or its answer after it took effect; delivers a request after the client gave up; an answer
   arrives when it is no longer true; two answers arrive in the wrong order; an answered cancellation arrives a second
   time
@@ -18,8 +19,9 @@ What may happen, at any moment and in any order:
 * disk: cannot write a step; the runner then performs none of its effects, and restarts the attempt from what it knew
   before
 * power: is cut between any two of these, between a step's write and its effects, and between two effects
+* clock: the acquirer's is ahead of the lane's or behind it; the lane's is set forward or back while the lane is down
 
-The clock has whole ticks. It waits for what the lane must do at a tick; while the lane is down it waits for nothing.
+Time has whole ticks. It waits for what the lane must do at a tick; while the lane is down it waits for nothing.
 Time is a number in each state that is explored, so there is no clock object to share with other engines.
 """
 
@@ -31,6 +33,7 @@ from typing import NamedTuple
 
 from sco_payment import attempt as m
 from sco_payment import link as links
+from sco_payment.attempt import _handlers
 
 ORDER, OTHER_ORDER, STICKER = "A-1", "B-2", "sticker"
 KOPECKS, OTHER_KOPECKS = 25_300, 100
@@ -62,7 +65,7 @@ TICKS = m.Timing(
     confirm_ms=1,
     watch_ms=1,
     grace_ms=2,
-    overdue_ms=2,
+    overdue_ms=1,
 )
 
 
@@ -79,11 +82,12 @@ class Scenario:
         duplicates: whether a cancellation may arrive twice.
         lies: whether the acquirer may give wrong links, take other amounts and answer about other payments.
         declines: whether a declined try leaves a payment payable that the acquirer reports as closed.
-        behind: how many ticks the acquirer's clock is behind the lane's: it still creates what is expired here.
+        behind: how many ticks the acquirer's clock is behind the lane's: it still creates what is expired here. Less
+            than 0: it is ahead.
+        jumps: by how many ticks the lane's clock may be set while the lane is down.
         names_attempt: whether the acquirer's list names the attempt that a payment was created for.
-        refunds: whether the acquirer answers the cancellation of a paid payment with a refund. Its adapter then
-            reports no payment as paid that a cancellation of its own, not answered yet, may still refund (see
-            `sco_payment.acquirer`).
+        refunds: whether the cancellation of a paid payment refunds it, also when it is processed after the client gave
+            up, within the grace period.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Scenario:
     lies: bool = True
     declines: bool = False
     behind: int = 0
+    jumps: tuple[int, ...] = ()
     names_attempt: bool = True
     refunds: bool = False
     timing: m.Timing = TICKS
@@ -124,9 +129,11 @@ SCENARIOS = {
         Scenario("plate", plate=True),
         Scenario("unattributed", names_attempt=False),
         Scenario("unattributed plate", plate=True, names_attempt=False),
-        Scenario("refunding", refunds=True),
+        Scenario("refunding", refunds=True, timing=replace(TICKS, overdue_ms=0)),
         Scenario("declining", declines=True),
-        Scenario("skewed", behind=2),
+        Scenario("behind", behind=2),
+        Scenario("ahead", behind=-1),
+        Scenario("jumping", grace=1, jumps=(3, -2), declines=True),
         Scenario(
             "silent dialog",
             timing=replace(TICKS, dialog_again=True, poll_in_dialog=False, poll_timeout_ms=1),
@@ -145,13 +152,16 @@ class Violation(Exception):
 
 # The status of the attempt's payment at the acquirer.
 NOTHING, OPEN, CLOSING, PAID, SHORT, CLOSED = "nothing", "open", "closing", "paid", "paid another amount", "closed"
-REFUNDED, UNKNOWN = "refunded", "unknown"
+REFUNDED, REFUNDING = "refunded", "paid; the refund does not show yet"
+VOIDED = "closed after it was paid: the customer has the money back"
 DECLINED = "closed after a declined try, and can be paid all the same"
 REOPENED = "open again, after it was reported as closed"
 PAID_ANYWAY = "paid after it was reported as closed"
 REFUNDED_ANYWAY = "refunded after it was reported as closed"
-TOOK_MONEY = (PAID, PAID_ANYWAY, SHORT, REFUNDED, REFUNDED_ANYWAY)
+TOOK_MONEY = (PAID, PAID_ANYWAY, SHORT, REFUNDING, REFUNDED, REFUNDED_ANYWAY)
+WENT_BACK = (REFUNDING, REFUNDED, VOIDED)
 ANOTHERS = "another payment is "
+_NEVER_CHANGES = (CLOSED, REFUNDED, VOIDED, REFUNDED_ANYWAY)
 TAKES_MONEY = (OPEN, CLOSING)  # CLOSING: the cancellation was accepted, and a payment under way may still win
 
 
@@ -179,12 +189,14 @@ class State(NamedTuple):
     calls: tuple[Call, ...]
     late_create: bool  # a create that the client gave up may still reach the acquirer
     late_cancel: bool
+    cancel_by: int  # when a cancellation has come through and shows, where it can refund
     reported: bool  # the lane's software got PAID and has not acted on it
     goods: bool
     cancels: int
     crashes: int
     up_since: int
     kept: int = -1  # the state in memory of a runner that could not write the step after it
+    ahead: int = 0  # how far the lane's clock was set forward since the attempt began
 
 
 Transition = tuple[str, State]
@@ -257,7 +269,7 @@ def _relabelled(state: m.State) -> m.State:
     that a phase does not look at are dropped, and of `sent_at_ms` only what it is compared with is kept."""
     if state.phase in m.FINAL:
         return _on_disk(state)
-    over = state.plan.over_at_ms
+    over = _handlers.complete_at(state)
     return replace(
         state,
         delivered=_delivered(state),
@@ -265,6 +277,7 @@ def _relabelled(state: m.State) -> m.State:
         earlier_seq=_OVERTAKEN if state.earlier_seq else 0,
         sent_at_ms=over if state.sent_at_ms >= over else 0,
         until_ms=0 if state.phase in (m.Phase.CLOSED, m.Phase.OVERDUE) else state.until_ms,
+        resumed_at_ms=max(0, state.resumed_at_ms),
         last_status_at_ms=state.last_status_at_ms if state.phase in (m.Phase.WAITING, m.Phase.ASKING) else 0,
     )
 
@@ -280,6 +293,7 @@ def _on_disk(state: m.State) -> m.State:
         sent_at_ms=0,
         next_at_ms=0,
         until_ms=0,
+        resumed_at_ms=0,
         last_status_at_ms=0,
     )
 
@@ -298,6 +312,7 @@ class Model:
         self.plan = scenario.plan()
         timing = self.plan.timing
         self._creates_until = scenario.life + scenario.behind
+        self._link_comes_until = min(timing.create_window_ms, scenario.life)
         self.end = scenario.life + scenario.grace
         # the longest way of an attempt that wakes at its invoice's end: present, cancel or find, confirm
         # (with a late cancellation and the poll after it), last question
@@ -307,7 +322,7 @@ class Model:
     def start(self) -> State:
         memory, disk, effects = self.machine.begin(self.plan)
         state = State(
-            0, memory, disk, NOTHING, False, "none", False, "", (), False, False, False, False, 0,
+            0, memory, disk, NOTHING, False, "none", False, "", (), False, False, 0, False, False, 0,
             self.scenario.crashes, 0,
         )  # fmt: skip
         for effect in effects:
@@ -318,6 +333,10 @@ class Model:
 
     def transitions(self, state: State) -> Iterator[Transition]:
         """Every state that may come next, with what happened."""
+        for label, after in self._transitions(state):
+            yield label, self._without_the_past(after)
+
+    def _transitions(self, state: State) -> Iterator[Transition]:
         yield from self._bank(state)
         yield from self._network(state)
         yield from self._devices(state)
@@ -351,7 +370,9 @@ class Model:
         if s.late_create:
             rest = s._replace(late_create=False)
             yield "a create that the lane gave up reaches the acquirer", self._creates(rest, self._links()[0])
-        if s.late_cancel:
+        if s.status == REFUNDING:
+            yield "the refund shows", s._replace(status=REFUNDED)
+        if s.late_cancel and (s.now < s.cancel_by or not self.scenario.refunds):
             for _, after in self._cancels(s._replace(late_cancel=False)):
                 yield "a cancellation that the lane gave up reaches the acquirer", after
 
@@ -374,8 +395,9 @@ class Model:
         elif s.status == CLOSING:
             yield "accepted", s
         elif self.scenario.refunds and s.status in (PAID, SHORT):
+            for status in (REFUNDED, *((REFUNDING, VOIDED, PAID) if s.status == PAID else ())):
+                yield "accepted", s._replace(status=status, accepted=True)
             yield "refunded instead", s._replace(status=REFUNDED)
-            yield "accepted", s._replace(status=REFUNDED, accepted=True)
             yield "refused", s
         elif s.status in (PAID, PAID_ANYWAY, DECLINED, REOPENED):
             status = s.status if s.status in TOOK_MONEY else CLOSED
@@ -390,7 +412,7 @@ class Model:
             if call.reply is None:
                 for reply, after in self._arrives(rest, call.kind):
                     answered = call._replace(reply=reply)
-                    # a bank that refunds gets the cancellation with a key: it does nothing when it comes again
+                    # what a bank has refused it does not accept from a copy, where that would refund
                     copied = self.scenario.duplicates and not self.scenario.refunds
                     if call.kind == "cancel" and copied and not after.late_cancel:
                         yield (
@@ -409,7 +431,7 @@ class Model:
                 if call.kind == "create":
                     yield from self._deliver(rest, call, "not sent", "the create cannot be sent")
                 elif call.kind == "cancel":
-                    unsent = rest._replace(cancels=rest.cancels - 1)
+                    unsent = rest._replace(cancels=rest.cancels - 1, cancel_by=0)
                     yield from self._deliver(unsent, call, "not sent", "the cancellation cannot be sent")
             else:
                 yield from self._deliver(rest, call, call.reply, f"the answer to the {call.kind} arrives: {call.reply}")
@@ -422,8 +444,10 @@ class Model:
         elif kind == "cancel":
             yield from self._cancels(s)
         else:
+            if s.status == REFUNDING and s.now >= s.cancel_by:
+                s = s._replace(status=REFUNDED)
             if s.status != NOTHING:
-                yield from ((status, s) for status in self._reported(s))
+                yield self._reported(s), s
             yield "silent", s
             if self.scenario.lies and kind == "poll":
                 yield ANOTHERS + PAID, s
@@ -432,22 +456,11 @@ class Model:
                 if self.scenario.lies:  # another till's, with the same number and amount
                     yield from ((ANOTHERS + status, s) for status in (OPEN, PAID, CLOSED))
 
-    def _reported(self, s: State) -> Iterator[str]:
-        """What the adapter makes of the payment's status."""
-        if s.status in (PAID, SHORT) and self.scenario.refunds and self._cancel_in_doubt(s):
-            yield UNKNOWN
-            if s.crashes == self.scenario.crashes:
-                return
-            # the process that sent the cancellation is gone, and with it what its adapter knew
-        if s.status == DECLINED:
-            yield CLOSED
-        else:
-            yield s.status if s.status in (*TOOK_MONEY, CLOSED) else OPEN
-
-    def _cancel_in_doubt(self, s: State) -> bool:
-        """Whether a cancellation was sent whose answer, as far as the adapter knows, may be a refund."""
-        cancel = m.Cancel.NOT_ASKED if s.memory < 0 else self.machine.states[s.memory].cancel
-        return cancel in (m.Cancel.ASKED, m.Cancel.UNANSWERED)
+    def _reported(self, s: State) -> str:
+        """What the acquirer says of the payment."""
+        if s.status in (DECLINED, VOIDED):
+            return CLOSED
+        return s.status if s.status in (*TOOK_MONEY, CLOSED) else OPEN
 
     def _create_arrives(self, s: State) -> Iterator[tuple[str, State]]:
         if s.status != NOTHING:
@@ -476,17 +489,17 @@ class Model:
         if s.memory < 0:
             return
         if s.device == "shows":
-            for _, after in self._apply(s._replace(device=""), m.PresentFailed(s.now, "")):
+            for _, after in self._apply(s._replace(device=""), m.PresentFailed(_lane_time(s), "")):
                 yield "the device reports that nobody can see the link", after
         if s.device == "shown":
-            for _, after in self._apply(s._replace(device=""), m.Presented(s.now, "")):
+            for _, after in self._apply(s._replace(device=""), m.Presented(_lane_time(s), "")):
                 yield "the device reports the link presented", after
 
     def _customer(self, s: State) -> Iterator[Transition]:
-        for _, after in self._apply(s, m.CancelWanted(s.now)):
+        for _, after in self._apply(s, m.CancelWanted(_lane_time(s))):
             yield "the customer chooses Отменить", after
         if self.machine.states[s.memory].phase is m.Phase.ASKING:
-            for _, after in self._apply(s, m.Retry(s.now)):
+            for _, after in self._apply(s, m.Retry(_lane_time(s))):
                 yield "the customer chooses Повторить", after
 
     def _till(self, s: State) -> Iterator[Transition]:
@@ -494,32 +507,37 @@ class Model:
         if s.reported:
             yield "the goods are released", s._replace(reported=False, goods=True)
         elif state.outcome is not None and not state.delivered and (state.outcome is not m.Outcome.PAID or s.goods):
-            for _, after in self._apply(s, m.Delivered(s.now)):
+            for _, after in self._apply(s, m.Delivered(_lane_time(s))):
                 yield "the lane's software has taken the outcome", after
 
     def _clock(self, s: State) -> Iterator[Transition]:
         due = self.machine.due(s.memory)
-        if due is not None and due <= s.now:
-            for _, after in self._apply(s, m.Tick(s.now), must_act=True):
+        if due is not None and due <= _lane_time(s):
+            for _, after in self._apply(s, m.Tick(_lane_time(s)), must_act=True):
                 yield "a tick", after
         elif s.now < self._last_tick(s) and all(call.limit > s.now for call in s.calls):
             yield "time passes", s._replace(now=s.now + 1)
 
     def _last_tick(self, s: State) -> int:
         """Nothing new can happen later: what the lane keeps asking for days it asks in the same way at each tick."""
-        asked_on = self.machine.states[s.memory].phase in (m.Phase.CLOSED, m.Phase.OVERDUE)
-        return self.end + self.plan.timing.overdue_ms + 1 if asked_on else self.horizon
+        state = self.machine.states[s.memory]
+        if state.phase not in (m.Phase.CLOSED, m.Phase.OVERDUE, m.Phase.REFUNDABLE):
+            return self.horizon - min(0, s.ahead)
+        days = 0 if state.phase is m.Phase.CLOSED else self.plan.timing.overdue_ms
+        return max(self.end, max(self.end + days, _handlers.complete_at(state)) - s.ahead) + 1
 
     def _down(self, s: State) -> Iterator[Transition]:
-        if s.now < self.end + 1:
+        if s.now < self.end:
             yield "time passes, the lane is down", s._replace(now=s.now + 1)
         known = s.disk if s.kept < 0 else s.kept
         back = s._replace(memory=known, kept=-1, up_since=s.now if s.now + self.slack > self.end else 0)
         if s.kept < 0 and not m.needs_recovery(self.machine.states[s.disk]):
             yield "the lane starts again and has nothing to recover", back
             return
-        for _, after in self._apply(back, m.Recovered(s.now)):
-            yield "the lane starts again", after
+        for jump in (0, *(self.scenario.jumps if s.kept < 0 else ())):
+            jumped = back._replace(ahead=s.ahead + jump)
+            for _, after in self._apply(jumped, m.Recovered(_lane_time(jumped))):
+                yield f"the lane starts again{f', its clock set by {jump} ticks' if jump else ''}", after
 
     # --- the runner's order: step, disk, effects -------------------------------------------------------------
 
@@ -535,9 +553,10 @@ class Model:
             calls = tuple(
                 call._replace(seq=_OVERTAKEN if overtaken and call.seq == _LATEST else _STALE) for call in calls
             )
-        after = self._without_the_past(s._replace(memory=memory, disk=s.disk if durable < 0 else durable, calls=calls))
+        self._check_step(s, event, self.machine.states[memory], effects)
+        after = s._replace(memory=memory, disk=s.disk if durable < 0 else durable, calls=calls)
         had_case = self.machine.states[s.memory].case is not None
-        for effect in effects:
+        for number, effect in enumerate(effects):
             if isinstance(effect, m.OpenCase) and had_case:
                 raise Violation(
                     2, "a second case is opened for the attempt: the journal accepts one, and the lane stops"
@@ -545,17 +564,48 @@ class Model:
             if isinstance(effect, m.NoteCase) and not had_case:
                 raise Violation(2, "a note is made on a case that was never opened")
             if after.crashes and isinstance(effect, _REACH_OUT):
-                yield "", self._crashed(after)
+                asked = any(isinstance(lost, m.SendCancel) for lost in effects[number:])  # and nobody knows
+                yield "", self._crashed(after._replace(cancels=after.cancels + asked))
             after = self._perform(after, effect)
         yield "", after
 
+    def _check_step(self, s: State, event: m.Event, after: m.State, effects: tuple[m.Effect, ...]) -> None:
+        """What an answer may end, and when the one cancellation is sent."""
+        before = self.machine.states[s.memory]
+        if isinstance(event, m.StatusUnavailable) and after.phase in m.FINAL and before.phase not in m.FINAL:
+            raise Violation(5, f"silence ends the attempt: {after.phase.value}")
+        cancels = any(isinstance(effect, m.SendCancel) for effect in effects)
+        waits_for_link = before.phase in _LINK_AWAITED and s.status == OPEN and s.issued == "none"
+        if cancels and waits_for_link and after.reason is m.EndReason.LINK_REFUSED and s.now < self._link_comes_until:
+            raise Violation(4, "the payment is cancelled for a link that may still come")
+        if isinstance(event, m.PaymentStatusReceived):
+            counts = event.seq == before.seq and before.busy and event.proved and event.payment_id == ID
+            is_open = event.status is m.PaymentStatus.OPEN
+            if counts and is_open and before.phase in _NOBODY_WAITS and not s.cancels and not cancels:
+                raise Violation(5, "the payment is open, nobody waits for it, and it is not cancelled")
+
     def _without_the_past(self, s: State) -> State:
-        """Drop what nothing looks at any more: since when the lane is up, once there is a case or the acquirer's word;
-        which link was given, once it was shown or refused."""
-        memory = self.machine.states[s.memory]
-        if memory.case is not None or memory.phase is m.Phase.CLOSED:
-            s = s._replace(up_since=0)
-        return s if self._awaits_link(s) else s._replace(issued="none")
+        """Drop what nothing looks at any more, so that states that differ in nothing else are one: since when the lane
+        is up, once there is a case or the acquirer's word; which link was given, once it was shown or refused; what
+        is late and can have no effect; what an outcome was given upon."""
+        late_create = s.late_create and s.status == NOTHING and s.now < self._creates_until
+        late_cancel = s.late_cancel and (s.now < s.cancel_by or not self.scenario.refunds)
+        accepted, seen = s.accepted, s.seen
+        if self.machine.states[s.disk].outcome is not None and not s.reported:
+            accepted, over = False, s.status in _NEVER_CHANGES
+            late_cancel, seen = late_cancel and not over, seen and not over
+        cancelling = late_cancel or s.status == REFUNDING or any(call.kind == "cancel" for call in s.calls)
+        memory = self.machine.states[s.memory] if s.memory >= 0 else None
+        watched = memory is not None and (memory.case is not None or memory.phase is m.Phase.CLOSED)
+        return s._replace(
+            late_create=late_create,
+            late_cancel=late_cancel,
+            accepted=accepted,
+            seen=seen,
+            cancel_by=s.cancel_by if cancelling else 0,
+            up_since=0 if watched else s.up_since,
+            issued=s.issued if self._awaits_link(s) else "none",
+        )
 
     def _awaits_link(self, s: State) -> bool:
         known = [self.machine.states[number].phase for number in (s.memory, s.disk) if number >= 0]
@@ -576,7 +626,8 @@ class Model:
                     raise Violation(7, f"the lane cancels {payment_id}, which is not its payment")
                 if s.cancels:
                     raise Violation(4, "a second cancellation is sent")
-                return self._sends(s._replace(cancels=s.cancels + 1), "cancel")
+                by = s.now + self.scenario.grace if self.scenario.refunds else 0
+                return self._sends(s._replace(cancels=s.cancels + 1, cancel_by=by), "cancel")
             case m.Present(link=link):
                 good = LINKS["plate" if self.scenario.plate else "good"]
                 if link != good:
@@ -625,7 +676,7 @@ class Model:
         if s.status == NOTHING:
             coming = s.late_create or any(call.kind == "create" and call.reply is None for call in s.calls)
             return coming and s.now < self._creates_until
-        return s.status not in (CLOSED, DECLINED, REOPENED, PAID_ANYWAY, REFUNDED_ANYWAY)
+        return s.status not in (CLOSED, DECLINED, REOPENED, PAID_ANYWAY, REFUNDED_ANYWAY, VOIDED)
 
     def check(self, s: State) -> None:
         """Raise a Violation when an invariant does not hold in `s`; an effect raises its own."""
@@ -636,6 +687,10 @@ class Model:
         at_rest = disk.phase in m.FINAL and not m.needs_recovery(disk) and s.memory >= 0
         if at_rest and disk.case is None and s.status in TOOK_MONEY and not s.goods:
             raise Violation(2, f"the acquirer has the money, no goods, no case: {disk.phase.value} in silence")
+        if disk.phase is m.Phase.PAID_LATE and s.status in WENT_BACK:
+            raise Violation(2, f"the case says that the money came late; at the acquirer it is {s.status}")
+        if disk.phase is m.Phase.UNSETTLED and disk.payment_id == ID and s.status in _OPEN and not s.cancels:
+            raise Violation(5, "the attempt has ended, its payment is open, and the one cancellation was never sent")
         if disk.phase is m.Phase.UNPAID and self._may_be_paid(s):
             raise Violation(4, f"the attempt is closed as unpaid; at the acquirer it is {s.status}")
         if disk.phase is m.Phase.UNPAID and s.status in (DECLINED, REOPENED) and s.now < self.end:
@@ -659,7 +714,7 @@ class Model:
             return
         if self.machine.due(s.memory) is None and not any(call.seq == _LATEST for call in s.calls):
             raise Violation(5, f"nothing will ever wake the attempt: {state.phase.value}")
-        limit = max(self.end, s.up_since, self.plan.expires_at_ms) + self.slack
+        limit = max(self.end - min(0, s.ahead), s.up_since) + self.slack
         if s.now > limit and state.case is None and state.phase is not m.Phase.CLOSED:
             raise Violation(5, f"neither final nor a case at tick {s.now}: {state.phase.value}")
 
@@ -672,6 +727,8 @@ class Model:
         return f"{memory} | acquirer: {s.status}{', cancellation accepted' if s.accepted else ''}"
 
 
+_OPEN = (OPEN, CLOSING, REOPENED)
+_NOBODY_WAITS = (m.Phase.CONFIRMING, m.Phase.WATCHING, m.Phase.CLOSED, m.Phase.OVERDUE)
 _LINK_AWAITED = (m.Phase.CREATING, m.Phase.FINDING)
 _REACH_OUT = (m.SendCreate, m.SendPoll, m.SendFind, m.SendCancel, m.Present, m.Finish)
 
@@ -696,15 +753,19 @@ _STATUSES: dict[str, tuple[m.PaymentStatus, int]] = {
     PAID_ANYWAY: (m.PaymentStatus.PAID, KOPECKS),
     SHORT: (m.PaymentStatus.PAID, OTHER_KOPECKS),
     CLOSED: (m.PaymentStatus.CLOSED, KOPECKS),
+    REFUNDING: (m.PaymentStatus.PAID, KOPECKS),
     REFUNDED: (m.PaymentStatus.REFUNDED, KOPECKS),
     REFUNDED_ANYWAY: (m.PaymentStatus.REFUNDED, KOPECKS),
-    UNKNOWN: (m.PaymentStatus.UNKNOWN, KOPECKS),
 }
+
+
+def _lane_time(s: State) -> int:
+    return s.now + s.ahead
 
 
 def _event(s: State, call: Call, reply: str, names_attempt: bool) -> m.Event:
     """The event that the client makes of a reply. The answer to an older request carries the older number."""
-    seq, at = call.seq, s.now
+    seq, at = call.seq, _lane_time(s)
     if call.kind == "create":
         if reply == "created":
             status, kopecks = _STATUSES[s.status]
@@ -715,7 +776,6 @@ def _event(s: State, call: Call, reply: str, names_attempt: bool) -> m.Event:
         result = {
             "accepted": m.Cancel.ACCEPTED,
             "refused": m.Cancel.REFUSED,
-            "refunded instead": m.Cancel.REFUSED,
             "not sent": m.Cancel.NOT_ASKED,
         }.get(reply, m.Cancel.UNANSWERED)
         return m.CancelAnswered(at, seq, result)

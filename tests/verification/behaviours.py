@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from sco_payment import attempt as m
-from sco_payment import lane, link, loop
+from sco_payment import lane, link, loop, settings_checks
 from sco_payment.attempt import _handlers
 from sco_payment.paymaster import adapter, client, token
 from tests.verification.seeded import Make, Patch, SeededFault, seeded
@@ -143,6 +143,20 @@ FAULTS = (
         _handlers,
         "may_overtake",
         lambda original: lambda state: False,
+    ),
+    _fault(
+        "a byte-order mark in the token's file is not named",
+        "tests/payment/test_settings.py",
+        token,
+        "_BYTE_ORDER_MARKS",
+        lambda original: (),
+    ),
+    _fault(
+        "an invoice may outlast its plate's cash link",
+        "tests/payment/test_settings.py",
+        settings_checks,
+        "_LONGEST_PLATE_S",
+        lambda original: 86_400.0,
     ),
     _fault("a link of another host is refused", "tests/payment/test_link.py", link, "judge", _nspk_only),
 )

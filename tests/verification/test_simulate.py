@@ -55,6 +55,24 @@ def test_each_mode_sells_by_its_own_device(mode: int) -> None:
     assert sum(run.sales for run in runs) > SEEDS / 5
 
 
+@pytest.mark.parametrize(
+    "focus",
+    [
+        Focus(rates={"bank link late": 1.0}),
+        Focus(2, {"bank refuses keys": 1.0, "cut after": 0.3}),
+        Focus(rates={"bank stays open": 1.0, "bank refunds": 1.0}),
+    ],
+    ids=lambda focus: ", ".join(focus.rates),
+)
+def test_a_lane_sells_whatever_its_bank_is_like(focus: Focus) -> None:
+    """A bank that is never paid breaks no invariant either."""
+    runs = [run_seed(seed, focus) for seed in range(BASE, BASE + SEEDS // 2)]
+    assert [run.broken for run in runs if run.broken is not None] == []
+    sales = sum(run.sales for run in runs)
+    print(f"{sales} sales in {len(runs)} runs")
+    assert sales > SEEDS / 10
+
+
 _HASHES = """
 from tests.verification.simulate.run import run_seed
 print([run_seed(seed).trace_hash for seed in range(1, 13)])

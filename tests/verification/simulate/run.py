@@ -370,7 +370,7 @@ class Run:
                     self.tap(random.choice((0, 1)))
             elif wish == "cancels" and waited > think and scene is not None and scene.buttons:
                 held = self._scans(self._link(scene, printed))
-                paid = held is not None and random.random() < 0.2 and self._pays(held, order)  # in the same moment
+                paid = held is not None and random.random() < 0.4 and self._pays(held, order)  # in the same moment
                 self.note("customer: cancels")
                 self.tap(0)
                 wish = random.choice(("nothing", "pays"))  # and pays nevertheless

@@ -182,6 +182,31 @@ def _every_answer_is_the_last(original: Any) -> Any:
     return lambda state: True
 
 
+def _last_by_the_clock(original: Any) -> Any:
+    return lambda state: state.sent_at_ms >= state.plan.over_at_ms
+
+
+def _no_answer_is_no_refund(original: Any) -> Any:
+    return lambda state: state.cancel is m.Cancel.ACCEPTED
+
+
+def _no_later_refund(original: Any) -> Any:
+    def refundable_status(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
+        after: m.Step = original.handler(replace(state, sent_at_ms=event.at_ms + 86_400_000), event)
+        return after
+
+    return m.Rule(refundable_status, original.leads_to)
+
+
+def _gives_up_unspent(original: Any) -> Any:
+    def watch_on(state: m.State, event: Any) -> m.Step:
+        unspent = state.cancel is m.Cancel.NOT_ASKED
+        after, effects = original(replace(state, cancel=m.Cancel.REFUSED) if unspent else state, event)
+        return replace(after, cancel=state.cancel), effects
+
+    return watch_on
+
+
 def _stays_closed(original: Any) -> Any:
     return lambda self, db, at_ms, key: None
 
@@ -312,6 +337,38 @@ FAULTS = (
         attribute="is_complete",
         make=_every_answer_is_the_last,
         where=Focus(rates={"bank declines a try": 1.0}),
+    ),
+    _fault(
+        "a cancellation without an answer refunds nothing",
+        1,
+        owner=_handlers,
+        attribute="may_be_refunded",
+        make=_no_answer_is_no_refund,
+        where=Focus(rates={"bank refunds": 1.0}, persistent=("cancel", "late")),
+    ),
+    _fault(
+        "a refund that shows later is not waited for",
+        2,
+        owner=m.TABLE[m.Phase.REFUNDABLE],
+        attribute=m.PaymentStatusReceived,
+        make=_no_later_refund,
+        where=Focus(rates={"bank refunds": 1.0}, persistent=("cancel", "late")),
+    ),
+    _fault(
+        "a clock that was set while the lane was down ends the watch",
+        *(3, 4),
+        owner=_handlers,
+        attribute="is_complete",
+        make=_last_by_the_clock,
+        where=Focus(1, {"bank declines a try": 1.0, "killed": 1.0, "clock at boot": 1.0, "killed at disk": 1.0}),
+    ),
+    _fault(
+        "the lane stops asking with the cancellation unspent",
+        5,
+        owner=_handlers,
+        attribute="watch_on",
+        make=_gives_up_unspent,
+        where=Focus(rates={"bank stays open": 1.0}, persistent=("get", "500")),
     ),
     _fault(
         "a cancellation is sent again",

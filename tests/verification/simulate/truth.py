@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _SURELY_WRONG_S = 10.0
 """A clock that is so far off is reported whatever time the answers took."""
 _HEARD_AFTER_S = 60.0
-"""An attempt that ends later than this after a refund has been asked about after it."""
+"""Within this time the lane has asked once more: a refund is heard of if it shows so long before the watch may end."""
 
 
 class Violation(AssertionError):
@@ -368,10 +368,10 @@ class Truth:
         heard = payment.status == "Refunded" or key in self._known_as_paid
         if case is None and heard:
             raise Violation(2, f"the bank has refunded {payment.id}, no case")
-        refunded = self._run.bank.refunded[payment.id]
-        watched = self._ended.get(key, self._run.clock.s) > refunded + _HEARD_AFTER_S
+        refunded, grace_s = self._run.bank.refunded[payment.id], self._run.settings.timing.grace_s
+        ended = max(self._ended.get(key, self._run.clock.s), self.life_ends(payment) + grace_s)
         state = journal.attempt(key)
-        if watched and heard and (state is None or state.phase is not m.Phase.UNSETTLED):
+        if heard and refunded < ended - _HEARD_AFTER_S and (state is None or state.phase is not m.Phase.UNSETTLED):
             phase = None if state is None else state.phase.value
             raise Violation(2, f"the bank has refunded {payment.id}, and its case does not say so ({phase})")
 

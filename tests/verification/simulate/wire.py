@@ -189,9 +189,7 @@ class Network:
 
         self._clock.at(reached, at_the_bank)
         if fault == "twice":
-            self._clock.after(
-                there + random.uniform(0.01, 30.0), lambda: (self._done(request, None), is_over())
-            )
+            self._clock.after(there + random.uniform(0.01, 30.0), lambda: (self._done(request, None), is_over()))
 
     def _done(self, request: Request, fault: str | None) -> bytes:
         status, headers, body = answer_of(self._app, request)

@@ -162,7 +162,10 @@ ROWS = (
                 "the watch ends without a case",
                 "money that comes after days counts as unpaid",
             ),
-            "simulate": ("late money does not reopen a closed case",),
+            "simulate": (
+                "the lane stops asking with the cancellation unspent",
+                "late money does not reopen a closed case",
+            ),
         },
     ),
     Row(
@@ -269,6 +272,8 @@ ROWS = (
                 "the cancellation is sent before it is on disk",
             ),
             "simulate": (
+                "a cancellation without an answer refunds nothing",
+                "a refund that shows later is not waited for",
                 "a failed cancellation counts",
                 "a captive portal's page counts as an accepted cancellation",
             ),
@@ -292,7 +297,10 @@ ROWS = (
         },
         faults={
             "explore": ("the clock is trusted after a restart",),
-            "simulate": ("a wrong clock is not reported",),
+            "simulate": (
+                "a clock that was set while the lane was down ends the watch",
+                "a wrong clock is not reported",
+            ),
             "behaviours": ("the invoice ends by the lane's clock",),
         },
     ),
@@ -353,8 +361,13 @@ ROWS = (
         "settings are refused, and each message names the limit: 64 characters, 1200 s for a static plate, a file "
         "without the mark.",
         scripts=("pays after=2 + unknown-code",),
-        met={},
-        faults={"behaviours": ("a QRC id of an unknown form is refused",)},
+        faults={
+            "behaviours": (
+                "a QRC id of an unknown form is refused",
+                "a byte-order mark in the token's file is not named",
+                "an invoice may outlast its plate's cash link",
+            )
+        },
     ),
     Row(
         "B9",

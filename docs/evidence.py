@@ -66,7 +66,9 @@ def conformance() -> str:
         "What is required of a lane that takes payments by QR code or NFC through PayMaster, point by point and in our",
         "words; what the lane or the till shows is exact. After each point: how we read it where it leaves something",
         "open, or where this software does something else; and the tests that show it. They run against simulators at",
-        "the wire: PayMaster itself and real devices are for the [first payment](guide/install.md#first-payment).",
+        "the wire: PayMaster itself and real devices are for the [first payment](guide/install.md#first-payment). What",
+        "the lane does where a bank, a clock or a network behaves otherwise than one expects: [banks and clocks as they",
+        "are](banks.md).",
     ]
     section = ""
     for one in points("requirements").REQUIREMENTS:
@@ -92,7 +94,8 @@ the lane does about it; and what shows that. *The bank* is PayMaster with all th
 [terms](payment.md#terms).
 
 - **Try it**: `sco-pay simulate --script "WORDS"` starts a simulated PayMaster that does it. Then [pay on a lane that
-  uses it](guide/testing.md#paymaster), or with your own till.
+  uses it](guide/testing.md#paymaster), or with your own till. Where the customer leaves and the row needs one who pays
+  or cancels, be the customer: pay on the page that the simulator prints, cancel with Ctrl-C.
 - **Met by**: engines that bring it about together with lost answers, power cuts and whatever else may go wrong: [the
   explorer](money-safety.md#explored-every-state-within-bounds), by scenarios; [the
   simulation](money-safety.md#simulated-the-real-lane-with-seeded-faults), by kinds of faults; [kill

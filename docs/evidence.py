@@ -67,8 +67,8 @@ def conformance() -> str:
         "words; what the lane or the till shows is exact. After each point: how we read it where it leaves something",
         "open, or where this software does something else; and the tests that show it. They run against simulators at",
         "the wire: PayMaster itself and real devices are for the [first payment](guide/install.md#first-payment). What",
-        "the lane does where a bank, a clock or a network behaves otherwise than one expects: [banks and clocks as they",
-        "are](banks.md).",
+        "the lane does where a bank, a clock or a network behaves otherwise than one expects: [banks and clocks as",
+        "they are](banks.md).",
     ]
     section = ""
     for one in points("requirements").REQUIREMENTS:

@@ -82,6 +82,7 @@ def test_a_cancellation_is_sent_again_when_the_bank_wants_it(tmp_path: Path, wai
     ],
 )
 @pytest.mark.bank("B18")
+@pytest.mark.requirement("R17", "R18")
 def test_what_a_cancellation_means_differs(tmp_path: Path, script: str, outcome: Outcome, reason: str | None) -> None:
     ui = OwnUI(on_pay=lambda state: ui.choose(state, "cancel"))
     with bench(tmp_path, script, ui=ui) as (lane, paymaster):

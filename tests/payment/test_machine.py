@@ -1338,6 +1338,7 @@ def test_which_states_need_recovery() -> None:
 
 
 @pytest.mark.parametrize("phase", list(P))
+@pytest.mark.requirement("R17", "R18")
 def test_the_gate(phase: m.Phase) -> None:
     other = idle(phase)
     reason = m.gate("A-1", None, [idle(P.UNPAID), other])

@@ -212,8 +212,8 @@ ROWS = (
         "The cancellation certainly never arrived",
         "The connection is refused, the bank answers “too many requests” (429), or it refuses the token (401).",
         "Such a cancellation does not count as the one that may be sent. It is sent again when the bank answers, and "
-        "not before the time that the bank has asked for (Retry-After); that time alone opens no case. One that may "
-        "have arrived is never sent again.",
+        "not before the time that the bank has asked for (Retry-After); a wait of up to `timing.poll_timeout_s` alone "
+        "opens no case. One that may have arrived is never sent again.",
         scripts=(
             "leaves + 429 wait=12 on=cancel first=1",
             "leaves + 401 on=cancel first=2",
@@ -397,8 +397,8 @@ ROWS = (
         "The shop reaches the Internet through a proxy",
         "Requests must go through a proxy, which may ask for a login, change its password, or fail.",
         "`paymaster.proxy` names it, and `paymaster.proxy_login_file` the login, which is read again when the proxy "
-        "refuses it (407). The bank's certificate is checked through the proxy. What fails at the proxy was never sent "
-        "to the bank. The environment's proxy variables are not used.",
+        "refuses it (407). The bank's certificate is checked through the proxy. What fails before the proxy has "
+        "opened the way was never sent to the bank. The environment's proxy variables are not used.",
         no_script="it is the shop's network: the tests run proxies of their own.",
         faults={"behaviours": ("the proxy of the settings is not used",)},
     ),

@@ -39,6 +39,12 @@ def test_kills_at_random_moments(tmp_path: Path, seed: int) -> None:
             range(1),
             "cancellations",
         ),
+        (
+            "a cancellation without an answer is taken for one that did nothing",
+            next(scenario for scenario in SCENARIOS if scenario.pays_meanwhile),
+            range(1),
+            "the bank says Refunded",
+        ),
     ],
 )
 def test_a_seeded_fault_is_caught(tmp_path: Path, fault: str, scenario: Scenario, points: range, found: str) -> None:

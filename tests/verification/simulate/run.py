@@ -42,6 +42,7 @@ from sco_sim.paymaster import NothingToPay, PayMasterSimulator, Phone
 from sco_sim.paymaster.bank import BankPayment
 from tests.verification.clock import US, Clock, Killed, PatchedThreading, PatchedTime, SimulatedRuntime, Task
 from tests.verification.simulate import devices
+from tests.verification.simulate.audit import Audit
 from tests.verification.simulate.bank import HarshBank
 from tests.verification.simulate.devices import PrinterOnDesk, ReaderOnDesk, ScreenOnDesk
 from tests.verification.simulate.disk import Disk
@@ -600,7 +601,7 @@ class Run:
         if not process.alive or process.lane is None:
             raise Violation(5, "the lane's process never came back")
         resolutions.apply_pending(process.lane.journal)  # decisions since the till last looked
-        self.truth.audit(process.lane.journal)
+        Audit(self, self.truth, process.lane.journal)()
         if self._tag_carries():
             raise Violation(7, f"the tag still carries {self._tag_carries()}")
 

@@ -4,7 +4,7 @@ screen, the journal on disk. What the lane believes counts only where it has rep
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -21,19 +21,11 @@ PAYABLE = frozenset({"qr", "plate", "paper", "pay"})
 """Scenes that ask the customer to pay."""
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sco_payment.events import LaneEvent
-    from sco_payment.journal import Case, Journal
     from sco_payment.order import Order, Result
     from sco_sim.paymaster import BankPayment
-    from tests.verification.simulate.run import Run
+    from tests.verification.simulate.run import Process, Run
     from tests.verification.simulate.wire import Request
-
-_SURELY_WRONG_S = 10.0
-"""A clock that is so far off is reported whatever time the answers took."""
-_HEARD_AFTER_S = 60.0
-"""Within this time the lane has asked once more: a refund is heard of if it shows so long before the watch may end."""
 
 
 class Violation(AssertionError):
@@ -49,19 +41,19 @@ class Truth:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._bodies: dict[str, bytes] = {}
         self._flying: Counter[str] = Counter()  # creates on their way to the bank, by key
         self._orders: dict[str, Order] = {}
-        self._cancels: Counter[str] = Counter()
+        self._begun: dict[str, float] = {}  # attempt -> when its first create left
         self._delivered: dict[str, Result] = {}
         self._roll = 0
+        self.bodies: dict[str, bytes] = {}  # attempt -> the create that left
+        self.cancels: Counter[str] = Counter()  # cancellations that left, by attempt
         self.goods: dict[str, str] = {}  # order -> the attempt that paid for it, or for its last leg
         self.legs: dict[str, str] = {}  # attempt that paid for a leg, and the till knows it -> order
+        self.known_as_paid: set[str] = set()  # attempts of which the lane has heard that they are paid
+        self.ended: dict[str, float] = {}  # attempt -> when it came to a final phase
         self.decided: dict[int, m.Phase] = {}  # cases that the administrator has closed, and in which phase
-        self._begun: dict[str, float] = {}  # attempt -> when its first create left
-        self._ended: dict[str, float] = {}  # attempt -> when it came to a final phase
-        self._known_as_paid: set[str] = set()  # attempts of which the lane has heard that they are paid
-        self._warned: set[int] = set()  # processes, by their lanes, that have reported a wrong clock
+        self.warned: Process | None = None  # the last process that reported a wrong clock
 
     # --- the acquirer's side ---
 
@@ -79,7 +71,7 @@ class Truth:
             return payment.final and payment.status != "Settled"
         if not self._flying[key]:
             return True
-        expires = msgspec.json.decode(self._bodies[key])["invoice"]["expires"]
+        expires = msgspec.json.decode(self.bodies[key])["invoice"]["expires"]
         return datetime.fromisoformat(expires).timestamp() <= self._run.clock.s
 
     def life_ends(self, payment: BankPayment) -> float:
@@ -111,7 +103,7 @@ class Truth:
             raise Violation(3, f"a payment is created and its attempt {key} is not on disk")
         if params["attempt"] != key:
             raise Violation(3, f"a payment is created with the key {key} and states the attempt {params['attempt']}")
-        if self._bodies.setdefault(key, request.body) != request.body:
+        if self.bodies.setdefault(key, request.body) != request.body:
             raise Violation(3, f"the same key {key} with another body")
         sums = round(data["amount"]["value"] * 100), state.plan.total_kopecks
         order = self._run.order_of(order_no)
@@ -120,14 +112,14 @@ class Truth:
         by_sbp = sum(self.asked_of(leg) for leg, number in self.legs.items() if number == order_no)
         if by_sbp + sums[0] + order.tendered_elsewhere > order.kopecks:
             raise Violation(6, f"order {order_no} is charged more than its total: {by_sbp} are paid by SBP, {order}")
-        for other, body in self._bodies.items():
+        for other, body in self.bodies.items():
             if other == key or other in self.legs or self.closed(other) or self._was_closed(other):
                 continue
             before = msgspec.json.decode(body)
             if before["invoice"]["orderNo"] == order_no:
-                raise Violation(3, f"a second payment of order {order_no} ({key}); {self._describe(other)}")
-            if state.plan.sticker_id is not None and not self._settled(other):
-                raise Violation(7, f"the plate is armed for {order_no} ({key}); {self._describe(other)}")
+                raise Violation(3, f"a second payment of order {order_no} ({key}); {self.describe(other)}")
+            if state.plan.sticker_id is not None and not self.settled(other):
+                raise Violation(7, f"the plate is armed for {order_no} ({key}); {self.describe(other)}")
         self._orders[key] = order
         self._begun.setdefault(key, self._run.clock.s)
         self._flying[key] += 1
@@ -144,13 +136,15 @@ class Truth:
         words = () if payment is None else tuple(word for _, word in payment.history)
         said = "Rejected" in words or "Cancelled" in words
         gone = state is not None and state.phase in (m.Phase.CLOSED, m.Phase.UNPAID)
-        return said and gone and key not in self._known_as_paid
+        return said and gone and key not in self.known_as_paid
 
-    def _settled(self, key: str) -> bool:
+    def settled(self, key: str) -> bool:
+        """Whether the bank has the money of an attempt."""
         payment = self.payment_of(key)
         return payment is not None and payment.status == "Settled"
 
-    def _describe(self, key: str) -> str:
+    def describe(self, key: str) -> str:
+        """What the bank knows of an attempt, for a report."""
         payment = self.payment_of(key)
         if payment is None:
             return f"a create of {key} has not arrived yet"
@@ -159,10 +153,10 @@ class Truth:
     def _cancel_leaves(self, payment_id: str) -> None:
         payment = self._run.bank.payments.get(payment_id)
         key = payment.invoice.get("params", {}).get("attempt", "") if payment is not None else ""
-        if key not in self._bodies:
+        if key not in self.bodies:
             raise Violation(4, f"the lane cancels {payment_id}, which is none of its payments")
-        self._cancels[key] += 1
-        if self._cancels[key] > 1:
+        self.cancels[key] += 1
+        if self.cancels[key] > 1:
             raise Violation(4, f"a second cancellation of {payment_id}")
         state = self._on_disk(key)
         if state is None or state.cancel is not m.Cancel.ASKED:
@@ -172,7 +166,7 @@ class Truth:
         """The bank answers "too many requests": it has not looked at the request, which may be sent again."""
         payment = self._run.bank.payments.get(str(request.payment_id))
         if request.what == "cancel" and payment is not None:
-            self._cancels[payment.invoice["params"]["attempt"]] -= 1
+            self.cancels[payment.invoice["params"]["attempt"]] -= 1
 
     def _on_disk(self, key: str) -> m.State | None:
         db = self._run.process.db
@@ -191,15 +185,15 @@ class Truth:
         """The lane reports an event: invariant 4."""
         key = event.attempt or ""
         if isinstance(event, StateChanged) and event.phase in m.FINAL:
-            self._ended.setdefault(key, self._run.clock.s)
+            self.ended.setdefault(key, self._run.clock.s)
         if not isinstance(event, NoteAdded):
             return
         if event.text.startswith("acquirer: paid "):
-            self._known_as_paid.add(key)
+            self.known_as_paid.add(key)
         if "clock is" in event.text:
-            self._warned.add(id(self._run.process))
+            self.warned = self._run.process
         sent = event.text.startswith(("cancel: accepted", "cancel: refused", "cancel: unanswered"))
-        if sent and not self._cancels[key]:
+        if sent and not self.cancels[key]:
             raise Violation(4, f"the lane counts a cancellation of {key} that never left it: {event.text}")
 
     # --- what the lane's software gets ---
@@ -216,7 +210,7 @@ class Truth:
         match result.outcome:
             case m.Outcome.PAID:
                 if state.phase is not m.Phase.PAID or payment is None or payment.status != "Settled":
-                    raise Violation(1, f"paid is delivered; {self._describe(key)}")
+                    raise Violation(1, f"paid is delivered; {self.describe(key)}")
                 if payment.id in self._run.bank.unseen:
                     raise Violation(1, f"paid is delivered; nobody could see the link of {payment.id}")
                 if payment.kopecks != result.kopecks:
@@ -227,7 +221,7 @@ class Truth:
             case _:
                 accepted = payment is not None and payment.id in self._run.bank.accepted
                 if not accepted and not self.closed(key):
-                    raise Violation(4, f"{result.outcome} is delivered; {self._describe(key)}")
+                    raise Violation(4, f"{result.outcome} is delivered; {self.describe(key)}")
                 if result.outcome is m.Outcome.NOT_PRESENTED and payment is not None:
                     self._not_presented(payment)
 
@@ -276,7 +270,7 @@ class Truth:
                 f"the phone shows {payment.invoice['orderNo']}, {payment.kopecks}",
             )
 
-    # --- at every step, and at the end ---
+    # --- at every step ---
 
     def check(self) -> None:
         """After every event."""
@@ -287,93 +281,6 @@ class Truth:
         twice = [link for link, n in Counter(self._run.printer.codes).items() if n > 1]
         if twice:
             raise Violation(7, f"a ticket came out twice: {twice[0]}")
-
-    def audit(self, journal: Journal) -> None:
-        """After an invoice's life and the grace without faults: invariants 1, 2, 5, and the journal itself."""
-        problems = journal.verify()
-        if problems:
-            raise Violation(0, f"the journal: {problems}")
-        self._clock_is_reported()
-        cases = {case.attempt: case for case in journal.cases(include_closed=True)}
-        for state in journal.attempts():
-            self._still_open(state, cases)
-            settled = state.phase in m.FINAL or state.phase is m.Phase.CLOSED
-            if not settled and state.plan.key not in cases:
-                raise Violation(5, f"{state.plan.key} of {state.plan.order_no} is still {state.phase.value}")
-            if state.phase is m.Phase.UNPAID and self._settled(state.plan.key):
-                raise Violation(4, f"{state.plan.key} is closed as unpaid; {self._describe(state.plan.key)}")
-            if state.phase is m.Phase.PAID and not self._settled(state.plan.key):
-                raise Violation(1, f"{state.plan.key} is closed as paid; {self._describe(state.plan.key)}")
-        for key in self._bodies:
-            payment = self.payment_of(key)
-            released = key in self.goods.values() or key in self.legs
-            if payment is None or payment.status != "Settled":
-                if released:
-                    raise Violation(1, f"goods were released; {self._describe(key)}")
-                if payment is not None and payment.id in self._run.bank.refunded:
-                    self._refund_is_recorded(key, payment, journal, cases.get(key))
-                continue
-            if not released and not self._is_for_an_operator(cases.get(key)):
-                raise Violation(2, f"the bank has the money of {payment.id}, no goods, no case that is open")
-            if payment.kopecks != self.asked_of(key) and key not in cases:
-                raise Violation(2, f"the bank took another amount for {payment.id}, no case")
-        came_to: dict[str, set[str]] = defaultdict(set)
-        for record in journal.records(limit=100_000):
-            came_to[record.attempt].add(record.body.get("state", {}).get("phase", ""))
-        for number in self.decided:
-            case = journal.case(number)
-            overtaken = came_to[case.attempt] & {"paid_late", "overdue", "refundable", "unsettled"}
-            if case.closed_at_ms is None and not overtaken:
-                raise Violation(2, f"the administrator closed case {number}, and the journal does not know it")
-        for number, case in ((case.number, case) for case in cases.values()):
-            if not journal.timeline(case.attempt):
-                raise Violation(2, f"case {number} has no evidence")
-
-    def _is_for_an_operator(self, case: Case | None) -> bool:
-        """Whether an operator sees the money, or has decided on it."""
-        return case is not None and (
-            case.closed_at_ms is None or self.decided.get(case.number) is m.Phase.REFUNDABLE  # which says: it is there
-        )
-
-    def _clock_is_reported(self) -> None:
-        """A wrong clock is shown and logged, once the acquirer has said what time it is."""
-        process = self._run.process
-        assert process.lane is not None
-        health = process.lane.health()
-        ahead = self._run.clock.s - process.runtime.now() / 1000
-        if health.last_contact_ms is None or abs(ahead) < _SURELY_WRONG_S:
-            return
-        if health.clock_ahead_s is None or abs(health.clock_ahead_s - ahead) > _SURELY_WRONG_S:
-            raise Violation(0, f"the lane's clock is {ahead:+.0f} s wrong, and {health.clock_ahead_s} is shown")
-        if id(process) not in self._warned:
-            raise Violation(0, f"the lane's clock is {ahead:+.0f} s wrong, and nothing warns of it")
-
-    def _still_open(self, state: m.State, cases: Mapping[str, Case]) -> None:
-        """A payment that can still be paid: its one cancellation is spent, or a case is open; and the lane gives up
-        only with the cancellation spent. Until the invoice and the grace period are over by its clock, it watches."""
-        key = state.plan.key
-        payment = self.payment_of(key)
-        if payment is None or payment.final:
-            return
-        spent = self._cancels[key] > 0 or state.cancel is not m.Cancel.NOT_ASKED
-        has_case = key in cases and cases[key].closed_at_ms is None
-        is_over = self._run.process.runtime.now() > state.plan.over_at_ms + state.plan.timing.watch_ms
-        if not spent and not has_case and is_over:
-            raise Violation(2, f"no cancellation was sent, no case is open; {self._describe(key)}")
-        if not spent and state.phase in m.FINAL and state.payment_id is not None:
-            raise Violation(5, f"the lane has given up without a cancellation; {self._describe(key)}")
-
-    def _refund_is_recorded(self, key: str, payment: BankPayment, journal: Journal, case: Case | None) -> None:
-        """Invariant 2: the bank has returned the money, and an operator reads it where the lane could hear of it."""
-        heard = payment.status == "Refunded" or key in self._known_as_paid
-        if case is None and heard:
-            raise Violation(2, f"the bank has refunded {payment.id}, no case")
-        refunded, grace_s = self._run.bank.refunded[payment.id], self._run.settings.timing.grace_s
-        ended = max(self._ended.get(key, self._run.clock.s), self.life_ends(payment) + grace_s)
-        state = journal.attempt(key)
-        if heard and refunded < ended - _HEARD_AFTER_S and (state is None or state.phase is not m.Phase.UNSETTLED):
-            phase = None if state is None else state.phase.value
-            raise Violation(2, f"the bank has refunded {payment.id}, and its case does not say so ({phase})")
 
     def asked_of(self, key: str) -> int:
         """The amount of the attempt, in kopecks."""

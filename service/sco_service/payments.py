@@ -16,7 +16,7 @@ from collections.abc import Callable
 from sco_payment.attempt import Outcome
 from sco_payment.journal import JournalError
 from sco_payment.lane import Lane
-from sco_payment.order import NotAcceptable, Order, PaymentRefused, Refusal, check_order
+from sco_payment.order import Order, PaymentRefused, Refusal, check_order
 from sco_service.problems import Problem
 from sco_service.records import Records, order_of
 
@@ -189,10 +189,9 @@ class Payments:
         """The money of a till that never comes back must not wait for a restart of the service to become a case."""
         now = time.monotonic()
         for key in [key for key, due in self._untaken.items() if due <= now]:
+            within_s = self._lane.settings.service.taken_within_s
             try:
-                self._lane.refuse_outcome(key, f"not taken within {self._lane.settings.service.taken_within_s:g} s")
-            except NotAcceptable:  # the till has taken it
-                pass
+                self._lane.refuse_outcome(key, f"not taken within {within_s:g} s", unless_taken=True)
             except JournalError as error:
                 log.critical("the outcome of attempt %s, which no till has taken, is not a case yet: %s", key, error)
                 continue

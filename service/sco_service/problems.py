@@ -57,8 +57,8 @@ KINDS: dict[str, Kind] = {
     "not_acceptable": Kind(
         409,
         False,
-        "The outcome cannot be refused any more",
-        "От результата уже нельзя отказаться: платёж не оплачен или результат принят",
+        "Only a paid outcome can be refused",
+        "Отказаться можно только от результата «оплачено»",
     ),
     "not_offered": Kind(409, False, "The screen does not show this button now", "Этой кнопки сейчас нет на экране"),
     "journal_unavailable": Kind(

@@ -104,8 +104,15 @@ def test_a_till_that_cannot_store_the_outcome_opens_a_case(tmp_path: Path) -> No
         till.put("T-2", {"order": "A-2", "total_kopecks": 100})
         till.outcome("T-2")
         till.post("/v1/payments/T-2/taken")
-        taken = till.post("/v1/payments/T-2/not_accepted", {"reason": "too late"})
-        assert (taken.status, taken.code) == (409, "not_acceptable")
+        for _ in range(2):
+            voided = till.post("/v1/payments/T-2/not_accepted", {"reason": "the receipt is annulled"})
+            assert (voided.status, voided.json["taken"], voided.json["case"]) == (200, True, 2), voided
+        assert len(bench.attendant.get("/v1/cases").json["cases"]) == 2
+        bench.bank.use("declines")
+        till.put("T-3", {"order": "A-3", "total_kopecks": 100})
+        till.outcome("T-3")
+        unpaid = till.post("/v1/payments/T-3/not_accepted", {"reason": "nothing to refuse"})
+        assert (unpaid.status, unpaid.code) == (409, "not_acceptable")
 
 
 def test_only_a_button_that_is_shown_can_be_pressed(tmp_path: Path) -> None:

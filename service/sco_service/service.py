@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 STALLED_S = 30.0
 """Overdue for so long, the lane or the service counts as hanging."""
-_STOP_S = 75.0  # for the acquirer's answer to a cancellation; systemd's TimeoutStopSec is longer
+_STOP_S = 60.0  # for the acquirer's answer to a cancellation; all of `close` is shorter than systemd's TimeoutStopSec
 
 
 class ServiceError(ValueError):

@@ -65,6 +65,11 @@ class Job:
                 self._is_beginning = is_beginning
             return self._is_beginning
 
+    @property
+    def waits(self) -> bool:
+        """Whether it may still begin: neither begun, nor refused, nor withdrawn."""
+        return not self.begun and self.problem is None and self._is_beginning is not False
+
     def is_for(self, order: Order) -> bool:
         """Whether a request with this order means the same payment."""
         return _spelled_out(self.order) == _spelled_out(order)
@@ -151,6 +156,15 @@ class Payments:
     def job(self, till_id: str) -> Job | None:
         """The payment, while it is on its way to the lane."""
         return self._open.get(till_id)
+
+    def check_begun(self, till_id: str = "", order_no: str = "") -> None:
+        """Raise Problem where the payment of this id, or one of this order, waits to begin.
+
+        Ask before the journal, which may have the payment by the time it is read: what it lacks was never begun then.
+        """
+        for job in list(self._open.values()):
+            if job.waits and (job.till_id == till_id or job.order.number == order_no):
+                raise Problem("not_begun_yet", f"payment {job.till_id} waits to begin: ask again")
 
     def _has_outcome(self, job: Job) -> bool:
         """The till may have read the outcome before `pay` has returned: it may begin the next payment then."""

@@ -86,6 +86,10 @@ def events() -> str:
     return "\n".join(parts) + "\n"
 
 
+def _yes(answer: bool) -> str:
+    return "yes" if answer else "no"
+
+
 def service() -> str:
     """Every resource of the service and every problem that it answers with."""
     from sco_service.problems import catalogue
@@ -111,14 +115,15 @@ def service() -> str:
         "## Problems",
         "",
         "A refusal is `application/problem+json` (RFC 9457). Codes do not change within a major version; new ones may",
-        "be added: handle one that you do not know by `retry` and the status. `retry`: the same request may succeed",
-        "later.",
+        "be added: handle one that you do not know by `retry`, `nothing_done` and the status. `retry`: the same",
+        "request may succeed later. `nothing_done`: it is certain that this request did nothing. Where it is missing,",
+        "and where there is no answer, it may have done it. It says nothing of earlier requests.",
         "",
-        "| code | status | retry | meaning | по-русски |",
-        "|---|---|---|---|---|",
+        "| code | status | retry | nothing_done | meaning | по-русски |",
+        "|---|---|---|---|---|---|",
     ]
     parts += [
-        f"| `{code}` | {kind.status} | {'yes' if kind.retry else 'no'} | {kind.title} | {kind.russian} |"
+        f"| `{code}` | {kind.status} | {_yes(kind.retry)} | {_yes(kind.nothing_done)} | {kind.title} | {kind.russian} |"
         for code, kind in catalogue()
     ]
     return "\n".join(parts) + "\n"

@@ -210,8 +210,9 @@ class Lane:
         """
         self._loop.acknowledge(attempt)
 
-    def refuse_outcome(self, attempt: str, reason: str) -> None:
-        """The till could not store the outcome of a paid attempt: the money becomes a case. On disk on return.
+    def refuse_outcome(self, attempt: str, reason: str, *, unless_taken: bool = False) -> None:
+        """The till could not store the outcome of a paid attempt, or gives it back because it voids the sale: the money
+        becomes a case, also after the outcome was taken. On disk on return.
 
         From any thread, also while the next payment is under way. Calling it again changes nothing. The customer is
         asked to call an attendant, unless the next one is there already.
@@ -219,12 +220,13 @@ class Lane:
         Args:
             attempt: `Result.key`.
             reason: for the case's timeline.
+            unless_taken: do nothing where the till has taken the outcome.
 
         Raises:
-            UnknownAttempt: no such attempt, or it has no outcome yet. NotAcceptable: it is not paid, or its outcome was
-                taken. JournalError: the journal cannot be written; call again later.
+            UnknownAttempt: no such attempt, or it has no outcome yet. NotAcceptable: it is not paid. JournalError: the
+                journal cannot be written; call again later.
         """
-        self._loop.refuse_outcome(attempt, reason)
+        self._loop.refuse_outcome(attempt, reason, unless_taken=unless_taken)
 
     def choose(self, attempt: str, button: str) -> bool:
         """The customer pressed a button on a screen. From any thread.

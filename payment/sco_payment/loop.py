@@ -196,18 +196,16 @@ class Loop:
             after, _ = self._step_apart(state, m.Delivered(self._runtime.now()))
         self.observer(OutcomeTaken(attempt=key, order_no=after.plan.order_no))
 
-    def refuse_outcome(self, key: str, reason: str) -> None:
+    def refuse_outcome(self, key: str, reason: str, *, unless_taken: bool) -> None:
         """See `Lane.refuse_outcome`: as if the lane had died before its till had the outcome."""
         with self._stepping:
             state = self._with_outcome(key)
             if state.outcome is not m.Outcome.PAID:
                 raise NotAcceptable(f"attempt {key} is {state.outcome.value if state.outcome else '?'}, not paid")
-            if state.case is not None:
+            if state.case is not None or (state.delivered and unless_taken):
                 return
-            if state.delivered:
-                raise NotAcceptable(f"the outcome of attempt {key} was taken: an operator must see to the goods")
             self.note(key, f"the till did not accept the outcome: {reason}", self._runtime.now())
-            event = m.Recovered(self._runtime.now())
+            event = m.Recovered(self._runtime.now(), not_accepted=True)
             after, case = self._step_apart(state, event)
         self._report(state, event, after, case)
         if self.foreground in (None, key):

@@ -15,6 +15,8 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 log = logging.getLogger(__name__)
 
+_SET_S = 0.5  # a difference of the clocks below this is none: they are read one after the other
+
 T = TypeVar("T")
 Channel = Literal["acquirer", "devices"]
 
@@ -64,6 +66,7 @@ class ThreadRuntime(Generic[T]):
         self._speed = speed
         self._wall_at_start = time.time()
         self._started = time.monotonic()
+        self._set_by = 0.0
         # SimpleQueue.put is reentrant: a signal handler may post while a put is under way.
         self._inbox: queue.SimpleQueue[T] = queue.SimpleQueue()
         self._device_work: queue.SimpleQueue[Callable[[], T | None] | None] = queue.SimpleQueue()
@@ -74,8 +77,11 @@ class ThreadRuntime(Generic[T]):
         return round((self._wall_at_start + (time.monotonic() - self._started) * self._speed) * 1000)
 
     def wall(self, at: int) -> float:
-        """The wall clock when lane time is `at`."""
-        return time.time() + (at - self.now()) / 1000 / self._speed
+        """The wall clock when lane time is `at`: always the same one, until the clock is set."""
+        set_by = self.clock_was_set_by()
+        if abs(set_by - self._set_by) >= _SET_S:
+            self._set_by = set_by
+        return self._wall_at_start + self._set_by + (at / 1000 - self._wall_at_start) / self._speed
 
     def clock_was_set_by(self) -> float:
         """By how many seconds the wall clock was set forward since lane time began; negative if it was set back."""

@@ -319,6 +319,8 @@ class Server:
         try:
             connected.setblocking(False)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # a client that is gone without a word, whose place the heartbeats would keep for TCP's quarter of an hour
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._limits.write_s * 1000))
             if self._tls is not None:
                 connected = self._tls.wrap_socket(connected, server_side=True, do_handshake_on_connect=False)
         except OSError:
@@ -463,11 +465,12 @@ class Server:
         )
         connection.body.clear()
         connection.state = _State.WORKING
-        self._work(connection, lambda: self._handler(request))
-
-    def _work(self, connection: _Connection, call: Callable[[], Any]) -> None:
         if self._busy >= self._limits.queued:
             return self._refuse(connection, "too_many_connections")
+        return self._work(connection, lambda: self._handler(request))
+
+    def _work(self, connection: _Connection, call: Callable[[], Any]) -> None:
+        """Let a worker do it, later where all are busy: what the handler has begun is never refused for that."""
 
         def job() -> None:
             try:
@@ -490,7 +493,6 @@ class Server:
                     self._serve_one()
             else:
                 self._workers.append(worker)
-        return None
 
     def _serve_jobs(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -527,12 +529,14 @@ class Server:
     def _begin_waiting(self, connection: _Connection, later: Answer) -> None:
         assert isinstance(later, Later | Stream)
         bounded = isinstance(later, Stream) or later.counted
-        if self._closing.is_set() or (bounded and self.waiting >= self._limits.waiting):
+        if bounded and (self._closing.is_set() or self.waiting >= self._limits.waiting):
             return self._refuse(connection, "too_many_connections")
         if connection.eof:
             return self._drop(connection)
         connection.later, connection.since = later, time.monotonic()
         connection.again = False
+        if isinstance(later, Later) and self._closing.is_set():
+            return self._finish_waiting(connection)
         if isinstance(later, Stream):
             connection.state = _State.STREAMING
             connection.streamed_at = time.monotonic()

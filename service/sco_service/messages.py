@@ -45,7 +45,8 @@ class Later:
         poll: the answer, or None; called after each `Server.wake`.
         until: monotonic time, in s, at which the client has waited long enough.
         at_end: the answer then.
-        counted: whether it is one of the waiting clients that are bounded; not for what must be answered.
+        counted: whether it is one of the waiting clients that are bounded, and refused above the bound; not for what
+            must be answered, since it was done or may have been.
     """
 
     poll: Callable[[], Response | None]

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from sco_payment.attempt import Outcome
 from sco_payment.journal import JournalError
 from sco_payment.lane import Lane
-from sco_payment.order import NotAcceptable, Order, PaymentRefused, Refusal, check_order
+from sco_payment.order import Order, PaymentRefused, Refusal, check_order
 from sco_service.problems import Problem
 from sco_service.records import Records, order_of
 
@@ -64,6 +64,11 @@ class Job:
             if self._is_beginning is None:
                 self._is_beginning = is_beginning
             return self._is_beginning
+
+    @property
+    def waits(self) -> bool:
+        """Whether it may still begin: neither begun, nor refused, nor withdrawn."""
+        return not self.begun and self.problem is None and self._is_beginning is not False
 
     def is_for(self, order: Order) -> bool:
         """Whether a request with this order means the same payment."""
@@ -152,6 +157,15 @@ class Payments:
         """The payment, while it is on its way to the lane."""
         return self._open.get(till_id)
 
+    def check_begun(self, till_id: str = "", order_no: str = "") -> None:
+        """Raise Problem where the payment of this id, or one of this order, waits to begin.
+
+        Ask before the journal, which may have the payment by the time it is read: what it lacks was never begun then.
+        """
+        for job in list(self._open.values()):
+            if job.waits and (job.till_id == till_id or job.order.number == order_no):
+                raise Problem("not_begun_yet", f"payment {job.till_id} waits to begin: ask again")
+
     def _has_outcome(self, job: Job) -> bool:
         """The till may have read the outcome before `pay` has returned: it may begin the next payment then."""
         state = self._records.state(job.key) if job.begun else None
@@ -189,10 +203,9 @@ class Payments:
         """The money of a till that never comes back must not wait for a restart of the service to become a case."""
         now = time.monotonic()
         for key in [key for key, due in self._untaken.items() if due <= now]:
+            within_s = self._lane.settings.service.taken_within_s
             try:
-                self._lane.refuse_outcome(key, f"not taken within {self._lane.settings.service.taken_within_s:g} s")
-            except NotAcceptable:  # the till has taken it
-                pass
+                self._lane.refuse_outcome(key, f"not taken within {within_s:g} s", unless_taken=True)
             except JournalError as error:
                 log.critical("the outcome of attempt %s, which no till has taken, is not a case yet: %s", key, error)
                 continue

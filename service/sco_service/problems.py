@@ -22,12 +22,14 @@ class Kind:
         retry: whether the same request may succeed later as it is.
         title: what it is, in English.
         russian: what it is and what to do, in Russian.
+        nothing_done: whether it is certain that this request did nothing.
     """
 
     status: int
     retry: bool
     title: str
     russian: str
+    nothing_done: bool = True
 
 
 KINDS: dict[str, Kind] = {
@@ -53,12 +55,18 @@ KINDS: dict[str, Kind] = {
     ),
     "no_such_payment": Kind(404, False, "No payment has this id", "Платежа с таким id нет"),
     "payment_archived": Kind(410, False, "The payment is in an archive", "Платёж перенесён в архив журнала"),
+    "not_begun_yet": Kind(
+        409,
+        True,
+        "The payment waits to begin: it may begin, or be refused",
+        "Оплата ещё не началась: касса готовится к ней. Повторите запрос",
+    ),
     "no_outcome_yet": Kind(409, True, "The payment has no outcome yet", "У платежа ещё нет результата"),
     "not_acceptable": Kind(
         409,
         False,
-        "The outcome cannot be refused any more",
-        "От результата уже нельзя отказаться: платёж не оплачен или результат принят",
+        "Only a paid outcome can be refused",
+        "Отказаться можно только от результата «оплачено»",
     ),
     "not_offered": Kind(409, False, "The screen does not show this button now", "Этой кнопки сейчас нет на экране"),
     "journal_unavailable": Kind(
@@ -66,6 +74,7 @@ KINDS: dict[str, Kind] = {
         True,
         "The journal cannot be used; what was asked for may have been done",
         "Журнал кассы недоступен: проверьте диск. Повторите запрос: он мог быть выполнен",
+        nothing_done=False,
     ),
     "lane_stopping": Kind(503, True, "The lane is stopping", "Касса останавливается"),
     # events, screen, cases, paper
@@ -118,7 +127,13 @@ KINDS: dict[str, Kind] = {
     ),
     "timeout": Kind(408, True, "The request came too slowly", "Запрос передавался слишком медленно"),
     "too_many_connections": Kind(503, True, "Too many connections", "Слишком много соединений"),
-    "internal": Kind(500, True, "Internal error: see the service's log", "Ошибка службы: см. её журнал"),
+    "internal": Kind(
+        500,
+        True,
+        "Internal error: see the service's log; what was asked for may have been done",
+        "Ошибка службы: см. её журнал. Повторите запрос: он мог быть выполнен",
+        nothing_done=False,
+    ),
 }
 
 
@@ -161,6 +176,7 @@ class Problem(Exception):
             "detail_ru": russian,
             "code": self.code,
             "retry": self.kind.retry,
+            "nothing_done": self.kind.nothing_done,
             **({"field": self.field} if self.field else {}),
             **self.more,
         }

@@ -5,7 +5,7 @@ Everything here is read through a connection of its own, so that no client holds
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sco_payment.attempt import FINAL, Mode, Outcome, Phase, State
@@ -41,10 +41,13 @@ class Records:
 
     Args:
         journal: open for reading.
+        wall: the wall clock, in s, of this process's lane time; the journal has lane time.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, wall: Callable[[int], float] = lambda at_ms: at_ms / 1000) -> None:
         self._journal = journal
+        self._wall = wall
+        self._rows_before = int(journal.head().partition(":")[0] or 0)  # of other processes, with a time of their own
         self._plans: dict[str, tuple[str | None, str]] = {}
 
     @property
@@ -55,6 +58,25 @@ class Records:
     def close(self) -> None:
         """Close it."""
         self._journal.close()
+
+    # --- times ------------------------------------------------------------------------------------------------
+
+    def wall_ms(self, at_ms: int) -> int:
+        """The wall clock at this lane time of this process."""
+        return round(self._wall(at_ms) * 1000)
+
+    def _at_ms(self, record: Record) -> int:
+        """When a row was written. A decision comes from outside the lane, and has the wall clock."""
+        is_ours = record.seq > self._rows_before and record.kind != "case_closed"
+        return self.wall_ms(record.at_ms) if is_ours else record.at_ms
+
+    def _of_plan(self, at_ms: int, key: str) -> int:
+        """A time of an attempt's plan."""
+        wall_ms = self.wall_ms(at_ms)
+        if wall_ms == at_ms:  # as nearly always: the clock was not set
+            return at_ms
+        [begun] = self._journal.records(attempt=key, limit=1)
+        return wall_ms if begun.seq > self._rows_before else at_ms
 
     # --- payments ---------------------------------------------------------------------------------------------
 
@@ -95,8 +117,8 @@ class Records:
             "payment_id": state.payment_id,
             "case": self._journal.case_number(plan.key),
             "taken": state.delivered,
-            "begun_at_ms": plan.begun_at_ms,
-            "expires_at_ms": plan.expires_at_ms,
+            "begun_at_ms": self._of_plan(plan.begun_at_ms, plan.key),
+            "expires_at_ms": self._of_plan(plan.expires_at_ms, plan.key),
             "last_seq": last_seq,
             "final": state.phase in FINAL,
         }
@@ -144,7 +166,7 @@ class Records:
         if not record.attempt:
             return []
         body, key = record.body, record.attempt
-        common = {"seq": record.seq, "at_ms": record.at_ms, "payment": self.till_id(key), "attempt": key}
+        common = {"seq": record.seq, "at_ms": self._at_ms(record), "payment": self.till_id(key), "attempt": key}
         if record.kind not in ("attempt_started", "attempt_step"):
             return [{**common, **own} for own in _single(record, self.order_no(key))]
         if key not in phases:
@@ -153,7 +175,11 @@ class Records:
         own = _of_step(
             body, before, lambda: self._journal.case_number(key, until=record.seq + 2 * len(body["effects"]))
         )
-        return [{**common, **event} for event in own]
+        return [{**common, **self._by_wall(event, key)} for event in own]
+
+    def _by_wall(self, event: Json, key: str) -> Json:
+        at_ms = event.get("expires_at_ms")
+        return event if at_ms is None else {**event, "expires_at_ms": self._of_plan(at_ms, key)}
 
     def till_id(self, key: str) -> str | None:
         """What the till calls an attempt."""
@@ -193,7 +219,7 @@ class Records:
             **self.case(number),
             "what_happened": WHAT_HAPPENED[case.reason],
             "what_to_do": ADVICE[case.reason],
-            "timeline": _evidence(self._journal.timeline(case.attempt)),
+            "timeline": self._evidence(self._journal.timeline(case.attempt)),
         }
 
     def _case(self, case: Case, waiting: Mapping[int, resolutions.Resolution]) -> Json:
@@ -201,24 +227,30 @@ class Records:
         decision = waiting.get(case.number) if case.closed_at_ms is None else None
         return {
             **{("order" if name == "order_no" else name): value for name, value in data.items()},
+            "opened_at_ms": self._opened_at_ms(case),
             "payment": self.till_id(case.attempt),
             "decided_by": None if decision is None else decision.operator,
         }
 
+    def _opened_at_ms(self, case: Case) -> int:
+        if self.wall_ms(case.opened_at_ms) == case.opened_at_ms:
+            return case.opened_at_ms
+        rows = (record for record in self._journal.timeline(case.attempt) if record.kind == "case_opened")
+        return next((self._at_ms(record) for record in rows), case.opened_at_ms)
 
-def _evidence(timeline: list[Record]) -> list[Json]:
-    """What an attendant must know of a case's records, in both languages."""
-    russian, english = (dict(_by_row(timeline, language)) for language in ("ru", "en"))
-    return [
-        {
-            "seq": record.seq,
-            "at_ms": record.at_ms,
-            "kind": record.kind,
-            "text": {"ru": russian[record.seq], "en": english.get(record.seq, describe(record))},
-        }
-        for record in timeline
-        if record.seq in russian
-    ]
+    def _evidence(self, timeline: list[Record]) -> list[Json]:
+        """What an attendant must know of a case's records, in both languages."""
+        russian, english = (dict(_by_row(timeline, language)) for language in ("ru", "en"))
+        return [
+            {
+                "seq": record.seq,
+                "at_ms": self._at_ms(record),
+                "kind": record.kind,
+                "text": {"ru": russian[record.seq], "en": english.get(record.seq, describe(record))},
+            }
+            for record in timeline
+            if record.seq in russian
+        ]
 
 
 def _by_row(timeline: list[Record], language: str) -> Iterable[tuple[int, str]]:

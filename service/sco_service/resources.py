@@ -92,6 +92,7 @@ class Resources:
         self._health = health
         self._pages = pages
         self._printing = threading.Lock()
+        self._deciding = threading.Lock()
 
     def routes(self) -> list[Route]:
         """Every method of every resource."""
@@ -193,6 +194,7 @@ class Resources:
     def _key(self, call: Call) -> str:
         """The attempt that the path means: by the till's id, or by its own key. Raises Problem."""
         till_id = call.path["id"]
+        self._payments.check_begun(till_id)
         key = self._payments.key(till_id)
         for one in (key, till_id):
             if self._records.state(one) is not None:
@@ -205,6 +207,7 @@ class Resources:
         return ok(self._present(self._key(call)))
 
     def _of_order(self, call: Call) -> Answer:
+        self._payments.check_begun(order_no=call.query["order"])
         return ok({"payments": self._records.of_order(call.query["order"])})
 
     def _choose(self, call: Call) -> Answer:
@@ -331,26 +334,14 @@ class Resources:
     def _resolve(self, call: Call) -> Answer:
         """As `sco-pay cases --close`: the decision is left for the lane, on disk, which records it when it is idle."""
         number, body = call.path["number"], call.body
-        journal = self._records.journal
-        case = journal.case(number)
-        if case.closed_at_ms is not None:
-            raise Problem("case_closed", f"case {number} was closed by {case.operator}")
+        self._records.case(number)
         for field in ("operator", "reason"):
             if not body[field].strip():
                 raise Problem("bad_field", f"{field} is blank", field=field)
         self._pins.check(body["operator"], body["pin"])
         operator, reason = body["operator"].strip(), body["reason"].strip()
-        waiting = resolutions.pending(journal.path).get(number)
-        if waiting is None:
-            seen = body["phase"] or case.phase
-            if resolutions.overtaken(seen, case.phase):
-                raise Problem(
-                    "payment_changed", f"the payment was {seen} when this was decided, and is {case.phase} now"
-                )
-            at_ms = time.time_ns() // 1_000_000
-            resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, seen, case.attempt))
-        elif (waiting.operator, waiting.resolution) != (operator, reason):
-            raise Problem("case_closed", f"{waiting.operator} has decided case {number} before")
+        with self._deciding:  # two attendants may decide at the same time
+            self._decide(number, operator, reason, body["phase"])
 
         def recorded() -> Response | None:
             data = self._records.case(number)
@@ -364,7 +355,25 @@ class Resources:
             recorded,
             time.monotonic() + _RECORDED_S,
             lambda: recorded() or ok({"recorded": False, "case": self._records.case(number)}),
+            counted=False,  # it is decided: no refusal may say otherwise
         )
+
+    def _decide(self, number: int, operator: str, reason: str, phase: str | None) -> None:
+        """Leave the decision, unless there is one. Raises Problem where that is another one, or news overtook it."""
+        journal = self._records.journal
+        waiting = resolutions.pending(journal.path).get(number)
+        case = journal.case(number)  # after the decisions that wait: one that was recorded meanwhile is in the case
+        if case.closed_at_ms is not None:
+            raise Problem("case_closed", f"case {number} was closed by {case.operator}")
+        if waiting is not None:
+            if (waiting.operator, waiting.resolution) != (operator, reason):
+                raise Problem("case_closed", f"{waiting.operator} has decided case {number} before")
+            return
+        seen = phase or case.phase
+        if resolutions.overtaken(seen, case.phase):
+            raise Problem("payment_changed", f"the payment was {seen} when this was decided, and is {case.phase} now")
+        at_ms = time.time_ns() // 1_000_000
+        resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, seen, case.attempt))
 
     # --- paper, tag, health -----------------------------------------------------------------------------------
 

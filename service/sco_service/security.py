@@ -182,13 +182,15 @@ def _split(text: str) -> tuple[str, int | None] | None:
 _FREE_TRIES = 5
 _FIRST_WAIT_S = 30.0
 _LONGEST_WAIT_S = 900.0
+_FORGOTTEN_S = 3600.0
+"""After a wait that is over: slips of other days do not count, and guessing has become no faster."""
 
 
 class Pins:
     """Attendants' PINs, one `name: PIN` a line in a file that only its owner may read; read for each check.
 
-    After five wrong ones a name must wait, and longer with each further one. All names that are not in the file count
-    as one.
+    After five wrong ones a name must wait, and longer with each further one, until it has been left alone for an hour.
+    All names that are not in the file count as one.
 
     Args:
         path: the file; empty: no PIN is asked for.
@@ -230,6 +232,8 @@ class Pins:
         with self._mutex:
             wrong, until = self._wrong.get(counted, (0, 0.0))
             wait_s = until - self._now()
+            if wait_s < -_FORGOTTEN_S:
+                wrong = 0
             if wait_s > 0:
                 seconds = str(round(wait_s) + 1)
                 raise Problem(
@@ -240,7 +244,12 @@ class Pins:
                 self._wrong.pop(counted, None)
                 return
             wrong += 1
-            wait_s = min(_FIRST_WAIT_S * 2 ** (wrong - _FREE_TRIES), _LONGEST_WAIT_S) if wrong >= _FREE_TRIES else 0.0
-            self._wrong[counted] = wrong, self._now() + wait_s
+            self._wrong[counted] = wrong, self._now() + _wait_s(wrong)
         log.warning("a wrong PIN, the %d. for this name", wrong)
         raise Problem("wrong_pin", field="pin")
+
+
+def _wait_s(wrong: int) -> float:
+    """How long the next try must wait after so many wrong ones."""
+    doublings = min(wrong - _FREE_TRIES, 10)  # the longest wait comes sooner
+    return min(_FIRST_WAIT_S * 2.0**doublings, _LONGEST_WAIT_S) if doublings >= 0 else 0.0

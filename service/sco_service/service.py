@@ -21,7 +21,7 @@ from sco_payment.customer.ui import LaneUI
 from sco_payment.events import Observer, null_observer
 from sco_payment.journal import Journal, JournalError
 from sco_payment.package import version
-from sco_payment.runtime import Runtime
+from sco_payment.runtime import Runtime, ThreadRuntime
 from sco_payment.settings import ServiceSettings, Settings
 from sco_service.http import Limits, Server
 from sco_service.pages import Pages
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 STALLED_S = 30.0
 """Overdue for so long, the lane or the service counts as hanging."""
-_STOP_S = 75.0  # for the acquirer's answer to a cancellation; systemd's TimeoutStopSec is longer
+_STOP_S = 60.0  # for the acquirer's answer to a cancellation; all of `close` is shorter than systemd's TimeoutStopSec
 
 
 class ServiceError(ValueError):
@@ -86,7 +86,8 @@ class Service:
     ) -> None:
         own = settings.service
         self.settings = settings
-        self._started_at_ms = time.time_ns() // 1_000_000
+        runtime = ThreadRuntime() if runtime is None else runtime
+        self._started_at_ms = runtime.now()
         self._agent: Agent | None = None
         self._new_settings, self._restart = new_settings, restart
         self._server: Server | None = None
@@ -116,7 +117,7 @@ class Service:
             )
             opened.callback(self.lane.close)
             self.lane.journal.announce(self.url)
-            self.records = Records(Journal(settings.journal.path, read_only=True))
+            self.records = Records(Journal(settings.journal.path, read_only=True), runtime.wall)
             opened.callback(self.records.close)
             self.payments = Payments(self.lane, self.records, self.changed, self._tick)
             resources = Resources(
@@ -256,10 +257,10 @@ class Service:
             "language": lane.language,
             "attendant_language": self.settings.service.attendant_language,
             "settings_hash": settings_hash(self.settings),
-            "started_at_ms": self._started_at_ms,
+            "started_at_ms": self.records.wall_ms(self._started_at_ms),
             "now_ms": time.time_ns() // 1_000_000,
             "clock_ahead_s": None if health.clock_ahead_s is None else round(health.clock_ahead_s, 3),
-            "last_acquirer_contact_ms": health.last_contact_ms,
+            "last_acquirer_contact_ms": self._last_contact_ms(),
             "devices": [asdict(device) for device in health.devices],
             "tag": None
             if health.tag is None
@@ -276,6 +277,10 @@ class Service:
                 "last_hash": digest,
             },
         }
+
+    def _last_contact_ms(self) -> int | None:
+        at_ms = self.lane.health().last_contact_ms
+        return None if at_ms is None else self.records.wall_ms(at_ms)
 
     def metrics(self) -> str:
         """Prometheus's text format (0.0.4)."""
@@ -295,9 +300,9 @@ class Service:
         gauge("sco_open_cases", "Cases that an attendant must decide.", [("", len(self.records.journal.cases()))])
         gauge("sco_journal_rows", "Number of the journal's last row.", [("", int(seq or 0))], "counter")
         gauge("sco_lane_stalled_seconds", "For how long the lane's loop is overdue.", [("", self.lane.stalled_for_s())])
-        if health.last_contact_ms is not None:
-            at_s = health.last_contact_ms / 1000
-            gauge("sco_acquirer_contact_timestamp_seconds", "The acquirer's last answer.", [("", at_s)])
+        if (contact_ms := self._last_contact_ms()) is not None:
+            text = "The acquirer's last answer."
+            gauge("sco_acquirer_contact_timestamp_seconds", text, [("", contact_ms / 1000)])
         if health.clock_ahead_s is not None:
             text = "By how much the acquirer's clock is ahead."
             gauge("sco_acquirer_clock_ahead_seconds", text, [("", health.clock_ahead_s)])

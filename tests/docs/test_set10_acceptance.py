@@ -5,15 +5,17 @@ from __future__ import annotations
 import ast
 
 from tests.docs.docpages import ROOT
+from tests.set10.report import SCENARIOS
 
 PAGE = ROOT / "docs" / "set10-acceptance.md"
 
 
 def scenarios() -> dict[str, str]:
     """The tests of scenarios, and what they say of themselves."""
-    tree = ast.parse((ROOT / "tests/set10/test_scenarios.py").read_text("utf-8"))
+    trees = [ast.parse(path.read_text("utf-8")) for path in SCENARIOS]
     return {
         one.name: " ".join((ast.get_docstring(one) or "").split())
+        for tree in trees
         for one in tree.body
         if isinstance(one, ast.FunctionDef) and any(argument.arg == "open_bench" for argument in one.args.args)
         if one.name.startswith("test_")

@@ -1228,6 +1228,16 @@ def test_paid_and_never_taken_is_a_case() -> None:
         assert m.step(settled, m.Recovered(BEGIN)) == (settled, ())
 
 
+def test_an_outcome_that_the_till_gives_back_is_a_case_once_whether_it_was_taken_or_not() -> None:
+    for delivered in (False, True):
+        paid = idle(P.PAID, outcome=m.Outcome.PAID, delivered=delivered)
+        after, effects = m.step(paid, m.Recovered(BEGIN, not_accepted=True))
+        assert after == replace(paid, case=m.CaseReason.GOODS_UNCERTAIN)
+        assert isinstance(effects[0], m.OpenCase)
+        assert "did not accept" in effects[0].detail
+        assert m.step(after, m.Recovered(BEGIN, not_accepted=True)) == (after, ())
+
+
 @pytest.mark.parametrize("phase", [P.WATCHING, P.CLOSED, P.OVERDUE, P.PAID, P.UNPAID, P.PAID_LATE, P.UNSETTLED])
 def test_delivered(phase: m.Phase) -> None:
     before = idle(phase, outcome=m.Outcome.UNPAID)

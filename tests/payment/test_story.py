@@ -72,7 +72,8 @@ def test_effects_have_their_names_only_when_asked_for(tmp_path: Path, journal: P
 def test_every_name_of_the_journal_has_words() -> None:
     for words in STORY_WORDS.values():
         own = {"tick", "status_received", "cancel_answered"}
-        assert {*words.events, *own} == {*codec.EVENTS, "link_refused"}  # the last one is only in a note
+        only_here = {"link_refused", "not_accepted"}  # of a note, and of "recovered" by a field
+        assert {*words.events, *own} == {*codec.EVENTS, *only_here}
         assert {*words.reasons} == {*codec.CASE_REASONS.values()}
         assert {*words.statuses} == {*codec.PAYMENT_STATUSES.values()}
         assert {*words.cancellations} == {*codec.CANCELLATIONS.values()} - {"requested"}

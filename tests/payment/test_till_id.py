@@ -11,6 +11,7 @@ import pytest
 
 from sco_drivers.printer import PaperOut
 from sco_payment.attempt import Outcome, Phase, View
+from sco_payment.cli.story import story
 from sco_payment.events import CaseOpened, LaneEvent
 from sco_payment.journal import Journal, JournalBusy, JournalUnwritable, codec
 from sco_payment.lane import Lane
@@ -105,13 +106,33 @@ def test_an_outcome_that_the_till_refuses_is_a_case_at_once(tmp_path: Path) -> N
         assert lane.journal.verify() == []
 
 
-def test_only_a_paid_outcome_that_is_not_taken_can_be_refused(tmp_path: Path) -> None:
+def test_a_sale_that_the_till_voids_after_it_took_the_outcome_is_one_case(tmp_path: Path) -> None:
+    """Its goods are kept, and the customer's money is there."""
+    with bench(tmp_path, "pays", ui=OwnUI()) as (lane, _):
+        key = lane.pay(Order("A-1", 100), acknowledge_later=True).key
+        lane.acknowledge(key)
+        lane.refuse_outcome(key, "too late to be a surprise", unless_taken=True)
+        assert lane.journal.cases() == []
+        for _ in range(2):
+            lane.refuse_outcome(key, "the receipt is annulled")
+        [case] = lane.journal.cases()
+        assert (case.reason, case.attempt) == ("goods_uncertain", key)
+        timeline = lane.journal.timeline(key)
+        assert [record.kind for record in timeline].count("case_opened") == 1
+        told = [text for _, text in story(timeline, "en")]
+        assert "the till did not accept the outcome: the receipt is annulled" in told
+        assert any(text.startswith("The till did not accept the payment") for text in told)
+        assert "The lane started again" not in told
+        lane.journal.close_case(case.number, operator="A", resolution="refunded", at_ms=1)
+        lane.refuse_outcome(key, "sent again")
+        assert lane.journal.cases() == [], "an operator has decided"
+        assert lane.journal.verify() == []
+
+
+def test_only_a_paid_outcome_can_be_refused(tmp_path: Path) -> None:
     with bench(tmp_path, "pays", ui=OwnUI()) as (lane, paymaster):
         with pytest.raises(UnknownAttempt):
             lane.refuse_outcome("none", "x")
-        taken = lane.pay(Order("A-1", 100)).key
-        with pytest.raises(NotAcceptable, match="was taken"):
-            lane.refuse_outcome(taken, "x")
         paymaster.use("declines")
         unpaid = lane.pay(Order("A-2", 100), acknowledge_later=True)
         assert unpaid.outcome is Outcome.UNPAID

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -12,7 +13,8 @@ import pytest
 
 from sco_payment.journal import JournalUnwritable
 from sco_payment.settings_reader import SettingsError, settings_from_mapping
-from sco_service import Service, ServiceError
+from sco_service import Service, ServiceError, payments, service
+from sco_service.http import Limits
 from tests.payment.lane_kit import document
 from tests.service.service_kit import Reply, at_once, secrets, serving
 from tests.service.test_http import connected, request
@@ -31,6 +33,7 @@ def test_a_full_disk_begins_nothing_and_the_same_id_begins_later(
             patch.setattr(journal, "record", full)
             refused = bench.till.put("T-1")
             assert (refused.status, refused.code, refused.json["retry"]) == (503, "journal_unavailable", True)
+            assert refused.json["nothing_done"] is False, "an attempt may be on disk all the same"
             assert bench.till.get("/v1/payments/T-1").code == "no_such_payment"
         assert bench.till.put("T-1").status == 201
         assert bench.till.outcome("T-1")["outcome"] == "paid"
@@ -131,3 +134,11 @@ def test_what_the_service_cannot_start_with_is_said(tmp_path: Path) -> None:
         assert "role must be one of" in refused(clients={"a": {"role": "boss", "token_file": "x"}})
         assert "must have role and token_file" in refused(clients={"a": {"role": "till"}})
         assert "write [service.clients.NAME]" in refused(clients=["a"])
+
+
+def test_a_service_that_stops_has_done_so_before_systemd_kills_it() -> None:
+    """Its cancellation, the till's taken, the last answers, the watcher and the devices, each as slow as it may be."""
+    unit = (Path(__file__).parents[2] / "udev" / "sco-lane.service").read_text("utf-8")
+    [allowed_s] = re.findall(r"(?m)^TimeoutStopSec=(\d+)$", unit)
+    server_s, watcher_s, devices_s = Limits().linger_s + 1.0, 5.0, 5.0
+    assert service._STOP_S + payments._TAKES_S + server_s + watcher_s + devices_s + 5.0 < int(allowed_s)

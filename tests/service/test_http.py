@@ -7,8 +7,10 @@ import json
 import random
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ import trustme
 
 from sco_payment.journal import Journal
 from sco_service.http import Limits, Server
+from sco_service.messages import Answer, Handler, Later, Request, Response
+from sco_service.problems import problem
 from tests.service.service_kit import ORDER, Bench, Json, Till, at_once, serving, until
 
 
@@ -119,6 +123,7 @@ def test_a_request_that_cannot_be_served(tmp_path: Path, sent: bytes, status: in
         data = json.loads(body)
         assert data["code"] == code
         assert {"type", "title", "status", "detail", "detail_ru", "retry"} <= set(data)
+        assert data["nothing_done"] is True
 
 
 def test_requests_on_one_connection_are_answered_in_order(tmp_path: Path) -> None:
@@ -389,3 +394,69 @@ def test_clients_that_do_not_read_their_last_answer_keep_nobody_out(tmp_path: Pa
             line.sendall(request("GET", "/pages/attendant.js", "Connection: close"))
         until(lambda: server_of(bench).counts.get("200") == 2)
         assert bench.till.put("T-1").status == 201
+
+
+@contextlib.contextmanager
+def answering(handler: Handler, limits: Limits) -> Iterator[tuple[Server, Till]]:
+    """A server with a handler of the test's own."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = Server(listening, handler, problem, limits=limits)
+    server.start()
+    try:
+        yield server, Till(server.port)
+    finally:
+        server.close()
+
+
+def test_what_was_taken_on_is_not_refused_when_the_workers_are_busy(tmp_path: Path) -> None:
+    """The till would read that nothing was begun."""
+    ready, go_on = threading.Event(), threading.Event()
+
+    def handler(request: Request) -> Answer:
+        if request.path == "/busy":
+            go_on.wait(30)
+            return Response(204)
+        done = Response(201)
+        return Later(lambda: done if ready.is_set() else None, time.monotonic() + 30, lambda: done, counted=False)
+
+    with answering(handler, Limits(workers=1, queued=1)) as (server, till), ThreadPoolExecutor() as pool:
+        begun = pool.submit(till.put, "T-1")
+        until(lambda: any(one.later is not None and not one.polling for one in list(server._connections)))
+        busy = pool.submit(till.get, "/busy")
+        until(lambda: server._busy == 1)
+        server.wake()
+        until(lambda: not server._changed)
+        refused = till.get("/another")
+        assert (refused.status, refused.code, refused.json["nothing_done"]) == (503, "too_many_connections", True)
+        ready.set()
+        go_on.set()
+        assert (begun.result().status, busy.result().status) == (201, 204)
+
+
+def test_what_a_closing_server_has_taken_on_says_how_it_ended(tmp_path: Path) -> None:
+    closing, asked = threading.Event(), threading.Event()
+
+    def handler(request: Request) -> Answer:
+        asked.set()
+        closing.wait(30)
+        return Later(lambda: None, time.monotonic() + 30, lambda: Response(201), counted=False)
+
+    with answering(handler, Limits()) as (server, till), ThreadPoolExecutor() as pool:
+        begun = pool.submit(till.put, "T-1")
+        assert asked.wait(30)
+        closed = pool.submit(server.close)
+        until(server._closing.is_set)
+        closing.set()
+        assert begun.result().status == 201
+        closed.result()
+
+
+def test_a_client_that_is_gone_without_a_word_loses_its_place(tmp_path: Path) -> None:
+    """TCP alone repeats a heartbeat for a quarter of an hour before it gives a client up."""
+    with serving(tmp_path, limits=Limits(write_s=7.0)) as bench, connected(bench) as line:
+        line.sendall(request("GET", "/v1/events", "Accept: text/event-stream"))
+        assert line.recv(100)
+        server = bench.service._server
+        assert server is not None
+        for connection in list(server._connections):
+            assert connection.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7000

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from sco_payment import attempt as m
 from sco_payment.journal import Journal
 from sco_service.records import Records
-from tests.service.service_kit import serving, until
+from tests.service.service_kit import Bench, serving, until
 
 
 class Overtaken(Journal):
@@ -60,3 +62,52 @@ def test_an_outcome_that_nobody_takes_becomes_a_case(tmp_path: Path) -> None:
         untaken.update(dict.fromkeys(untaken, 0.0))
         until(lambda: not untaken)
         assert till.payment("T-2")["case"] is None
+
+
+DAY_MS = 86_400_000
+
+
+def times(bench: Bench) -> list[int]:
+    """Every time that the lane's process has put into an answer."""
+    payment = bench.till.payment("T-1")
+    events = bench.till.get("/v1/payments/T-1/events").json["events"]
+    case = bench.attendant.get("/v1/cases/1").json
+    lane = bench.monitor.get("/v1/lane").json
+    return [
+        payment["begun_at_ms"],
+        payment["expires_at_ms"],
+        *(event["at_ms"] for event in events),
+        *(event["expires_at_ms"] for event in events if "expires_at_ms" in event),
+        case["opened_at_ms"],
+        *(row["at_ms"] for row in case["timeline"]),
+        lane["started_at_ms"],
+        lane["last_acquirer_contact_ms"],
+    ]
+
+
+def test_a_clock_that_is_set_sets_every_time_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compared with `now_ms`: a page would offer no ticket again, or a till would give a payment up."""
+    ahead_s = 0.0
+    real, real_ns = time.time, time.time_ns
+    monkeypatch.setattr(time, "time", lambda: real() + ahead_s)
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + round(ahead_s * 1e9))
+    with serving(tmp_path, speed=1.0) as bench:
+        bench.till.put("T-1")
+        bench.till.outcome("T-1")
+        bench.till.post("/v1/payments/T-1/not_accepted", {"reason": "for a case"})
+        before = times(bench)
+        assert before == times(bench)
+        ahead_s = DAY_MS / 1000
+        after = times(bench)
+        moved = [round((late - early) / DAY_MS, 5) for early, late in zip(before, after, strict=True)]
+        assert moved == [1] * len(moved)
+        assert after == times(bench)
+        payment, lane = bench.till.payment("T-1"), bench.monitor.get("/v1/lane").json
+        assert payment["begun_at_ms"] <= lane["now_ms"] < payment["expires_at_ms"]
+    with serving(tmp_path, speed=1.0) as bench:  # its own time began after the clock was set
+        bench.till.put("T-2", {"order": "A-2", "total_kopecks": 100})
+        bench.till.outcome("T-2")
+        [kept] = bench.attendant.get("/v1/cases").json["cases"]
+        ahead_s *= 2
+        assert times(bench)[:2] == before[:2], "what another process wrote by its own clock is left as it is"
+        assert bench.attendant.get("/v1/cases/1").json["opened_at_ms"] == kept["opened_at_ms"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,8 +105,15 @@ def test_a_till_that_cannot_store_the_outcome_opens_a_case(tmp_path: Path) -> No
         till.put("T-2", {"order": "A-2", "total_kopecks": 100})
         till.outcome("T-2")
         till.post("/v1/payments/T-2/taken")
-        taken = till.post("/v1/payments/T-2/not_accepted", {"reason": "too late"})
-        assert (taken.status, taken.code) == (409, "not_acceptable")
+        for _ in range(2):
+            voided = till.post("/v1/payments/T-2/not_accepted", {"reason": "the receipt is annulled"})
+            assert (voided.status, voided.json["taken"], voided.json["case"]) == (200, True, 2), voided
+        assert len(bench.attendant.get("/v1/cases").json["cases"]) == 2
+        bench.bank.use("declines")
+        till.put("T-3", {"order": "A-3", "total_kopecks": 100})
+        till.outcome("T-3")
+        unpaid = till.post("/v1/payments/T-3/not_accepted", {"reason": "nothing to refuse"})
+        assert (unpaid.status, unpaid.code) == (409, "not_acceptable")
 
 
 def test_only_a_button_that_is_shown_can_be_pressed(tmp_path: Path) -> None:
@@ -129,6 +137,8 @@ def test_a_payment_that_was_refused_as_late_never_begins(tmp_path: Path, monkeyp
         with lane._running:  # as while a full disk or the gate is waited for
             late = bench.till.put("T-1")
             assert (late.status, late.code, late.json["retry"]) == (409, "lane_busy", True)
+            assert late.json["nothing_done"] is True
+            assert bench.till.get("/v1/payments/T-1").code == "no_such_payment"
         until = time.monotonic() + 10
         while bench.service.payments.job("T-1") is not None and time.monotonic() < until:
             time.sleep(0.05)
@@ -136,6 +146,33 @@ def test_a_payment_that_was_refused_as_late_never_begins(tmp_path: Path, monkeyp
         monkeypatch.undo()
         assert bench.till.put("T-1").status == 201
         assert bench.till.outcome("T-1")["outcome"] == "paid"
+
+
+def test_a_payment_that_waits_to_begin_is_not_one_that_never_began(tmp_path: Path) -> None:
+    """A till that has restarted asks for it, hears that it never began, and takes cash; then it begins."""
+    with serving(tmp_path, "leaves") as bench, ThreadPoolExecutor() as pool:
+        till = bench.till
+        with bench.service.lane._running:  # as while the lane settles an earlier attempt of the order
+            begun = pool.submit(till.put, "T-1")
+            until = time.monotonic() + 20
+            while bench.service.payments.job("T-1") is None and time.monotonic() < until:
+                time.sleep(0.01)
+            path = "/v1/payments/T-1"
+            asked = [till.get(path), till.get(f"{path}/events"), till.get("/v1/payments?order=A-1")]
+            asked += [till.post(f"{path}/{what}") for what in ("taken", "print_again")]
+            asked.append(till.post(f"{path}/choice", {"button": "cancel"}))
+            asked.append(till.post(f"{path}/not_accepted", {"reason": "x"}))
+            for reply in asked:
+                assert (reply.status, reply.code, reply.json["retry"]) == (409, "not_begun_yet", True), reply
+            assert bench.monitor.get("/v1/lane").json["payment"] == "T-1"
+            assert till.get("/v1/payments/T-2").code == "no_such_payment"
+            assert till.get("/v1/payments?order=A-2").json == {"payments": []}
+            cancelled = pool.submit(till.post, f"{path}/cancel")  # is answered when it has begun
+        assert begun.result().status == 201
+        assert cancelled.result().status == 202
+        assert till.get(path).status == 200
+        assert till.outcome("T-1")["reason"] == "customer"
+        assert [one["id"] for one in till.get("/v1/payments?order=A-1").json["payments"]] == ["T-1"]
 
 
 def test_a_journal_that_cannot_be_read_does_not_keep_the_lane_open(

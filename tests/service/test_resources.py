@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
+import threading
 import time
 from pathlib import Path
 
@@ -13,14 +15,14 @@ from PIL import Image
 
 from sco_payment.attempt import CaseReason, Mode, OpenCase, Phase, Plan, State, View
 from sco_payment.customer.texts import ENGLISH, RUSSIAN
-from sco_payment.journal import Journal, codec
+from sco_payment.journal import Journal, codec, resolutions
 from sco_service.problems import KINDS, Problem
 from sco_service.screen import translated
 from sco_service.security import Pins
 from sco_service.wording import ADVICE, WHAT_HAPPENED
 from tests.payment.journal.kit import opened
 from tests.payment.lane_kit import OwnUI
-from tests.service.service_kit import Bench, Till, serving
+from tests.service.service_kit import Bench, Till, at_once, serving
 
 
 def with_case(bench: Bench) -> None:
@@ -80,6 +82,37 @@ def test_wrong_pins_make_a_name_wait(tmp_path: Path) -> None:
     now[0] = 92
     assert code("a", "1234") == ""
     assert [code(f"stranger {n}", "0") for n in range(6)] == ["wrong_pin"] * 5 + ["pin_throttled"]
+
+
+@pytest.mark.attack("A26")
+def test_however_many_pins_were_wrong_the_next_one_waits(tmp_path: Path) -> None:
+    path = tmp_path / "operators"
+    path.touch(0o600)
+    path.write_text("A: 1234\n")
+    now = [0.0]
+    pins = Pins(str(path), lambda: now[0])
+    for _ in range(1100):
+        with pytest.raises(Problem, match="wrong_pin"):
+            pins.check("A", "0")
+        now[0] += 901
+    with pytest.raises(Problem, match="wrong_pin"):
+        pins.check("A", "0")
+    with pytest.raises(Problem, match="wait 901 s"):
+        pins.check("A", "1234")
+
+
+def test_wrong_names_of_other_days_make_nobody_wait(tmp_path: Path) -> None:
+    """All unknown names are one: a slip a day would otherwise lock out whoever mistypes a name, for good."""
+    path = tmp_path / "operators"
+    path.touch(0o600)
+    path.write_text("A: 1234\n")
+    now = [0.0]
+    pins = Pins(str(path), lambda: now[0])
+    for _ in range(20):
+        for _ in range(2):
+            with pytest.raises(Problem, match="wrong_pin"):
+                pins.check("a name with a slip", "1234")
+        now[0] += 86_400
 
 
 def test_a_decision_is_left_while_a_payment_is_under_way(tmp_path: Path) -> None:
@@ -302,3 +335,32 @@ def test_of_two_decisions_the_second_is_told(tmp_path: Path) -> None:
         while (case := bench.attendant.get("/v1/cases/1").json)["closed_at_ms"] is None and time.monotonic() < until:
             time.sleep(0.1)
         assert (case["operator"], case["resolution"]) == ("A", "goods given")
+
+
+def test_of_two_decisions_at_the_same_time_one_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither attendant may read that the other's decision is theirs."""
+    both = threading.Barrier(2)
+    submit = resolutions.submit
+
+    def slowly(journal: Path, decision: resolutions.Resolution) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(1.0)  # both have looked whether there is a decision, where they can
+        submit(journal, decision)
+
+    monkeypatch.setattr(resolutions, "submit", slowly)
+    with serving(tmp_path) as bench:
+        with_case(bench)
+        with bench.service.lane._running:  # nothing is recorded meanwhile
+            replies = at_once(
+                *[
+                    lambda name=name: bench.attendant.post(
+                        "/v1/cases/1/resolve", {"operator": name, "reason": f"decided by {name}"}
+                    )
+                    for name in ("A", "B")
+                ]
+            )
+            assert sorted(reply.status for reply in replies) == [200, 409]
+            [refused] = [reply for reply in replies if reply.status == 409]
+            [taken] = [reply for reply in replies if reply.status == 200]
+            assert refused.code == "case_closed"
+            assert taken.json["case"]["decided_by"] in refused.json["detail"]

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from sco_payment.cli import remote as remote_module
 from sco_payment.cli.exit_status import ExitStatus
-from sco_payment.cli.remote import Remote, pay_remotely
+from sco_payment.cli.remote import Remote, Unreachable, pay_remotely
+from sco_payment.journal import JournalUnwritable
 from sco_payment.order import Order
 from sco_payment.paymaster.token import Token
 from tests.payment.lane_kit import run
@@ -79,3 +81,42 @@ def test_a_case_that_comes_with_the_answer_to_taken_is_no_success(
         monkeypatch.setattr(remote, "ask_again", ask_again)
         assert pay_remotely(remote, "T-1", Order("A-1", 25_300), as_json=True) == ExitStatus.UNKNOWN
         assert json.loads(capsys.readouterr().out.splitlines()[-1])["case"] == 3
+
+
+def status_of(remote: Remote) -> int:
+    with pytest.raises(SystemExit) as ended:
+        pay_remotely(remote, "T-1", Order("A-1", 25_300), as_json=True)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def test_a_journal_that_cannot_be_written_is_not_nothing_was_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first step may be on disk all the same: a script must take no other money for the order."""
+
+    def full(*_: object, **__: object) -> int | None:
+        raise JournalUnwritable("journal.db: the disk is full")
+
+    monkeypatch.setattr(remote_module, "_PATIENCE_S", 0.0)
+    with serving(tmp_path) as bench:
+        monkeypatch.setattr(bench.service.lane.journal, "record", full)
+        assert status_of(Remote(f"http://127.0.0.1:{bench.till.port}", Token("till-token"))) == ExitStatus.UNKNOWN
+
+
+@pytest.mark.parametrize(("lost", "status"), [(True, ExitStatus.UNKNOWN), (False, ExitStatus.WRONG_USAGE)])
+def test_a_token_that_is_refused_says_nothing_of_a_request_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: bool, status: ExitStatus
+) -> None:
+    monkeypatch.setattr(remote_module, "_BETWEEN_TRIES_S", 0.0)
+    with serving(tmp_path) as bench:
+        remote = Remote(f"http://127.0.0.1:{bench.till.port}", Token("token-of-yesterday"))
+        ask, answers = remote.ask, [Unreachable("no answer", sent=True)] if lost else []
+
+        def ask_or_lose(method: str, path: str, body: Json | None = None) -> Json:
+            if answers:
+                raise answers.pop()
+            return ask(method, path, body)
+
+        monkeypatch.setattr(remote, "ask", ask_or_lose)
+        assert status_of(remote) == status

@@ -30,11 +30,13 @@ from urllib.parse import parse_qsl, urlencode
 from sco_payment.customer.texts import RUSSIAN
 from sco_sim.paymaster import BankPayment
 from sco_sim.testing.bank import BenchPayMaster
-from sco_sim.testing.http_faults import HttpFaults, _read, _Request, _reset
+from sco_sim.testing.http_faults import HttpFaults, _read, _Request, _reset, _response
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = "sco.paymaster.payment"
 WAIT_S = 30.0
+PAY_FIRST = "17-3-204-58-1"
+"""The till's id of the first payment of the receipt that a bench sells unless told otherwise."""
 Message = dict[str, str]
 
 
@@ -129,7 +131,9 @@ class Till:
     def ask(self, name: str, **fields: object) -> Message:
         """Send, and wait for the answer of that name."""
         self.send(name, **fields)
-        answer = {"card": "card", "fiscalize": "fiscalized", "repeat": "repeated"}.get(name, name)
+        answer = {"card": "card", "fiscalize": "fiscalized", "repeat": "repeated", "repeat_in_ui": "repeated"}.get(
+            name, name
+        )
         return self.expect(answer)
 
     def form(self, kind: str, **fields: str) -> Message:
@@ -144,14 +148,21 @@ class Till:
         """The end of the plugin's turn."""
         return self.expect("turn_over") if what is None else self.expect("turn_over", what=what)
 
+    def sent_away(self) -> Message:
+        """The next error form is confirmed, and the turn ends without a payment; `shown` are the words of the form."""
+        text = self.form("error")["text"]
+        self.press("confirm")
+        return {**self.over("not_completed"), "shown": text}
+
     def shown(self) -> list[str]:
         """Kinds of the forms that were shown, repetitions left out."""
         kinds = [one["kind"] for one in self.messages if one["name"] == "form"]
         return [kind for at, kind in enumerate(kinds) if at == 0 or kinds[at - 1] != kind]
 
-    def said(self) -> str:
-        """The till's log."""
-        return "\n".join(one["text"] for one in self.messages if one["name"] == "log")
+    def said(self, level: str = "") -> str:
+        """The till's log, or what is in it at that level."""
+        logged = [one for one in self.messages if one["name"] == "log"]
+        return "\n".join(one["text"] for one in logged if level in ("", one["level"]))
 
     def report(self) -> str:
         return "\n".join(str({key: value for key, value in one.items() if key != "at_us"}) for one in self.messages)
@@ -269,11 +280,14 @@ def _toml(value: object) -> str:
 class Steps(HttpFaults):
     """The wire between till and service. Each request is a named step, such as `PUT payments/ID#1`."""
 
+    REFUSAL = b'{"status": 403, "code": "forbidden", "detail": "not now", "retry": false}'
+
     def __init__(self, server: str) -> None:
         self.seen: list[str] = []
         self.plan: dict[str, str | Callable[[], None]] = {}
-        """By step: `lost`, `unanswered`, `doubled`, `late`; by step with ` before` or ` after`: what is called."""
+        """By step: `lost`, `unanswered`, `doubled`, `late`, `forbidden`; by step with ` before` or ` after`: a call."""
         self._counts: Counter[str] = Counter()
+        self._restarts: list[threading.Timer] = []
         super().__init__(server)
 
     def _serve(self, client: socket.socket) -> None:
@@ -289,6 +303,9 @@ class Steps(HttpFaults):
             fault = self.plan.get(step)
             if fault == "lost":
                 _reset(client)
+                return
+            if fault == "forbidden":
+                client.sendall(_response("403 Forbidden", self.REFUSAL, kind="application/problem+json"))
                 return
             if fault == "late":
                 # The client has given up, and the request comes all the same.
@@ -306,7 +323,13 @@ class Steps(HttpFaults):
 
     def restart_service_in_s(self, delay_s: float, service: LaneService) -> None:
         """A service manager brings a killed service back."""
-        threading.Timer(delay_s, service.start).start()
+        self._restarts.append(threading.Timer(delay_s, service.start))
+        self._restarts[-1].start()
+
+    def close(self) -> None:
+        super().close()
+        for restart in self._restarts:
+            restart.join()
 
     def _later(self, request: _Request) -> None:
         with contextlib.suppress(OSError):
@@ -373,7 +396,8 @@ class Bench:
         fields = dict(line.split("=", 1) for line in lines)
         found = {}
         for at in range(len(fields)):
-            if fields.get(f"payment{at}.plugin") == PLUGIN and fields.get(f"payment{at}.annulled") != "true":
+            is_ours = fields.get(f"payment{at}.plugin") == PLUGIN and fields.get(f"payment{at}.annulled") != "true"
+            if is_ours and fields.get(f"payment{at}.sum") != "0.00":  # what a turn without a payment has left
                 found[fields[f"payment{at}.data.paymaster.payment_id"]] = fields[f"payment{at}.sum"]
         return found
 
@@ -401,8 +425,21 @@ class Bench:
 
     def get(self, path: str) -> Any:
         """What the service says, past the wire's faults."""
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, **body: object) -> Any:
+        """What another program of the till tells the service."""
+        return self._ask("POST", path, body)
+
+    def put(self, path: str, **body: object) -> Any:
+        """The same, with PUT."""
+        return self._ask("PUT", path, body)
+
+    def _ask(self, method: str, path: str, body: dict[str, object] | None) -> Any:
         token = self.service.token_file.read_text().strip()
-        request = urllib.request.Request(self.service.base_url + path, headers={"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.service.base_url + path, data, headers, method=method)
         until = time.monotonic() + WAIT_S
         while True:
             try:
@@ -428,8 +465,8 @@ class Bench:
     def close(self) -> None:
         for till in self.tills:
             till.kill()
-        self.service.kill()
         self.wire.close()
+        self.service.kill()
         self.bank.close()
 
     def __enter__(self) -> Self:
@@ -439,6 +476,25 @@ class Bench:
         self.close()
         for till in self.tills:
             till.check()
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    """Until it does."""
+    until = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def settle(bench: Bench, till: Till) -> None:
+    """The till goes on living: whatever it owes the lane is settled."""
+    till.ask("available")
+    until = time.monotonic() + 20
+    state = bench.folder / "till" / "payments"
+    while state.read_text() and time.monotonic() < until:
+        time.sleep(0.3)
+        till.ask("available")
+    assert not state.read_text(), state.read_text() + till.report()
 
 
 def needs_java() -> bool:

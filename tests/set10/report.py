@@ -18,7 +18,7 @@ from tests.set10.conftest import REPORT
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "set10-acceptance.md"
-SCENARIOS = ROOT / "tests" / "set10" / "test_scenarios.py"
+SCENARIOS = [ROOT / "tests" / "set10" / f"test_{name}.py" for name in ("scenarios", "tills", "restarts")]
 _FORMS = {"spinner": "spinner", "message": "message", "qr": "QR form", "dialog": "dialog", "error": "error form"}
 _HEAD = """\
 # Set Retail 10: acceptance
@@ -79,10 +79,10 @@ def rows() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows"
         environment = {**os.environ, REPORT: str(out)}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", str(SCENARIOS)]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", *map(str, SCENARIOS)]
         subprocess.run(command, check=True, env=environment, cwd=ROOT)
         found = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
-    source = SCENARIOS.read_text("utf-8")
+    source = "".join(path.read_text("utf-8") for path in SCENARIOS)
     return sorted(found, key=lambda row: (source.index(f"def {row['test'].split('[')[0]}("), row["test"]))
 
 

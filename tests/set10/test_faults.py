@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from sco_sim.paymaster.phone import NothingToPay
-from tests.set10.kit import Bench, Till, TillEnded
+from tests.set10.kit import Bench, Till, TillEnded, wait_for
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.verify]
 Open = Callable[..., Bench]
@@ -55,6 +55,8 @@ class Robot:
         self.cancels = cancels
         self.till = bench.till()
         self.troubles = 0
+        self.pays_after = ""
+        """A request of the till: the customer is no faster than that, on a slow machine too."""
 
     def kill_till(self) -> None:
         self.till.kill()
@@ -98,6 +100,8 @@ class Robot:
             self.cancels = False
             self.till.press("cancel")
         elif form["kind"] == "qr":
+            if self.pays_after:
+                wait_for(lambda: self.pays_after in self.bench.wire.seen)
             with contextlib.suppress(NothingToPay):  # it is shown again, and has been paid
                 self.bench.pay(form["link"])
         elif form["kind"] == "dialog":
@@ -132,6 +136,8 @@ def _owed(ledger: str) -> bool:
 def _meet(robot: Robot, step: str, fault: str) -> None:
     who, _, moment = fault.partition(" killed ")
     wire = robot.bench.wire
+    if step.startswith("GET screen#"):
+        robot.pays_after = step
     if moment:
         wire.plan[f"{step} {moment}"] = robot.kill_till if who == "till" else robot.kill_service
     else:

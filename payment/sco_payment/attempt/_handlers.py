@@ -664,10 +664,15 @@ def answer_lost(state: State) -> State:
 
 
 def recover_paid(state: State, event: Recovered) -> Step:
-    """Paid, and the lane's software may not know it."""
-    if state.delivered or state.case is not None:
+    """Paid, and the lane's software may not know it, or has given it back."""
+    if state.case is not None or (state.delivered and not event.not_accepted):
         return state, ()
-    detail = "paid; the lane stopped before its software had taken the outcome: the goods may not have been released"
+    why = (
+        "its software did not accept the outcome"
+        if event.not_accepted
+        else "the lane stopped before its software had taken the outcome"
+    )
+    detail = f"paid; {why}: the goods may not have been released"
     return replace(state, case=CaseReason.GOODS_UNCERTAIN), (OpenCase(CaseReason.GOODS_UNCERTAIN, detail),)
 
 

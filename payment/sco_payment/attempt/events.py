@@ -124,9 +124,13 @@ class CancelWanted:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The lane has restarted and found this attempt in the journal."""
+    """The lane has restarted and found this attempt in the journal.
+
+    `not_accepted`: it has not, but its software did not accept the outcome, or gave it back after it had taken it.
+    """
 
     at_ms: int
+    not_accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

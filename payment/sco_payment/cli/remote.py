@@ -38,11 +38,13 @@ from sco_payment.settings import SERVICE_TOKEN_VARIABLE
 from sco_payment.tls import client_context
 
 _CONNECT_S = 3.0
-_READ_S = 40.0  # longer than any wait of the service
+_READ_S = 70.0  # longer than any wait of the service
 _WAIT_S = 25
 _PATIENCE_S = 120.0  # without an answer: a service that restarts is back long before
 _BETWEEN_TRIES_S = 0.5
 _REFUSED = ("id_conflict", "lane_busy", "order_paid", "order_open")
+_NOT_LOOKED_AT = ("unauthorized", "forbidden", "timeout", "too_many_connections")
+"""Refusals that say nothing of an earlier request with the same id."""
 Json = dict[str, Any]
 
 
@@ -53,6 +55,7 @@ class Refused(Exception):
         super().__init__(f"{problem.get('code')}: {problem.get('detail')}")
         self.code = str(problem.get("code"))
         self.retry = bool(problem.get("retry"))
+        self.nothing_done = bool(problem.get("nothing_done"))
 
 
 class Unreachable(Exception):
@@ -130,7 +133,9 @@ class Remote:
                 if time.monotonic() > until or (method == "PUT" and not sent):
                     raise Unreachable(str(error), sent=sent) from None
             except Refused as error:
+                sent = sent or not error.nothing_done
                 if not error.retry or error.code in _REFUSED or time.monotonic() > until:
+                    error.nothing_done &= not (sent and error.code in _NOT_LOOKED_AT)
                     raise
             time.sleep(_BETWEEN_TRIES_S)
 
@@ -222,6 +227,8 @@ def _begin(remote: Remote, path: str, order: Order) -> Json:
     try:
         return remote.ask_again("PUT", path, body)
     except Refused as error:
+        if not error.nothing_done:
+            _lost(error, path)
         late = ExitStatus.UNREACHABLE if error.retry else ExitStatus.WRONG_USAGE
         fail(str(error), ExitStatus.REFUSED if error.code in _REFUSED else late)
     except Unreachable as error:

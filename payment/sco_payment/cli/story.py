@@ -87,6 +87,7 @@ STORY_WORDS = {
             "retry_chosen": "Выбрано «Повторить»",
             "cancel_chosen": "Оплату отменяют",
             "recovered": "Касса запущена снова",
+            "not_accepted": "Кассовая программа не приняла оплату",
             "outcome_taken": "Кассовая программа приняла итог",
         },
         phases_by_time={
@@ -130,7 +131,7 @@ STORY_WORDS = {
             "cancel_pay_race": "отмена принята или осталась без ответа, а банк сообщает об оплате",
             "late_money": "деньги пришли, когда покупателю уже показали другой итог",
             "paid_after_restart": "оплачено, пока касса была выключена",
-            "goods_uncertain": "оплачено, но касса остановилась раньше, чем итог был принят: товар могли не отдать",
+            "goods_uncertain": "оплачено, но касса остановилась или не приняла итог: товар могли не отдать",
             "paid_unshown": "платёж этого заказа оплачен, но его ссылку касса не показывала: выясните, чей он",
             "refunded": "деньги были списаны и возвращены покупателю; товар не отдан",
         },
@@ -165,6 +166,7 @@ STORY_WORDS = {
             "retry_chosen": "“Try again” was chosen",
             "cancel_chosen": "The payment is being cancelled",
             "recovered": "The lane started again",
+            "not_accepted": "The till did not accept the payment",
             "outcome_taken": "The till took the outcome",
         },
         phases_by_time={
@@ -208,7 +210,7 @@ STORY_WORDS = {
             "cancel_pay_race": "the bank accepted or never answered the cancellation, and reports the payment as paid",
             "late_money": "money came after the customer had seen another outcome",
             "paid_after_restart": "paid while the lane was down",
-            "goods_uncertain": "paid, but the lane stopped before the outcome was taken: did the goods go out?",
+            "goods_uncertain": "paid, but the lane stopped, or the till did not accept it: did the goods go out?",
             "paid_unshown": "a payment of this order is paid whose link this lane never showed: find out whose it is",
             "refunded": "the money was taken and given back to the customer; the goods were not released",
         },
@@ -298,6 +300,8 @@ def _step(event: _Data, phase: str, words: StoryWords) -> str:
             return text if event["proved"] else text + words.not_proved
         case "cancel_answered":
             return words.cancellations.get(event["cancellation"], "")
+        case "recovered" if event.get("not_accepted"):
+            return words.events["not_accepted"]
         case name:
             amount = _amount(event) if "amount_kopecks" in event else ""
             return words.events[name].format(

@@ -328,7 +328,7 @@ EVENTS = {
     "present_failed": Shape(m.PresentFailed, (_AT, _DETAIL)),
     "retry_chosen": Shape(m.Retry, (_AT,)),
     "cancel_chosen": Shape(m.CancelWanted, (_AT,)),
-    "recovered": Shape(m.Recovered, (_AT,)),
+    "recovered": Shape(m.Recovered, (_AT, Field("not_accepted", BOOLEAN, missing=False))),
     "outcome_taken": Shape(m.Delivered, (_AT,)),
 }
 

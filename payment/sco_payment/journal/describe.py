@@ -81,7 +81,9 @@ _EVENTS: dict[str, Callable[[_Data], str]] = {
     "present_failed": lambda event: _with_detail("link not presented", event),
     "retry_chosen": lambda event: "retry chosen",
     "cancel_chosen": lambda event: "cancellation chosen",
-    "recovered": lambda event: "the lane started again",
+    "recovered": lambda event: (
+        "outcome not accepted by the lane's software" if event.get("not_accepted") else "the lane started again"
+    ),
     "outcome_taken": lambda event: "outcome taken by the lane's software",
 }
 _EFFECTS: dict[str, Callable[[_Data], str]] = {

@@ -4,6 +4,8 @@
 
 const REFRESH_MS = 4000;
 const PATIENCE_MS = 15000;
+const CANCEL_MS = 65000; // it is answered when the payment has begun, or never will
+const SKEW_S = 5; // of the lane's clock, from which on somebody must set it
 const FINAL = ["paid", "paid_late", "unpaid", "unsettled"]; // phases that the lane no longer expects to change
 const WORDS = {
   ru: {
@@ -27,6 +29,9 @@ const WORDS = {
     tag_disabled: "NFC-метка отключена", tag_needs: "NFC-метку нужно проверить на месте", state: "Состояние кассы",
     healthy: "Работает", unhealthy: "Нужно внимание", n_open: "Открытых обращений: {n}", version: "Версия",
     mode: "Где QR-код", contact: "Последний ответ PayMaster", clock: "Часы отличаются от PayMaster на", seconds: "{n} с",
+    clock_behind: "Часы кассы отстают от часов PayMaster на {n} с. Установите точное время.",
+    clock_ahead: "Часы кассы спешат относительно часов PayMaster на {n} с. Установите точное время.",
+    beginning: "ещё не начат, касса готовится к нему",
     started: "Запущена", settings: "Настройки", journal: "Журнал", lost: "Нет связи с кассой. Показано состояние на {time}.",
     never: "ещё не было", no_answer: "Касса не ответила. Проверьте связь и повторите.", expires: "Оплатить до",
     phrases: ["Товар выдан", "Деньги вернули на кассе № ", "Оплаты не было, товар не выдан"],
@@ -72,6 +77,9 @@ const WORDS = {
     tag_disabled: "The NFC tag is out of use", tag_needs: "The NFC tag must be checked on the spot", state: "State of the lane",
     healthy: "Working", unhealthy: "Needs attention", n_open: "Open cases: {n}", version: "Version",
     mode: "The code is", contact: "PayMaster's last answer", clock: "Its clock is ahead by", seconds: "{n} s",
+    clock_behind: "The lane's clock is {n} s behind PayMaster's. Set it.",
+    clock_ahead: "The lane's clock is {n} s ahead of PayMaster's. Set it.",
+    beginning: "waiting to begin",
     started: "Started", settings: "Settings", journal: "Journal", lost: "The lane cannot be reached. This is its state at {time}.",
     never: "not yet", no_answer: "The lane did not answer. Check the connection and try again.", expires: "To be paid before",
     phrases: ["Goods handed out", "Refunded at till No. ", "Not paid, no goods"],
@@ -112,12 +120,17 @@ const wordFor = (table, key) => WORDS[language][table][key] ?? key;
 const escaped = (char) => `\\u${char.codePointAt(0).toString(16).padStart(4, "0")}`;
 const plain = (text) => text.replace(/[^\P{C}\n]|[\u2028\u2029]/gu, escaped);
 
-class Problem extends Error {}
+class Problem extends Error {
+  constructor(data) {
+    super(language === "en" ? data.detail : data.detail_ru);
+    this.code = data.code;
+  }
+}
 class Refused extends Error {}
 
-async function call(path, body) {
+async function call(path, body, patience = PATIENCE_MS) {
   const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), PATIENCE_MS);
+  const timer = setTimeout(() => abort.abort(), patience);
   try {
     const answer = await fetch(path, {
       method: body === undefined ? "GET" : "POST",
@@ -129,7 +142,7 @@ async function call(path, body) {
     contact = new Date();
     if (answer.ok) return data;
     if (answer.status === 401) throw new Refused(t("wrong_token"));
-    throw new Problem(language === "en" ? data.detail : data.detail_ru);
+    throw new Problem(data);
   } finally {
     clearTimeout(timer);
   }
@@ -180,12 +193,15 @@ function showHeader() {
   document.title = title;
   $("health").hidden = lane === null;
   if (lane === null) return;
-  const faults = lane.devices.some((device) => device.state === "fault") || (lane.tag && lane.tag.needs_attendant);
+  const broken = lane.devices.some((device) => device.state === "fault") || (lane.tag && lane.tag.needs_attendant);
+  const faults = broken || clockIsWrong();
   const said = lane.open_cases ? t("n_open", { n: lane.open_cases }) : faults ? t("unhealthy") : t("healthy");
   say($("health"), said);
   $("health").className = lane.open_cases || faults ? "warn" : "good";
   $("open-count").textContent = lane.open_cases || "";
 }
+
+const clockIsWrong = () => lane.clock_ahead_s !== null && Math.abs(lane.clock_ahead_s) >= SKEW_S;
 
 // What is read out is written only when it changes.
 function say(place, text) {
@@ -295,12 +311,24 @@ async function showCase(number) {
 }
 
 let payment = null;
+async function paymentNow() {
+  if (lane.payment === null) return null;
+  try {
+    return await call(`/v1/payments/${encodeURIComponent(lane.payment)}`);
+  } catch (error) {
+    if (error.code === "not_begun_yet") return { id: lane.payment, outcome: null, presented: false };
+    throw error;
+  }
+}
+
 async function showLane() {
-  payment = lane.payment === null ? null : await call(`/v1/payments/${encodeURIComponent(lane.payment)}`);
+  payment = await paymentNow();
   const running = payment !== null && payment.outcome === null;
   $("payment").replaceChildren(
     payment === null
       ? element("p", {}, t("nothing_under_way"))
+      : payment.phase === undefined
+      ? facts([[t("status"), t("beginning")]])
       : facts([
         [t("order_label"), payment.order],
         [t("amount"), amountOf(payment.amount_kopecks)],
@@ -326,10 +354,14 @@ async function showLane() {
     ));
   }
   $("enable-tag").hidden = !(tag && (tag.disabled || tag.needs_attendant));
+  $("clock").hidden = !clockIsWrong();
+  if (clockIsWrong()) {
+    say($("clock"), t(lane.clock_ahead_s > 0 ? "clock_behind" : "clock_ahead", { n: Math.abs(Math.round(lane.clock_ahead_s)) }));
+  }
   $("lane-facts").replaceChildren(facts([
     [t("mode"), WORDS[language].modes[lane.mode]],
     [t("contact"), lane.last_acquirer_contact_ms === null ? t("never") : momentOf(lane.last_acquirer_contact_ms)],
-    ...(lane.clock_ahead_s === null ? [] : [[t("clock"), t("seconds", { n: Math.round(lane.clock_ahead_s) })]]),
+    ...(lane.clock_ahead_s === null || clockIsWrong() ? [] : [[t("clock"), t("seconds", { n: Math.round(lane.clock_ahead_s) })]]),
     [t("started"), momentOf(lane.started_at_ms)],
     [t("version"), lane.version],
     [t("settings"), lane.settings_hash.slice(0, 12)],
@@ -435,7 +467,7 @@ $("cancel").addEventListener("click", () => {
     return;
   }
   act(button, $("payment-said"), async () => {
-    await call(`/v1/payments/${encodeURIComponent(payment.id)}/cancel`, {});
+    await call(`/v1/payments/${encodeURIComponent(payment.id)}/cancel`, {}, CANCEL_MS);
     return t("cancelled");
   });
 });

@@ -247,6 +247,14 @@ def test_a_cancellation_of_an_older_record_has_nothing_to_wait_for() -> None:
     assert events.encode(older) == written
 
 
+def test_an_outcome_that_was_given_back_is_told_from_a_restart() -> None:
+    shape = codec.EVENTS["recovered"]
+    assert shape.encode(m.Recovered(5)) == {"at_ms": 5}, "as before the field was added"
+    given_back = m.Recovered(5, not_accepted=True)
+    assert shape.decode(shape.encode(given_back), "recovered") == given_back
+    assert shape.decode({"at_ms": 5}, "recovered") == m.Recovered(5)
+
+
 @pytest.mark.parametrize("version", [0, -1])
 def test_a_version_that_never_existed_is_damage(version: int) -> None:
     with pytest.raises(JournalDamaged, match=f"no record version {version}"):

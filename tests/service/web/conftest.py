@@ -27,7 +27,7 @@ class Lane:
         self.paymaster = stack.enter_context(PayMasterSimulator())
         self.printer = stack.enter_context(VirtualPrinter())
         self.reader = stack.enter_context(VirtualReader())
-        document: dict[str, dict[str, Any]] = {
+        self.document: dict[str, dict[str, Any]] = {
             "lane": {"pos_id": "KSO-1", "shop": "Магазин у дома", "result_s": 30.0},
             "paymaster": {
                 "base_url": self.paymaster.base_url, "merchant_id": self.paymaster.merchant_id,
@@ -37,7 +37,7 @@ class Lane:
             "dialog": {"poll_while_shown": False},  # it waits for the test's finger
             "devices": {"printer": self.printer.url, "nfc": self.reader.url},
         }  # fmt: skip
-        self.process = LaneProcess(folder, document, self.paymaster.token)
+        self.process = LaneProcess(folder, self.document, self.paymaster.token)
         stack.callback(self.process.kill)
         self._http = urllib3.PoolManager(retries=False, timeout=30.0)
         self.url = self.process.url
@@ -54,6 +54,13 @@ class Lane:
         """A till begins a payment; its id."""
         self.ask("PUT", f"/v1/payments/{number}", {"order": number, "total_kopecks": kopecks})
         return number
+
+    def begin_again(self) -> int:
+        """A till begins another payment of the order, which waits for the one before; the answer's status."""
+        headers = {"Authorization": f"Bearer {self.process.tokens['till']}"}
+        body = {"order": "42", "total_kopecks": 253_00}
+        url = f"{self.url}/v1/payments/43"
+        return self._http.request("PUT", url, json=body, headers=headers, timeout=90.0).status
 
     def link(self) -> str:
         """The link on the screen, on paper or on the tag: the only payment's at PayMaster."""

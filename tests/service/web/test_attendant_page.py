@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from sco_sim.desk import PIN
 from tests.security.test_words import is_plain, with_evil_case
 from tests.service.web.accessibility import check_contrast, check_focus, check_tree
 from tests.service.web.chromium import Chromium, Page
-from tests.service.web.conftest import Lane
+from tests.service.web.conftest import TIMING, Lane
 
 pytestmark = pytest.mark.program("chromium")
 
@@ -205,6 +207,70 @@ def test_faulty_printer_and_lost_lane_are_shown(lane: Lane, chromium: Chromium) 
         check_contrast(page)
         lane.process.start(0)
         page.wait_visible("#lost", False)
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "said"),
+    [
+        (9, "Часы кассы отстают от часов PayMaster на 9 с."),
+        (-9, "Часы кассы спешат относительно часов PayMaster на 9 с."),
+    ],
+)
+def test_a_clock_that_is_wrong_is_a_warning(lane: Lane, chromium: Chromium, ahead_s: int, said: str) -> None:
+    lane.paymaster.bank.clock = lambda: time.time() + ahead_s
+    lane.begin()
+    lane.wait_for_link()
+    with chromium.page(lane.attendant, PHONE) as page:
+        page.wait("document.querySelector('#health').innerText === 'Нужно внимание'")
+        page.click("nav a[href='#lane']")
+        page.wait_visible("#clock")
+        words = words_of(page, "#clock")
+        found = int("".join(filter(str.isdigit, words)))
+        assert abs(found - 9) <= 1, "the bank's clock is read in whole seconds"
+        assert words.replace(f" {found} ", " 9 ").startswith(said)
+        assert "Часы отличаются" not in words_of(page, "#lane-facts")
+        check(page)
+    lane.ask("POST", "/v1/payments/42/cancel")
+
+
+def test_a_clock_that_is_nearly_right_is_a_fact(lane: Lane, chromium: Chromium) -> None:
+    lane.paymaster.bank.clock = lambda: time.time() + 2
+    lane.begin()
+    lane.paymaster.phone.pay(lane.wait_for_link())
+    lane.finished()
+    with chromium.page(lane.attendant, PHONE) as page:
+        page.wait("document.querySelector('#health').innerText === 'Работает'")
+        page.click("nav a[href='#lane']")
+        page.wait_visible("#lane-page")
+        assert not page.visible("#clock")
+        assert "Часы отличаются от PayMaster на" in words_of(page, "#lane-facts")
+
+
+def test_a_payment_that_waits_to_begin_can_be_cancelled(lane: Lane, chromium: Chromium) -> None:
+    """It is shown as what it is, not as a payment that nobody knows."""
+    lane.begin()
+    lane.wait_for_link()
+    [payment] = lane.paymaster.bank.payments
+    lane.paymaster.go_offline()
+    lane.process.kill()  # the next start must ask about it before the order may be paid again
+    lane.document["timing"] = {**TIMING, "confirm_timeout_s": 100.0}
+    lane.process.start(1)
+    with ThreadPoolExecutor() as pool, chromium.page(lane.attendant, PHONE) as page:
+        page.wait_visible("#none")
+        page.click("nav a[href='#lane']")
+        page.wait_visible("#lane-page")
+        begun = pool.submit(lane.begin_again)
+        page.wait("document.querySelector('#payment').innerText.includes('ещё не начат')")
+        assert not page.visible("#lost")
+        check(page)
+        page.click("#cancel")
+        page.click("#cancel")
+        page.wait("document.querySelector('#cancel').disabled")
+        lane.paymaster.bank.decline(payment)
+        lane.paymaster.go_online()
+        assert begun.result() == 201
+        page.wait("document.querySelector('#payment').innerText.includes('Сейчас никто не платит')")
+        assert lane.finished("43")["reason"] == "customer"
 
 
 def test_case_whose_payment_may_still_change_says_so(lane: Lane, chromium: Chromium) -> None:

@@ -178,6 +178,10 @@ def _found_is_cancelled(state: m.State, event: m.PaymentStatusReceived) -> m.Ste
     return _handlers.finding_status(state, replace(event, proved=True))
 
 
+def _taken_is_taken(state: m.State, event: m.Recovered) -> m.Step:
+    return (state, ()) if state.delivered else _handlers.recover_paid(state, event)
+
+
 def _refund_is_unpaid(state: m.State, event: m.PaymentStatusReceived) -> m.Step:
     if event.status is m.PaymentStatus.REFUNDED:
         event = replace(event, status=m.PaymentStatus.CLOSED)
@@ -306,6 +310,7 @@ FAULTS = (
         2,
         functions={"needs_recovery": lambda s: s.phase not in m.FINAL},
     ),
+    _fault("a sale that is voided after it was taken is forgotten", 2, rules={(P.PAID, m.Recovered): _taken_is_taken}),
     _fault("the dialog never ends", 5, functions={"due": _dialog_never_ends}, scenario="silent dialog"),
     _fault(
         "after a restart the lane waits for an answer that cannot come",

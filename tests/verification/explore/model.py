@@ -509,6 +509,9 @@ class Model:
         elif state.outcome is not None and not state.delivered and (state.outcome is not m.Outcome.PAID or s.goods):
             for _, after in self._apply(s, m.Delivered(_lane_time(s))):
                 yield "the lane's software has taken the outcome", after
+        elif s.goods and state.phase is m.Phase.PAID and state.delivered:  # the receipt is annulled
+            for _, after in self._apply(s, m.Recovered(s.now, not_accepted=True)):
+                yield "the lane's software gives the outcome back", after._replace(goods=after.kept >= 0)
 
     def _clock(self, s: State) -> Iterator[Transition]:
         due = self.machine.due(s.memory)

@@ -36,7 +36,7 @@ final class CancelTurn extends LaneTurn {
         try {
             lane = reach(() -> options.quick.payment(id));
             if (lane.isRunning()) {
-                lane = follow(reach(() -> options.quick.cancel(id)));
+                lane = cancel(id);
             }
         } catch (GivenUp | LaneProblem unresolved) {
             host.log.error("payment {} cannot be cancelled: {}", id, unresolved.getMessage());
@@ -75,6 +75,17 @@ final class CancelTurn extends LaneTurn {
     @Override
     boolean isStored(Payment payment) {
         return false;
+    }
+
+    @Override
+    boolean isOf(String order) {
+        String known = payment.getData(Fields.ORDER);
+        return known == null || known.equals(order);
+    }
+
+    @Override
+    boolean isUnderWay() {
+        return true;
     }
 
     @Override

@@ -10,6 +10,7 @@ import io.github.scopaymaster.till.ScreenState;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
@@ -42,6 +43,9 @@ abstract class LaneTurn extends Turn {
     /** The lane opens a case long before. */
     private static final long AFTER_EXPIRY_MS = 900_000;
     private static final int FORM_TRIES = 4;
+    private static final String NOT_BEGUN_YET = "not_begun_yet";
+    /** A token that was replaced, a request that came too slowly, too many of them. */
+    private static final Set<Integer> NOT_ABOUT_PAYMENT = new HashSet<>(Arrays.asList(401, 403, 408, 429));
     /** Views of a payment without an outcome. */
     private static final Set<String> ASKING = new HashSet<>(Arrays.asList("wait", "pay", "dialog"));
 
@@ -51,11 +55,10 @@ abstract class LaneTurn extends Turn {
     private long silentSinceMs;
     private long decidedAtMs;
     private BlockingQueue<Answer> ownDialog;
-    private int notShown;
-
     private final BlockingQueue<Answer> formFailures = new LinkedBlockingQueue<>();
     private volatile String shown; // what the till has been asked to show
     private volatile boolean showAgain; // it is not on the screen any more, or never was
+    private boolean displayAsked; // the customer display may show a code, now or when the UI thread comes to it
     private volatile boolean codeOnDisplay;
     boolean formsFailed;
 
@@ -64,6 +67,9 @@ abstract class LaneTurn extends Turn {
     }
 
     // --- requests over silence ----------------------------------------------------------------------------------
+
+    /** Whether a payment has begun, or may have: then a refusal that is not about it ends nothing. */
+    abstract boolean isUnderWay();
 
     /** Send until there is an answer; the customer is asked when there is none for long. */
     final <T> T reach(Request<T> request) throws GivenUp, LaneProblem, InterruptedException {
@@ -76,7 +82,7 @@ abstract class LaneTurn extends Turn {
             } catch (LaneUnreachable silence) {
                 silent(startMs, silence);
             } catch (LaneProblem problem) {
-                if (problem.getStatus() < 500 || !problem.isRetry()) {
+                if (!isSilence(problem)) {
                     heard();
                     throw problem;
                 }
@@ -85,6 +91,14 @@ abstract class LaneTurn extends Turn {
                 silent(startMs, other);
             }
         }
+    }
+
+    /** The service has not looked at the payment, or not begun it yet: as good as no answer. */
+    private boolean isSilence(LaneProblem problem) {
+        if (problem.getStatus() >= 500) {
+            return problem.isRetry();
+        }
+        return NOT_BEGUN_YET.equals(problem.getCode()) || isUnderWay() && NOT_ABOUT_PAYMENT.contains(problem.getStatus());
     }
 
     private void heard() {
@@ -120,7 +134,7 @@ abstract class LaneTurn extends Turn {
             ownDialog = null;
         } else if (answer == Answer.NOT_SHOWN) {
             ownDialog = null;
-            if (++notShown >= FORM_TRIES) {
+            if (notShown.get() >= FORM_TRIES) {
                 throw new GivenUp("the service does not answer and the till shows no dialog");
             }
             pause();
@@ -140,6 +154,16 @@ abstract class LaneTurn extends Turn {
 
     /** Show what the lane shows of a payment until it has an outcome. */
     final Payment follow(Payment payment) throws GivenUp, LaneProblem, InterruptedException {
+        return follow(payment, ASKING);
+    }
+
+    /** Cancel a payment and wait for its outcome. Its code is not shown any more. */
+    final Payment cancel(String id) throws GivenUp, LaneProblem, InterruptedException {
+        return follow(reach(() -> options.quick.cancel(id)), Collections.singleton("dialog"));
+    }
+
+    private Payment follow(Payment begun, Set<String> views) throws GivenUp, LaneProblem, InterruptedException {
+        Payment payment = begun;
         String id = payment.getId();
         long version = 0;
         boolean cancelled = false;
@@ -151,7 +175,7 @@ abstract class LaneTurn extends Turn {
                 }
                 long after = version;
                 ScreenState screen = reach(() -> options.quick.screen(after, showAgain ? 0 : NEWS_S));
-                boolean asksCustomer = id.equals(screen.getPayment()) && ASKING.contains(screen.getView());
+                boolean asksCustomer = id.equals(screen.getPayment()) && views.contains(screen.getView());
                 if (asksCustomer && !formsFailed) {
                     show(id, screen);
                 }
@@ -164,7 +188,7 @@ abstract class LaneTurn extends Turn {
                 }
                 if (formFailures.poll() != null) {
                     showAgain = true;
-                    formsFailed = ++notShown >= FORM_TRIES && !codeOnDisplay;
+                    formsFailed = notShown.get() >= FORM_TRIES && !codeOnDisplay;
                 }
                 if (formsFailed && !cancelled) {
                     host.log.error("payment {}: the till shows no form, so it is cancelled", id);
@@ -243,7 +267,11 @@ abstract class LaneTurn extends Turn {
             return;
         }
         BigDecimal sum = screen.getAmountKopecks() == null ? null : Kopecks.toRoubles(screen.getAmountKopecks());
+        displayAsked = true;
         Host.inUi(() -> {
+            if (isOver()) {
+                return;
+            }
             try {
                 if (host.display != null && host.display.canShowQr()) {
                     host.display.display(new CustomerDisplayMessage(words, link, sum));
@@ -257,9 +285,13 @@ abstract class LaneTurn extends Turn {
     }
 
     private void clearDisplay() {
-        if (codeOnDisplay) {
-            codeOnDisplay = false;
-            Host.inUi(() -> {
+        if (displayAsked) {
+            displayAsked = false;
+            Host.inUi(() -> { // after what was asked of the display before
+                if (!codeOnDisplay) {
+                    return;
+                }
+                codeOnDisplay = false;
                 try {
                     host.display.clear();
                 } catch (RuntimeException | LinkageError error) {

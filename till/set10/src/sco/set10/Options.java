@@ -8,11 +8,13 @@ import ru.crystals.pos.spi.PropertiesReader;
 /** The plugin's options, as the server has them now. */
 final class Options {
     private static final int PREFIX_MAX = 16;
-    /** The lane answers the beginning of a payment after 20 s at the latest. */
-    private static final int READ_TIMEOUT_MS = 25_000;
+    /** The lane may take 60 s to begin a payment; the customer is asked before, and the request is repeated. */
+    private static final int BEGIN_TIMEOUT_MS = 25_000;
+    private static final int READ_TIMEOUT_MS = 4_000;
 
+    /** For the first request to begin a payment. */
     final LaneClient lane;
-    /** For what is asked at every turn: the lane answers it from memory. */
+    /** For all else: the lane answers it from memory, and the customer's presses are looked at between two requests. */
     final LaneClient quick;
     final Path stateFile;
     final String orderPrefix;
@@ -37,7 +39,7 @@ final class Options {
         Path file = state.isEmpty()
                 ? Paths.get(System.getProperty("user.home", "."), ".sco-paymaster", "payments")
                 : Paths.get(state);
-        return new Options(client(url, token, READ_TIMEOUT_MS), client(url, token, 4_000), file, prefix);
+        return new Options(client(url, token, BEGIN_TIMEOUT_MS), client(url, token, READ_TIMEOUT_MS), file, prefix);
     }
 
     private static String needed(PropertiesReader reader, String key) {
@@ -48,7 +50,8 @@ final class Options {
         return value.trim();
     }
 
-    private static LaneClient client(String url, String token, int readTimeoutMs) {
-        return LaneClient.at(url).tokenFile(Paths.get(token)).connectTimeoutMs(1_000).readTimeoutMs(readTimeoutMs).build();
+    private static LaneClient client(String url, String token, int beginTimeoutMs) {
+        return LaneClient.at(url).tokenFile(Paths.get(token)).connectTimeoutMs(1_000).readTimeoutMs(READ_TIMEOUT_MS)
+                .beginTimeoutMs(beginTimeoutMs).build();
     }
 }

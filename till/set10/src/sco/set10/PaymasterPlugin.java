@@ -1,14 +1,15 @@
 package sco.set10;
 
 import io.github.scopaymaster.till.LaneException;
+import io.github.scopaymaster.till.LaneProblem;
 import io.github.scopaymaster.till.LaneStatus;
+import io.github.scopaymaster.till.LaneUnreachable;
 import java.awt.EventQueue;
 import java.io.IOException;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import org.slf4j.Logger;
 import ru.crystals.pos.api.plugin.PaymentPlugin;
 import ru.crystals.pos.spi.IntegrationProperties;
@@ -61,6 +62,9 @@ public class PaymasterPlugin implements PaymentPlugin {
     private Logger log;
 
     private final AtomicBoolean checking = new AtomicBoolean();
+    private final AtomicReference<String> unavailable = new AtomicReference<>();
+    private final AtomicReference<String> seen = new AtomicReference<>();
+    private final Set<String> told = ConcurrentHashMap.newKeySet(); // feedback that the lane has had
     private volatile String obstacle; // why the last check says that no payment can begin; null for nothing
     private volatile long checkedAtMs;
     private volatile Ledger ledger;
@@ -83,10 +87,15 @@ public class PaymasterPlugin implements PaymentPlugin {
                 why = error.getMessage();
             }
         }
-        if (why != null) {
+        if (isNews(unavailable.getAndSet(why), why)) {
             log.info("isAvailable=false: {}", why);
         }
         return why == null;
+    }
+
+    /** Whether there is something to log that was not logged before: the till asks very often. */
+    private static boolean isNews(String before, String now) {
+        return now != null && !now.equals(before);
     }
 
     /** Ask the service in the background whether it can take payments, and settle what is owed to it. */
@@ -123,7 +132,11 @@ public class PaymasterPlugin implements PaymentPlugin {
             if ("out_of_service".equals(options.quick.screen(0, 0).getView())) {
                 found = "the lane is out of service";
             } else {
-                log.info("lane {}, display mode {}, profile {}", status.getLaneId(), status.getMode(), status.getProfile());
+                String lane = "lane " + status.getLaneId() + ", display mode " + status.getMode() + ", profile "
+                        + status.getProfile();
+                if (isNews(seen.getAndSet(lane), lane)) {
+                    log.info("{}", lane);
+                }
                 owed = settleAll(options, known);
             }
         } catch (LaneException | IllegalArgumentException error) {
@@ -131,7 +144,7 @@ public class PaymasterPlugin implements PaymentPlugin {
         } catch (IOException error) {
             found = "the file of unfinished payments cannot be used: " + error.getMessage();
         }
-        if (found != null) {
+        if (isNews(obstacle, found)) {
             log.warn("no payment can begin: {}", found);
         }
         obstacle = found;
@@ -201,7 +214,10 @@ public class PaymasterPlugin implements PaymentPlugin {
                         && Settlement.settle(known, entry, options.quick, log) == Settlement.State.UNDER_WAY;
             } catch (IOException later) {
                 log.warn("payment {} ({}) is settled later: {}", entry.id, entry.due, later.getMessage());
-                return false;
+                if (later instanceof LaneUnreachable) {
+                    return false;
+                }
+                owed |= later instanceof LaneProblem && ((LaneProblem) later).isRetry();
             }
         }
         return owed;
@@ -214,87 +230,63 @@ public class PaymasterPlugin implements PaymentPlugin {
         try {
             String number = OrderNumber.of(options().orderPrefix, pos.getShopNumber(), pos.getPOSNumber(),
                     receipt.getShiftNo(), receipt.getNumber());
-            Set<String> sold = PaymentTurn.storedIds(receipt);
-            if (isCancelReceipt && !sold.isEmpty()) {
-                log.error("receipt {} was voided but has the payments {}: an administrator must refund them",
-                        number, sold);
+            PrintedReceipt printed = PrintedReceipt.of(number, receipt, isCancelReceipt);
+            if (printed.voidsOurs()) {
+                log.error("receipt {} was voided but has the payments {}: an attendant must decide on each", number,
+                        printed.ids);
             }
-            if (!owes(number, sold)) {
+            if (!owes(printed)) {
                 return null;
             }
-            List<String> payload = new ArrayList<>(Arrays.asList("1", number, isCancelReceipt ? "annulled" : "sold"));
-            payload.addAll(sold);
-            Feedback feedback = new Feedback(String.join(" ", payload));
-            Host.inBackground("receipt", () -> {
-                try {
-                    settleReceipt(feedback);
-                } catch (Exception later) {
-                    log.warn("receipt {}: the till repeats: {}", number, later.getMessage());
-                }
-            });
-            return feedback;
+            tell(printed);
+            return new Feedback(printed.payload());
         } catch (RuntimeException | OutOfMemoryError error) {
             log.error("a printed receipt was not looked at", error);
             return null;
         }
     }
 
-    private boolean owes(String number, Set<String> sold) {
+    private boolean owes(PrintedReceipt receipt) {
         Ledger known = ledger;
-        if (known == null) { // the till has just started: the file is not read in this thread
+        if (known == null || receipt.voidsOurs()) { // the till has just started, or the ledger need not know of it
             return true;
         }
-        for (Ledger.Entry entry : known.entries()) {
-            if (entry.order.equals(number) || sold.contains(entry.id)) {
-                return true;
-            }
-        }
-        return false;
+        return known.entries().stream().anyMatch(receipt::concerns);
     }
 
     @Override
     public void onRepeatSend(Feedback feedback) throws Exception {
-        if (EventQueue.isDispatchThread()) {
-            Host.inBackground("receipt", () -> {
-                try {
-                    settleReceipt(feedback);
-                } catch (Exception later) {
-                    log.warn("the till repeats: {}", later.getMessage());
-                }
-            });
-            throw new IllegalStateException("it is sent in the background; repeat to hear that it was taken");
-        }
-        settleReceipt(feedback);
-    }
-
-    /** What the printed receipt has of ours is sold; what it has not, is not sold any more. */
-    private void settleReceipt(Feedback feedback) throws Exception {
-        List<String> payload = Arrays.asList(feedback.getPayload().split(" "));
-        if (payload.size() < 3 || !"1".equals(payload.get(0))) {
+        PrintedReceipt receipt = PrintedReceipt.parse(feedback.getPayload());
+        if (receipt == null) {
             log.error("not a payload of this plugin, dropped: {}", feedback.getPayload());
             return;
         }
-        String number = payload.get(1);
-        boolean annulled = "annulled".equals(payload.get(2));
-        List<String> sold = payload.subList(3, payload.size());
-        Options options = options();
-        Ledger known = ledger(options);
-        Turn current = turn;
-        boolean pending = false;
-        for (Ledger.Entry entry : known.entries()) {
-            boolean isSold = sold.contains(entry.id) && !annulled;
-            if (!entry.order.equals(number) && !sold.contains(entry.id)) {
-                continue;
-            }
-            if (entry.due == Ledger.Due.OPEN && current != null && !current.isOver()) {
-                continue; // its turn goes on
-            }
-            Ledger.Entry marked = known.mark(entry.id, isSold ? Ledger.Due.TAKEN : Ledger.Due.ABANDONED);
-            pending |= marked != null
-                    && Settlement.settle(known, marked, options.quick, log) == Settlement.State.UNDER_WAY;
+        if (told.contains(receipt.payload())) {
+            return;
         }
-        if (pending) {
-            throw new IOException("a payment of order " + number + " is not settled yet");
+        if (!EventQueue.isDispatchThread()) {
+            settle(receipt);
+        } else if (owes(receipt)) {
+            tell(receipt);
+            throw new IllegalStateException("it is sent in the background; repeat to hear that it was taken");
+        }
+    }
+
+    private void tell(PrintedReceipt receipt) {
+        Host.inBackground("receipt", () -> {
+            try {
+                settle(receipt);
+            } catch (Exception later) {
+                log.warn("receipt {}: the till repeats: {}", receipt.order, later.getMessage());
+            }
+        });
+    }
+
+    private void settle(PrintedReceipt receipt) throws Exception {
+        Options options = options();
+        receipt.settle(ledger(options), options.quick, turn, log);
+        if (receipt.voidsOurs()) {
+            told.add(receipt.payload());
         }
     }
 }

@@ -1,6 +1,5 @@
 package sco.set10;
 
-import io.github.scopaymaster.till.Kopecks;
 import io.github.scopaymaster.till.LaneException;
 import io.github.scopaymaster.till.LaneProblem;
 import io.github.scopaymaster.till.LaneStatus;
@@ -8,7 +7,7 @@ import io.github.scopaymaster.till.LaneUnreachable;
 import io.github.scopaymaster.till.Order;
 import io.github.scopaymaster.till.Outcome;
 import java.io.IOException;
-import java.math.BigDecimal;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -17,7 +16,6 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import ru.crystals.pos.api.plugin.payment.Payment;
 import ru.crystals.pos.spi.plugin.payment.PaymentRequest;
-import ru.crystals.pos.spi.receipt.ProcessedPayment;
 import ru.crystals.pos.spi.receipt.Receipt;
 
 /** One leg of a receipt: finds the payment that a stopped till has left, or begins one, and brings it to an end. */
@@ -25,16 +23,16 @@ final class PaymentTurn extends LaneTurn {
     private static final int STORE_S = 60;
     private static final long BUSY_MS = 20_000;
     private static final int SETTLE_TRIES = 5;
+    private static final Set<String> UNPAID_PHASES = new HashSet<>(Arrays.asList("unpaid", "closed"));
+    private static final Set<String> ORDER_HAS_MONEY = new HashSet<>(Arrays.asList("order_paid", "order_open"));
 
     private final PaymasterPlugin plugin;
     private final Receipt receipt;
-    private final BigDecimal limit;
-    private final long totalKopecks;
-    private final long dueKopecks;
-    private final long legKopecks;
-    private final long sbpKopecks;
-    private String number;
-    private String id;
+    private final ReceiptMoney money;
+    private volatile String number; // null until the options are read
+    private String id; // of the payment that may hold money; null while there is none
+    private long idKopecks;
+    private boolean sent; // a request to begin may have reached the lane
     private volatile Payment remains;
 
     /** Reads the receipt, so call it in the till's thread. */
@@ -42,41 +40,23 @@ final class PaymentTurn extends LaneTurn {
         super(host, request.getPaymentCallback());
         this.plugin = plugin;
         receipt = request.getReceipt();
-        limit = request.getLimitSum();
-        totalKopecks = Kopecks.fromRoubles(receipt.getSumWithDiscount());
-        dueKopecks = Kopecks.fromRoubles(receipt.getSurchargeSum());
-        legKopecks = leg(dueKopecks, limit);
-        long ours = 0;
-        for (ProcessedPayment stored : receipt.getPayments()) {
-            if (isOurs(stored)) {
-                ours += Kopecks.fromRoubles(stored.getSum());
-            }
-        }
-        sbpKopecks = ours;
+        money = new ReceiptMoney(request);
     }
 
-    /** What to take: all that is due, or the till's limit where there is one (null, 0 and less mean none). */
-    static long leg(long dueKopecks, BigDecimal limit) {
-        return limit == null || limit.signum() <= 0 ? dueKopecks : Math.min(dueKopecks, Kopecks.fromRoubles(limit));
+    @Override
+    boolean isUnderWay() {
+        return id != null || sent;
     }
 
-    static boolean isOurs(ProcessedPayment stored) {
-        return PaymasterPlugin.ID.equals(stored.getPluginId()) && !stored.isAnnulling();
-    }
-
-    static Set<String> storedIds(Receipt receipt) {
-        Set<String> ids = new HashSet<>();
-        for (ProcessedPayment stored : receipt.getPayments()) {
-            if (isOurs(stored) && stored.getData().get(Fields.ID) != null) {
-                ids.add(stored.getData().get(Fields.ID));
-            }
-        }
-        return ids;
+    @Override
+    boolean isOf(String order) {
+        String known = number;
+        return known == null || known.equals(order);
     }
 
     @Override
     boolean isStored(Payment payment) {
-        return storedIds(receipt).contains(payment.getData(Fields.ID));
+        return ReceiptMoney.storedIds(receipt).contains(payment.getData(Fields.ID));
     }
 
     @Override
@@ -92,6 +72,12 @@ final class PaymentTurn extends LaneTurn {
         } catch (IllegalArgumentException | IOException error) {
             host.log.error("no payment can begin: {}", error.getMessage());
             error(host.text("not_configured"));
+            return;
+        }
+        if (receipt.getNumber() <= 0 || receipt.getShiftNo() <= 0) { // several receipts would be one order
+            host.log.error("no payment can begin: the till gives the receipt the number {} and the shift {}; both must be"
+                    + " more than 0 before a payment", receipt.getNumber(), receipt.getShiftNo());
+            error(host.text("refused"));
             return;
         }
         number = OrderNumber.of(options.orderPrefix, host.pos.getShopNumber(), host.pos.getPOSNumber(),
@@ -138,14 +124,19 @@ final class PaymentTurn extends LaneTurn {
 
     private io.github.scopaymaster.till.Payment findOrBegin() throws Exception {
         int leg = 0;
+        Set<String> left = new HashSet<>();
         for (Ledger.Entry entry : ledger.entries()) {
             leg = Math.max(leg, OrderNumber.leg(number, entry.id));
+            if (entry.due == Ledger.Due.OPEN && entry.order.equals(number)) {
+                left.add(entry.id);
+            }
         }
-        Set<String> stored = storedIds(receipt);
+        Set<String> stored = ReceiptMoney.storedIds(receipt);
         for (io.github.scopaymaster.till.Payment known : reach(() -> options.quick.paymentsOfOrder(number))) {
             if (known.getId() == null) {
                 continue;
             }
+            left.remove(known.getId());
             leg = Math.max(leg, OrderNumber.leg(number, known.getId()));
             if (stored.contains(known.getId())) {
                 if (!known.isTaken()) {
@@ -154,40 +145,50 @@ final class PaymentTurn extends LaneTurn {
                 }
                 continue;
             }
+            Ledger.Entry entry = ledger.get(known.getId());
+            boolean isReceipts = known.getTotalKopecks() == money.total
+                    && (entry == null || entry.due != Ledger.Due.ABANDONED);
             io.github.scopaymaster.till.Payment found = known;
+            id = known.getId();
+            idKopecks = known.getAmountKopecks();
             if (found.isRunning()) {
-                id = found.getId();
-                ledger.put(id, number, Ledger.Due.OPEN);
-                if (isThisLeg(found)) {
+                if (isReceipts && idKopecks == money.leg) {
+                    ledger.put(id, number, Ledger.Due.OPEN);
                     return found;
                 }
-                found = follow(reach(() -> options.quick.cancel(known.getId())));
+                ledger.put(id, number, isReceipts ? Ledger.Due.OPEN : Ledger.Due.ABANDONED);
+                found = cancel(id);
             }
-            boolean open = found.getCase() != null;
-            if (found.getOutcome() == Outcome.PAID && !found.isTaken() || found.getOutcome() == Outcome.UNKNOWN && open) {
-                id = found.getId();
-                if (open || found.getAmountKopecks() <= dueKopecks) {
+            if (isUndecided(found)) {
+                return reach(() -> options.quick.payment(known.getId()));
+            }
+            if (found.getOutcome() == Outcome.PAID && !found.isTaken()) {
+                if (isReceipts && idKopecks <= money.due) {
                     ledger.put(id, number, Ledger.Due.OPEN);
                     return reach(() -> options.quick.payment(known.getId()));
                 }
-                return refusePaid(found, "the receipt is due less than was paid");
+                return refusePaid(found, "it was begun for another receipt, or one that has changed since");
             }
-            ledger.remove(found.getId());
+            if (found.getOutcome() != Outcome.PAID) { // otherwise it is owed: its receipt was voided
+                ledger.remove(found.getId());
+            }
             id = null;
+        }
+        for (String lost : left) { // the request to begin it may still be on its way
+            ledger.put(lost, number, Ledger.Due.ABANDONED);
+            settle(lost, 1);
         }
         return begin(OrderNumber.payment(number, leg + 1));
     }
 
-    private boolean isThisLeg(io.github.scopaymaster.till.Payment payment) {
-        return payment.getAmountKopecks() == legKopecks;
+    /** The bank has not said that there is no money, whether or not an attendant has closed the case. */
+    private static boolean isUndecided(io.github.scopaymaster.till.Payment payment) {
+        return payment.getOutcome() == Outcome.UNKNOWN && !UNPAID_PHASES.contains(payment.getPhase())
+                || payment.getOutcome() == Outcome.PAID && payment.getCase() != null;
     }
 
     private io.github.scopaymaster.till.Payment begin(String next) throws Exception {
-        Order order = Order.of(number, totalKopecks)
-                .leg(legKopecks)
-                .tenderedElsewhere(totalKopecks - dueKopecks - sbpKopecks)
-                .tenderedBySbp(sbpKopecks);
-        boolean[] sent = {false};
+        Order order = money.order(number);
         ledger.put(next, number, Ledger.Due.OPEN);
         long giveUpAtMs = nowMs() + BUSY_MS;
         try {
@@ -195,13 +196,14 @@ final class PaymentTurn extends LaneTurn {
                 try {
                     io.github.scopaymaster.till.Payment begun = reach(() -> {
                         try {
-                            return (sent[0] ? options.quick : options.lane).begin(next, order);
+                            return (sent ? options.quick : options.lane).begin(next, order);
                         } catch (LaneUnreachable silence) {
-                            sent[0] |= silence.mayHaveArrived();
+                            sent |= silence.mayHaveArrived();
                             throw silence;
                         }
                     });
                     id = next;
+                    idKopecks = money.leg;
                     return begun;
                 } catch (LaneProblem problem) {
                     if (!"lane_busy".equals(problem.getCode()) || nowMs() > giveUpAtMs) {
@@ -212,9 +214,12 @@ final class PaymentTurn extends LaneTurn {
                 }
             }
         } catch (GivenUp | LaneProblem notBegun) {
-            if (sent[0]) { // an earlier request may still reach the lane
+            if (sent) { // an earlier request may still reach the lane
                 ledger.put(next, number, Ledger.Due.ABANDONED);
-                id = notBegun instanceof GivenUp ? next : null;
+                if (notBegun instanceof GivenUp) {
+                    id = next;
+                    idKopecks = money.leg;
+                }
             } else {
                 ledger.remove(next);
             }
@@ -239,18 +244,32 @@ final class PaymentTurn extends LaneTurn {
 
     private void refuse(LaneProblem problem) throws InterruptedException {
         host.log.error("order {}: no payment began: {}", number, problem.getMessage());
-        if ("order_refused".equals(problem.getCode()) && legKopecks != totalKopecks) {
+        if ("order_refused".equals(problem.getCode()) && money.isMixed() && !takesMixed()) {
             error(host.text("mixed"));
             return;
         }
         String detail = "en".equals(host.language()) ? problem.getDetail() : problem.getDetailRu();
-        error(host.text("refused") + "\n" + detail);
+        error(host.text(ORDER_HAS_MONEY.contains(problem.getCode()) ? "attendant" : "refused") + "\n" + detail);
+    }
+
+    /** Whether the lane takes mixed payments at all; where it does not say, the refusal had another reason. */
+    private boolean takesMixed() throws InterruptedException {
+        try {
+            LaneStatus lane = options.quick.lane();
+            return "4:3".equals(lane.getProfile()) && lane.getMode() == 1;
+        } catch (LaneException silence) {
+            return true;
+        }
     }
 
     // --- the end ------------------------------------------------------------------------------------------------
 
-    private void conclude(io.github.scopaymaster.till.Payment payment) throws Exception {
-        if (payment.getOutcome() == Outcome.PAID && payment.getCase() == null) {
+    private void conclude(io.github.scopaymaster.till.Payment ended) throws Exception {
+        io.github.scopaymaster.till.Payment payment = ended;
+        if (payment.mayReleaseGoods()) { // a case may have been opened since
+            payment = reach(() -> options.quick.payment(ended.getId()));
+        }
+        if (payment.mayReleaseGoods()) {
             sell(payment);
             return;
         }
@@ -269,29 +288,40 @@ final class PaymentTurn extends LaneTurn {
 
     /** The bank has the money: the till stores the payment, then the lane learns it. */
     private void sell(io.github.scopaymaster.till.Payment payment) throws Exception {
-        CompletableFuture<Boolean> stored = new CompletableFuture<>();
+        CompletableFuture<Sale> end = new CompletableFuture<>();
         Host.inUi(() -> {
             try {
-                completed(sold(payment));
-                stored.complete(true);
+                end.complete(completed(sold(payment)) ? Sale.STORED : Sale.UNCLEAR);
             } catch (Exception | LinkageError refused) {
                 host.log.error("the till's paymentCompleted failed", refused);
-                stored.complete(false);
+                end.complete(Sale.REFUSED);
             }
         });
-        boolean sold;
+        Sale sale;
         try {
-            sold = stored.get(STORE_S, TimeUnit.SECONDS);
+            sale = end.get(STORE_S, TimeUnit.SECONDS);
         } catch (TimeoutException | ExecutionException unclear) {
-            host.log.error("whether the till has stored payment {} is not known; its receipt will say", payment.getId());
-            return;
+            sale = Sale.UNCLEAR;
         }
-        if (sold) {
-            ledger.put(payment.getId(), number, Ledger.Due.TAKEN);
-            settle(payment.getId(), SETTLE_TRIES);
-        } else {
-            refusePaid(payment, "the till did not store the payment");
+        switch (sale) {
+            case STORED:
+                ledger.put(payment.getId(), number, Ledger.Due.TAKEN);
+                settle(payment.getId(), SETTLE_TRIES);
+                break;
+            case REFUSED:
+                refusePaid(payment, "the till did not store the payment");
+                break;
+            default:
+                host.log.warn("whether the till has stored payment {} is not known; its receipt will say", payment.getId());
         }
+    }
+
+    /** What the till made of a payment. */
+    private enum Sale {
+        STORED,
+        REFUSED,
+        /** Only the printed receipt will say. */
+        UNCLEAR
     }
 
     private io.github.scopaymaster.till.Payment refusePaid(io.github.scopaymaster.till.Payment payment, String why)
@@ -320,7 +350,7 @@ final class PaymentTurn extends LaneTurn {
         remains = new Payment();
         remains.getData().put(Fields.ID, id);
         remains.getData().put(Fields.ORDER, number);
-        remains.getData().put(Fields.AMOUNT_KOPECKS, Long.toString(legKopecks));
+        remains.getData().put(Fields.AMOUNT_KOPECKS, Long.toString(idKopecks));
         remains.getData().put(Fields.OUTCOME, Outcome.UNKNOWN.getWord());
         ledger.put(id, number, Ledger.Due.ABANDONED);
         sendToAttendant(id);

@@ -20,6 +20,11 @@ final class RefundTurn extends Turn {
     }
 
     @Override
+    boolean isOf(String order) {
+        return false;
+    }
+
+    @Override
     Payment remains() {
         return null;
     }

@@ -3,7 +3,6 @@ package sco.set10;
 import io.github.scopaymaster.till.LaneClient;
 import io.github.scopaymaster.till.LaneException;
 import io.github.scopaymaster.till.LaneProblem;
-import io.github.scopaymaster.till.Outcome;
 import io.github.scopaymaster.till.Payment;
 import java.io.IOException;
 import org.slf4j.Logger;
@@ -35,7 +34,11 @@ final class Settlement {
         try {
             switch (entry.due) {
                 case TAKEN:
-                    lane.taken(entry.id);
+                    Payment taken = lane.taken(entry.id);
+                    if (!taken.mayReleaseGoods()) {
+                        log.error("payment {} is sold, and the lane says {} with case {}: an attendant must decide",
+                                entry.id, taken.getOutcome().getWord(), taken.getCase());
+                    }
                     break;
                 case ABANDONED:
                     if (!abandon(ledger, entry, lane, log)) {
@@ -62,21 +65,14 @@ final class Settlement {
 
     private static boolean abandon(Ledger ledger, Ledger.Entry entry, LaneClient lane, Logger log)
             throws LaneException, InterruptedException {
-        Payment payment = lane.payment(entry.id);
         if (ledger.get(entry.id) != entry) {
             return false; // the customer came back to it meanwhile
         }
-        if (payment.isRunning()) {
-            payment = lane.cancel(entry.id);
-        }
+        Payment payment = lane.cancel(entry.id); // also one that waits to begin; one that has ended stays as it is
         if (payment.isRunning()) {
             return false;
         }
-        if (payment.getOutcome() == Outcome.PAID && payment.getCase() == null) {
-            if (payment.isTaken()) {
-                log.error("payment {} is paid and reported as taken, but no receipt has it", entry.id);
-                return true;
-            }
+        if (payment.mayReleaseGoods()) { // taken before, or not: it has no receipt now
             payment = lane.notAccepted(entry.id, "the till sold nothing by this payment (order " + entry.order + ")");
             log.error("payment {} is paid without goods: case {}", entry.id, payment.getCase());
         }

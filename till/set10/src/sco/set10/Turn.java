@@ -6,6 +6,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import ru.crystals.pos.api.plugin.payment.Payment;
 import ru.crystals.pos.api.ui.listener.DialogListener;
 import ru.crystals.pos.spi.plugin.payment.PaymentCallback;
@@ -35,6 +36,9 @@ abstract class Turn implements Runnable {
     static final int CONFIRM_S = 120;
 
     final Host host;
+    /** How many forms in a row the till has not shown. A spinner asks for nothing and does not count. */
+    final AtomicInteger notShown = new AtomicInteger();
+
     private final PaymentCallback callback;
     private final AtomicBoolean over = new AtomicBoolean();
 
@@ -49,8 +53,11 @@ abstract class Turn implements Runnable {
     /** What the till is to keep of a turn that ends without a payment; null for nothing. */
     abstract Payment remains();
 
-    /** Whether the till has {@code payment}, though its call back failed. */
+    /** Whether the till has {@code payment}, whatever came of its call back. */
     abstract boolean isStored(Payment payment);
+
+    /** Whether the turn is about this order, or may be. */
+    abstract boolean isOf(String order);
 
     final boolean isOver() {
         return over.get();
@@ -72,11 +79,21 @@ abstract class Turn implements Runnable {
     // --- the till's forms ---------------------------------------------------------------------------------------
 
     final void spinner(String text) {
-        show(forms -> forms.showSpinnerForm(text), new LinkedBlockingQueue<>());
+        show(forms -> forms.showSpinnerForm(text), () -> {});
     }
 
     /** Show a form; that the till cannot is an answer. */
     final void show(Form form, BlockingQueue<Answer> answers) {
+        show(forms -> {
+            form.show(forms);
+            notShown.set(0);
+        }, () -> {
+            notShown.incrementAndGet();
+            answers.add(Answer.NOT_SHOWN);
+        });
+    }
+
+    private void show(Form form, Runnable failed) {
         Host.inUi(() -> {
             if (over.get()) {
                 return;
@@ -85,7 +102,7 @@ abstract class Turn implements Runnable {
                 form.show(host.forms);
             } catch (RuntimeException | LinkageError error) {
                 host.log.warn("the till does not show a form: {}", error.toString());
-                answers.add(Answer.NOT_SHOWN);
+                failed.run();
             }
         });
     }
@@ -120,17 +137,32 @@ abstract class Turn implements Runnable {
 
     // --- the call back ------------------------------------------------------------------------------------------
 
-    /** Report the payment to the till, in its UI thread. What it throws is the caller's; then the turn goes on. */
-    final void completed(Payment payment) throws Exception {
+    /**
+     * Report the payment to the till, in its UI thread. What it throws is the caller's; then the turn goes on.
+     *
+     * @return whether the till has it now: a till may return from the call back and store the payment later, or not at all
+     */
+    final boolean completed(Payment payment) throws Exception {
         over.set(true);
         try {
             callback.paymentCompleted(payment);
+            return has(payment);
         } catch (Exception | LinkageError refused) {
-            over.set(isStored(payment));
+            over.set(has(payment));
             if (!over.get()) {
                 throw refused;
             }
             host.log.error("the till's paymentCompleted failed after it had stored the payment", refused);
+            return true;
+        }
+    }
+
+    private boolean has(Payment payment) {
+        try {
+            return isStored(payment);
+        } catch (RuntimeException | LinkageError error) {
+            host.log.error("the till's receipt cannot be read", error);
+            return false;
         }
     }
 

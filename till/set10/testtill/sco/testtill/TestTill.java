@@ -8,6 +8,7 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.io.UncheckedIOException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.math.BigDecimal;
@@ -20,6 +21,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Semaphore;
 import java.util.regex.Matcher;
 import org.slf4j.Logger;
 import ru.crystals.pos.api.plugin.PaymentPlugin;
@@ -63,6 +65,7 @@ public final class TestTill {
     private final Map<String, String> faults = new HashMap<>();
     private final PaymentPlugin plugin;
     private Sale sale;
+    private final Semaphore free = new Semaphore(0); // lets a busy UI thread go on
 
     // of the form on the screen; the UI thread's
     private boolean inTurn;
@@ -102,6 +105,8 @@ public final class TestTill {
             Map<String, String> now = order;
             if ("repeat".equals(now.get("name"))) {
                 till.repeat();
+            } else if ("free".equals(now.get("name"))) {
+                till.free.release();
             } else if ("fiscalize".equals(now.get("name"))) {
                 till.fiscalize("true".equals(now.get("annulled")));
             } else {
@@ -150,6 +155,13 @@ public final class TestTill {
                 case "refund":
                     inTurn = true;
                     plugin.doRefund(Fake.of(RefundRequest.class, new Refunding()));
+                    break;
+                case "busy":
+                    wire.send("busy");
+                    free.acquire();
+                    break;
+                case "repeat_in_ui":
+                    repeat();
                     break;
                 case "press":
                     press(order.get("button"));
@@ -408,6 +420,14 @@ public final class TestTill {
 
     /** Stores what is paid. */
     public final class Selling extends CallBack {
+        @Override
+        public void paymentNotCompleted(Payment payment) {
+            if ("store".equals(faults.get("not_completed"))) {
+                sale.payments.add(new Sale.Stored(loader.id, new BigDecimal("0.00"), new HashMap<>(payment.getData())));
+            }
+            super.paymentNotCompleted(payment);
+        }
+
         public void paymentCompleted(Payment payment) throws InvalidPaymentException, IOException {
             String fault = faults.getOrDefault("call_back", "");
             wire.send("call_back", "fault", fault);
@@ -422,9 +442,14 @@ public final class TestTill {
             if (!fits || "invalid".equals(fault)) {
                 throw new InvalidPaymentException();
             }
-            sale.payments.add(new Sale.Stored(loader.id, payment.getSum(), new HashMap<>(payment.getData())));
-            sale.save();
-            wire.send("stored", "due", sale.getSurchargeSum(), "id", payment.getData("paymaster.id"));
+            if ("swallow".equals(fault) || "store_later".equals(fault)) {
+                over("completed", payment);
+                if ("store_later".equals(fault)) {
+                    EventQueue.invokeLater(() -> store(payment));
+                }
+                return;
+            }
+            store(payment);
             if ("kill_after".equals(fault)) {
                 Runtime.getRuntime().halt(137);
             }
@@ -433,6 +458,16 @@ public final class TestTill {
                 throw new IllegalStateException("the till failed after it had stored the payment");
             }
             over("completed", payment);
+        }
+
+        private void store(Payment payment) {
+            sale.payments.add(new Sale.Stored(loader.id, payment.getSum(), new HashMap<>(payment.getData())));
+            try {
+                sale.save();
+            } catch (IOException disk) {
+                throw new UncheckedIOException(disk);
+            }
+            wire.send("stored", "due", sale.getSurchargeSum(), "id", payment.getData("paymaster.id"));
         }
     }
 

@@ -1,14 +1,10 @@
 package io.github.scopaymaster.till;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -48,26 +44,6 @@ public final class FileCursorStore implements CursorStore {
 
     @Override
     public void save(EventCursor cursor) throws IOException {
-        Path fresh = file.resolveSibling(file.getFileName() + ".new");
-        try (FileChannel out = FileChannel.open(fresh, StandardOpenOption.CREATE, StandardOpenOption.WRITE,
-                StandardOpenOption.TRUNCATE_EXISTING)) {
-            ByteBuffer text = ByteBuffer.wrap((cursor + "\n").getBytes(StandardCharsets.US_ASCII));
-            while (text.hasRemaining()) {
-                out.write(text);
-            }
-            out.force(true);
-        }
-        Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        FileChannel folder;
-        try {
-            folder = FileChannel.open(file.getParent(), StandardOpenOption.READ);
-        } catch (IOException e) {
-            return; // Windows opens no folder, and its move is durable
-        }
-        try {
-            folder.force(true);
-        } finally {
-            folder.close();
-        }
+        DurableFile.replace(file, (cursor + "\n").getBytes(StandardCharsets.US_ASCII));
     }
 }

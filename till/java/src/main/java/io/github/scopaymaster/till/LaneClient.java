@@ -10,21 +10,25 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
  * The lane's service: one method, one request, one answer.
  *
  * <p>Every method returns or throws within the connect time-out and the read time-out together, plus what it was asked to
- * wait for news; {@link #begin} has a time-out of its own, and printing may take 30 s more. An interrupt of the calling thread ends it at once. No
- * thread and no connection outlives a call that was answered; one that was not answered is closed, and its thread ends with
- * it, at the latest after the same time once more. Nothing is sent twice, except after the status 401, which means that
- * nothing was done: a caller that gets {@link LaneUnreachable} decides, and asking again is always harmless. Redirects are
- * not followed, and no proxy is used. Safe for use by several threads.
+ * wait for news; {@link #begin} has a time-out of its own, and printing may take 30 s more. After the status 401 the request
+ * is sent once more with the token read anew, and may take as long again. An interrupt of the calling thread ends it at
+ * once. No thread and no connection outlives a call that was answered; one that was not answered is closed, and its thread
+ * ends with it, at the latest after the same time once more. Nothing else is sent twice: 401 means that this request did
+ * nothing. A caller that gets {@link LaneUnreachable} decides, and asking again is always harmless. Redirects are not
+ * followed, and no proxy is used. Safe for use by several threads.
  *
  * <p>To take a payment use {@link PaymentSession}, which repeats what must be repeated.
  */
@@ -81,7 +85,8 @@ public final class LaneClient {
 
         /**
          * The same for {@link LaneClient#begin}, before whose answer the service may have to settle an earlier attempt of
-         * the order: that takes up to 20 s. 25 s unless said.
+         * the order: that takes up to 60 s. 25 s unless said; after a time-out ask again with the same id, as
+         * {@link PaymentSession} does.
          *
          * @param ms milliseconds, more than 0
          * @return this
@@ -115,6 +120,8 @@ public final class LaneClient {
     /** A printer without paper is waited for. */
     private static final int PRINT_MS = 30_000;
     private static final Map<String, Object> NOTHING = Collections.emptyMap();
+    private static final Set<String> REFUSALS_BEFORE_ANYTHING =
+            new HashSet<>(Arrays.asList("lane_stopping", "printer_unavailable"));
     private static final Pattern ID = Pattern.compile("[A-Za-z0-9._-]{1,64}");
     private static final Pattern TOKEN = Pattern.compile("[!-~]{1,4096}");
 
@@ -224,11 +231,12 @@ public final class LaneClient {
     }
 
     /**
-     * The till has taken the outcome: it stored it, and the goods go their way. Without this word the service opens a
-     * case about a paid payment when it restarts. Repeating it changes nothing.
+     * The till has taken the outcome: it has stored it, and answers for the goods from now on. Without this word the
+     * service opens a case about a paid payment when it restarts, and after its setting {@code service.taken_within_s}.
+     * Repeating it changes nothing.
      *
      * @param id the till's id
-     * @return the payment
+     * @return the payment as it is now: give the goods only if {@link Payment#mayReleaseGoods} still says so
      * @throws LaneProblem {@code no_outcome_yet}
      * @throws LaneUnreachable no usable answer
      * @throws InterruptedException the thread was interrupted
@@ -238,12 +246,13 @@ public final class LaneClient {
     }
 
     /**
-     * The till could not store a paid outcome: the money becomes a case, and the customer is sent to the attendant.
+     * The till could not store a paid outcome, or has voided its receipt since: the money becomes a case, and the customer
+     * is sent to the attendant.
      *
      * @param id the till's id
      * @param reason why, for the operator: 1 to 300 characters
      * @return the payment with its case
-     * @throws LaneProblem it is not paid, or already taken
+     * @throws LaneProblem it is not paid
      * @throws LaneUnreachable no usable answer
      * @throws InterruptedException the thread was interrupted
      */
@@ -388,7 +397,7 @@ public final class LaneClient {
             }
             throw problem(answer);
         } catch (JsonException e) {
-            String detail = "status " + answer.status + ", and no answer of the lane's service: " + e.getMessage();
+            String detail = "status " + answer.status + ", which leaves open whether it was done: " + e.getMessage();
             throw new LaneUnreachable(what + detail, true, e);
         }
     }
@@ -416,18 +425,21 @@ public final class LaneClient {
                     "служба кассы не знает этого ключа", null, null);
         }
         JsonObject json = JsonObject.of(json(answer, "application/problem+json"));
+        String code = json.text("code");
         String detail = json.text("detail");
-        if (answer.status != json.integer("status") || answer.status < 400 || isFault(answer.status)) {
-            throw new JsonException(json.text("code") + ": " + detail);
+        if (answer.status != json.integer("status") || answer.status < 400
+                || !json.flagOr("nothing_done", isRefusal(answer.status, code))) {
+            throw new JsonException(code + ": " + detail);
         }
         String detailRu = json.textOrNull("detail_ru");
-        return new LaneProblem(json.text("code"), answer.status, json.flagOr("retry", false), detail,
+        return new LaneProblem(code, answer.status, json.flagOr("retry", false), detail,
                 detailRu == null ? detail : detailRu, json.textOrNull("field"), json.integerOrNull("first_seq"));
     }
 
-    /** A status of 500 and more tells that something broke, except 503, by which the service refuses for now. */
-    private static boolean isFault(int status) {
-        return status >= 500 && status != HttpURLConnection.HTTP_UNAVAILABLE;
+    /** Whether an answer that does not say {@code nothing_done} means that the request did nothing. */
+    private static boolean isRefusal(int status, String code) {
+        return status < 500
+                || status == HttpURLConnection.HTTP_UNAVAILABLE && REFUSALS_BEFORE_ANYTHING.contains(code);
     }
 
     /** An answer about another payment, such as one that a faulty proxy kept from an earlier request. */

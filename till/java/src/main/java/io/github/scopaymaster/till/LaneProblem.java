@@ -1,6 +1,9 @@
 package io.github.scopaymaster.till;
 
-/** The service answered that it will not do what was asked, and why. What it refused, it did not do. */
+/**
+ * The service answered that it will not do what was asked, and why. What it refused, it did not do. An answer that does not
+ * say so surely, such as {@code journal_unavailable}, is a {@link LaneUnreachable}.
+ */
 public final class LaneProblem extends LaneException {
     private static final long serialVersionUID = 1L;
 
@@ -33,8 +36,7 @@ public final class LaneProblem extends LaneException {
     /**
      * What it is, for programs.
      *
-     * @return a word of the service's list, such as {@code "lane_busy"}; {@code "http_503"} and the like where the answer
-     *     named none
+     * @return a word of the service's list, such as {@code "lane_busy"}
      */
     public String getCode() {
         return code;
@@ -61,7 +63,7 @@ public final class LaneProblem extends LaneException {
     /**
      * What it is, for the log.
      *
-     * @return an English sentence; empty if the service gave none
+     * @return an English sentence
      */
     public String getDetail() {
         return detail;

@@ -1,7 +1,8 @@
 package io.github.scopaymaster.till;
 
 /**
- * No answer came that can be used: no connection, a time-out, a cut or senseless answer.
+ * No answer came that can be used: no connection, a time-out, a cut or senseless answer, or one that says that the request
+ * may have been acted on although it failed ({@code journal_unavailable}, {@code internal}).
  *
  * <p>Asking again is always harmless: the same id is the same payment, and a repeated {@code cancel} or {@code taken}
  * changes nothing.

@@ -22,7 +22,7 @@ public final class Payment {
         for (String name : new String[] {"presented", "taken", "final"}) {
             json.flag(name);
         }
-        for (String name : new String[] {"mode", "begun_at_ms", "expires_at_ms", "last_seq"}) {
+        for (String name : new String[] {"total_kopecks", "mode", "begun_at_ms", "expires_at_ms", "last_seq"}) {
             json.integer(name);
         }
         for (String name : new String[] {"phase", "reason", "detail"}) {
@@ -37,7 +37,7 @@ public final class Payment {
     }
 
     /**
-     * Whether the goods may be given to the customer: paid, and no case is open about it.
+     * Whether the goods may be given to the customer: paid, and there is no case about it.
      *
      * @return true when the till may complete the sale
      */
@@ -88,6 +88,15 @@ public final class Payment {
      */
     public BigDecimal getAmountRoubles() {
         return Kopecks.toRoubles(amountKopecks);
+    }
+
+    /**
+     * The total of the order, of which this payment may be a part.
+     *
+     * @return kopecks
+     */
+    public long getTotalKopecks() {
+        return json.integer("total_kopecks");
     }
 
     /**
@@ -172,9 +181,9 @@ public final class Payment {
     }
 
     /**
-     * The number of the open case that an operator must decide.
+     * The number of the case about it. An operator decides it, or has decided it: the number stays when it is closed.
      *
-     * @return the number, or null if none is open
+     * @return the number, or null if there is none
      */
     public Long getCase() {
         return json.integerOrNull("case");

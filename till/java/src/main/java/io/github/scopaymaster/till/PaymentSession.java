@@ -19,7 +19,10 @@ import java.util.logging.Logger;
  * Payment payment = session.run();          // in a thread of the till's own, never in that of its screen
  * if (payment.mayReleaseGoods()) {
  *     // store the sale, then:
- *     session.taken(10_000);
+ *     payment = session.taken(10_000);      // LaneUnreachable: keep the goods, and repeat it until it is answered
+ * }
+ * if (payment.mayReleaseGoods()) {          // asked once more: a case may have been opened meanwhile
+ *     // the fiscal receipt, the goods
  * }
  * }</pre>
  *
@@ -64,6 +67,7 @@ public final class PaymentSession {
     }
 
     private static final Logger LOG = Logger.getLogger(PaymentSession.class.getName());
+    private static final String NO_SUCH_PAYMENT = "no_such_payment";
     private static final int POLL_S = 5;
     private static final long FIRST_PAUSE_MS = 200;
     private static final long LONGEST_PAUSE_MS = 2_000;
@@ -107,7 +111,8 @@ public final class PaymentSession {
     }
 
     /**
-     * A session that finds a payment again after a restart of the till. It begins none.
+     * A session that finds a payment again after a restart of the till. It begins none, and waits for one that the service
+     * is about to begin.
      *
      * @param client the lane
      * @param id the id that the till gave it
@@ -159,8 +164,9 @@ public final class PaymentSession {
      * this ends after {@link #beginWithinMs}, {@link #silenceMs} or {@link #longestMs}.
      *
      * @return the payment with its outcome
-     * @throws LaneProblem the service refused to begin, and the code says why; after {@link #resume}, it knows no such
-     *     payment ({@code no_such_payment}) or has archived it. Nothing was begun
+     * @throws LaneProblem the service refused to begin, and the code says why: nothing was begun. After {@link #resume}:
+     *     {@code no_such_payment}, it was never begun; {@code payment_archived}, it was begun, and its outcome is in an
+     *     archive of the journal
      * @throws LaneUnreachable no answer for too long, or cancelled before the payment was begun. If
      *     {@link LaneUnreachable#mayHaveArrived} is false, this session has begun nothing. If it is true <em>the outcome is
      *     unknown</em>: not paid and not unpaid. Keep the id, call an attendant, and {@link #resume} when the service
@@ -200,9 +206,10 @@ public final class PaymentSession {
      * Tell the service that the till has taken the outcome, and repeat it until it answers.
      *
      * @param withinMs how long to try, milliseconds
-     * @return the payment
+     * @return the payment as it is now: give the goods only if {@link Payment#mayReleaseGoods} still says so
      * @throws LaneProblem it has no outcome yet
-     * @throws LaneUnreachable no answer in time: repeat it later, also after a restart of the till ({@link #resume})
+     * @throws LaneUnreachable no answer in time: keep the goods and repeat it, also after a restart of the till
+     *     ({@link #resume})
      * @throws InterruptedException the thread was interrupted: repeat it later
      */
     public Payment taken(long withinMs) throws LaneProblem, LaneUnreachable, InterruptedException {
@@ -210,13 +217,13 @@ public final class PaymentSession {
     }
 
     /**
-     * Tell the service that the till could not store the paid outcome, and repeat it until it answers. The money becomes a
-     * case.
+     * Tell the service that the till could not store the paid outcome, or has voided its receipt since, and repeat it until
+     * it answers. The money becomes a case.
      *
      * @param reason why, for the operator: 1 to 300 characters
      * @param withinMs how long to try, milliseconds
      * @return the payment with its case
-     * @throws LaneProblem it is not paid, or already taken
+     * @throws LaneProblem it is not paid
      * @throws LaneUnreachable no answer in time: repeat it later
      * @throws InterruptedException the thread was interrupted: repeat it later
      */
@@ -236,7 +243,7 @@ public final class PaymentSession {
                 throw raised(failure);
             }
             try {
-                Payment payment = order == null ? client.payment(id) : client.begin(id, order);
+                Payment payment = order == null ? found() : client.begin(id, order);
                 answered();
                 return payment;
             } catch (LaneProblem problem) {
@@ -257,15 +264,34 @@ public final class PaymentSession {
         }
     }
 
+    /** The payment. "No such payment" counts only where the service is not about to begin it. */
+    private Payment found() throws LaneProblem, LaneUnreachable, InterruptedException {
+        try {
+            return client.payment(id);
+        } catch (LaneProblem unknown) {
+            if (!NO_SUCH_PAYMENT.equals(unknown.getCode())) {
+                throw unknown;
+            }
+        }
+        if (id.equals(client.lane().getPayment())) {
+            throw new LaneProblem("not_begun_yet", HttpURLConnection.HTTP_CONFLICT, true,
+                    "the lane is about to begin the payment: ask again", "касса ещё не начала этот платёж", null, null);
+        }
+        return client.payment(id); // it may have begun, and ended, between the two answers
+    }
+
     /** Whether after this refusal there is no payment of this id. */
     private boolean isLastWord(LaneProblem problem, boolean mayExist) {
         if (order == null) {
-            return "no_such_payment".equals(problem.getCode()) || problem.getStatus() == HttpURLConnection.HTTP_GONE;
+            return NO_SUCH_PAYMENT.equals(problem.getCode()) || problem.getStatus() == HttpURLConnection.HTTP_GONE;
         }
-        boolean isAboutToken = problem.getStatus() == HttpURLConnection.HTTP_UNAUTHORIZED
-                || problem.getStatus() == HttpURLConnection.HTTP_FORBIDDEN;
         // what is wrong with the order was wrong with the same request before; a token was perhaps replaced since
-        return !problem.isRetry() && !(isAboutToken && mayExist);
+        return !problem.isRetry() && !(isAboutToken(problem) && mayExist);
+    }
+
+    private static boolean isAboutToken(LaneProblem problem) {
+        return problem.getStatus() == HttpURLConnection.HTTP_UNAUTHORIZED
+                || problem.getStatus() == HttpURLConnection.HTTP_FORBIDDEN;
     }
 
     private Payment outcome(Payment begun) throws LaneUnreachable, InterruptedException {
@@ -330,8 +356,11 @@ public final class PaymentSession {
         if (choice != null) {
             try {
                 client.choose(id, choice);
-            } catch (LaneProblem refused) { // the dialog is gone
+            } catch (LaneProblem refused) {
                 LOG.log(Level.INFO, "payment {0}: {1}", new Object[] {id, refused.getMessage()});
+                if (refused.isRetry() || isAboutToken(refused)) { // otherwise the dialog is gone
+                    choiceMade.compareAndSet(null, choice);
+                }
             } catch (LaneUnreachable unreachable) {
                 choiceMade.compareAndSet(null, choice);
                 throw unreachable;

@@ -42,7 +42,7 @@ public class GuideTest {
         Runnable till = () -> call("Till", "main", new Class<?>[] {String[].class}, (Object) args);
         LANE.use("pays after=0.3");
         String paid = printed(till);
-        assertTrue(paid, paid.contains("waiting: https://") && paid.endsWith("PAID, case null\n"));
+        assertTrue(paid, paid.contains("waiting: https://") && paid.endsWith("release the goods, print the fiscal receipt\nPAID, case null\n"));
         String again = printed(till);
         assertTrue(again, again.startsWith("order_paid: "));
     }
@@ -53,7 +53,7 @@ public class GuideTest {
         LaneClient lane = LANE.client(LANE.url());
         lane.begin("kept", Order.of("guide-2", 100));
         Class<?>[] types = {LaneClient.class, String.class};
-        assertEquals("PAID: release the goods, then taken", call("AfterRestart", "find", types, lane, "kept"));
+        assertEquals("PAID: store it, then taken", call("AfterRestart", "find", types, lane, "kept"));
         assertEquals("it was never begun", call("AfterRestart", "find", types, lane, "another"));
     }
 

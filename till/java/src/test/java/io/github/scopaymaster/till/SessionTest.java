@@ -87,6 +87,87 @@ public class SessionTest {
         assertTrue(e.getMessage(), e.getMessage().contains("no_such_payment"));
     }
 
+    /** The service may have written the payment's first step before its disk failed. */
+    @Test
+    public void aJournalThatFailsInTheBeginningLeavesItUnknown() throws Exception {
+        server.reply(out -> out.write(refusal(503, "journal_unavailable", true)));
+        assertTrue(unreachable(begin()).mayHaveArrived());
+        assertTrue(server.requests.size() > 1);
+    }
+
+    private PaymentSession resume() {
+        LaneClient client = LaneClient.at(server.url()).readTimeoutMs(1_000).build();
+        return PaymentSession.resume(client, "p1", new Recorder()).beginWithinMs(500).silenceMs(800);
+    }
+
+    private byte[] lane(String payment) {
+        return ok("{\"lane_id\":\"l\",\"shop\":\"s\",\"version\":\"v\",\"language\":\"ru\",\"journal\":{\"last_seq\":1},\"profile\":\"4:3\",\"mode\":1,\"started_at_ms\":1,\"open_cases\":0,"
+                + "\"payment\":" + payment + ",\"devices\":[]}");
+    }
+
+    @Test
+    public void aPaymentThatWaitsForTheLaneWasNotNeverBegun() throws Exception {
+        int[] looks = {0};
+        server.reply(out -> {
+            if (last().startsWith("GET /v1/lane")) {
+                out.write(lane(++looks[0] < 3 ? "\"p1\"" : "null"));
+            } else {
+                out.write(looks[0] < 2 ? refusal(404, "no_such_payment", false) : ok(finished("unpaid", "null")));
+            }
+        });
+        assertEquals(Outcome.UNPAID, resume().run().getOutcome());
+        server.reply(out -> out.write(
+                last().startsWith("GET /v1/lane") ? lane("\"p1\"") : refusal(404, "no_such_payment", false)));
+        assertTrue(unreachable(resume()).mayHaveArrived());
+        server.reply(out -> out.write(refusal(409, "not_begun_yet", true)));
+        assertTrue(unreachable(resume()).mayHaveArrived());
+    }
+
+    @Test
+    public void aPaymentThatNobodyKnowsWasNeverBegun() throws Exception {
+        server.reply(out -> out.write(
+                last().startsWith("GET /v1/lane") ? lane("\"p2\"") : refusal(404, "no_such_payment", false)));
+        assertEquals("no_such_payment", refused(resume()).getCode());
+    }
+
+    @Test
+    public void aPressOfTheDialogSurvivesARefusalForNow() throws Exception {
+        for (byte[] fault : new byte[][] {refusal(503, "lane_stopping", true), refusal(401, "unauthorized", false),
+            refusal(403, "forbidden", false)}) {
+            int[] presses = {0};
+            server.reply(out -> {
+                if (last().contains("/choice")) {
+                    out.write(++presses[0] == 1 ? fault : ok("{\"accepted\":true}"));
+                } else if (last().contains("/events")) {
+                    out.write(ok(NONE));
+                } else {
+                    out.write(ok(presses[0] < 2 ? RUNNING : finished("unpaid", "null")));
+                }
+            });
+            PaymentSession session = begin().longestMs(5_000);
+            session.choose(Choice.RETRY);
+            assertEquals(Outcome.UNPAID, session.run().getOutcome());
+        }
+    }
+
+    @Test
+    public void aPressOfADialogThatIsGoneIsSentOnce() throws Exception {
+        int[] presses = {0};
+        server.reply(out -> {
+            if (last().contains("/choice")) {
+                presses[0]++;
+                out.write(refusal(409, "not_offered", false));
+            } else {
+                Thread.sleep(20);
+                out.write(ok(last().contains("/events") ? NONE : RUNNING));
+            }
+        });
+        PaymentSession session = begin().longestMs(500);
+        session.choose(Choice.RETRY);
+        unreachable(session);
+        assertEquals(1, presses[0]);
+    }
+
     @Test(timeout = 20_000)
     public void aPaymentThatNeverEndsIsGivenUp() throws Exception {
         server.reply(out -> {

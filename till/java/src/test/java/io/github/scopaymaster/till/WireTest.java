@@ -55,6 +55,7 @@ public class WireTest {
         Payment payment = client.begin("p1", ORDER);
         assertEquals("a1", payment.getAttempt());
         assertEquals("1.00", payment.getAmountRoubles().toString());
+        assertEquals(100, payment.getTotalKopecks());
         assertNull(payment.getOutcome());
         assertTrue(payment.isRunning() && !payment.isAsking() && !payment.mayReleaseGoods());
         String request = server.requests.get(0);
@@ -109,6 +110,29 @@ public class WireTest {
             assertEquals("Идёт оплата.", e.getDetailRu());
             assertEquals("order", e.getField());
         }
+    }
+
+    @Test
+    public void whatWasRefusedBeforeAnythingWasDoneIsAProblem() throws Exception {
+        byte[][] answers = {
+            problem(503, "lane_stopping", ""),
+            problem(503, "printer_unavailable", ""),
+            problem(409, "lane_busy", ""),
+            problem(503, "too_many_connections", ",\"nothing_done\":true"),
+        };
+        for (byte[] answer : answers) {
+            server.reply(out -> out.write(answer));
+            try {
+                fail(client().begin("p1", ORDER).toString());
+            } catch (LaneProblem e) {
+                assertTrue(e.getMessage(), e.isRetry());
+            }
+        }
+    }
+
+    private static byte[] problem(int status, String code, String more) {
+        return ScriptedServer.answer(status, "application/problem+json", "{\"status\":" + status + ",\"code\":\"" + code
+                + "\",\"detail\":\"d\",\"retry\":true" + more + "}");
     }
 
     @Test
@@ -180,6 +204,12 @@ public class WireTest {
             ScriptedServer.answer(500, "application/problem+json",
                     "{\"status\":500,\"code\":\"internal\",\"detail\":\"broken\",\"retry\":false}"),
             ScriptedServer.answer(409, "application/problem+json", "{\"status\":503,\"code\":\"x\",\"detail\":\"y\"}"),
+            problem(503, "journal_unavailable", ""),
+            problem(503, "too_many_connections", ""),
+            problem(503, "of_a_later_version", ""),
+            problem(503, "journal_unavailable", ",\"nothing_done\":false"),
+            problem(409, "of_a_later_version", ",\"nothing_done\":false"),
+            ScriptedServer.answer(503, "application/problem+json", "{\"status\":503,\"code\":\"lane_stopping\"}"),
             "SSH-2.0-OpenSSH_9.2\r\n".getBytes("US-ASCII"),
             "HTTP/1.1 200 OK\r\n".getBytes("US-ASCII"),
             new byte[] {0, 1, 2, 3},

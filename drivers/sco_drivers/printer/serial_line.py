@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sco_drivers.errors import BadDeviceUrl, DeviceBusy
+from sco_drivers.errors import FIND_HINT, BadDeviceUrl, DeviceBusy
 from sco_drivers.printer.transports import FdTransport, Transport, from_os_error
 from sco_drivers.serial_port import close_line, discard_unsent, unsent
 from sco_drivers.urls import DeviceUrl
@@ -142,6 +142,9 @@ def open_serial_wire(address: SerialAddress, url: str) -> Transport:
     except serial.SerialException as error:
         if "exclusively lock" in str(error):
             raise DeviceBusy("another process has the line", url=url, hint="stop it") from error
+        below = error.__context__  # pyserial puts the number of a setting's failure into its text only
+        if isinstance(below, termios.error) and below.args[0] in (errno.ENOTTY, errno.EINVAL):
+            raise BadDeviceUrl("not a serial line", url=url, hint=FIND_HINT) from error
         raise from_os_error(OSError(error.errno or errno.ENXIO, str(error)), url, opening=True) from error
     except ValueError as error:
         raise BadDeviceUrl(f"the line cannot be set up: {error}", url=url) from error

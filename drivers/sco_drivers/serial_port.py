@@ -13,8 +13,28 @@ import os
 import termios
 import threading
 
+from sco_drivers.errors import DeviceBusy
+
 _CLOSES_S = 1.0
 """A line on which nothing waits is closed by then, unless its converter still has data of its own."""
+
+
+_closing: set[int] = set()
+"""Device numbers of the lines that are not closed yet."""
+
+
+def refuse_closing(path: str, url: str) -> None:
+    """Refuse to open a line that is still being closed: the kernel would reset it once the first one is closed.
+
+    Raises:
+        DeviceBusy: it is.
+    """
+    number = 0
+    with contextlib.suppress(OSError, ValueError):
+        number = os.stat(path).st_rdev  # noqa: PTH116 - Path loads more
+    if number in _closing:
+        words = "the line is still being closed, as the device takes no data"
+        raise DeviceBusy(words, url=url, hint="wait half a minute, or power-cycle the device")
 
 
 def unsent(fd: int) -> int:
@@ -44,9 +64,17 @@ def close_line(fd: int, *, discard: bool) -> None:
     with contextlib.suppress(OSError):  # the line was unplugged
         waits = not discard_unsent(fd) if discard else bool(unsent(fd))
 
+    number = -1
+    with contextlib.suppress(OSError):
+        number = os.fstat(fd).st_rdev
+    _closing.add(number)
+
     def close() -> None:
-        with contextlib.suppress(OSError):
-            os.close(fd)
+        try:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        finally:
+            _closing.discard(number)
 
     thread = threading.Thread(target=close, name="line closing", daemon=True)
     try:

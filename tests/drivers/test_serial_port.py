@@ -10,6 +10,7 @@ import os
 import pty
 import termios
 import threading
+import time
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 from sco_drivers import open_display, open_nfc
-from sco_drivers.errors import DeviceNotFound
+from sco_drivers.errors import DeviceBusy, DeviceNotFound
 from sco_drivers.printer.serial_line import SerialAddress, SerialTransport, open_serial_wire
 from sco_drivers.serial_port import close_line, discard_unsent
 
@@ -100,6 +101,30 @@ def test_drivers_wait_for_no_device_when_they_close(
     close()
     assert stuck.closing.wait(60)
     stuck.let_go()
+
+
+@pytest.mark.parametrize(
+    "opened", [printer, display, lambda path: open_nfc(f"pn532://{path}").close], ids=["printer", "display", "nfc"]
+)
+def test_a_line_that_is_still_being_closed_is_not_opened_again(
+    opened: Callable[[str], Callable[[], None]], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel would reset it under its new owner once the first one is closed."""
+    fd = os.open(line, os.O_RDWR | os.O_NOCTTY)
+    stuck = StuckLine(monkeypatch, line)
+    close_line(fd, discard=True)
+    assert stuck.closing.wait(60)
+    with pytest.raises(DeviceBusy, match="still being closed") as caught:
+        opened(line)
+    assert caught.value.retryable
+    stuck.let_go()
+    monkeypatch.undo()
+    while True:
+        try:
+            printer(line)()
+            return
+        except DeviceBusy:
+            time.sleep(0.01)
 
 
 def test_closed_at_once_when_nothing_waits(line: str) -> None:

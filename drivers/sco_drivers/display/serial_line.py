@@ -32,7 +32,7 @@ from sco_drivers.errors import (
     DeviceTimeout,
     DisplayError,
 )
-from sco_drivers.serial_port import close_line, unsent
+from sco_drivers.serial_port import close_line, refuse_closing, unsent
 from sco_drivers.urls import DeviceUrl
 
 PARAMETERS = ("baud",)
@@ -268,6 +268,7 @@ def open_line(url: DeviceUrl, path: str) -> DisplayLine:
         DeviceNotFound, DevicePermission, DeviceBusy. BadDeviceUrl: not a serial line.
     """
     speed = _SPEEDS[url.choice("baud", "115200", tuple(_SPEEDS))]
+    refuse_closing(path, url.text)
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

@@ -21,7 +21,7 @@ import serial
 
 from sco_drivers.nfc.debug_log import DebugLogger
 from sco_drivers.nfc.options import BAUDS
-from sco_drivers.serial_port import close_line, unsent
+from sco_drivers.serial_port import close_line, refuse_closing, unsent
 
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
@@ -72,6 +72,8 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
             self.tty.baudrate = baudrate
             return
         self.close()
+        if port:  # nfcpy's own __init__ names none
+            refuse_closing(port, "")
         self.tty = serial.Serial(port, baudrate, timeout=0, write_timeout=1.0, exclusive=True)
 
     @staticmethod

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from sco_drivers.errors import FIND_HINT, BadDeviceUrl, DeviceBusy
 from sco_drivers.printer.transports import FdTransport, Transport, from_os_error
-from sco_drivers.serial_port import close_line, discard_unsent, unsent
+from sco_drivers.serial_port import close_line, discard_unsent, refuse_closing, unsent
 from sco_drivers.urls import DeviceUrl
 
 FLOWS = ("none", "rtscts", "dsrdtr", "xonxoff")
@@ -135,6 +135,7 @@ def open_serial_wire(address: SerialAddress, url: str) -> Transport:
     import serial
 
     flow = address.flow
+    refuse_closing(address.path, url)
     try:
         port = serial.Serial(
             address.path, address.baud, exclusive=True, rtscts=flow == "rtscts", xonxoff=flow == "xonxoff"

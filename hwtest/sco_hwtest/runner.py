@@ -190,7 +190,7 @@ class _Run:
             missing = CheckResult(
                 "suite", "This installation has a contract suite.", Verdict.NOT_RUN, 0, str(error), error.to_do
             )
-        checks = [] if suite is None else self._chosen(suite, faults=faults)
+        checks, refused = ([], []) if suite is None else self._chosen(suite, faults=faults)
         self._progress.device(kind, url, len(checks) + 1)
         if missing is not None:
             self._end(missing)
@@ -200,6 +200,8 @@ class _Run:
                 rest.append(_MEASURING)
             self._skip(rest, "the device could not be opened")
             return
+        for check, reason in refused:
+            self._skip([(check.name, check.what)], reason)
         if identify:
             self._identify()
         for check, subject in checks:
@@ -209,10 +211,16 @@ class _Run:
         if measure and not self._only and not self._stop.is_set():
             self._measure()
 
-    def _chosen(self, suite: Suite, *, faults: bool) -> list[tuple[Check[Any], _Subject]]:
-        """The checks to run, each with what opens what it is given. What the device cannot be given is noted."""
+    def _chosen(
+        self, suite: Suite, *, faults: bool
+    ) -> tuple[list[tuple[Check[Any], _Subject]], list[tuple[Check[Any], str]]]:
+        """The checks to run, each with what opens what it is given; and those that were named and cannot run, with why.
+
+        What the device cannot be given is noted.
+        """
         url, left_out = self._report.url, dict[str, list[str]]()
         chosen: list[tuple[Check[Any], _Subject]] = []
+        refused: list[tuple[Check[Any], str]] = []
 
         def usual(operator: Operator) -> AbstractContextManager[Any]:
             return suite.subject(url)
@@ -229,14 +237,14 @@ class _Run:
                 if not reason:
                     chosen.append((check, subject))
                 elif self._only:
-                    self._skip([(check.name, check.what)], reason)
+                    refused.append((check, reason))
                 elif checks is suite.checks or faults:
                     left_out.setdefault(reason, []).append(check.name)
         if left_out:
             self._report.about["not checked"] = "; ".join(
                 f"{', '.join(names)} ({reason})" for reason, names in left_out.items()
             )
-        return chosen
+        return chosen, refused
 
     def _opens(self) -> bool:
         """The first check."""

@@ -91,6 +91,7 @@ def test_a_named_check_that_a_device_cannot_be_given_did_not_run() -> None:
 
 def test_a_named_fault_check_did_not_run_without_faults() -> None:
     report = run_suite("printer", "sim://", only=["open-cover-is-reported"])
+    assert names(report)[0] == "opens"
     assert {check.name: check.verdict for check in report.checks} == {
         "opens": Verdict.PASSED,
         "open-cover-is-reported": Verdict.NOT_RUN,

@@ -90,7 +90,7 @@ def run_burn_in(
         pause_s: between two rounds. None: 60 with a real printer or tag, as each round prints or writes; else 1.
         only: names of checks; all if empty.
         check_timeout_s: a check that takes longer counts as hung.
-        stop: set it to end after the current check.
+        stop: set it to end after the current check. KeyboardInterrupt ends the run at once and sets it.
         log: file to which each failure is appended at once, one JSON object a line.
         limits: of the growth of memory and open files; those that the package brings if None.
         on_round: called after each round.
@@ -105,32 +105,35 @@ def run_burn_in(
     with Path(log).open("a", encoding="utf-8") if log is not None else nullcontext() as file:
         work = _BurnIn(report, file)
         end = time.monotonic() + hours * 3600
-        while not stop.is_set():
-            for kind, url in devices:
-                of_device = run_suite(
-                    kind,
-                    url,
-                    progress=_Round(work, kind, url),
-                    only=only,
-                    check_timeout_s=check_timeout_s,
-                    stop=stop,
-                    measure=False,
-                    identify=report.rounds == 0,
-                )
-                if report.rounds == 0:
-                    report.identities[kind, url] = of_device.identity
-            if stop.is_set():
-                break
-            report.rounds += 1
-            work.sample()
-            if on_round is not None:
-                on_round(report)
-            left = end - time.monotonic()
-            if left <= 0:
-                break
-            stop.wait(min(pause_s, left))
-            if time.monotonic() >= end:
-                break
+        try:
+            while not stop.is_set():
+                for kind, url in devices:
+                    of_device = run_suite(
+                        kind,
+                        url,
+                        progress=_Round(work, kind, url),
+                        only=only,
+                        check_timeout_s=check_timeout_s,
+                        stop=stop,
+                        measure=False,
+                        identify=report.rounds == 0,
+                    )
+                    if report.rounds == 0:
+                        report.identities[kind, url] = of_device.identity
+                if stop.is_set():
+                    break
+                report.rounds += 1
+                work.sample()
+                if on_round is not None:
+                    on_round(report)
+                left = end - time.monotonic()
+                if left <= 0:
+                    break
+                stop.wait(min(pause_s, left))
+                if time.monotonic() >= end:
+                    break
+        except KeyboardInterrupt:
+            stop.set()
         report.ended_by = "signal" if stop.is_set() else "time"
         work.sample()
     return report

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from sco_hwtest.contracts.check import is_simulated
 from sco_hwtest.results import Kind
 
 PAPER_M = 0.35
@@ -32,7 +33,7 @@ class TooManyWrites(ValueError):
 
 def is_real(url: str) -> bool:
     """Whether the URL may be of real hardware."""
-    return not url.removeprefix("spy+").startswith("sim:")
+    return not is_simulated(url)
 
 
 def pause_for(devices: Sequence[tuple[Kind, str]]) -> float:

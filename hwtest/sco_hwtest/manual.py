@@ -9,11 +9,16 @@ from sco_drivers import open_screen, open_touch
 from sco_drivers.screen import Scene, Screen
 from sco_drivers.touch import Tap
 from sco_hwtest.contracts.screen import CANCEL, RETRY
-from sco_hwtest.questions import Answer, Operator, Question, unattended
+from sco_hwtest.questions import Answer, Operator, Question
 from sco_hwtest.results import CheckResult, DeviceReport, Verdict
 
 WAIT_S = 30.0
 _BUTTONS = {"retry": "Повторить", "cancel": "Отменить"}
+TAPS = tuple(
+    (f"tap-{action}", f"A tap of the operator on «{label}» is reported on that button.")
+    for action, label in _BUTTONS.items()
+)
+"""Name and meaning of each check."""
 READY = Question("ready-to-tap", "The screen will show two buttons to tap, one after the other. Are you at the panel?")
 
 
@@ -23,22 +28,21 @@ def tap_the_buttons(report: DeviceReport, screen_url: str, operator: Operator, *
     Raises:
         DeviceError: screen or panel cannot be opened.
     """
-    if operator is unattended or operator(READY) is not Answer.YES:
-        for action, label in _BUTTONS.items():
-            report.checks.append(
-                CheckResult(f"tap-{action}", _what(label), Verdict.NOT_ANSWERED, found="no answer", asked=True)
-            )
+    if operator(READY) is not Answer.YES:
+        report.checks += [
+            CheckResult(name, what, Verdict.NOT_ANSWERED, found="no answer", asked=True) for name, what in TAPS
+        ]
         return
     with open_screen(screen_url) as screen, open_touch(report.url) as touch:
         taps: queue.Queue[Tap | Exception] = queue.Queue()
         touch.start(screen.size, taps.put, taps.put)
-        for action, label in _BUTTONS.items():
+        for (action, label), (name, what) in zip(_BUTTONS.items(), TAPS, strict=True):
             start = time.perf_counter()
             found = _one(screen, taps, action, label, wait_s)
             report.checks.append(
                 CheckResult(
-                    f"tap-{action}",
-                    _what(label),
+                    name,
+                    what,
                     Verdict.FAILED if found else Verdict.PASSED,
                     time.perf_counter() - start,
                     found,
@@ -46,10 +50,6 @@ def tap_the_buttons(report: DeviceReport, screen_url: str, operator: Operator, *
                     asked=True,
                 )
             )
-
-
-def _what(label: str) -> str:
-    return f"A tap of the operator on «{label}» is reported on that button."
 
 
 def _one(screen: Screen, taps: queue.Queue[Tap | Exception], action: str, label: str, wait_s: float) -> str:

@@ -212,7 +212,7 @@ def nfc(device: TagReader, report: DeviceReport, operator: Operator) -> None:
     report.dumps["Tag memory: the message"] = dump(device.read().ndef)
     _tag_picture(device, report)
     if carried:
-        ask(report, operator, questions.PHONE)
+        ask(report, operator, questions.phone_reads(carried))
 
 
 def _write_times(device: TagReader, report: DeviceReport, before: TagContents) -> None:

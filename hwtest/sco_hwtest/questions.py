@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import urlsplit
 
 from sco_hwtest.results import Picture
 
@@ -40,21 +41,6 @@ Operator = Callable[[Question], Answer]
 def unattended(question: Question) -> Answer:
     """The operator of a run without one: leaves each question unanswered, so that none counts as passed."""
     return Answer.NONE
-
-
-def at_terminal(question: Question) -> Answer:
-    """Ask on the terminal: y, n, or s to skip. The end of the input skips the question too."""
-    import click
-
-    while True:
-        try:
-            text = click.prompt(f"  ? {question.text} [y/n/s]", prompt_suffix=" ", default="s", show_default=False)
-        except (click.Abort, EOFError):
-            return Answer.NONE
-        answer = typed(str(text))
-        if answer is not None:
-            return answer
-        click.echo(KEYS)
 
 
 KEYS = "    y: yes, n: no, s: skip (counts as not answered)"
@@ -110,8 +96,13 @@ DISPLAY_CLEAR = Question(
     "Is the customer display free of any code and picture of a payment?",
     "do not use it on a lane: a code that stays can be paid by the next customer; send us the report",
 )
-PHONE = Question(
-    "phone-reads-tag",
-    "Hold a phone (screen on, NFC on) to the tag. Does it offer to open a link of qr.nspk.ru?",
-    "move the tag away from metal; check that its UID is the one in this report",
-)
+
+
+def phone_reads(link: str) -> Question:
+    """Whether a phone reads the tag, which carries `link`."""
+    place = urlsplit(link).hostname or link
+    return Question(
+        "phone-reads-tag",
+        f"Hold a phone (screen on, NFC on) to the tag. Does it offer to open a link of {place}?",
+        "move the tag away from metal; check that its UID is the one in this report",
+    )

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
@@ -15,16 +14,18 @@ from sco_drivers.errors import DeviceError
 from sco_drivers.identity import DeviceIdentity
 from sco_hwtest import identity
 from sco_hwtest.advice import advice
-from sco_hwtest.contracts.check import CannotRun, Check
+from sco_hwtest.contracts.check import CannotRun, Check, is_simulated
 from sco_hwtest.host_load import CpuWaiting
+from sco_hwtest.limited import Hung, Stopped, limited
 from sco_hwtest.limits import Limits, judge
 from sco_hwtest.limits_file import default_limits
-from sco_hwtest.manual import tap_the_buttons
+from sco_hwtest.manual import TAPS, tap_the_buttons
+from sco_hwtest.manual import WAIT_S as TAP_WAIT_S
 from sco_hwtest.measure import MEASURES, times_ms
 from sco_hwtest.measurements import CPU_WAITING, figure
 from sco_hwtest.questions import Operator, unattended
 from sco_hwtest.results import CheckResult, DeviceReport, Kind, Report, Verdict
-from sco_hwtest.suites import missing_library, opener, suite_of
+from sco_hwtest.suites import Suite, missing_library, opener, suite_of
 
 CHECK_TIMEOUT_S = 180.0
 """A check that takes longer counts as hung."""
@@ -81,10 +82,11 @@ def run(
         operator: answers questions about what can only be seen; by default each counts as not answered.
         progress: receives the progress of the run.
         only: names of checks; all if empty. With it no measurements are taken.
-        faults: run the fault checks too (paper out, cover open, cable unplugged): the operator is asked to make each
+        faults: run the fault checks too (paper out, cover open, unplugged, off): the operator is asked to make each
             fault; a simulated device makes it by itself.
-        check_timeout_s: a check that takes longer counts as hung, and the device's other checks are not run.
-        stop: set it to end after the current check.
+        check_timeout_s: a check that takes longer counts as hung, and the device's other checks are not run. The time
+            that the operator needs does not count.
+        stop: set it to end after the current check. KeyboardInterrupt ends the run at once and sets it.
         limits: of the measurements; those that the package brings if None.
 
     Returns:
@@ -147,7 +149,7 @@ def run_suite(
         threading.Event() if stop is None else stop,
         screen,
         default_limits() if limits is None else limits,
-    ).whole(faults=faults, measure=measure, identify=identify)
+    ).report(faults=faults, measure=measure, identify=identify)
 
 
 class _Run:
@@ -172,7 +174,14 @@ class _Run:
         self._limits = limits
         self._hung = ""
 
-    def whole(self, *, measure: bool, faults: bool, identify: bool) -> DeviceReport:
+    def report(self, *, measure: bool, faults: bool, identify: bool) -> DeviceReport:
+        try:
+            self._whole(measure=measure, faults=faults, identify=identify)
+        except KeyboardInterrupt:
+            self._stop.set()
+        return self._report
+
+    def _whole(self, *, measure: bool, faults: bool, identify: bool) -> None:
         kind, url = self._report.kind, self._report.url
         suite, missing = None, None
         try:
@@ -181,43 +190,68 @@ class _Run:
             missing = CheckResult(
                 "suite", "This installation has a contract suite.", Verdict.NOT_RUN, 0, str(error), error.to_do
             )
-        every = () if suite is None else suite.checks
-        checks = [check for check in every if not self._only or check.name in self._only]
-        faulty = suite.fault_checks if suite is not None and faults else ()
-        faulty = tuple(check for check in faulty if not self._only or check.name in self._only)
-        self._progress.device(kind, url, len(checks) + len(faulty) + 1)
+        checks, refused = ([], []) if suite is None else self._chosen(suite, faults=faults)
+        self._progress.device(kind, url, len(checks) + 1)
         if missing is not None:
             self._end(missing)
         if not self._opens():
-            rest = [(check.name, check.what) for check in (*checks, *faulty)]
+            rest = [(check.name, check.what) for check, _ in checks]
             if measure and not self._only:
                 rest.append(_MEASURING)
             self._skip(rest, "the device could not be opened")
-            return self._report
+            return
+        for check, reason in refused:
+            self._skip([(check.name, check.what)], reason)
         if identify:
             self._identify()
-        for check in checks:
+        for check, subject in checks:
             if self._stop.is_set():
                 break
-            assert suite is not None
-            self._check(check, partial(suite.subject, url), self._limited)
-        for check in faulty:
-            if self._stop.is_set():
-                break
-            # without a timeout: the operator may need any time
-            assert suite is not None
-            assert suite.faulty is not None
-            self._check(check, partial(suite.faulty, url, self._operator), self._caught)
+            self._check(check, subject)
         if measure and not self._only and not self._stop.is_set():
             self._measure()
-        return self._report
+
+    def _chosen(
+        self, suite: Suite, *, faults: bool
+    ) -> tuple[list[tuple[Check[Any], _Subject]], list[tuple[Check[Any], str]]]:
+        """The checks to run, each with what opens what it is given; and those that were named and cannot run, with why.
+
+        What the device cannot be given is noted.
+        """
+        url, left_out = self._report.url, dict[str, list[str]]()
+        chosen: list[tuple[Check[Any], _Subject]] = []
+        refused: list[tuple[Check[Any], str]] = []
+
+        def usual(operator: Operator) -> AbstractContextManager[Any]:
+            return suite.subject(url)
+
+        def faulty(operator: Operator) -> AbstractContextManager[Any]:
+            assert suite.faulty is not None
+            return suite.faulty(url, operator)
+
+        for checks, subject in ((suite.checks, usual), (suite.fault_checks, faulty)):
+            for check in checks:
+                if self._only and check.name not in self._only:
+                    continue
+                reason = suite.why_not(check.name, url, faults=faults)
+                if not reason:
+                    chosen.append((check, subject))
+                elif self._only:
+                    refused.append((check, reason))
+                elif checks is suite.checks or faults:
+                    left_out.setdefault(reason, []).append(check.name)
+        if left_out:
+            self._report.about["not checked"] = "; ".join(
+                f"{', '.join(names)} ({reason})" for reason, names in left_out.items()
+            )
+        return chosen, refused
 
     def _opens(self) -> bool:
         """The first check."""
         what = "The device can be opened by its URL."
         self._progress.begins("opens")
         start = time.perf_counter()
-        error = self._limited(lambda: opener(self._report.kind)(self._report.url).close())
+        error = self._limited(lambda _: opener(self._report.kind)(self._report.url).close())
         took = time.perf_counter() - start
         if error is None:
             self._end(CheckResult("opens", what, Verdict.PASSED, took))
@@ -229,32 +263,30 @@ class _Run:
         """Ask the device what it is. One that does not report it has no identity, which is not a failure."""
         kind, url = self._report.kind, self._report.url
         found: list[DeviceIdentity] = []
-        error = self._limited(lambda: found.append(identity.identify(kind, url)))
-        if found:
-            self._report.identity = found[0]
-        elif isinstance(error, _Hung):
+        start = time.perf_counter()
+        error = self._limited(lambda _: found.append(identity.identify(kind, url)))
+        if isinstance(error, Hung):
             self._hung = "reporting its identity"
+            what = "The device answers what it is, or that it does not know."
+            self._end(self._judged("identifies", what, time.perf_counter() - start, error))
+        elif found:
+            self._report.identity = found[0]
 
-    def _check(
-        self,
-        check: Check[Any],
-        subject: Callable[[], AbstractContextManager[Any]],
-        guarded: Callable[[Callable[[], None]], Exception | None],
-    ) -> None:
-        """Run `check` on what `subject` opens; `guarded` calls it and returns the exception it raised."""
+    def _check(self, check: Check[Any], subject: _Subject) -> None:
+        """Run `check` on what `subject` opens."""
         if self._hung:
             self._skip([(check.name, check.what)], f"{self._hung} hangs and keeps the device open")
             return
         self._progress.begins(check.name)
         start = time.perf_counter()
 
-        def work() -> None:
-            with subject() as opened:
+        def work(operator: Operator) -> None:
+            with subject(operator) as opened:
                 check.run(opened)
 
-        error = guarded(work)
+        error = self._limited(work)
         took = time.perf_counter() - start
-        if isinstance(error, _Hung):
+        if isinstance(error, Hung):
             self._hung = check.name
         self._end(
             CheckResult(check.name, check.what, Verdict.PASSED, took)
@@ -262,35 +294,24 @@ class _Run:
             else self._judged(check.name, check.what, took, error)
         )
 
-    def _limited(self, work: Callable[[], None]) -> Exception | None:
-        """Run `work` in a thread, so that a hanging driver does not hang the run. Returns the exception it raised."""
-        raised: list[Exception] = []
-        done = threading.Event()
-
-        def guarded() -> None:
-            try:
-                work()
-            except Exception as error:
-                raised.append(error)
-            finally:
-                done.set()
-
-        threading.Thread(target=guarded, name="sco-hwtest-check", daemon=True).start()
-        if not done.wait(self._timeout_s):
-            return _Hung(f"it did not return within {self._timeout_s:.0f} s")
-        return raised[0] if raised else None
+    def _limited(self, work: Callable[[Operator], None], *, spare_s: float = 0.0) -> Exception | None:
+        """See `limited`; `spare_s` is allowed beyond the limit of a check."""
+        error = limited(work, self._operator, self._timeout_s + spare_s)
+        if isinstance(error, Stopped):
+            self._stop.set()
+        return error
 
     def _judged(self, name: str, what: str, took: float, error: Exception) -> CheckResult:
         verdict, to_do = Verdict.FAILED, getattr(error, "to_do", "")
         match error:
-            case CannotRun():
+            case CannotRun() | Stopped():
                 verdict, found = Verdict.NOT_RUN, str(error)
             case ImportError() if not isinstance(error, DeviceError):
                 missing = missing_library(error)
                 verdict, found, to_do = Verdict.NOT_RUN, str(missing), missing.to_do
             case DeviceError():
                 found, to_do = error.message, advice(self._report.kind, self._report.url, error)
-            case AssertionError() | _Hung():
+            case AssertionError() | Hung():
                 found = str(error) or "the check failed without a message"
             case _:
                 found = f"unexpected error in the driver or the check: {type(error).__name__}: {error}"
@@ -303,39 +324,53 @@ class _Run:
             self._skip([(name, what)], f"{self._hung} hangs and keeps the device open")
             return
         self._progress.begins("measuring")
-        reported = len(self._report.checks)
+        if self._report.kind == "touch" and not is_simulated(self._report.url) and not self._taps():
+            return
         start = time.perf_counter()
-        screen = self._screen
-        if self._report.kind == "touch" and screen is not None and "sim://" not in self._report.url:
-            error = self._caught(lambda: tap_the_buttons(self._report, screen, self._operator))
-            if error is not None:
-                self._end(self._judged("manual-taps", "The operator's taps arrive.", 0.0, error))
-                return
-        # Not in a thread with a timeout: the operator may need any time to answer.
-        error = self._caught(self._measured)
-        self._report.checks += judge(self._report, self._limits)
-        for result in self._report.checks[reported:]:
-            self._progress.ends(result)
+        # Its own report: a driver that hangs may go on later, while ours is written.
+        found = DeviceReport(self._report.kind, self._report.url)
+        error = self._limited(lambda operator: self._measured(found, operator))
+        self._add(found)
+        judged = judge(self._report, self._limits)
+        for result in judged:
+            self._end(result)
         if error is not None:
             self._end(self._judged(name, what, time.perf_counter() - start, error))
 
-    def _measured(self) -> None:
-        kind, url = self._report.kind, self._report.url
+    def _taps(self) -> bool:
+        """Ask the operator to tap a real panel; whether it can be measured after that."""
+        screen = self._screen
+        if screen is None:
+            for name, what in TAPS:
+                reason, to_do = "a program cannot tap a real panel", "give --screen too: you tap what it shows"
+                self._end(CheckResult(name, what, Verdict.NOT_RUN, 0.0, reason, to_do))
+            return True
+        found = DeviceReport(self._report.kind, self._report.url)
+        error = self._limited(lambda operator: tap_the_buttons(found, screen, operator), spare_s=len(TAPS) * TAP_WAIT_S)
+        self._add(found)
+        if error is not None:
+            self._end(self._judged("manual-taps", "The operator's taps arrive.", 0.0, error))
+        return error is None
+
+    def _measured(self, found: DeviceReport, operator: Operator) -> None:
+        kind, url = found.kind, found.url
         waiting = CpuWaiting()
         openings = times_ms(lambda: opener(kind)(url).close(), _OPENINGS)
-        self._report.figures.append(figure(kind, "opening", openings))
+        found.figures.append(figure(kind, "opening", openings))
         with opener(kind)(url) as device:
-            MEASURES[kind](device, self._report, self._operator)
+            MEASURES[kind](device, found, operator)
             if (percent := waiting.percent) is not None:
-                self._report.figures.append(figure(kind, CPU_WAITING, [percent]))
+                found.figures.append(figure(kind, CPU_WAITING, [percent]))
 
-    @staticmethod
-    def _caught(work: Callable[[], None]) -> Exception | None:
-        try:
-            work()
-        except Exception as error:
-            return error
-        return None
+    def _add(self, found: DeviceReport) -> None:
+        """Add what was measured."""
+        report = self._report
+        report.about |= found.about
+        report.dumps |= found.dumps
+        report.figures += found.figures
+        report.pictures += found.pictures
+        for result in list(found.checks):
+            self._end(result)
 
     def _skip(self, checks: Sequence[tuple[str, str]], reason: str) -> None:
         for name, what in checks:
@@ -346,8 +381,8 @@ class _Run:
         self._progress.ends(result)
 
 
-class _Hung(Exception):
-    """A check did not return in time."""
+_Subject = Callable[[Operator], AbstractContextManager[Any]]
+"""Opens what a check is given; the operator makes the faults that no simulator makes."""
 
 
 def machine() -> dict[str, str]:

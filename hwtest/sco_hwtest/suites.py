@@ -32,6 +32,27 @@ class Suite:
     fault_checks: tuple[Check[Any], ...] = ()
     faulty: Callable[[str, Operator], AbstractContextManager[Any]] | None = None
 
+    @property
+    def names(self) -> list[str]:
+        """Of all its checks."""
+        return [check.name for check in (*self.checks, *self.fault_checks)]
+
+    def why_not(self, name: str, url: str, *, faults: bool) -> str:
+        """Why a run on `url` does not have the check `name`; empty if it has it.
+
+        Args:
+            name: of a check.
+            url: of the device.
+            faults: whether faults are made.
+        """
+        for check in self.checks:
+            if check.name == name:
+                return check.why_not(url)
+        for check in self.fault_checks:
+            if check.name == name:
+                return check.why_not(url) if faults else "it makes a fault, and only a run with faults does so"
+        return "there is no such check"
+
 
 def opener(kind: Kind) -> Callable[[str], Any]:
     """The function that opens a URL of that kind."""

@@ -77,7 +77,17 @@ def udp(tag: VirtualTag) -> Iterator[TagReader]:
         raise AssertionError("the field stayed on: no phone can read the tag")
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def checks_of(scheme: str) -> list[Check[TagReader]]:
+    return [check for check in CHECKS if not check.why_not(f"{scheme}://")]
+
+
+def test_only_lines_and_buses_have_one_owner() -> None:
+    left_out = {scheme: {*CHECKS} - {*checks_of(scheme)} for scheme in ("pn532", "usb", "udp", "pcsc", "sim")}
+    owned = {check for check in CHECKS if check.name == "has-one-owner"}
+    assert left_out == {"pn532": set(), "usb": set(), "udp": owned, "pcsc": owned, "sim": owned}
+
+
+@pytest.mark.parametrize("check", checks_of("sim"), ids=lambda check: check.name)
 @pytest.mark.parametrize("url", URLS)
 def test_contract(url: str, check: Check[TagReader]) -> None:
     with open_nfc(url) as nfc:
@@ -101,7 +111,7 @@ def test_contract_over_a_serial_line_with_tags_in_every_state(
             assert not tag.page_writes
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", checks_of("udp"), ids=lambda check: check.name)
 def test_contract_over_nfcpys_udp_link(check: Check[TagReader]) -> None:
     """A second path: no chip of the PN53x family, the tag answers the frames of ISO/IEC 14443-3 itself.
 

@@ -10,10 +10,11 @@ from sco_hwtest.contracts.check import Check
 from sco_hwtest.contracts.nfc import CHECKS, LINK
 from tests.simulators.pcsc import DirectReader, OmnikeyReader, PcscReader, TransparentReader
 
+OF_PCSC = [check for check in CHECKS if not check.why_not("pcsc://")]
 pytestmark = [pytest.mark.program("pcscd"), pytest.mark.program("smartcard")]
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", OF_PCSC, ids=lambda check: check.name)
 @pytest.mark.parametrize(
     "make", [PcscReader, TransparentReader, OmnikeyReader, DirectReader], ids=lambda make: make.__name__
 )
@@ -27,7 +28,7 @@ def test_contract_over_pcsc(make: type[PcscReader], check: Check[TagReader]) -> 
 
 
 @pytest.mark.program("gcc")
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", OF_PCSC, ids=lambda check: check.name)
 def test_contract_over_pcsc_by_escape_commands(check: Check[TagReader]) -> None:
     """Through a driver of our own."""
     bench = DirectReader(uri=LINK)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sco_hwtest.cli.exit_status import ExitStatus
 from sco_hwtest.cli.main import main
 from sco_sim.printer import VirtualPrinter
 
@@ -36,10 +37,10 @@ def test_status_and_print_report_the_printers_state() -> None:
         assert (done.exit_code, "paper out              yes" in done.output) == (1, True)
 
 
-@pytest.mark.parametrize("url", ["tcp://127.0.0.1:1", "nonsense", "fax://x"])
-def test_a_url_that_is_not_a_printer_is_refused_in_one_line(url: str) -> None:
+@pytest.mark.parametrize(("url", "status"), [("tcp://127.0.0.1:1", 1), ("nonsense", 2), ("fax://x", 2)])
+def test_a_url_that_is_not_a_printer_is_refused(url: str, status: int) -> None:
     done = CliRunner().invoke(main, ["printer", "status", url])
-    assert done.exit_code == 1
+    assert done.exit_code == status
     assert url in done.output
     assert "Traceback" not in done.output
 
@@ -66,9 +67,10 @@ def test_a_url_that_is_not_a_printer_is_refused_in_one_line(url: str) -> None:
 )
 def test_every_mistake_in_a_url_is_reported_at_once(arguments: list[str], words: tuple[str, ...]) -> None:
     done = CliRunner().invoke(main, arguments)
-    assert done.exit_code == 1, done.output
-    assert all(word in done.output for word in words), done.output
-    assert len(done.output.splitlines()) == len(words)
+    assert done.exit_code == ExitStatus.WRONG_USAGE, done.output
+    mistakes = done.output.partition("Error: ")[2]
+    assert all(word in mistakes for word in words), done.output
+    assert len(mistakes.splitlines()) == len(words)
 
 
 @pytest.mark.parametrize(

@@ -125,20 +125,27 @@ def test_errors_are_reported_in_one_line(bench: VirtualReader, tmp_path: Path) -
     assert "does not answer" in run("read", bench.url, status=1)
     file = tmp_path / "no-line"
     file.touch()
-    for url, words in (
-        ("pn532:///dev/none", "no such device"),
-        (f"pn532://{file}", "not a serial line"),
-        ("pn532://", "the path is missing"),
-        ("usb://1234:5678", "no such device"),
-        ("usb://printer", "vendor and product"),
-        (f"{bench.url}?baud=1", "115200"),
-        (f"{bench.url}?speed=1", "known:"),
-        ("fax://x", "known: pcsc, pn532"),
+    for url, words, status in (
+        ("pn532:///dev/none", "no such device", 1),
+        (f"pn532://{file}", "not a serial line", 1),
+        ("pn532://", "the path is missing", 2),
+        ("usb://1234:5678", "no such device", 1),
+        ("usb://printer", "vendor and product", 2),
+        (f"{bench.url}?baud=1", "115200", 2),
+        (f"{bench.url}?speed=1", "known:", 2),
+        ("fax://x", "known: pcsc, pn532", 2),
     ):
-        shown = run("read", url, status=1)
+        _, _, shown = run("read", url, status=status).partition("Error: ")
         assert words in shown
         assert url in shown
         assert len(shown.splitlines()) == 1
+
+
+def test_a_line_that_cannot_be_made_is_reported() -> None:
+    assert (
+        run("simulate", "--line", "/nope/x", status=1)
+        == "Error: --line /nope/x cannot be made: No such file or directory\n"
+    )
 
 
 @pytest.mark.parametrize(("uid", "words"), [("04a1", "4, 7 or 10 bytes"), ("4x", "not hexadecimal"), ("", "4, 7 or")])

@@ -32,6 +32,7 @@ from sco_drivers.errors import (
     DeviceTimeout,
     DisplayError,
 )
+from sco_drivers.serial_port import close_line, refuse_closing, unsent
 from sco_drivers.urls import DeviceUrl
 
 PARAMETERS = ("baud",)
@@ -111,7 +112,7 @@ class DisplayLine:
         end = time.monotonic() + timeout_s
         while True:
             try:
-                if not _waiting(self._fd):
+                if not unsent(self._fd):
                     return True
             except OSError as error:
                 raise self._gone(error) from error
@@ -137,7 +138,7 @@ class DisplayLine:
         """See `Wire`."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            _close(fd)
+            close_line(fd, discard=discard)
 
     def _poll(self, event: int, end: float) -> int:
         """What of `event` (or hang-up, or error) happened by `end`, monotonic s; 0 if nothing did."""
@@ -251,36 +252,6 @@ class SerialDisplay:
             self.on_wire("read", data)
 
 
-def _close(fd: int) -> None:
-    """Close the line. The kernel waits up to 30 s for a display that takes nothing, and cdc_acm of Linux 6.1 does not
-    throw away what waits: then it is closed in a thread, so that no payment waits too.
-    """
-    waiting = 0
-    with contextlib.suppress(OSError, termios.error):  # it was unplugged
-        waiting = _waiting(fd)
-        if waiting:
-            termios.tcflush(fd, termios.TCOFLUSH)
-
-    def close() -> None:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-
-    if not waiting:
-        close()
-        return
-    try:
-        threading.Thread(target=close, name="display closing", daemon=True).start()
-    except RuntimeError:  # no thread is available
-        close()
-
-
-def _waiting(fd: int) -> int:
-    """How many bytes the kernel has not passed on yet."""
-    count = array.array("i", [0])
-    fcntl.ioctl(fd, termios.TIOCOUTQ, count)
-    return count[0]
-
-
 def check_parameters(url: DeviceUrl) -> None:
     """Check the query parameters of a display on a serial line.
 
@@ -297,6 +268,7 @@ def open_line(url: DeviceUrl, path: str) -> DisplayLine:
         DeviceNotFound, DevicePermission, DeviceBusy. BadDeviceUrl: not a serial line.
     """
     speed = _SPEEDS[url.choice("baud", "115200", tuple(_SPEEDS))]
+    refuse_closing(path, url.text)
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

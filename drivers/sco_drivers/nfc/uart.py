@@ -21,6 +21,7 @@ import serial
 
 from sco_drivers.nfc.debug_log import DebugLogger
 from sco_drivers.nfc.options import BAUDS
+from sco_drivers.serial_port import close_line, refuse_closing, unsent
 
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
@@ -38,6 +39,9 @@ _MIN_TIMEOUT_MS = 250
 # Some chips take 0.6 to 1.5 s for their first answer after power-up.
 _SLOW_START_MS = 1700
 _QUIET_S = 0.1
+_SENDS_S = 1.0
+"""A command is sent by then, unless the line's converter is stuck."""
+_LOOK_S = 0.002
 
 
 def _os_error(number: int) -> OSError:
@@ -58,13 +62,28 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
         self.device = device
 
     def open(self, port: str, baudrate: int = FIRST_BAUD) -> None:
-        """Open `port`, or change the speed of the line when it is open already."""
+        """Open `port`, or change the speed of the line when it is open already.
+
+        Raises:
+            OSError: ETIMEDOUT if the line does not send what was written; others as the operating system reports them.
+        """
         if self.tty is not None and self.tty.port == port:
-            self.tty.flush()
+            self._send_all(self.tty)
             self.tty.baudrate = baudrate
             return
         self.close()
+        if port:  # nfcpy's own __init__ names none
+            refuse_closing(port, "")
         self.tty = serial.Serial(port, baudrate, timeout=0, write_timeout=1.0, exclusive=True)
+
+    @staticmethod
+    def _send_all(tty: serial.Serial) -> None:
+        """Wait until everything is sent. pyserial's own flush has no deadline."""
+        deadline = time.monotonic() + _SENDS_S
+        while unsent(tty.fileno()):
+            if time.monotonic() >= deadline:
+                raise _os_error(errno.ETIMEDOUT)
+            time.sleep(_LOOK_S)
 
     def _take(self, count: int, deadline: float) -> bytes:
         assert self.tty is not None
@@ -121,13 +140,17 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
             pass
 
     def close(self) -> None:
-        """Release the line. Never raises: a line that was unplugged cannot be flushed."""
-        if self.tty is not None:
-            try:
-                self.tty.close()
-            except (OSError, serial.SerialException):
-                log.debug("the serial line could not be closed cleanly")
-            self.tty = None
+        """Release the line. Never raises."""
+        tty, self.tty = self.tty, None
+        if tty is None or not tty.is_open:
+            return
+        try:
+            line = os.dup(tty.fileno())
+            tty.close()
+        except (OSError, serial.SerialException):
+            log.debug("the serial line could not be closed cleanly")
+        else:
+            close_line(line, discard=True)
 
 
 def _answers(line: Line, chipset: Any) -> bool:

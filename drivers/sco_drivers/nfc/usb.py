@@ -211,8 +211,11 @@ def _wire(bus: int, address: int) -> Any:
     import usb1
     from nfc.clf import pn53x, transport
 
-    if not os.access(f"/dev/bus/usb/{bus:03}/{address:03}", os.R_OK | os.W_OK):
-        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    node = f"/dev/bus/usb/{bus:03}/{address:03}"
+    if not os.access(node, os.R_OK | os.W_OK):
+        # After it was plugged in, the bus knows the reader before its device file is there.
+        number = errno.EACCES if os.access(node, os.F_OK) else errno.ENOENT
+        raise OSError(number, os.strerror(number))
 
     class Wire(transport.USB):  # type: ignore[misc]
         context: Any

@@ -17,8 +17,9 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sco_drivers.errors import BadDeviceUrl, DeviceBusy
+from sco_drivers.errors import FIND_HINT, BadDeviceUrl, DeviceBusy
 from sco_drivers.printer.transports import FdTransport, Transport, from_os_error
+from sco_drivers.serial_port import close_line, discard_unsent, refuse_closing, unsent
 from sco_drivers.urls import DeviceUrl
 
 FLOWS = ("none", "rtscts", "dsrdtr", "xonxoff")
@@ -52,8 +53,8 @@ class SerialTransport(FdTransport):
         """
         end = time.monotonic() + timeout_s
         if discard:
-            self._discard(self._fd)
-        elif self._waiting():  # it has stopped the bytes of a ticket, which must not be forced on it
+            discard_unsent(self._fd)
+        if self._waiting():  # it has stopped the bytes of a ticket, which must not be forced on it
             return self.write(data, timeout_s)
         taken = self.write(data, min(timeout_s, _BLOCKED_AFTER_S))
         if taken == len(data) and self._sent(min(end, time.monotonic() + _BLOCKED_AFTER_S)):
@@ -89,23 +90,25 @@ class SerialTransport(FdTransport):
                 termios.tcsetattr(self._fd, termios.TCSANOW, before)
 
     def _waiting(self) -> int:
-        return _ioctl_int(self._fd, termios.TIOCOUTQ, self._url)
+        try:
+            return unsent(self._fd)
+        except OSError as error:
+            raise self._error(error) from error
 
     def _dsr(self) -> bool:
-        return bool(_ioctl_int(self._fd, termios.TIOCMGET, self._url) & termios.TIOCM_DSR)
+        try:
+            return bool(_signals(self._fd) & termios.TIOCM_DSR)
+        except OSError as error:
+            raise self._error(error) from error
 
-    def _discard(self, fd: int) -> None:
-        # Otherwise closing a line that the printer has stopped waits for it, up to 30 s by default.
-        with contextlib.suppress(termios.error):  # the line was unplugged
-            termios.tcflush(fd, termios.TCOFLUSH)
+    def _close(self, fd: int, *, discard: bool) -> None:
+        close_line(fd, discard=discard)
 
 
-def _ioctl_int(fd: int, request: int, url: str) -> int:
+def _signals(fd: int) -> int:
+    """The line's modem signals, by their bits. Raises OSError."""
     value = array.array("i", [0])
-    try:
-        fcntl.ioctl(fd, request, value)
-    except OSError as error:
-        raise from_os_error(error, url, opening=False) from error
+    fcntl.ioctl(fd, termios.TIOCMGET, value)
     return value[0]
 
 
@@ -132,6 +135,7 @@ def open_serial_wire(address: SerialAddress, url: str) -> Transport:
     import serial
 
     flow = address.flow
+    refuse_closing(address.path, url)
     try:
         port = serial.Serial(
             address.path, address.baud, exclusive=True, rtscts=flow == "rtscts", xonxoff=flow == "xonxoff"
@@ -139,6 +143,9 @@ def open_serial_wire(address: SerialAddress, url: str) -> Transport:
     except serial.SerialException as error:
         if "exclusively lock" in str(error):
             raise DeviceBusy("another process has the line", url=url, hint="stop it") from error
+        below = error.__context__  # pyserial puts the number of a setting's failure into its text only
+        if isinstance(below, termios.error) and below.args[0] in (errno.ENOTTY, errno.EINVAL):
+            raise BadDeviceUrl("not a serial line", url=url, hint=FIND_HINT) from error
         raise from_os_error(OSError(error.errno or errno.ENXIO, str(error)), url, opening=True) from error
     except ValueError as error:
         raise BadDeviceUrl(f"the line cannot be set up: {error}", url=url) from error
@@ -148,7 +155,7 @@ def open_serial_wire(address: SerialAddress, url: str) -> Transport:
     port.close()
     if flow == "dsrdtr":
         try:
-            fcntl.ioctl(fd, termios.TIOCMGET, array.array("i", [0]))
+            _signals(fd)
         except OSError as error:
             os.close(fd)
             if error.errno not in (errno.ENOTTY, errno.EINVAL):

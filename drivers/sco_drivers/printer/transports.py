@@ -60,7 +60,9 @@ class Transport(Protocol):
         ...
 
     def close(self, *, discard: bool = False) -> None:
-        """Close at once. With `discard`, what the device has not taken yet is thrown away. Never raises."""
+        """Close at once. With `discard`, what the device has not taken yet is thrown away where the kernel can do so: a
+        USB serial line may still deliver it. Never raises.
+        """
         ...
 
 
@@ -182,12 +184,11 @@ class FdTransport:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             with contextlib.suppress(OSError):
-                if discard:
-                    self._discard(fd)
-                os.close(fd)
+                self._close(fd, discard=discard)
 
-    def _discard(self, fd: int) -> None:
-        """Throw away what waits between us and the device. usblp does so by itself when it is closed."""
+    def _close(self, fd: int, *, discard: bool) -> None:
+        """Close `fd`. usblp throws away what waits by itself."""
+        os.close(fd)
 
 
 class TcpTransport(FdTransport):
@@ -207,12 +208,12 @@ class TcpTransport(FdTransport):
     def _read_empty(self, *, hung_up: bool) -> None:
         raise DeviceGone("the printer closed the connection", url=self._url, hint="check cable and power")
 
-    def _discard(self, fd: int) -> None:
-        # After an orderly close the kernel would keep trying to deliver the rest, perhaps long after the ticket has
-        # expired; a reset throws it away.
-        wire = socket.socket(fileno=os.dup(fd))
-        with wire:
-            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    def _close(self, fd: int, *, discard: bool) -> None:
+        with socket.socket(fileno=fd) as wire:
+            if discard:
+                # After an orderly close the kernel would keep trying to deliver the rest, perhaps long after the ticket
+                # has expired; a reset throws it away.
+                wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class LpTransport(FdTransport):

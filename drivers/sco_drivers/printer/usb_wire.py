@@ -77,10 +77,14 @@ class UsbTransport:
             time.sleep(0.002)  # an empty packet
 
     def _gone(self, error: Any, endpoint: Any) -> DeviceGone:
+        words, hint = f"a USB transfer failed ({error})", "check cable and power"
         if error.errno == errno.EPIPE:  # halted: the transfer is lost; the next opening works again
             with contextlib.suppress(Exception):
                 endpoint.clear_halt()
-        return DeviceGone(f"the printer left the bus ({error})", url=self._url, hint="check cable and power")
+            words, hint = f"the printer refused a USB transfer ({error})", "power-cycle the printer if it comes again"
+        elif error.errno == errno.ENODEV:
+            words = f"the printer left the bus ({error})"
+        return DeviceGone(words, url=self._url, hint=hint)
 
     def close(self, *, discard: bool = False) -> None:
         """See `Transport`. Nothing waits on our side: every transfer was completed."""

@@ -21,6 +21,7 @@ from sco_hwtest.cli.options import (
     ends_on_signals,
     known_checks,
     log_to,
+    refuse_own_console,
 )
 from sco_hwtest.cli.outputs import limits_of, refuse_missing_folders, report_options, write_reports
 from sco_hwtest.results import Verdict
@@ -72,7 +73,8 @@ def burn_in_command(
     Ctrl-C and SIGTERM end it after the current check and write the report.
     """
     devices = devices_of(urls)
-    known_checks(devices, only)
+    known_checks(devices, only, faults=None)
+    refuse_own_console(devices)
     refuse_missing_folders(page, document, junit, log)
     limits = limits_of(limits_file)
     pause = consumption.pause_for(devices) if pause is None else pause

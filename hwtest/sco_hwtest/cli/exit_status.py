@@ -26,7 +26,7 @@ MEANINGS: dict[str, dict[ExitStatus, str]] = {
         ExitStatus.OK: "everything passed",
         ExitStatus.FAILED: "a check or measurement failed, or a file could not be written",
         ExitStatus.WRONG_USAGE: "wrong usage, or a limits or history file that cannot be used; nothing was tested",
-        ExitStatus.INCOMPLETE: "nothing failed, but questions were not answered or checks could not run",
+        ExitStatus.INCOMPLETE: "nothing failed, but questions are unanswered, checks could not run, or it was stopped",
         ExitStatus.MARGINAL: "nothing failed and nothing is missing, but a measurement is marginal",
     },
     "burn-in": {
@@ -40,7 +40,7 @@ MEANINGS: dict[str, dict[ExitStatus, str]] = {
         ExitStatus.OK: "everything passed, and each trace is whole",
         ExitStatus.FAILED: "a check failed, or a trace could not be written to its end",
         ExitStatus.WRONG_USAGE: "wrong usage",
-        ExitStatus.INCOMPLETE: "nothing failed, but questions were not answered or checks could not run",
+        ExitStatus.INCOMPLETE: "nothing failed, but questions are unanswered, checks could not run, or it was stopped",
         ExitStatus.MARGINAL: "nothing failed and nothing is missing, but a measurement is marginal",
     },
     "replay": {

@@ -230,12 +230,15 @@ def simulate(line: str | None, tag: str, uri: str, png: str | None, seconds: flo
         try:
             simulated = VirtualTag(tag, uri=uri)
             bench = stack.enter_context(VirtualReader(simulated))
-            if line:
-                name = Path(line).absolute()
-                name.symlink_to(bench.path)
-                stack.callback(name.unlink, missing_ok=True)
         except (OSError, ValueError) as error:
             raise click.ClickException(str(error)) from error
+        if line:
+            name = Path(line).absolute()
+            try:
+                name.symlink_to(bench.path)
+            except OSError as error:
+                raise click.ClickException(f"--line {line} cannot be made: {error.strerror}") from error
+            stack.callback(name.unlink, missing_ok=True)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
         click.echo(f"pn532://{name}" if line else bench.url)

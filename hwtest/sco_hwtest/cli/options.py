@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -14,9 +14,11 @@ import click
 
 from sco_drivers import DeviceError, check_url
 from sco_drivers.plain import OneLineFormatter
+from sco_drivers.screen.console import operators_console
+from sco_drivers.urls import DeviceUrl
 from sco_hwtest.contracts.check import CannotRun
 from sco_hwtest.results import KINDS, Kind
-from sco_hwtest.suites import suite_of
+from sco_hwtest.suites import Suite, suite_of
 
 Command = Callable[..., Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,11 +39,11 @@ def refuse_mistakes(*devices: tuple[Kind, str]) -> None:
     """Check the URLs of a command.
 
     Raises:
-        click.ClickException: a URL is wrong; lists every mistake.
+        click.UsageError: a URL is wrong; lists every mistake.
     """
     wrong = [mistake for kind, url in devices for mistake in mistakes(kind, url)]
     if wrong:
-        raise click.ClickException("\n".join(wrong))
+        raise click.UsageError("\n".join(wrong))
 
 
 def device_argument(kind: Kind, name: str = "url") -> Callable[[F], F]:
@@ -77,31 +79,81 @@ def devices_of(urls: dict[str, tuple[str, ...]]) -> list[tuple[Kind, str]]:
     """Kind and URL of each device given by the options.
 
     Raises:
-        click.UsageError: there is none, or a URL is wrong; lists every mistake.
+        click.UsageError: there is none, a URL is wrong, or it names no device; lists every mistake.
     """
     found = [(kind, url) for kind in KINDS for url in urls[f"{kind}_urls"]]
     if not found:
         raise click.UsageError(
             "name a device by --printer, --nfc, --screen, --touch or --display; sco-hwtest discover prints its URL"
         )
-    wrong = [f"--{kind}: {mistake}" for kind, url in found for mistake in mistakes(kind, url)]
+    wrong = [f"--{kind}: {mistake}" for kind, url in found for mistake in _untestable(kind, url)]
     if wrong:
         raise click.UsageError("\n".join(wrong))
     return found
 
 
-def known_checks(devices: list[tuple[Kind, str]], only: tuple[str, ...]) -> None:
-    """Refuse names of checks that these devices' suites do not have. Raises click.UsageError."""
-    names: list[str] = []
+def _untestable(kind: Kind, url: str) -> list[str]:
+    """Why the URL names no device that can be tested, one sentence each."""
+    parsed, _ = DeviceUrl.read(url)
+    if parsed is not None and parsed.scheme == "none":
+        return [f"{url}: no device is there, so nothing can be tested"]
+    return mistakes(kind, url)
+
+
+def known_checks(devices: list[tuple[Kind, str]], only: tuple[str, ...], *, faults: bool | None) -> None:
+    """Refuse names of checks that none of these devices can be given.
+
+    Args:
+        devices: kind and URL of each.
+        only: names of checks.
+        faults: whether faults are made; None for a command that never makes any.
+
+    Raises:
+        click.UsageError: says of each name why.
+    """
+    suites: dict[Kind, Suite] = {}
     for kind in dict.fromkeys(kind for kind, _ in devices):
-        try:
-            suite = suite_of(kind)
-            names += [check.name for check in (*suite.checks, *suite.fault_checks)]
-        except CannotRun:
+        with suppress(CannotRun):
+            suites[kind] = suite_of(kind)
+    offered = {
+        name: None
+        for kind, url in devices
+        if kind in suites
+        for name in suites[kind].names
+        if not suites[kind].why_not(name, url, faults=bool(faults))
+    }
+    wrong: list[str] = []
+    for name in only:
+        having = [(suites[kind], url) for kind, url in devices if kind in suites and name in suites[kind].names]
+        if name in offered:
             continue
-    unknown = [name for name in only if name not in names]
-    if unknown:
-        raise click.UsageError(f"unknown check {', '.join(unknown)}; expected one of {', '.join(dict.fromkeys(names))}")
+        if not having:
+            wrong.append(f"unknown check {name}; expected one of {', '.join(offered)}")
+        elif not faults and any(not suite.why_not(name, url, faults=True) for suite, url in having):
+            wrong.append(f"{name} makes a fault: " + ("add --faults" if faults is not None else "use run --faults"))
+        else:
+            wrong.append(f"{name}: {having[0][0].why_not(name, having[0][1], faults=True)}")
+    if wrong:
+        raise click.UsageError("\n".join(wrong))
+
+
+def refuse_own_console(devices: list[tuple[Kind, str]], ways: str = "run the command over SSH") -> None:
+    """Refuse a screen that would take the console on which the operator is to read and type.
+
+    Args:
+        devices: kind and URL of each.
+        ways: what to do instead.
+
+    Raises:
+        click.UsageError: there is one.
+    """
+    for kind, url in devices:
+        if kind == "screen" and (console := operators_console(url)):
+            apart = url + ("&" if "?" in url else "?") + "tty=none"
+            raise click.UsageError(
+                f"--screen {url} would take {console}, where you type: you would see no question, and no key, not even "
+                f"Ctrl-C, would work; {ways}, or leave the console alone: {apart}"
+            )
 
 
 def debug_option(command: Command) -> Command:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from contextlib import ExitStack
+from typing import TextIO
 
 import click
 
@@ -16,15 +17,17 @@ from sco_hwtest.cli.options import (
     ends_on_signals,
     known_checks,
     log_to,
+    refuse_own_console,
 )
 from sco_hwtest.cli.outputs import limits_of, refuse_missing_folders, report_options, write_reports
 from sco_hwtest.cli.station import open_session, station_options
 from sco_hwtest.history import History, HistoryError
 from sco_hwtest.progress import ProgressWithPause, progress_for
-from sco_hwtest.questions import Answer, Operator, Question, at_terminal, unattended
+from sco_hwtest.questions import Answer, Operator, Question, unattended
 from sco_hwtest.results import Report, Verdict
 from sco_hwtest.runner import CHECK_TIMEOUT_S, run
 from sco_hwtest.station.session import Session
+from sco_hwtest.terminal import at_terminal
 
 
 @click.command("run")
@@ -51,8 +54,8 @@ from sco_hwtest.station.session import Session
 @click.option(
     "--faults",
     is_flag=True,
-    help="Check faults too (paper out, cover open, cable unplugged): you cause them; simulated printers do it by "
-    "themselves.",
+    help="Check faults too (paper out, cover open, unplugged, switched off): you cause them; simulated printers do it "
+    "by themselves.",
 )
 @click.option(
     "--check-timeout",
@@ -90,7 +93,9 @@ def run_command(
     another machine's browser give --listen an address of this machine in your network.
     """
     devices = devices_of(urls)
-    known_checks(devices, only)
+    known_checks(devices, only, faults=faults)
+    if not web:
+        refuse_own_console(devices, "run the command over SSH, or add --web and answer in a browser")
     refuse_missing_folders(page, document, junit, history_file)
     if listen and not web:
         raise click.UsageError("--listen is for the page of --web")
@@ -105,7 +110,7 @@ def run_command(
         with ends_on_signals(stop):
             report = run(
                 devices,
-                operator=operator_for(no_questions, progress, session),
+                operator=operator_for(no_questions, progress, stop, stream, session),
                 progress=session or progress,
                 only=only,
                 faults=faults,
@@ -123,7 +128,13 @@ def run_command(
     sys.exit(exit_status(report, unanswered_ok, marginal_ok))
 
 
-def operator_for(no_questions: bool, progress: ProgressWithPause, session: Session | None = None) -> Operator:
+def operator_for(
+    no_questions: bool,
+    progress: ProgressWithPause,
+    stop: threading.Event,
+    stream: TextIO,
+    session: Session | None = None,
+) -> Operator:
     """Who answers the questions: the station's page, or the one at the terminal, if there is one."""
     if session is not None and not no_questions:
         return session.ask
@@ -132,7 +143,7 @@ def operator_for(no_questions: bool, progress: ProgressWithPause, session: Sessi
 
     def operator(question: Question) -> Answer:
         progress.pause()
-        return at_terminal(question)
+        return at_terminal(question, stop, stream)
 
     return operator
 

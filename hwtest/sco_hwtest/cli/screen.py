@@ -78,6 +78,9 @@ def check(url: str) -> None:
         ) from None
     failed = 0
     for one in CHECKS:
+        if reason := one.why_not(url):
+            click.echo(f"-    {one.name}: not run: {reason}")
+            continue
         try:
             with open_screen(url) as screen:
                 one.run(screen)

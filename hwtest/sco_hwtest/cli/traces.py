@@ -11,7 +11,7 @@ import click
 from sco_drivers.errors import DeviceError
 from sco_hwtest.bundle import CannotBundle, bundle, listing
 from sco_hwtest.cli.exit_status import ExitStatus, with_exit_statuses
-from sco_hwtest.cli.options import device_options, devices_of, ends_on_signals, known_checks, log_to
+from sco_hwtest.cli.options import device_options, devices_of, ends_on_signals, known_checks, log_to, refuse_own_console
 from sco_hwtest.cli.run import exit_status, operator_for
 from sco_hwtest.progress import progress_for
 from sco_hwtest.recording import CannotRecord, record
@@ -36,7 +36,8 @@ def record_command(
     no wire to record. `sco-hwtest report --send-ready FOLDER` then makes one file to send.
     """
     devices = devices_of(urls)
-    known_checks(devices, only)
+    known_checks(devices, only, faults=faults)
+    refuse_own_console(devices)
     log_to(None)
     progress = progress_for(sys.stdout)
     stop = threading.Event()
@@ -45,7 +46,7 @@ def record_command(
             report, traces = record(
                 devices,
                 out,
-                operator=operator_for(no_questions, progress),
+                operator=operator_for(no_questions, progress, stop, sys.stdout),
                 progress=progress,
                 only=only,
                 faults=faults,

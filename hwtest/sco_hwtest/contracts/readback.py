@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from sco_drivers.urls import DeviceUrl
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -96,6 +98,13 @@ class Raw:
         shown = word ^ 1 if self.inverted else word
         levels = ((shown >> offset & (1 << length) - 1, (1 << length) - 1) for offset, length in self.fields)
         return bytes(round(level * 255 / full) for level, full in levels)
+
+
+def why_not_readable(url: str) -> str:
+    """Why the memory of the screen at `url` cannot be read without the driver; empty if it can."""
+    found, _ = DeviceUrl.read(url)
+    readable = found is not None and found.scheme in ("sim", "fb")
+    return "" if readable else "only the driver can read this display's memory"
 
 
 def readback_of(screen: Screen) -> Callable[[], Raw] | None:

@@ -16,7 +16,7 @@ from sco_drivers import open_touch
 from sco_drivers.errors import DeviceBusy, DeviceClosed, DeviceGone
 from sco_drivers.touch import Tap, Touch
 from sco_drivers.urls import DeviceUrl
-from sco_hwtest.contracts.check import CannotRun, Check
+from sco_hwtest.contracts.check import CannotRun, Check, only_simulated
 from sco_sim.touch import Finger, VirtualTouch
 
 WAIT_S = 10.0
@@ -81,15 +81,15 @@ class TouchBench:
         assert max(abs(tap.x - x), abs(tap.y - y)) <= self.slack, f"{what} was reported as a tap at {tap.x}, {tap.y}"
 
 
+_REAL = "a program cannot tap a real panel; the operator is asked to"
+
+
 @contextmanager
 def open_bench(url: str) -> Iterator[TouchBench]:
     """Open a simulated panel with its finger: a program cannot tap a real one."""
     parsed = DeviceUrl.parse(url)
     if parsed.scheme != "sim" or parsed.path:
-        raise CannotRun(
-            "a program cannot tap a real panel",
-            "give --screen too, and the operator is asked to tap",
-        )
+        raise CannotRun(_REAL)
     # The finger outlives the panel: some checks tap a closed panel.
     with VirtualTouch() as finger:
         query = "".join(f"&{name}={value}" for name, value in parsed.params.items() if name != "range")
@@ -263,7 +263,7 @@ def closes_twice(bench: TouchBench) -> None:
 
 
 CHECKS: tuple[Check[TouchBench], ...] = tuple(
-    Check(run)
+    Check(run, only_simulated(_REAL))
     for run in (
         taps_are_where_the_finger_is,
         the_same_place_twice,

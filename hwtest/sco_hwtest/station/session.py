@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
-import select
 import sys
-import termios
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,11 +17,10 @@ from sco_hwtest.questions import KEYS, Answer, Question, typed
 from sco_hwtest.results import CheckResult, Kind, Report
 from sco_hwtest.station.board import NOBODY, TERMINAL, Board, Refused
 from sco_hwtest.station.server import StationServer
+from sco_hwtest.terminal import LOOK_S, Terminal
 
 ABSENT_S = 60.0
 """Without a terminal, a question waits no longer than this for a browser that was there."""
-_LOOK_S = 0.2
-"""Between two looks at the page while the terminal is asked too."""
 _TERMINAL = "sco_payment.cli.terminal"
 """Imported where its code is drawn: it needs rich."""
 _LOCAL = ("127.0.0.1", "::1", "localhost")
@@ -66,7 +62,7 @@ class Session:
         self._board = Board(devices, stop)
         self._server = StationServer(self._board, host, port)
         self.url = self._server.url
-        self._terminal = _Terminal() if sys.stdin is not None and sys.stdin.isatty() else None
+        self._terminal = Terminal() if sys.stdin is not None and sys.stdin.isatty() else None
         self._local = host in _LOCAL
 
     def __enter__(self) -> Self:
@@ -118,8 +114,8 @@ class Session:
             if self._stop.is_set() or (self._terminal is None and self._board.left_alone(self._absent_s)):
                 self._board.give_up(number)
             elif self._terminal is None:
-                self._board.wait(number, _LOOK_S)
-            elif (line := self._terminal.line(_LOOK_S)) is not None:
+                self._board.wait(number, LOOK_S)
+            elif (line := self._terminal.line(LOOK_S)) is not None:
                 self._typed(number, line)
         answer, by = found
         if by != TERMINAL:
@@ -156,30 +152,9 @@ class Session:
                 if self._terminal is None:
                     if self._board.left_alone(self._absent_s):
                         return
-                    self._board.wait_for_close(_LOOK_S)
-                elif self._terminal.line(_LOOK_S) is not None:
+                    self._board.wait_for_close(LOOK_S)
+                elif self._terminal.line(LOOK_S) is not None:
                     return
 
     def _print(self, text: str, end: str = "\n") -> None:
         click.echo(text + end, nl=False, file=self._stream)
-
-
-class _Terminal:
-    """Lines from the terminal, each only for the question that is open when it is typed."""
-
-    def __init__(self) -> None:
-        self._descriptor = sys.stdin.fileno()
-
-    def forget(self) -> None:
-        """Drop what was typed and not read."""
-        with suppress(termios.error):
-            termios.tcflush(self._descriptor, termios.TCIFLUSH)
-
-    def line(self, timeout_s: float) -> str | None:
-        """The next line with its end, empty at the end of the input; None if none comes in that time."""
-        ready, _, _ = select.select([self._descriptor], [], [], timeout_s)
-        if not ready:
-            return None
-        with suppress(OSError):  # the terminal is gone: the input has ended
-            return os.read(self._descriptor, 4096).decode("utf-8", "replace")
-        return ""

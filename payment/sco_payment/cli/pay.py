@@ -15,6 +15,7 @@ import click
 
 from sco_drivers import DeviceError
 from sco_drivers.registry import traits
+from sco_drivers.screen.console import operators_console
 from sco_payment.assemble import open_lane
 from sco_payment.cli.ends import NOTHING_SENT, UNKNOWN, JsonCommand, discard_output, fail, json_option, when_broken
 from sco_payment.cli.exit_status import PAYMENT_HELP, ExitStatus
@@ -120,6 +121,8 @@ def pay(
     except PaymentRefused as error:
         fail(str(error))
 
+    if not (as_json or settings.devices.touch) and (console := operators_console(settings.devices.screen)):
+        fail(f"the lane's screen would take {console}, so that nothing could cancel; use SSH, or tty=none in its URL")
     lingers = not as_json and _someone_looks(settings)
     with contextlib.ExitStack() as after_the_lane, opened_lane(settings, as_json) as (lane, report):
         # To the process's end: the default effect of a signal would replace the outcome's exit status.

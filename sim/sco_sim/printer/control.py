@@ -34,6 +34,7 @@ FAULTS = {
 SWITCHES = {
     "stall": VirtualPrinter.stall,
     "mute": VirtualPrinter.mute,
+    "vanish": VirtualPrinter.vanish,
     "jam-output": VirtualPrinter.jam_output,
     "hold-ticket": VirtualPrinter.hold_ticket,
 }

@@ -7,6 +7,7 @@ nothing about the driver: it sees bytes only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import selectors
@@ -114,6 +115,7 @@ class VirtualPrinter:
         self._stalled = False
         self._mute = False
         self._plugged = self._wire_plugged = True
+        self._vanished = self._wire_vanished = False
         self._triggers: list[tuple[int, Callable[[], None]]] = []
         self._pending = bytearray()
         self._late_s = 0.0
@@ -251,6 +253,7 @@ class VirtualPrinter:
                 "head_broken": machine.head_broken,
                 "stalled": self._stalled,
                 "mute": self._mute,
+                "vanished": self._vanished,
                 "in_presenter": machine.in_presenter,
                 "in_output": machine.in_output,
                 "output_jam": machine.output_jam,
@@ -324,6 +327,16 @@ class VirtualPrinter:
         """Put the cable back."""
         self._do(lambda: self._set_plugged(True))
 
+    def vanish(self, vanished: bool = True) -> None:
+        """The network breaks without notice (or is back): connections stay and carry nothing, new ones get no answer.
+
+        Raises:
+            OSError: its wire is no network.
+        """
+        if self._wire is not None and not self._wire.can_vanish:
+            raise OSError(errno.ENOTSUP, "only a network loses its printer without notice: use unplug", self.url)
+        self._do(lambda: self._set_vanished(vanished))
+
     def power_off(self) -> None:
         """Cut the power: buffers and connection are lost."""
 
@@ -343,7 +356,7 @@ class VirtualPrinter:
         with self._lock:
             self._machine, self._saved = self._new_machine(), 0
             self._triggers.clear()
-            self._stalled, self._mute, self._late_s = False, False, 0.0
+            self._stalled, self._mute, self._vanished, self._late_s = False, False, False, 0.0
         self.power_on()
 
     def stall(self, stalled: bool = True) -> None:
@@ -407,14 +420,31 @@ class VirtualPrinter:
         self._plugged = plugged
         if not plugged:
             self._forget_answers()
+        self._let_wire_follow()
+
+    def _set_vanished(self, vanished: bool) -> None:
+        """Break the network under the lock, and return when the wire has followed."""
+        self._vanished = vanished
+        self._let_wire_follow()
+
+    def _let_wire_follow(self) -> None:
         if self._wire is None or self._thread is None:
             return
         if threading.current_thread() is self._thread:
-            self._wire.set_plugged(plugged)
-            self._wire_plugged = plugged
-        else:
-            self._wake()
-            self._changed.wait_for(lambda: self._wire_plugged == plugged, 5.0)
+            self._follow(self._wire)
+            return
+        self._wake()
+        wanted = self._plugged, self._vanished
+        self._changed.wait_for(lambda: (self._wire_plugged, self._wire_vanished) == wanted, 5.0)
+
+    def _follow(self, wire: Wire) -> None:
+        """Do to the wire what was done to the cable and to the network."""
+        try:
+            wire.set_plugged(self._plugged)
+            wire.set_reachable(not self._vanished)
+        except OSError as error:  # a gadget's controller may refuse; the printer goes on
+            log.error("%s: %s", wire.url, error)
+        self._wire_plugged, self._wire_vanished = self._plugged, self._vanished
 
     def _forget_answers(self) -> None:
         self._pending.clear()
@@ -433,11 +463,7 @@ class VirtualPrinter:
         while not self._stopping:
             with self._changed:
                 machine = self._machine
-                try:
-                    wire.set_plugged(self._plugged)
-                except OSError as error:  # a gadget's controller may refuse; the printer goes on
-                    log.error("%s: plugging failed: %s", wire.url, error)
-                self._wire_plugged = self._plugged
+                self._follow(wire)
                 machine.run(time.monotonic())
                 if self._mute:
                     machine.output.clear()

@@ -22,9 +22,12 @@ class Wire(ABC):
     """One wire with at most one driver at its other end."""
 
     url: str
+    can_vanish = False
+    """Whether the other side may lose it without notice."""
 
     def __init__(self) -> None:
         self._plugged = True
+        self._reachable = True
 
     @abstractmethod
     def _fd(self) -> int:
@@ -36,7 +39,7 @@ class Wire(ABC):
             selector.register(wake, selectors.EVENT_READ)
             fd = self._fd()
             wanted = selectors.EVENT_READ * want_read | selectors.EVENT_WRITE * want_write
-            if fd >= 0 and wanted and self._plugged:
+            if fd >= 0 and wanted and self._plugged and self._reachable:
                 selector.register(fd, wanted)
             self._more(selector)
             return self._sort(selector.select(timeout), fd)
@@ -59,19 +62,30 @@ class Wire(ABC):
     def set_plugged(self, plugged: bool) -> None:
         """Drop the other side, or let it come."""
 
+    def set_reachable(self, reachable: bool) -> None:
+        """Let the other side get no answer at all and no notice of that, or let it get through again."""
+        self._reachable = reachable
+
     @abstractmethod
     def close(self) -> None:
         """Close all descriptors."""
 
 
+_BACKLOG = 4
+"""Connections that wait until the printer has time for them."""
+
+
 class TcpWire(Wire):
     """A listening socket, by default on the loopback; one connection at a time, as a printer's port 9100."""
+
+    can_vanish = True
 
     def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
         super().__init__()
         self._host, self._port = host, port
         self._listener: socket.socket | None = None
         self._peer: socket.socket | None = None
+        self._fillers: list[socket.socket] = []
         self._listen()
         self.url = f"tcp://{host}:{self._port}"
 
@@ -81,7 +95,7 @@ class TcpWire(Wire):
         # A small window, so that back-pressure reaches the driver as it would from a printer.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         listener.bind((self._host, self._port))
-        listener.listen(4)
+        listener.listen(_BACKLOG)
         listener.setblocking(False)
         self._port = listener.getsockname()[1]
         self._listener = listener
@@ -90,7 +104,7 @@ class TcpWire(Wire):
         return self._peer.fileno() if self._peer else -1
 
     def _more(self, selector: selectors.BaseSelector) -> None:
-        if self._listener and not self._peer:
+        if self._listener and not self._peer and self._reachable:
             selector.register(self._listener, selectors.EVENT_READ)
 
     def _sort(self, events: list[tuple[selectors.SelectorKey, int]], fd: int) -> int:
@@ -130,11 +144,34 @@ class TcpWire(Wire):
             self._peer.close()
             self._peer = None
 
+    def set_reachable(self, reachable: bool) -> None:
+        if reachable == self._reachable or not self._listener:
+            return
+        self._reachable = reachable
+        if reachable:
+            self._empty_queue()
+            self._listener.listen(_BACKLOG)
+            return
+        # The kernel answers no new connection while its queue of such that nobody has accepted is full.
+        self._listener.listen(0)
+        for _ in range(_BACKLOG):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex((self._host, self._port))
+            self._fillers.append(one)
+
+    def _empty_queue(self) -> None:
+        for one in self._fillers:
+            one.close()
+        self._fillers.clear()
+
     def set_plugged(self, plugged: bool) -> None:
         if plugged and not self._listener:
             self._listen()
         if not plugged:
             self._drop(abruptly=True)
+            self._empty_queue()
+            self._reachable = True
             if self._listener:
                 self._listener.close()
                 self._listener = None
@@ -142,6 +179,7 @@ class TcpWire(Wire):
 
     def close(self) -> None:
         self._drop()
+        self._empty_queue()
         if self._listener:
             self._listener.close()
             self._listener = None
@@ -293,6 +331,9 @@ class GadgetWire(Wire):
         self._file = -1
 
 
+_HIGHEST_PORT = 65535
+
+
 def open_wire(where: str, *, port: int = 0, udc: str | None = None) -> Wire:
     """The wire `where`: "tcp", "tcp://HOST:PORT", "pty", "pty:///LINK", or a gadget's device file.
 
@@ -305,8 +346,8 @@ def open_wire(where: str, *, port: int = 0, udc: str | None = None) -> Wire:
     kind, _, rest = where.partition("://")
     if kind == "tcp":
         host, _, number = rest.rpartition(":") if ":" in rest else (rest, "", "")
-        if number and not number.isdigit():
-            raise ValueError(f"{where!r}: {number!r} is not a TCP port")
+        if number and not (number.isdecimal() and int(number) <= _HIGHEST_PORT):
+            raise ValueError(f"{number!r} is not a TCP port; expected 0 (any) to {_HIGHEST_PORT}")
         return TcpWire(int(number or port), host or "127.0.0.1")
     if kind == "pty":
         return PtyWire(rest)

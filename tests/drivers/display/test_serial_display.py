@@ -6,8 +6,6 @@ import fcntl
 import os
 import stat
 import termios
-import threading
-import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,33 +207,6 @@ def test_a_code_that_waits_in_the_kernel_may_be_shown(
         driver.show_code(DisplayedCode(LINK))
     with pytest.raises(DeviceTimeout):
         driver.clear()
-
-
-def test_closing_waits_for_no_display_that_takes_nothing(
-    display: VirtualDisplay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    driver = open_display(display.url)
-    closed, close = threading.Event(), os.close
-
-    def kernel_waits(fd: int) -> None:
-        closed.wait(20)
-        close(fd)
-
-    monkeypatch.setattr(serial_line, "_waiting", lambda fd: 7)
-    monkeypatch.setattr(os, "close", kernel_waits)
-    start = time.monotonic()
-    driver.close()
-    assert time.monotonic() - start < 10
-    closed.set()
-    monkeypatch.undo()
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            open_display(display.url).close()
-            return
-        except DeviceBusy:
-            assert time.monotonic() < deadline, "the line was never closed"
-            time.sleep(0.01)
 
 
 def test_sent_is_no_proof_of_shown(display: VirtualDisplay, driver: QrDisplay) -> None:

@@ -197,12 +197,21 @@ def test_a_slow_command_is_aborted_and_leaves_no_stale_answer(
 
 
 def test_a_permission_error_names_the_udev_rules(bench: Bench, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nfc.clf.device.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(nfc.clf.device.os, "access", lambda path, mode: mode == os.F_OK)
     for wanted in (url, "usb://"):
         with pytest.raises(DevicePermission, match=r"60-sco\.rules.*sco-hwtest udev install") as caught:
             open_nfc(wanted)
         assert caught.value.__cause__ is not None
         assert caught.value.__cause__.errno == errno.EACCES  # type: ignore[attr-defined]
+
+
+def test_a_device_file_that_is_not_there_yet_is_no_missing_permission(
+    bench: Bench, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nfc.clf.device.os, "access", lambda path, mode: False)
+    with pytest.raises(DeviceNotFound, match="No such file") as caught:
+        open_nfc(url)
+    assert caught.value.retryable
 
 
 def _unlisted(monkeypatch: pytest.MonkeyPatch) -> None:

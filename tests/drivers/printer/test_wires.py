@@ -329,6 +329,12 @@ def test_serial_line_pulled_while_its_signals_are_read(line: tuple[int, str], mo
         open_serial(f"serial://{line[1]}?flow=dsrdtr")
 
 
+@pytest.mark.parametrize("path", ["/dev/null", __file__])
+def test_serial_needs_a_serial_line(path: str) -> None:
+    with pytest.raises(BadDeviceUrl, match=r"not a serial line \(list the devices"):
+        open_serial(f"serial://{path}")
+
+
 def test_serial_is_ours_alone(line: tuple[int, str]) -> None:
     address = f"serial://{line[1]}"
     wire = open_serial(address)
@@ -510,6 +516,28 @@ def test_usb_stalled() -> None:
         wire.close()
     finally:
         device.close()
+
+
+def test_usb_transfers_that_fail_are_not_all_an_unplugged_cable(monkeypatch: pytest.MonkeyPatch) -> None:
+    import usb.core
+
+    device = VirtualUsb()
+    wire = open_usb(device.url)
+    for number, words in (
+        (errno.EPIPE, "refused a USB transfer"),
+        (errno.EIO, "a USB transfer failed"),
+        (errno.ENODEV, "left the bus"),
+    ):
+
+        def fail(*_: object, number: int = number, **__: object) -> None:
+            raise usb.core.USBError("it failed", errno=number)
+
+        monkeypatch.setattr(usb.core.Endpoint, "write", fail)
+        with pytest.raises(DeviceGone, match=words):
+            wire.write(b"x", 1.0)
+    monkeypatch.undo()
+    wire.close()
+    device.close()
 
 
 # --- errors ---

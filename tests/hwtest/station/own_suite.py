@@ -21,7 +21,10 @@ from sco_hwtest.results import DeviceReport, Picture
 from sco_hwtest.suites import Suite
 
 PRINTER, READER = ("printer", "sim://"), ("nfc", "sim://")
-_ASKED = {"printer": (questions.PAPER, questions.LETTERS, questions.CUT), "nfc": (questions.PHONE,)}
+_ASKED = {
+    "printer": (questions.PAPER, questions.LETTERS, questions.CUT),
+    "nfc": (questions.phone_reads("https://qr.nspk.ru/AD1"),),
+}
 
 
 def answers(device: object) -> None:

@@ -185,6 +185,10 @@ def test_browser_that_comes_back_is_told_everything(tablet: Browser, server: Sta
     assert tablet.state()["others"] == 1
 
 
-@pytest.mark.parametrize("task", [*_MANUAL.values(), READY, questions.PHONE, questions.CUT], ids=lambda task: task.name)
+@pytest.mark.parametrize(
+    "task",
+    [*_MANUAL.values(), READY, questions.phone_reads("https://qr.nspk.ru/AD1"), questions.CUT],
+    ids=lambda task: task.name,
+)
 def test_each_task_of_the_operator_has_a_drawing(tablet: Browser, task: Question) -> None:
     assert f'<symbol id="d-{task.name}"'.encode() in tablet.get("/").data

@@ -58,6 +58,8 @@ def test_every_fault_by_name(served: tuple[VirtualPrinter, Path]) -> None:
         "stall off",
         "mute on",
         "mute off",
+        "vanish",
+        "vanish off",
         "jam-output",
         "hold-ticket",
         "load-paper 12.5",
@@ -95,7 +97,17 @@ def test_a_long_run_keeps_the_last_tickets_only() -> None:
         assert [code.text[-1] for code in paper.codes] == ["3", "4"]
 
 
-@pytest.mark.parametrize("where", ["fax", "tcp://127.0.0.1:many", "/nowhere/g_printer0", "pty:///nowhere/tty"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "fax",
+        "tcp://127.0.0.1:many",
+        "tcp://127.0.0.1:99999",
+        "tcp://127.0.0.1:²",
+        "/nowhere/g_printer0",
+        "pty:///nowhere/tty",
+    ],
+)
 def test_a_wire_that_cannot_be_made(where: str) -> None:
     with pytest.raises((ValueError, OSError), match=r"wire|port|nowhere"):
         VirtualPrinter(wire=where).start()

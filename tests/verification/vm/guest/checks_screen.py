@@ -55,7 +55,8 @@ def run_all(report: Report) -> None:
     card = next(iter(sorted(Path("/dev/dri").glob("card*"))))
     for device, url in (("screen-fb-bochs", f"fb://{bochs}"), ("screen-drm-bochs", f"drm://{card}")):
         for check in CHECKS:
-            report.check(device, check.name, lambda check=check, url=url: run(url, check))
+            if not check.why_not(url):
+                report.check(device, check.name, lambda check=check, url=url: run(url, check))
         report.check(device, "the-host-reads-the-code", lambda device=device, url=url: host_reads(report, device, url))
         report.check(device, "the-console-is-given-back", lambda url=url: gives_console_back(url))
         report.check(device, "unplugged-and-back", lambda device=device, url=url: unplugged(report, device, url))

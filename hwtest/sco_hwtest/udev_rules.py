@@ -23,6 +23,12 @@ GROUP = "sco"
 KINDS = ("printer", "printer-usb", "nfc", "serial", "screen", "screen-drm", "touch", "display")
 """The kinds of devices that the rules know: their names under /dev/sco."""
 
+OF_THE_SYSTEM = ("serial", "screen", "screen-drm")
+"""Kinds whose device files keep the system's group: any serial line may be the till's own, until it is named."""
+
+SYSTEM_GROUPS = ("dialout", "video")
+"""Those groups."""
+
 KERNEL_NFC = ("pn533_usb", "pn533", "port100")
 """The kernel's own NFC drivers, which must not be loaded."""
 
@@ -41,6 +47,12 @@ class RulesFile:
 
     name: str
     folder: str
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where the system looks for it; a file in an earlier folder overrides those in later ones."""
+        below = self.folder.removeprefix("etc/")
+        return tuple(f"{above}/{below}/{self.name}" for above in ("etc", "run", "usr/local/lib", "usr/lib", "lib"))
 
     def text(self) -> str:
         """Its content: from the package, or from `udev/` of a source checkout."""
@@ -95,14 +107,24 @@ class Tree:
         """Whether this is the running machine."""
         return self.root == Path("/")
 
+    def paths(self, file: RulesFile) -> list[Path]:
+        """Where it is installed, the one in force first: `udev install` writes to /etc, a package to /usr/lib."""
+        found: dict[Path, Path] = {}  # /lib may be /usr/lib
+        for place in file.places:
+            path = self.root / place
+            if os.path.exists(path):  # noqa: PTH110 - False where a folder is closed to this user
+                found.setdefault(path.resolve(), path)
+        return list(found.values())
+
     def state(self, file: RulesFile) -> str:
         """`installed`, `missing` or `differs`."""
-        try:
-            found = (self.root / file.folder / file.name).read_text("utf-8", "replace")
-        except FileNotFoundError:
+        paths = self.paths(file)
+        if not paths:
             return "missing"
+        try:
+            found = paths[0].read_text("utf-8", "replace")
         except OSError as error:
-            raise UdevProblem(f"/{file.folder}/{file.name} cannot be read: {error.strerror}") from error
+            raise UdevProblem(f"{paths[0]} cannot be read: {error.strerror}") from error
         return "installed" if found == file.text() else "differs"
 
     def write(self, path: str, text: str) -> None:
@@ -153,11 +175,11 @@ class Tree:
             gone.append(path)
         return gone
 
-    def group_exists(self) -> bool:
-        """Whether the group `sco` exists."""
+    def group_exists(self, name: str = GROUP) -> bool:
+        """Whether there is such a group."""
         if self.live:
             try:
-                grp.getgrnam(GROUP)
+                grp.getgrnam(name)
             except KeyError:
                 return False
             return True
@@ -165,7 +187,7 @@ class Tree:
             lines = (self.root / "etc/group").read_text("utf-8", "replace").splitlines()
         except OSError:
             return False
-        return any(line.startswith(f"{GROUP}:") for line in lines)
+        return any(line.startswith(f"{name}:") for line in lines)
 
     def create_group(self) -> None:
         """Create the system group `sco`. Raises UdevProblem."""
@@ -259,10 +281,12 @@ def naming_line(name: str, node: str) -> str:
     return ", ".join([*match, f'ENV{{SCO_NAME}}="{name}"'])
 
 
-def join(user: str, tree: Tree) -> None:
-    """Add `user` to the group `sco`. Raises UdevProblem."""
+def join(user: str, tree: Tree) -> str:
+    """Add `user` to the group `sco` and to those of serial lines and screens; returns them. Raises UdevProblem."""
     prefix = [] if tree.live else ["--prefix", str(tree.root)]
-    _run(["usermod", *prefix, "--append", "--groups", GROUP, user], f"{user} cannot be added to the group {GROUP}")
+    groups = ",".join([GROUP, *filter(tree.group_exists, SYSTEM_GROUPS)])
+    _run(["usermod", *prefix, "--append", "--groups", groups, user], f"{user} cannot be added to the groups {groups}")
+    return groups
 
 
 def present() -> None:

@@ -110,7 +110,11 @@ def name(tree: Tree, name: str, device: str | None, forget: bool) -> None:
             udev.reload()
     except UdevProblem as problem:
         raise click.ClickException(str(problem)) from problem
-    click.echo(f"removed {name}" if forget else f"/dev/sco/{name} is the device at the port of {device}")
+    click.echo(
+        f"removed {name}; a serial line keeps the group {GROUP} until it is plugged in again"
+        if forget
+        else f"/dev/sco/{name} is the device at the port of {device}"
+    )
 
 
 @udev_group.command(short_help="Check the rules and the devices.")

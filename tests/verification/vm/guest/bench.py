@@ -37,7 +37,7 @@ def run(report: Report) -> None:
     stick = UsbReader("pn533", devices.PN533_PORT, VirtualPn533())
     pad = UsbReader("rcs380", devices.RCS380_PORT, VirtualRcs380())
     report.send(note="the devices are made")
-    checks_udev.run_all(report, printer, twin, reader, stick, pad)
+    checks_udev.run_all(report, printer, twin, line, reader, stick, pad)
     tree = udev_rules.Tree()
     if tree.state(udev_rules.RULES) != "installed":  # the checks that install them were not asked for
         if not tree.group_exists():

@@ -96,6 +96,7 @@ def run_all(
     report: Report,
     printer: devices.UsbPrinter,
     twin: devices.UsbPrinter,
+    line: devices.SerialGadget,
     reader: UsbReader,
     stick: UsbReader,
     pad: UsbReader,
@@ -134,15 +135,17 @@ def run_all(
         wait_for(lambda: name("touch") is None, "/dev/sco/touch goes")
 
     def a_serial_line_is_the_lanes_while_it_is_named() -> None:
-        """The till's lines keep their group; one that is named changes it, until its name is removed."""
-        line = name("serial")
-        assert line is not None
-        expect(cli("name", "reader", str(line)), 0)
-        assert name("reader") == line
-        access(line)
-        expect(cli("name", "reader", "--forget"), 0)
+        """The till's lines keep their group; one that is named changes it. Without the name, it has its own again when
+        it is plugged in."""
+        expect(cli("name", "reader", str(line.node)), 0)
+        assert name("reader") == line.node
+        access(line.node)
+        expect(cli("name", "reader", "--forget"), 0, "plugged in again")
         assert name("reader") is None
-        access(line, "dialout")
+        line.gadget.unplug()
+        line.gadget.plug()
+        wait_for(lambda: name("serial"), "/dev/sco/serial")
+        access(line.node, "dialout")
 
     def twins_do_not_swap() -> None:
         """Of two equal printers the first has the plain name; it never goes to the second."""

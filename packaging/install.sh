@@ -31,19 +31,30 @@ system_files() {
         echo "udev has not applied the rules: sco-hwtest udev reload" >&2
 }
 accepts_settings() { # as the unit runs it: token and settings may be in its environment
-    set -- "$1/bin/sco-pay" settings check "$settings"
     if ! has_systemd || [ "$(systemctl show --value --property=LoadState sco-lane)" != loaded ]; then
-        runuser -u sco -- "$@"
+        runuser -u sco -- "$1/bin/sco-pay" settings check "$settings"
         return
     fi
-    while read -r file flag; do
-        [ "$flag" != "(ignore_errors=yes)" ] || file=-$file
-        [ -z "$file" ] || set -- "--property=EnvironmentFile=$file" "$@"
-    done <<END
-$(systemctl show --value --property=EnvironmentFiles sco-lane)
+    check=sco-settings-check
+    (umask 077 && mkdir -p /run/systemd/system && cat > "/run/systemd/system/$check.service") <<END
+[Service]
+Type=oneshot
+User=sco
+StandardOutput=file:/run/$check
+StandardError=inherit
+ExecStart=$1/bin/sco-pay settings check $settings
+$(systemctl show --property=Environment sco-lane | sed 's/%/%%/g')
+$(systemctl show --property=EnvironmentFiles sco-lane |
+    sed -n 's/^EnvironmentFiles=\(.*\) (ignore_errors=no)$/EnvironmentFile=\1/p; s/^EnvironmentFiles=\(.*\) (ignore_errors=yes)$/EnvironmentFile=-\1/p')
 END
-    systemd-run --quiet --wait --pipe --collect --property=User=sco --property=Group=sco \
-        "--property=Environment=$(systemctl show --value --property=Environment sco-lane)" "$@"
+    systemctl daemon-reload
+    accepted=0
+    systemctl start "$check" 2>/dev/null || accepted=1
+    cat "/run/$check" || true
+    rm -f "/run/$check" "/run/systemd/system/$check.service"
+    systemctl daemon-reload
+    systemctl reset-failed "$check" 2>/dev/null || true
+    return "$accepted"
 }
 switch() { # to $1; back to what was there if the service does not start
     before=$(current)

@@ -28,19 +28,19 @@ case "$*" in
 "is-active --quiet sco-lane") [ -e "$STATE/active" ] ;;
 "start sco-lane") [ ! -e "$STATE/broken" ] && touch "$STATE/active" ;;
 "stop sco-lane") rm "$STATE/active" ;;
-"show --value --property="*" sco-lane") cat "$STATE/${2#--property=}" "$STATE/${3#--property=}" 2>/dev/null || true ;;
+"show --value --property=LoadState sco-lane") echo loaded ;;
+"show --property="*" sco-lane") cat "$STATE/${2#--property=}" 2>/dev/null || echo "${2#--property=}=" ;;
+"start sco-settings-check")
+    while IFS= read -r line; do
+        case $line in
+        Environment=?*) export "${line#*=}" ;;
+        EnvironmentFile=*) set -a && . "${line#*=}" && set +a ;;
+        StandardOutput=file:*) said=${line#*:} ;;
+        ExecStart=*) command=${line#*=} ;;
+        esac
+    done < "$RUN/systemd/system/sco-settings-check.service"
+    $command > "$said" 2>&1 ;;
 esac
-""",
-    "systemd-run": """
-while :; do
-    case "$1" in
-    --property=Environment=?*) export "${1#--property=Environment=}" ;;
-    --property=EnvironmentFile=*) set -a; . "${1#--property=EnvironmentFile=}"; set +a ;;
-    --*) ;;
-    *) exec "$@" ;;
-    esac
-    shift
-done
 """,
 }
 IN_THE_TREE = {
@@ -59,7 +59,6 @@ class Lane:
         for made in (self.root / "opt", self.root / "run/systemd/system", self.root / "run/udev", self.state, self._bin):
             made.mkdir(parents=True)
         (self.root / "run/udev/control").touch()
-        (self.state / "LoadState").write_text("loaded\n")
         for name, text in PROGRAMS.items():
             self.program(self._bin / name, text)
 
@@ -96,7 +95,7 @@ class Lane:
         return self.script("install.sh", folder / "install.sh")
 
     def run(self, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": f"{self._bin}:/usr/bin:/bin", "STATE": str(self.state)}
+        environment = {"PATH": f"{self._bin}:/usr/bin:/bin", "STATE": str(self.state), "RUN": str(self.root / "run")}
         return subprocess.run(
             ["sh", str(script), *words], env=environment, capture_output=True, text=True, check=False, timeout=60
         )
@@ -188,15 +187,16 @@ def test_a_token_in_the_units_environment_is_found(lane: Lane, where: str) -> No
     install = lane.bundle("1.0")
     refused = lane.run(install)
     assert refused.returncode == 1
-    assert "there is no token" in refused.stderr
+    assert "there is no token" in refused.stdout
     assert "nothing was changed" in refused.stderr
     assert not (lane.root / "opt/sco").exists()
     file = lane.root / "etc/sco/environment"
     file.write_text("SCO_PAYMASTER_TOKEN=secret\n")
     said = "SCO_PAYMASTER_TOKEN=secret" if where == "Environment" else f"{file} (ignore_errors=no)"
-    (lane.state / where).write_text(f"{said}\n")
+    (lane.state / where).write_text(f"{where}={said}\n")
     ok(lane.run(install))
     assert lane.installed == "1.0"
+    assert not list((lane.root / "run").glob("**/sco-settings-check*")), "the token was left in /run"
 
 
 # --- Debian package ---------------------------------------------------------------------------------------------------

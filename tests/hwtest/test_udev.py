@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from sco_hwtest import udev_rules
+from sco_hwtest import udev_rules, udev_system
 from sco_hwtest.cli import udev as udev_command
 from sco_hwtest.cli.main import main
-from sco_hwtest.udev_rules import BLACKLIST, KINDS, RULES, UNIT, Link, Tree, UdevProblem, links, naming_line
+from sco_hwtest.udev_rules import BLACKLIST, KINDS, RULES, UNIT, Tree, UdevProblem
+from sco_hwtest.udev_system import Link, links, naming_line
 from sco_service import service
 
 
@@ -109,7 +110,7 @@ def test_a_file_that_overrides_the_packages_is_reported(image: Path, edited: boo
 
 def test_a_user_joins_the_groups_of_lines_and_screens_too(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[list[str]] = []
-    monkeypatch.setattr(udev_rules, "_run", lambda command, _what: calls.append(command) or "")
+    monkeypatch.setattr(udev_rules, "run", lambda command, _what: calls.append(command) or "")
     with (image / "etc/group").open("a") as file:
         file.write("dialout:x:20:\n")  # and no video
     done = _udev("install", "--user", "till", "--root", str(image))
@@ -201,11 +202,11 @@ def test_names_are_checked_after_udev_has_settled(tmp_path: Path) -> None:
     queue = tmp_path / "queue"
     queue.touch()
     threading.Timer(0.2, queue.unlink).start()
-    udev_rules.settle(queue)
+    udev_system.settle(queue)
     assert not queue.exists()
     queue.touch()
     begun = time.monotonic()
-    udev_rules.settle(queue, seconds=0.1)
+    udev_system.settle(queue, seconds=0.1)
     assert queue.exists(), "a udev that never rests is not waited for"
     assert time.monotonic() - begun < 5
 
@@ -300,7 +301,7 @@ def test_check_knows_whose_group_a_device_keeps(
 ) -> None:
     node = tmp_path / "node"
     found = [Link(each, node, 0o660, group, openable, 1) for each in (name, f"by-port/{by_port}")]
-    monkeypatch.setattr(udev_rules, "links", lambda: found)
+    monkeypatch.setattr(udev_system, "links", lambda: found)
     monkeypatch.setattr(Tree, "names", lambda _tree: {each: "" for each in ("reader", "left") if each == name})
     problems = udev_command._devices()
     assert [problem.format(node=node) in said for said in problems] == [True] * (len(problems) if problem else 0)

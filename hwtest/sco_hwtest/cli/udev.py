@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from sco_hwtest import udev_rules as udev
+from sco_hwtest import udev_system
 from sco_hwtest.udev_rules import GROUP, NAMES, Tree, UdevProblem
 
 
@@ -42,7 +43,7 @@ def install(tree: Tree, create_group: bool, user: str | None, remove: bool) -> N
     """Install the rules, make udev read them, and apply them to the devices that are plugged in."""
     try:
         if tree.live:
-            udev.present()
+            udev_system.present()
         if remove:
             for path in tree.remove():
                 click.echo(f"removed {path}")
@@ -57,9 +58,9 @@ def install(tree: Tree, create_group: bool, user: str | None, remove: bool) -> N
 
 
 def _apply() -> None:
-    for note in udev.reload():
+    for note in udev_system.reload():
         click.echo(f"note: {note}", err=True)
-    names = [link.name for link in udev.links() if not link.name.startswith("by-port/")]
+    names = [link.name for link in udev_system.links() if not link.name.startswith("by-port/")]
     click.echo(f"named: {', '.join(names) or 'no device that is plugged in now'}")
 
 
@@ -67,7 +68,7 @@ def _apply() -> None:
 def reload_rules() -> None:
     """Make udev read the installed rules again, and apply them to the devices that are plugged in."""
     try:
-        udev.present()
+        udev_system.present()
         _apply()
     except UdevProblem as problem:
         raise click.ClickException(str(problem)) from problem
@@ -101,13 +102,13 @@ def name(tree: Tree, name: str, device: str | None, forget: bool) -> None:
         if not forget:
             udev.check_name(name)
         if tree.live:
-            udev.present()
+            udev_system.present()
         if forget and name not in tree.names():
             known = ", ".join(tree.names()) or "none"
             raise UdevProblem(f"unknown name {name!r}; names in /{NAMES}: {known}")
-        tree.set_name(name, None if device is None else udev.naming_line(name, device))
+        tree.set_name(name, None if device is None else udev_system.naming_line(name, device))
         if tree.live:
-            udev.reload()
+            udev_system.reload()
     except UdevProblem as problem:
         raise click.ClickException(str(problem)) from problem
     click.echo(
@@ -159,8 +160,8 @@ def _check(tree: Tree) -> list[str]:
     elif tree.live:
         problems += _membership()
     if tree.live:
-        udev.present()
-        udev.settle()
+        udev_system.present()
+        udev_system.settle()
         problems += _devices()
     return problems
 
@@ -179,7 +180,7 @@ def _membership() -> list[str]:
 
 def _devices() -> list[str]:
     problems = []
-    found = udev.links()
+    found = udev_system.links()
     named = Tree().names()
     kinds = {link.node: kind for link in found if (kind := _kind(link.name))}
     if not found:
@@ -205,7 +206,7 @@ def _devices() -> list[str]:
         count = sum(1 for link in found if _kind(link.name) == kind and link.name != kind)
         if count > 1 and kind not in named:
             click.echo(f"{count} devices of the kind {kind}: name them by port: sco-hwtest udev name {kind} DEVICE")
-    drivers = udev.loaded(udev.KERNEL_NFC)
+    drivers = udev_system.loaded(udev.KERNEL_NFC)
     if drivers:
         problems.append(f"the kernel's NFC driver is loaded ({', '.join(drivers)}): sudo sco-hwtest udev install")
     if Path("/run/pcscd/pcscd.comm").exists() and any(_kind(link.name) == "nfc" for link in found):

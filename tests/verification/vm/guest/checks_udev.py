@@ -14,7 +14,7 @@ from report import Report
 from usb_reader import UsbReader
 
 from sco_drivers import open_nfc
-from sco_hwtest import udev_rules
+from sco_hwtest import udev_rules, udev_system
 
 SCO = Path("/dev/sco")
 
@@ -191,7 +191,7 @@ def run_all(
         """The kernel takes no reader by itself; a driver that is loaded attaches to them, and lets go at once."""
         for one in (stick, pad):
             one.plug()
-            assert not udev_rules.loaded(udev_rules.KERNEL_NFC), "the kernel loaded its own driver"
+            assert not udev_system.loaded(udev_rules.KERNEL_NFC), "the kernel loaded its own driver"
             one.unplug()
         load("pn533_usb", "port100")
         stick.plug()
@@ -208,7 +208,7 @@ def run_all(
             assert not bound, f"the kernel's {driver} holds {bound}"
         expect(cli("check"), 1, "the kernel's NFC driver is loaded")
         expect(cli("install"), 0)
-        assert not udev_rules.loaded(udev_rules.KERNEL_NFC), "the kernel's driver is still loaded"
+        assert not udev_system.loaded(udev_rules.KERNEL_NFC), "the kernel's driver is still loaded"
         for one in (stick, pad):
             with open_nfc(one.url) as nfc:
                 assert nfc.read().uid == one.chip.tag.uid

@@ -158,7 +158,7 @@ def share(tree: Path, wheel: Path, work: Path, debian: list[dict[str, str]]) -> 
     listed["components"] += debian
     listed["dependencies"][0]["dependsOn"] += [each["purl"] for each in debian]
     bill.write_text(json.dumps(listed, indent=1) + "\n")
-    for name in ("lane.txt", "old-systemd.sh"):
+    for name in ("lane.txt", "accounts.sh", "old-systemd.sh"):
         shutil.copy(HERE / name, folder)
     for name in ("60-sco.rules", "sco-nfc.conf", "sco-lane.service"):
         shutil.copy(ROOT / "udev" / name, folder)

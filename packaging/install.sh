@@ -9,7 +9,9 @@ settings=/etc/sco/lane.toml
 fail() { echo "install.sh: $*" >&2; exit 1; }
 has_systemd() { [ -d /run/systemd/system ]; }
 active() { has_systemd && systemctl is-active --quiet sco-lane; }
-current() { readlink -f /opt/sco 2>/dev/null || true; }
+# Of a bundle; nothing before the first one.
+current() { [ ! -L /opt/sco ] || readlink -e /opt/sco || true; }
+name() { basename "${1:-none}"; }
 # One rename: the lane has the old release or the new one, never half of each.
 point_to() { ln -sfn "$1" /opt/sco.next && mv -T /opt/sco.next /opt/sco; }
 system_files() {
@@ -25,7 +27,34 @@ system_files() {
     for page in /opt/sco/share/man/*.1; do ln -sfn "$page" "/usr/local/share/man/man1/$(basename "$page")"; done
     sh /opt/sco/share/old-systemd.sh
     ! has_systemd || systemctl daemon-reload
-    [ ! -e /run/udev/control ] || { udevadm control --reload && udevadm trigger; } || true
+    [ ! -e /run/udev/control ] || /opt/sco/bin/sco-hwtest udev reload ||
+        echo "udev has not applied the rules: sco-hwtest udev reload" >&2
+}
+accepts_settings() { # as the unit runs it: token and settings may be in its environment
+    if ! has_systemd || [ "$(systemctl show --value --property=LoadState sco-lane)" != loaded ]; then
+        runuser -u sco -- "$1/bin/sco-pay" settings check "$settings"
+        return
+    fi
+    check=sco-settings-check
+    (umask 077 && mkdir -p /run/systemd/system && cat > "/run/systemd/system/$check.service") <<END
+[Service]
+Type=oneshot
+User=sco
+StandardOutput=file:/run/$check
+StandardError=inherit
+ExecStart=$1/bin/sco-pay settings check $settings
+$(systemctl show --property=Environment sco-lane | sed 's/%/%%/g')
+$(systemctl show --property=EnvironmentFiles sco-lane |
+    sed -n 's/^EnvironmentFiles=\(.*\) (ignore_errors=no)$/EnvironmentFile=\1/p; s/^EnvironmentFiles=\(.*\) (ignore_errors=yes)$/EnvironmentFile=-\1/p')
+END
+    systemctl daemon-reload
+    accepted=0
+    systemctl start "$check" 2>/dev/null || accepted=1
+    cat "/run/$check" || true
+    rm -f "/run/$check" "/run/systemd/system/$check.service"
+    systemctl daemon-reload
+    systemctl reset-failed "$check" 2>/dev/null || true
+    return "$accepted"
 }
 switch() { # to $1; back to what was there if the service does not start
     before=$(current)
@@ -45,12 +74,13 @@ switch() { # to $1; back to what was there if the service does not start
 
 case "${1:-install}" in
 status)
-    echo "installed: $(basename "$(current)")"
-    echo "before:    $(basename "$(readlink "$releases/previous" 2>/dev/null || echo none)")"
+    echo "installed: $(name "$(current)")"
+    echo "before:    $(name "$(readlink "$releases/previous" 2>/dev/null)")"
     exit 0 ;;
 rollback)
     [ "$(id -u)" = 0 ] || fail "root is needed"
     previous=$(readlink "$releases/previous" 2>/dev/null) || fail "no release to go back to"
+    case $previous in "$releases"/*) ;; *) fail "$releases/previous is not a release: $previous" ;; esac
     [ -x "$previous/bin/sco-pay" ] || fail "$previous is not complete"
     switch "$previous"
     echo "went back to $(basename "$previous")"
@@ -75,13 +105,9 @@ if [ ! -d "$target" ]; then
     sync
     mv -T "$releases/.half" "$target"
 fi
-getent group sco >/dev/null || groupadd --system sco
-getent group dialout >/dev/null || groupadd --system dialout # the unit's, for built-in serial ports
-getent passwd sco >/dev/null || useradd --system --gid sco --home-dir /var/lib/sco --shell /usr/sbin/nologin sco
-install -d -m 0750 -o root -g sco /etc/sco
-install -d -m 0700 -o sco -g sco /var/lib/sco
+sh "$target/share/accounts.sh"
 if [ -e "$settings" ]; then
-    runuser -u sco -- "$target/bin/sco-pay" settings check "$settings" || fail "$version refuses $settings: nothing was changed"
+    accepts_settings "$target" || fail "$version refuses $settings: nothing was changed"
 fi
 switch "$target"
 echo "installed $(basename "$target"); ./install.sh rollback goes back"

@@ -11,8 +11,8 @@ from pathlib import Path
 from sco_drivers.errors import RULES_HINT
 from sco_drivers.urls import DeviceUrl
 
-_OF_THE_RULES = re.compile(r"/dev/(bus/usb/.*|usb/lp\d+|ttyUSB\d+|ttyACM\d+|fb\d+|dri/card\d+|input/event\d+)")
-"""Device files that 60-sco.rules gives to the group sco. A built-in serial port (ttyS, ttyAMA) is none of them."""
+_OF_THE_RULES = re.compile(r"/dev/(bus/usb/.*|usb/lp\d+|input/event\d+)")
+"""Device files that 60-sco.rules gives to the group sco. Serial lines and screens have a group of their own."""
 
 
 def access_hint(url: str, number: int | None) -> str:

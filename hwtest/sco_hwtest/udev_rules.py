@@ -1,4 +1,4 @@
-"""Installs the lane's udev rules, compares them with the package's, and checks their effect on the running system.
+"""Installs the lane's udev rules, and compares them with the package's; what udev makes of them: `udev_system`.
 
 Works on a file tree (`Tree`): the running machine, or an image for lanes.
 """
@@ -8,26 +8,25 @@ from __future__ import annotations
 import grp
 import os
 import re
-import shutil
 import subprocess
-import time
-from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import chain, zip_longest
 from pathlib import Path
-from uuid import uuid4
 
 GROUP = "sco"
 KINDS = ("printer", "printer-usb", "nfc", "serial", "screen", "screen-drm", "touch", "display")
 """The kinds of devices that the rules know: their names under /dev/sco."""
 
+OF_THE_SYSTEM = ("serial", "screen", "screen-drm")
+"""Kinds whose device files keep the system's group: any serial line may be the till's own, until it is named."""
+
+SYSTEM_GROUPS = ("dialout", "video")
+"""Those groups."""
+
 KERNEL_NFC = ("pn533_usb", "pn533", "port100")
 """The kernel's own NFC drivers, which must not be loaded."""
 
-_HUB = "09"
-_SUBSYSTEMS = ("usb", "usbmisc", "tty", "graphics", "drm", "input")
+SUBSYSTEMS = ("usb", "usbmisc", "tty", "graphics", "drm", "input")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
@@ -41,6 +40,12 @@ class RulesFile:
 
     name: str
     folder: str
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where the system looks for it; a file in an earlier folder overrides those in later ones."""
+        below = self.folder.removeprefix("etc/")
+        return tuple(f"{above}/{below}/{self.name}" for above in ("etc", "run", "usr/local/lib", "usr/lib", "lib"))
 
     def text(self) -> str:
         """Its content: from the package, or from `udev/` of a source checkout."""
@@ -59,27 +64,6 @@ UNIT = RulesFile("sco-lane.service", "etc/systemd/system")
 NAMES = "etc/udev/rules.d/59-sco-names.rules"
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A name under /dev/sco.
-
-    Attributes:
-        name: below /dev/sco: `printer`, `by-port/touch-...`.
-        node: the device file; None if it is gone.
-        mode: access bits of the device file.
-        group: of the device file.
-        openable: whether this process may read and write it.
-        claims: how many devices claim this name.
-    """
-
-    name: str
-    node: Path | None
-    mode: int
-    group: str
-    openable: bool
-    claims: int
-
-
 class Tree:
     """The system's files under `root`; `/` is the running machine.
 
@@ -95,14 +79,24 @@ class Tree:
         """Whether this is the running machine."""
         return self.root == Path("/")
 
+    def paths(self, file: RulesFile) -> list[Path]:
+        """Where it is installed, the one in force first: `udev install` writes to /etc, a package to /usr/lib."""
+        found: dict[Path, Path] = {}  # /lib may be /usr/lib
+        for place in file.places:
+            path = self.root / place
+            if os.path.exists(path):  # noqa: PTH110 - False where a folder is closed to this user
+                found.setdefault(path.resolve(), path)
+        return list(found.values())
+
     def state(self, file: RulesFile) -> str:
         """`installed`, `missing` or `differs`."""
-        try:
-            found = (self.root / file.folder / file.name).read_text("utf-8", "replace")
-        except FileNotFoundError:
+        paths = self.paths(file)
+        if not paths:
             return "missing"
+        try:
+            found = paths[0].read_text("utf-8", "replace")
         except OSError as error:
-            raise UdevProblem(f"/{file.folder}/{file.name} cannot be read: {error.strerror}") from error
+            raise UdevProblem(f"{paths[0]} cannot be read: {error.strerror}") from error
         return "installed" if found == file.text() else "differs"
 
     def write(self, path: str, text: str) -> None:
@@ -153,11 +147,11 @@ class Tree:
             gone.append(path)
         return gone
 
-    def group_exists(self) -> bool:
-        """Whether the group `sco` exists."""
+    def group_exists(self, name: str = GROUP) -> bool:
+        """Whether there is such a group."""
         if self.live:
             try:
-                grp.getgrnam(GROUP)
+                grp.getgrnam(name)
             except KeyError:
                 return False
             return True
@@ -165,12 +159,12 @@ class Tree:
             lines = (self.root / "etc/group").read_text("utf-8", "replace").splitlines()
         except OSError:
             return False
-        return any(line.startswith(f"{GROUP}:") for line in lines)
+        return any(line.startswith(f"{name}:") for line in lines)
 
     def create_group(self) -> None:
         """Create the system group `sco`. Raises UdevProblem."""
         prefix = [] if self.live else ["--prefix", str(self.root)]
-        _run(["groupadd", "--system", *prefix, GROUP], f"the group {GROUP} cannot be created")
+        run(["groupadd", "--system", *prefix, GROUP], f"the group {GROUP} cannot be created")
 
     def names(self) -> dict[str, str]:
         """Names given by `sco-hwtest udev name`: name -> line of the rules file."""
@@ -187,7 +181,7 @@ class Tree:
         if line is not None:
             known[name] = line
         taken = ":".join(sorted(set(known) & set(KINDS)))
-        subsystems = "|".join(_SUBSYSTEMS)
+        subsystems = "|".join(SUBSYSTEMS)
         lines = [
             "# Written by `sco-hwtest udev name`. No other device gets a name that is given here.",
             'ACTION=="remove", GOTO="sco_names_end"',
@@ -221,151 +215,16 @@ def check_name(name: str) -> None:
         raise UdevProblem(f"invalid name {name!r}: use lower-case letters, digits and dashes, e.g. printer-left")
 
 
-def naming_line(name: str, node: str) -> str:
-    """The rule that gives `name` to any device at the port where `node` is plugged in now.
-
-    Raises:
-        UdevProblem: invalid name, no such device, or a device without a port.
-    """
-    check_name(name)
-    if not Path(node).exists():
-        raise UdevProblem(f"{node} does not exist; plug the device in, and see `sco-hwtest udev check`")
-    output = _run(["udevadm", "info", "--query=property", f"--name={node}"], f"{node} is not a device")
-    found = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
-    subsystem, port = found.get("SUBSYSTEM", ""), found.get("ID_PATH", "")
-    if subsystem not in _SUBSYSTEMS:
-        raise UdevProblem(
-            f"{node} has the subsystem {subsystem or 'unknown'!r}; the rules know {', '.join(_SUBSYSTEMS)}"
-        )
-    if subsystem == "tty" and not re.search("/usb|/virtual/", found.get("DEVPATH", "")):
-        group = _group_name(Path(node).stat().st_gid)
-        raise UdevProblem(
-            f"{node} is built in, so its name is the same at each start: use it as it is, e.g. serial://{node}. Its "
-            f"group is {group}: sudo usermod -aG {group} USER lets a user open it; the lane's unit has dialout"
-        )
-    if not port:
-        raise UdevProblem(f"{node} has no port, so it cannot be distinguished from another device of its kind")
-    match = [f'SUBSYSTEM=="{subsystem}"', f'ENV{{ID_PATH}}=="{port}"']
-    kernel = re.sub(r"[0-9]+$", "", Path(found.get("DEVNAME", node)).name)
-    if subsystem == "usb":
-        match.append('ENV{DEVTYPE}=="usb_device"')
-    else:
-        match.append(f'KERNEL=="{kernel}[0-9]*"')
-    if subsystem == "input":  # a touch screen and its mouse emulation share a port
-        output = _run(["udevadm", "info", "--attribute-walk", f"--name={node}"], f"{node} is not a device")
-        words = re.search(r'ATTRS\{name\}=="([^"]*)"', output)
-        if words:
-            match.append(f'ATTRS{{name}}=="{words[1]}"')
-    return ", ".join([*match, f'ENV{{SCO_NAME}}="{name}"'])
-
-
-def join(user: str, tree: Tree) -> None:
-    """Add `user` to the group `sco`. Raises UdevProblem."""
+def join(user: str, tree: Tree) -> str:
+    """Add `user` to the group `sco` and to those of serial lines and screens; returns them. Raises UdevProblem."""
     prefix = [] if tree.live else ["--prefix", str(tree.root)]
-    _run(["usermod", *prefix, "--append", "--groups", GROUP, user], f"{user} cannot be added to the group {GROUP}")
+    groups = ",".join([GROUP, *filter(tree.group_exists, SYSTEM_GROUPS)])
+    run(["usermod", *prefix, "--append", "--groups", groups, user], f"{user} cannot be added to the groups {groups}")
+    return groups
 
 
-def present() -> None:
-    """Raise UdevProblem unless udev is installed and running."""
-    if shutil.which("udevadm") is None:
-        raise UdevProblem(
-            "udevadm is not on this machine (a container?); install the package udev, or use --root IMAGE"
-        )
-    if not Path("/run/udev/control").exists():
-        raise UdevProblem("udev is not running on this machine (a container?), so the rules have no effect")
-
-
-def reload() -> list[str]:
-    """Make udev read the rules, unload the kernel's NFC drivers, and apply the rules to what is plugged in.
-
-    First all plain names are released; then the devices of a kind follow one after another, by port, so that the same
-    one comes first each time. Returns notes for the operator.
-
-    Raises:
-        UdevProblem: udev refuses, or does not finish.
-    """
-    notes = []
-    _run(["udevadm", "control", "--reload"], "udev cannot read the rules")
-    for module in loaded(KERNEL_NFC):
-        try:
-            _run(["modprobe", "--remove", module], f"the kernel's module {module} cannot be unloaded")
-        except UdevProblem as problem:
-            notes.append(f"{problem}; unplug the reader and plug it in again")
-    _run(["udevadm", "settle", "--timeout=10"], "udev does not finish")
-    rows = list(zip_longest(*(_devices(subsystem) for subsystem in _SUBSYSTEMS)))
-    for device in chain.from_iterable(rows):
-        if device is not None:
-            with suppress(OSError):  # it was just unplugged
-                (device / "uevent").write_text(f"change {uuid4()} SCORESET=1")
-    _run(["udevadm", "settle", "--timeout=30"], "udev does not finish")
-    for row in rows:
-        devices = [str(device) for device in row if device is not None]
-        _run(
-            ["udevadm", "trigger", "--settle", "--action=change", *devices],
-            "the rules cannot be applied",
-        )
-    return notes
-
-
-def _devices(subsystem: str) -> list[Path]:
-    """Devices of one subsystem that the rules may name, by port."""
-    base = Path("/sys/bus/usb/devices") if subsystem == "usb" else Path("/sys/class") / subsystem
-    if not base.is_dir():
-        return []
-    found = sorted(path.resolve() for path in base.iterdir() if (path / "dev").exists())
-    if subsystem == "usb":
-        return [path for path in found if not _is_hub(path)]
-    return [path for path in found if "/usb" in str(path)] if subsystem == "tty" else found
-
-
-def _is_hub(device: Path) -> bool:
-    try:
-        return (device / "bDeviceClass").read_text().strip() == _HUB
-    except OSError:  # it was just unplugged
-        return True
-
-
-def loaded(modules: Iterable[str]) -> list[str]:
-    """Those of `modules` that the kernel has loaded."""
-    return [module for module in modules if Path("/sys/module", module).is_dir()]
-
-
-def settle(queue: Path = Path("/run/udev/queue"), seconds: float = 5.0) -> None:
-    """Wait while udev handles devices that were plugged in or out, at most `seconds`. Needs no permissions."""
-    end = time.monotonic() + seconds
-    while queue.exists() and time.monotonic() < end:
-        time.sleep(0.05)
-
-
-def links(folder: Path = Path("/dev/sco"), claims: Path = Path("/run/udev/links")) -> list[Link]:
-    """All names under /dev/sco, plain names first."""
-    found = []
-    for path in sorted(folder.rglob("*"), key=lambda path: (path.parent != folder, path.name)):
-        if not path.is_symlink():
-            continue
-        name = str(path.relative_to(folder))
-        wanted = claims / f"sco/{name}".replace("\\", "\\x5c").replace("/", "\\x2f")
-        # One entry for each device, and udev's lock.
-        count = sum(not entry.name.startswith(".") for entry in wanted.iterdir()) if wanted.is_dir() else 1
-        try:
-            state = path.stat()
-        except OSError:
-            found.append(Link(name, None, 0, "", False, count))
-            continue
-        group = _group_name(state.st_gid)
-        openable = os.access(path, os.R_OK | os.W_OK, effective_ids=True)
-        found.append(Link(name, path.resolve(), state.st_mode & 0o777, group, openable, count))
-    return found
-
-
-def _group_name(number: int) -> str:
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)
-
-
-def _run(command: list[str], what: str) -> str:
+def run(command: list[str], what: str) -> str:
+    """Run a program; its output. Raises UdevProblem, which begins with `what`."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     except FileNotFoundError as error:

@@ -28,8 +28,8 @@ def ttys(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return found
 
 
-@pytest.mark.parametrize("node", ["/dev/ttyS0", "/dev/ttyAMA0", "/dev/ttymxc2"])
-def test_a_built_in_serial_port_names_its_own_group(node: str, ttys: SimpleNamespace) -> None:
+@pytest.mark.parametrize("node", ["/dev/ttyS0", "/dev/ttyAMA0", "/dev/ttymxc2", "/dev/ttyUSB0", "/dev/ttyACM1"])
+def test_a_serial_line_names_its_own_group(node: str, ttys: SimpleNamespace) -> None:
     denied = PermissionError(errno.EACCES, "Permission denied")
     printer = from_os_error(denied, f"serial://{node}?baud=9600", opening=True)
     reader = device_error(denied, f"pn532://{node}", opening=True, present=lambda: True)
@@ -46,11 +46,7 @@ def test_a_port_that_a_login_has_taken_from_its_group(ttys: SimpleNamespace) -> 
 @pytest.mark.parametrize(
     "url",
     [
-        "serial:///dev/ttyUSB0",
-        "mertech:///dev/ttyACM1",
         "lp:///dev/usb/lp0",
-        "fb:///dev/fb0?rotate=90",
-        "drm:///dev/dri/card1",
         "evdev:///dev/input/event4",
     ],
 )
@@ -58,6 +54,15 @@ def test_a_device_of_the_rules_names_them_first(url: str, ttys: SimpleNamespace)
     assert access_hint(url, errno.EACCES) == f"{RULES_HINT}, or the group dialout"
     ttys.st_gid = 777  # the rules are there
     assert access_hint(url, errno.EACCES) == RULES_HINT
+
+
+@pytest.mark.parametrize("url", ["mertech:///dev/ttyACM1", "fb:///dev/fb0?rotate=90", "drm:///dev/dri/card1"])
+@pytest.mark.parametrize("group", [20, 777])
+def test_a_named_line_and_a_screen_name_the_group_that_may_open_them(
+    url: str, group: int, ttys: SimpleNamespace
+) -> None:
+    ttys.st_gid = group
+    assert access_hint(url, errno.EACCES).startswith(f"join the group {NAMES[group]}")
 
 
 @pytest.mark.parametrize("url", ["usb://04b8:0202/J5K1", "usb:///dev/bus/usb/001/004"])

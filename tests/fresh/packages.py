@@ -40,6 +40,8 @@ for name in sco-pay sco-hwtest sco-sim; do
 done
 COMP_WORDS='sco-pay jour' COMP_CWORD=1 _SCO_PAY_COMPLETE=bash_complete sco-pay | grep -x plain,journal
 test "$(stat -c %U:%a /var/lib/sco)" = sco:700
+id -Gn sco | grep -w dialout | grep -w video
+sco-hwtest udev check --root / 2>&1 | grep '60-sco.rules .*installed in /usr/lib/udev/rules.d'
 python() { /opt/sco/bin/python3.11 -I -c "$1"; }
 python "import ssl; print(open('/proc/self/maps').read())" > /tmp/maps
 grep bundled/libssl /tmp/maps
@@ -54,7 +56,9 @@ sco-pay demo --speed $SPEED --out /tmp/demo | grep 'paid: order 42'
 [ $SPEED != 50 ] || sco-hwtest run --nfc sim:// | grep 'checks passed'
 echo kept > /var/lib/sco/journal.db
 cd /srv
-dpkg --install second.deb
+mkdir -p /etc/udev/rules.d && touch /etc/udev/rules.d/60-sco.rules
+dpkg --install second.deb 2>&1 | grep 'udev/rules.d/60-sco.rules is in force'
+rm /etc/udev/rules.d/60-sco.rules
 dpkg-query -W -f '${Version}\\n' sco-paymaster | grep -Fx "$HIGHER"
 sco-pay --version
 dpkg --remove sco-paymaster
@@ -68,7 +72,9 @@ BUNDLE = """
 set -eux
 mkdir /srv/b && cd /srv/b
 tar --extract --file ../bundle.tar --strip-components 1
+./install.sh status | grep -x 'installed: none'
 ./install.sh
+if ./install.sh rollback; then exit 1; fi
 cd /tmp
 sco-pay demo --speed $SPEED --out /tmp/demo2 | grep 'paid: order 42'
 test -x /opt/sco/bin/sco-pay -a -e /etc/systemd/system/sco-lane.service

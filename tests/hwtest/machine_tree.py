@@ -108,8 +108,10 @@ class MachineTree:
             self.node(f"usb/lp{lp}", mode)
         return device
 
-    def usb_serial(self, port: str, tty: str, *, serial: str = "", mode: int = 0o600, by: tuple[str, ...] = ()) -> None:
-        device = self.usb(port, "0403", "6001", serial=serial, manufacturer="FTDI", product="FT232R USB UART")
+    def usb_serial(
+        self, port: str, tty: str, *, vid: str = "0403", serial: str = "", mode: int = 0o600, by: tuple[str, ...] = ()
+    ) -> None:
+        device = self.usb(port, vid, "6001", serial=serial, manufacturer="FTDI", product="FT232R USB UART")
         interface = self.interface(device, 0, "ff")
         path = (interface / tty).relative_to(self.root / "sys/devices")
         self.device(str(path), "usb-serial")

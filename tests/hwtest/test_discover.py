@@ -17,9 +17,10 @@ from sco_hwtest.cli.main import main
 from sco_hwtest.discovery import Account, Discovery, Found, discover
 from sco_hwtest.discovery.displays import parse_edid
 from sco_hwtest.discovery.known import PRINTER_VENDORS, PRINTERS, is_printer
-from sco_hwtest.discovery.rules import given
+from sco_hwtest.discovery.rules import Given, given
 from sco_hwtest.discovery.sysfs import Machine, SysDevice
 from sco_hwtest.udev_rules import RULES as RULES_FILE
+from sco_hwtest.udev_rules import Tree
 from tests.hwtest.machine_tree import TILL, MachineTree
 
 RULES = """\
@@ -390,20 +391,77 @@ def test_the_matching_shipped_rule_is_reported(tree: MachineTree) -> None:
     tree.event(2, "ELO TouchSystems", ev="b", abs_="3", key="400 0 0 0 0 0", properties="2")
     tree.card(0, {"HDMI-A-1": "1024x768"})
     rules = {found.kind: re.sub(r" line [0-9, ]+:", ":", found.rule) for found in look(tree).found}
-    port, new = "/dev/sco/by-port", "group sco (not installed)"
+    port, new, state = "/dev/sco/by-port", "group sco (not installed)", "(not installed)"
     assert rules == {
         "printer": (
             f"60-sco.rules: {port}/printer-usb-pci-0000:00:14.0-usb-0:1.2, /dev/sco/printer-usb, {new}; "
             f"60-sco.rules: {port}/printer-pci-0000:00:14.0-usb-0:1.2:1.0, /dev/sco/printer, {new}"
         ),
-        "serial": f"60-sco.rules: {port}/serial-pci-0000:00:14.0-usb-0:4:1.0, /dev/sco/serial, {new}",
+        "serial": f"60-sco.rules: {port}/serial-pci-0000:00:14.0-usb-0:4:1.0, /dev/sco/serial {state}",
         "nfc": f"60-sco.rules: {port}/nfc-pci-0000:00:14.0-usb-0:3, /dev/sco/nfc, {new}",
         "screen": (
-            f"60-sco.rules: {port}/screen-drm-pci-0000:00:02.0, /dev/sco/screen-drm, {new}; "
-            f"60-sco.rules: {port}/screen-pci-0000:00:02.0, /dev/sco/screen, {new}"
+            f"60-sco.rules: {port}/screen-drm-pci-0000:00:02.0, /dev/sco/screen-drm {state}; "
+            f"60-sco.rules: {port}/screen-pci-0000:00:02.0, /dev/sco/screen {state}"
         ),
         "touch": f"60-sco.rules: /dev/sco/touch, {new}",
     }
+
+
+def shipped(tree: MachineTree, tty: str, environment: dict[str, str]) -> Given:
+    """What the package's rules give a serial line."""
+    line = SysDevice(Machine(tree.root), (tree.root / "sys/class/tty" / tty).resolve())
+    return given(RULES_FILE.text(), line, environment)
+
+
+def test_a_serial_line_is_the_lanes_only_when_it_is_named(tree: MachineTree) -> None:
+    """It may be the till's scanner or fiscal printer, whose program is in dialout."""
+    tree.usb_serial("1-4", "ttyUSB0")
+    assert shipped(tree, "ttyUSB0", {}).names == ["/dev/sco/serial"]
+    assert shipped(tree, "ttyUSB0", {}).group is None
+    named = shipped(tree, "ttyUSB0", {"SCO_NAME": "reader"})
+    assert (named.names[0], named.group, named.mode) == ("/dev/sco/reader", "sco", "0660")
+
+
+def test_a_printers_own_serial_line_is_the_lanes(tree: MachineTree) -> None:
+    tree.usb_serial("1-4", "ttyACM0", vid="04b8")
+    found = shipped(tree, "ttyACM0", {})
+    assert (found.names, found.group) == (["/dev/sco/printer"], "sco")
+
+
+def test_the_networks_modem_is_left_alone(tree: MachineTree) -> None:
+    tree.usb_serial("1-4", "ttyUSB0")
+    tree.driver(tree.root / "sys/bus/usb/devices/1-4:1.0", "option")
+    assert shipped(tree, "ttyUSB0", {}).lines == []
+
+
+def test_a_user_without_the_systems_group_is_told_to_join_it(tree: MachineTree) -> None:
+    tree.write("etc/udev/rules.d/60-sco.rules", RULES_FILE.text())
+    tree.write("etc/group", f"sco:x:777:\ndialout:x:{os.getgid()}:\n")
+    tree.usb_serial("1-4", "ttyUSB0", mode=0o660)
+    assert "sudo usermod -aG dialout till" in one(look(tree), "serial").problems[0].to_do
+
+
+def test_a_plain_name_with_two_devices_is_reported_until_it_is_given_to_one(tree: MachineTree) -> None:
+    install_rules(tree)
+    for port, lp in (("1-1", 0), ("1-2", 1)):
+        tree.usb_printer(port, lp=lp)
+        tree.link(f"dev/sco/by-port/printer-pci-usb-0:{port}", tree.root / f"dev/usb/lp{lp}")
+    [problem] = look(tree).problems
+    assert problem.found == "2 devices of the kind printer: after a restart /dev/sco/printer may be another one of them"
+    assert "sudo sco-hwtest udev name printer DEVICE" in problem.to_do
+    Tree(tree.root).set_name("printer", 'SUBSYSTEM=="usbmisc", ENV{ID_PATH}=="a", ENV{SCO_NAME}="printer"')
+    tree.link("dev/sco/printer", tree.root / "dev/usb/lp1")
+    assert look(tree).problems == ()
+    assert urls(look(tree).found[1])[1] == "lp:///dev/sco/printer", "the name that was given comes first"
+
+
+def test_a_serial_line_without_a_name_is_advised_to_have_one(tree: MachineTree) -> None:
+    tree.usb_serial("1-4", "ttyUSB0")
+    tree.link("dev/sco/serial", tree.root / "dev/ttyUSB0")
+    assert "sudo sco-hwtest udev name reader /dev/ttyUSB0" in one(look(tree), "serial").notes[0]
+    tree.link("dev/sco/tag-reader", tree.root / "dev/ttyUSB0")
+    assert urls(one(look(tree), "serial"))[1] == "pn532:///dev/sco/tag-reader"
+    assert one(look(tree), "serial").notes == ()
 
 
 def test_with_two_of_a_model_the_name_by_port_comes_first(tree: MachineTree) -> None:

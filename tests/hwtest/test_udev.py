@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from sco_hwtest import udev_rules
+from sco_hwtest import udev_rules, udev_system
+from sco_hwtest.cli import udev as udev_command
 from sco_hwtest.cli.main import main
-from sco_hwtest.udev_rules import BLACKLIST, KINDS, RULES, UNIT, Tree, UdevProblem, links, naming_line
+from sco_hwtest.udev_rules import BLACKLIST, KINDS, RULES, UNIT, Tree, UdevProblem
+from sco_hwtest.udev_system import Link, links, naming_line
+from sco_service import service
 
 
 def _udev(*words: str) -> Result:
@@ -76,6 +79,44 @@ def test_changed_rules_are_reported(image: Path) -> None:
     assert "differs from this version's" in done.output
     _udev("install", "--root", str(image))
     assert path.read_text() == RULES.text()
+
+
+def test_the_rules_of_a_debian_package_are_found(image: Path) -> None:
+    for file in (RULES, BLACKLIST):
+        Tree(image).write(f"usr/lib/{file.folder.removeprefix('etc/')}/{file.name}", file.text())
+    (image / "lib").symlink_to("usr/lib")
+    done = _udev("check", "--root", str(image))
+    assert done.exit_code == 0, done.output
+    assert f"installed in {image}/usr/lib/udev/rules.d" in done.output
+    assert "wrote" not in _udev("install", "--root", str(image)).output
+    removed = _udev("install", "--remove", "--root", str(image))
+    assert f"note: {image}/usr/lib/udev/rules.d/60-sco.rules stays in force" in removed.output
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_file_that_overrides_the_packages_is_reported(image: Path, edited: bool) -> None:
+    for folder in ("etc", "usr/lib"):
+        Tree(image).write(f"{folder}/udev/rules.d/{RULES.name}", RULES.text())
+    Tree(image).write(f"usr/lib/modprobe.d/{BLACKLIST.name}", BLACKLIST.text())
+    ours = image / "etc/udev/rules.d" / RULES.name
+    ours.write_text(ours.read_text() + ("# edited\n" if edited else ""))
+    done = _udev("check", "--root", str(image))
+    assert done.exit_code == 1
+    [said] = [line for line in done.output.splitlines() if line.startswith("! ")]
+    assert said.startswith(f"! {ours} overrides {image}/usr/lib/udev/rules.d/60-sco.rules")
+    assert f"sudo rm {ours}" in said
+    assert ("differs" in said) is edited
+
+
+def test_a_user_joins_the_groups_of_lines_and_screens_too(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[list[str]] = []
+    monkeypatch.setattr(udev_rules, "run", lambda command, _what: calls.append(command) or "")
+    with (image / "etc/group").open("a") as file:
+        file.write("dialout:x:20:\n")  # and no video
+    done = _udev("install", "--user", "till", "--root", str(image))
+    assert done.exit_code == 0, done.output
+    assert calls == [["usermod", "--prefix", str(image), "--append", "--groups", "sco,dialout", "till"]]
+    assert "till is in the groups sco,dialout" in done.output
 
 
 def test_without_the_group_nothing_is_installed(tmp_path: Path) -> None:
@@ -161,11 +202,11 @@ def test_names_are_checked_after_udev_has_settled(tmp_path: Path) -> None:
     queue = tmp_path / "queue"
     queue.touch()
     threading.Timer(0.2, queue.unlink).start()
-    udev_rules.settle(queue)
+    udev_system.settle(queue)
     assert not queue.exists()
     queue.touch()
     begun = time.monotonic()
-    udev_rules.settle(queue, seconds=0.1)
+    udev_system.settle(queue, seconds=0.1)
     assert queue.exists(), "a udev that never rests is not waited for"
     assert time.monotonic() - begun < 5
 
@@ -227,13 +268,44 @@ def test_the_unit_allows_the_devices_of_the_rules() -> None:
         assert f"DeviceAllow=char-{devices} r" in text, devices
 
 
-def test_the_unit_may_use_built_in_serial_ports() -> None:
-    """Our rules leave them to Debian's group: a login, a modem or another program may be on one."""
+def test_the_unit_may_use_serial_ports_and_screens() -> None:
+    """Our rules leave them to Debian's groups: the till's own program may be in one."""
     text = _udev("print", "--unit").output
     for devices in ("ttyS", "ttyAMA", "ttymxc"):
         assert f"DeviceAllow=char-{devices} rw\n" in text
     [groups] = re.findall(r"^SupplementaryGroups=(.*)$", text, re.MULTILINE)
-    assert "dialout" in groups.split()
+    assert {*udev_rules.SYSTEM_GROUPS} <= {*groups.split()}
+
+
+def test_the_unit_waits_longer_than_the_service_needs_to_stop() -> None:
+    """75 s for the bank, and the ends of payments, server, watcher and devices after it: a kill would make a case."""
+    [limit] = re.findall(r"^TimeoutStopSec=(\d+)$", _udev("print", "--unit").output, re.MULTILINE)
+    assert int(limit) > service._STOP_S + 20
+
+
+@pytest.mark.parametrize(
+    ("name", "by_port", "group", "openable", "problem"),
+    [
+        ("serial", "serial-usb-0:1", "dialout", True, ""),
+        ("serial", "serial-usb-0:1", "dialout", False, "this user may not open {node}: the group dialout may"),
+        ("screen", "screen-pci", "video", True, ""),
+        ("left", "screen-drm-pci", "video", True, ""),
+        ("reader", "serial-usb-0:1", "sco", True, ""),
+        ("reader", "serial-usb-0:1", "dialout", True, "belongs to the group dialout, not sco"),
+        ("printer", "printer-usb-0:1", "lp", True, "belongs to the group lp, not sco"),
+        ("touch", "touch-usb-0:1", "input", True, "belongs to the group input, not sco"),
+    ],
+)
+def test_check_knows_whose_group_a_device_keeps(
+    name: str, by_port: str, group: str, openable: bool, problem: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    node = tmp_path / "node"
+    found = [Link(each, node, 0o660, group, openable, 1) for each in (name, f"by-port/{by_port}")]
+    monkeypatch.setattr(udev_system, "links", lambda: found)
+    monkeypatch.setattr(Tree, "names", lambda _tree: {each: "" for each in ("reader", "left") if each == name})
+    problems = udev_command._devices()
+    assert [problem.format(node=node) in said for said in problems] == [True] * (len(problems) if problem else 0)
+    assert bool(problems) is bool(problem), problems
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ _UID = click.option("--uid", callback=_uid, help="Accept only the tag with this 
 
 @click.group("nfc")
 def nfc_group() -> None:
-    """The NFC reader and its tag. READER is a device URL, e.g. pn532:///dev/sco/serial or usb://072f:2200."""
+    """The NFC reader and its tag. READER is a device URL, e.g. pn532:///dev/sco/reader or usb://072f:2200."""
 
 
 @nfc_group.command("read")

@@ -67,6 +67,14 @@ def _of_machine(scan: Scan, found: list[Found]) -> list[Problem]:
         problems.append(
             Problem(f"there is no group {GROUP}, so the rules give no access", f"sudo groupadd --system {GROUP}")
         )
+    problems += [
+        Problem(
+            f"{count} devices of the kind {kind}: after a restart /dev/sco/{kind} may be another one of them",
+            f"choose one: sudo sco-hwtest udev name {kind} DEVICE; or use their names by port",
+        )
+        for kind, count in sorted(scan.ports.items())
+        if count > 1 and kind not in scan.given and kind != "serial"  # each line says so itself
+    ]
     return problems
 
 

@@ -11,13 +11,12 @@ from typing import Any, Literal
 from sco_hwtest.discovery import rules
 from sco_hwtest.discovery.access import Account, Groups, Holders, Rights, rights
 from sco_hwtest.discovery.sysfs import Machine, SysDevice
-from sco_hwtest.udev_rules import KINDS
+from sco_hwtest.udev_rules import KINDS, RULES, Tree
 
 Kind = Literal["printer", "nfc", "serial", "screen", "touch", "keyboard"]
 GROUP = "sco"
 RULES_FILE = "60-sco.rules"
 _BY_PORT = "/dev/sco/by-port/"
-_RULES_FOLDERS = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +125,7 @@ class Scan:
     @cached_property
     def rules_path(self) -> str | None:
         """Where our rules are installed; None if they are not."""
-        paths = (f"{folder}/{RULES_FILE}" for folder in _RULES_FOLDERS)
-        return next((path for path in paths if self.machine.exists(path)), None)
+        return next((f"/{place}" for place in RULES.places if self.machine.exists(f"/{place}")), None)
 
     @cached_property
     def rules_text(self) -> str:
@@ -138,13 +136,25 @@ class Scan:
     def stable(self, node: str, *, by_id: bool = True) -> list[str]:
         """The stable names of a device file, the best first; without `by_id` none by serial number.
 
-        `/dev/sco/printer` is the printer that came first: with two printers the name by port is better.
+        A name that an operator has given is the best. `/dev/sco/printer` is the printer that came first: with two
+        printers the name by port is better.
         """
+
+        def order(name: str) -> tuple[bool, bool]:
+            ours = name.removeprefix("/dev/sco/")
+            given = ours != name and not ours.startswith("by-port/") and (ours not in KINDS or ours in self.given)
+            return not given, self.ports[ours] > 1
+
         names = [name for name in self.links.get(node, []) if by_id or "/by-id/" not in name]
-        return sorted(names, key=lambda name: self._ports[name.removeprefix("/dev/sco/")] > 1)
+        return sorted(names, key=order)
 
     @cached_property
-    def _ports(self) -> Counter[str]:
+    def given(self) -> frozenset[str]:
+        """The names that `sco-hwtest udev name` has given."""
+        return frozenset(Tree(self.machine.root).names())
+
+    @cached_property
+    def ports(self) -> Counter[str]:
         """How many devices of each kind have a name by port."""
         names = [name for links in self.links.values() for name in links if name.startswith(_BY_PORT)]
         return Counter(kind for name in names if (kind := _kind_of(name)) is not None)

@@ -11,6 +11,9 @@ from sco_hwtest.discovery.known import SERIAL_ADAPTERS
 from sco_hwtest.discovery.sysfs import SysDevice
 from sco_hwtest.discovery.usb import describe, environment, identity, where
 
+_PLAIN = "serial"
+"""The name under /dev/sco of the line that came first."""
+
 _LOCKS = ("/run/lock", "/var/lock")
 
 
@@ -29,6 +32,11 @@ def find(scan: Scan) -> Iterator[Found]:
         )
         if usb is not None and not names:
             notes.append("the number in its name depends on the order of plugging in")
+        if names[:1] == [f"/dev/sco/{_PLAIN}"] and _PLAIN not in scan.given:
+            notes.append(
+                f"after a restart /dev/sco/{_PLAIN} may be another line, of the till's scanner or fiscal printer: "
+                f"name this one by its port: sudo sco-hwtest udev name reader {node}"
+            )
         rule, given = scan.rule_for(line, _environment(line, usb))
         problems = scan.held(node, f"stop it, then check: fuser -v {node}")
         problems = [Problem(one.found, one.to_do.replace("{tty}", line.kernel)) for one in problems]

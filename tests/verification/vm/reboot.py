@@ -27,7 +27,7 @@ _DISPLAY = """[display]
 mode = 2
 plate = "dynamic"
 [devices]
-nfc = "pn532:///dev/sco/serial"
+nfc = "pn532:///dev/sco/reader"
 screen = "drm:///dev/sco/screen-drm"
 """
 _ENVIRONMENT = {"RES_OPTIONS=timeout:1 attempts:2", "MALLOC_ARENA_MAX=1", "XDG_RUNTIME_DIR=/run/sco"}
@@ -134,7 +134,7 @@ class Story:
         machine.write(opt_sco.SETTINGS, opt_sco.settings(self.bank, _DISPLAY))
         machine.run("sync")  # an editor's business; what `sco-hwtest` writes must not need it
         self.hwtest("udev", "install", "--create-group", "--user", "sco")
-        self.hwtest("udev", "name", "serial", "/dev/ttyUSB0")
+        self.hwtest("udev", "name", "reader", "/dev/ttyUSB0")
         machine.run("systemctl", "daemon-reload")
         machine.run("systemctl", "enable", "--now", UNIT)
         self.machine.wait_for(UNIT, "active", _BOOT_S)
@@ -156,7 +156,7 @@ class Story:
         self.ends("P-1", "paid_late", "2-recovered")
         self.books("order P-1 253,00 ₽ paid_after_restart")
         assert (self.bank.bank.creates, self.bank.bank.cancels) == (1, 0)
-        assert self.machine.run("readlink", "/dev/sco/serial").strip() == "../ttyUSB1", "the kernel kept its numbers"
+        assert self.machine.run("readlink", "/dev/sco/reader").strip() == "../ttyUSB1", "the kernel kept its numbers"
         after = self.till.begin("P-2")
         self.is_shown(after.link, "3-next")
         self.bank.phone.pay(after.link)
@@ -176,7 +176,7 @@ class Story:
         self.ready()
         wait_for(lambda: payment.final, "the payment is over at the bank")
         assert self.machine.run("ls", "/dev").split().count("ttyUSB0") == 1
-        self.machine.run("test", "!", "-e", "/dev/sco/serial")  # another adapter does not get its name
+        self.machine.run("test", "!", "-e", "/dev/sco/reader")  # another adapter does not get its name
         assert self.reader.tag.uri() == payment.link
         self.machine.plug_in(_READER_PORT, self.reader.path)
         self.ends("P-3", "closed", "6-recovered")

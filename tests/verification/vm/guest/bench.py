@@ -18,7 +18,7 @@ from manager import Manager
 from report import Report
 from usb_reader import UsbReader
 
-from sco_hwtest import udev_rules
+from sco_hwtest import udev_rules, udev_system
 from tests.simulators.acr122 import VirtualAcr122
 from tests.simulators.pn533 import VirtualPn533
 from tests.simulators.rcs380 import VirtualRcs380
@@ -37,13 +37,13 @@ def run(report: Report) -> None:
     stick = UsbReader("pn533", devices.PN533_PORT, VirtualPn533())
     pad = UsbReader("rcs380", devices.RCS380_PORT, VirtualRcs380())
     report.send(note="the devices are made")
-    checks_udev.run_all(report, printer, twin, reader, stick, pad)
+    checks_udev.run_all(report, printer, twin, line, reader, stick, pad)
     tree = udev_rules.Tree()
     if tree.state(udev_rules.RULES) != "installed":  # the checks that install them were not asked for
         if not tree.group_exists():
             tree.create_group()
         tree.install()
-        udev_rules.reload()
+        udev_system.reload()
     checks_discover.run_all(report, printer, twin, line, reader)
     checks_printer.run_all(report, printer, twin, line)
     checks_results.run_all(report, printer, line, reader)

@@ -125,8 +125,8 @@ def run_all(
     def tells_a_user_what_to_do() -> None:
         """A user who is not in the group gets it reported for each device."""
         reported = as_nobody(problems)
-        for kind in ("printer", "nfc", "serial", "screen"):
-            assert any("sudo usermod -aG sco nobody" in to_do for to_do in reported[kind]), reported
+        for kind, group in {"printer": "sco", "nfc": "sco", "serial": "dialout", "screen": "video"}.items():
+            assert any(f"sudo usermod -aG {group} nobody" in to_do for to_do in reported[kind]), reported
 
     def a_run_on_a_busy_port_says_who_has_it() -> None:
         """The suite's failure names the process that holds the line."""

@@ -30,6 +30,7 @@ from sco_sim.paymaster import PayMasterSimulator
 from tests.simulators.uinput import UinputTouch
 
 UNIT = "sco-lane.service"
+INSTALL = Path(__file__).resolve().parents[4] / "packaging/install.sh"
 _LONG = 90.0
 _TTY_CONFIG = 1 << 26
 
@@ -77,7 +78,6 @@ def install(manager: Manager, bank: PayMasterSimulator, display: str) -> LaneUni
     """As in docs/guide/install.md, with a lane program and settings of the bench; udev's rules are there already."""
     if not manager.started:
         _add_user()
-        run("udevadm", "trigger", "--settle", "--action=add", "--sysname-match=tty0")  # as at a machine's start
         opt_sco.make()
         manager.start()
         code, unit = cli("print", "--unit")
@@ -163,6 +163,26 @@ def run_all(
         assert (STATE / "journal.db").stat().st_uid == user.pw_uid
         complaints = [said for said in manager.journal(UNIT).splitlines() if "already exists" in said]
         assert not complaints, complaints
+
+    def an_upgrade_sees_the_units_environment() -> None:
+        """The bundle's install.sh checks the settings with what the unit sets: the token may be in its environment."""
+        lane()
+        file = SETTINGS.with_name("environment")
+        file.write_text("SCO_PAYMASTER_TOKEN=of-the-file\n")
+        more = Path(f"/etc/systemd/system/{UNIT}.d/environment.conf")
+        more.write_text(
+            f'[Service]\nEnvironment="SCO_LANE_SHOP=a shop"\nEnvironmentFile={file}\nEnvironmentFile=-/none\n'
+        )
+        manager.ctl("daemon-reload")
+        program = Path("/srv/bin/sco-pay")
+        program.parent.mkdir(parents=True)
+        program.write_text('#!/bin/sh\nid -un\nenv\n[ "$*" = "settings check /etc/sco/lane.toml" ]\n')
+        program.chmod(0o755)
+        functions, _, _ = INSTALL.read_text().partition('\ncase "${1:-install}"')
+        said = manager.run("sh", "-c", f"{functions}\naccepts_settings /srv").splitlines()
+        more.unlink()
+        manager.ctl("daemon-reload")
+        assert {"sco", "SCO_PAYMASTER_TOKEN=of-the-file", "SCO_LANE_SHOP=a shop", "MALLOC_ARENA_MAX=1"} <= {*said}, said
 
     def only_the_lanes_devices() -> None:
         """What the rules name can be opened, also where its driver was not loaded before the unit was started; another
@@ -291,6 +311,7 @@ def run_all(
 
     checks = (
         becomes_ready,
+        an_upgrade_sees_the_units_environment,
         only_the_lanes_devices,
         nothing_else_can_be_written,
         pays,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from report import Report
 from usb_reader import UsbReader
 
 from sco_drivers import open_nfc
-from sco_hwtest import udev_rules
+from sco_hwtest import udev_rules, udev_system
 
 SCO = Path("/dev/sco")
 
@@ -84,19 +85,18 @@ def refuses_a_user() -> None:
     udev_rules.Tree().install()
 
 
-def access(node: Path) -> None:
-    """The node belongs to the group only."""
+def access(node: Path, expected: str = "sco") -> None:
+    """The node belongs to that group only."""
     state = node.stat()
-    import grp
-
     group = grp.getgrgid(state.st_gid).gr_name
-    assert (group, state.st_mode & 0o777) == ("sco", 0o660), f"{node} is {group} {state.st_mode & 0o777:o}"
+    assert (group, state.st_mode & 0o777) == (expected, 0o660), f"{node} is {group} {state.st_mode & 0o777:o}"
 
 
 def run_all(
     report: Report,
     printer: devices.UsbPrinter,
     twin: devices.UsbPrinter,
+    line: devices.SerialGadget,
     reader: UsbReader,
     stick: UsbReader,
     pad: UsbReader,
@@ -109,19 +109,19 @@ def run_all(
     def names_each_kind() -> None:
         """Each kind of device has its plain name, one by port, and its access."""
         reader.plug()
-        for kind, node in (
-            ("printer", printer.lp),
-            ("printer-usb", None),
-            ("nfc", None),
-            ("serial", None),
-            ("screen", None),
-            ("screen-drm", Path("/dev/dri/card0")),
+        for kind, node, group in (
+            ("printer", printer.lp, "sco"),
+            ("printer-usb", None, "sco"),
+            ("nfc", None, "sco"),
+            ("serial", None, "dialout"),
+            ("screen", None, "video"),
+            ("screen-drm", Path("/dev/dri/card0"), "video"),
         ):
             wait_for(lambda kind=kind: name(kind), f"/dev/sco/{kind}")
             found = name(kind)
             assert found is not None
             assert node is None or found == node, f"/dev/sco/{kind} is {found}, not {node}"
-            access(found)
+            access(found, group)
             assert list((SCO / "by-port").glob(f"{kind}-*")), f"{kind} has no name by port"
 
     def names_a_touch_panel() -> None:
@@ -133,6 +133,19 @@ def run_all(
             assert name("touch") == panel.node
             access(panel.node)
         wait_for(lambda: name("touch") is None, "/dev/sco/touch goes")
+
+    def a_serial_line_is_the_lanes_while_it_is_named() -> None:
+        """The till's lines keep their group; one that is named changes it. Without the name, it has its own again when
+        it is plugged in."""
+        expect(cli("name", "reader", str(line.node)), 0)
+        assert name("reader") == line.node
+        access(line.node)
+        expect(cli("name", "reader", "--forget"), 0, "plugged in again")
+        assert name("reader") is None
+        line.gadget.unplug()
+        line.gadget.plug()
+        wait_for(lambda: name("serial"), "/dev/sco/serial")
+        access(line.node, "dialout")
 
     def twins_do_not_swap() -> None:
         """Of two equal printers the first has the plain name; it never goes to the second."""
@@ -166,10 +179,10 @@ def run_all(
         wait_for(lambda: not lost_names(), "the names of the second printer go")
 
     def check_sees_what_a_user_may() -> None:
-        """A member of the group may open the devices; another user is refused, with what to do."""
-        import grp
-
-        expect(as_user([grp.getgrnam("sco").gr_gid], "check"), 0)
+        """A member of the groups may open the devices; another user is refused, with what to do."""
+        sco, *others = (grp.getgrnam(group).gr_gid for group in ("sco", *udev_rules.SYSTEM_GROUPS))
+        expect(as_user([sco, *others], "check"), 0)
+        expect(as_user([sco], "check"), 1, "the group dialout may")
         stranger = as_user([], "check")
         expect(stranger, 1, "usermod --append --groups sco")
         expect(stranger, 1, "may not open")
@@ -178,7 +191,7 @@ def run_all(
         """The kernel takes no reader by itself; a driver that is loaded attaches to them, and lets go at once."""
         for one in (stick, pad):
             one.plug()
-            assert not udev_rules.loaded(udev_rules.KERNEL_NFC), "the kernel loaded its own driver"
+            assert not udev_system.loaded(udev_rules.KERNEL_NFC), "the kernel loaded its own driver"
             one.unplug()
         load("pn533_usb", "port100")
         stick.plug()
@@ -195,7 +208,7 @@ def run_all(
             assert not bound, f"the kernel's {driver} holds {bound}"
         expect(cli("check"), 1, "the kernel's NFC driver is loaded")
         expect(cli("install"), 0)
-        assert not udev_rules.loaded(udev_rules.KERNEL_NFC), "the kernel's driver is still loaded"
+        assert not udev_system.loaded(udev_rules.KERNEL_NFC), "the kernel's driver is still loaded"
         for one in (stick, pad):
             with open_nfc(one.url) as nfc:
                 assert nfc.read().uid == one.chip.tag.uid
@@ -204,6 +217,7 @@ def run_all(
     check(installs)
     check(names_each_kind)
     check(names_a_touch_panel)
+    check(a_serial_line_is_the_lanes_while_it_is_named)
     check(twins_do_not_swap)
     check(a_name_given_by_hand_stays_with_the_port)
     check(check_sees_what_a_user_may)

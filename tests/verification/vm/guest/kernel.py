@@ -32,8 +32,10 @@ def load(*modules: str) -> None:
 
 
 def start_udev() -> None:
-    """Start udev's daemon; it forks when it is ready. Devices that are there already wait for `settle`."""
+    """Start udev's daemon, and let it see what is there already, as at a machine's start: that gives it its groups."""
     subprocess.run(["systemd-udevd", "--daemon"], executable="/bin/udevadm", check=True, capture_output=True)
+    there = (f"--subsystem-match={subsystem}" for subsystem in ("graphics", "drm", "input", "tty"))
+    run("udevadm", "trigger", "--settle", "--action=add", *there)
 
 
 def settle() -> None:

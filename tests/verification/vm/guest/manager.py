@@ -82,7 +82,11 @@ class Manager:
 
     def ctl(self, *words: str, check: bool = True) -> str:
         """Run `systemctl`; returns its output."""
-        return run(*self._inside, "systemctl", *words, check=check)
+        return self.run("systemctl", *words, check=check)
+
+    def run(self, *words: str, check: bool = True) -> str:
+        """Run a program among systemd's processes; returns its output."""
+        return run(*self._inside, *words, check=check)
 
     @property
     def _inside(self) -> tuple[str, str]:

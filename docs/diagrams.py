@@ -7,6 +7,7 @@ anywhere.
 
 from __future__ import annotations
 
+import textwrap
 from html import escape
 from math import hypot
 from pathlib import Path
@@ -26,13 +27,13 @@ _PLACES = {
     Phase.CLOSED: (150, 540),
     Phase.WATCHING: (590, 540),
     Phase.OVERDUE: (1030, 540),
-    Phase.REFUNDABLE: (370, 620),
-    Phase.PAID: (140, 690),
-    Phase.UNPAID: (430, 690),
-    Phase.PAID_LATE: (750, 690),
-    Phase.UNSETTLED: (1070, 690),
+    Phase.REFUNDABLE: (590, 680),
+    Phase.PAID: (140, 810),
+    Phase.UNPAID: (430, 810),
+    Phase.PAID_LATE: (750, 810),
+    Phase.UNSETTLED: (1070, 810),
 }
-_NAMED = FINAL | {Phase.CLOSED}  # so many arrows lead there that the boxes name them
+_NAMED = FINAL | {Phase.CLOSED, Phase.REFUNDABLE}  # so many arrows lead there that the boxes name them
 _WORDS = {
     Phase.CREATING: "asks the acquirer",
     Phase.FINDING: "it, or its link: searched for",
@@ -62,7 +63,7 @@ _BENDS = {  # how far an arrow leaves its straight line, and where on it the lab
     (Phase.CREATING, Phase.CANCELLING): (0, 0.45),
     (Phase.PRESENTING, Phase.CANCELLING): (0, 0.3),
     (Phase.ASKING, Phase.CONFIRMING): (0, 0.5),
-    (Phase.CLOSED, Phase.OVERDUE): (52, 0.5),
+    (Phase.CLOSED, Phase.OVERDUE): (64, 0.5),
 }
 _STYLE = """
   text { font: 14px system-ui, 'DejaVu Sans', Arial, sans-serif; fill: #14213d; text-anchor: middle; }
@@ -90,12 +91,12 @@ def arrows() -> dict[tuple[Phase, Phase], list[str]]:
 def states() -> str:
     """The diagram as SVG."""
     parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1180 770" role="img" '
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1180 880" role="img" '
         'aria-label="States of an attempt, and the events that lead from one to another">',
         f"<style>{_STYLE}</style>",
         '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" orient="auto">'
         '<path d="M0 0L10 5L0 10z" style="fill:#64748b;stroke:none;marker-end:none"/></marker></defs>',
-        '<rect width="1180" height="770" style="fill:#fff;stroke:none;rx:0"/>',
+        '<rect width="1180" height="880" style="fill:#fff;stroke:none;rx:0"/>',
     ]
     shown = {pair: events for pair, events in arrows().items() if pair[1] not in _NAMED}
     parts += [_line(start, end) for start, end in shown]
@@ -104,7 +105,7 @@ def states() -> str:
     x, y = _PLACES[Phase.PAID]
     parts.append(
         f'<text x="{x - 85}" y="{y - 45}" class="small" style="text-anchor:start">'
-        "Final states. The last line of a box above names those, and closed, that it may lead to directly.</text>"
+        "Final states. The last lines of a box above name those that it may lead to, and closed and refundable.</text>"
     )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -112,12 +113,13 @@ def states() -> str:
 def _lines(phase: Phase) -> list[str]:
     """The lines of text in a phase's box."""
     ends = sorted(end.value for begin, end in arrows() if begin is phase and end in _NAMED)
-    return [phase.value, _WORDS[phase], *(["→ " + ", ".join(ends)] if ends else [])]
+    return [phase.value, _WORDS[phase], *textwrap.wrap("→ " + ", ".join(ends) if ends else "", 34)]
 
 
 def _size(phase: Phase) -> tuple[int, int]:
-    """Width and height of its box, by its longest line."""
-    return max(170, 14 + 7 * max(map(len, _lines(phase)))), 62
+    """Width and height of its box, by its lines."""
+    lines = _lines(phase)
+    return max(170, 14 + 7 * max(map(len, lines))), max(62, 8 + 18 * len(lines))
 
 
 def _box(phase: Phase) -> str:

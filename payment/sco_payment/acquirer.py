@@ -10,14 +10,14 @@ group `sco_payment.acquirers`. Its name is what `lane.acquirer` in the settings 
 What money depends on, and what `sco_sim.testing.acquirer_contract` checks of every adapter:
 
 * No call raises, and each returns in bounded time. An adapter does not repeat a request: retries belong to the core.
-* PAID, REFUNDED and CLOSED are final. They are reported only on the acquirer's own word, and only where no request that
-  this adapter has sent can still change it. What the adapter does not know is UNKNOWN; what it could not ask is
+* PAID, REFUNDED and CLOSED are reported only on the acquirer's own word, and as it gives it: what a cancellation may
+  still do to a payment is the core's concern. What the adapter does not know is UNKNOWN; what it could not ask is
   `StatusUnavailable`.
 * An answer about another payment is never accepted.
 * `CreateFailed.may_exist` is False only where this request certainly created nothing. `CancelAnswered` is ACCEPTED only
-  where the acquirer certainly closed the payment unpaid, REFUSED only where it certainly did not. An acquirer that
-  answers the cancellation of a paid payment with a refund has REFUSED it; the status is then REFUNDED. While such a
-  cancellation has no answer it may still refund the payment, so the payment is not PAID but UNKNOWN.
+  where the acquirer says that the cancellation succeeded, and does not say that it was a refund. It is REFUSED only
+  where the cancellation certainly changes nothing, now or later: the core then trusts PAID. Everything else, a refund
+  too, is UNANSWERED, and the status says what came of it.
 * `PaymentNotListed` means that the acquirer itself says there is no such payment. A "not found" about an id, or an
   acquirer that cannot be asked by order, is `StatusUnavailable`.
 """

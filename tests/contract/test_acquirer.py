@@ -196,7 +196,6 @@ MISTAKES: dict[str, tuple[str, Callable[..., Any]]] = {
     "another attempt's payment is taken": ("create", forgets_the_attempt),
     "an unknown word is open": ("status", mapped(S.OPEN, S.UNKNOWN)),
     "an unknown word is closed": ("status", mapped(S.CLOSED, S.UNKNOWN)),
-    "a status in doubt is paid": ("status", mapped(S.PAID, S.UNKNOWN)),
     "a refund is not paid": ("status", mapped(S.CLOSED, S.REFUNDED)),
     "a refund is paid": ("status", mapped(S.PAID, S.REFUNDED)),
     "no answer is not paid": ("status", silence_is_closed),

@@ -204,7 +204,7 @@ def test_a_step_of_an_earlier_payment_that_cannot_be_written_does_not_end_the_on
         assert len(failed) == 10, "it was tried for one step, and waits for the disk since"
         monkeypatch.undo()
         lane.recover()
-        assert lane.journal.attempt(earlier.key).phase is m.Phase.PAID_LATE  # type: ignore[union-attr]
+        assert lane.journal.attempt(earlier.key).phase is m.Phase.REFUNDABLE  # type: ignore[union-attr]
 
 
 def test_a_till_names_its_payments_in_printable_words(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from neva_acquirer.simulator import API_KEY, NevaSimulator
 from neva_acquirer.simulator import Order as NevaOrder
 
 from sco_payment import CaseReason, Order, Outcome, SettingsError, load_settings, open_lane
+from sco_payment.journal.describe import describe
+from sco_sim.testing.http_faults import HttpFaults
 
 SETTINGS = """
 [lane]
@@ -73,6 +75,32 @@ def test_a_payment_that_neva_refunds_on_cancel_is_a_case(tmp_path: Path) -> None
         assert case.reason == CaseReason.REFUNDED.value
         assert [order.state for order in bank.orders.values()] == ["RETURNED"]
         assert bank.voids == 1
+
+
+def test_a_void_without_an_answer_that_refunds_later_is_a_case_and_no_goods(tmp_path: Path) -> None:
+    """The customer pays while the attendant's void is on its way; Neva gets it when the lane has given it up."""
+    with NevaSimulator() as bank, HttpFaults(bank.base_url, "/v1/orders/{}".format) as wire:
+        settings = load_settings(settings_file(tmp_path, wire.base_url, more='terminal = "T-17"\ntimeout_s = 1.0'))
+        with open_lane(settings) as lane:
+
+            def paid_and_cancelled(order: NevaOrder) -> None:
+                wire.fault("held")  # the void
+                order.state = "DONE"
+                lane.cancel()
+
+            bank.on_create = paid_and_cancelled
+            result = lane.pay(Order("42", 25_300))
+            assert result.outcome is Outcome.UNKNOWN
+            [case] = lane.journal.cases()
+            assert (case.reason, case.phase) == (CaseReason.CANCEL_PAY_RACE.value, "refundable")
+        wire.release()
+        assert [order.state for order in bank.orders.values()] == ["RETURNED"]
+        with open_lane(settings) as lane:  # which asks at once
+            lane.recover()
+            [case] = lane.journal.cases()
+            assert case.phase == "unsettled"
+            notes = [describe(record) for record in lane.journal.timeline(case.attempt)]
+            assert any("has refunded the customer" in note for note in notes), notes
 
 
 def test_the_settings_are_checked_by_the_adapter_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,10 +79,10 @@ class Cancel(Enum):
     """The state of the one cancellation."""
 
     NOT_ASKED = "not_asked"
-    ASKED = "asked"
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-    UNANSWERED = "unanswered"
+    ASKED = "asked"  # on its way
+    ACCEPTED = "accepted"  # by the acquirer's word; if the customer had paid, it may be a refund
+    REFUSED = "refused"  # it changes nothing, now or later
+    UNANSWERED = "unanswered"  # what came of it, or will come, only the status can tell
 
 
 class CaseReason(Enum):

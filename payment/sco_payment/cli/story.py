@@ -205,7 +205,7 @@ STORY_WORDS = {
             "expired_unconfirmed": "the time to pay is over or the cancellation was not sent, and no final status came",
             "create_unknown": "the bank may hold a payment whose id never came; nothing was shown to the customer",
             "amount_mismatch": "another amount was taken",
-            "cancel_pay_race": "the bank accepted the cancellation, or never answered it, and reports the payment as paid",
+            "cancel_pay_race": "the bank accepted or never answered the cancellation, and reports the payment as paid",
             "late_money": "money came after the customer had seen another outcome",
             "paid_after_restart": "paid while the lane was down",
             "goods_uncertain": "paid, but the lane stopped before the outcome was taken: did the goods go out?",

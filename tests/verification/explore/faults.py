@@ -224,7 +224,7 @@ FAULTS = (
         "the customer's Отменить counts as not paid at once", 4, rules={(P.WAITING, m.CancelWanted): _cancel_is_outcome}
     ),
     _fault("the lane's own timeout counts as declined", 4, rules={(P.WAITING, m.Tick): _expired_is_unpaid}),
-    _fault("'not found' counts as unpaid", 4, rules={(P.CONFIRMING, m.StatusUnavailable): _closes}),
+    _fault("'not found' counts as unpaid", 4, 5, rules={(P.CONFIRMING, m.StatusUnavailable): _closes}),
     _fault("an empty list counts as never created", 4, rules={(P.FINDING, m.PaymentNotListed): _closes}),
     _fault(
         "a create without an answer counts as never created",
@@ -240,7 +240,7 @@ FAULTS = (
         scenario="plate",
     ),
     _fault("a stale answer is accepted", 0, 1, 4, 5, functions={"step": _no_seq}),
-    _fault("an answer about another payment is accepted", 1, functions={"step": _no_id}),
+    _fault("an answer about another payment is accepted", 1, 5, functions={"step": _no_id}),
     _fault(
         "another till's money counts as this one's", 1, 7, rules={(P.FINDING, m.PaymentStatusReceived): _found_is_ours}
     ),

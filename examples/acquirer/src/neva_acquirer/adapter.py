@@ -1,19 +1,14 @@
 """Neva's answers as the payment core's events.
 
-Neva refunds a paid order when it is voided, and calls that a success. Two rules keep the money in order:
-
-* A void that was answered with a refund is a REFUSED cancellation, and the order's status is REFUNDED. The lane opens a
-  case: the customer has the money back, and no goods.
-* A void whose answer was lost may still arrive, and refund an order whose goods were released. While that is possible
-  the order is never PAID here, but UNKNOWN. This memory ends with the process. The core needs no more: after a restart
-  it releases no goods of the attempts before.
+Neva refunds a paid order when it is voided, and calls that a success. Only a void that closed the order unpaid is an
+ACCEPTED cancellation: one that was answered with a refund is not, and the order's status says what came of it. The lane
+opens a case: the customer has the money back, and no goods.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,8 +68,6 @@ class NevaAcquirer:
         self._terminal = terminal
         self._shop = shop
         self._now = now
-        self._mutex = threading.Lock()
-        self._voids_in_doubt: set[str] = set()
 
     # --- calls -----------------------------------------------------------------------------------------------
 
@@ -113,7 +106,7 @@ class NevaAcquirer:
         if order["reference"] != plan.key or str(order["order"]) in foreign_ids:
             return failed(f"Neva answered about another order: {order['order']}", may_exist=True)
         link = order.get("qr")
-        status, _ = self._status_of(order, self._in_doubt())
+        status, _ = _status_of(order)
         return Created(
             self._now(), seq, str(order["order"]), status, order["amount"], "RUB", link if type(link) is str else None
         )
@@ -141,7 +134,6 @@ class NevaAcquirer:
     def _asked(
         self, path: str, seq: int, is_ours: Callable[[Mapping[str, Any]], bool], reference: str | None = None
     ) -> PaymentStatusReceived | StatusUnavailable | PaymentNotListed:
-        in_doubt = self._in_doubt()
         try:
             answer = self._client.call("GET", path)
         except (NotSent, NoAnswer) as error:
@@ -155,7 +147,7 @@ class NevaAcquirer:
             return StatusUnavailable(self._now(), seq, detail, answer.wait_s * 1000)
         if not is_ours(order):
             return StatusUnavailable(self._now(), seq, f"Neva answered about another order: {order['order']}")
-        status, words = self._status_of(order, in_doubt)
+        status, words = _status_of(order)
         link = order.get("qr")
         return PaymentStatusReceived(
             self._now(),
@@ -171,62 +163,44 @@ class NevaAcquirer:
     def cancel(self, payment_id: str, seq: int) -> CancelAnswered:
         """Void the order. Only the state in the answer says whether that closed it unpaid or refunded it."""
 
-        def answered(result: Cancel, detail: str = "") -> CancelAnswered:
-            return CancelAnswered(self._now(), seq, result, detail)
+        def answered(result: Cancel, detail: str = "", wait_s: int = 0) -> CancelAnswered:
+            return CancelAnswered(self._now(), seq, result, detail, wait_s * 1000)
 
         if not _is_number(payment_id):
             return answered(Cancel.UNANSWERED, f"{payment_id!r} is not a number of Neva's; nothing was sent")
-        with self._mutex:
-            self._voids_in_doubt.add(payment_id)  # before it is sent: a status may be asked for meanwhile
         try:
             answer = self._client.call("POST", f"/v1/orders/{payment_id}/void", request_key=f"void-{payment_id}")
         except NotSent as error:
-            self._settled(payment_id)
-            return answered(Cancel.UNANSWERED, str(error))
+            return answered(Cancel.NOT_ASKED, str(error))
         except NoAnswer as error:
             return answered(Cancel.UNANSWERED, str(error))
         if answer.status == 429:
-            self._settled(payment_id)
-            return answered(Cancel.UNANSWERED, "too many requests; the order was not voided")
+            return answered(Cancel.NOT_ASKED, "too many requests; the order was not voided", answer.wait_s)
         if answer.status == 409 and answer.error == "CLOSED":
-            self._settled(payment_id)
             return answered(Cancel.REFUSED, "Neva has closed the order before")
         order = _order(answer)
         if order is None or str(order["order"]) != payment_id:
             return answered(Cancel.UNANSWERED, f"unusable answer (HTTP {answer.status} {answer.error})")
         match STATES.get(order["state"]):
             case PaymentStatus.CLOSED:
-                self._settled(payment_id)
                 return answered(Cancel.ACCEPTED)
             case PaymentStatus.REFUNDED:
-                self._settled(payment_id)
-                return answered(Cancel.REFUSED, f"the order was paid; Neva has refunded it ({order['state']})")
+                return answered(Cancel.UNANSWERED, f"the order was paid; Neva refunds it ({order['state']})")
         return answered(Cancel.UNANSWERED, f"Neva left the order in the state {order['state']}")
 
     def close(self) -> None:
         """No connection is kept."""
 
-    # --- what an answer means --------------------------------------------------------------------------------
 
-    def _settled(self, payment_id: str) -> None:
-        """The void can do nothing any more."""
-        with self._mutex:
-            self._voids_in_doubt.discard(payment_id)
+# --- what an answer means --------------------------------------------------------------------------------------------
 
-    def _in_doubt(self) -> frozenset[str]:
-        with self._mutex:
-            return frozenset(self._voids_in_doubt)
 
-    def _status_of(self, order: Mapping[str, Any], in_doubt: Collection[str]) -> tuple[PaymentStatus, str]:
-        """The core's status, and Neva's words for the log; `in_doubt` before it was asked."""
-        word = str(order["state"])
-        status = STATES.get(word)
-        if status is None:
-            log.error("Neva sent the unknown state %r, which counts as not final", word)
-            return PaymentStatus.UNKNOWN, word
-        if status is PaymentStatus.PAID and str(order["order"]) in {*in_doubt, *self._in_doubt()}:
-            return PaymentStatus.UNKNOWN, f"{word}; a void without an answer may still refund it"
-        return status, word
+def _status_of(order: Mapping[str, Any]) -> tuple[PaymentStatus, str]:
+    """The core's status, and Neva's word for the log."""
+    word = str(order["state"])
+    if word not in STATES:
+        log.error("Neva sent the unknown state %r, which counts as not final", word)
+    return STATES.get(word, PaymentStatus.UNKNOWN), word
 
 
 def _is_number(payment_id: str) -> bool:

@@ -329,7 +329,6 @@ ROWS = (
         "The lane compares the code in the link, not its spelling: it is the plate's. A link with another code is not "
         "shown, and the payment is cancelled.",
         scripts=("leaves + plate-rewritten",),
-        met={"explore": ("plate",)},
         faults={
             "explore": ("the link of any plate is accepted",),
             "behaviours": ("a plate's link is compared as text",),
@@ -345,11 +344,7 @@ ROWS = (
         "real money the payment is cancelled unseen. A link to an unknown host is shown nowhere, unless "
         "`display.link_hosts` names the host.",
         scripts=("leaves + test-page", "leaves + foreign-link"),
-        met={"simulate": ("bad link",)},
-        faults={
-            "explore": ("the link is not judged",),
-            "behaviours": ("a link of another host is refused",),
-        },
+        faults={"behaviours": ("a link of another host is refused", "a link to any host is shown")},
     ),
     Row(
         "B16",

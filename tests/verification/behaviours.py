@@ -159,6 +159,13 @@ FAULTS = (
         lambda original: 86_400.0,
     ),
     _fault("a link of another host is refused", "tests/payment/test_link.py", link, "judge", _nspk_only),
+    _fault(
+        "a link to any host is shown",
+        "tests/security/test_links.py",
+        link,
+        "_check_host",
+        lambda original: lambda host, hosts: None,
+    ),
 )
 
 _active = contextlib.ExitStack()

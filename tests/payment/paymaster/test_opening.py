@@ -91,16 +91,22 @@ def test_whose_links_may_be_shown(base_url: str, hosts: tuple[str, ...]) -> None
 
 
 def test_the_words_of_the_settings_and_those_that_are_built_in(caplog: pytest.LogCaptureFixture) -> None:
-    found = opened(settings(states={"Paid": 5, "Void": 6, "Held": 4}))
-    words = {word: found.status_of(word).value for word in ("Paid", "Void", "Held", "Settled", "Refunded", "Dancing")}
-    assert words == {
+    words = {
         "Paid": "paid",
         "Void": "closed",
         "Held": "open",
+        "Confirmation": "open",
+        "Pending": "open",
+        "Authorized": "open",
         "Settled": "paid",
+        "Cancelled": "closed",
+        "Rejected": "closed",
         "Refunded": "refunded",
         "Dancing": "unknown",
     }
+    found = opened(settings(states={"Paid": 5, "Void": 6, "Held": 4}))
+    assert found.name == "paymaster"
+    assert {word: found.status_of(word).value for word in words} == words
     [record] = caplog.records
     assert (record.levelname, "'Dancing'" in record.message) == ("ERROR", True)
 

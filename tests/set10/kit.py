@@ -280,12 +280,14 @@ def _toml(value: object) -> str:
 class Steps(HttpFaults):
     """The wire between till and service. Each request is a named step, such as `PUT payments/ID#1`."""
 
-    REFUSAL = b'{"status": 403, "code": "forbidden", "detail": "not now", "retry": false}'
+    FORBIDDEN = b'{"status": 403, "code": "forbidden", "detail": "not now", "retry": false}'
+    NO_JOURNAL = b'{"status": 503, "code": "journal_unavailable", "detail": "disk full", "retry": true}'
 
     def __init__(self, server: str) -> None:
         self.seen: list[str] = []
         self.plan: dict[str, str | Callable[[], None]] = {}
-        """By step: `lost`, `unanswered`, `doubled`, `late`, `forbidden`; by step with ` before` or ` after`: a call."""
+        """By step: `lost`, `unanswered`, `doubled`, `late`, `forbidden`, `no journal` (the service acts on the request,
+        and says that its journal fails); by step with ` before` or ` after`: a call."""
         self._counts: Counter[str] = Counter()
         self._restarts: list[threading.Timer] = []
         super().__init__(server)
@@ -305,7 +307,7 @@ class Steps(HttpFaults):
                 _reset(client)
                 return
             if fault == "forbidden":
-                client.sendall(_response("403 Forbidden", self.REFUSAL, kind="application/problem+json"))
+                client.sendall(_response("403 Forbidden", self.FORBIDDEN, kind="application/problem+json"))
                 return
             if fault == "late":
                 # The client has given up, and the request comes all the same.
@@ -319,6 +321,8 @@ class Steps(HttpFaults):
             if fault == "unanswered":
                 _reset(client)
                 return
+            if fault == "no journal":
+                answer = _response("503 Service Unavailable", self.NO_JOURNAL, kind="application/problem+json")
             client.sendall(answer)
 
     def restart_service_in_s(self, delay_s: float, service: LaneService) -> None:

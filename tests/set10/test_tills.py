@@ -335,6 +335,21 @@ def test_the_receipt_may_be_paid_when_the_bank_has_said_unpaid(open_bench: Open)
     assert till.over("completed")["paymaster.id"] == "17-3-204-58-2"
 
 
+@pytest.mark.scenario("The journal fails")
+def test_a_payment_that_began_although_the_journal_failed(open_bench: Open) -> None:
+    """The service says that its journal fails, and has begun the payment: given up, it is unknown, and cancelled."""
+    bench = open_bench()
+    bench.wire.plan = {f"PUT payments/ID#{n}": "no journal" for n in range(1, 99)}
+    till = bench.till()
+    bench.sell(till)
+    till.form("dialog", text=TEXTS.dialog)
+    till.press("2")
+    over = till.sent_away()
+    assert (over["paymaster.id"], over["paymaster.outcome"]) == (PAY_FIRST, "unknown")
+    wait_for(lambda: bench.get(f"/v1/payments/{PAY_FIRST}")["outcome"] == "unpaid")
+    bench.bank.assert_cancelled_once()
+
+
 @pytest.mark.scenario("A token is replaced")
 def test_a_token_is_replaced_in_mid_payment(open_bench: Open, tmp_path: Path) -> None:
     """The service's token is replaced while the code is shown, the till's copy later: the payment goes on."""

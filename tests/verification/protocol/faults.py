@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from sco_payment import attempt as m
+from sco_service import payments
 from tests.verification.protocol import model, rules
 from tests.verification.protocol.model import BEGUN, SCENARIOS, SOLD, Answer, Model, Scenario, Till
 from tests.verification.seeded import Patch, SeededFault
 
-LOST_OUTCOME, GOODS, MONEY, TWICE, DOUBLE, UNREAD, ANOTHER, DECIDED = 5, 1, 2, 3, 4, 6, 7, 8
+LOST_OUTCOME, GOODS, MONEY, TWICE, DOUBLE, UNREAD, ANOTHER, DECIDED, NEVER_BEGAN = 5, 1, 2, 3, 4, 6, 7, 8, 9
 
 
 _ONE = replace(SCENARIOS["one payment"], life=1, losses=0, copies=0, silences=0)
@@ -19,6 +20,8 @@ _AGAIN = SCENARIOS["again"]
 _LOST = replace(SCENARIOS["lost disk"], copies=0, decisions=0)
 _FIRST = SCENARIOS["taken first"]
 _ID = SCENARIOS["id used again"]
+_VOIDED = replace(SCENARIOS["voided"], copies=0, decisions=0)
+_WAITS = replace(SCENARIOS["waits to begin"], presses=0)
 
 
 def _fault(name: str, scenario: Scenario, owner: Any, attribute: Any, new: Any, *breaks: int) -> SeededFault:
@@ -46,6 +49,13 @@ def _forgets(state: m.State, event: object) -> m.Step:
     return state, ()
 
 
+def _taken_is_taken(state: m.State, event: m.Recovered) -> m.Step:
+    return (state, ()) if state.delivered else _recover_paid(state, event)
+
+
+_recover_paid = m.TABLE[m.Phase.PAID][m.Recovered].handler
+
+
 FAULTS = (
     _fault("a PUT is answered before the disk", _ONE, rules, "RECORDS_FIRST", False, LOST_OUTCOME),
     _fault("the cursor of events is kept in memory only", _ONE, rules, "COUNTS_ROWS", False, LOST_OUTCOME),
@@ -57,6 +67,14 @@ FAULTS = (
     _fault(
         "a restart forgets that the goods are uncertain", _LOST, m.TABLE[m.Phase.PAID], m.Recovered,
         m.Rule(_forgets), MONEY, LOST_OUTCOME,
+    ),
+    _fault(
+        "a sale that is voided after it was taken is forgotten", _VOIDED, m.TABLE[m.Phase.PAID], m.Recovered,
+        m.Rule(_taken_is_taken), MONEY,
+    ),
+    _fault(
+        "a payment that waits to begin is answered as one that never began", _WAITS, payments.Payments, "check_begun",
+        lambda self, till_id="", order_no="": None, NEVER_BEGAN,
     ),
     _fault(
         "a choice is applied to the payment under way", _AGAIN, rules, "choice_target",

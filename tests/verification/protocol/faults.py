@@ -7,6 +7,7 @@ from typing import Any
 
 from sco_payment import attempt as m
 from sco_service import payments
+from tests.verification.explore.faults import taken_is_taken
 from tests.verification.protocol import model, rules
 from tests.verification.protocol.model import BEGUN, SCENARIOS, SOLD, Answer, Model, Scenario, Till
 from tests.verification.seeded import Patch, SeededFault
@@ -49,13 +50,6 @@ def _forgets(state: m.State, event: object) -> m.Step:
     return state, ()
 
 
-def _taken_is_taken(state: m.State, event: m.Recovered) -> m.Step:
-    return (state, ()) if state.delivered else _recover_paid(state, event)
-
-
-_recover_paid = m.TABLE[m.Phase.PAID][m.Recovered].handler
-
-
 FAULTS = (
     _fault("a PUT is answered before the disk", _ONE, rules, "RECORDS_FIRST", False, LOST_OUTCOME),
     _fault("the cursor of events is kept in memory only", _ONE, rules, "COUNTS_ROWS", False, LOST_OUTCOME),
@@ -70,7 +64,7 @@ FAULTS = (
     ),
     _fault(
         "a sale that is voided after it was taken is forgotten", _VOIDED, m.TABLE[m.Phase.PAID], m.Recovered,
-        m.Rule(_taken_is_taken), MONEY,
+        m.Rule(taken_is_taken), MONEY,
     ),
     _fault(
         "a payment that waits to begin is answered as one that never began", _WAITS, payments.Payments, "check_begun",

@@ -178,7 +178,8 @@ def _found_is_cancelled(state: m.State, event: m.PaymentStatusReceived) -> m.Ste
     return _handlers.finding_status(state, replace(event, proved=True))
 
 
-def _taken_is_taken(state: m.State, event: m.Recovered) -> m.Step:
+def taken_is_taken(state: m.State, event: m.Recovered) -> m.Step:
+    """What the till gives back after it has taken it is forgotten."""
     return (state, ()) if state.delivered else _handlers.recover_paid(state, event)
 
 
@@ -310,7 +311,7 @@ FAULTS = (
         2,
         functions={"needs_recovery": lambda s: s.phase not in m.FINAL},
     ),
-    _fault("a sale that is voided after it was taken is forgotten", 2, rules={(P.PAID, m.Recovered): _taken_is_taken}),
+    _fault("a sale that is voided after it was taken is forgotten", 2, rules={(P.PAID, m.Recovered): taken_is_taken}),
     _fault("the dialog never ends", 5, functions={"due": _dialog_never_ends}, scenario="silent dialog"),
     _fault(
         "after a restart the lane waits for an answer that cannot come",

@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from sco_payment import attempt as m
+from sco_service import payments
+from tests.verification.explore.faults import taken_is_taken
 from tests.verification.protocol import model, rules
 from tests.verification.protocol.model import BEGUN, SCENARIOS, SOLD, Answer, Model, Scenario, Till
 from tests.verification.seeded import Patch, SeededFault
 
-LOST_OUTCOME, GOODS, MONEY, TWICE, DOUBLE, UNREAD, ANOTHER, DECIDED = 5, 1, 2, 3, 4, 6, 7, 8
+LOST_OUTCOME, GOODS, MONEY, TWICE, DOUBLE, UNREAD, ANOTHER, DECIDED, NEVER_BEGAN = 5, 1, 2, 3, 4, 6, 7, 8, 9
 
 
 _ONE = replace(SCENARIOS["one payment"], life=1, losses=0, copies=0, silences=0)
@@ -19,6 +21,8 @@ _AGAIN = SCENARIOS["again"]
 _LOST = replace(SCENARIOS["lost disk"], copies=0, decisions=0)
 _FIRST = SCENARIOS["taken first"]
 _ID = SCENARIOS["id used again"]
+_VOIDED = replace(SCENARIOS["voided"], copies=0, decisions=0)
+_WAITS = replace(SCENARIOS["waits to begin"], presses=0)
 
 
 def _fault(name: str, scenario: Scenario, owner: Any, attribute: Any, new: Any, *breaks: int) -> SeededFault:
@@ -57,6 +61,14 @@ FAULTS = (
     _fault(
         "a restart forgets that the goods are uncertain", _LOST, m.TABLE[m.Phase.PAID], m.Recovered,
         m.Rule(_forgets), MONEY, LOST_OUTCOME,
+    ),
+    _fault(
+        "a sale that is voided after it was taken is forgotten", _VOIDED, m.TABLE[m.Phase.PAID], m.Recovered,
+        m.Rule(taken_is_taken), MONEY,
+    ),
+    _fault(
+        "a payment that waits to begin is answered as one that never began", _WAITS, payments.Payments, "check_begun",
+        lambda self, till_id="", order_no="": None, NEVER_BEGAN,
     ),
     _fault(
         "a choice is applied to the payment under way", _AGAIN, rules, "choice_target",

@@ -4,20 +4,24 @@ The attempts are the production machine: `begin`, `step`, `due`, `gate`, `needs_
 as they do in the lane, and what the service decides about a request is decided by its own functions (`rules`). The till
 is a reference till: it writes an id to its disk and PUTs it until it is answered, reads events with a cursor that it
 keeps on its disk, asks for the payment when an outcome is among them, stores that outcome, releases the goods only for
-"paid" without a case, then reports the outcome as taken until that is answered; in one scenario it reports first, and
-releases by the answer, as the till of the guide does. What it cannot store it reports as not accepted.
+"paid" without a case, then reports the outcome as taken until that is answered. When it starts again and does not know
+whether its payment has begun, it asks for it, as the Java client does, and takes other money when it never did. In one
+scenario it PUTs it again, reports the outcome as taken first, and releases by the answer, as the till of the guide
+does. What it cannot store, or does not release after all, it reports as not accepted.
 
 What may happen, at any moment and in any order, as often as a scenario says:
 
 * till: dies and starts again from its disk, which may be lost; cannot store an outcome
-* service: dies between any two steps, between a record and its effects, and between a record and its answer
+* service: dies between any two steps, between a record and its effects, and between a record and its answer; lets a
+  PUT wait for the lane
 * between them: a request or its answer is lost; a request is doubled, and a copy arrives at any later time
 * customer: pays what can be paid, presses a button that the screen shows, on a page that may be old when the choice
   arrives; the attendant cancels by the till
 * bank: creates, or fails with the payment made or not; closes; refuses a cancellation; is silent
 
 How hostile a bank, its clock, the devices and the disk can be is explored for the machine itself (`explore`). Here the
-bank answers about the payment as it is, and each attempt has a clock of its own, which only ticks move.
+bank answers about the payment as it is, and each attempt has a clock of its own, which only ticks move. What a till has
+sent before it died is read before what it asks when it is back.
 """
 
 from __future__ import annotations
@@ -56,10 +60,12 @@ class Scenario:
         copies: how many copies of requests may be on the wire, which arrive later.
         presses: how often a button is pressed, or the attendant cancels.
         silences: how often the bank does not answer a question.
-        till_full: how often the till cannot store an outcome.
+        till_full: how often the till cannot store an outcome; with `taken_first`, how often it voids the sale.
+        waits: how often a PUT waits for the lane.
         decisions: how often an operator closes a case.
         life: of an invoice, in ticks.
         taken_first: the till releases the goods by the answer to `taken`, not before: where that names a case, never.
+            It PUTs again what may have begun.
     """
 
     name: str
@@ -72,6 +78,7 @@ class Scenario:
     presses: int = 1
     silences: int = 1
     till_full: int = 0
+    waits: int = 0
     decisions: int = 0
     life: int = 2
     taken_first: bool = False
@@ -92,6 +99,8 @@ SCENARIOS = {
             "id used again", (_A1, ("a1", "B-2", 9_900)), loses_disk=True, life=1, losses=0, presses=0, silences=0
         ),
         Scenario("taken first", (_A1,), presses=0, silences=0, decisions=1, till_dies=2, taken_first=True),
+        Scenario("voided", (_A1,), presses=0, silences=0, losses=0, decisions=1, till_full=1, taken_first=True),
+        Scenario("waits to begin", (_A1,), life=1, losses=0, silences=0, waits=1),
     )
 }
 """The bounds of `make verify`."""
@@ -105,6 +114,8 @@ _MORE: dict[str, dict[str, int]] = {
     "lost disk": {"losses": 1},
     "id used again": {"losses": 1, "presses": 1},
     "taken first": {"losses": 2, "service_dies": 2},
+    "voided": {"losses": 1, "till_dies": 2},
+    "waits to begin": {"waits": 2, "losses": 1},
 }
 
 
@@ -116,8 +127,8 @@ def wider(scenario: Scenario) -> Scenario:
 # The bank's word about a payment.
 NOTHING, OPEN, PAID, CLOSED = "nothing", "open", "paid", "closed"
 # How far the till has come with a payment, on its disk.
-NEW, MEANT, BEGUN, SOLD, ENDED, DONE = "new", "meant", "begun", "sold", "ended", "done"
-REFUSED, LOST = "refused", "lost"
+NEW, MEANT, BEGUN, SOLD, VOIDED, ENDED, DONE = "new", "meant", "begun", "sold", "voided", "ended", "done"
+REFUSED, LOST, NEVER = "refused", "lost", "never"  # the last one: it has read that its payment never began
 
 
 class Attempt(NamedTuple):
@@ -171,7 +182,7 @@ class Service(NamedTuple):
     screen: tuple[int, m.View, tuple[str, ...]] | None = None
     offered: bool = False  # whether its buttons may be pressed: a page that shows them may be older
     first_row: int = 0  # how many rows there were when it started, where it counts from there
-    promised: int = -1  # what it has answered before it was on disk, where it does that
+    promised: int = -1  # whose PUT waits for the lane; a seeded fault answers it before it is on disk
 
 
 class Left(NamedTuple):
@@ -184,6 +195,7 @@ class Left(NamedTuple):
     presses: int
     silences: int
     till_full: int
+    waits: int
     decisions: int
 
 
@@ -261,7 +273,7 @@ class Model:
     def _current(self, till: Till) -> int:
         """Which of `wanted` the till works on; -1 for none."""
         for number, stage in enumerate(till.stages):
-            if stage not in (DONE, REFUSED, LOST):
+            if stage not in (DONE, REFUSED, LOST, NEVER):
                 return number
         return -1
 
@@ -320,6 +332,8 @@ class Model:
     def _resumed(self, till: Till) -> Till:
         number = self._current(till)
         stage = till.stages[number] if number >= 0 else DONE
+        if stage == MEANT:
+            return till._replace(doing="put" if self.scenario.taken_first else "get")
         return till._replace(doing=self._sold() if stage == SOLD else _AFTER_RESTART[stage])
 
     def _sold(self) -> str:
@@ -343,6 +357,8 @@ class Model:
         till = s.till
         if answer.status == "busy":
             yield "the till hears that it must try again", s._replace(till=till._replace(answer=None))
+        elif answer.status == "refused" and till.doing == "get" and till.stages[number] == MEANT:
+            yield "the till reads that its payment never began", s._replace(till=self._at(till, number, NEVER, "idle"))
         elif answer.status == "refused":
             if till.doing != "put":
                 raise Violation(5, f"{till.doing} is refused, and the till has done nothing wrong")
@@ -354,6 +370,7 @@ class Model:
                 "the till hears that it may release",
                 s._replace(till=self._at(till, number, SOLD, "release")),
             )
+            yield from self._not_accepted(s, number, VOIDED, "the till voids the sale")
         elif till.doing in ("taken", "not_accepted"):
             yield f"{till.doing} is answered", s._replace(till=self._at(till, number, DONE, "idle"))
         elif answer.outcome is None:
@@ -363,16 +380,15 @@ class Model:
             if answer.had_case:
                 raise Violation(8, "the till reads PAID without a case, and there is a case for the operator")
             yield "the till stores PAID", s._replace(till=self._at(till, number, SOLD, self._sold()))
-            if s.left.till_full:
-                yield (
-                    f"{FAULT}the till cannot store PAID",
-                    s._replace(
-                        till=till._replace(doing="not_accepted", answer=None),
-                        left=s.left._replace(till_full=s.left.till_full - 1),
-                    ),
-                )
+            if not self.scenario.taken_first:
+                yield from self._not_accepted(s, number, till.stages[number], "the till cannot store PAID")
         else:
             yield f"the till stores {answer.outcome.value}", s._replace(till=self._at(till, number, ENDED, "taken"))
+
+    def _not_accepted(self, s: State, number: int, stage: str, why: str) -> Iterator[Transition]:
+        if s.left.till_full:
+            left = s.left._replace(till_full=s.left.till_full - 1)
+            yield f"{FAULT}{why}", s._replace(till=self._at(s.till, number, stage, "not_accepted"), left=left)
 
     def _reads(self, till: Till, number: int, answer: Answer) -> Till:
         """The cursor goes to the disk when what was read is acted on: an outcome not before it is stored."""
@@ -389,8 +405,7 @@ class Model:
         if till.doing in _ASKS and till.answer is None:
             request = self._request(till, number)
             for label, after, answer in self._handle(s, request):
-                if answer is not None:
-                    yield label, after._replace(till=after.till._replace(answer=answer))
+                yield label, after if answer is None else after._replace(till=after.till._replace(answer=answer))
         for index, request in enumerate(s.wire):
             if index and s.wire[index - 1] == request:
                 continue
@@ -436,7 +451,12 @@ class Model:
         if what == "put":
             yield from self._put(s, about, rules.known(keys, key))
         elif what == "cancel":
-            yield from self._cancelled(s, index)
+            if index >= 0 or s.service.promised != about:  # else it is answered when that has begun
+                yield from self._cancelled(s, index)
+        elif index < 0 and what == "get" and s.till.stages[about] == MEANT:
+            if Request("put", about) not in s.wire:
+                code = rules.asked_for(self.scenario.wanted[about][0], s.service.promised == about)
+                yield f"asked for: {code}", s, Answer("busy" if rules.try_again(code) else "refused")
         elif index < 0:
             raise Violation(5, f"{what}: the service does not know the payment, and has answered that it began")
         elif what == "get":
@@ -450,9 +470,9 @@ class Model:
                 news = known.outcome if any("outcome_reached" in types for types in mine) else None
                 yield "events are answered", s, Answer("events", news, had_case=known.had_case, cursor=after)
         elif what == "taken":
-            yield from self._taken(s, index, m.Delivered)
+            yield from self._taken(s, index)
         elif what == "not_accepted":
-            yield from self._taken(s, index, m.Recovered)
+            yield from self._refused_outcome(s, index)
 
     def _payment(self, s: State, index: int) -> Answer:
         attempt = s.attempts[index]
@@ -462,7 +482,7 @@ class Model:
 
     def _read(self, label: str, s: State, index: int) -> Iterator[tuple[str, State, Answer | None]]:
         if not rules.TAKEN_BY_REPORT and self.machine.states[s.attempts[index].disk].outcome is not None:
-            yield from self._taken(s, index, m.Delivered)
+            yield from self._taken(s, index)
             return
         answer = self._payment(s, index)
         yield label, s, answer
@@ -477,6 +497,8 @@ class Model:
             else:
                 yield "the id belongs to another payment", s, Answer("refused")
             return
+        if s.service.promised == number and rules.RECORDS_FIRST:
+            return
         if s.service.foreground >= 0 or s.service.promised >= 0:
             yield "the lane is busy", s, Answer("busy")
             return
@@ -489,6 +511,9 @@ class Model:
             promised = s._replace(service=s.service._replace(promised=number))
             yield "a payment that is not on disk is answered", promised, Answer("payment", cursor=len(s.rows))
             return
+        if s.left.waits:
+            left = s.left._replace(waits=s.left.waits - 1)
+            yield "the PUT waits", s._replace(service=s.service._replace(promised=number), left=left), None
         s = self._begin(s, number)
         yield "the payment begins", s, self._payment(s, s.service.foreground)
 
@@ -498,7 +523,18 @@ class Model:
             self._refusals[key] = rules.refused(self._plans[number], [self.machine.states[disk] for disk in disks])
         return self._refusals[key]
 
+    def _promised(self, s: State, number: int) -> Iterator[Transition]:
+        dropped = s._replace(service=s.service._replace(promised=-1))
+        if self._refused(number, tuple(attempt.disk for attempt in s.attempts)):
+            yield "the payment that waits is refused", dropped
+        else:
+            yield "the payment that waits begins", self._begin(s, number)
+        if rules.RECORDS_FIRST:
+            yield "the payment that waits is given up", dropped
+
     def _begin(self, s: State, number: int) -> State:
+        if s.till.stages[number] == NEVER:
+            raise Violation(9, "the till has read that its payment never began, and it begins")
         plan = self._plans[number]
         memory, disk, effects = self.machine.begin(plan)
         attempt = Attempt(number, plan.key, disk, memory, NOTHING, 0, False)
@@ -526,25 +562,25 @@ class Model:
         self._check_meant(s, target, index)
         yield "the payment is cancelled", self._apply(s, target, m.CancelWanted(s.attempts[target].now)), Answer("")
 
-    def _taken(self, s: State, index: int, event: type) -> Iterator[tuple[str, State, Answer | None]]:
+    def _taken(self, s: State, index: int) -> Iterator[tuple[str, State, Answer | None]]:
         attempt = s.attempts[index]
         state = self.machine.states[attempt.disk]
         if state.outcome is None:
             yield "there is no outcome yet", s, Answer("refused")
             return
-        if event is m.Recovered and (state.delivered or state.outcome is not m.Outcome.PAID):
-            yield "it is too late not to accept the outcome", s, Answer("refused")
-            return
-        if event is m.Delivered and s.till.stages[attempt.wanted] not in _STORED:
+        if s.till.stages[attempt.wanted] not in _STORED:
             raise Violation(6, "the outcome is taken, and the till has not stored it")
         if attempt.memory < 0:
             s = self._with(s, index, memory=attempt.disk)
-        s = self._apply(s, index, event(attempt.now))
-        yield (
-            "the outcome is taken" if event is m.Delivered else "the outcome is not accepted",
-            s,
-            self._payment(s, index),
-        )
+        s = self._apply(s, index, m.Delivered(attempt.now))
+        yield "the outcome is taken", s, self._payment(s, index)
+
+    def _refused_outcome(self, s: State, index: int) -> Iterator[tuple[str, State, Answer | None]]:
+        if self.machine.states[s.attempts[index].disk].outcome is not m.Outcome.PAID:
+            yield "there is no paid outcome", s, Answer("refused")
+            return
+        s = self._given_back(s, index)
+        yield "the outcome is not accepted", s, self._payment(s, index)
 
     # --- the service: its lane ---------------------------------------------------------------------------------
 
@@ -553,12 +589,12 @@ class Model:
             yield "the service looks after what it found", self._recovered(s)
             return
         if s.service.promised >= 0:
-            yield "the promised payment begins", self._begin(s, s.service.promised)
+            yield from self._promised(s, s.service.promised)
         for index, attempt in enumerate(s.attempts):
             if attempt.memory < 0:
                 state = self.machine.states[attempt.disk]
                 if rules.TAKEN_IN_TIME and state.phase is m.Phase.PAID and m.needs_recovery(state):
-                    yield "the till has not taken the outcome in time", self._untaken(s, index)
+                    yield "the till has not taken the outcome in time", self._given_back(s, index)
                 continue
             state = self.machine.states[attempt.memory]
             if state.busy:
@@ -579,9 +615,10 @@ class Model:
             if memory < 0 or self.machine.states[memory].phase not in m.BACKGROUND:
                 return s
 
-    def _untaken(self, s: State, index: int) -> State:
+    def _given_back(self, s: State, index: int) -> State:
         attempt = s.attempts[index]
-        return self._apply(self._with(s, index, memory=attempt.disk), index, m.Recovered(attempt.now))
+        s = self._with(s, index, memory=attempt.disk)
+        return self._apply(s, index, m.Recovered(attempt.now, not_accepted=True))
 
     def _ways(self, label: str, s: State, act: Callable[[State], State]) -> Iterator[Transition]:
         """What an act leads to when the bank answers each question in it, and when it does not answer the first."""
@@ -757,7 +794,7 @@ class Model:
         till, service = s.till, s.service
         if till.doing != "idle" or self._current(till) >= 0 or not (service.up and service.recovered):
             return False
-        if service.foreground >= 0:
+        if service.foreground >= 0 or service.promised >= 0:
             return False
         disks = [self.machine.states[attempt.disk] for attempt in s.attempts]
         return all(disk.phase in m.FINAL and not m.needs_recovery(disk) for disk in disks)
@@ -775,8 +812,8 @@ class Model:
 
 _ASKS = frozenset({"put", "events", "get", "taken", "not_accepted"})
 _COPIED = frozenset({"put", "taken", "not_accepted"})  # a copy of the others changes nothing
-_AFTER_RESTART = {NEW: "idle", MEANT: "put", BEGUN: "events", ENDED: "taken", DONE: "idle"}
-_STORED = frozenset({SOLD, ENDED, DONE})
+_AFTER_RESTART = {NEW: "idle", BEGUN: "events", VOIDED: "not_accepted", ENDED: "taken", DONE: "idle"}
+_STORED = frozenset({SOLD, VOIDED, ENDED, DONE})
 _OTHER_LINK = _link(DYNAMIC, "&sum=9900&cur=RUB")
 _READ = ("outcome_reached",)
 _STATUS = {OPEN: m.PaymentStatus.OPEN, PAID: m.PaymentStatus.PAID, CLOSED: m.PaymentStatus.CLOSED}

@@ -50,6 +50,16 @@ def refused(plan: m.Plan, others: list[m.State]) -> str:
     return payments._CODES[Lane._refusal(cast(Lane, SimpleNamespace(journal=journal)), plan)]
 
 
+def asked_for(till_id: str, waits: bool) -> str:
+    """The code that answers for a payment that the journal lacks; `waits`: the service holds a request to begin it."""
+    held = {till_id: payments.Job(till_id, "", Order("A-1", 1))} if waits else {}
+    try:
+        payments.Payments.check_begun(cast(payments.Payments, SimpleNamespace(_open=held)), till_id)
+    except problems.Problem as problem:
+        return problem.code
+    return "no_such_payment"
+
+
 def try_again(code: str) -> bool:
     """Whether the till may send the same request again."""
     return problems.KINDS[code].retry

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -233,6 +235,26 @@ def check_url(kind: Kind, url: str) -> list[BadDeviceUrl]:
 def opener_of(kind: Kind, url: DeviceUrl) -> Callable[[DeviceUrl], Any]:
     """What opens `url`, without spy or recorder. Raises UnknownScheme, DriverUnavailable."""
     return _opener(kind, url)
+
+
+def operators_console(url: str) -> str:
+    """The virtual console on which this process talks to its operator, if the screen at `url` takes such consoles.
+
+    That screen switches keyboard and Ctrl-C off: a program that needs an answer or can only be ended by its operator
+    must not open it.
+
+    Returns:
+        The console's device file, e.g. `/dev/tty1`; empty if the process has a terminal elsewhere (SSH) or none.
+    """
+    found, _ = DeviceUrl.read(url)
+    if found is None or found.scheme not in ("fb", "drm") or found.params.get("tty") == "none":
+        return ""
+    for descriptor in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            name = os.ttyname(descriptor)
+            if re.fullmatch(r"/dev/tty\d+", name):
+                return name
+    return ""
 
 
 def traits(kind: Kind, url: str) -> Traits:

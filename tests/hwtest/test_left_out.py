@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sco_drivers.screen import console
+from sco_drivers.registry import operators_console
 from sco_hwtest import Verdict, run_burn_in, run_suite
 from sco_hwtest.cli.main import main
 from sco_hwtest.results import DeviceReport
@@ -157,7 +157,7 @@ def test_a_screen_that_takes_the_operators_console_is_refused(
 @pytest.mark.usefixtures("_at_tty1")
 def test_a_screen_that_leaves_the_console_alone_is_tested_there() -> None:
     for url in ("fb:///dev/fb9?tty=none", "sim://"):
-        assert not console.operators_console(url)
+        assert not operators_console(url)
     done = CliRunner().invoke(main, ["run", "--no-questions", "--screen", "fb:///dev/fb9?tty=none"])
     assert (done.exit_code, "no such device" in done.output) == (1, True), done.output
 
@@ -170,4 +170,4 @@ def test_a_terminal_elsewhere_is_not_taken(name: str, monkeypatch: pytest.Monkey
         return name
 
     monkeypatch.setattr(os, "ttyname", ttyname)
-    assert not console.operators_console("fb:///dev/fb0")
+    assert not operators_console("fb:///dev/fb0")

@@ -15,7 +15,6 @@ import errno
 import fcntl
 import logging
 import os
-import re
 import signal
 import stat
 import struct
@@ -25,7 +24,6 @@ from pathlib import Path
 from types import FrameType
 
 from sco_drivers.errors import DeviceBusy, DeviceNotFound
-from sco_drivers.urls import DeviceUrl
 
 KDSETMODE, KDGETMODE, KDSKBMODE, KDGKBMODE = 0x4B3A, 0x4B3B, 0x4B45, 0x4B44
 VT_SETMODE, VT_GETMODE, VT_GETSTATE, VT_ACTIVATE = 0x5602, 0x5601, 0x5603, 0x5606
@@ -182,26 +180,6 @@ class Console:
                 os.close(self._fd)
                 self._fd = None
                 _taken.discard(self)
-
-
-def operators_console(url: str) -> str:
-    """The virtual console on which this process talks to its operator, if the screen at `url` takes such consoles.
-
-    That screen switches keyboard and Ctrl-C off: a program that needs an answer or can only be ended by its operator
-    must not open it.
-
-    Returns:
-        The console's device file, e.g. `/dev/tty1`; empty if the process has a terminal elsewhere (SSH) or none.
-    """
-    found, _ = DeviceUrl.read(url)
-    if found is None or found.scheme not in ("fb", "drm") or found.params.get("tty") == "none":
-        return ""
-    for descriptor in (0, 1, 2):
-        with contextlib.suppress(OSError):
-            name = os.ttyname(descriptor)
-            if re.fullmatch(r"/dev/tty\d+", name):
-                return name
-    return ""
 
 
 def _buffer(fd: int, request: int, size: int) -> bytes:

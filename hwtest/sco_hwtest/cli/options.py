@@ -14,7 +14,7 @@ import click
 
 from sco_drivers import DeviceError, check_url
 from sco_drivers.plain import OneLineFormatter
-from sco_drivers.screen.console import operators_console
+from sco_drivers.registry import operators_console
 from sco_drivers.urls import DeviceUrl
 from sco_hwtest.contracts.check import CannotRun
 from sco_hwtest.results import KINDS, Kind

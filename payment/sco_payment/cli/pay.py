@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sco_drivers import DeviceError
-from sco_drivers.registry import traits
-from sco_drivers.screen.console import operators_console
+from sco_drivers.registry import operators_console, traits
 from sco_payment.assemble import open_lane
 from sco_payment.cli.ends import NOTHING_SENT, UNKNOWN, JsonCommand, discard_output, fail, json_option, when_broken
 from sco_payment.cli.exit_status import PAYMENT_HELP, ExitStatus

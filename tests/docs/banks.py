@@ -87,6 +87,10 @@ ROWS = (
                 "the end of the watch takes an answer to an earlier request",
             ),
             "simulate": ("a list without names does not hold the attempt's payment",),
+            "behaviours": (
+                "a payment of the order with another amount is not there",
+                "a payment without a name is looked for by the clocks of now",
+            ),
         },
     ),
     Row(
@@ -123,7 +127,10 @@ ROWS = (
         faults={
             "explore": ("a create without an answer counts as never created", "a link that came later is not judged"),
             "simulate": ("each retry of a create has a new key",),
-            "behaviours": ("a payment that was found is never presented",),
+            "behaviours": (
+                "a conflict means that nothing was created",
+                "a payment that was found is never presented",
+            ),
         },
     ),
     Row(
@@ -231,6 +238,7 @@ ROWS = (
                 "a cancellation is sent again",
             ),
             "kill": ("an unanswered cancellation is sent again",),
+            "behaviours": ("a cancellation that met a refused token counts as refused",),
         },
     ),
     Row(
@@ -301,7 +309,10 @@ ROWS = (
                 "a clock that was set while the lane was down ends the watch",
                 "a wrong clock is not reported",
             ),
-            "behaviours": ("the invoice ends by the lane's clock",),
+            "behaviours": (
+                "the invoice ends by the lane's clock",
+                "the time that an answer takes is taken for a wrong clock",
+            ),
         },
     ),
     Row(
@@ -317,7 +328,11 @@ ROWS = (
         met={"explore": ("screen",), "simulate": ("slow", "429", "500", "drip")},
         faults={
             "explore": ("a stale answer is accepted",),
-            "behaviours": ("a slow bank is asked when it has answered",),
+            "behaviours": (
+                "a slow bank is asked when it has answered",
+                "a bank that is not available is not heard",
+                "a date to wait for is read by the lane's clock",
+            ),
         },
     ),
     Row(
@@ -395,7 +410,12 @@ ROWS = (
         "refuses it (407). The bank's certificate is checked through the proxy. What fails before the proxy has "
         "opened the way was never sent to the bank. The environment's proxy variables are not used.",
         no_script="it is the shop's network: the tests run proxies of their own.",
-        faults={"behaviours": ("the proxy of the settings is not used",)},
+        faults={
+            "behaviours": (
+                "the proxy of the settings is not used",
+                "a replaced login of the proxy is not read",
+            )
+        },
     ),
     Row(
         "B13",

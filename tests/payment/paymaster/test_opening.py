@@ -68,6 +68,8 @@ def test_what_a_create_says_of_the_lane(bank: PayMasterSimulator) -> None:
     assert payment.invoice["description"] == "Магазин у дома, заказ A-1, 253,00\u00a0₽"
     assert (payment.callback_url, payment.merchant_id, payment.test_mode) == ("https://shop.example/paid", "m", False)
     assert (created.kopecks, created.currency, created.link, created.seq) == (25_300, "RUB", payment.link, 1)
+    assert acquirer.clock_ahead_s is not None
+    assert abs(acquirer.clock_ahead_s) < 60
     acquirer.close()
 
 

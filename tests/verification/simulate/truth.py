@@ -270,7 +270,7 @@ class Truth:
             came_to[record.attempt].add(record.body.get("state", {}).get("phase", ""))
         for number in self.decided:
             case = journal.case(number)
-            overtaken = came_to[case.attempt] & {"paid_late", "overdue", "unsettled"}
+            overtaken = came_to[case.attempt] & {"paid_late", "overdue", "refundable", "unsettled"}
             if case.closed_at_ms is None and not overtaken:
                 raise Violation(2, f"the administrator closed case {number}, and the journal does not know it")
         for number, case in ((case.number, case) for case in cases.values()):

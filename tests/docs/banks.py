@@ -476,5 +476,5 @@ EXPLORED = (
     Explored("behind", 1, 0, 264_743),
     Explored("ahead", 2, 0, 509_646),
     Explored("jumping", 1, 0, 694_440),
-    Explored("silent dialog", 2, 618_744, 1),
+    Explored("silent dialog", 2, 618_744, 490_741),
 )

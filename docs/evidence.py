@@ -153,8 +153,8 @@ def _explored(source: ModuleType) -> Iterator[str]:
     yield from ("", "## States explored", "")
     yield "How many different states `make explore LIFE=n` visits; the invariants hold in each. *Before* is commit"
     yield f"`{source.EXPLORED_BEFORE}`, the last one without these rows; *now* is this version. A dash: a new scenario."
-    yield "Bank and clocks may do more now. A scenario can have fewer states all the same: states that differ only in what"
-    yield "nothing looks at any more count as one."
+    yield "Bank and clocks may do more now. A scenario can have fewer states all the same: states that differ only in"
+    yield "what nothing looks at any more count as one."
     yield from ("", "| scenario | LIFE | before | now |", "|---|---|---|---|")
     for one in source.EXPLORED:
         yield f"| {one.scenario} | {one.life} | {f'{one.before:,}' if one.before else '—'} | {one.now:,} |"

@@ -151,13 +151,15 @@ def _seeded(source: ModuleType) -> Iterator[str]:
 
 def _explored(source: ModuleType) -> Iterator[str]:
     yield from ("", "## States explored", "")
-    yield f"How many different states `{source.EXPLORED_BY}` visits; the invariants hold in each. *Before* is commit"
+    yield "How many different states `make explore LIFE=n` visits; the invariants hold in each. *Before* is commit"
     yield f"`{source.EXPLORED_BEFORE}`, the last one without these rows; *now* is this version. A dash: a new scenario."
-    yield from ("", "| scenario | before | now |", "|---|---|---|")
+    yield "Bank and clocks may do more now. A scenario can have fewer states all the same: states that differ only in"
+    yield "what nothing looks at any more count as one."
+    yield from ("", "| scenario | LIFE | before | now |", "|---|---|---|---|")
     for one in source.EXPLORED:
-        yield f"| {one.scenario} | {f'{one.before:,}' if one.before else '—'} | {one.now:,} |"
-    before, now = (sum(column) for column in zip(*(one[1:] for one in source.EXPLORED), strict=True))
-    yield f"| all | {before:,} | {now:,} |"
+        yield f"| {one.scenario} | {one.life} | {f'{one.before:,}' if one.before else '—'} | {one.now:,} |"
+    before, now = (sum(counts) for counts in zip(*((one.before, one.now) for one in source.EXPLORED), strict=True))
+    yield f"| all | | {before:,} | {now:,} |"
 
 
 _SECURITY = """# Security review

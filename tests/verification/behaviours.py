@@ -18,10 +18,11 @@ import pytest
 from sco_payment import attempt as m
 from sco_payment import lane, link, loop, settings_checks
 from sco_payment.attempt import _handlers
-from sco_payment.paymaster import adapter, client, token
+from sco_payment.paymaster import adapter, client, errors, token
 from tests.verification.seeded import Make, Patch, SeededFault, seeded
 
 _SCRIPTED = "tests/payment/test_bank_behaviours.py"
+_ANSWERS = "tests/payment/paymaster/test_answers.py"
 
 
 def _fault(name: str, caught_by: str, owner: Any, attribute: Any, make: Make) -> SeededFault:
@@ -79,7 +80,87 @@ def _nspk_only(original: Any) -> Any:
     return judge
 
 
+def _refused_with_the_token(original: Any) -> Any:
+    def cancel(self: adapter.PayMasterAcquirer, payment_id: str, seq: int) -> m.CancelAnswered:
+        answered: m.CancelAnswered = original(self, payment_id, seq)
+        turned_away = "refused the token" in answered.detail
+        return replace(answered, result=m.Cancel.REFUSED) if turned_away else answered
+
+    return cancel
+
+
+def _our_amount_only(original: Any) -> Any:
+    def may_be(self: adapter.PayMasterAcquirer, payment: Any, plan: m.Plan) -> bool:
+        ours = (plan.kopecks, plan.currency)
+        return (payment.amount_kopecks, payment.currency) == ours and original(self, payment, plan)
+
+    return may_be
+
+
+def _by_the_difference_of_now(original: Any) -> Any:
+    def may_be(self: adapter.PayMasterAcquirer, payment: Any, plan: m.Plan) -> bool:
+        if payment.created is None or payment.order_no is not None:
+            return bool(original(self, payment, plan))
+        ahead_s = self.clock_ahead_s or 0.0
+        away_ms = abs(payment.created.timestamp() - ahead_s - plan.begun_at_ms / 1000) * 1000
+        return away_ms <= 1_200_000 and original(self, payment, plan)
+
+    return may_be
+
+
+def _answers_take_no_time(original: Any) -> Any:
+    return lambda self, headers, sent: original(self, headers, self._clock())
+
+
+def _only_too_many_requests(original: Any) -> Any:
+    return lambda error: original(error) if isinstance(error, errors.TooManyRequests) else 0
+
+
 FAULTS = (
+    _fault(
+        "a payment of the order with another amount is not there",
+        _ANSWERS,
+        adapter.PayMasterAcquirer,
+        "_may_be",
+        _our_amount_only,
+    ),
+    _fault(
+        "a payment without a name is looked for by the clocks of now",
+        _ANSWERS,
+        adapter.PayMasterAcquirer,
+        "_may_be",
+        _by_the_difference_of_now,
+    ),
+    _fault("a conflict means that nothing was created", _ANSWERS, adapter, "_MAY_BE_REPEATED", lambda original: ()),
+    _fault(
+        "a cancellation that met a refused token counts as refused",
+        _ANSWERS,
+        adapter.PayMasterAcquirer,
+        "cancel",
+        _refused_with_the_token,
+    ),
+    _fault(
+        "the time that an answer takes is taken for a wrong clock",
+        _ANSWERS,
+        client.PayMaster,
+        "_compare_clocks",
+        _answers_take_no_time,
+    ),
+    _fault("a bank that is not available is not heard", _ANSWERS, adapter, "_wait_ms", _only_too_many_requests),
+    _fault(
+        "a date to wait for is read by the lane's clock",
+        _ANSWERS,
+        client,
+        "retry_after_s",
+        lambda original: lambda text, date=None: original(text),
+    ),
+    _fault(
+        "a replaced login of the proxy is not read",
+        "tests/payment/paymaster/test_proxy.py",
+        token.ProxyLogin,
+        "successor",
+        lambda original: lambda self: None,
+    ),
     _fault(
         "the invoice ends by the lane's clock",
         f"{_SCRIPTED}::test_a_lane_with_a_wrong_clock_sells_and_ends_what_is_abandoned",

@@ -215,6 +215,25 @@ def test_a_conflict_may_come_of_a_request_that_a_gateway_has_repeated(status: st
         assert (failed.may_exist, failed.final) == (True, final)
 
 
+def test_a_key_that_was_used_before_belongs_to_a_payment() -> None:
+    with acquirer(answer({"code": "idempotency_key_violation", "message": "used"}, "400 Bad Request")) as paymaster:
+        failed = paymaster.create(PLAN, 1)
+        assert isinstance(failed, m.CreateFailed)
+        assert (failed.may_exist, failed.final) == (True, True)
+
+
+@pytest.mark.parametrize("payment_id", ["7", "8"])
+def test_a_status_is_of_the_payment_that_was_asked_for(payment_id: str) -> None:
+    with acquirer(answer(body(payment_id, resultCode="Success"))) as paymaster:
+        found = paymaster.status("7", 3)
+        if payment_id == "8":
+            text = "asked about payment 7, PayMaster answered about 8"
+            assert found == m.StatusUnavailable(NOW_MS, 3, text)
+        else:
+            paid, words = m.PaymentStatus.PAID, "Settled/Success"
+            assert found == m.PaymentStatusReceived(NOW_MS, 3, "7", paid, words, 25_300, "RUB", True, None)
+
+
 @pytest.mark.parametrize("status", ["400 Bad Request", "403 Forbidden", "422 Unprocessable Content"])
 @pytest.mark.bank("B6")
 def test_a_plain_refusal_has_created_nothing(status: str) -> None:

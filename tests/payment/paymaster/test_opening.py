@@ -15,8 +15,8 @@ from sco_payment.paymaster.adapter import PayMasterAcquirer, open_acquirer, open
 from sco_payment.paymaster.errors import NotAuthorised, PaymentNotFound
 from sco_payment.paymaster.token import Token, TokenError
 from sco_payment.settings import Settings
-from sco_payment.settings_reader import settings_from_mapping
-from sco_sim.paymaster import PayMasterSimulator
+from sco_payment.settings_reader import SettingsError, settings_from_mapping
+from sco_sim.paymaster import Bank, PayMasterSimulator
 
 TOKEN = {"SCO_PAYMASTER_TOKEN": "simulator-token"}
 
@@ -68,6 +68,8 @@ def test_what_a_create_says_of_the_lane(bank: PayMasterSimulator) -> None:
     assert payment.invoice["description"] == "Магазин у дома, заказ A-1, 253,00\u00a0₽"
     assert (payment.callback_url, payment.merchant_id, payment.test_mode) == ("https://shop.example/paid", "m", False)
     assert (created.kopecks, created.currency, created.link, created.seq) == (25_300, "RUB", payment.link, 1)
+    assert acquirer.clock_ahead_s is not None
+    assert abs(acquirer.clock_ahead_s) < 60
     acquirer.close()
 
 
@@ -88,6 +90,34 @@ def test_nothing_is_said_of_what_the_settings_leave_out(bank: PayMasterSimulator
 )
 def test_whose_links_may_be_shown(base_url: str, hosts: tuple[str, ...]) -> None:
     assert opened(settings(base_url)).link_hosts == hosts
+
+
+NSPK = Bank(lambda: 0.0).add_sticker().payload
+
+
+@pytest.mark.parametrize(
+    ("plate", "link_hosts", "accepted"),
+    [
+        (NSPK, [], True),
+        ("https://paymaster.ru/plate/1", [], True),
+        ("https://plates.example/1", ["plates.example"], True),
+        ("https://plates.example/1", ["other.example"], False),
+        ("https://plates.example/1", [], False),
+    ],
+)
+def test_whose_links_a_plate_may_carry(plate: str, link_hosts: list[str], accepted: bool) -> None:
+    static = {"mode": 2, "plate": "static", "sticker_id": "st-1", "plate_link": plate}
+    data = {
+        "lane": {"pos_id": "KSO-7", "shop": "S"},
+        "paymaster": {"merchant_id": "m"},
+        "display": static | ({"link_hosts": link_hosts} if link_hosts else {}),
+        "journal": {"path": "journal.db"},
+    }
+    if accepted:
+        assert settings_from_mapping(data, TOKEN).display.plate_link == plate
+    else:
+        with pytest.raises(SettingsError, match=r"display\.plate_link: .*plates\.example"):
+            settings_from_mapping(data, TOKEN)
 
 
 def test_the_words_of_the_settings_and_those_that_are_built_in(caplog: pytest.LogCaptureFixture) -> None:

@@ -549,7 +549,8 @@ class Model:
         if memory == s.memory and not effects and must_act:
             raise Violation(5, f"a tick is due and changes nothing: the lane spins in {self._phase(s)}")
         if durable >= 0 and self.scenario.disk_fails and s.crashes:
-            yield "", self._crashed(s)._replace(kept=s.memory)
+            unsent = isinstance(event, m.CancelAnswered) and event.result is m.Cancel.NOT_ASKED  # and nobody knows
+            yield "", self._crashed(s._replace(cancels=s.cancels + unsent))._replace(kept=s.memory)
         calls = s.calls
         if any(isinstance(effect, m.SendCreate | m.SendPoll | m.SendFind | m.SendCancel) for effect in effects):
             overtaken = self.machine.states[memory].earlier_seq != 0

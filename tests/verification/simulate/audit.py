@@ -55,7 +55,7 @@ class Audit:
                 if payment is not None and payment.id in self._run.bank.refunded:
                     self._refund_is_recorded(key, payment, cases.get(key))
                 continue
-            if not released and not self._is_for_an_operator(cases.get(key)):
+            if not released and not self._is_for_an_operator(cases.get(key)) and not self._still_looks(key):
                 raise Violation(2, f"the bank has the money of {payment.id}, no goods, no case that is open")
             if payment.kopecks != truth.asked_of(key) and key not in cases:
                 raise Violation(2, f"the bank took another amount for {payment.id}, no case")
@@ -77,6 +77,16 @@ class Audit:
             case.closed_at_ms is None
             or self._truth.decided.get(case.number) is m.Phase.REFUNDABLE  # which says: it is there
         )
+
+    def _is_over(self, state: m.State) -> bool:
+        """Whether the invoice and the grace period are over by the lane's clock, which may have been put back."""
+        return self._run.process.runtime.now() > state.plan.over_at_ms + state.plan.timing.watch_ms
+
+    def _still_looks(self, key: str) -> bool:
+        """Whether the lane has not heard of the money yet, and will: its case was closed too early."""
+        state = self._journal.attempt(key)
+        watching = state is not None and state.phase is m.Phase.WATCHING and not self._is_over(state)
+        return watching and key not in self._truth.known_as_paid
 
     def _clock_is_reported(self) -> None:
         """A wrong clock is shown and logged, once the acquirer has said what time it is."""
@@ -100,8 +110,7 @@ class Audit:
             return
         spent = self._truth.cancels[key] > 0 or state.cancel is not m.Cancel.NOT_ASKED
         has_case = key in cases and cases[key].closed_at_ms is None
-        is_over = self._run.process.runtime.now() > state.plan.over_at_ms + state.plan.timing.watch_ms
-        if not spent and not has_case and is_over:
+        if not spent and not has_case and self._is_over(state):
             raise Violation(2, f"no cancellation was sent, no case is open; {self._truth.describe(key)}")
         if not spent and state.phase in m.FINAL and state.payment_id is not None:
             raise Violation(5, f"the lane has given up without a cancellation; {self._truth.describe(key)}")

@@ -224,7 +224,10 @@ class Run:
 
     def _observed(self, event: LaneEvent) -> None:
         data = event.as_json()
-        self.truth.observed(event)
+        try:
+            self.truth.observed(event)
+        except Violation as violation:  # the lane goes on without an observer that fails
+            self.violation = violation
         hidden = ("event", "seq", "time_ms", "expires_at_ms")
         self.note(
             f"lane: {data['event']} " + " ".join(f"{key}={value}" for key, value in data.items() if key not in hidden)

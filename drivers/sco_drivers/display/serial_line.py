@@ -138,6 +138,8 @@ class DisplayLine:
         """See `Wire`."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
+            with contextlib.suppress(OSError):  # it was unplugged
+                discard = discard and unsent(fd) > 0  # a pseudo-terminal throws away what it has passed on too
             close_line(fd, discard=discard)
 
     def _poll(self, event: int, end: float) -> int:

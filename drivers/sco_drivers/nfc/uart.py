@@ -150,7 +150,7 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
         except (OSError, serial.SerialException):
             log.debug("the serial line could not be closed cleanly")
         else:
-            close_line(line, discard=True)
+            close_line(line, discard=False)  # its last command may switch the field off
 
 
 def _answers(line: Line, chipset: Any) -> bool:

@@ -209,6 +209,17 @@ def test_a_code_that_waits_in_the_kernel_may_be_shown(
         driver.clear()
 
 
+def test_closing_throws_nothing_away_that_was_sent(display: VirtualDisplay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pseudo-terminal may throw away what it has passed on too, such as the command that removes the code."""
+    flushed: list[tuple[int, int]] = []
+    monkeypatch.setattr(termios, "tcflush", lambda fd, queue: flushed.append((fd, queue)))
+    with open_display(display.url) as driver:
+        driver.show_code(DisplayedCode(LINK))
+        driver.clear()
+    assert display.wait(lambda face: display.history == [Face(LINK), Face()])
+    assert not flushed
+
+
 def test_sent_is_no_proof_of_shown(display: VirtualDisplay, driver: QrDisplay) -> None:
     display.freeze()
     driver.show_code(DisplayedCode(LINK))

@@ -10,8 +10,7 @@ from neva_acquirer.simulator import API_KEY, NevaSimulator
 from neva_acquirer.simulator import Order as NevaOrder
 
 from sco_payment import CaseReason, Order, Outcome, SettingsError, load_settings, open_lane
-from sco_payment.journal.describe import describe
-from sco_sim.testing.http_faults import HttpFaults
+from sco_sim.testing import http_faults
 
 SETTINGS = """
 [lane]
@@ -79,7 +78,7 @@ def test_a_payment_that_neva_refunds_on_cancel_is_a_case(tmp_path: Path) -> None
 
 def test_a_void_without_an_answer_that_refunds_later_is_a_case_and_no_goods(tmp_path: Path) -> None:
     """The customer pays while the attendant's void is on its way; Neva gets it when the lane has given it up."""
-    with NevaSimulator() as bank, HttpFaults(bank.base_url, "/v1/orders/{}".format) as wire:
+    with NevaSimulator() as bank, http_faults.HttpFaults(bank.base_url, "/v1/orders/{}".format) as wire:
         settings = load_settings(settings_file(tmp_path, wire.base_url, more='terminal = "T-17"\ntimeout_s = 1.0'))
         with open_lane(settings) as lane:
 
@@ -99,8 +98,8 @@ def test_a_void_without_an_answer_that_refunds_later_is_a_case_and_no_goods(tmp_
             lane.recover()
             [case] = lane.journal.cases()
             assert case.phase == "unsettled"
-            notes = [describe(record) for record in lane.journal.timeline(case.attempt)]
-            assert any("has refunded the customer" in note for note in notes), notes
+            story = [record.body for record in lane.journal.timeline(case.attempt)]
+            assert any("has refunded the customer" in str(body) for body in story), story
 
 
 def test_the_settings_are_checked_by_the_adapter_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

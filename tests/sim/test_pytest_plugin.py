@@ -224,6 +224,9 @@ def test_money_that_comes_late_is_seen_when_time_passes(lane: LaneBench, paymast
     assert lane.pay(100, order="A1").outcome is Outcome.UNKNOWN
     paymaster_simulator.comes_online()
     lane.let_time_pass(120)
+    [attempt] = lane.lane.journal.attempts(open_only=True)
+    assert attempt.phase.value == "refundable"  # the cancellation, which has no answer, may still be processed
+    lane.let_time_pass(3600)
     assert lane.lane.journal.attempts(open_only=True) == []
     lane.assert_case("cancel_unanswered")
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -24,6 +26,16 @@ settings.load_profile("slow machine")
 @pytest.fixture(autouse=True)
 def _no_device_is_remembered() -> None:
     memory.forget()
+
+
+@pytest.fixture(autouse=True)
+def _signals_are_heard_again() -> Iterator[None]:
+    """A command that ran in this process may ignore them from its end on, and so would all processes that it starts."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -19,12 +19,13 @@ _CLOSES_S = 1.0
 """A line on which nothing waits is closed by then, unless its converter still has data of its own."""
 
 
-_closing: set[int] = set()
-"""Device numbers of the lines that are not closed yet."""
+_closing: dict[int, threading.Event] = {}
+"""Device number of each line that is not closed yet -> set when it is."""
 
 
 def refuse_closing(path: str, url: str) -> None:
-    """Refuse to open a line that is still being closed: the kernel would reset it once the first one is closed.
+    """Refuse to open a line that is still being closed: the kernel would reset it once the first one is closed. A line
+    whose device takes the rest within a second is waited for.
 
     Raises:
         DeviceBusy: it is.
@@ -32,7 +33,8 @@ def refuse_closing(path: str, url: str) -> None:
     number = 0
     with contextlib.suppress(OSError, ValueError):
         number = os.stat(path).st_rdev  # noqa: PTH116 - Path loads more
-    if number in _closing:
+    closed = _closing.get(number)
+    if closed is not None and not closed.wait(_CLOSES_S):
         words = "the line is still being closed, as the device takes no data"
         raise DeviceBusy(words, url=url, hint="wait half a minute, or power-cycle the device")
 
@@ -67,15 +69,16 @@ def close_line(fd: int, *, discard: bool) -> None:
     number = -1
     with contextlib.suppress(OSError):
         number = os.fstat(fd).st_rdev
-    _closing.add(number)
 
     def close() -> None:
         try:
             with contextlib.suppress(OSError):
                 os.close(fd)
         finally:
-            _closing.discard(number)
+            _closing.pop(number, None)
+            closed.set()
 
+    closed = _closing[number] = threading.Event()
     thread = threading.Thread(target=close, name="line closing", daemon=True)
     try:
         thread.start()

@@ -103,6 +103,18 @@ def test_drivers_wait_for_no_device_when_they_close(
     stuck.let_go()
 
 
+def test_a_line_whose_device_takes_the_rest_soon_is_opened_again(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fd = os.open(line, os.O_RDWR | os.O_NOCTTY)
+    stuck = StuckLine(monkeypatch, line)
+    close_line(fd, discard=True)
+    assert stuck.closing.wait(60)
+    taking = threading.Timer(0.5, stuck.let_go)
+    taking.start()
+    close = printer(line)
+    taking.join()
+    close()
+
+
 @pytest.mark.parametrize(
     "opened", [printer, display, lambda path: open_nfc(f"pn532://{path}").close], ids=["printer", "display", "nfc"]
 )

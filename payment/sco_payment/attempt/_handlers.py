@@ -584,7 +584,7 @@ def refundable_status(state: State, event: PaymentStatusReceived) -> Step:
     if event.status is PaymentStatus.PAID and is_complete(state):
         phase = Phase.UNSETTLED if state.case is CaseReason.AMOUNT_MISMATCH else Phase.PAID_LATE
         return replace(state, phase=phase), (NoteCase("the money was not refunded"),)
-    if event.status is not PaymentStatus.PAID and _has_asked_for_days(state, event):
+    if _has_asked_for_days(state, event):
         return _given_up(state)
     return ask_later(state, event)
 

@@ -21,7 +21,7 @@ import serial
 
 from sco_drivers.nfc.debug_log import DebugLogger
 from sco_drivers.nfc.options import BAUDS
-from sco_drivers.serial_port import close_line, refuse_closing, unsent
+from sco_drivers.serial_port import close_line, refuse_closing
 
 if TYPE_CHECKING:
     from nfc.clf import ContactlessFrontend
@@ -80,7 +80,7 @@ class Line(nfc.clf.transport.TTY):  # type: ignore[misc]
     def _send_all(tty: serial.Serial) -> None:
         """Wait until everything is sent. pyserial's own flush has no deadline."""
         deadline = time.monotonic() + _SENDS_S
-        while unsent(tty.fileno()):
+        while tty.out_waiting:
             if time.monotonic() >= deadline:
                 raise _os_error(errno.ETIMEDOUT)
             time.sleep(_LOOK_S)

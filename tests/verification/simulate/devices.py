@@ -242,6 +242,9 @@ class ReaderOnDesk(VirtualReader):
 class ReaderPort:
     """A `serial.Serial` on the reader's line."""
 
+    is_open = False  # of the kernel: there is nothing to release
+    out_waiting = 0
+
     def __init__(self, port: str, baudrate: int = 9600, **_: Any) -> None:
         self._run = CURRENT[-1]
         self._process = self._run.process
@@ -288,9 +291,6 @@ class ReaderPort:
         del answers[:count]
         return data
 
-    def flush(self) -> None:
-        self._check()
-
     def flushInput(self) -> None:  # noqa: N802 - pyserial's own name
         self._reader.answers.clear()
 
@@ -298,9 +298,6 @@ class ReaderPort:
 
     def flushOutput(self) -> None:  # noqa: N802 - pyserial's own name
         """There is no output queue."""
-
-    def close(self) -> None:
-        """There is nothing to release."""
 
 
 def open_nfc(url: DeviceUrl) -> Any:

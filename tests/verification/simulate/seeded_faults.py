@@ -135,8 +135,8 @@ def _any_answer_is_accepted(original: Any) -> Any:
     return lambda payment, plan: True
 
 
-def _no_time_is_the_attempts(original: Any) -> Any:
-    return lambda payment, plan, shift: False
+def _no_nameless_payment_is_the_attempts(original: Any) -> Any:
+    return lambda self, payment, plan: payment.order_no is not None and original(self, payment, plan)
 
 
 def _any_page_is_accepted(original: Any) -> Any:
@@ -233,7 +233,7 @@ FAULTS = (
     ),
     _fault(
         "a cancellation without an answer counts as never sent",
-        4,
+        *(1, 4),
         owner=adapter.PayMasterAcquirer,
         attribute="cancel",
         make=_unanswered_cancel_never_left,
@@ -284,9 +284,9 @@ FAULTS = (
     _fault(
         "a list without names does not hold the attempt's payment",
         *(2, 3, 4),
-        owner=adapter,
-        attribute="_is_from_the_time_of",
-        make=_no_time_is_the_attempts,
+        owner=adapter.PayMasterAcquirer,
+        attribute="_may_be",
+        make=_no_nameless_payment_is_the_attempts,
         where=Focus(2, {"nameless": 1.0}, ("create", "answer lost")),
     ),
     _fault(

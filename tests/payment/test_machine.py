@@ -26,6 +26,11 @@ def plan(**changes: Any) -> m.Plan:
     return replace(m.Plan("k1", "A-1", SUM, "RUB", m.Mode.SCREEN, BEGIN, END), **changes)
 
 
+def test_the_total_is_what_all_legs_add_up_to() -> None:
+    assert plan().total_kopecks == SUM
+    assert plan(tendered_elsewhere=10, tendered_by_sbp=200, remaining=3_000).total_kopecks == SUM + 3_210
+
+
 def state(phase: m.Phase, **changes: Any) -> m.State:
     """An attempt whose request number 7 is under way; the acquirer knows it where the phase implies that."""
     early = phase in (P.CREATING, P.FINDING)

@@ -54,6 +54,7 @@ _MACHINE = Target(
 _JOURNAL = Target(
     (
         tuple(f"{_PAYMENT}/journal/test_{name}.py" for name in ("journal", "codec", "migration")),
+        (f"{_PAYMENT}/journal/test_archive.py", "tests/security/test_journal_attacks.py"),
         (f"{_VERIFICATION}/test_powerloss.py",),
     ),
     limit_s=120,
@@ -106,7 +107,7 @@ TARGETS = {
     f"sco_payment.{name}": target
     for target, names in (
         (_MACHINE, ("attempt.machine", "attempt._handlers", "attempt.gate", "attempt.states", "attempt.events")),
-        (Target(((f"{_PAYMENT}/test_link.py",),)), ("link",)),
+        (Target(((f"{_PAYMENT}/test_link.py",), ("tests/security/test_links.py",))), ("link",)),
         (Target(((f"{_PAYMENT}/test_money.py",), (f"{_PAYMENT}/paymaster/test_client.py",))), ("money",)),
         (
             Target(_answers("adapter", "answers", "creations", "opening")),

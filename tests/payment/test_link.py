@@ -6,13 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sco_payment.link import MAX_LENGTH, SbpLink, Verdict, crc_of, judge, parse, same_code
+from sco_payment.link import MAX_LENGTH, SbpLink, Verdict, crc_of, is_host, judge, parse, same_code
 
 PUBLISHED = (
     ("https://qr.nspk.ru/AS10003P3RH0LJ2A9ROO038L6NT5RU1M?type=01&bank=000000000001&sum=10000&cur=RUB&crc=F3D0", 10000),
     ("https://qr.nspk.ru/AD10001246OADML79D5OP9279JLPI2V6?type=02&bank=100000000001&sum=253&cur=RUB&crc=D959", 253),
 )
 DYNAMIC, SUM = PUBLISHED[1]
+STATIC = "AS10003P3RH0LJ2A9ROO038L6NT5RU1M"
+
+
+def with_crc(text: str) -> str:
+    return f"{text}&crc={crc_of(text)}"
 
 
 @pytest.mark.parametrize(("text", "kopecks"), PUBLISHED)
@@ -21,15 +26,35 @@ def test_published_links_are_verified(text: str, kopecks: int) -> None:
     assert judge(text.replace(text[-4:], text[-4:].lower()), kopecks=kopecks).verdict is Verdict.VERIFIED
 
 
+@pytest.mark.parametrize(
+    ("text", "kopecks", "reason"),
+    [
+        (DYNAMIC, SUM, "form, crc, amount and currency agree"),
+        (DYNAMIC, None, "form, crc and currency agree"),
+        (
+            with_crc(f"https://qr.nspk.ru/{STATIC}?type=01&bank=000000000001&cur=RUB"),
+            SUM,
+            "form, crc and currency agree",
+        ),
+        (with_crc(f"https://qr.nspk.ru/{STATIC}?type=01&bank=000000000001&sum=253"), SUM, "form, crc and amount agree"),
+        (with_crc(f"https://qr.nspk.ru/{STATIC}?type=01&bank=000000000001"), SUM, "form and crc agree"),
+    ],
+)
+def test_what_agrees_is_said(text: str, kopecks: int | None, reason: str) -> None:
+    assert judge(text, kopecks=kopecks).reason == reason
+
+
+@pytest.mark.parametrize(("length", "is_name"), [(253, True), (254, False)])
+def test_a_hosts_name_has_at_most_253_characters(length: int, is_name: bool) -> None:
+    name = ".".join(["a" * 60] * 4) + "." + "b" * 8 + ".ru"
+    assert is_host(name.replace("b" * 8, "b" * (length - len(name) + 8))) is is_name
+
+
 @given(st.integers(0, len(DYNAMIC) - 1), st.sampled_from(string.ascii_letters + string.digits))
 def test_any_changed_character_before_the_crc_is_never_verified(place: int, char: str) -> None:
     changed = DYNAMIC[:place] + char + DYNAMIC[place + 1 :]
     if changed.lower() != DYNAMIC.lower():
         assert judge(changed, kopecks=SUM).verdict is not Verdict.VERIFIED
-
-
-def with_crc(text: str) -> str:
-    return f"{text}&crc={crc_of(text)}"
 
 
 BODY = DYNAMIC.rpartition("&crc=")[0]

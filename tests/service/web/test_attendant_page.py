@@ -216,6 +216,7 @@ def test_faulty_printer_and_lost_lane_are_shown(lane: Lane, chromium: Chromium) 
         (-9, "Часы кассы спешат относительно часов PayMaster на 9 с."),
     ],
 )
+@pytest.mark.bank("B4")
 def test_a_clock_that_is_wrong_is_a_warning(lane: Lane, chromium: Chromium, ahead_s: int, said: str) -> None:
     lane.paymaster.bank.clock = lambda: time.time() + ahead_s
     lane.begin()

@@ -319,7 +319,7 @@ class Server:
         try:
             connected.setblocking(False)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # a client that is gone without a word, whose place the heartbeats would keep for TCP's quarter of an hour
+            # for a client that vanished: TCP would repeat heartbeats, and keep its place, for a quarter of an hour
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._limits.write_s * 1000))
             if self._tls is not None:
                 connected = self._tls.wrap_socket(connected, server_side=True, do_handshake_on_connect=False)

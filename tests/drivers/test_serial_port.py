@@ -175,7 +175,7 @@ def test_a_ticket_that_cannot_be_discarded_is_not_forced_on_the_printer(
 
 
 def test_pn532_on_a_line_that_sends_nothing_is_given_up(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pyserial's flush waits for ever."""
+    """pyserial's flush has no time limit."""
 
     def drains_for_ever(fd: int) -> None:
         raise AssertionError("tcdrain has no deadline")

@@ -194,7 +194,7 @@ def test_a_link_of_an_unknown_kind_is_presented_unverified(tmp_path: Path) -> No
 
 @pytest.mark.bank("B17")
 def test_a_bank_under_maintenance_is_asked_when_it_wants(tmp_path: Path) -> None:
-    """Not every 3 s: the customer is told meanwhile that the payment is being checked."""
+    """Not every 3 s: the screen says meanwhile that the payment is being checked."""
     with bench(tmp_path, "pays after=2 + 503 wait=25 on=get first=1", ui=OwnUI()) as (lane, paymaster):
         began = lane._runtime.now()
         assert lane.pay(ORDER).outcome is Outcome.PAID

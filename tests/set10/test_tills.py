@@ -414,7 +414,7 @@ def _is_quiet(bench: Bench) -> bool:
 
 @pytest.mark.scenario("A leg of before")
 def test_giving_up_on_a_leg_of_before_names_its_own_amount(open_bench: Open) -> None:
-    """The cancellation of another leg gets no answer and is given up: what the till is told is about that leg."""
+    """The cancellation of another leg gets no answer and is given up: what the till reads is about that leg."""
     bench = open_bench()
     till = bench.till()
     bench.sell(till)

@@ -1,4 +1,4 @@
-"""A network printer whose cable is pulled: nobody is told, and the kernel goes on taking bytes."""
+"""A network printer whose cable is pulled: nobody notices, and the kernel goes on taking bytes."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from typing import NamedTuple
 
 from sco_payment import attempt as m
 from sco_payment import link as links
-from sco_payment.attempt import _handlers
+from sco_payment.attempt import _handlers, machine
 
 ORDER, OTHER_ORDER, STICKER = "A-1", "B-2", "sticker"
 KOPECKS, OTHER_KOPECKS = 25_300, 100
@@ -284,18 +284,7 @@ def _relabelled(state: m.State) -> m.State:
 
 def _on_disk(state: m.State) -> m.State:
     """The scheduling fields may be lost without harm: so lose them."""
-    return replace(
-        state,
-        delivered=_delivered(state),
-        seq=_LATEST,
-        earlier_seq=0,
-        busy=False,
-        sent_at_ms=0,
-        next_at_ms=0,
-        until_ms=0,
-        resumed_at_ms=0,
-        last_status_at_ms=0,
-    )
+    return replace(machine._without_scheduling(state), delivered=_delivered(state), seq=_LATEST)
 
 
 def _delivered(state: m.State) -> bool:

@@ -23,9 +23,9 @@ import java.util.regex.Pattern;
  * The lane's service: one method, one request, one answer.
  *
  * <p>Every method returns or throws within the connect time-out and the read time-out together, plus what it was asked to
- * wait for news; {@link #begin} has a time-out of its own, and printing may take 30 s more. After the status 401 the request
- * is sent once more with the token read anew, and may take as long again. An interrupt of the calling thread ends it at
- * once. No thread and no connection outlives a call that was answered; one that was not answered is closed, and its thread
+ * wait for news; {@link #begin} has a time-out of its own, and printing may take 30 s more. After the status 401 the
+ * token is read again and the request sent once more, which may take as long again. An interrupt of the calling thread ends
+ * it at once. No thread and no connection outlives a call that was answered; one that was not answered is closed, and its thread
  * ends with it, at the latest after the same time once more. Nothing else is sent twice: 401 means that this request did
  * nothing. A caller that gets {@link LaneUnreachable} decides, and asking again is always harmless. Redirects are not
  * followed, and no proxy is used. Safe for use by several threads.

@@ -467,14 +467,14 @@ class Explored(NamedTuple):
 EXPLORED_BEFORE = "c4cc519"
 """The last commit before these rows."""
 EXPLORED = (
-    Explored("screen", 1, 240_021, 264_643),
-    Explored("plate", 1, 378_387, 651_514),
-    Explored("unattributed", 1, 162_861, 250_794),
-    Explored("unattributed plate", 1, 246_367, 565_291),
-    Explored("refunding", 1, 243_806, 304_371),
-    Explored("declining", 1, 0, 416_122),
-    Explored("behind", 1, 0, 264_743),
-    Explored("ahead", 2, 0, 509_646),
-    Explored("jumping", 1, 0, 694_440),
-    Explored("silent dialog", 2, 618_744, 490_741),
+    Explored("screen", 1, 240_021, 264_843),
+    Explored("plate", 1, 378_387, 652_395),
+    Explored("unattributed", 1, 162_861, 250_994),
+    Explored("unattributed plate", 1, 246_367, 566_136),
+    Explored("refunding", 1, 243_806, 304_571),
+    Explored("declining", 1, 0, 416_522),
+    Explored("behind", 1, 0, 264_943),
+    Explored("ahead", 2, 0, 510_238),
+    Explored("jumping", 1, 0, 695_008),
+    Explored("silent dialog", 2, 618_744, 491_178),
 )

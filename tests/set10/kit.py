@@ -28,6 +28,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode
 
 from sco_payment.customer.texts import RUSSIAN
+from sco_sim.local import free_port
 from sco_sim.paymaster import BankPayment
 from sco_sim.testing.bank import BenchPayMaster
 from sco_sim.testing.http_faults import HttpFaults, _read, _Request, _reset, _response
@@ -199,8 +200,7 @@ class LaneService:
 
     def __init__(self, folder: Path, bank: BenchPayMaster, **sections: dict[str, Any]) -> None:
         folder.mkdir(exist_ok=True)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.token_file = folder / "till.token"
         if not self.token_file.exists():

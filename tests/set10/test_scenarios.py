@@ -161,8 +161,9 @@ def test_no_connection_and_the_cancellation_works(open_bench: Open) -> None:
     till = bench.till()
     bench.sell(till)
     till.form("dialog", text=TEXTS.dialog)
-    bench.bank.use("leaves")
     till.press("2")
+    till.form("spinner")
+    bench.bank.use("leaves")  # not before: a status closes the dialog
     over = till.over("not_completed")
     assert "sum" not in over
     bench.bank.assert_cancelled_once()

@@ -30,7 +30,7 @@ from sco_payment.paymaster.errors import (
     RequestRefused,
     TooManyRequests,
 )
-from sco_payment.paymaster.token import Token, TokenError
+from sco_payment.paymaster.token import Token
 from sco_payment.paymaster.wire import NewPayment, WireError
 from sco_sim.paymaster import PayMasterSimulator
 from tests.payment.paymaster.raw_server import RawServer, http
@@ -377,21 +377,3 @@ def test_the_token_is_never_shown(bank: PayMasterSimulator, caplog: pytest.LogCa
         shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format()) + repr(error)
     assert SECRET not in shown
     assert SECRET not in caplog.text
-
-
-def test_token_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "token"
-    file.write_text(SECRET + "\n")
-    file.chmod(0o644)
-    with pytest.raises(TokenError, match="chmod 600"):
-        Token.from_file(file)
-    file.chmod(0o600)
-    assert Token.from_file(file).header() == f"Bearer {SECRET}"
-    file.write_text("two words")
-    with pytest.raises(TokenError, match="one word"):
-        Token.from_file(file)
-    with pytest.raises(TokenError, match="No such file"):
-        Token.from_file(tmp_path / "none")
-    monkeypatch.delenv("SCO_PAYMASTER_TOKEN", raising=False)
-    with pytest.raises(TokenError, match="not set"):
-        Token.from_environment()

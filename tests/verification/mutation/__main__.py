@@ -78,7 +78,16 @@ def _answers(first: str, *others: str) -> tuple[tuple[str, ...], ...]:
         tuple(f"{_PAYMENT}/paymaster/test_{name}.py" for name in (first, *others)),
         tuple(
             f"{_PAYMENT}/paymaster/test_{name}.py"
-            for name in ("adapter", "answers", "client", "token_rotation", "simulator", "creations")
+            for name in (
+                "adapter",
+                "answers",
+                "client",
+                "requests",
+                "token",
+                "token_rotation",
+                "simulator",
+                "creations",
+            )
             if name not in (first, *others)
         ),
         ("tests/contract/test_acquirer.py", f"{_PAYMENT}/test_acquirer.py", f"{_PAYMENT}/test_settings.py"),
@@ -114,10 +123,10 @@ TARGETS = {
             ("acquirer", "paymaster.adapter", "paymaster.creations"),
         ),
         (
-            Target(_answers("client", "answers"), goal=0.9),
+            Target(_answers("client", "requests", "answers"), goal=0.9),
             ("paymaster.client", "paymaster.transport", "paymaster.wire"),
         ),
-        (Target(_answers("token_rotation", "client"), goal=0.9), ("paymaster.token",)),
+        (Target(_answers("token", "token_rotation", "client"), goal=0.9), ("paymaster.token",)),
         (_FILES, ("journal.archive", "journal.resolutions", "journal.salvage")),
         (_JOURNAL, ("journal.store", "journal.codec", "journal.verify", "journal.schema")),
         (_LANE, ("lane", "loop", "order")),

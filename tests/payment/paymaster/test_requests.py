@@ -1,0 +1,196 @@
+"""What PayMaster gets: each request, octet by octet, and the limits at which the client stops."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sco_payment.paymaster.client import PayMaster
+from sco_payment.paymaster.errors import ListTooLong, NoAnswer, NotAuthorised, PayMasterError
+from sco_payment.paymaster.token import Token
+from sco_payment.paymaster.wire import NewPayment
+from tests.payment.paymaster.raw_server import RawServer, http
+
+pytestmark = pytest.mark.usefixtures("idle_time")
+
+PAYMENT = b'{"id":"1","status":"Confirmation","amount":{"value":253.0000,"currency":"RUB"}}'
+STICKER = b'{"id":"s1","payload":"https://qr.nspk.ru/AS1","cashlink":true,"status":"active"}'
+ANSWERED = {"Accept": "application/json", "Accept-Encoding": "identity", "Authorization": "Bearer t"}
+EXPIRES = datetime(2026, 11, 30, 12, 0, 5, tzinfo=UTC)
+LEAST = NewPayment("A-1", "Магазин", 25_310, EXPIRES)
+WHOLE = NewPayment("A-1", "Магазин", 25_310, EXPIRES, "s1", "https://shop/r", "https://shop/c", {"lane": "7"})
+INVOICE = {"description": "Магазин", "orderNo": "A-1", "expires": "2026-11-30T12:00:05Z"}
+ENCODED: dict[str, Any] = {
+    "merchantId": "m-1",
+    "testMode": False,
+    "dualMode": False,
+    "invoice": INVOICE | {"params": {}},
+    "amount": {"value": Decimal("253.10"), "currency": "RUB"},
+    "paymentData": {"paymentMethod": "SBP"},
+}
+STICKER_FIELDS = {"merchantId": "m-1", "stickerType": "SBP", "cashlink": True, "description": "КСО 7"}
+
+
+@pytest.fixture
+def server() -> Iterator[RawServer]:
+    server = RawServer(http(PAYMENT))
+    yield server
+    server.close()
+
+
+def client_of(server: RawServer, **more: Any) -> PayMaster:
+    return PayMaster(server.url + "/", Token("t"), "m-1", **({"read_timeout_s": 2.0} | more))
+
+
+def page(*payments: bytes, cursor: str | None = None) -> bytes:
+    after = b"" if cursor is None else b',"cursor":' + json.dumps(cursor).encode()
+    return http(b'{"items":[' + b",".join(payments) + b"]" + after + b"}")
+
+
+def a_list(client: PayMaster) -> list[str]:
+    return [one.id for one in client.list_payments(EXPIRES, EXPIRES)]
+
+
+CALLS: list[tuple[Callable[[PayMaster], object], bytes, str, Any]] = [
+    (lambda c: c.create_payment(LEAST, "k"), PAYMENT, "POST /api/v2/payments", ENCODED),
+    (
+        lambda c: c.create_payment(WHOLE, "k"),
+        PAYMENT,
+        "POST /api/v2/payments",
+        ENCODED
+        | {
+            "invoice": INVOICE | {"params": {"lane": "7"}},
+            "paymentData": {"paymentMethod": "SBP", "stickerId": "s1"},
+            "protocol": {"returnUrl": "https://shop/r", "callbackUrl": "https://shop/c"},
+        },
+    ),
+    (lambda c: c.get_payment("a/1"), PAYMENT, "GET /api/v2/payments/a%2F1", None),
+    (lambda c: c.cancel_payment("a/1"), b"", "PUT /api/v2/payments/a%2F1/cancel", None),
+    (lambda c: c.create_sticker(description="КСО 7", purpose="Покупка"), STICKER, "POST /api/v2/stickers",
+     STICKER_FIELDS | {"paymentPurpose": "Покупка"}),
+    (lambda c: c.create_sticker(description="КСО 7", cashlink=False), STICKER, "POST /api/v2/stickers",
+     STICKER_FIELDS | {"paymentPurpose": "КСО 7", "cashlink": False}),
+    (lambda c: c.get_sticker("s/1"), STICKER, "GET /api/v2/stickers/s%2F1", None),
+    (lambda c: c.activate_sticker("s/1"), STICKER, "PUT /api/v2/stickers/s%2F1", {"active": True}),
+    (lambda c: c.activate_sticker("s/1", active=False), STICKER, "PUT /api/v2/stickers/s%2F1", {"active": False}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "answer", "first", "sent"), CALLS)
+def test_each_request_as_it_is_sent(call: Callable[[PayMaster], Any], answer: bytes, first: str, sent: Any) -> None:
+    server = RawServer(http(answer))
+    found = call(client_of(server))
+    server.close()
+    [(line, headers, body)] = server.requests
+    assert line == f"{first} HTTP/1.1"
+    headers = {name: value for name, value in headers.items() if name not in ("Host", "Content-Length", "User-Agent")}
+    extra = {} if sent is None else {"Content-Type": "application/json"}
+    assert headers == ANSWERED | extra | ({"Idempotency-Key": "k"} if first.endswith("/payments") else {})
+    assert (json.loads(body, parse_float=Decimal) if body else None) == sent
+    if answer:
+        assert found.id == json.loads(answer)["id"]
+
+
+def test_a_test_payment_says_so(server: RawServer) -> None:
+    client_of(server, test_mode=True).create_payment(LEAST, "k")
+    assert json.loads(server.requests[0][2])["testMode"] is True
+
+
+def test_a_list_names_the_merchant_and_the_times_and_follows_the_cursor(server: RawServer) -> None:
+    server.script([page(PAYMENT, cursor="a&b"), page(PAYMENT.replace(b'"1"', b'"2"'))])
+    assert a_list(client_of(server)) == ["1", "2"]
+    window = "merchantId=m-1&start=2026-11-30T12%3A00%3A05Z&end=2026-11-30T12%3A00%3A05Z"
+    assert [line for line, _, _ in server.requests] == [
+        f"GET /api/v2/payments?{window} HTTP/1.1",
+        f"GET /api/v2/payments?{window}&cursor=a%26b HTTP/1.1",
+    ]
+
+
+def test_a_list_that_goes_in_circles_is_no_list(server: RawServer) -> None:
+    server.script([page(cursor="a"), page(cursor="b"), page(cursor="a")])
+    with pytest.raises(NoAnswer, match="repeats at cursor 'a'"):
+        a_list(client_of(server))
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("pages", [100, 101])
+def test_a_list_of_more_pages_than_anyone_has_is_refused(server: RawServer, pages: int) -> None:
+    server.script([*(page(cursor=str(n)) for n in range(pages - 1)), page(PAYMENT)])
+    if pages == 100:
+        assert a_list(client_of(server)) == ["1"]
+    else:
+        with pytest.raises(ListTooLong, match="more than 100 pages"):
+            a_list(client_of(server))
+    assert len(server.requests) == 100
+
+
+@pytest.mark.parametrize("key", ["", "ключ", "a\nb", "a\x7fb"])
+def test_a_key_that_no_header_can_carry_is_not_sent(server: RawServer, key: str) -> None:
+    with pytest.raises(ValueError, match="printable ASCII"):
+        client_of(server).create_payment(LEAST, key)
+    assert not server.requests
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_plain_http_goes_to_this_machine_by_any_of_its_names(host: str) -> None:
+    PayMaster(f"http://{host}:8080", Token("t"), "m")
+
+
+@pytest.mark.parametrize("status", ["200 OK", "201 Created", "299 Whatever"])
+def test_any_success_is_one(status: str) -> None:
+    server = RawServer(http(PAYMENT, status))
+    assert client_of(server).get_payment("1").id == "1"
+    server.close()
+
+
+@pytest.mark.parametrize("status", ["300 Multiple Choices", "302 Found", "399 Whatever"])
+def test_a_redirect_is_no_answer_whatever_its_body_says(status: str) -> None:
+    server = RawServer(http(PAYMENT, status, "Location: /api/v2/payments/2"))
+    with pytest.raises(NoAnswer, match=status[:3]):
+        client_of(server).get_payment("1")
+    server.close()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("code", ["not_authorized", "payment_token_revoked", "payment_token_blocked"])
+def test_a_refused_token_by_its_code(code: str) -> None:
+    server = RawServer(http(json.dumps({"code": code, "message": "нет"}).encode(), "400 Bad Request"))
+    with pytest.raises(NotAuthorised, match="нет"):
+        client_of(server).get_payment("1")
+    server.close()
+
+
+@pytest.mark.parametrize(("length", "shown"), [(300, "x" * 300), (301, "x" * 300 + "...")])
+def test_a_long_message_is_cut(length: int, shown: str) -> None:
+    server = RawServer(http(json.dumps({"code": "no", "message": "x" * length}).encode(), "409 Conflict"))
+    with pytest.raises(PayMasterError) as caught:
+        client_of(server).get_payment("1")
+    server.close()
+    assert caught.value.message == shown
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_the_longest_answer_that_is_read(over: int) -> None:
+    server = RawServer(http(PAYMENT + b" " * (4 * 1024 * 1024 - len(PAYMENT) + over)))
+    client = client_of(server, read_timeout_s=30.0)
+    if over:
+        with pytest.raises(NoAnswer, match="longer than 4194304 bytes"):
+            client.get_payment("1")
+    else:
+        assert client.get_payment("1").id == "1"
+    server.close()
+
+
+def test_the_time_of_a_call_is_that_of_connecting_and_reading_together() -> None:
+    """A body that comes in pieces, each in time, may take as long as both."""
+    whole = http(PAYMENT)
+    server = RawServer(*(whole[at : at + 20] for at in range(0, len(whole), 20)), pause_s=0.3, hold=True)
+    client = client_of(server, connect_timeout_s=2.0, read_timeout_s=1.0)
+    assert 1.0 < 0.3 * (len(whole) // 20) < 3.0
+    assert client.get_payment("1").id == "1"
+    server.close()

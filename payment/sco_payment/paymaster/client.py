@@ -29,7 +29,6 @@ import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
-    MaxRetryError,
     NameResolutionError,
     NewConnectionError,
     ProtocolError,
@@ -420,8 +419,7 @@ def _successor_of(secret: S | None, refusal: PayMasterError) -> S:
 
 
 def _cause_of(error: Exception) -> Exception:
-    cause = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
-    return cause.original_error if isinstance(cause, ProxyError) else cause  # there is no connection to it
+    return error.original_error if isinstance(error, ProxyError) else error  # there is no connection to it
 
 
 def _refused_tunnel(cause: Exception) -> str | None:

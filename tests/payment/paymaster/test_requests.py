@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from sco_payment.paymaster.client import PayMaster
-from sco_payment.paymaster.errors import ListTooLong, NoAnswer, NotAuthorised, PayMasterError
+from sco_payment.paymaster.client import PayMaster, retry_after_s
+from sco_payment.paymaster.errors import (
+    BadRequest,
+    ListTooLong,
+    NoAnswer,
+    NotAuthorised,
+    NotSent,
+    PayMasterError,
+    PaymentNotFound,
+    RequestRefused,
+    TooManyRequests,
+)
 from sco_payment.paymaster.token import Token
 from sco_payment.paymaster.wire import NewPayment
 from tests.payment.paymaster.raw_server import RawServer, http
@@ -189,8 +202,96 @@ def test_the_longest_answer_that_is_read(over: int) -> None:
 def test_the_time_of_a_call_is_that_of_connecting_and_reading_together() -> None:
     """A body that comes in pieces, each in time, may take as long as both."""
     whole = http(PAYMENT)
-    server = RawServer(*(whole[at : at + 20] for at in range(0, len(whole), 20)), pause_s=0.3, hold=True)
-    client = client_of(server, connect_timeout_s=2.0, read_timeout_s=1.0)
-    assert 1.0 < 0.3 * (len(whole) // 20) < 3.0
-    assert client.get_payment("1").id == "1"
+    at = [round(number * len(whole) / 8) for number in range(9)]
+    server = RawServer(*(whole[one:next_one] for one, next_one in pairwise(at)), pause_s=3.65, hold=True)
+    client = client_of(server, connect_timeout_s=20.0, read_timeout_s=6.0)
+    assert client.get_payment("1").id == "1"  # the last piece comes 25.5 s after the first
     server.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        ("400 Bad Request", "", BadRequest),
+        ("400 Bad Request", "validation_error", BadRequest),
+        ("400 Bad Request", "no_such_thing", RequestRefused),
+        ("401 Unauthorized", "", NotAuthorised),
+        ("402 Payment Required", "", RequestRefused),
+        ("403 Forbidden", "", NotAuthorised),
+        ("404 Not Found", "", PaymentNotFound),
+        ("405 Method Not Allowed", "", BadRequest),
+        ("406 Not Acceptable", "", RequestRefused),
+        ("408 Request Timeout", "", NoAnswer),
+        ("409 Conflict", "", RequestRefused),
+        ("409 Conflict", "idempotency_key_violation", BadRequest),
+        ("410 Gone", "", RequestRefused),
+        ("411 Length Required", "", BadRequest),
+        ("412 Precondition Failed", "", RequestRefused),
+        ("413 Content Too Large", "", BadRequest),
+        ("414 URI Too Long", "", RequestRefused),
+        ("415 Unsupported Media Type", "", BadRequest),
+        ("416 Range Not Satisfiable", "", RequestRefused),
+        ("422 Unprocessable Content", "", BadRequest),
+        ("423 Locked", "", RequestRefused),
+        ("429 Too Many Requests", "", TooManyRequests),
+        ("500 Internal Server Error", "validation_error", NoAnswer),
+    ],
+)
+def test_what_each_failure_means(status: str, code: str, kind: type[PayMasterError]) -> None:
+    server = RawServer(http(json.dumps({"code": code, "message": "нет"}).encode(), status))
+    with pytest.raises(PayMasterError) as caught:
+        client_of(server).get_payment("1")
+    server.close()
+    assert (type(caught.value), caught.value.status, caught.value.code) == (kind, int(status[:3]), code)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP ", "br"])
+def test_a_packed_answer_is_not_unpacked(encoding: str) -> None:
+    server = RawServer(http(gzip.compress(PAYMENT), "200 OK", f"Content-Encoding: {encoding}"))
+    with pytest.raises(
+        NoAnswer, match=f"the answer is packed \\({encoding.strip().lower()}\\), which was not asked for"
+    ):
+        client_of(server).get_payment("1")
+    server.close()
+
+
+@pytest.mark.parametrize("identifier", ["", ".", ".."])
+def test_an_id_that_leads_elsewhere_is_not_asked_for(server: RawServer, identifier: str) -> None:
+    for call in (PayMaster.get_payment, PayMaster.cancel_payment, PayMaster.get_sticker, PayMaster.activate_sticker):
+        with pytest.raises(ValueError, match="not a valid payment id"):
+            call(client_of(server), identifier)
+    assert not server.requests
+
+
+@pytest.mark.parametrize("moment", ["12:00:10 GMT", "12:00:10 -0000", "15:00:10 +0300", "12:00:10"])
+def test_retry_after_as_a_date_of_any_zone(moment: str) -> None:
+    assert retry_after_s(f"Mon, 30 Nov 2026 {moment}", "Mon, 30 Nov 2026 12:00:00 GMT") == 10
+
+
+def test_a_service_below_a_path() -> None:
+    server = RawServer(http(PAYMENT))
+    PayMaster(server.url + "/X/", Token("t"), "m").get_payment("1")
+    server.close()
+    assert server.requests[0][0] == "GET /X/api/v2/payments/1 HTTP/1.1"
+
+
+def test_a_host_that_does_not_answer(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silence(*_: object) -> None:
+        raise TimeoutError("timed out")
+
+    client = client_of(server)
+    monkeypatch.setattr(socket.socket, "connect", silence)
+    with pytest.raises(NotSent, match=r"^no connection to PayMaster in time$"):
+        client.get_payment("1")
+
+
+def test_a_failure_that_nobody_has_thought_of_is_named_without_the_token(
+    server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError("odd: Bearer secret")
+
+    client = PayMaster(server.url, Token("secret"), "m")
+    monkeypatch.setattr(client._pool, "request", fails)
+    with pytest.raises(NotSent, match=r"^OSError: odd: Bearer \*\*\*$"):
+        client.get_payment("1")

@@ -62,9 +62,10 @@ _JOURNAL = Target(
 )
 _FILES = Target(
     (
-        (f"{_PAYMENT}/journal/test_archive.py", f"{_PAYMENT}/journal/test_resolutions.py"),
+        (f"{_PAYMENT}/journal/test_archive.py", f"{_PAYMENT}/journal/test_salvage.py"),
+        (f"{_PAYMENT}/journal/test_resolutions.py", f"{_PAYMENT}/fleet/test_salvage.py"),
         (f"{_PAYMENT}/journal/test_archive_cli.py", f"{_PAYMENT}/journal/test_journal.py"),
-        (f"{_PAYMENT}/fleet/test_salvage.py", "tests/security/test_journal_attacks.py"),
+        ("tests/security/test_journal_attacks.py",),
         (f"{_PAYMENT}/journal/test_archive_power.py",),
     ),
     limit_s=120,
@@ -123,7 +124,7 @@ TARGETS = {
             ("acquirer", "paymaster.adapter", "paymaster.creations"),
         ),
         (
-            Target(_answers("client", "requests", "answers"), goal=0.9),
+            Target(_answers("client", "requests", "wire", "answers"), goal=0.9),
             ("paymaster.client", "paymaster.transport", "paymaster.wire"),
         ),
         (Target(_answers("token", "token_rotation", "client"), goal=0.9), ("paymaster.token",)),

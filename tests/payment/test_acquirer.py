@@ -106,3 +106,9 @@ def test_a_check_that_fails_is_a_problem_and_no_traceback(installs: Any) -> None
     )
     with pytest.raises(SettingsError, match="the settings of seliger cannot be checked: ZeroDivisionError"):
         settings_of("seliger")
+
+
+def test_the_token_is_asked_for_unless_the_caller_has_it() -> None:
+    settings = settings_from_mapping(GOOD, TOKEN)
+    assert any("SCO_PAYMASTER_TOKEN" in one for one in acquirer.check_settings(settings, {}))
+    assert acquirer.check_settings(settings, {}, credential=False) == []

@@ -131,7 +131,9 @@ def test_only_wholly_closed_attempts_leave_and_both_files_verify(files: tuple[Pa
         assert (said.kind, said.attempt, said.at_ms) == ("archived", "", NOW)
         assert describe(said) == f"rows up to {cut.last_row} were moved to the archive {file.name}"
         assert {case.attempt for case in journal.cases(include_closed=True)} == {"case open", "closed later"}
+        name = journal.id()
     with Journal(file, read_only=True) as journal:
+        assert journal.id() == name
         assert {key: journal.attempt(key) for key in MOVED} == {key: states[key] for key in MOVED}
         there = {case.attempt: case for case in journal.cases(include_closed=True)}
         assert {key: there[key] for key in ("paid late", "unsettled")} == {
@@ -429,6 +431,12 @@ def test_a_file_that_is_there_is_never_overwritten(files: tuple[Path, Path], tmp
         with pytest.raises(JournalUnwritable, match="there is a file already: move it away, or name another one"):
             move(path, file)
         assert file.read_bytes() == before
+    file.unlink()
+    tamper(file, "CREATE TABLE customers (name TEXT)")
+    before = file.read_bytes()
+    with pytest.raises(JournalUnwritable, match="there is a file already: move it away, or name another one"):
+        move(path, file)
+    assert file.read_bytes() == before
     file.write_text("a letter" * 100)
     with pytest.raises(JournalError, match="not a database"):
         move(path, file)
@@ -481,6 +489,48 @@ def test_a_run_that_was_interrupted_is_finished_by_the_next(
     assert rows(file) == written
     assert problems(path) == problems(file) == []
     assert keys(path) == STAYED
+
+
+def test_an_archive_that_breaks_off_is_empty_and_the_journal_goes_on(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, file = files
+    with opened(path) as journal:
+        cut = journal.find_cut(BEGIN)
+        assert cut is not None
+        with monkeypatch.context() as patched:
+            patched.setattr(archive, "_add_as_it_was", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                journal.move_to_archive(cut, file, at_ms=NOW)
+        assert not file.exists()
+        journal.move_to_archive(cut, file, at_ms=NOW)
+    assert problems(path) == problems(file) == []
+
+
+def test_how_long_both_files_will_be_is_said_before(tmp_path: Path) -> None:
+    """A third leaves, a third is old and stays; pages that an earlier archive has freed count for neither."""
+    path = tmp_path / "j"
+    with opened(path) as journal:
+        ends(journal, "earlier", m.Phase.PAID, OLD - 10)
+        for part in range(60):
+            journal.note("earlier", "x" * 20_000, at_ms=OLD - 8 + part // 10)
+        for key, at_ms in (("closed", OLD), ("open", OLD + 10), ("new", NEW)):
+            if key == "open":
+                journal.record(None, m.State(plan(key, key)), (), at_ms=at_ms)
+            else:
+                ends(journal, key, m.Phase.PAID, at_ms)
+            for _ in range(20):
+                journal.note(key, "x" * 20_000, at_ms=at_ms + 3)
+    with opened(path) as journal:
+        cut = journal.find_cut(OLD - 1)
+        assert cut is not None
+        journal.move_to_archive(cut, tmp_path / "first", at_ms=NOW)
+        cut = journal.find_cut(BEGIN)
+        assert cut is not None
+        journal.move_to_archive(cut, tmp_path / "second", at_ms=NOW)
+        journal.shrink()
+    assert (tmp_path / "second").stat().st_size == pytest.approx(cut.archive_bytes, rel=0.25)
+    assert path.stat().st_size == pytest.approx(cut.journal_bytes, rel=0.25)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from sco_payment.journal.codec import BOOLEAN, INTEGER, OPTIONAL_TEXT, TEXT, Cho
 from sco_payment.journal.describe import describe
 from sco_payment.journal.resolutions import Resolution
 from tests.payment.journal import samples
-from tests.payment.journal.kit import opened, tamper
+from tests.payment.journal.kit import opened, plan, tamper
 
 KEPT = Path(__file__).parents[2] / "corpora" / "journal"
 SHAPES = {
@@ -368,3 +368,36 @@ def test_a_lane_goes_on_with_the_journal_of_the_first_release(kept: Path) -> Non
         head = journal.head()
         journal.record(None, *m.begin(replace(samples._PLAN, key="new")), at_ms=1)
         assert journal.verify(head) == []
+
+
+@pytest.mark.parametrize("hosts", [None, (), ("qr.nspk.ru", "pay.example")])
+def test_a_list_of_texts_comes_back(hosts: tuple[str, ...] | None) -> None:
+    state = m.State(replace(plan(), link_hosts=hosts))
+    written = codec.encode_state(state)
+    assert written["plan"].get("link_hosts") == (None if hosts is None else list(hosts))
+    assert codec.decode_state(codec.RECORD_VERSION, written) == state
+
+
+@pytest.mark.parametrize("value", [None, 7, 1.5])
+def test_a_body_that_is_no_text_is_damage(value: object) -> None:
+    with pytest.raises(JournalDamaged, match=f"not text: {value}"):
+        codec.from_json(value)
+
+
+def test_a_decision_that_cannot_be_read_says_where() -> None:
+    with pytest.raises(JournalDamaged, match="^version: "):
+        codec.decode_resolution({"version": "1"})
+    with pytest.raises(JournalDamaged, match="^resolution: the field case_number is missing"):
+        codec.decode_resolution({"version": 1})
+
+
+def test_the_hash_of_a_row_never_changes() -> None:
+    """Of any row, one that is damaged too: a half of a surrogate pair, octets in place of a text."""
+    assert (
+        codec.row_hash(1, 2, "k", "note", 1, "КСО", "paymaster", "{}", "0" * 64)
+        == "dd4cbe55f53157bfdae82626d5144b6d2e316f81e8216bc347b4aea38d927ca3"
+    )
+    assert (
+        codec.row_hash(1, 2, "\ud800", "note", 1, b"\xff", "p", None, "")
+        == "80ce00c54befde36353eb760a853f0c285782b693f1f9580f60a97b5405092ee"
+    )

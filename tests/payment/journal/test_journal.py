@@ -704,3 +704,14 @@ def test_a_reader_gets_every_record_once_while_the_lane_writes(tmp_path: Path) -
         assert [record.seq for record in seen] == list(range(1, written + 1))
         assert seen == journal.records()
         assert journal.verify(f"{seen[9].seq}:{seen[9].hash}") == []
+
+
+def test_a_database_of_something_else_is_no_journal(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE customers (name TEXT)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(JournalDamaged, match="an SQLite file, but not a lane's journal"):
+        opened(path)
+    assert path.read_bytes() == before

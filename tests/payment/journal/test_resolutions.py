@@ -20,6 +20,7 @@ from sco_payment import attempt as m
 from sco_payment.customer.ui import ScreenState
 from sco_payment.events import CaseOpened, LaneEvent
 from sco_payment.journal import Journal, JournalUnwritable, NoSuchCase, resolutions
+from sco_payment.journal.codec import PHASES
 from sco_payment.journal.resolutions import Resolution
 from sco_payment.order import Order, PaymentRefused
 from sco_sim.paymaster import PayMasterSimulator
@@ -423,3 +424,35 @@ def test_a_decision_in_the_middle_of_a_payment_is_written_down_after_it(tmp_path
     assert waiting(path) == []
     with Journal(path, read_only=True) as journal:
         assert closed_by(journal) == "Иванова"
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_the_longest_decision_that_is_read(tmp_path: Path, over: int) -> None:
+    path = tmp_path / "journal.db"
+    with_case(path)
+    resolutions.submit(path, CLOSING)
+    (name,) = waiting(path)
+    file = resolutions._folder(path) / name
+    file.write_bytes(file.read_bytes().ljust(64 * 1024 + over))
+    assert resolutions.pending(path) == ({} if over else {1: CLOSING})
+
+
+def test_a_decision_is_on_disk_before_it_has_its_name_and_its_folders_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.db"
+    with_case(path)
+    done: list[object] = []
+    monkeypatch.setattr(os, "fsync", lambda file: done.append(os.fstat(file).st_size))
+    monkeypatch.setattr(resolutions.location, "sync_folder", lambda folder: done.append((folder.name, waiting(path))))
+    resolutions.submit(path, CLOSING)
+    (name,) = names = waiting(path)
+    size = (resolutions._folder(path) / name).stat().st_size
+    assert done == [size, ("journal.db.resolutions", names), (tmp_path.name, names)]
+
+
+@pytest.mark.parametrize("now", m.Phase)
+def test_which_news_overtake_a_decision(now: m.Phase) -> None:
+    news = now in (m.Phase.PAID_LATE, m.Phase.OVERDUE, m.Phase.REFUNDABLE, m.Phase.UNSETTLED)
+    assert resolutions.overtaken("somewhere else", PHASES[now]) is news
+    assert not resolutions.overtaken(PHASES[now], PHASES[now])

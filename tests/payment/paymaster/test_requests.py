@@ -142,6 +142,11 @@ def test_a_list_of_more_pages_than_anyone_has_is_refused(server: RawServer, page
     assert len(server.requests) == 100
 
 
+def test_the_time_is_asked_for_without_a_body(server: RawServer) -> None:
+    client_of(server).ask_for_the_time()
+    assert [line for line, _, _ in server.requests] == ["HEAD /api/v2/ HTTP/1.1"]
+
+
 @pytest.mark.parametrize("key", ["", "ключ", "a\nb", "a\x7fb"])
 def test_a_key_that_no_header_can_carry_is_not_sent(server: RawServer, key: str) -> None:
     with pytest.raises(ValueError, match="printable ASCII"):

@@ -53,7 +53,7 @@ _MACHINE = Target(
 )
 _JOURNAL = Target(
     (
-        tuple(f"{_PAYMENT}/journal/test_{name}.py" for name in ("journal", "codec", "migration")),
+        tuple(f"{_PAYMENT}/journal/test_{name}.py" for name in ("journal", "reading", "codec", "migration")),
         (f"{_PAYMENT}/journal/test_archive.py", "tests/security/test_journal_attacks.py"),
         (f"{_VERIFICATION}/test_powerloss.py",),
     ),

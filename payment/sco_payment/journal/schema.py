@@ -119,23 +119,32 @@ def journal_id(query: Callable[..., Iterable[tuple[Any, ...]]]) -> str:
     return "".join(str(row[0]) for row in query("SELECT journal_id FROM identity"))
 
 
+def version_of(db: sqlite3.Connection, path: Path) -> int:
+    """The version of the tables that `db` holds; 0 for an empty file.
+
+    Raises:
+        JournalTooNew: a newer release wrote it. JournalDamaged: an SQLite file of something else.
+    """
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise JournalTooNew(f"{path}: schema {version}, this package knows {VERSION}: update the package")
+    if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise JournalDamaged(f"{path}: an SQLite file, but not a lane's journal")
+    return version
+
+
 def bring_up_to_date(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     """Give `db` the current tables: make them in an empty file, migrate those of an older release.
 
     A file of an older release that is opened read-only stays as it is; the next lane that writes migrates it.
 
     Raises:
-        JournalTooNew: a newer release wrote it. JournalDamaged: an SQLite file of something else. JournalError: there
-            is nothing to read in it yet.
+        JournalTooNew, JournalDamaged: as of `version_of`. JournalError: there is nothing to read in it yet.
     """
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if version > VERSION:
-        raise JournalTooNew(f"{path}: schema {version}, this package knows {VERSION}: update the package")
+    version = version_of(db, path)
     if version == VERSION:
         return
     if version == 0:
-        if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise JournalDamaged(f"{path}: an SQLite file, but not a lane's journal")
         if read_only:
             raise JournalError(f"{path}: the journal is empty")
         changes = TABLES + INDEXES

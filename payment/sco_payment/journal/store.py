@@ -161,6 +161,7 @@ class Journal:
             db = self._connect(uri)
             try:
                 if not read_only:
+                    schema.version_of(db, self.path)  # before anything changes the file
                     if schema.segment(db.execute).sealed:
                         raise JournalError(f"{self.path}: it is an archive, which is only read")
                     mode = db.execute("PRAGMA journal_mode=WAL").fetchone()[0]

@@ -385,9 +385,9 @@ def test_a_body_that_is_no_text_is_damage(value: object) -> None:
 
 
 def test_a_decision_that_cannot_be_read_says_where() -> None:
-    with pytest.raises(JournalDamaged, match="^version: "):
+    with pytest.raises(JournalDamaged, match=r"^version: "):
         codec.decode_resolution({"version": "1"})
-    with pytest.raises(JournalDamaged, match="^resolution: the field case_number is missing"):
+    with pytest.raises(JournalDamaged, match=r"^resolution: the field case_number is missing"):
         codec.decode_resolution({"version": 1})
 
 

@@ -144,6 +144,26 @@ def test_long_journals_are_read_in_parts_that_meet(path: Path, rows: tuple[int, 
     assert salvage.read(path).lost == [lost]
 
 
+def test_an_empty_journal(path: Path) -> None:
+    opened(path).close()
+    assert salvage.read(path) == Salvaged()
+    assert Salvaged().part == schema.Segment(False, 0, codec.GENESIS, "", 0)
+    assert (Salvaged().last_seq, Salvaged().last_at_ms) == (0, 0)
+
+
+def test_a_table_that_does_not_say_which_part_it_is(path: Path) -> None:
+    full(path)
+    tamper(path, "DROP TABLE segment", "CREATE TABLE segment (nothing TEXT)")
+    found = salvage.read(path)
+    assert (found.lost, found.part) == ([(0, 0)], Salvaged().part)
+
+
+def test_a_row_whose_text_is_none(path: Path) -> None:
+    full(path)
+    tamper(path, "UPDATE records SET body = CAST(x'ff' AS TEXT) WHERE seq = 4")
+    assert salvage.read(path).lost == [(4, 4)]
+
+
 # --- two places say different things ----------------------------------------------------------------------------------
 
 MONEY = [m.Phase.PAID, m.Phase.PAID_LATE, m.Phase.REFUNDABLE]

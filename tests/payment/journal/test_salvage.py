@@ -153,7 +153,7 @@ def test_an_empty_journal(path: Path) -> None:
 
 def test_a_table_that_does_not_say_which_part_it_is(path: Path) -> None:
     full(path)
-    tamper(path, "DROP TABLE segment", "CREATE TABLE segment (nothing TEXT)")
+    tamper(path, "DROP TABLE segment", "CREATE TABLE segment (other TEXT)")
     found = salvage.read(path)
     assert (found.lost, found.part) == ([(0, 0)], Salvaged().part)
 

@@ -362,7 +362,8 @@ def test_a_slow_proxy_holds_no_call(tmp_path: Path, bank: PayMasterSimulator, fr
     with ConnectProxy(answer=b"HTTP/1.1 200 OK\r\n\r\n", pause_s=pause_s) as proxy:
         begun = time.monotonic()
         with pytest.raises(NotSent, match="no connection to PayMaster in time"):
-            through(proxy.url, front, tmp_path, connect_timeout_s=1.0).create_payment(new_payment(), "k1")
+            client = through(proxy.url, front, tmp_path, connect_timeout_s=1.0, read_timeout_s=40.0)
+            client.create_payment(new_payment(), "k1")
         assert time.monotonic() - begun < 20.0
     assert bank.bank.creates == 0
 

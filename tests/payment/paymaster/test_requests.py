@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -211,6 +212,25 @@ def test_the_time_of_a_call_is_that_of_connecting_and_reading_together() -> None
     server = RawServer(*(whole[one:next_one] for one, next_one in pairwise(at)), pause_s=3.65, hold=True)
     client = client_of(server, connect_timeout_s=20.0, read_timeout_s=6.0)
     assert client.get_payment("1").id == "1"  # the last piece comes 25.5 s after the first
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "connect_s", "read_s", "least_s", "most_s"),
+    [
+        (0, 60.0, 10.0, 9.0, 40.0),  # it waits for data as long as a wait may take
+        (9, 5.0, 30.0, 34.0, 50.0),  # and, after much of the time, as long as the call may take
+    ],
+)
+def test_a_server_that_falls_silent(
+    pieces: int, connect_s: float, read_s: float, least_s: float, most_s: float
+) -> None:
+    server = RawServer(*(http(PAYMENT)[:9][at : at + 1] for at in range(pieces)), pause_s=3.0, hold=True)
+    client = client_of(server, connect_timeout_s=connect_s, read_timeout_s=read_s)
+    begun = time.monotonic()
+    with pytest.raises(NoAnswer, match="in time"):
+        client.get_payment("1")
+    assert least_s < time.monotonic() - begun < most_s
     server.close()
 
 

@@ -360,9 +360,9 @@ def test_what_fails_at_the_proxy_was_never_sent(
 @pytest.mark.parametrize("pause_s", [0.5, 30.0], ids=["octet by octet", "never"])
 def test_a_slow_proxy_holds_no_call(tmp_path: Path, bank: PayMasterSimulator, front: TlsFront, pause_s: float) -> None:
     with ConnectProxy(answer=b"HTTP/1.1 200 OK\r\n\r\n", pause_s=pause_s) as proxy:
+        client = through(proxy.url, front, tmp_path, connect_timeout_s=1.0, read_timeout_s=40.0)
         begun = time.monotonic()
         with pytest.raises(NotSent, match="no connection to PayMaster in time"):
-            client = through(proxy.url, front, tmp_path, connect_timeout_s=1.0, read_timeout_s=40.0)
             client.create_payment(new_payment(), "k1")
         assert time.monotonic() - begun < 20.0
     assert bank.bank.creates == 0

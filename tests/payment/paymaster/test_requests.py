@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import socket
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -320,3 +322,31 @@ def test_a_failure_that_nobody_has_thought_of_is_named_without_the_token(
     monkeypatch.setattr(client._pool, "request", fails)
     with pytest.raises(NotSent, match=r"^OSError: odd: Bearer \*\*\*$"):
         client.get_payment("1")
+
+
+def descriptors() -> set[str]:
+    return {one.name for one in Path("/proc/self/fd").iterdir()}
+
+
+@pytest.mark.parametrize("answer", [http(PAYMENT), http(b" " * 5_000_000), http(PAYMENT)[:-5]])
+def test_no_connection_outlives_its_call(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even one that something still refers to: a lane runs for months."""
+    server, kept = RawServer(answer), []
+    client = client_of(server, read_timeout_s=30.0)
+    request = client._pool.request
+
+    def keeping(*arguments: Any, **named: Any) -> Any:
+        kept.append(request(*arguments, **named))
+        return kept[-1]
+
+    monkeypatch.setattr(client._pool, "request", keeping)
+    before = descriptors()
+    for _ in range(5):
+        with contextlib.suppress(NoAnswer):
+            client.get_payment("1")
+    end = time.monotonic() + 60.0
+    while len(descriptors() - before) > 1 and time.monotonic() < end:  # the server closes its own
+        time.sleep(0.01)
+    assert len(kept) == 5
+    assert len(descriptors() - before) <= 1  # the listing's own
+    server.close()

@@ -133,6 +133,10 @@ def _no_behaviour(node: ast.AST) -> bool:
         return True
     if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
         return True
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("TypeVar", "ContextVar"):
+        return True  # a name for people who debug
+    if isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "Callable":
+        return True  # a type's other name
     if not isinstance(node, ast.Expr):
         return False
     if isinstance(node.value, ast.Constant):

@@ -136,6 +136,24 @@ def test_of_a_page_that_cannot_be_read_only_its_own_rows_are_lost(path: Path) ->
     assert (found.last_seq, found.states) == (701, {"k1": BEGUN})
 
 
+def test_of_a_table_of_which_a_page_cannot_be_read_the_records_know_the_rest(path: Path) -> None:
+    states = {f"k{number}": m.State(plan(f"k{number}", f"o{number}")) for number in range(60)}
+    with opened(path) as journal:
+        for state in states.values():
+            journal.record(None, state, (), at_ms=1)
+    octets = bytearray(path.read_bytes())
+    size = int.from_bytes(octets[16:18], "big")
+    [page] = [
+        at
+        for at in range(size, len(octets), size)
+        if b'"o30"' in octets[at : at + size] and b"attempt_started" not in octets[at : at + size]
+    ]
+    octets[page : page + size] = b"\xa5" * size
+    path.write_bytes(octets)
+    found = salvage.read(path)
+    assert (found.lost, found.states, found.doubtful) == ([(0, 0)], states, set())
+
+
 @pytest.mark.parametrize(("rows", "lost"), [((256,), (256, 256)), ((257,), (257, 257)), ((255, 256), (255, 256))])
 def test_long_journals_are_read_in_parts_that_meet(path: Path, rows: tuple[int, ...], lost: object) -> None:
     with opened(path) as journal:
@@ -324,7 +342,11 @@ def left(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir()}
 
 
-def test_the_files_change_places(tmp_path: Path) -> None:
+def test_the_files_change_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[Path, str]] = []
+    monkeypatch.setattr(
+        salvage.location, "sync_folder", lambda folder: synced.append((folder, (folder / "j").read_text()))
+    )
     for suffix in FILES:
         (tmp_path / f"j{suffix}").write_text(f"old{suffix}")
         (tmp_path / f"new{suffix}").write_text(f"new{suffix}")
@@ -337,6 +359,7 @@ def test_the_files_change_places(tmp_path: Path) -> None:
         "aside-wal": "old-wal",
         "aside-shm": "old-shm",
     }
+    assert synced == [(tmp_path, "new")]
 
 
 def test_a_journal_without_a_log_changes_places(tmp_path: Path) -> None:

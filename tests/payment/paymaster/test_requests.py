@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import gzip
 import json
 import socket
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -341,12 +343,17 @@ def test_no_connection_outlives_its_call(answer: bytes, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(client._pool, "request", keeping)
     before = descriptors()
-    for _ in range(5):
-        with contextlib.suppress(NoAnswer):
-            client.get_payment("1")
-    end = time.monotonic() + 60.0
-    while len(descriptors() - before) > 1 and time.monotonic() < end:  # the server closes its own
-        time.sleep(0.01)
-    assert len(kept) == 5
-    assert len(descriptors() - before) <= 1  # the listing's own
+    with warnings.catch_warnings(record=True) as left_open:
+        warnings.simplefilter("always", ResourceWarning)
+        for _ in range(5):
+            with contextlib.suppress(NoAnswer):
+                client.get_payment("1")
+        end = time.monotonic() + 60.0
+        while len(descriptors() - before) > 1 and time.monotonic() < end:  # the server closes its own
+            time.sleep(0.01)
+        assert len(kept) == 5
+        assert len(descriptors() - before) <= 1  # the listing's own
+        kept.clear()
+        gc.collect()
     server.close()
+    assert [str(one.message) for one in left_open] == []

@@ -321,7 +321,7 @@ def test_what_cannot_be_opened_is_not_salvaged(path: Path) -> None:
 def test_the_attempt_that_carries_the_case_of_the_loss() -> None:
     state = salvage.loss_state(Salvaged(last_at_ms=7), 9)
     assert (state.plan.key, state.plan.order_no) == ("salvage-9", "salvage-9")
-    assert (state.plan.kopecks, state.plan.currency) == (0, "RUB")
+    assert (state.plan.kopecks, state.plan.currency, state.plan.mode) == (0, "RUB", m.Mode.SCREEN)
     assert (state.plan.begun_at_ms, state.plan.expires_at_ms) == (9, 9)
     assert (state.phase, state.outcome) == (m.Phase.UNSETTLED, m.Outcome.UNKNOWN)
     assert (state.case, state.delivered, state.last_status_at_ms) == (m.CaseReason.CREATE_UNKNOWN, True, 7)

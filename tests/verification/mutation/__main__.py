@@ -119,8 +119,9 @@ TARGETS = {
         ),
         (
             Target(_answers("client", "requests", "wire", "answers"), goal=0.9),
-            ("paymaster.client", "paymaster.transport", "paymaster.wire"),
+            ("paymaster.client", "paymaster.wire"),
         ),
+        (Target(_answers("client", "requests", "wire", "answers"), goal=0.85), ("paymaster.transport",)),
         (Target(_answers("token", "token_rotation", "client"), goal=0.9), ("paymaster.token",)),
         (
             _file(*(f"{_PAYMENT}/journal/test_{name}.py" for name in ("archive", "archive_cli", "archive_power"))),

@@ -117,7 +117,7 @@ FAULTS = (
     ),
     SeededFault(
         "the head is not locked",
-        frozenset({"was acknowledged as", "does not follow"}),
+        frozenset({"was acknowledged as", "does not follow", "the server failed"}),
         (Patch(ingest, "_lock", _not_locked),),
         where="clones",
     ),

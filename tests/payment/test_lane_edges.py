@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -411,3 +412,17 @@ def test_an_outcome_leaves_the_screen_unless_something_else_is_there_by_then(tmp
         lane.show_idle(later)
         lane._runtime.drain()  # type: ignore[attr-defined]
         assert ui.shown[-1].idle
+
+
+def test_until_when_the_customer_can_pay_is_shown_by_the_clock_on_the_wall(tmp_path: Path) -> None:
+    """In ms, to the whole second: whoever draws it counts down to it."""
+    ui = OwnUI(on_pay=lambda _: threading.Thread(target=lane.cancel).start())
+    begun = time.time()
+    with bench(tmp_path, ui=ui) as (lane, _):
+        lane.pay(Order("42", 25_300))
+    shown = [state.expires_at_ms for state in ui.shown if state.view is m.View.PAY]
+    assert shown
+    for until in shown:
+        assert until is not None
+        assert until % 1_000 == 0
+        assert begun - 2 < until / 1_000 < begun + 24 * 3_600

@@ -133,15 +133,14 @@ def version_of(db: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def bring_up_to_date(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
-    """Give `db` the current tables: make them in an empty file, migrate those of an older release.
+def bring_up_to_date(db: sqlite3.Connection, path: Path, version: int, *, read_only: bool) -> None:
+    """Give `db`, whose tables are of `version`, the current ones: make them in an empty file, migrate older ones.
 
     A file of an older release that is opened read-only stays as it is; the next lane that writes migrates it.
 
     Raises:
-        JournalTooNew, JournalDamaged: as of `version_of`. JournalError: there is nothing to read in it yet.
+        JournalError: there is nothing to read in it yet.
     """
-    version = version_of(db, path)
     if version == VERSION:
         return
     if version == 0:

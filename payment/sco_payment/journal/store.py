@@ -160,8 +160,8 @@ class Journal:
             uri = f"{self.path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
             db = self._connect(uri)
             try:
+                version = schema.version_of(db, self.path)  # before anything changes the file
                 if not read_only:
-                    schema.version_of(db, self.path)  # before anything changes the file
                     if schema.segment(db.execute).sealed:
                         raise JournalError(f"{self.path}: it is an archive, which is only read")
                     mode = db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
@@ -171,7 +171,7 @@ class Journal:
                             "a network file system will not do"
                         )
                     db.execute("PRAGMA synchronous=FULL")
-                schema.bring_up_to_date(db, self.path, read_only=read_only)
+                schema.bring_up_to_date(db, self.path, version, read_only=read_only)
             except BaseException:
                 db.close()
                 raise

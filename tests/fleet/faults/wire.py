@@ -106,8 +106,11 @@ class FleetWire(HttpFaults):
         answer = super()._ask(request)
         head, _, body = answer.partition(b"\r\n\r\n")
         if request.target.split("?")[0] == "/lane/v1/records" and re.match(rb"HTTP/1.1 200 ", head):
-            with contextlib.suppress(json.JSONDecodeError):  # of a server that was killed in the middle of its answer
+            try:
                 data = json.loads(body)
+            except json.JSONDecodeError:
+                pass  # of a server that was killed in the middle of its answer
+            else:
                 self._acknowledged(Head(data["epoch"], data["seq"], data["hash"]))
         if head.startswith(b"HTTP/1.1 500 ") and b'"unforeseen"' in body:  # not uvicorn's own at a hasty end
             self._failed(f"{request.target}: {body[:200].decode('utf-8', 'replace')}")

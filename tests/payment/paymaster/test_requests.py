@@ -32,11 +32,10 @@ from sco_payment.paymaster.errors import (
 )
 from sco_payment.paymaster.token import Token
 from sco_payment.paymaster.wire import NewPayment
-from tests.payment.paymaster.raw_server import RawServer, http
+from tests.payment.paymaster.raw_server import PAYMENT, RawServer, http
 
 pytestmark = pytest.mark.usefixtures("idle_time")
 
-PAYMENT = b'{"id":"1","status":"Confirmation","amount":{"value":253.0000,"currency":"RUB"}}'
 STICKER = b'{"id":"s1","payload":"https://qr.nspk.ru/AS1","cashlink":true,"status":"active"}'
 ANSWERED = {"Accept": "application/json", "Accept-Encoding": "identity", "Authorization": "Bearer t"}
 EXPIRES = datetime(2026, 11, 30, 12, 0, 5, tzinfo=UTC)
@@ -56,9 +55,8 @@ STICKER_FIELDS = {"merchantId": "m-1", "stickerType": "SBP", "cashlink": True, "
 
 @pytest.fixture
 def server() -> Iterator[RawServer]:
-    server = RawServer(http(PAYMENT))
-    yield server
-    server.close()
+    with RawServer(http(PAYMENT)) as server:
+        yield server
 
 
 def client_of(server: RawServer, **more: Any) -> PayMaster:
@@ -101,9 +99,8 @@ CALLS: list[tuple[Callable[[PayMaster], object], bytes, str, Any]] = [
 
 @pytest.mark.parametrize(("call", "answer", "first", "sent"), CALLS)
 def test_each_request_as_it_is_sent(call: Callable[[PayMaster], Any], answer: bytes, first: str, sent: Any) -> None:
-    server = RawServer(http(answer))
-    found = call(client_of(server))
-    server.close()
+    with RawServer(http(answer)) as server:
+        found = call(client_of(server))
     [(line, headers, body)] = server.requests
     assert line == f"{first} HTTP/1.1"
     headers = {name: value for name, value in headers.items() if name not in ("Host", "Content-Length", "User-Agent")}
@@ -166,57 +163,51 @@ def test_plain_http_goes_to_this_machine_by_any_of_its_names(host: str) -> None:
 
 @pytest.mark.parametrize("status", ["200 OK", "201 Created", "299 Whatever"])
 def test_any_success_is_one(status: str) -> None:
-    server = RawServer(http(PAYMENT, status))
-    assert client_of(server).get_payment("1").id == "1"
-    server.close()
+    with RawServer(http(PAYMENT, status)) as server:
+        assert client_of(server).get_payment("1").id == "1"
 
 
 @pytest.mark.parametrize("status", ["300 Multiple Choices", "302 Found", "399 Whatever"])
-def test_a_redirect_is_no_answer_whatever_its_body_says(status: str) -> None:
-    server = RawServer(http(PAYMENT, status, "Location: /api/v2/payments/2"))
+def test_a_redirect_is_no_answer_whatever_its_body_says(server: RawServer, status: str) -> None:
+    server.script([http(PAYMENT, status, "Location: /api/v2/payments/2")])
     with pytest.raises(NoAnswer, match=status[:3]):
         client_of(server).get_payment("1")
-    server.close()
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("code", ["not_authorized", "payment_token_revoked", "payment_token_blocked"])
-def test_a_refused_token_by_its_code(code: str) -> None:
-    server = RawServer(http(json.dumps({"code": code, "message": "нет"}).encode(), "400 Bad Request"))
+def test_a_refused_token_by_its_code(server: RawServer, code: str) -> None:
+    server.script([http(json.dumps({"code": code, "message": "нет"}).encode(), "400 Bad Request")])
     with pytest.raises(NotAuthorised, match="нет"):
         client_of(server).get_payment("1")
-    server.close()
 
 
 @pytest.mark.parametrize(("length", "shown"), [(300, "x" * 300), (301, "x" * 300 + "...")])
-def test_a_long_message_is_cut(length: int, shown: str) -> None:
-    server = RawServer(http(json.dumps({"code": "no", "message": "x" * length}).encode(), "409 Conflict"))
+def test_a_long_message_is_cut(server: RawServer, length: int, shown: str) -> None:
+    server.script([http(json.dumps({"code": "no", "message": "x" * length}).encode(), "409 Conflict")])
     with pytest.raises(PayMasterError) as caught:
         client_of(server).get_payment("1")
-    server.close()
     assert caught.value.message == shown
 
 
 @pytest.mark.parametrize("over", [0, 1])
 def test_the_longest_answer_that_is_read(over: int) -> None:
-    server = RawServer(http(PAYMENT + b" " * (4 * 1024 * 1024 - len(PAYMENT) + over)))
-    client = client_of(server, read_timeout_s=30.0)
-    if over:
-        with pytest.raises(NoAnswer, match="longer than 4194304 bytes"):
-            client.get_payment("1")
-    else:
-        assert client.get_payment("1").id == "1"
-    server.close()
+    with RawServer(http(PAYMENT + b" " * (4 * 1024 * 1024 - len(PAYMENT) + over))) as server:
+        client = client_of(server, read_timeout_s=30.0)
+        if over:
+            with pytest.raises(NoAnswer, match="longer than 4194304 bytes"):
+                client.get_payment("1")
+        else:
+            assert client.get_payment("1").id == "1"
 
 
 def test_the_time_of_a_call_is_that_of_connecting_and_reading_together() -> None:
     """A body that comes in pieces, each in time, may take as long as both."""
     whole = http(PAYMENT)
     at = [round(number * len(whole) / 8) for number in range(9)]
-    server = RawServer(*(whole[one:next_one] for one, next_one in pairwise(at)), pause_s=3.65, hold=True)
-    client = client_of(server, connect_timeout_s=20.0, read_timeout_s=6.0)
-    assert client.get_payment("1").id == "1"  # the last piece comes 25.5 s after the first
-    server.close()
+    with RawServer(*(whole[one:next_one] for one, next_one in pairwise(at)), pause_s=3.65, hold=True) as server:
+        client = client_of(server, connect_timeout_s=20.0, read_timeout_s=6.0)
+        assert client.get_payment("1").id == "1"  # the last piece comes 25.5 s after the first
 
 
 @pytest.mark.parametrize(
@@ -229,13 +220,12 @@ def test_the_time_of_a_call_is_that_of_connecting_and_reading_together() -> None
 def test_a_server_that_falls_silent(
     pieces: int, connect_s: float, read_s: float, least_s: float, most_s: float
 ) -> None:
-    server = RawServer(*(http(PAYMENT)[:9][at : at + 1] for at in range(pieces)), pause_s=3.0, hold=True)
-    client = client_of(server, connect_timeout_s=connect_s, read_timeout_s=read_s)
-    begun = time.monotonic()
-    with pytest.raises(NoAnswer, match="in time"):
-        client.get_payment("1")
-    assert least_s < time.monotonic() - begun < most_s
-    server.close()
+    with RawServer(*(http(PAYMENT)[:9][at : at + 1] for at in range(pieces)), pause_s=3.0, hold=True) as server:
+        client = client_of(server, connect_timeout_s=connect_s, read_timeout_s=read_s)
+        begun = time.monotonic()
+        with pytest.raises(NoAnswer, match="in time"):
+            client.get_payment("1")
+        assert least_s < time.monotonic() - begun < most_s
 
 
 @pytest.mark.parametrize(
@@ -266,22 +256,20 @@ def test_a_server_that_falls_silent(
         ("500 Internal Server Error", "validation_error", NoAnswer),
     ],
 )
-def test_what_each_failure_means(status: str, code: str, kind: type[PayMasterError]) -> None:
-    server = RawServer(http(json.dumps({"code": code, "message": "нет"}).encode(), status))
+def test_what_each_failure_means(server: RawServer, status: str, code: str, kind: type[PayMasterError]) -> None:
+    server.script([http(json.dumps({"code": code, "message": "нет"}).encode(), status)])
     with pytest.raises(PayMasterError) as caught:
         client_of(server).get_payment("1")
-    server.close()
     assert (type(caught.value), caught.value.status, caught.value.code) == (kind, int(status[:3]), code)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP ", "br"])
-def test_a_packed_answer_is_not_unpacked(encoding: str) -> None:
-    server = RawServer(http(gzip.compress(PAYMENT), "200 OK", f"Content-Encoding: {encoding}"))
+def test_a_packed_answer_is_not_unpacked(server: RawServer, encoding: str) -> None:
+    server.script([http(gzip.compress(PAYMENT), "200 OK", f"Content-Encoding: {encoding}")])
     with pytest.raises(
         NoAnswer, match=f"the answer is packed \\({encoding.strip().lower()}\\), which was not asked for"
     ):
         client_of(server).get_payment("1")
-    server.close()
 
 
 @pytest.mark.parametrize("identifier", ["", ".", ".."])
@@ -298,9 +286,8 @@ def test_retry_after_as_a_date_of_any_zone(moment: str) -> None:
 
 
 def test_a_service_below_a_path() -> None:
-    server = RawServer(http(PAYMENT))
-    PayMaster(server.url + "/X/", Token("t"), "m").get_payment("1")
-    server.close()
+    with RawServer(http(PAYMENT)) as server:
+        PayMaster(server.url + "/X/", Token("t"), "m").get_payment("1")
     assert server.requests[0][0] == "GET /X/api/v2/payments/1 HTTP/1.1"
 
 

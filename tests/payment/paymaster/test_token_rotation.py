@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import socket
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +23,7 @@ from sco_payment.runtime import ThreadRuntime
 from sco_payment.settings_reader import settings_from_mapping
 from sco_sim.paymaster import PayMasterSimulator
 from tests.payment.lane_kit import SPEED, OwnUI, document
+from tests.payment.paymaster.raw_server import PAYMENT, RawServer, http
 
 OLD, NEW = "first-secret", "first-secret-2"
 """The longer one contains the other: hiding must not leave a rest of it."""
@@ -86,70 +84,45 @@ def test_each_call_goes_on_with_the_new_token(bank: PayMasterSimulator, file: Pa
     client.get_payment(payment.id)
 
 
-class Refusing:
-    """Answers each request with the next of `answers`, and keeps the requests."""
-
-    def __init__(self, *answers: bytes) -> None:
-        self.requests: list[tuple[dict[str, str], bytes]] = []
-        self._answers = iter(answers)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError, StopIteration):
-            while True:
-                wire, _ = self._listener.accept()
-                with wire, wire.makefile("rb") as stream:
-                    stream.readline()
-                    headers: dict[str, str] = {}
-                    while (line := stream.readline().decode("ascii").strip()) != "":
-                        name, _, value = line.partition(": ")
-                        headers[name.lower()] = value
-                    self.requests.append((headers, stream.read(int(headers.get("content-length", "0")))))
-                    wire.sendall(next(self._answers))
-
-    def __enter__(self) -> Refusing:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.close()
+def answering(*answers: bytes) -> RawServer:
+    """A server that answers each request with the next of `answers`."""
+    server = RawServer()
+    server.script(answers)
+    return server
 
 
-def answer(status: str, body: str) -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-
-
-PAYMENT = answer("200 OK", '{"id":"1","status":"Confirmation","amount":{"value":253.00,"currency":"RUB"}}')
+GOOD = http(PAYMENT)
 REFUSALS = {
-    "401": answer(
-        "401 Unauthorized", f'{{"code":"not_authorized","message":"no {OLD} {NEW}","errors":["{NEW}","{OLD}"]}}'
+    "401": http(
+        f'{{"code":"not_authorized","message":"no {OLD} {NEW}","errors":["{NEW}","{OLD}"]}}'.encode(),
+        "401 Unauthorized",
     ),
-    "403": answer("403 Forbidden", ""),
-    "revoked": answer("400 Bad Request", '{"code":"payment_token_revoked","message":"revoked"}'),
+    "403": http(b"", "403 Forbidden"),
+    "revoked": http(b'{"code":"payment_token_revoked","message":"revoked"}', "400 Bad Request"),
 }
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 @pytest.mark.bank("B10")
 def test_the_refused_request_is_repeated_as_it_was(file: Path, refusal: str) -> None:
-    with Refusing(REFUSALS[refusal], PAYMENT, PAYMENT) as server:
+    with answering(REFUSALS[refusal], GOOD, GOOD) as server:
         client = PayMaster(server.url, Token.from_file(file), "m")
         put(file, NEW)
         client.create_payment(new_payment(), "k1")
         client.get_payment("1")
-        (first, body), (second, again), (third, _) = server.requests
-        assert [one.pop("authorization") for one in (first, second, third)] == [
+        (line, first, body), (line_again, second, again), (_, third, _) = server.requests
+        assert [one["Authorization"] for one in (first, second, third)] == [
             f"Bearer {OLD}", f"Bearer {NEW}", f"Bearer {NEW}",
         ]  # fmt: skip
-        assert first["idempotency-key"] == "k1"
-        assert (second, again) == (first, body)
+        assert first["Idempotency-Key"] == "k1"
+        del first["Authorization"], second["Authorization"]
+        assert (line_again, second.items(), again) == (line, first.items(), body)
 
 
-@pytest.mark.parametrize("other", [answer("500 Oops", ""), b""], ids=["500", "cut"])
+@pytest.mark.parametrize("other", [http(b"", "500 Oops"), b""], ids=["500", "cut"])
 @pytest.mark.bank("B10")
 def test_nothing_but_a_refused_token_is_repeated(file: Path, other: bytes) -> None:
-    with Refusing(other, PAYMENT) as server:
+    with answering(other, GOOD) as server:
         client = PayMaster(server.url, Token.from_file(file), "m")
         put(file, NEW)
         with pytest.raises(NoAnswer):
@@ -161,7 +134,7 @@ def test_nothing_but_a_refused_token_is_repeated(file: Path, other: bytes) -> No
 def test_a_token_that_was_not_replaced_is_not_sent_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCO_PAYMASTER_TOKEN", NEW)
     for token in (Token.from_file(file), Token(OLD)):
-        with Refusing(REFUSALS["401"], PAYMENT) as server:
+        with answering(REFUSALS["401"], GOOD) as server:
             with pytest.raises(NotAuthorised):
                 PayMaster(server.url, token, "m").get_payment("1")
             assert len(server.requests) == 1
@@ -194,7 +167,7 @@ def test_a_file_that_cannot_be_read_again_leaves_the_refusal(
     file: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
     """And the next request looks again."""
-    with Refusing(REFUSALS["401"], REFUSALS["401"], PAYMENT) as server:
+    with answering(REFUSALS["401"], REFUSALS["401"], GOOD) as server:
         client = PayMaster(server.url, Token.from_file(file), "m")
         spoil(file)
         with pytest.raises(NotAuthorised, match=words) as caught:
@@ -209,7 +182,7 @@ def test_a_file_that_cannot_be_read_again_leaves_the_refusal(
 
 def test_one_repeat_and_no_secret_in_what_is_reported(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with Refusing(*[REFUSALS["401"]] * 4) as server:
+    with answering(*[REFUSALS["401"]] * 4) as server:
         client = PayMaster(server.url, Token.from_file(file), "m")
         put(file, NEW)
         with pytest.raises(NotAuthorised) as caught:
@@ -223,7 +196,7 @@ def test_one_repeat_and_no_secret_in_what_is_reported(file: Path, caplog: pytest
 
 def test_no_secret_in_what_is_reported_of_an_answer_that_cannot_be_read(file: Path) -> None:
     unreadable = f'{{"id":"1","status":"x","amount":{{"value":["{OLD}","{NEW}"],"currency":"RUB"}}}}'
-    with Refusing(REFUSALS["401"], answer("200 OK", unreadable)) as server:
+    with answering(REFUSALS["401"], http(unreadable.encode())) as server:
         client = PayMaster(server.url, Token.from_file(file), "m")
         put(file, NEW)
         with pytest.raises(NoAnswer, match=r"amount\.value must be a number, found list \['\*\*\*', '\*\*\*'\]"):

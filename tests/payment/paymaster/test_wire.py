@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sco_payment.paymaster import wire
-from sco_payment.paymaster.wire import Failure, Payment, Sticker, WireError
+from sco_payment.paymaster.wire import Failure, NewPayment, Payment, Sticker, WireError
+from tests.payment.paymaster.raw_server import PAYMENT
 
 LEAST: dict[str, Any] = {"id": "1", "status": "Settled", "amount": {"value": "253.10", "currency": "RUB"}}
 MOSCOW = timezone(timedelta(hours=3))
@@ -164,3 +168,65 @@ def test_a_sticker_that_is_none() -> None:
 )
 def test_failures(body: bytes, found: Failure) -> None:
     assert wire.parse_failure(body) == found
+
+
+# --- what nobody has thought of --------------------------------------------------------------------------------------
+
+
+def test_unknown_fields_and_status_words_are_accepted() -> None:
+    body = b"\xef\xbb\xbf" + PAYMENT.replace(b"Confirmation", b"Dancing").replace(b"253.0000", b'"253.00"')
+    payment = wire.parse_notification(body)
+    assert (payment.status, payment.amount_kopecks) == ("Dancing", 25300)
+
+
+def test_an_unreadable_payment_of_another_order_is_skipped() -> None:
+    """But an unreadable one that may be the payment being looked for is an error."""
+    odd = PAYMENT.replace(b"253.0000", b'"free"').replace(b'"new"', b'"invoice":{"orderNo":"42"},"new"')
+    page = b'{"items":[' + odd + b"," + PAYMENT + b"]}"
+    assert [one.id for one in wire.parse_page(page, "43")[0]] == ["1"]
+    for wanted in (None, "42"):
+        with pytest.raises(WireError, match=r"amount\.value"):
+            wire.parse_page(page, wanted)
+    for nameless in (b'{"invoice":{"orderNo":7}}', b'{"invoice":[]}', b"{}", b"[]", b"null"):
+        with pytest.raises(WireError):
+            wire.parse_page(b'{"items":[' + nameless + b"]}", "another")
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=20).map(lambda noise: PAYMENT[: len(PAYMENT) // 2] + noise))
+def test_any_bytes_give_a_payment_or_our_error(body: bytes) -> None:
+    for parse in (wire.parse_notification, wire.parse_payment, wire.parse_page, wire.parse_sticker):
+        with contextlib.suppress(WireError):
+            parse(body)
+    with contextlib.suppress(WireError):
+        wire.parse_page(body, "42")
+    wire.parse_failure(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "status", "amount", "value"]), inner)
+    ),
+    max_leaves=9,
+)
+
+
+@given(JSON)
+def test_any_json_gives_a_payment_or_our_error(data: object) -> None:
+    try:
+        wire.payment_from(data)
+    except WireError as error:
+        assert str(error)  # noqa: PT017 - either is right
+
+
+@pytest.mark.parametrize("value", [17, 1.5, True, [], {}, "next Tuesday", None])
+@pytest.mark.parametrize("name", ["resultCode", "message", "created"])
+def test_a_field_for_people_that_cannot_be_read_is_ignored(name: str, value: object) -> None:
+    data = {"id": "1", "status": "Settled", "amount": {"value": "253.00", "currency": "RUB"}, name: value}
+    assert wire.payment_from(data).status == "Settled"
+
+
+@given(st.integers(1, 10**11))
+def test_amounts_are_exact_on_the_wire(kopecks: int) -> None:
+    body = wire.encode_payment(NewPayment("42", "Магазин", kopecks, datetime.now(UTC)), "m", test_mode=False)
+    assert f'"value":{kopecks // 100}.{kopecks % 100:02d}'.encode() in body

@@ -1,8 +1,9 @@
 """Runs every benchmark, each as a process of its own, and prints one table: `make bench`, or `python -m benchmarks`.
 
 The output and the figures of each go to `out/bench/`; `out/bench/all.json` has all figures with the machine they
-were measured on. A benchmark that fails is shown as such, the others still run, and the exit status is 1. A missed goal
-is a figure, not a failure. `--keep` puts the figures into `benchmarks/measured.json` and makes `docs/performance.md`.
+were measured on. A benchmark that fails is shown with its last words, the others still run, and the exit status is 1.
+A missed goal is a figure, not a failure. `--keep` puts the figures into `benchmarks/measured.json` and makes
+`docs/performance.md`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from benchmarks.machine import describe
 from benchmarks.report import Row, table
 
 ROOT = Path(__file__).resolve().parent.parent
+_LAST_LINES = 40
+"""Of what a failed benchmark said: where it ran, nobody may be able to open the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,13 @@ def main(arguments: list[str] | None = None) -> int:
     report = {"machine": asdict(describe()), "quick": chosen.quick, "runs": [asdict(one) for one in runs]}
     (chosen.out / "all.json").write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", "utf-8")
     print(f"\n{table([Row(**row) for one in runs for row in one.rows])}")
-    failed = [one for one in runs if one.failure]
-    for one in failed:
-        print(f"FAILED {one.module}: {one.failure}: see {chosen.out / one.module.removeprefix('benchmarks.')}.txt")
     if chosen.quick:
         print("\nquick: these figures only show that the benchmarks work")
+    failed = [one for one in runs if one.failure]
+    for one in failed:
+        words = chosen.out / f"{one.module.removeprefix('benchmarks.')}.txt"
+        print(f"\nFAILED {one.module}: {one.failure}: the end of {words}:")
+        print("\n".join(words.read_text("utf-8", "replace").splitlines()[-_LAST_LINES:]))
     if chosen.keep:
         performance.keep(report, modules())
     return 1 if failed else 0

@@ -11,6 +11,7 @@ its hands full, and come again as a shipper does.
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.core.bench_core import cpu_s, quantile
+from benchmarks.core.bench_core import quantile
 from benchmarks.fleet.centre import Centre, add_lanes, pgbench
 from benchmarks.fleet.load import Result, real_payment, request_of, rows_of, send
 from benchmarks.fleet.load import Row as JournalRow
@@ -66,9 +67,16 @@ def _through_http(
     with centre.database() as database, centre.servers(database, SERVERS) as ports:
         requests, rows = _batches(add_lanes(database, lanes), template, payments, together)
         result = send(requests, ports)
-        assert not result.refused, result.refused
-        assert _stored(database) == rows, (_stored(database), rows)
-    return rows / result.seconds, result
+        stored = _checked(result, database, lanes, rows)
+    return stored / result.seconds, result
+
+
+def _checked(result: Result, database: str, lanes: int, rows: int) -> int:
+    """How many rows are stored. A slow machine may send lanes away and not end in time: then they are fewer."""
+    stored = _stored(database)
+    assert set(result.refused) <= {503}, result.refused
+    assert stored == rows or len(result.finished) < lanes, (stored, rows, result.refused)
+    return stored
 
 
 def _copied(centre: Centre, template: Sequence[JournalRow], payments: int, together: int) -> float:
@@ -141,30 +149,34 @@ def size(centre: Centre, template: Sequence[JournalRow], quick: bool) -> list[Ro
             db.execute("VACUUM FULL")
             used_ms = -_cpu_ms(centre)
             (before,) = db.execute("SELECT pg_database_size(current_database())").fetchall()[0]
-            send(requests, ports)
-            assert _stored(database) == rows
+            result = send(requests, ports)
             used_ms += _cpu_ms(centre)
+            kept = _checked(result, database, len(requests), rows) / len(template)
             db.execute("VACUUM FULL")
             (after,) = db.execute("SELECT pg_database_size(current_database())").fetchall()[0]
     wire = sum(len(one) for lane in requests for one in lane) / payments
     text = sum(sum(len(str(cell)) for cell in row) for row in template)
     return [
         Row("fleet", "a payment on the wire", "bytes", wire, limit=text, limit_name="its rows as text"),
-        Row("fleet", "a payment in the database, with indexes", "bytes", (after - before) / payments, limit=text,
+        Row("fleet", "a payment in the database, with indexes", "bytes", (after - before) / kept, limit=text,
             limit_name="its rows as text"),
-        Row("fleet", "CPU of the servers and PostgreSQL for a payment", "ms", used_ms / payments),
+        Row("fleet", "CPU of the servers and PostgreSQL for a payment", "ms", used_ms / kept),
     ]  # fmt: skip
 
 
 def _cpu_ms(centre: Centre) -> float:
-    """CPU time that the servers, and PostgreSQL with what it starts, have used."""
-    postgres = int((centre.postgres.folder / "data" / "postmaster.pid").read_text().split()[0])
-    found = [*centre.pids, postgres]
+    """CPU time that the servers, and PostgreSQL with what it starts, have used; what ended since is its parent's."""
+    postgres = (centre.postgres.folder / "data" / "postmaster.pid").read_text().split()[0]
+    ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == postgres:
-                found.append(int(stat.parent.name))
-    return sum(cpu_s(pid) for pid in found) * 1000
+        with contextlib.suppress(OSError):  # it may end while we look
+            row = stat.read_text().rpartition(")")[2].split()
+            own, ended = sum(map(int, row[11:13])), sum(map(int, row[13:15]))
+            if stat.parent.name == postgres:
+                ticks += own + ended
+            elif row[1] == postgres or int(stat.parent.name) in centre.pids:
+                ticks += own
+    return 1000 * ticks / os.sysconf("SC_CLK_TCK")
 
 
 def reconnect(centre: Centre, template: Sequence[JournalRow], quick: bool) -> list[Row]:
@@ -173,8 +185,8 @@ def reconnect(centre: Centre, template: Sequence[JournalRow], quick: bool) -> li
     with centre.database() as database, centre.servers(database, SERVERS) as ports:
         requests, _ = _batches(add_lanes(database, lanes), template, 1, 1)
         result = send(requests, ports, limit_s=2 * RECONNECT_GOAL_S)
-        stored = _stored(database)
-        assert stored == len(result.finished) * len(template) or result.broken, (stored, len(result.finished))
+        stored = _checked(result, database, lanes, lanes * len(template))
+        assert stored >= len(result.finished) * len(template), (stored, len(result.finished))
         memory = sum(_rss_mib(pid) for pid in centre.pids)
     whole = len(result.finished) == lanes
     what = f"{lanes:,} lanes reconnect at once"

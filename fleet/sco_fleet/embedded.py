@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _LONGEST_PATH = 107 - len("/.s.PGSQL.5432")
+_LAST_LINES = 10
+"""Of its log, for whoever wonders why it does not start: its folder may be gone by then."""
 
 
 class NoServer(RuntimeError):
@@ -37,6 +39,7 @@ class Server:
         found = programs()
         if found is None:
             raise NoServer("PostgreSQL is not installed: apt-get install postgresql")
+        folder = folder.absolute()
         if len(os.fsencode(folder)) > _LONGEST_PATH:
             raise NoServer(f"{folder}: too long a path for PostgreSQL's socket, at most {_LONGEST_PATH} bytes")
         self.folder, self._programs, self._options = folder, found, options
@@ -72,10 +75,13 @@ class Server:
         """Start it, and wait until it answers. Raises NoServer."""
         sync = () if self._durable else ("-c fsync=off", "-c full_page_writes=off")
         options = (f"-c unix_socket_directories={self.folder}", "-c listen_addresses=", "-c max_connections=200", *sync)
-        data, log = str(self.folder / "data"), str(self.folder / "server.log")
-        self._run(
-            "pg_ctl", "-D", data, "-l", log, "-w", "-t", "120", "-o", " ".join((*options, *self._options)), "start"
-        )
+        data, log = str(self.folder / "data"), self.folder / "server.log"
+        words = " ".join((*options, *self._options))
+        try:
+            self._run("pg_ctl", "-D", data, "-l", str(log), "-w", "-t", "120", "-o", words, "start")
+        except NoServer as error:
+            said = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
+            raise NoServer("\n".join([str(error), *said[-_LAST_LINES:]])) from None
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it: `fast`, or `immediate` as a crash does."""

@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import random
 import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import msgspec
-import psycopg
 from psycopg import Connection
-from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from sco_fleet import lanes
-from sco_fleet.pool import Pool
-
-log = logging.getLogger(__name__)
+from sco_fleet.pool import UNAVAILABLE, Pool, report
 
 BODY_WITHIN_S = 30.0
 """How long a body may take to come."""
@@ -53,7 +48,7 @@ def answer(body: dict[str, Any], status: int = 200, headers: dict[str, str] | No
     return Response(data, status, headers, media_type="application/json")
 
 
-def unavailable(message: str = "the fleet's database does not answer") -> Problem:
+def unavailable(message: str) -> Problem:
     """Come again, not all at once."""
     return Problem(503, "unavailable", message, wait_s=random.randint(5, 30))  # noqa: S311
 
@@ -68,14 +63,8 @@ async def with_database(request: Request, work: Callable[[Connection[Any]], A]) 
 
     try:
         return await run_in_threadpool(run)
-    except (PoolTimeout, TooManyRequests, PoolClosed):
-        raise unavailable() from None
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-        log.error("the database schema is not up to date: run `sco-fleet migrate`")
-        raise unavailable("the fleet's database is not up to date") from None
-    except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
-        log.error("the database: %s", str(error).strip())
-        raise unavailable() from None
+    except UNAVAILABLE as error:
+        raise unavailable(report(error)) from None
 
 
 async def lane_of(request: Request) -> str:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+import psycopg
 from psycopg import Connection
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+log = logging.getLogger(__name__)
 
 Pool = ConnectionPool[Connection[Any]]
+
+_OUTDATED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, *_OUTDATED)
+"""What a request may meet that is no fault of its own: see `report`."""
 
 WAIT_S = 5.0
 """How long a request waits for a free connection."""
@@ -28,3 +36,13 @@ def open_pool(url: str, *, most: int = 10) -> Pool:
         check=ConnectionPool.check_connection,
         reconnect_timeout=30.0,
     )
+
+
+def report(error: Exception) -> str:
+    """Log one of `UNAVAILABLE` for those who run the server; what whoever asked is told."""
+    if isinstance(error, _OUTDATED):
+        log.error("the database schema is not up to date: run `sco-fleet migrate`")
+        return "the fleet's database is not up to date"
+    if not isinstance(error, PoolClosed | PoolTimeout | TooManyRequests):  # the pool itself has logged why
+        log.error("the database: %s", str(error).strip())
+    return "the fleet's database does not answer"

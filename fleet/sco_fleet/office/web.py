@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 import psycopg
 from jinja2 import Environment
-from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
+from psycopg_pool import ConnectionPool
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, QueryParams
 from starlette.exceptions import HTTPException
@@ -26,6 +26,7 @@ from sco_fleet.office.render import Writer, environment
 from sco_fleet.office.settings import OfficeSettings
 from sco_fleet.office.threads import Threads
 from sco_fleet.office.words import LANGUAGES, TEXTS, text, word
+from sco_fleet.pool import UNAVAILABLE, report
 from sco_fleet.query import BadCursor, Connection, Row
 
 log = logging.getLogger(__name__)
@@ -200,8 +201,8 @@ class Endpoint:
             return await self._checked(page)
         except HTTPException as error:
             return await run_in_threadpool(failure, page, error.status_code, error.headers)
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TooManyRequests) as error:
-            log.error("the database: %s", str(error).strip())
+        except UNAVAILABLE as error:
+            report(error)
             return await run_in_threadpool(failure, page, 503, {"Retry-After": "10"})
         except Exception:
             log.exception("%s %s", request.method, request.url.path)

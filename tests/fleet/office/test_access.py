@@ -307,3 +307,14 @@ def test_without_its_database_the_page_says_so(monkeypatch: pytest.MonkeyPatch) 
     assert answer.status == 503
     assert answer.headers["Retry-After"] == "10"
     assert "The database cannot be reached" in answer.text
+
+
+def test_a_page_that_is_newer_than_its_tables_says_so_and_tells_the_log_what_to_do(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    visitor = office.visitor("viewer")
+    with psycopg.connect(office.database, autocommit=True) as db:
+        db.execute("ALTER TABLE cases DROP COLUMN reason CASCADE")
+    answer = visitor.get("cases")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+    assert "run `sco-fleet migrate`" in caplog.text

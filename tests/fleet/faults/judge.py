@@ -35,9 +35,13 @@ def is_stored(database: str, lane_id: str, head: Head) -> str | None:
 
 
 def stored_chains(database: str) -> list[str]:
-    """What is wrong with the chains that are stored: gaps, rows twice, wrong hashes, a head that is not last."""
+    """What is wrong with the chains that are stored: gaps, rows twice, wrong hashes, a head that is not last.
+
+    Of one moment: a request that its lane has given up may still be under way.
+    """
     found = []
-    with psycopg.connect(database, autocommit=True) as db:
+    with psycopg.connect(database) as db:
+        db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         journals = db.execute("SELECT lane_id, epoch, head_seq, head_hash, base_seq FROM journals").fetchall()
         for lane_id, epoch, head_seq, head_hash, base_seq in journals:
             rows = db.execute(

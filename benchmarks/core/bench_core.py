@@ -367,7 +367,7 @@ def started(folder: Path, quick: bool) -> list[Row]:
                     [*command, "--order", f"S-{time.time_ns()}"],
                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
                 ) as process:  # fmt: skip
-                    bank.first_create.wait(20)
+                    bank.first_create.wait(120)
                     assert bank.created is not None
                     asked.append(bank.created - start)
                     process.kill()

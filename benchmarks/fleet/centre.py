@@ -18,7 +18,7 @@ from sco_fleet.database import migrate
 from sco_sim.local import free_port
 
 _NUMBERS = itertools.count(1)
-_START_S = 60.0
+_START_S = 120.0
 
 
 class Centre:
@@ -70,7 +70,7 @@ class Centre:
             for process in processes:
                 process.terminate()
             for process in processes:
-                process.wait(30)
+                process.wait(120)
 
 
 def add_lanes(database: str, count: int) -> dict[str, str]:

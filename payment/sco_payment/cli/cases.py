@@ -15,7 +15,7 @@ from sco_payment.cli.ends import fail, print_json
 from sco_payment.cli.exit_status import ExitStatus
 from sco_payment.cli.output import load_settings_or_exit, settings_option
 from sco_payment.cli.story import STORY_WORDS, heading, story
-from sco_payment.journal import Case, Journal, JournalBusy, JournalError, NoSuchCase, Record, resolutions
+from sco_payment.journal import Case, Journal, JournalBusy, JournalError, NoSuchCase, Record, codec, resolutions
 from sco_payment.journal.codec import case_data, record_data
 from sco_payment.journal.describe import describe
 from sco_payment.journal.opening import open_journal
@@ -34,6 +34,13 @@ _LANE_WRITES_S = 3.0
 @click.option("--close", "close_it", is_flag=True, help="Close case NUMBER.")
 @click.option("--operator", default="", help="Who closes the case.")
 @click.option("--reason", default="", help="What was decided.")
+@click.option(
+    "--phase",
+    "seen",
+    type=click.Choice(sorted(codec.PHASES.values())),
+    metavar="PHASE",
+    help="Where the payment was when it was decided, as the list shows it: close nothing if there is news since.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a case.")
 @click.option("-v", "--verbose", is_flag=True, help="With NUMBER: print every record, with the journal's names.")
 def cases(
@@ -44,6 +51,7 @@ def cases(
     close_it: bool,
     operator: str,
     reason: str,
+    seen: str | None,
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -54,13 +62,13 @@ def cases(
     settings = load_settings_or_exit(settings_file, token=False)
     if check_only and (close_it or number is not None):
         fail("--check looks at all open cases: give neither a number nor --close")
-    if not close_it and (operator or reason):
-        fail("--operator and --reason go with --close; no case was closed")
+    if not close_it and (operator or reason or seen):
+        fail("--operator, --reason and --phase go with --close; no case was closed")
     if close_it and number is None:
         fail("which case? sco-pay cases NUMBER --close --operator WHO --reason WHAT")
     try:
         if number is not None and close_it:
-            _close_case(settings, number, operator, reason)
+            _close_case(settings, number, operator, reason, seen)
         with Journal(settings.journal.path, read_only=True) as journal:
             waiting = resolutions.pending(journal.path)
             if number is None:
@@ -75,12 +83,13 @@ def cases(
         fail(str(error))
 
 
-def _close_case(settings: Settings, number: int, operator: str, reason: str) -> None:
+def _close_case(settings: Settings, number: int, operator: str, reason: str, seen: str | None) -> None:
     """Close the case in the journal; while a lane has the journal open, let the lane do it when it is idle."""
     path, at_ms = settings.journal.path, time.time_ns() // 1_000_000
     try:
         with open_journal(settings) as journal:
             resolutions.apply_pending(journal)
+            _refuse_if_news(journal.case(number), seen)
             journal.close_case(number, operator=operator, resolution=reason, at_ms=at_ms)
             return
     except JournalBusy:
@@ -89,13 +98,30 @@ def _close_case(settings: Settings, number: int, operator: str, reason: str) -> 
         case = journal.case(number)
         if case.closed_at_ms is not None:
             raise NoSuchCase(f"case {number} is already closed")
-        resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, case.phase, case.attempt))
+        _refuse_if_news(case, seen)
+        seen = seen or case.phase
+        resolutions.submit(journal.path, Resolution(number, operator, reason, at_ms, seen, case.attempt))
         until = time.monotonic() + _LANE_WRITES_S
-        while journal.case(number).closed_at_ms is None:
+        while True:
+            waits = number in resolutions.pending(journal.path)
+            case = journal.case(number)  # after the decisions that wait: one that was recorded meanwhile is in the case
+            if case.closed_at_ms is not None:
+                return
+            if not waits:
+                _refuse_if_news(case, seen)
+                fail(f"case {number} stays open; the lane's log says why")
             if time.monotonic() > until:
                 click.echo("the lane is busy; it closes the case as soon as it is idle", err=True)
                 return
             time.sleep(0.1)
+
+
+def _refuse_if_news(case: Case, seen: str | None) -> None:
+    if case.closed_at_ms is None and resolutions.overtaken(seen or case.phase, case.phase):
+        fail(
+            f"case {case.number} stays open: its payment was {seen} when this was decided, and is {case.phase} now; "
+            f"see sco-pay cases {case.number}"
+        )
 
 
 def _print_cases(found: list[Case], waiting: Mapping[int, Resolution], as_json: bool) -> None:

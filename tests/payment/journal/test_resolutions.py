@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from sco_payment import attempt as m
+from sco_payment.cli import cases as cases_command
 from sco_payment.customer.ui import ScreenState
 from sco_payment.events import CaseOpened, LaneEvent
 from sco_payment.journal import Journal, JournalUnwritable, NoSuchCase, resolutions
@@ -354,9 +357,62 @@ def test_a_decision_that_cannot_be_left_is_an_error(tmp_path: Path) -> None:
         resolutions.submit(path, CLOSING)
 
 
-def close(settings: str, number: int = 1) -> subprocess.CompletedProcess[str]:
+def close(settings: str, number: int = 1, *options: str) -> subprocess.CompletedProcess[str]:
     decision = ("--close", "--operator", "Иванова", "--reason", "отдали")
-    return run("cases", str(number), *decision, "--settings", settings)
+    return run("cases", str(number), *decision, *options, "--settings", settings)
+
+
+NEWS = "case 1 stays open: its payment was watching when this was decided, and is unsettled now; see sco-pay cases 1"
+
+
+@pytest.mark.parametrize("lane_runs", [False, True])
+def test_the_command_closes_no_case_on_what_was_true_before(tmp_path: Path, lane_runs: bool) -> None:
+    """The operator has looked at the case, and then news of its money came."""
+    path = tmp_path / "journal.db"
+    with_case(path)
+    with PayMasterSimulator() as paymaster:
+        settings = settings_file(tmp_path, paymaster)
+    with bench(tmp_path) if lane_runs else contextlib.nullcontext():
+        refused = close(settings, 1, "--phase", "watching")
+        assert (refused.returncode, NEWS in refused.stderr) == (2, True), refused.stderr
+        assert not resolutions.pending(path)
+    unknown = close(settings, 1, "--phase", "lost")
+    assert (unknown.returncode, "'lost' is not one of" in unknown.stderr) == (2, True), unknown.stderr
+    alone = run("cases", "1", "--phase", "watching", "--settings", settings)
+    assert (alone.returncode, "--phase go with --close" in alone.stderr) == (2, True), alone.stderr
+    assert close(settings, 1, "--phase", "unsettled").returncode == 0
+    with Journal(path, read_only=True) as journal:
+        assert closed_by(journal) == "Иванова"
+
+
+@pytest.mark.parametrize("news", [True, False], ids=["news", "an unreadable file"])
+def test_the_command_says_that_the_lane_has_not_closed_the_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, news: bool
+) -> None:
+    """News of the money came between the command and the lane's next free moment; or the lane cannot use the file."""
+    monkeypatch.setattr(cases_command, "_LANE_WRITES_S", 300.0)
+    path = tmp_path / "journal.db"
+    with_case(path)
+    with PayMasterSimulator() as paymaster:
+        settings = settings_file(tmp_path, paymaster)
+    decision = ["1", "--close", "--operator", "Иванова", "--reason", "отдали", "--settings", settings]
+    with opened(path) as journal:
+        watching = replace(next(iter(journal.attempts())), phase=m.Phase.WATCHING)
+        journal.record(m.Tick(2), watching, (), at_ms=2)
+        found: list[Result] = []
+        command = threading.Thread(target=lambda: found.append(CliRunner().invoke(cases_command.cases, decision)))
+        command.start()
+        while not (files := list(resolutions._folder(path).glob("*.json"))):
+            assert command.is_alive(), found[0].output
+            time.sleep(0.02)
+        if news:
+            journal.record(m.Tick(3), replace(watching, phase=m.Phase.UNSETTLED), (), at_ms=3)
+        else:
+            files[0].write_bytes(b"{")
+        resolutions.apply_pending(journal)
+        command.join()
+    expected = NEWS if news else "case 1 stays open; the lane's log says why"
+    assert (found[0].exit_code, expected in found[0].output) == (2, True), found[0].output
 
 
 def test_the_command_closes_through_the_lane_that_has_the_journal(tmp_path: Path) -> None:

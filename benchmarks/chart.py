@@ -79,4 +79,5 @@ def chart(rows: Sequence[Row], title: str) -> Chart | None:
         '<rect width="6" height="6" fill="#fff"/><rect width="2" height="6" fill="#94a3b8"/></pattern></defs>',
         f'<rect width="{WIDE}" height="{y}" rx="8" fill="#fff"/>',
     ]
-    return Chart("\n".join([*head, *parts, "</svg>"]) + "\n", f"{len(groups)} figures: ours, peers and limits as bars")
+    number = "one figure" if len(groups) == 1 else f"{len(groups)} figures"
+    return Chart("\n".join([*head, *parts, "</svg>"]) + "\n", f"{number}: ours, peers and limits as bars")

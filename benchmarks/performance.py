@@ -27,8 +27,9 @@ with other things, and that times are worse than they need be. This page is made
 `make bench` measures on your machine, `make bench KEEP=1` makes the page again, `make bench QUICK=1` only shows that
 all of it works.
 
-In the charts blue is ours, grey a peer, the hatched bar the limit; shorter is better. Each group has its own scale.
-The tables hold the same figures, and those that have neither peer nor limit.
+In the charts blue is ours, grey a peer, the hatched bar the limit; shorter is better, but for rates (1/s) and photos
+read, where longer is. Each group has its own scale. The tables hold the same figures, and those that have neither peer
+nor limit.
 
 ## The machine
 """

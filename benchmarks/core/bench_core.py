@@ -291,10 +291,10 @@ def memory_mib(pid: int) -> dict[str, float]:
     return found
 
 
-def cpu_s(pid: int) -> float:
-    """CPU seconds that the process has used."""
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+def cpu_s(pid: int, *, ended: bool = False) -> float:
+    """CPU seconds that the process has used; with `ended`, also those of its children that have ended."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11 : 15 if ended else 13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def waiting(folder: Path, quick: bool) -> list[Row]:

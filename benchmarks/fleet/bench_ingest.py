@@ -11,7 +11,6 @@ its hands full, and come again as a shipper does.
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -19,11 +18,12 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.core.bench_core import quantile
+from benchmarks.core.bench_core import cpu_s, quantile
 from benchmarks.fleet.centre import Centre, add_lanes, pgbench
 from benchmarks.fleet.load import Result, real_payment, request_of, rows_of, send
 from benchmarks.fleet.load import Row as JournalRow
 from benchmarks.report import Row, finish, options
+from tests.fleet.faults.kit import children
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVERS = 2
@@ -165,18 +165,13 @@ def size(centre: Centre, template: Sequence[JournalRow], quick: bool) -> list[Ro
 
 
 def _cpu_ms(centre: Centre) -> float:
-    """CPU time that the servers, and PostgreSQL with what it starts, have used; what ended since is its parent's."""
-    postgres = (centre.postgres.folder / "data" / "postmaster.pid").read_text().split()[0]
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it may end while we look
-            row = stat.read_text().rpartition(")")[2].split()
-            own, ended = sum(map(int, row[11:13])), sum(map(int, row[13:15]))
-            if stat.parent.name == postgres:
-                ticks += own + ended
-            elif row[1] == postgres or int(stat.parent.name) in centre.pids:
-                ticks += own
-    return 1000 * ticks / os.sysconf("SC_CLK_TCK")
+    """CPU time that the servers, and PostgreSQL with what it starts, have used."""
+    postgres = int((centre.postgres.folder / "data" / "postmaster.pid").read_text().split()[0])
+    used_s = cpu_s(postgres, ended=True) + sum(cpu_s(pid) for pid in centre.pids)
+    for pid in children(postgres):
+        with contextlib.suppress(OSError):  # it may have ended
+            used_s += cpu_s(pid)
+    return used_s * 1000
 
 
 def reconnect(centre: Centre, template: Sequence[JournalRow], quick: bool) -> list[Row]:

@@ -18,7 +18,8 @@ from sco_fleet.database import migrate
 from sco_sim.local import free_port
 
 _NUMBERS = itertools.count(1)
-_START_S = 120.0
+_WITHIN_S = 120.0
+"""How long a server may take to begin, and to end."""
 
 
 class Centre:
@@ -59,7 +60,7 @@ class Centre:
                     command = [sys.executable, "-m", "sco_fleet.cli.main", "serve"]
                     command += ["--database", database, "--port", str(port)]
                     processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-            end = time.monotonic() + _START_S
+            end = time.monotonic() + _WITHIN_S
             for port in ports:
                 while not _listens(port):
                     assert time.monotonic() < end, (self._folder / "server.log").read_text()[-2000:]
@@ -70,7 +71,7 @@ class Centre:
             for process in processes:
                 process.terminate()
             for process in processes:
-                process.wait(120)
+                process.wait(_WITHIN_S)
 
 
 def add_lanes(database: str, count: int) -> dict[str, str]:

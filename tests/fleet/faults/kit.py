@@ -105,22 +105,24 @@ def add_lane(database: str, folder: Path, url: str, lane_id: str = LANE) -> Flee
 def power_off(server: embedded.Server) -> None:
     """Kill PostgreSQL as a power cut does, all of its processes; returns when they are gone."""
     first = int((server.folder / "data" / "postmaster.pid").read_text().split()[0])
-    for pid in [first, *_children(first)]:
+    for pid in [first, *children(first)]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     end = time.monotonic() + 60
-    while _children(first) or Path(f"/proc/{first}").exists():
+    while children(first) or Path(f"/proc/{first}").exists():
         assert time.monotonic() < end, "PostgreSQL's processes do not end"
         time.sleep(0.01)
 
 
-def _children(parent: int) -> list[int]:
+def children(parent: int) -> list[int]:
+    """The processes that it has started and that run; any may end at any moment."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            state, ppid = stat.read_text().rpartition(")")[2].split()[:2]
-            if int(ppid) == parent and state != "Z":
-                found.append(int(stat.parent.name))
+            if process.name.isdigit():
+                state, ppid = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+                if int(ppid) == parent and state != "Z":
+                    found.append(int(process.name))
     return found
 
 

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from sco_fleet import lanes
-from sco_fleet.pool import UNAVAILABLE, Pool, report
+from sco_fleet.pool import NO_ANSWER, NO_CONNECTION, UNAVAILABLE, Pool, report
 
 BODY_WITHIN_S = 30.0
 """How long a body may take to come."""
@@ -63,6 +63,8 @@ async def with_database(request: Request, work: Callable[[Connection[Any]], A]) 
 
     try:
         return await run_in_threadpool(run)
+    except NO_CONNECTION:  # not in the log: all lanes meet it at once
+        raise unavailable(NO_ANSWER) from None
     except UNAVAILABLE as error:
         raise unavailable(report(error)) from None
 

@@ -15,7 +15,10 @@ Pool = ConnectionPool[Connection[Any]]
 
 _OUTDATED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, *_OUTDATED)
-"""What a request may meet that is no fault of its own: see `report`."""
+"""What a request may meet that is no fault of its own, `NO_CONNECTION` too: see `report`."""
+NO_CONNECTION = (PoolClosed, PoolTimeout, TooManyRequests)
+"""None came free in time, or none can be made."""
+NO_ANSWER = "the fleet's database does not answer"
 
 WAIT_S = 5.0
 """How long a request waits for a free connection."""
@@ -39,10 +42,9 @@ def open_pool(url: str, *, most: int = 10) -> Pool:
 
 
 def report(error: Exception) -> str:
-    """Log one of `UNAVAILABLE` for those who run the server; what whoever asked is told."""
+    """Log one of `UNAVAILABLE` for those who run the server, and return what to answer."""
     if isinstance(error, _OUTDATED):
         log.error("the database schema is not up to date: run `sco-fleet migrate`")
         return "the fleet's database is not up to date"
-    if not isinstance(error, PoolClosed | PoolTimeout | TooManyRequests):  # the pool itself has logged why
-        log.error("the database: %s", str(error).strip())
-    return "the fleet's database does not answer"
+    log.error("the database: %s", str(error).strip())
+    return NO_ANSWER

@@ -299,7 +299,9 @@ def test_behind_a_proxy_that_speaks_tls_the_cookie_goes_over_tls_only(office: Of
     assert "max-age" in answer.headers["Strict-Transport-Security"]
 
 
-def test_without_its_database_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_database_the_page_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(pool, "WAIT_S", 0.2)
     nowhere = pool.open_pool("postgresql://nobody@127.0.0.1:1/none")
     with listening(create_app(nowhere)) as url:
@@ -307,6 +309,7 @@ def test_without_its_database_the_page_says_so(monkeypatch: pytest.MonkeyPatch) 
     assert answer.status == 503
     assert answer.headers["Retry-After"] == "10"
     assert "The database cannot be reached" in answer.text
+    assert "the database: couldn't get a connection" in caplog.text
 
 
 def test_a_page_that_is_newer_than_its_tables_says_so_and_tells_the_log_what_to_do(

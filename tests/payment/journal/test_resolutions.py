@@ -357,9 +357,11 @@ def test_a_decision_that_cannot_be_left_is_an_error(tmp_path: Path) -> None:
         resolutions.submit(path, CLOSING)
 
 
+DECISION = ("--close", "--operator", "Иванова", "--reason", "отдали")
+
+
 def close(settings: str, number: int = 1, *options: str) -> subprocess.CompletedProcess[str]:
-    decision = ("--close", "--operator", "Иванова", "--reason", "отдали")
-    return run("cases", str(number), *decision, *options, "--settings", settings)
+    return run("cases", str(number), *DECISION, *options, "--settings", settings)
 
 
 NEWS = "case 1 stays open: its payment was watching when this was decided, and is unsettled now; see sco-pay cases 1"
@@ -395,7 +397,7 @@ def test_the_command_says_that_the_lane_has_not_closed_the_case(
     with_case(path)
     with PayMasterSimulator() as paymaster:
         settings = settings_file(tmp_path, paymaster)
-    decision = ["1", "--close", "--operator", "Иванова", "--reason", "отдали", "--settings", settings]
+    decision = ["1", *DECISION, "--settings", settings]
     with opened(path) as journal:
         watching = replace(next(iter(journal.attempts())), phase=m.Phase.WATCHING)
         journal.record(m.Tick(2), watching, (), at_ms=2)
